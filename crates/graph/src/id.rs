@@ -1,0 +1,232 @@
+//! Identifiers. Directory ids are UUIDs; items and folders have Outlook's opaque, case-sensitive,
+//! URL-safe text form on the wire (`AAMk…=`) and are small copyable values inside.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use uuid::Uuid;
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta] $name:ident),* $(,)?) => {$(
+        #[$doc]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::parse_str(text).map(Self)
+            }
+        }
+    )*};
+}
+
+uuid_id! {
+    /// An organisation: the `tid` of its tokens.
+    TenantId,
+    /// A directory user; also the address of that user's mailbox.
+    UserId,
+    /// An application (client) id.
+    AppId,
+    /// A subscription.
+    SubscriptionId,
+    /// One committed mutation of one item: 128 random bits.
+    ChangeId,
+    /// One act of sending a message.
+    SubmissionId,
+}
+
+/// The resource kinds that raise change notifications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    Message,
+    Event,
+    Contact,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 3] = [Kind::Message, Kind::Event, Kind::Contact];
+
+    /// The entity type's name as in Graph's metadata: `message`.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Kind::Message => "message",
+            Kind::Event => "event",
+            Kind::Contact => "contact",
+        }
+    }
+
+    /// The collection's name in request paths: `messages`.
+    pub fn collection(self) -> &'static str {
+        match self {
+            Kind::Message => "messages",
+            Kind::Event => "events",
+            Kind::Contact => "contacts",
+        }
+    }
+
+    fn tag(self) -> u8 {
+        match self {
+            Kind::Message => 0x46,
+            Kind::Event => 0x0d,
+            Kind::Contact => 0x0e,
+        }
+    }
+
+    fn from_tag(tag: u8) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.tag() == tag)
+    }
+}
+
+/// The text is not an id that this server made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an item or folder id")]
+pub struct InvalidId;
+
+const ITEM_PREFIX: [u8; 3] = [0x00, 0x03, 0x24];
+const FOLDER_PREFIX: [u8; 3] = [0x01, 0x03, 0x24];
+
+fn encode(prefix: [u8; 3], kind: Kind, uuid: Uuid) -> String {
+    let mut bytes = [0u8; 23];
+    bytes[..3].copy_from_slice(&prefix);
+    bytes[3] = kind.tag();
+    bytes[4..20].copy_from_slice(uuid.as_bytes());
+    URL_SAFE.encode(bytes)
+}
+
+fn decode(prefix: [u8; 3], text: &str) -> Result<(Kind, Uuid), InvalidId> {
+    let bytes: [u8; 23] = URL_SAFE.decode(text).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(InvalidId)?;
+    if bytes[..3] != prefix || bytes[20..] != [0; 3] {
+        return Err(InvalidId);
+    }
+    let kind = Kind::from_tag(bytes[3]).ok_or(InvalidId)?;
+    let uuid = Uuid::from_slice(&bytes[4..20]).map_err(|_| InvalidId)?;
+    Ok((kind, uuid))
+}
+
+macro_rules! outlook_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name {
+            pub kind: Kind,
+            pub uuid: Uuid,
+        }
+
+        impl $name {
+            pub fn new(kind: Kind, uuid: Uuid) -> Self {
+                Self { kind, uuid }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&encode($prefix, self.kind, self.uuid))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({} {})", stringify!($name), self.kind.type_name(), self.uuid)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                decode($prefix, text).map(|(kind, uuid)| Self { kind, uuid })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+outlook_id! {
+    /// An item of a mailbox. A move to another folder gives the item a new id.
+    ItemId, ITEM_PREFIX
+}
+
+outlook_id! {
+    /// A mail folder, calendar or contact folder, by the kind it holds. It never changes.
+    FolderId, FOLDER_PREFIX
+}
+
+impl ChangeId {
+    /// The `changeKey` of the item version that this change made; the etag is `W/"{changeKey}"`.
+    pub fn change_key(self) -> String {
+        let mut bytes = [0u8; 30];
+        bytes[..8].copy_from_slice(&[0x09, 0, 0, 0, 0x16, 0, 0, 0]);
+        bytes[8..24].copy_from_slice(self.0.as_bytes());
+        URL_SAFE.encode(bytes)
+    }
+
+    /// `W/"{changeKey}"`.
+    pub fn etag(self) -> String {
+        format!("W/\"{}\"", self.change_key())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn item_id_looks_like_outlooks_and_parses_back() {
+        let id = ItemId::new(Kind::Message, Uuid::from_u128(0x0123_4567_89ab_cdef));
+        let text = id.to_string();
+        assert!(text.starts_with("AAMk") && text.ends_with('='), "{text}");
+        assert_eq!(text.parse(), Ok(id));
+    }
+
+    #[test]
+    fn folder_id_is_not_an_item_id() {
+        let folder = FolderId::new(Kind::Message, Uuid::from_u128(7)).to_string();
+        assert!(folder.starts_with("AQMk"), "{folder}");
+        assert_eq!(folder.parse::<ItemId>(), Err(InvalidId));
+    }
+
+    #[test]
+    fn text_with_another_tail_is_refused() {
+        for text in ["", "AAMk", "AAMkRg", "inbox", "AAMkRgAAAAAAAAAAAAAAAAAAAAAAAAE="] {
+            assert_eq!(text.parse::<ItemId>(), Err(InvalidId), "{text}");
+        }
+    }
+
+    #[test]
+    fn change_key_has_the_length_of_outlooks() {
+        let key = ChangeId(Uuid::from_u128(1)).change_key();
+        assert_eq!(key.len(), 40);
+        assert!(key.starts_with("CQAAABYAAAA"), "{key}");
+    }
+}

@@ -1,0 +1,16 @@
+//! The data model of Outlook resources and the rules of a mailbox.
+//!
+//! Pure: this crate knows no async, no SQL, no HTTP, no clock and no source of randomness. Time, new
+//! ids and everything else that varies arrive as arguments.
+
+pub mod change;
+pub mod id;
+pub mod item;
+pub mod partition;
+pub mod time;
+
+pub use change::{Change, ChangeType, Mutation};
+pub use id::{AppId, ChangeId, FolderId, ItemId, Kind, SubmissionId, SubscriptionId, TenantId, UserId};
+pub use item::{Folder, Item, Properties, WellKnown};
+pub use partition::{PARTITIONS, Partition};
+pub use time::Timestamp;

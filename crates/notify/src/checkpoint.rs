@@ -1,0 +1,148 @@
+//! The one transaction in which a node records progress in a partition.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use graph::{ChangeType, Partition, SubscriptionId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{Position, Record, Subscription};
+
+/// Progress of one partition, recorded whole or not at all, and only if the store still holds `epoch`
+/// and its last checkpoint has the number before this one.
+///
+/// An exact prefix: `ledger` and `park` speak of records at or below `cursor` and of nothing above it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    pub partition: Partition,
+    pub epoch: u64,
+    pub number: u64,
+    pub cursor: Position,
+    /// The highest wall time that the node has acted on.
+    pub wall: Timestamp,
+    /// Rows to remove, before `park` is written.
+    pub unpark: Vec<(Stream, Position)>,
+    pub park: Vec<Parked>,
+    pub ledger: BTreeMap<SubscriptionId, LedgerDelta>,
+}
+
+/// The deliveries of one subscription to one of its two URLs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stream {
+    pub subscription: SubscriptionId,
+    pub kind: StreamKind,
+}
+
+/// Which of the subscription's URLs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StreamKind {
+    Changes,
+    Lifecycle,
+}
+
+/// How many references one parked row holds at most.
+pub const PARKED_REFS_MAX: usize = 50;
+
+/// One row of parked deliveries of one stream that share their fate. Its key is (stream, first position).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Parked {
+    pub stream: Stream,
+    /// In order of position; 1 to [`PARKED_REFS_MAX`]. A position lies in one row of a stream only.
+    pub refs: Vec<ParkedRef>,
+    /// Attempts that have failed. 0: they only wait behind others.
+    pub attempts: u32,
+    /// No attempt before this time.
+    pub due: Timestamp,
+    /// When the oldest of them was matched; the horizon counts from here.
+    pub since: Timestamp,
+    /// The most notifications that one attempt may carry.
+    pub batch_max: u16,
+}
+
+impl Parked {
+    pub fn first(&self) -> Position {
+        self.refs.first().map(|first| first.position).unwrap_or_default()
+    }
+}
+
+/// A delivery by reference: the record it tells of, and as what (`None`: a lifecycle record).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParkedRef {
+    pub position: Position,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeType>,
+}
+
+/// A parked row read back, with the record of each of its references.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadedParked {
+    pub row: Parked,
+    pub records: Vec<Arc<Record>>,
+}
+
+/// What a checkpoint adds to one subscription's ledger. `parked` may be negative: rows that left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LedgerDelta {
+    pub matched: u64,
+    pub delivered: u64,
+    pub parked: i64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub abandoned: BTreeMap<AbandonReason, u64>,
+}
+
+impl LedgerDelta {
+    pub fn add(&mut self, other: &LedgerDelta) {
+        self.matched += other.matched;
+        self.delivered += other.delivered;
+        self.parked += other.parked;
+        for (reason, count) in &other.abandoned {
+            *self.abandoned.entry(*reason).or_default() += count;
+        }
+    }
+
+    /// matched = delivered + parked + abandoned.
+    pub fn balances(&self) -> bool {
+        let abandoned: u64 = self.abandoned.values().sum();
+        i128::from(self.matched) == i128::from(self.delivered) + i128::from(self.parked) + i128::from(abandoned)
+    }
+}
+
+/// Why a delivery was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AbandonReason {
+    /// It was retried until the horizon and never acknowledged.
+    Horizon,
+    /// The subscription ended first.
+    SubscriptionEnded,
+}
+
+/// What a node needs to take a partition over.
+#[derive(Clone, Debug, Default)]
+pub struct PartitionState {
+    /// The number of the last checkpoint; 0 if there was none.
+    pub number: u64,
+    pub cursor: Position,
+    /// The last position of the log.
+    pub head: Position,
+    pub wall: Timestamp,
+    /// Every subscription whose end retention has not passed.
+    pub subscriptions: Vec<SubscriptionSpan>,
+    /// The streams that have parked rows.
+    pub parked: Vec<Stream>,
+}
+
+/// A subscription with the stretch of the log in which it lives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SubscriptionSpan {
+    pub subscription: Arc<Subscription>,
+    /// It hears of records after this one…
+    pub began: Position,
+    /// …and before this one.
+    pub ended: Option<Position>,
+}

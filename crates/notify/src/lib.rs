@@ -1,0 +1,16 @@
+//! Subscriptions, matching, delivery and the node.
+//!
+//! Pure: this crate knows no async, no SQL, no HTTP, no clock and no source of randomness. Events and
+//! the time arrive as arguments, commands leave as values.
+
+pub mod checkpoint;
+pub mod clock;
+pub mod log;
+pub mod node;
+pub mod subscription;
+
+pub use checkpoint::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Stream, StreamKind};
+pub use clock::{Monotonic, Now};
+pub use log::{EndReason, LifecycleEvent, Position, Record, Submission, SubscriptionEvent};
+pub use node::{Command, Event};
+pub use subscription::Subscription;

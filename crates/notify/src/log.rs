@@ -1,0 +1,78 @@
+//! The log of a partition: the dense, ordered sequence of everything that notifications follow from.
+
+use std::fmt;
+
+use graph::{AppId, Change, Properties, SubmissionId, SubscriptionId, TenantId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::Subscription;
+
+/// A record's place in its partition's log. The first record has 1; 0 stands before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Position(pub u64);
+
+impl Position {
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One record of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Record {
+    Change(Change),
+    Subscription { id: SubscriptionId, event: SubscriptionEvent },
+    Lifecycle { subscription: SubscriptionId, event: LifecycleEvent },
+    Submit(Submission),
+}
+
+/// A step in a subscription's life.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SubscriptionEvent {
+    Began(Box<Subscription>),
+    /// The subscription as it is after the patch.
+    Patched(Box<Subscription>),
+    Ended(EndReason),
+}
+
+/// Why a subscription ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EndReason {
+    /// The app deleted it.
+    Deleted,
+    /// Its `expirationDateTime` passed.
+    Expired,
+}
+
+/// What a lifecycle notification tells, in Graph's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LifecycleEvent {
+    Missed,
+    SubscriptionRemoved,
+    ReauthorizationRequired,
+}
+
+/// A message that is on its way to mailboxes of the same tenant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Submission {
+    pub id: SubmissionId,
+    pub tenant: TenantId,
+    pub app: Option<AppId>,
+    pub sender: UserId,
+    pub recipients: Vec<UserId>,
+    pub at: Timestamp,
+    /// The message as the recipients get it, in Graph's JSON form.
+    pub message: Properties,
+}

@@ -1,0 +1,155 @@
+//! One running worker, as a state machine without I/O.
+//!
+//! The persons of the play: the *performer* feeds [`Event`]s and the time to [`Node::handle`] and carries
+//! out the [`Command`]s it gets back, each exactly once and in any order; it decides nothing. The
+//! *store* holds the log; *receivers* answer attempts.
+//!
+//! A command may fail, or its answer may never come because the process dies; it never comes twice.
+//! Hints ([`Event::Published`], [`Event::Look`]) may be lost, repeated, late or out of order: they only
+//! save a poll.
+
+use std::sync::Arc;
+
+use graph::{ChangeType, Partition, SubscriptionId, Timestamp};
+use uuid::Uuid;
+
+use crate::checkpoint::{LoadedParked, PartitionState};
+use crate::{Checkpoint, Monotonic, Position, Record, Stream, Subscription};
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Time has passed: [`Node::wakes_at`] was reached, or the process has just started.
+    Tick,
+    /// Answer to [`Command::Acquire`] and [`Command::Renew`]: the leases that this node now holds, with
+    /// their epochs. `asked` is the command's. An answer to `Renew` names all of them.
+    Leases { asked: Monotonic, renewal: bool, held: Vec<(Partition, u64)> },
+    /// The store could not answer [`Command::Acquire`] or [`Command::Renew`].
+    LeasesFailed { renewal: bool },
+    /// Answer to [`Command::ReadState`]; `None`: the store failed.
+    State { partition: Partition, epoch: u64, state: Option<PartitionState> },
+    /// Answer to [`Command::ReadLog`]; `None`: the store failed.
+    Log { partition: Partition, epoch: u64, records: Option<Vec<(Position, Arc<Record>)>> },
+    /// Answer to [`Command::ReadParked`]; `None`: the store failed. Fewer rows than asked for: no more.
+    Parked { partition: Partition, epoch: u64, stream: Stream, rows: Option<Vec<LoadedParked>> },
+    /// A hint: these records were committed.
+    Published { partition: Partition, records: Vec<(Position, Arc<Record>)> },
+    /// A hint: the partition's log may have grown.
+    Look { partition: Partition },
+    /// The API committed this subscription's end; it is answered once this was handled.
+    EndCommitted { partition: Partition, subscription: SubscriptionId, position: Position },
+    /// Answer to [`Command::Attempt`].
+    Attempted { attempt: u64, outcome: Outcome },
+    /// Answer to [`Command::Checkpoint`].
+    Checkpointed { partition: Partition, epoch: u64, number: u64, answer: CheckpointAnswer },
+    /// Answer to [`Command::End`]: the end is in the log, or the expiry has moved, or it had ended.
+    /// `false`: the store failed.
+    Ended { partition: Partition, subscription: SubscriptionId, done: bool },
+    /// Answer to [`Command::Submit`]. `false`: not all recipients have it yet.
+    Submitted { partition: Partition, epoch: u64, position: Position, done: bool },
+    /// The process is asked to stop: begin nothing new, record what is known, give the leases back.
+    Drain,
+}
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Take the leases of up to `max` partitions that nobody holds, for `lease_micros`.
+    Acquire {
+        asked: Monotonic,
+        max: usize,
+        lease_micros: u64,
+    },
+    /// Extend every lease that this node holds, for `lease_micros`.
+    Renew {
+        asked: Monotonic,
+        lease_micros: u64,
+    },
+    /// Give all leases back. No answer.
+    Release,
+    ReadState {
+        partition: Partition,
+        epoch: u64,
+    },
+    ReadLog {
+        partition: Partition,
+        epoch: u64,
+        after: Position,
+        limit: usize,
+    },
+    ReadParked {
+        partition: Partition,
+        epoch: u64,
+        stream: Stream,
+        after: Position,
+        rows: usize,
+    },
+    Attempt(Attempt),
+    Checkpoint(Checkpoint),
+    /// End the subscription as expired, if it still expires at `expires`.
+    End {
+        partition: Partition,
+        subscription: SubscriptionId,
+        expires: Timestamp,
+    },
+    /// Deliver a submitted message to its recipients' mailboxes, each once.
+    Submit {
+        partition: Partition,
+        epoch: u64,
+        position: Position,
+        record: Arc<Record>,
+    },
+}
+
+/// One HTTP request to make.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Unique within this node's life.
+    pub id: u64,
+    /// The exact URL, query included.
+    pub url: Arc<str>,
+    /// Over DNS, connect, TLS, headers and body.
+    pub timeout_micros: u64,
+    /// 1 or more, in the order in which they are sent.
+    pub notifications: Vec<Notification>,
+}
+
+/// The content that tells of one match.
+#[derive(Clone, Debug)]
+pub struct Notification {
+    /// Hashed from (change, subscription, change type): the same whoever sends it, whenever.
+    pub id: Uuid,
+    pub subscription: Arc<Subscription>,
+    pub record: Arc<Record>,
+    /// What the subscription sees; `None` for a lifecycle record.
+    pub change: Option<ChangeType>,
+}
+
+/// What an attempt came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Any 2xx in time.
+    Acknowledged,
+    /// Another status.
+    Refused { status: u16 },
+    /// No complete answer in time.
+    TimedOut,
+    /// The connection could not be made or broke, or the answer was not HTTP.
+    Unreachable,
+    /// The outbound policy forbids the target.
+    Forbidden,
+}
+
+/// The store's answer to a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointAnswer {
+    Recorded,
+    /// Another node holds the partition.
+    Fenced,
+    /// The last recorded checkpoint has this number.
+    OutOfTurn {
+        last: u64,
+    },
+    /// It may or may not have been recorded.
+    Unknown,
+}

@@ -1,0 +1,81 @@
+//! A subscription as an app asked for it, and what of it decides whether a change is heard.
+
+use graph::{AppId, Change, ChangeType, FolderId, Kind, SubscriptionId, TenantId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+/// What an app asked to hear of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subscription {
+    pub id: SubscriptionId,
+    pub tenant: TenantId,
+    pub app: AppId,
+    /// The signed-in user, or the app's service principal (`creatorId`).
+    pub creator: UserId,
+    /// The `resource` exactly as the app sent it.
+    pub resource: String,
+    pub target: Target,
+    pub change_types: ChangeTypes,
+    /// The `changeType` exactly as the app sent it.
+    pub change_type: String,
+    pub notification_url: String,
+    pub lifecycle_url: Option<String>,
+    pub client_state: Option<String>,
+    /// The `latestSupportedTlsVersion`; `v1_2` unless given.
+    pub tls_version: String,
+    pub expires: Timestamp,
+    pub created: Timestamp,
+}
+
+/// The items that a subscription watches: of one kind, in one mailbox, perhaps in one folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    pub mailbox: UserId,
+    pub kind: Kind,
+    pub folder: Option<FolderId>,
+}
+
+/// A set of change types.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "Vec<ChangeType>", into = "Vec<ChangeType>")]
+pub struct ChangeTypes(u8);
+
+impl ChangeTypes {
+    pub fn contains(self, change: ChangeType) -> bool {
+        self.0 & (1 << change as u8) != 0
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = ChangeType> {
+        ChangeType::ALL.into_iter().filter(move |change| self.contains(*change))
+    }
+}
+
+impl FromIterator<ChangeType> for ChangeTypes {
+    fn from_iter<I: IntoIterator<Item = ChangeType>>(changes: I) -> Self {
+        Self(changes.into_iter().fold(0, |set, change| set | (1 << change as u8)))
+    }
+}
+
+impl From<Vec<ChangeType>> for ChangeTypes {
+    fn from(changes: Vec<ChangeType>) -> Self {
+        changes.into_iter().collect()
+    }
+}
+
+impl From<ChangeTypes> for Vec<ChangeType> {
+    fn from(set: ChangeTypes) -> Self {
+        set.iter().collect()
+    }
+}
+
+impl Subscription {
+    /// The change type that this subscription sees in `change`, if it must hear of it.
+    pub fn sees(&self, change: &Change) -> Option<ChangeType> {
+        let target = &self.target;
+        let in_view = change.mailbox == target.mailbox
+            && change.item.kind == target.kind
+            && target.folder.is_none_or(|folder| folder == change.folder);
+        (in_view && self.change_types.contains(change.change)).then_some(change.change)
+    }
+}

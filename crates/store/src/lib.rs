@@ -1,0 +1,322 @@
+//! Where items, the log and progress are kept.
+//!
+//! [`Store`] is a set of verbs of the domain, each one transaction. A backend holds no policy: due
+//! times, limits and reasons arrive as values and are only kept and compared.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use graph::{
+    AppId, Folder, FolderId, Item, ItemId, Kind, Mutation, Partition, SubscriptionId, TenantId, Timestamp, UserId,
+};
+use notify::checkpoint::{LoadedParked, PartitionState};
+use notify::log::{EndReason, LifecycleEvent, Submission};
+use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
+use serde::{Deserialize, Serialize};
+
+pub mod memory;
+pub mod sqlite;
+
+/// Called after each commit with the records that it appended to a partition, in order.
+pub type Publish = Arc<dyn Fn(Partition, Vec<(Position, Arc<Record>)>) + Send + Sync>;
+
+/// Rows written since the store was opened, to show what a change costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counters {
+    /// Transactions, each with one sync.
+    pub commits: u64,
+    pub log_rows: u64,
+    pub item_rows: u64,
+    pub parked_rows: u64,
+    pub checkpoints: u64,
+}
+
+/// The verbs. Each is one transaction; a write is durable when its future resolves to `Ok`.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // --- directory ---
+
+    /// Adds or replaces a tenant, user (with a new mailbox: its well-known folders) or app.
+    async fn put_tenant(&self, tenant: Tenant) -> Result<(), StoreError>;
+    async fn put_user(&self, user: User) -> Result<(), StoreError>;
+    async fn put_app(&self, app: App) -> Result<(), StoreError>;
+    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError>;
+    /// All users of a tenant, by UPN.
+    async fn users(&self, tenant: TenantId) -> Result<Vec<User>, StoreError>;
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
+    /// Finds a user by UPN or mail address, in any case.
+    async fn user_by_address(&self, address: &str) -> Result<Option<User>, StoreError>;
+    async fn app(&self, id: AppId) -> Result<Option<App>, StoreError>;
+
+    // --- mailbox ---
+
+    /// Applies a mutation of one mailbox and appends its changes, and the submission if there is one,
+    /// to the partition's log.
+    async fn commit(&self, commit: Commit) -> Result<Committed, CommitError>;
+    async fn item(&self, mailbox: UserId, id: ItemId) -> Result<Option<Item>, StoreError>;
+    /// Items of a kind, newest sort key first (ties by id).
+    async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError>;
+    async fn count_items(&self, mailbox: UserId, kind: Kind, folder: Option<FolderId>) -> Result<u64, StoreError>;
+    /// All folders of a mailbox, with their counts.
+    async fn folders(&self, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError>;
+    async fn folder(&self, mailbox: UserId, id: FolderId) -> Result<Option<FolderCounts>, StoreError>;
+
+    // --- subscriptions ---
+
+    /// Adds a subscription and appends `began`. Refused when `limits` are reached or a live duplicate
+    /// (same app, creator, target and change types) exists and `limits.refuse_duplicates` is set.
+    async fn begin_subscription(
+        &self,
+        subscription: Arc<Subscription>,
+        limits: SubscriptionLimits,
+    ) -> Result<Appended, BeginError>;
+    /// Replaces a live subscription by `after` if it still equals `before`, and appends `patched`.
+    async fn patch_subscription(
+        &self,
+        before: Arc<Subscription>,
+        after: Arc<Subscription>,
+    ) -> Result<Appended, SubscriptionError>;
+    /// Ends a live subscription and appends `ended`. With `if_expires`, only while it expires then.
+    async fn end_subscription(
+        &self,
+        id: SubscriptionId,
+        reason: EndReason,
+        if_expires: Option<Timestamp>,
+    ) -> Result<Appended, SubscriptionError>;
+    /// Appends a lifecycle record for a live subscription.
+    async fn append_lifecycle(&self, id: SubscriptionId, event: LifecycleEvent) -> Result<Appended, SubscriptionError>;
+    /// A live subscription.
+    async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError>;
+    /// Live subscriptions of an app (all of the tenant, or one creator's), by id, after `after`.
+    async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError>;
+    /// What became of a subscription's matches, up to its partition's cursor.
+    async fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError>;
+
+    // --- log and progress ---
+
+    /// Records after `after`, in order and without a gap; at most `limit`.
+    async fn read_log(
+        &self,
+        partition: Partition,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<(Position, Arc<Record>)>, StoreError>;
+    /// Takes the leases of up to `max` partitions that nobody holds at `now` or that `node` holds itself.
+    /// A partition that changes hands gets a higher epoch.
+    async fn acquire(
+        &self,
+        node: NodeId,
+        now: Timestamp,
+        until: Timestamp,
+        max: usize,
+    ) -> Result<Vec<Lease>, StoreError>;
+    /// Extends all leases that `node` still holds at `now`, and returns them.
+    async fn renew(&self, node: NodeId, now: Timestamp, until: Timestamp) -> Result<Vec<Lease>, StoreError>;
+    /// Gives all leases of `node` back.
+    async fn release(&self, node: NodeId) -> Result<(), StoreError>;
+    /// What a node needs to take a partition over, read at one point.
+    async fn partition_state(&self, partition: Partition) -> Result<PartitionState, StoreError>;
+    /// Records a checkpoint, on its two conditions.
+    async fn checkpoint(&self, checkpoint: Checkpoint) -> Result<(), CheckpointError>;
+    /// Parked rows of a stream with a first position after `after`, in order, with their records.
+    async fn parked(
+        &self,
+        partition: Partition,
+        stream: Stream,
+        after: Position,
+        rows: usize,
+    ) -> Result<Vec<LoadedParked>, StoreError>;
+
+    fn counters(&self) -> Counters;
+}
+
+/// An organisation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenant {
+    pub id: TenantId,
+    /// The domain of its addresses: `contoso.test`.
+    pub domain: String,
+}
+
+/// A directory user with a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    pub id: UserId,
+    pub tenant: TenantId,
+    /// The user principal name, which is also the mail address.
+    pub upn: String,
+    pub display_name: String,
+}
+
+/// An application that may ask for tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct App {
+    pub id: AppId,
+    pub tenant: TenantId,
+    pub display_name: String,
+    /// The object id of its service principal: `creatorId` of what it makes without a user.
+    pub service_principal: UserId,
+    /// SHA-256 of its client secret, hexadecimal.
+    pub secret_sha256: String,
+}
+
+/// One write to one mailbox.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    pub tenant: TenantId,
+    pub mailbox: UserId,
+    pub mutation: Mutation,
+    pub submit: Option<Submission>,
+    /// Makes the write happen once: a second commit with the same key in this mailbox writes nothing.
+    pub once: Option<String>,
+    /// When the once-key may be forgotten.
+    pub once_until: Timestamp,
+    /// Whether subscribers hear of it. A quiet write (an import) appends nothing to the log.
+    pub quiet: bool,
+}
+
+/// Where a commit's records stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    pub partition: Partition,
+    /// The last record's position; the partition's head if nothing was appended.
+    pub position: Position,
+}
+
+/// Where an appended record stands.
+pub type Appended = Committed;
+
+/// Which items to read.
+#[derive(Clone, Copy, Debug)]
+pub struct ItemQuery {
+    pub mailbox: UserId,
+    pub kind: Kind,
+    pub folder: Option<FolderId>,
+    pub skip: u64,
+    pub top: u64,
+}
+
+/// A folder and what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderCounts {
+    pub folder: Folder,
+    pub total: u64,
+    pub unread: u64,
+    pub children: u64,
+}
+
+/// Bounds that a new subscription must respect.
+#[derive(Clone, Copy, Debug)]
+pub struct SubscriptionLimits {
+    /// Live subscriptions for one mailbox, over all apps.
+    pub per_mailbox: u64,
+    pub refuse_duplicates: bool,
+}
+
+/// Which subscriptions to read.
+#[derive(Clone, Copy, Debug)]
+pub struct SubscriptionQuery {
+    pub tenant: TenantId,
+    pub app: AppId,
+    pub creator: Option<UserId>,
+    pub after: Option<SubscriptionId>,
+    pub limit: u64,
+}
+
+/// One running worker process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NodeId(pub uuid::Uuid);
+
+/// A fenced right to work on a partition. The epoch grows each time the partition changes hands.
+pub type Lease = (Partition, u64);
+
+/// Where a value could not be read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorruptRow {
+    pub table: &'static str,
+    pub column: &'static str,
+    pub row: String,
+    pub cause: String,
+}
+
+impl fmt::Display for CorruptRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "column {} of row {} in table {} is corrupt: {}", self.column, self.row, self.table, self.cause)
+    }
+}
+
+/// A verb failed for a reason that is the store's own.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing was written; the same call may succeed later.
+    #[error("the store cannot do this now: {0}")]
+    Unavailable(String),
+    /// Nothing was written: the disk, or the limit set for the data, is full.
+    #[error("the disk is full: {0}")]
+    Full(String),
+    /// It may or may not have been written.
+    #[error("the outcome of the write is unknown: {0}")]
+    Unknown(String),
+    #[error("{0}")]
+    Corrupt(CorruptRow),
+}
+
+/// Why a mutation was not applied.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// An expectation about this item does not hold.
+    #[error("the item was changed meanwhile: {0}")]
+    ItemChanged(ItemId),
+    #[error("the folder does not exist: {0}")]
+    FolderGone(FolderId),
+    #[error("the mailbox does not exist: {0}")]
+    NoMailbox(UserId),
+    /// The once-key was used before; the first write stands.
+    #[error("this was committed before")]
+    AlreadyDone,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a subscription did not begin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BeginError {
+    #[error("an equal subscription exists: {0}")]
+    Duplicate(SubscriptionId),
+    #[error("the mailbox has {0} subscriptions, which is the limit")]
+    TooMany(u64),
+    #[error("the mailbox does not exist: {0}")]
+    NoMailbox(UserId),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a subscription was not patched or ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubscriptionError {
+    /// It never was, or has ended.
+    #[error("no such subscription")]
+    NotFound,
+    /// It is not as the caller expected.
+    #[error("the subscription was changed meanwhile")]
+    Changed,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a checkpoint was not recorded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointError {
+    /// Another node holds the partition.
+    #[error("the lease of partition {0} is lost")]
+    Fenced(Partition),
+    /// The last recorded checkpoint is not the one before this.
+    #[error("the last checkpoint is {last}")]
+    OutOfTurn { last: u64 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
