@@ -1,0 +1,551 @@
+//! What a request to create or patch a subscription must look like, apart from what only the store or
+//! a receiver can tell. Knows no HTTP: a refusal is a value with Graph's code and message.
+
+use graph::{ChangeType, Timestamp};
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::subscription::ChangeTypes;
+use crate::{Profile, Subscription};
+
+/// The longest URL that is taken, in bytes. Ours: no source states one.
+pub const URL_BYTES_MAX: usize = 2_048;
+/// The longest `resource` that is taken, in bytes. Ours: no source states one.
+pub const RESOURCE_BYTES_MAX: usize = 2_048;
+
+const TLS_VERSIONS: [&str; 4] = ["v1_0", "v1_1", "v1_2", "v1_3"];
+
+/// Properties of a subscription that a create request may carry (others are unknown, and refused).
+const KNOWN: [&str; 22] = [
+    "id",
+    "applicationId",
+    "creatorId",
+    "resource",
+    "changeType",
+    "clientState",
+    "notificationUrl",
+    "lifecycleNotificationUrl",
+    "expirationDateTime",
+    "latestSupportedTlsVersion",
+    "includeResourceData",
+    "encryptionCertificate",
+    "encryptionCertificateId",
+    "notificationQueryOptions",
+    "notificationContentType",
+    "notificationUrlAppId",
+    "vapidPublicKey",
+    "webPushEncryptionP256dhPublicKey",
+    "webPushEncryptionSecret",
+    "blobStoreUrl",
+    "@odata.type",
+    "@odata.id",
+];
+
+const WEB_PUSH: [&str; 3] = ["vapidPublicKey", "webPushEncryptionP256dhPublicKey", "webPushEncryptionSecret"];
+const RICH: [&str; 2] = ["encryptionCertificate", "encryptionCertificateId"];
+
+/// Which of a subscription's two URLs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlRole {
+    Notification,
+    Lifecycle,
+}
+
+impl UrlRole {
+    fn name(self) -> &'static str {
+        match self {
+            UrlRole::Notification => "NotificationUrl",
+            UrlRole::Lifecycle => "LifecycleNotificationUrl",
+        }
+    }
+}
+
+/// Why a request is refused. `Display` is the message that the caller gets.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Malformed, an unknown property, a wrong type or an unreadable date; the text says which.
+    #[error("Could not process subscription creation payload. Are all property names spelled and camelCased properly?")]
+    Payload(String),
+    #[error("{0} must be provided with the subscription.")]
+    Missing(&'static str),
+    #[error("Invalid 'changeType' attribute: '{0}'.")]
+    ChangeType(String),
+    #[error("clientState can only be {0} characters long.")]
+    ClientStateTooLong(usize),
+    #[error("{} scheme='{scheme}' is not supported.", role.name())]
+    Scheme { role: UrlRole, scheme: String },
+    #[error("{} is not a valid URL: {why}.", role.name())]
+    Url { role: UrlRole, why: &'static str },
+    #[error("{} references a local address", role.name())]
+    LocalAddress { role: UrlRole },
+    #[error("Invalid 'latestSupportedTlsVersion' attribute: '{0}'.")]
+    TlsVersion(String),
+    #[error("Subscription expiration can only be {0} minutes in the future.")]
+    TooLong(i64),
+    #[error("resource can only be {RESOURCE_BYTES_MAX} bytes long.")]
+    ResourceTooLong,
+    /// A feature of Graph that this server does not have (yet).
+    #[error("{0} is not supported by this server: {1}.")]
+    Unsupported(&'static str, &'static str),
+    #[error("Subscription must contain either the 'expirationDateTime' or 'notificationUrl' property and its value.")]
+    NothingToPatch,
+    #[error("The property '{0}' of a subscription cannot be changed; delete the subscription and create a new one.")]
+    Fixed(&'static str),
+}
+
+impl Refusal {
+    /// Graph's error code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::TooLong(_) => "ExtensionError",
+            _ => "InvalidRequest",
+        }
+    }
+
+    /// What the verbatim message leaves unsaid.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Refusal::Payload(detail) => Some(detail),
+            _ => None,
+        }
+    }
+}
+
+/// What the caller's server allows beyond the profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latitude {
+    /// Take `http` URLs as well: development only.
+    pub plain_http: bool,
+}
+
+/// A create request that is sound in itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Exactly as sent; it has no query.
+    pub resource: String,
+    pub change_type: String,
+    pub change_types: ChangeTypes,
+    pub notification_url: String,
+    pub lifecycle_url: Option<String>,
+    pub client_state: Option<String>,
+    pub tls_version: String,
+    /// Not below the floor, not above the limit.
+    pub expires: Timestamp,
+}
+
+/// A patch that is sound in itself and changes at least one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patch {
+    pub expires: Option<Timestamp>,
+    pub notification_url: Option<String>,
+}
+
+/// Checks the body of `POST /subscriptions`.
+pub fn create(
+    body: &Map<String, Value>,
+    now: Timestamp,
+    profile: &Profile,
+    latitude: Latitude,
+) -> Result<Draft, Refusal> {
+    let body = Body::read(body)?;
+    let notification_url = body.text("notificationUrl")?.ok_or(Refusal::Missing("notificationUrl"))?;
+    let change_type = body.text("changeType")?.ok_or(Refusal::Missing("changeType"))?;
+    let resource = body.text("resource")?.ok_or(Refusal::Missing("resource"))?;
+    let expires = body.time("expirationDateTime")?.ok_or(Refusal::Missing("expirationDateTime"))?;
+    check_features(&body, resource)?;
+    check_url(notification_url, UrlRole::Notification, latitude)?;
+    let lifecycle_url = body.text("lifecycleNotificationUrl")?;
+    if let Some(url) = lifecycle_url {
+        check_url(url, UrlRole::Lifecycle, latitude)?;
+    }
+    let client_state = body.text("clientState")?;
+    if client_state.is_some_and(|text| text.chars().count() > profile.client_state_chars_max) {
+        return Err(Refusal::ClientStateTooLong(profile.client_state_chars_max));
+    }
+    let tls_version = body.text("latestSupportedTlsVersion")?.unwrap_or("v1_2");
+    if !TLS_VERSIONS.contains(&tls_version) {
+        return Err(Refusal::TlsVersion(shortened(tls_version)));
+    }
+    Ok(Draft {
+        change_types: change_types(change_type)?,
+        expires: expiry(expires, now, profile)?,
+        resource: resource.to_owned(),
+        change_type: change_type.to_owned(),
+        notification_url: notification_url.to_owned(),
+        lifecycle_url: lifecycle_url.map(str::to_owned),
+        client_state: client_state.map(str::to_owned),
+        tls_version: tls_version.to_owned(),
+    })
+}
+
+/// Checks the body of `PATCH /subscriptions/{id}`. Other properties may come along if they are as in
+/// `current`, because clients send whole objects back.
+pub fn patch(
+    body: &Map<String, Value>,
+    current: &Subscription,
+    now: Timestamp,
+    profile: &Profile,
+    latitude: Latitude,
+) -> Result<Patch, Refusal> {
+    let body = Body::read(body)?;
+    check_fixed(&body, current)?;
+    let expires = body.time("expirationDateTime")?;
+    let notification_url = body.text("notificationUrl")?;
+    if expires.is_none() && notification_url.is_none() {
+        return Err(Refusal::NothingToPatch);
+    }
+    if let Some(url) = notification_url {
+        check_url(url, UrlRole::Notification, latitude)?;
+    }
+    let expires = expires.map(|asked| expiry(asked, now, profile)).transpose()?;
+    Ok(Patch { expires, notification_url: notification_url.map(str::to_owned) })
+}
+
+/// The expiry that an app gets when it asks for `asked`: short lives are raised, long ones refused.
+pub fn expiry(asked: Timestamp, now: Timestamp, profile: &Profile) -> Result<Timestamp, Refusal> {
+    if asked > now.plus_minutes(profile.life_minutes_max) {
+        return Err(Refusal::TooLong(profile.life_minutes_max));
+    }
+    Ok(asked.max(now.plus_minutes(profile.life_minutes_min)))
+}
+
+/// Reads `created, Updated` and the like.
+pub fn change_types(text: &str) -> Result<ChangeTypes, Refusal> {
+    let refused = || Refusal::ChangeType(shortened(text));
+    let one = |word: &str| {
+        ChangeType::ALL.into_iter().find(|change| change.as_str().eq_ignore_ascii_case(word.trim())).ok_or_else(refused)
+    };
+    text.split(',').map(one).collect::<Result<ChangeTypes, Refusal>>()
+}
+
+fn check_features(body: &Body<'_>, resource: &str) -> Result<(), Refusal> {
+    if body.flag("includeResourceData")? == Some(true) || RICH.iter().any(|name| body.has(name)) {
+        return Err(Refusal::Unsupported("includeResourceData", "it sends basic notifications only"));
+    }
+    if WEB_PUSH.iter().any(|name| body.has(name)) {
+        return Err(Refusal::Unsupported("Web Push", "use a webhook's notificationUrl"));
+    }
+    if body.has("blobStoreUrl") {
+        return Err(Refusal::Unsupported("blobStoreUrl", "use a webhook's notificationUrl"));
+    }
+    if body.has("notificationQueryOptions") {
+        return Err(Refusal::Unsupported("notificationQueryOptions", "Outlook resources do not have it"));
+    }
+    if body.has("notificationUrlAppId") {
+        return Err(Refusal::Unsupported("notificationUrlAppId", "it sends no validation tokens"));
+    }
+    for name in ["id", "applicationId", "creatorId"] {
+        if body.has(name) {
+            return Err(Refusal::Payload(format!("{name} is set by the server")));
+        }
+    }
+    match body.text("notificationContentType")? {
+        None | Some("" | "application/json") => {}
+        Some(_) => return Err(Refusal::Unsupported("notificationContentType", "use application/json")),
+    }
+    check_resource(resource)
+}
+
+fn check_resource(resource: &str) -> Result<(), Refusal> {
+    if resource.len() > RESOURCE_BYTES_MAX {
+        return Err(Refusal::ResourceTooLong);
+    }
+    let Some((_, query)) = resource.split_once('?') else { return Ok(()) };
+    let why = "subscribe to the resource without a query";
+    let query = query.to_ascii_lowercase().replace("%24", "$");
+    for name in ["$filter", "$select", "$expand", "$search", "$orderby", "$top", "$skip", "$count"] {
+        if query.contains(name) {
+            return Err(Refusal::Unsupported(in_resource(name), why));
+        }
+    }
+    Err(Refusal::Unsupported("a query in resource", why))
+}
+
+fn in_resource(option: &str) -> &'static str {
+    match option {
+        "$filter" => "$filter in resource",
+        "$select" => "$select in resource",
+        "$expand" => "$expand in resource",
+        "$search" => "$search in resource",
+        "$orderby" => "$orderby in resource",
+        "$top" => "$top in resource",
+        "$skip" => "$skip in resource",
+        _ => "$count in resource",
+    }
+}
+
+fn check_url(text: &str, role: UrlRole, latitude: Latitude) -> Result<(), Refusal> {
+    let lower = text.get(..10).unwrap_or(text).to_ascii_lowercase();
+    if lower.starts_with("eventgrid:") {
+        return Err(Refusal::Unsupported("EventGrid:", "use a webhook's https URL"));
+    }
+    if lower.starts_with("eventhub:") {
+        return Err(Refusal::Unsupported("EventHub:", "use a webhook's https URL"));
+    }
+    if text.len() > URL_BYTES_MAX {
+        return Err(Refusal::Url { role, why: "it is too long" });
+    }
+    let url = Url::parse(text).map_err(|_| Refusal::Url { role, why: "it must be absolute" })?;
+    match url.scheme() {
+        "https" => {}
+        "http" if latitude.plain_http => {}
+        scheme => return Err(Refusal::Scheme { role, scheme: shortened(scheme) }),
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(Refusal::Url { role, why: "it has no host" });
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Refusal::Url { role, why: "it must not carry a user name or password" });
+    }
+    if url.fragment().is_some() {
+        return Err(Refusal::Url { role, why: "it must not have a fragment" });
+    }
+    Ok(())
+}
+
+fn check_fixed(body: &Body<'_>, current: &Subscription) -> Result<(), Refusal> {
+    let ids = [
+        ("id", current.id.to_string()),
+        ("applicationId", current.app.to_string()),
+        ("creatorId", current.creator.to_string()),
+    ];
+    for (name, now) in &ids {
+        check_same(body, name, Some(now))?;
+    }
+    check_same(body, "resource", Some(&current.resource))?;
+    check_same(body, "changeType", Some(&current.change_type))?;
+    check_same(body, "clientState", current.client_state.as_deref())?;
+    check_same(body, "lifecycleNotificationUrl", current.lifecycle_url.as_deref())?;
+    check_same(body, "latestSupportedTlsVersion", Some(&current.tls_version))?;
+    for name in ["notificationQueryOptions", "notificationContentType", "notificationUrlAppId", "blobStoreUrl"] {
+        check_same(body, name, None)?;
+    }
+    if body.flag("includeResourceData")? == Some(true) || RICH.iter().any(|name| body.has(name)) {
+        return Err(Refusal::Unsupported("includeResourceData", "it sends basic notifications only"));
+    }
+    if WEB_PUSH.iter().any(|name| body.has(name)) {
+        return Err(Refusal::Unsupported("Web Push", "use a webhook's notificationUrl"));
+    }
+    Ok(())
+}
+
+fn check_same(body: &Body<'_>, name: &'static str, current: Option<&str>) -> Result<(), Refusal> {
+    match body.text(name)? {
+        Some(sent) if Some(sent) != current => Err(Refusal::Fixed(name)),
+        _ => Ok(()),
+    }
+}
+
+/// A body whose property names are all known, by those names in any case.
+struct Body<'a>(Vec<(&'static str, &'a Value)>);
+
+impl<'a> Body<'a> {
+    fn read(body: &'a Map<String, Value>) -> Result<Self, Refusal> {
+        let mut found: Vec<(&'static str, &'a Value)> = Vec::with_capacity(body.len());
+        for (name, value) in body {
+            let known = KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+            let known = known.ok_or_else(|| Refusal::Payload(format!("unknown property '{}'", shortened(name))))?;
+            if found.iter().any(|(name, _)| *name == known) {
+                return Err(Refusal::Payload(format!("{known} is there twice")));
+            }
+            if !value.is_null() {
+                found.push((known, value));
+            }
+        }
+        Ok(Self(found))
+    }
+
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    /// Whether it has a value other than `null` and the empty text.
+    fn has(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value.as_str() != Some(""))
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&'a str>, Refusal> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Refusal::Payload(format!("{name} must be a string"))),
+        }
+    }
+
+    /// `"true"` and `"False"` are taken for booleans, as Graph does.
+    fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            Some(_) => Err(Refusal::Payload(format!("{name} must be true or false"))),
+        }
+    }
+
+    fn time(&self, name: &str) -> Result<Option<Timestamp>, Refusal> {
+        let unreadable = |_| Refusal::Payload(format!("{name} must be a date-time such as 2026-11-21T10:00:00Z"));
+        self.text(name)?.map(|text| text.parse().map_err(unreadable)).transpose()
+    }
+}
+
+/// The start of what a caller sent, fit for a message.
+fn shortened(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use graph::{AppId, Kind, SubscriptionId, TenantId, UserId};
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::subscription::Target;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_255_200); // 2026-11-21T10:00:00Z
+
+    fn create_with(changes: Value) -> Result<Draft, Refusal> {
+        let mut body = json!({
+            "changeType": "created,updated",
+            "notificationUrl": "https://hook.example.net/graph?tenant=7",
+            "resource": "/me/messages",
+            "expirationDateTime": "2026-11-21T12:00:00Z",
+            "clientState": "s3cret",
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        create(body.as_object().unwrap(), NOW, &Profile::documented(), Latitude::default())
+    }
+
+    fn current() -> Subscription {
+        Subscription {
+            id: SubscriptionId(Uuid::from_u128(1)),
+            tenant: TenantId(Uuid::from_u128(2)),
+            app: AppId(Uuid::from_u128(3)),
+            creator: UserId(Uuid::from_u128(4)),
+            resource: "me/messages".into(),
+            target: Target { mailbox: UserId(Uuid::from_u128(4)), kind: Kind::Message, folder: None },
+            change_types: change_types("created").unwrap(),
+            change_type: "created".into(),
+            notification_url: "https://hook.example.net/".into(),
+            lifecycle_url: None,
+            client_state: Some("s3cret".into()),
+            tls_version: "v1_2".into(),
+            expires: NOW.plus_minutes(60),
+            created: NOW,
+        }
+    }
+
+    fn patch_with(body: Value) -> Result<Patch, Refusal> {
+        patch(body.as_object().unwrap(), &current(), NOW, &Profile::documented(), Latitude::default())
+    }
+
+    #[test]
+    fn what_apps_send_is_kept_exactly() {
+        let draft = create_with(json!({"changeType": "Created, updated", "includeResourceData": "False"})).unwrap();
+        assert_eq!(draft.resource, "/me/messages");
+        assert_eq!(draft.change_type, "Created, updated");
+        assert_eq!(draft.change_types.iter().collect::<Vec<_>>(), [ChangeType::Created, ChangeType::Updated]);
+        assert_eq!(draft.notification_url, "https://hook.example.net/graph?tenant=7");
+        assert_eq!((draft.tls_version.as_str(), draft.expires), ("v1_2", NOW.plus_minutes(120)));
+    }
+
+    #[test]
+    fn refusals_carry_graphs_words() {
+        let long = "x".repeat(129);
+        let table = [
+            (
+                json!({"color": 1}),
+                "Could not process subscription creation payload. Are all property names spelled and camelCased properly?",
+            ),
+            (
+                json!({"@odata.context": "x"}),
+                "Could not process subscription creation payload. Are all property names spelled and camelCased properly?",
+            ),
+            (
+                json!({"expirationDateTime": "2026-11-22"}),
+                "Could not process subscription creation payload. Are all property names spelled and camelCased properly?",
+            ),
+            (
+                json!({"expirationDateTime": 7}),
+                "Could not process subscription creation payload. Are all property names spelled and camelCased properly?",
+            ),
+            (json!({"expirationDateTime": null}), "expirationDateTime must be provided with the subscription."),
+            (json!({"changeType": null}), "changeType must be provided with the subscription."),
+            (json!({"resource": null}), "resource must be provided with the subscription."),
+            (json!({"notificationUrl": null}), "notificationUrl must be provided with the subscription."),
+            (json!({"changeType": "created,moved"}), "Invalid 'changeType' attribute: 'created,moved'."),
+            (json!({"changeType": ""}), "Invalid 'changeType' attribute: ''."),
+            (json!({"clientState": long}), "clientState can only be 128 characters long."),
+            (json!({"notificationUrl": "http://hook.example.net"}), "NotificationUrl scheme='http' is not supported."),
+            (json!({"lifecycleNotificationUrl": "ftp://x"}), "LifecycleNotificationUrl scheme='ftp' is not supported."),
+            (json!({"notificationUrl": "hook"}), "NotificationUrl is not a valid URL: it must be absolute."),
+            (
+                json!({"notificationUrl": "https://a:b@c/"}),
+                "NotificationUrl is not a valid URL: it must not carry a user name or password.",
+            ),
+            (
+                json!({"notificationUrl": "EventGrid:?azuresubscriptionid=1"}),
+                "EventGrid: is not supported by this server: use a webhook's https URL.",
+            ),
+            (
+                json!({"notificationUrl": "EventHub:https://x"}),
+                "EventHub: is not supported by this server: use a webhook's https URL.",
+            ),
+            (
+                json!({"includeResourceData": true}),
+                "includeResourceData is not supported by this server: it sends basic notifications only.",
+            ),
+            (
+                json!({"vapidPublicKey": "x"}),
+                "Web Push is not supported by this server: use a webhook's notificationUrl.",
+            ),
+            (
+                json!({"resource": "me/messages?$filter=isRead eq false"}),
+                "$filter in resource is not supported by this server: subscribe to the resource without a query.",
+            ),
+            (
+                json!({"resource": "me/messages?%24select=subject"}),
+                "$select in resource is not supported by this server: subscribe to the resource without a query.",
+            ),
+            (json!({"latestSupportedTlsVersion": "v2"}), "Invalid 'latestSupportedTlsVersion' attribute: 'v2'."),
+            (
+                json!({"expirationDateTime": "2026-11-24T08:30:01Z"}),
+                "Subscription expiration can only be 4230 minutes in the future.",
+            ),
+        ];
+        for (changes, message) in table {
+            let refusal = create_with(changes.clone()).expect_err(&changes.to_string());
+            assert_eq!(refusal.to_string(), message, "{changes}");
+        }
+    }
+
+    #[test]
+    fn lives_between_floor_and_limit_are_kept() {
+        let profile = Profile::documented();
+        for (asked, given) in [(-60, 45), (0, 45), (44, 45), (45, 45), (60, 60), (4_229, 4_229), (4_230, 4_230)] {
+            assert_eq!(expiry(NOW.plus_minutes(asked), NOW, &profile), Ok(NOW.plus_minutes(given)));
+        }
+        for asked in [4_231, 4_320, 10_080, 1_000_000_000] {
+            assert_eq!(expiry(NOW.plus_minutes(asked), NOW, &profile), Err(Refusal::TooLong(4_230)));
+        }
+    }
+
+    #[test]
+    fn a_patch_changes_expiry_or_url_and_nothing_else() {
+        let patch = patch_with(json!({"expirationDateTime": "2026-11-21T13:00:00Z", "resource": "me/messages"}));
+        assert_eq!(patch, Ok(Patch { expires: Some(NOW.plus_minutes(180)), notification_url: None }));
+        for (body, refusal) in [
+            (json!({}), Refusal::NothingToPatch),
+            (json!({"clientState": "s3cret"}), Refusal::NothingToPatch),
+            (json!({"clientState": "other"}), Refusal::Fixed("clientState")),
+            (json!({"lifecycleNotificationUrl": "https://x/"}), Refusal::Fixed("lifecycleNotificationUrl")),
+            (json!({"changeType": "deleted"}), Refusal::Fixed("changeType")),
+            (json!({"expirationDateTime": "2030-01-01T00:00:00Z"}), Refusal::TooLong(4_230)),
+        ] {
+            assert_eq!(patch_with(body.clone()), Err(refusal), "{body}");
+        }
+    }
+}
