@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use graph::{AppId, Change, Properties, SubmissionId, SubscriptionId, TenantId, Timestamp, UserId};
+use graph::{AppId, Change, ChangeId, Properties, SubmissionId, SubscriptionId, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::Subscription;
@@ -30,7 +30,8 @@ impl fmt::Display for Position {
 pub enum Record {
     Change(Change),
     Subscription { id: SubscriptionId, event: SubscriptionEvent },
-    Lifecycle { subscription: SubscriptionId, event: LifecycleEvent },
+    /// `id` is random, as a change's is: notification ids come from it.
+    Lifecycle { id: ChangeId, subscription: SubscriptionId, event: LifecycleEvent },
     Submit(Submission),
 }
 
