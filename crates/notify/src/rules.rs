@@ -1,7 +1,9 @@
 //! What a request to create or patch a subscription must look like, apart from what only the store or
 //! a receiver can tell. Knows no HTTP: a refusal is a value with Graph's code and message.
 
+use graph::path::{Watch, WatchError, watch};
 use graph::{ChangeType, Timestamp};
+use protocol::error::{Operation, extension_message};
 use protocol::{HandshakeError, SubscriptionRequest};
 use url::Url;
 
@@ -10,8 +12,6 @@ use crate::{Profile, Subscription};
 
 /// The longest URL that is taken, in bytes. Ours: no source states one.
 pub const URL_BYTES_MAX: usize = 2_048;
-/// The longest `resource` that is taken, in bytes. Ours: no source states one.
-pub const RESOURCE_BYTES_MAX: usize = 2_048;
 
 const TLS_VERSIONS: [&str; 4] = ["v1_0", "v1_1", "v1_2", "v1_3"];
 
@@ -50,8 +50,11 @@ pub enum Refusal {
     TlsVersion(String),
     #[error("Subscription expiration can only be {0} minutes in the future.")]
     TooLong(i64),
-    #[error("resource can only be {RESOURCE_BYTES_MAX} bytes long.")]
-    ResourceTooLong,
+    #[error("{}", extension_message(Operation::Create, 400, .0.graph_text()))]
+    Resource(WatchError),
+    /// A query option behind the resource.
+    #[error("{0} in resource is not supported by this server: subscribe to the resource without a query.")]
+    ResourceOption(String),
     /// A feature of Graph that this server does not have (yet).
     #[error("{0} is not supported by this server: {1}.")]
     Unsupported(&'static str, &'static str),
@@ -65,7 +68,7 @@ impl Refusal {
     /// Graph's error code.
     pub fn code(&self) -> &'static str {
         match self {
-            Refusal::TooLong(_) => "ExtensionError",
+            Refusal::TooLong(_) | Refusal::Resource(_) => "ExtensionError",
             _ => "InvalidRequest",
         }
     }
@@ -91,6 +94,8 @@ pub struct Latitude {
 pub struct Draft {
     /// Exactly as sent; it has no query.
     pub resource: String,
+    /// What `resource` asks to watch.
+    pub watch: Watch,
     pub change_type: String,
     pub change_types: ChangeTypes,
     pub notification_url: String,
@@ -121,7 +126,7 @@ pub fn create(
     let resource = required(&request.resource, "resource")?;
     let expires = time(&request.expiration_date_time)?.ok_or(Refusal::Missing("expirationDateTime"))?;
     check_features(request)?;
-    check_resource(&resource)?;
+    let watch = read_resource(&resource)?;
     check_url(&notification_url, UrlRole::Notification, latitude)?;
     if let Some(url) = &request.lifecycle_notification_url {
         check_url(url, UrlRole::Lifecycle, latitude)?;
@@ -141,6 +146,7 @@ pub fn create(
         lifecycle_url: request.lifecycle_notification_url.clone(),
         client_state: request.client_state.clone(),
         resource,
+        watch,
         change_type,
         notification_url,
     })
@@ -217,31 +223,11 @@ fn check_features(request: &SubscriptionRequest) -> Result<(), Refusal> {
     }
 }
 
-fn check_resource(resource: &str) -> Result<(), Refusal> {
-    if resource.len() > RESOURCE_BYTES_MAX {
-        return Err(Refusal::ResourceTooLong);
-    }
-    let Some((_, query)) = resource.split_once('?') else { return Ok(()) };
-    let why = "subscribe to the resource without a query";
-    let query = query.to_ascii_lowercase().replace("%24", "$");
-    for name in ["$filter", "$select", "$expand", "$search", "$orderby", "$top", "$skip", "$count"] {
-        if query.contains(name) {
-            return Err(Refusal::Unsupported(in_resource(name), why));
-        }
-    }
-    Err(Refusal::Unsupported("a query in resource", why))
-}
-
-fn in_resource(option: &str) -> &'static str {
-    match option {
-        "$filter" => "$filter in resource",
-        "$select" => "$select in resource",
-        "$expand" => "$expand in resource",
-        "$search" => "$search in resource",
-        "$orderby" => "$orderby in resource",
-        "$top" => "$top in resource",
-        "$skip" => "$skip in resource",
-        _ => "$count in resource",
+fn read_resource(resource: &str) -> Result<Watch, Refusal> {
+    let watched = watch(resource).map_err(Refusal::Resource)?;
+    match watched.options.first() {
+        None => Ok(watched),
+        Some(option) => Err(Refusal::ResourceOption(shortened(&option.name))),
     }
 }
 
@@ -365,7 +351,6 @@ mod tests {
         let payload =
             "Could not process subscription creation payload. Are all property names spelled and camelCased properly?";
         let table = [
-            (json!({"color": 1}), payload),
             (json!({"expirationDateTime": "2026-11-22"}), payload),
             (json!({"expirationDateTime": null}), "expirationDateTime must be provided with the subscription."),
             (json!({"changeType": null}), "changeType must be provided with the subscription."),
@@ -404,6 +389,10 @@ mod tests {
             (
                 json!({"resource": "me/messages?%24select=subject"}),
                 "$select in resource is not supported by this server: subscribe to the resource without a query.",
+            ),
+            (
+                json!({"resource": "me/drive/root"}),
+                "Operation: Create; Exception: [Status Code: BadRequest; Reason: Unsupported workload.]",
             ),
             (json!({"latestSupportedTlsVersion": "v2"}), "Invalid 'latestSupportedTlsVersion' attribute: 'v2'."),
             (
