@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use graph::{Partition, SubscriptionId};
-use notify::rules::Latitude;
 use notify::{Position, Profile};
 use protocol::HandshakeError;
 use store::Store;
-use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::identity::Tokens;
 
-/// Proves a URL reachable before a subscription may use it.
+/// Judges and proves the URLs that apps name, before a subscription may use them.
 #[async_trait]
 pub trait Handshake: Send + Sync + 'static {
-    /// Sends the validation request of §3.2 of the webhook contract and judges the answer.
-    async fn validate(&self, url: &str, request_id: Uuid) -> Result<(), HandshakeError>;
+    /// Whether the URL may be called at all, as far as its text tells. Asks nobody.
+    fn check(&self, url: &str) -> Result<(), HandshakeError>;
+    /// Asks the receiver to echo a token, and takes nothing else for an answer.
+    async fn validate(&self, url: &str, request_id: &str) -> Result<(), HandshakeError>;
 }
 
 /// The running engine, as far as the API waits for it.
@@ -34,7 +34,6 @@ pub struct AppState {
     pub clock: Clock,
     pub tokens: Tokens,
     pub profile: Profile,
-    pub latitude: Latitude,
     pub handshake: Arc<dyn Handshake>,
     pub engine: Arc<dyn Engine>,
     pub limits: Limits,
