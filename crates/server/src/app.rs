@@ -10,6 +10,7 @@ use protocol::HandshakeError;
 use store::Store;
 
 use crate::clock::Clock;
+use crate::directory::Directory;
 use crate::identity::Tokens;
 
 /// Judges and proves the URLs that apps name, before a subscription may use them.
@@ -31,6 +32,7 @@ pub trait Engine: Send + Sync + 'static {
 /// One running server, shared by all requests.
 pub struct AppState {
     pub store: Arc<dyn Store>,
+    pub directory: Directory,
     pub clock: Clock,
     pub tokens: Tokens,
     pub profile: Profile,
