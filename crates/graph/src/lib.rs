@@ -4,11 +4,14 @@
 //! ids and everything else that varies arrive as arguments.
 
 pub mod change;
+pub mod fuzz;
 pub mod id;
 pub mod item;
+pub mod mailbox;
 pub mod partition;
 pub mod path;
 pub mod refusal;
+pub mod render;
 pub mod schema;
 pub mod time;
 pub mod zone;
