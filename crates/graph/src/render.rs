@@ -74,6 +74,10 @@ pub fn item(item: &Item, view: View<'_>) -> Value {
             shown.insert(name.to_owned(), value);
         }
     }
+    if kind == Kind::Message && is_shown("uniqueBody") {
+        let body = item.properties.get("body").cloned();
+        shown.insert("uniqueBody".to_owned(), body.unwrap_or_default());
+    }
     shown.insert("@odata.etag".to_owned(), item.version.etag().into());
     finish(shown, item.id.to_string(), view.context)
 }
@@ -87,9 +91,6 @@ fn computed(item: &Item) -> Vec<(&'static str, Value)> {
     ];
     if item.id.kind != Kind::Event {
         computed.push(("parentFolderId", item.folder.to_string().into()));
-    }
-    if item.id.kind == Kind::Message {
-        computed.push(("uniqueBody", item.properties.get("body").cloned().unwrap_or_default()));
     }
     if let Some(link) = web_link(item) {
         computed.push(("webLink", link.into()));
