@@ -29,9 +29,16 @@ impl fmt::Display for Position {
 #[serde(rename_all = "camelCase")]
 pub enum Record {
     Change(Change),
-    Subscription { id: SubscriptionId, event: SubscriptionEvent },
+    Subscription {
+        id: SubscriptionId,
+        event: SubscriptionEvent,
+    },
     /// `id` is random, as a change's is: notification ids come from it.
-    Lifecycle { id: ChangeId, subscription: SubscriptionId, event: LifecycleEvent },
+    Lifecycle {
+        id: ChangeId,
+        subscription: SubscriptionId,
+        event: LifecycleEvent,
+    },
     Submit(Submission),
 }
 

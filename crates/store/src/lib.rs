@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use graph::{
-    AppId, ChangeId, Folder, FolderId, Item, ItemId, Kind, Mutation, Partition, SubscriptionId, TenantId, Timestamp, UserId,
+    AppId, ChangeId, Folder, FolderId, Item, ItemId, Kind, Mutation, Partition, SubscriptionId, TenantId, Timestamp,
+    UserId,
 };
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{EndReason, LifecycleEvent, Submission};

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use graph::{AppId, FolderId, Item, ItemId, Kind, Partition, SubscriptionId, TenantId, Timestamp, UserId};
+use graph::{AppId, ChangeId, FolderId, Item, ItemId, Kind, Partition, SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{EndReason, LifecycleEvent};
 use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
@@ -131,8 +131,13 @@ impl Store for MemoryStore {
         self.write(|model| model.end_subscription(id, reason, if_expires))
     }
 
-    async fn append_lifecycle(&self, id: SubscriptionId, event: LifecycleEvent) -> Result<Appended, SubscriptionError> {
-        self.write(|model| model.append_lifecycle(id, event))
+    async fn append_lifecycle(
+        &self,
+        id: SubscriptionId,
+        record: ChangeId,
+        event: LifecycleEvent,
+    ) -> Result<Appended, SubscriptionError> {
+        self.write(|model| model.append_lifecycle(id, record, event))
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {

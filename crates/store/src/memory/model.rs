@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use graph::{AppId, FolderId, Item, ItemId, Kind, PARTITIONS, Partition, SubscriptionId, TenantId, Timestamp, UserId};
+use graph::{
+    AppId, ChangeId, FolderId, Item, ItemId, Kind, PARTITIONS, Partition, SubscriptionId, TenantId, Timestamp, UserId,
+};
 use notify::checkpoint::{LoadedParked, PARKED_REFS_MAX, PartitionState, SubscriptionSpan};
 use notify::log::{EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::{Checkpoint, LedgerDelta, Parked, Position, Record, Stream, Subscription};
@@ -244,10 +246,11 @@ impl Model {
     pub fn append_lifecycle(
         &mut self,
         id: SubscriptionId,
+        record: ChangeId,
         event: LifecycleEvent,
     ) -> Result<Appended, SubscriptionError> {
         let partition = Partition::of(self.live_span(id)?.subscription.target.mailbox);
-        Ok(self.append(partition, vec![Record::Lifecycle { subscription: id, event }]))
+        Ok(self.append(partition, vec![Record::Lifecycle { id: record, subscription: id, event }]))
     }
 
     pub fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {
