@@ -17,7 +17,7 @@ pub enum Line {
     WallJumped { process: usize, seconds: i64 },
     Draining { process: usize },
     Appended { partition: u16, position: u64, what: &'static str, subscription: Option<usize> },
-    Receiver { endpoint: usize, mode: &'static str },
+    Receiver { endpoint: usize, mood: &'static str },
     Handed { process: usize, what: &'static str, partition: Option<u16>, from: u64, to: u64 },
     Leases { process: usize, renewal: bool, partitions: usize, epoch: u64 },
     Asked { process: usize, what: &'static str, partition: Option<u16>, number: u64, fate: &'static str },

@@ -264,7 +264,7 @@ impl Node {
     /// How many deliveries one stream may hold in memory now.
     fn share(&self) -> usize {
         let held: usize = self.partitions.values().map(|owned| owned.held).sum();
-        (self.config.deliveries_max.saturating_sub(held) / 32).clamp(4, self.config.stream_share_max)
+        (self.config.deliveries_max.saturating_sub(held) / 32).max(4).min(self.config.stream_share_max)
     }
 
     fn has_room(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graph::Partition;
+use graph::{ItemId, Partition};
 use notify::node::{Attempt, Notification};
 use notify::{Now, Position, StreamKind};
 
@@ -60,8 +60,11 @@ impl Watch {
         }
         self.check_class(&moment, attempt, &sent)?;
         let deliveries: Vec<_> = sent.iter().map(|one| (one.partition, one.delivery)).collect();
-        for one in &sent {
-            self.ids.insert(one.notification.id, one.delivery);
+        for (notification, (_, delivery)) in attempt.notifications.iter().zip(&deliveries) {
+            self.ids.insert(notification.id, *delivery);
+            if let Some(told) = self.truth.find(delivery.0, delivery.1) {
+                told.id = Some(notification.id);
+            }
         }
         self.begin(life, attempt, &deliveries)
     }
@@ -173,7 +176,8 @@ impl Watch {
             let seen = format!("id {id} stands for {before:?} and for {:?}", one.delivery);
             return Err(Violation::new("restart_is_boring", seen));
         }
-        if before.is_none() && self.ids.values().any(|known| *known == one.delivery) {
+        let told = self.truth.spans[one.delivery.0].matches.get(&one.delivery.1);
+        if before.is_none() && told.is_some_and(|told| told.id.is_some()) {
             return Err(Violation::new("restart_is_boring", format!("{:?} has two ids", one.delivery)));
         }
         Ok(())
@@ -223,7 +227,20 @@ impl Watch {
         self.horizon_passed(appended, self.latest_wall(moment.at))
     }
 
-    /// A delivery that begins does not overtake one of its stream that failed or is parked.
+    /// Whether an item of a subscription is in flight, or in the attempt that begins.
+    fn is_busy(&self, life: Life, sent: &[Sent], number: usize, item: Option<ItemId>) -> bool {
+        let matches = &self.truth.spans[number].matches;
+        let same = |delivery: &Delivery| {
+            let told = matches.get(&delivery.1).filter(|_| delivery.0 == number);
+            item.is_some() && told.is_some_and(|told| told.item == item)
+        };
+        let flights = self.flights.iter().filter(|((of, _), _)| *of == life);
+        let mut in_flight = flights.flat_map(|(_, flight)| &flight.deliveries);
+        in_flight.any(|(_, _, delivery)| same(delivery)) || sent.iter().any(|one| same(&one.delivery))
+    }
+
+    /// A delivery that begins does not overtake one of its stream that failed, nor a parked one that only
+    /// waits, unless that one waits for its own item.
     fn check_overtaking(&self, moment: &Moment, sent: &[Sent], one: &Sent) -> Result<(), Violation> {
         let tenure = self.tenure(moment.life, one.partition)?;
         let (number, position) = one.delivery;
@@ -238,7 +255,9 @@ impl Watch {
             let blurred = tenure.blurred.contains(&delivery) || self.may_be_given_up(moment, told.appended);
             let together = sent.iter().any(|other| other.delivery == delivery);
             let failed = tenure.failures.contains_key(&delivery);
-            let waits = tenure.rows.contains_key(&delivery) && !tenure.begun.contains(&delivery);
+            let waits = tenure.rows.contains_key(&delivery)
+                && !tenure.begun.contains(&delivery)
+                && !self.is_busy(moment.life, sent, number, told.item);
             if !blurred && !together && (failed || waits) && !tenure.acknowledged.contains(&delivery) {
                 let seen = format!("{:?} overtakes position {earlier}, which failed or is parked", one.delivery);
                 return Err(Violation::new("item_order_holds", seen));
