@@ -179,7 +179,8 @@ impl World {
             self.perform(life, now, command)?;
         }
         self.plan_wake(life);
-        Ok(())
+        let stats = self.process(life).and_then(|process| process.node.as_ref()).map(notify::node::Node::stats);
+        stats.map_or(Ok(()), |stats| self.watch.holds(life, stats))
     }
 
     /// Whether the process has just crashed, between two commands.

@@ -9,7 +9,7 @@ use std::fmt;
 
 use graph::{Partition, SubmissionId, SubscriptionId, Timestamp, UserId};
 use notify::log::SubscriptionEvent;
-use notify::node::{NodeConfig, Outcome};
+use notify::node::{NodeConfig, NodeStats, Outcome};
 use notify::{Command, Event, Monotonic, Now, Position, Record};
 use uuid::Uuid;
 
@@ -22,6 +22,9 @@ use crate::truth::Truth;
 const SMALL_SKEW_MICROS: i64 = 10_000_000;
 /// A leap that stood so long is believed.
 const BELIEVED_AFTER_MICROS: u64 = 60_000_000;
+
+/// A limit that no world reaches.
+pub const AMPLE: usize = 1_024;
 
 /// A promise that was broken, and how that showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +106,8 @@ pub struct Watch {
     draining: BTreeSet<Life>,
     released: BTreeSet<Life>,
     mail: BTreeMap<(SubmissionId, UserId), u32>,
+    /// What each living node said last that it holds.
+    pub stats: BTreeMap<Life, NodeStats>,
     /// The furthest that any node may believe the wall clock to be ahead, and behind.
     ahead_micros: i64,
     behind_micros: i64,
@@ -122,6 +127,7 @@ impl Watch {
             draining: BTreeSet::new(),
             released: BTreeSet::new(),
             mail: BTreeMap::new(),
+            stats: BTreeMap::new(),
             ahead_micros: 0,
             behind_micros: 0,
             attempts: 0,
@@ -142,6 +148,7 @@ impl Watch {
 
     pub fn died(&mut self, life: Life) {
         self.flights.retain(|(of, _), _| *of != life);
+        self.stats.remove(&life);
         self.tenures.retain(|(of, _), _| *of != life);
     }
 
@@ -188,7 +195,10 @@ impl Watch {
                 }
             }
             Event::Log { partition, epoch, records: Some(records) } => {
-                if self.tenures.get(&(life, *partition)).is_some_and(|tenure| tenure.epoch == *epoch) {
+                // Where there is no room, what was read is read again later.
+                let room = self.config.deliveries_max.min(self.config.window_max) >= AMPLE;
+                let takes_all = room && !self.draining.contains(&life);
+                if takes_all && self.tenures.get(&(life, *partition)).is_some_and(|tenure| tenure.epoch == *epoch) {
                     for (_, record) in records {
                         self.told_record(life, *partition, record);
                     }
@@ -245,6 +255,16 @@ impl Watch {
         }
     }
 
+    /// The node has shown that it went past a position.
+    fn passed(&mut self, life: Life, partition: Partition, position: Position) {
+        let spans = self.truth.spans_of(partition);
+        let over = spans.filter(|(_, span)| span.ended.is_some_and(|(ended, _)| ended <= position));
+        let over: Vec<SubscriptionId> = over.map(|(_, span)| span.id).collect();
+        for subscription in over {
+            self.told_end(life, partition, subscription);
+        }
+    }
+
     fn told_record(&mut self, life: Life, partition: Partition, record: &Record) {
         if let Record::Subscription { id, event: SubscriptionEvent::Ended(_) } = record {
             self.told_end(life, partition, *id);
@@ -284,6 +304,11 @@ impl Watch {
         let refuse = |what: String| Err(Violation::new("fence_holds", what));
         if self.released.contains(&life) && !matches!(command, Command::Release) {
             return refuse(format!("node {} gave its leases back and then commands {command:?}", life.process));
+        }
+        match command {
+            Command::ReadLog { partition, after, .. } => self.passed(life, *partition, *after),
+            Command::Checkpoint(checkpoint) => self.passed(life, checkpoint.partition, checkpoint.cursor),
+            _ => {}
         }
         match command {
             Command::Acquire { .. } if self.draining.contains(&life) => {

@@ -1,8 +1,10 @@
 //! What must be so when nothing goes wrong any more and time has passed.
 
 use graph::Partition;
+use notify::node::NodeStats;
 
 use super::{Violation, Watch};
+use crate::process::Life;
 use crate::storage::{Storage, date};
 
 /// How long after its expiry a subscription's end is in the log, when a node owns its partition.
@@ -29,6 +31,17 @@ impl Watch {
         live.map(|(number, span)| (number, span.latest().expires))
             .find(|(_, expires)| late(*expires))
             .map(|(number, expires)| format!("subscription {number} expired at {expires} and has not ended"))
+    }
+
+    /// What a node says that it holds, after it has handled an event.
+    pub fn holds(&mut self, life: Life, stats: NodeStats) -> Result<(), Violation> {
+        let in_flight = self.flights.keys().filter(|(of, _)| *of == life).count();
+        if stats.attempts_in_flight != in_flight || stats.slots_taken as usize != in_flight {
+            let seen = format!("{in_flight} attempts of node {} are in flight, but {stats:?}", life.process);
+            return Err(Violation::new("slots_return", seen));
+        }
+        self.stats.insert(life, stats);
+        Ok(())
     }
 
     /// Nothing is in flight, nothing is parked, and the ledgers account for every match.
