@@ -536,7 +536,7 @@ impl Node {
             }
             Timer::Stream(partition, stream) => {
                 if let Some(owned) = self.partitions.get_mut(&partition) {
-                    owned.give_up_since(stream, now.wall.plus_micros(-self.config.horizon_micros));
+                    owned.give_up_since(stream, now.wall.plus_micros(-self.config.horizon_micros), now.mono);
                     self.wake_listed((partition, stream));
                     self.schedule(partition, now);
                 }
