@@ -1,1 +1,5 @@
+//! The `tidings` server as a library, so that tests and benchmarks can run it in process.
 
+pub mod clock;
+pub mod engine;
+pub mod outbound;
