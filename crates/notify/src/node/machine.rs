@@ -33,6 +33,7 @@ pub struct Node {
     earliest_lapse: Monotonic,
     started: bool,
     draining: bool,
+    released: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +79,9 @@ impl Node {
         if let Some(partition) = touched {
             self.schedule(partition, now);
         }
+        if self.is_drained() && !std::mem::replace(&mut self.released, true) {
+            commands.push(Command::Release);
+        }
     }
 
     /// When the next [`Event::Tick`] is due; `None` before the first event.
@@ -86,7 +90,7 @@ impl Node {
     }
 
     /// Whether everything that was begun before [`Event::Drain`] has ended and is recorded.
-    pub fn is_drained(&self) -> bool {
+    fn is_drained(&self) -> bool {
         let idle = |owned: &Owned| owned.recording.is_none() && owned.dirty_since.is_none() && owned.reads == 0;
         self.draining && self.sending.in_flight.is_empty() && self.partitions.values().all(idle)
     }

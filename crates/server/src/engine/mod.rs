@@ -113,6 +113,7 @@ impl Stopped {
             inputs,
             tail: handle.tail,
             commands: Vec::new(),
+            released: false,
         };
         running.run(stop).await;
         if let Err(error) = parts.store.release(parts.node).await {
@@ -128,6 +129,8 @@ struct Running {
     inputs: mpsc::UnboundedReceiver<Input>,
     tail: Arc<Tail>,
     commands: Vec<notify::Command>,
+    /// The node has nothing more to do.
+    released: bool,
 }
 
 impl Running {
@@ -154,7 +157,7 @@ impl Running {
                 self.handle(event);
             }
             if let Some(until) = drain_until
-                && (self.node.is_drained() || tokio::time::Instant::now() >= until)
+                && (self.released || tokio::time::Instant::now() >= until)
             {
                 return;
             }
@@ -178,6 +181,7 @@ impl Running {
     fn handle(&mut self, event: Event) {
         self.node.handle(event, self.clock.now(), &mut self.commands);
         for command in self.commands.drain(..) {
+            self.released |= matches!(command, notify::Command::Release);
             self.performer.perform(command);
         }
     }
