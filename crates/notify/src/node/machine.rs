@@ -66,6 +66,9 @@ impl Node {
 
     /// Takes one event at `now`, and appends what is to be done to `commands`.
     pub fn handle(&mut self, event: Event, now: Now, commands: &mut Vec<Command>) {
+        if self.released {
+            return;
+        }
         let now = Now { wall: self.wall.observe(now), mono: now.mono };
         if !self.started {
             self.started = true;
