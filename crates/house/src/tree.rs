@@ -30,7 +30,10 @@ pub fn files() -> Vec<File> {
                 if name != "target" && (name == ".ci" || !name.starts_with('.')) {
                     directories.push(path);
                 }
-            } else if kind.is_file() && entry.metadata().is_ok_and(|data| data.len() <= FILE_BYTES_MAX) {
+            } else if name != ".git"
+                && kind.is_file()
+                && entry.metadata().is_ok_and(|data| data.len() <= FILE_BYTES_MAX)
+            {
                 let Ok(text) = fs::read_to_string(&path) else { continue };
                 let path = path.strip_prefix(&root).expect("a path below the root");
                 found.push(File { path: path.to_string_lossy().into_owned(), text });
