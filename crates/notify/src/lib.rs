@@ -7,10 +7,12 @@ pub mod checkpoint;
 pub mod clock;
 pub mod log;
 pub mod node;
+pub mod notification;
+pub mod retry;
 pub mod subscription;
 
 pub use checkpoint::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Stream, StreamKind};
 pub use clock::{Monotonic, Now};
 pub use log::{EndReason, LifecycleEvent, Position, Record, Submission, SubscriptionEvent};
-pub use node::{Command, Event};
+pub use node::{Command, Event, Node, NodeConfig};
 pub use subscription::Subscription;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use graph::{AppId, Change, Properties, SubmissionId, SubscriptionId, TenantId, Timestamp, UserId};
+use graph::{AppId, Change, ChangeId, Properties, SubmissionId, SubscriptionId, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::Subscription;
@@ -29,8 +29,16 @@ impl fmt::Display for Position {
 #[serde(rename_all = "camelCase")]
 pub enum Record {
     Change(Change),
-    Subscription { id: SubscriptionId, event: SubscriptionEvent },
-    Lifecycle { subscription: SubscriptionId, event: LifecycleEvent },
+    Subscription {
+        id: SubscriptionId,
+        event: SubscriptionEvent,
+    },
+    /// `id` is random, as a change's is: notification ids come from it.
+    Lifecycle {
+        id: ChangeId,
+        subscription: SubscriptionId,
+        event: LifecycleEvent,
+    },
     Submit(Submission),
 }
 

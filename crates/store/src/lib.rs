@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use graph::{
-    AppId, Folder, FolderId, Item, ItemId, Kind, Mutation, Partition, SubscriptionId, TenantId, Timestamp, UserId,
+    AppId, ChangeId, Folder, FolderId, Item, ItemId, Kind, Mutation, Partition, SubscriptionId, TenantId, Timestamp,
+    UserId,
 };
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{EndReason, LifecycleEvent, Submission};
@@ -86,7 +87,12 @@ pub trait Store: Send + Sync + 'static {
         if_expires: Option<Timestamp>,
     ) -> Result<Appended, SubscriptionError>;
     /// Appends a lifecycle record for a live subscription.
-    async fn append_lifecycle(&self, id: SubscriptionId, event: LifecycleEvent) -> Result<Appended, SubscriptionError>;
+    async fn append_lifecycle(
+        &self,
+        id: SubscriptionId,
+        record: ChangeId,
+        event: LifecycleEvent,
+    ) -> Result<Appended, SubscriptionError>;
     /// A live subscription.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError>;
     /// Live subscriptions of an app (all of the tenant, or one creator's), by id, after `after`.

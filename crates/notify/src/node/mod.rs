@@ -8,6 +8,16 @@
 //! Hints ([`Event::Published`], [`Event::Look`]) may be lost, repeated, late or out of order: they only
 //! save a poll.
 
+mod config;
+mod dispatch;
+mod fault;
+mod machine;
+mod owned;
+mod progress;
+mod sending;
+mod stream;
+mod wall;
+
 use std::sync::Arc;
 
 use graph::{ChangeType, Partition, SubscriptionId, Timestamp};
@@ -15,6 +25,11 @@ use uuid::Uuid;
 
 use crate::checkpoint::{LoadedParked, PartitionState};
 use crate::{Checkpoint, Monotonic, Position, Record, Stream, Subscription};
+
+pub use config::NodeConfig;
+#[cfg(feature = "planted-faults")]
+pub use fault::Fault;
+pub use machine::{Node, NodeStats};
 
 /// What happened.
 #[derive(Clone, Debug)]

@@ -1,0 +1,66 @@
+//! The limits that a node works within.
+
+/// Limits of one node. Times are in microseconds.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// How long a lease lasts, and how often it is extended.
+    pub lease_micros: u64,
+    pub renew_micros: u64,
+    /// How often an unowned partition is asked for.
+    pub acquire_micros: u64,
+    /// How often the log of each partition is looked at without a hint.
+    pub poll_micros: u64,
+    /// Attempts in flight, in all and to one origin (scheme, host, port).
+    pub attempts_max: u32,
+    pub attempts_per_origin_max: u32,
+    /// Notifications in one attempt, and the estimated bytes of its body.
+    pub batch_max: u16,
+    pub batch_bytes_max: usize,
+    /// The time an attempt may take: the first of a delivery, and the later ones.
+    pub first_timeout_micros: u64,
+    pub retry_timeout_micros: u64,
+    /// Counted from the match, after which a delivery is given up.
+    pub horizon_micros: i64,
+    /// A delivery unfinished for so long is parked.
+    pub park_micros: u64,
+    /// The oldest unrecorded outcome waits at most so long for a checkpoint.
+    pub checkpoint_micros: u64,
+    /// Deliveries of one stream held in memory; more lie in the store.
+    pub stream_share_max: usize,
+    /// Deliveries, and records not yet passed by a cursor, held in memory; then the log is the queue.
+    pub deliveries_max: usize,
+    pub window_max: usize,
+    /// Records and parked rows read at once.
+    pub read_records: usize,
+    pub read_rows: usize,
+    #[cfg(feature = "planted-faults")]
+    pub fault: Option<super::Fault>,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            lease_micros: 30_000_000,
+            renew_micros: 5_000_000,
+            acquire_micros: 2_000_000,
+            poll_micros: 10_000_000,
+            attempts_max: 1_024,
+            attempts_per_origin_max: 64,
+            batch_max: 100,
+            batch_bytes_max: 1 << 20,
+            // "3 s first try, 10 s on retries … up to 4 hours": the webhook delivery guide of 2026-04-22.
+            first_timeout_micros: 3_000_000,
+            retry_timeout_micros: 10_000_000,
+            horizon_micros: 4 * 3_600 * 1_000_000,
+            park_micros: 500_000,
+            checkpoint_micros: 50_000,
+            stream_share_max: 512,
+            deliveries_max: 65_536,
+            window_max: 65_536,
+            read_records: 1_000,
+            read_rows: 20,
+            #[cfg(feature = "planted-faults")]
+            fault: None,
+        }
+    }
+}

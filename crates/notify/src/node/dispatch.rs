@@ -1,0 +1,215 @@
+//! Building attempts from what the streams offer, and taking in what they came to.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use graph::Partition;
+
+use super::fault::Fault;
+use super::machine::{Node, Timer};
+use super::owned::Done;
+use super::sending::StreamAt;
+use super::stream::Class;
+use super::{Attempt, Command, Notification, Outcome};
+use crate::{AbandonReason, Now, Position, Stream, notification, retry};
+
+/// Streams of one endpoint that are asked for one batch.
+const STREAMS_PER_BATCH_MAX: usize = 256;
+/// The body bytes that one notification is taken to need, before its variable parts.
+const NOTIFICATION_BYTES: usize = 640;
+
+/// An attempt being put together.
+struct Batch {
+    class: Class,
+    url: Arc<str>,
+    room: usize,
+    bytes: usize,
+    deliveries: Vec<(StreamAt, u64, Position)>,
+    notifications: Vec<Notification>,
+}
+
+impl Node {
+    /// Begins as many attempts as there are free slots and deliveries that may go.
+    pub(super) fn dispatch(&mut self, now: Now, commands: &mut Vec<Command>) {
+        if self.is_draining() {
+            return;
+        }
+        while let Some(endpoint) = self.sending.next_endpoint(&self.config) {
+            if let Some(batch) = self.batch(endpoint, now) {
+                let timeout_micros = self.timeout_micros(batch.class);
+                let id = self.sending.begin(endpoint, batch.deliveries);
+                let Batch { url, notifications, .. } = batch;
+                commands.push(Command::Attempt(Attempt { id, url, timeout_micros, notifications }));
+            }
+            self.sending.served(endpoint);
+        }
+    }
+
+    fn timeout_micros(&self, class: Class) -> u64 {
+        match class {
+            Class::First => self.config.first_timeout_micros,
+            Class::Retry(_) => self.config.retry_timeout_micros,
+        }
+    }
+
+    /// Draws one batch from the streams of an endpoint.
+    fn batch(&mut self, endpoint: usize, now: Now) -> Option<Batch> {
+        let mut batch: Option<Batch> = None;
+        let mut other: Vec<StreamAt> = Vec::new();
+        for _ in 0..STREAMS_PER_BATCH_MAX {
+            let Some(at) = self.sending.next_stream(endpoint) else { break };
+            let more = self.draw(at, endpoint, now, &mut batch);
+            if more {
+                other.push(at);
+            }
+            if batch.as_ref().is_some_and(|batch| batch.room == 0) {
+                break;
+            }
+        }
+        for at in other.into_iter().rev() {
+            self.sending.put_back(endpoint, at);
+        }
+        batch
+    }
+
+    /// Moves what one stream offers into the batch. Returns whether the stream may have more.
+    fn draw(&mut self, at: StreamAt, endpoint: usize, now: Now, batch: &mut Option<Batch>) -> bool {
+        let horizon = now.wall.plus_micros(-self.config.horizon_micros);
+        let Some(owned) = self.partitions.get_mut(&at.0) else { return false };
+        let Some(state) = owned.streams.get_mut(&at.1).filter(|state| state.endpoint == endpoint) else {
+            return false;
+        };
+        if state.deliveries.values().next().is_some_and(|oldest| oldest.since <= horizon) {
+            owned.give_up_since(at.1, horizon);
+            owned.touch(now.mono);
+        }
+        let Some(state) = owned.streams.get_mut(&at.1) else { return false };
+        let (Some(class), Some(url)) = (state.class(now.mono, &self.config), state.url()) else {
+            state.listed = false;
+            return false;
+        };
+        let timeout = match class {
+            Class::First => self.config.first_timeout_micros,
+            Class::Retry(_) => self.config.retry_timeout_micros,
+        };
+        let lease_covers = now.mono.plus_micros(timeout) <= owned.lease_until;
+        if !lease_covers && !self.config.planted(Fault::SendAfterLeaseEnd) {
+            owned.lease_too_short = true;
+            state.listed = false;
+            return false;
+        }
+        let open = batch.get_or_insert_with(|| Batch {
+            class,
+            url: url.into(),
+            room: usize::from(self.config.batch_max),
+            bytes: 0,
+            deliveries: Vec::new(),
+            notifications: Vec::new(),
+        });
+        let fits = open.deliveries.is_empty() || state.next_batch_max(class) > open.deliveries.len();
+        if open.class != class || &*open.url != url || !fits {
+            return true;
+        }
+        let taken = state.take(class, open.room, now.mono);
+        if taken.is_empty() {
+            if open.deliveries.is_empty() {
+                *batch = None;
+            }
+            state.listed = false;
+            return false;
+        }
+        let limit = state.batch_max(&taken);
+        open.room = open.room.min(limit.saturating_sub(open.deliveries.len())).saturating_sub(taken.len());
+        for position in taken {
+            let Some(delivery) = state.deliveries.get(&position) else { continue };
+            let (subscription, record, change) = (state.subscription.clone(), delivery.record.clone(), delivery.change);
+            open.bytes += NOTIFICATION_BYTES + subscription.client_state.as_ref().map_or(0, String::len);
+            let id = notification::id(subscription.id, &record, change);
+            open.notifications.push(Notification { id, subscription, record, change });
+            open.deliveries.push((at, owned.epoch, position));
+        }
+        if open.bytes + NOTIFICATION_BYTES > self.config.batch_bytes_max {
+            open.room = 0;
+        }
+        true
+    }
+
+    /// An attempt has ended: its slot is free, and its deliveries are done or wait.
+    pub(super) fn attempted(&mut self, attempt: u64, outcome: Outcome, now: Now) {
+        let Some(in_flight) = self.sending.in_flight.remove(&attempt) else { return };
+        let failed = outcome != Outcome::Acknowledged;
+        if !(failed && self.config.planted(Fault::SlotKeptAfterFailure)) {
+            self.sending.release(&in_flight.origin);
+        }
+        let size = in_flight.deliveries.len();
+        let mut streams: BTreeSet<(Partition, Stream)> = BTreeSet::new();
+        let mut wait = None;
+        for (at, epoch, position) in in_flight.deliveries {
+            if failed {
+                wait = self.failed((at, epoch, position), outcome, (size, wait), now);
+            } else if let Some(owned) = self.partitions.get_mut(&at.0).filter(|owned| owned.epoch == epoch) {
+                owned.finish(at.1, position, Done::Delivered);
+                owned.touch(now.mono);
+            }
+            streams.insert(at);
+        }
+        for at in streams {
+            self.settle_stream(at, now);
+        }
+    }
+
+    /// One delivery of a failed attempt. The attempt's deliveries share one wait.
+    fn failed(
+        &mut self,
+        (at, epoch, position): (StreamAt, u64, Position),
+        outcome: Outcome,
+        (size, wait): (usize, Option<u64>),
+        now: Now,
+    ) -> Option<u64> {
+        let horizon = now.wall.plus_micros(-self.config.horizon_micros);
+        let owned = match self.partitions.get_mut(&at.0) {
+            Some(owned) if owned.epoch == epoch => owned,
+            _ => return wait,
+        };
+        owned.touch(now.mono);
+        let Some(state) = owned.streams.get_mut(&at.1) else { return wait };
+        let ended = state.ended;
+        let Some(delivery) = state.deliveries.get(&position) else { return wait };
+        if ended || delivery.since <= horizon {
+            let reason = if ended { AbandonReason::SubscriptionEnded } else { AbandonReason::Horizon };
+            owned.finish(at.1, position, Done::Abandoned(reason));
+            return wait;
+        }
+        let attempts = delivery.attempts + 1;
+        let seed = notification::id(at.1.subscription, &delivery.record, delivery.change);
+        let mut micros = wait.unwrap_or_else(|| retry::wait_micros(attempts, seed));
+        if self.config.planted(Fault::RetryTooEarly) {
+            micros /= 4;
+        }
+        let smaller = attempts >= 3 || outcome == (Outcome::Refused { status: 413 });
+        let halved = u16::try_from(size / 2).unwrap_or(u16::MAX).max(1);
+        let batch_max = if smaller { delivery.batch_max.min(halved) } else { delivery.batch_max };
+        let due = (now.wall.plus_micros(micros as i64), now.mono.plus_micros(micros));
+        if delivery.row.is_some() {
+            owned.dirty_streams.insert(at.1);
+        }
+        state.fail(position, due, batch_max, !self.config.planted(Fault::OrderBrokenOnRetry));
+        Some(micros)
+    }
+
+    /// A stream had deliveries in an attempt that has ended: see to what it may do now.
+    fn settle_stream(&mut self, at: StreamAt, now: Now) {
+        let Some(owned) = self.partitions.get_mut(&at.0) else { return };
+        let Some(state) = owned.streams.get_mut(&at.1) else { return };
+        if state.in_flight == 0 {
+            state.moving = false;
+        }
+        owned.give_up_idle(at.1);
+        let Some(state) = owned.streams.get(&at.1) else { return };
+        if let Some(due) = state.next_due() {
+            self.at(due, Timer::Stream(at.0, at.1));
+        }
+        self.wake_stream(at);
+        self.reschedule(at.0, now);
+    }
+}

@@ -1,0 +1,32 @@
+//! Defects that the simulator plants to show that it would find them. Without the feature
+//! `planted-faults` none can be planted, and the compiler removes the questions.
+
+use super::NodeConfig;
+
+/// A defect of the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    CheckpointBeforeDelivery,
+    SlotKeptAfterFailure,
+    OrderBrokenOnRetry,
+    RetryTooEarly,
+    ParkedRowLost,
+    OutcomeAboveCursorPersisted,
+    PositionOutOfOrderAccepted,
+    EndForgottenInReplay,
+    CheckpointAppliedTwice,
+    LaterOvertakesParked,
+    SendAfterLeaseEnd,
+}
+
+impl NodeConfig {
+    #[cfg(feature = "planted-faults")]
+    pub(super) fn planted(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    #[cfg(not(feature = "planted-faults"))]
+    pub(super) fn planted(&self, _: Fault) -> bool {
+        false
+    }
+}

@@ -1,0 +1,420 @@
+//! A partition that this node owns: its subscriptions, the records that its cursor has not passed, and
+//! what follows from them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use graph::{Change, ChangeType, Partition, SubscriptionId, Timestamp, UserId};
+
+use super::NodeConfig;
+use super::fault::Fault;
+use super::sending::Sending;
+use super::stream::{Delivery, StreamState, Tail};
+use crate::checkpoint::{PartitionState, StreamKind};
+use crate::{
+    AbandonReason, Checkpoint, LedgerDelta, Monotonic, Now, Position, Record, Stream, Subscription, SubscriptionEvent,
+};
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    Delivered,
+    Abandoned(AbandonReason),
+}
+
+/// A record that the cursor has not passed.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub at: Monotonic,
+    pub since: Timestamp,
+    /// Every stream that hears of the record.
+    pub matches: Vec<Stream>,
+    pub unfinished: usize,
+    pub done: Vec<(SubscriptionId, Done)>,
+    /// Matches beyond their stream's share: they go straight into the store.
+    pub spills: Vec<(Stream, Option<ChangeType>)>,
+    pub record: Arc<Record>,
+    pub submitting: bool,
+}
+
+/// A subscription and the stretch of the log in which it lives.
+#[derive(Debug)]
+pub(super) struct Span {
+    pub subscription: Arc<Subscription>,
+    pub began: Position,
+    pub ended: Option<Position>,
+    /// The command that ends it as expired is under way.
+    pub ending: bool,
+}
+
+impl Span {
+    fn hears(&self, position: Position) -> bool {
+        self.began < position && self.ended.is_none_or(|ended| position < ended)
+    }
+}
+
+/// Whether the partition's state has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Reading,
+    Failed,
+    Active,
+}
+
+#[derive(Debug)]
+pub(super) struct Owned {
+    pub partition: Partition,
+    pub epoch: u64,
+    pub lease_until: Monotonic,
+    pub phase: Phase,
+    /// The number and cursor of the last checkpoint that was built.
+    pub number: u64,
+    pub cursor: Position,
+    /// The last record that was matched.
+    pub applied: Position,
+    /// The last record that is known to exist.
+    pub head: Position,
+    /// Subscription records up to here are already in `spans`.
+    state_head: Position,
+    pub reading: bool,
+    pub looked: Monotonic,
+    pub window: VecDeque<Entry>,
+    pub spans: HashMap<SubscriptionId, Span>,
+    by_mailbox: HashMap<UserId, Vec<SubscriptionId>>,
+    early_ends: HashMap<SubscriptionId, Position>,
+    pub streams: HashMap<Stream, StreamState>,
+    /// Streams of which a part lies only in the store.
+    pub tails: BTreeSet<Stream>,
+    /// Reads of parked rows under way. No checkpoint is built meanwhile, so that they show what the
+    /// last one recorded.
+    pub reads: usize,
+    /// Deliveries in memory.
+    pub held: usize,
+    /// Streams with rows to rewrite.
+    pub dirty_streams: BTreeSet<Stream>,
+    /// What became of deliveries at or below the cursor since the last checkpoint was built.
+    pub ledger: BTreeMap<SubscriptionId, LedgerDelta>,
+    pub dirty_since: Option<Monotonic>,
+    pub recording: Option<Recording>,
+    /// Work waits until the lease is extended.
+    pub lease_too_short: bool,
+    pub wake: Option<Monotonic>,
+}
+
+/// A checkpoint whose answer is not known.
+#[derive(Debug)]
+pub(super) struct Recording {
+    pub checkpoint: Checkpoint,
+    /// Send it again at this time: its outcome is unknown.
+    pub again_at: Option<Monotonic>,
+}
+
+impl Owned {
+    pub(super) fn new(partition: Partition, epoch: u64, lease_until: Monotonic, now: Monotonic) -> Self {
+        Self {
+            partition,
+            epoch,
+            lease_until,
+            phase: Phase::Reading,
+            number: 0,
+            cursor: Position::default(),
+            applied: Position::default(),
+            head: Position::default(),
+            state_head: Position::default(),
+            reading: false,
+            looked: now,
+            window: VecDeque::new(),
+            spans: HashMap::new(),
+            by_mailbox: HashMap::new(),
+            early_ends: HashMap::new(),
+            streams: HashMap::new(),
+            tails: BTreeSet::new(),
+            reads: 0,
+            held: 0,
+            dirty_streams: BTreeSet::new(),
+            ledger: BTreeMap::new(),
+            dirty_since: None,
+            recording: None,
+            lease_too_short: false,
+            wake: None,
+        }
+    }
+
+    /// Takes over from the last checkpoint.
+    pub(super) fn take_over(&mut self, state: PartitionState, sending: &mut Sending, config: &NodeConfig) {
+        self.phase = Phase::Active;
+        self.number = state.number;
+        self.cursor = state.cursor;
+        self.applied = state.cursor;
+        self.head = state.head.max(self.head);
+        self.state_head = state.head;
+        for span in state.subscriptions {
+            let id = span.subscription.id;
+            let ended = span.ended.filter(|_| !config.planted(Fault::EndForgottenInReplay));
+            let ended = ended.or_else(|| self.early_ends.remove(&id));
+            self.add_span(span.subscription, span.began, ended);
+        }
+        for stream in state.parked {
+            if let Some(state) = self.stream(stream, sending) {
+                state.tail = Some(Tail::default());
+                self.tails.insert(stream);
+            }
+        }
+    }
+
+    fn add_span(&mut self, subscription: Arc<Subscription>, began: Position, ended: Option<Position>) {
+        let id = subscription.id;
+        self.by_mailbox.entry(subscription.target.mailbox).or_default().push(id);
+        self.spans.insert(id, Span { subscription, began, ended, ending: false });
+    }
+
+    /// The state of a stream, made when it is first needed.
+    pub(super) fn stream(&mut self, stream: Stream, sending: &mut Sending) -> Option<&mut StreamState> {
+        let span = self.spans.get(&stream.subscription)?;
+        let state = self.streams.entry(stream).or_insert_with(|| {
+            let mut state = StreamState::new(span.subscription.clone(), stream.kind, 0);
+            let url = state.url().unwrap_or_default().to_owned();
+            state.endpoint = sending.join(span.subscription.app, &url);
+            state.ended = span.ended.is_some();
+            state
+        });
+        Some(state)
+    }
+
+    /// Matches one record, the next in order.
+    pub(super) fn apply(
+        &mut self,
+        position: Position,
+        record: Arc<Record>,
+        now: Now,
+        sending: &mut Sending,
+        share: usize,
+    ) {
+        let since = now.wall.whole_seconds();
+        let mut entry = Entry {
+            at: now.mono,
+            since,
+            matches: Vec::new(),
+            unfinished: 0,
+            done: Vec::new(),
+            spills: Vec::new(),
+            record: record.clone(),
+            submitting: matches!(*record, Record::Submit(_)),
+        };
+        match &*record {
+            Record::Change(change) => {
+                for (id, seen) in self.hearing(change, position) {
+                    let stream = Stream { subscription: id, kind: StreamKind::Changes };
+                    self.offer(stream, position, Some(seen), &mut entry, (sending, share));
+                }
+            }
+            Record::Lifecycle { subscription, .. } => {
+                let span = self.spans.get(subscription).filter(|span| span.hears(position));
+                if span.is_some_and(|span| span.subscription.lifecycle_url.is_some()) {
+                    let stream = Stream { subscription: *subscription, kind: StreamKind::Lifecycle };
+                    self.offer(stream, position, None, &mut entry, (sending, share));
+                }
+            }
+            Record::Subscription { id, event } => self.apply_subscription(*id, event, position, sending),
+            Record::Submit(_) => {}
+        }
+        self.window.push_back(entry);
+        self.applied = position;
+        self.head = self.head.max(position);
+    }
+
+    fn hearing(&self, change: &Change, position: Position) -> Vec<(SubscriptionId, ChangeType)> {
+        let Some(candidates) = self.by_mailbox.get(&change.mailbox) else { return Vec::new() };
+        let spans = candidates.iter().filter_map(|id| self.spans.get(id)).filter(|span| span.hears(position));
+        spans.filter_map(|span| Some((span.subscription.id, span.subscription.sees(change)?))).collect()
+    }
+
+    fn offer(
+        &mut self,
+        stream: Stream,
+        position: Position,
+        change: Option<ChangeType>,
+        entry: &mut Entry,
+        (sending, share): (&mut Sending, usize),
+    ) {
+        let partition = self.partition;
+        entry.matches.push(stream);
+        let Some(state) = self.stream(stream, sending) else { return };
+        if state.ended {
+            entry.done.push((stream.subscription, Done::Abandoned(AbandonReason::SubscriptionEnded)));
+            self.touch(entry.at);
+            return;
+        }
+        if state.tail.is_none() && state.deliveries.len() >= share {
+            let after = state.deliveries.keys().next_back().copied().unwrap_or_default();
+            state.tail = Some(Tail { after, ..Tail::default() });
+        }
+        if let Some(tail) = &mut state.tail {
+            tail.in_window += 1;
+            entry.spills.push((stream, change));
+            self.tails.insert(stream);
+            return self.touch(entry.at);
+        }
+        let delivery = Delivery::new(change, entry.record.clone(), entry.since);
+        entry.unfinished += 1;
+        state.enqueue(position, delivery);
+        let endpoint = (!std::mem::replace(&mut state.listed, true)).then_some(state.endpoint);
+        self.held += 1;
+        if let Some(endpoint) = endpoint {
+            sending.list(endpoint, (partition, stream));
+        }
+    }
+
+    fn apply_subscription(
+        &mut self,
+        id: SubscriptionId,
+        event: &SubscriptionEvent,
+        position: Position,
+        sending: &mut Sending,
+    ) {
+        if position <= self.state_head {
+            return;
+        }
+        match event {
+            SubscriptionEvent::Began(subscription) => {
+                let ended = self.early_ends.remove(&id);
+                self.add_span(Arc::new((**subscription).clone()), position, ended);
+            }
+            SubscriptionEvent::Patched(subscription) => {
+                let subscription = Arc::new((**subscription).clone());
+                if let Some(span) = self.spans.get_mut(&id) {
+                    span.subscription = subscription.clone();
+                    span.ending = false;
+                }
+                for kind in [StreamKind::Changes, StreamKind::Lifecycle] {
+                    self.readdress(Stream { subscription: id, kind }, &subscription, sending);
+                }
+            }
+            SubscriptionEvent::Ended(_) => self.end(id, position),
+        }
+    }
+
+    /// The stream follows its subscription's URL; what is in flight ends where it began.
+    fn readdress(&mut self, stream: Stream, subscription: &Arc<Subscription>, sending: &mut Sending) {
+        let partition = self.partition;
+        let Some(state) = self.streams.get_mut(&stream) else { return };
+        state.subscription = subscription.clone();
+        let url = state.url().unwrap_or_default().to_owned();
+        let endpoint = sending.join(subscription.app, &url);
+        sending.leave(state.endpoint);
+        if endpoint != state.endpoint {
+            state.endpoint = endpoint;
+            state.moving = state.in_flight > 0;
+            state.listed = true;
+            sending.list(endpoint, (partition, stream));
+        }
+    }
+
+    /// The subscription ended at `position`: what no attempt holds is given up now.
+    pub(super) fn end(&mut self, id: SubscriptionId, position: Position) {
+        let Some(span) = self.spans.get_mut(&id) else {
+            self.early_ends.insert(id, position);
+            return;
+        };
+        if span.began >= position || span.ended.is_some() {
+            return;
+        }
+        span.ended = Some(position);
+        for kind in [StreamKind::Changes, StreamKind::Lifecycle] {
+            let stream = Stream { subscription: id, kind };
+            if let Some(state) = self.streams.get_mut(&stream) {
+                state.ended = true;
+            }
+            self.give_up_idle(stream);
+        }
+    }
+
+    /// Abandons what an ended subscription still has, save what is in flight.
+    pub(super) fn give_up_idle(&mut self, stream: Stream) {
+        let idle = self.streams.get(&stream).filter(|state| state.ended).map(StreamState::idle).unwrap_or_default();
+        for position in idle {
+            self.finish(stream, position, Done::Abandoned(AbandonReason::SubscriptionEnded));
+        }
+    }
+
+    /// Abandons what no attempt holds and was matched at or before `since`.
+    pub(super) fn give_up_since(&mut self, stream: Stream, since: Timestamp) {
+        let late = self.streams.get(&stream).map(|state| state.idle_since(since)).unwrap_or_default();
+        for position in late {
+            self.finish(stream, position, Done::Abandoned(AbandonReason::Horizon));
+        }
+    }
+
+    /// A delivery has ended.
+    pub(super) fn finish(&mut self, stream: Stream, position: Position, done: Done) {
+        let Some(state) = self.streams.get_mut(&stream) else { return };
+        if state.finish(position).is_none() {
+            return;
+        }
+        self.held = self.held.saturating_sub(1);
+        if position > self.cursor {
+            let index = (position.0 - self.cursor.0 - 1) as usize;
+            if let Some(entry) = self.window.get_mut(index) {
+                entry.unfinished = entry.unfinished.saturating_sub(1);
+                entry.done.push((stream.subscription, done));
+            }
+        } else {
+            self.dirty_streams.insert(stream);
+            let delta = self.ledger.entry(stream.subscription).or_default();
+            delta.parked -= 1;
+            count(delta, done);
+        }
+    }
+
+    /// The store holds nothing more of this stream: what is still to be parked stays in memory instead.
+    pub(super) fn end_tail(&mut self, stream: Stream) {
+        self.tails.remove(&stream);
+        let Some(state) = self.streams.get_mut(&stream) else { return };
+        state.tail = None;
+        for (index, entry) in self.window.iter_mut().enumerate() {
+            let position = Position(self.cursor.0 + 1 + index as u64);
+            while let Some(spill) = entry.spills.iter().position(|(spilled, _)| *spilled == stream) {
+                let (_, change) = entry.spills.swap_remove(spill);
+                entry.unfinished += 1;
+                self.held += 1;
+                state.enqueue(position, Delivery::new(change, entry.record.clone(), entry.since));
+            }
+        }
+    }
+
+    /// Something happened that a checkpoint must record.
+    pub(super) fn touch(&mut self, now: Monotonic) {
+        self.dirty_since.get_or_insert(now);
+    }
+
+    /// Forgets subscriptions that have ended and have nothing left to deliver or replay.
+    pub(super) fn forget_ended(&mut self, sending: &mut Sending) {
+        let cursor = self.cursor;
+        let over = self.spans.iter().filter(|(_, span)| span.ended.is_some_and(|ended| ended <= cursor));
+        let over: Vec<(SubscriptionId, UserId)> =
+            over.map(|(id, span)| (*id, span.subscription.target.mailbox)).collect();
+        for (id, mailbox) in over {
+            let streams = [StreamKind::Changes, StreamKind::Lifecycle].map(|kind| Stream { subscription: id, kind });
+            if streams.iter().any(|stream| self.streams.get(stream).is_some_and(|state| !state.is_empty())) {
+                continue;
+            }
+            for stream in streams {
+                if let Some(state) = self.streams.remove(&stream) {
+                    sending.leave(state.endpoint);
+                }
+            }
+            self.spans.remove(&id);
+            if let Some(ids) = self.by_mailbox.get_mut(&mailbox) {
+                ids.retain(|other| *other != id);
+            }
+        }
+    }
+}
+
+/// Adds an ending to a ledger.
+pub(super) fn count(delta: &mut LedgerDelta, done: Done) {
+    match done {
+        Done::Delivered => delta.delivered += 1,
+        Done::Abandoned(reason) => *delta.abandoned.entry(reason).or_default() += 1,
+    }
+}

@@ -1,0 +1,184 @@
+//! Endpoints, origins and the slots that attempts take; which endpoint is served next.
+
+use std::collections::{HashMap, VecDeque};
+
+use graph::Partition;
+use url::Url;
+
+use super::NodeConfig;
+use crate::{Position, Stream};
+
+/// A stream of a partition that this node owns.
+pub(super) type StreamAt = (Partition, Stream);
+
+/// Everything about attempts that does not belong to one partition.
+#[derive(Debug, Default)]
+pub(super) struct Sending {
+    endpoints: Vec<Endpoint>,
+    endpoint_by_key: HashMap<String, usize>,
+    free_endpoints: Vec<usize>,
+    origins: HashMap<String, Origin>,
+    /// Endpoints with something to send, in the order in which they are served.
+    ready: VecDeque<usize>,
+    pub in_flight: HashMap<u64, InFlight>,
+    slots_taken: u32,
+    last_attempt: u64,
+}
+
+#[derive(Debug, Default)]
+struct Endpoint {
+    key: String,
+    origin: String,
+    /// Streams that may have something to send.
+    streams: VecDeque<StreamAt>,
+    /// Whether it stands in `Sending::ready` or waits for a slot of its origin.
+    listed: bool,
+    /// Streams that go here.
+    users: usize,
+}
+
+#[derive(Debug, Default)]
+struct Origin {
+    taken: u32,
+    waiting: VecDeque<usize>,
+    users: usize,
+}
+
+/// An attempt whose outcome is not known yet.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub origin: String,
+    pub deliveries: Vec<(StreamAt, u64, Position)>,
+}
+
+impl Sending {
+    /// The endpoint of a URL of an app: without query and fragment.
+    pub(super) fn join(&mut self, app: graph::AppId, url: &str) -> usize {
+        let (origin, key) = match Url::parse(url) {
+            Ok(mut parsed) => {
+                parsed.set_query(None);
+                parsed.set_fragment(None);
+                (parsed.origin().ascii_serialization(), format!("{app} {parsed}"))
+            }
+            Err(_) => (String::new(), format!("{app} {url}")),
+        };
+        let index = match self.endpoint_by_key.get(&key) {
+            Some(index) => *index,
+            None => self.add(origin, key),
+        };
+        self.endpoints[index].users += 1;
+        index
+    }
+
+    fn add(&mut self, origin: String, key: String) -> usize {
+        self.origins.entry(origin.clone()).or_default().users += 1;
+        let endpoint = Endpoint { key: key.clone(), origin, ..Endpoint::default() };
+        let index = match self.free_endpoints.pop() {
+            Some(index) => {
+                self.endpoints[index] = endpoint;
+                index
+            }
+            None => {
+                self.endpoints.push(endpoint);
+                self.endpoints.len() - 1
+            }
+        };
+        self.endpoint_by_key.insert(key, index);
+        index
+    }
+
+    /// A stream no longer goes to this endpoint.
+    pub(super) fn leave(&mut self, index: usize) {
+        let endpoint = &mut self.endpoints[index];
+        endpoint.users = endpoint.users.saturating_sub(1);
+        if endpoint.users == 0 && !endpoint.listed {
+            self.forget(index);
+        }
+    }
+
+    fn forget(&mut self, index: usize) {
+        let endpoint = std::mem::take(&mut self.endpoints[index]);
+        self.endpoint_by_key.remove(&endpoint.key);
+        self.free_endpoints.push(index);
+        if let Some(origin) = self.origins.get_mut(&endpoint.origin) {
+            origin.users -= 1;
+            self.drop_idle_origin(&endpoint.origin);
+        }
+    }
+
+    fn drop_idle_origin(&mut self, key: &str) {
+        if self.origins.get(key).is_some_and(|origin| origin.users == 0 && origin.taken == 0) {
+            self.origins.remove(key);
+        }
+    }
+
+    /// The stream may have something to send.
+    pub(super) fn list(&mut self, endpoint: usize, stream: StreamAt) {
+        let entry = &mut self.endpoints[endpoint];
+        entry.streams.push_back(stream);
+        if !entry.listed {
+            entry.listed = true;
+            self.ready.push_back(endpoint);
+        }
+    }
+
+    /// The next endpoint that has a free slot.
+    pub(super) fn next_endpoint(&mut self, config: &NodeConfig) -> Option<usize> {
+        while self.slots_taken < config.attempts_max {
+            let index = self.ready.pop_front()?;
+            if self.endpoints[index].streams.is_empty() {
+                self.endpoints[index].listed = false;
+                if self.endpoints[index].users == 0 {
+                    self.forget(index);
+                }
+                continue;
+            }
+            match self.origins.get_mut(&self.endpoints[index].origin) {
+                Some(origin) if origin.taken >= config.attempts_per_origin_max => origin.waiting.push_back(index),
+                _ => return Some(index),
+            }
+        }
+        None
+    }
+
+    pub(super) fn next_stream(&mut self, endpoint: usize) -> Option<StreamAt> {
+        self.endpoints[endpoint].streams.pop_front()
+    }
+
+    pub(super) fn put_back(&mut self, endpoint: usize, stream: StreamAt) {
+        self.endpoints[endpoint].streams.push_front(stream);
+    }
+
+    /// The endpoint was served; it keeps its place in the round.
+    pub(super) fn served(&mut self, endpoint: usize) {
+        self.ready.push_back(endpoint);
+    }
+
+    /// Takes a slot for an attempt at `endpoint` that carries `deliveries`.
+    pub(super) fn begin(&mut self, endpoint: usize, deliveries: Vec<(StreamAt, u64, Position)>) -> u64 {
+        let origin = self.endpoints[endpoint].origin.clone();
+        if let Some(entry) = self.origins.get_mut(&origin) {
+            entry.taken += 1;
+        }
+        self.slots_taken += 1;
+        self.last_attempt += 1;
+        self.in_flight.insert(self.last_attempt, InFlight { origin, deliveries });
+        self.last_attempt
+    }
+
+    /// Gives the slot of an attempt back.
+    pub(super) fn release(&mut self, origin: &str) {
+        self.slots_taken = self.slots_taken.saturating_sub(1);
+        if let Some(entry) = self.origins.get_mut(origin) {
+            entry.taken = entry.taken.saturating_sub(1);
+            if let Some(index) = entry.waiting.pop_front() {
+                self.ready.push_back(index);
+            }
+        }
+        self.drop_idle_origin(origin);
+    }
+
+    pub(super) fn slots_taken(&self) -> u32 {
+        self.slots_taken
+    }
+}

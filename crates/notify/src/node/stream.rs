@@ -1,0 +1,342 @@
+//! The unfinished deliveries of one subscription to one of its URLs, and which of them may go next.
+//!
+//! Order: while a delivery that has failed is unfinished, no later one is tried for the first time; two
+//! deliveries of one item are never in flight together, nor is a later one while an earlier one waits.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use graph::{ChangeType, ItemId, Timestamp};
+
+use super::NodeConfig;
+use super::fault::Fault;
+use crate::checkpoint::{LoadedParked, Parked, ParkedRef, StreamKind};
+use crate::{Monotonic, Position, Record, Subscription};
+
+/// How far into a queue is looked for an item that may go.
+const SCAN_MAX: usize = 256;
+
+/// The obligation to get one notification to one endpoint.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub change: Option<ChangeType>,
+    pub record: Arc<Record>,
+    /// When it was matched, in whole seconds, so that what was matched together is parked together.
+    pub since: Timestamp,
+    /// Attempts that have failed.
+    pub attempts: u32,
+    pub due: Timestamp,
+    pub batch_max: u16,
+    /// The parked row that holds it, by the row's first position.
+    pub row: Option<Position>,
+    pub place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Never tried.
+    Queued,
+    InFlight,
+    /// Failed, and to be tried again at this time.
+    Waiting(Monotonic),
+}
+
+impl Delivery {
+    pub(super) fn new(change: Option<ChangeType>, record: Arc<Record>, since: Timestamp) -> Self {
+        Self { change, record, since, attempts: 0, due: since, batch_max: u16::MAX, row: None, place: Place::Queued }
+    }
+
+    pub(super) fn item(&self) -> Option<ItemId> {
+        match &*self.record {
+            Record::Change(change) => Some(change.item),
+            _ => None,
+        }
+    }
+}
+
+/// The part of a stream that lies only in the store: parked rows with a first position after `after`.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    pub after: Position,
+    /// Matches in the window that the next checkpoints will park.
+    pub in_window: usize,
+    /// A read is under way.
+    pub reading: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct StreamState {
+    pub subscription: Arc<Subscription>,
+    pub kind: StreamKind,
+    pub endpoint: usize,
+    pub deliveries: BTreeMap<Position, Delivery>,
+    queue: BTreeSet<Position>,
+    waiting: BTreeSet<(Monotonic, Position)>,
+    busy: HashSet<ItemId>,
+    /// Unfinished deliveries that have failed at least once.
+    failed: usize,
+    pub in_flight: usize,
+    /// Rows in the store, or in the checkpoint being recorded, whose deliveries are in memory.
+    pub rows: BTreeMap<Position, Vec<Position>>,
+    pub dirty_rows: BTreeSet<Position>,
+    pub tail: Option<Tail>,
+    /// It stands in its endpoint's list of those that may have something to send.
+    pub listed: bool,
+    /// It has a new endpoint, and an attempt at the old one is still in flight.
+    pub moving: bool,
+    pub ended: bool,
+}
+
+/// What a stream offers to an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    First,
+    /// Deliveries that failed this often.
+    Retry(u32),
+}
+
+impl StreamState {
+    pub(super) fn new(subscription: Arc<Subscription>, kind: StreamKind, endpoint: usize) -> Self {
+        Self {
+            subscription,
+            kind,
+            endpoint,
+            deliveries: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            busy: HashSet::new(),
+            failed: 0,
+            in_flight: 0,
+            rows: BTreeMap::new(),
+            dirty_rows: BTreeSet::new(),
+            tail: None,
+            listed: false,
+            moving: false,
+            ended: false,
+        }
+    }
+
+    /// The URL that this stream goes to now.
+    pub(super) fn url(&self) -> Option<&str> {
+        match self.kind {
+            StreamKind::Changes => Some(&self.subscription.notification_url),
+            StreamKind::Lifecycle => self.subscription.lifecycle_url.as_deref(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.deliveries.is_empty() && self.tail.is_none() && self.rows.is_empty()
+    }
+
+    /// Whether new deliveries wait behind one that has failed.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.failed > 0
+    }
+
+    pub(super) fn enqueue(&mut self, position: Position, delivery: Delivery) {
+        self.queue.insert(position);
+        self.deliveries.insert(position, delivery);
+    }
+
+    /// What may go now; `None`: nothing.
+    pub(super) fn class(&self, now: Monotonic, config: &NodeConfig) -> Option<Class> {
+        if self.moving || self.ended {
+            return None;
+        }
+        if let Some(&(due, position)) = self.waiting.first()
+            && due <= now
+        {
+            return self.deliveries.get(&position).map(|delivery| Class::Retry(delivery.attempts));
+        }
+        let may_overtake = config.planted(Fault::LaterOvertakesParked) || config.planted(Fault::OrderBrokenOnRetry);
+        ((self.failed == 0 || may_overtake) && !self.queue.is_empty()).then_some(Class::First)
+    }
+
+    /// Takes up to `room` deliveries of `class` into flight, in order.
+    pub(super) fn take(&mut self, class: Class, room: usize, now: Monotonic) -> Vec<Position> {
+        let taken = match class {
+            Class::First => self.pick_first(room),
+            Class::Retry(attempts) => self.pick_retry(attempts, room, now),
+        };
+        for position in &taken {
+            self.queue.remove(position);
+            let Some(delivery) = self.deliveries.get_mut(position) else { continue };
+            if let Place::Waiting(due) = delivery.place {
+                self.waiting.remove(&(due, *position));
+            }
+            delivery.place = Place::InFlight;
+            self.in_flight += 1;
+        }
+        taken
+    }
+
+    fn pick_first(&mut self, room: usize) -> Vec<Position> {
+        let loaded_up_to = self.tail.as_ref().map_or(Position(u64::MAX), |tail| tail.after);
+        let mut taken = Vec::with_capacity(room.min(self.queue.len()).min(SCAN_MAX));
+        let mut held_back: HashSet<ItemId> = HashSet::new();
+        for &position in self.queue.range(..=loaded_up_to).take(SCAN_MAX) {
+            if taken.len() == room {
+                break;
+            }
+            let Some(item) = self.deliveries.get(&position).map(Delivery::item) else { continue };
+            match item {
+                Some(item) if held_back.contains(&item) => {}
+                Some(item) if !self.busy.insert(item) => {
+                    held_back.insert(item);
+                }
+                _ => taken.push(position),
+            }
+        }
+        taken
+    }
+
+    fn pick_retry(&self, attempts: u32, room: usize, now: Monotonic) -> Vec<Position> {
+        let mut taken = Vec::new();
+        let mut room = room;
+        for &(due, position) in &self.waiting {
+            let Some(delivery) = self.deliveries.get(&position) else { continue };
+            if due > now || taken.len() >= room.min(usize::from(delivery.batch_max)) {
+                break;
+            }
+            if delivery.attempts == attempts {
+                room = room.min(usize::from(delivery.batch_max));
+                taken.push(position);
+            }
+        }
+        taken
+    }
+
+    /// The most notifications that a batch may hold if the next delivery of `class` is to be in it.
+    pub(super) fn next_batch_max(&self, class: Class) -> usize {
+        let next = self.waiting.first().filter(|_| class != Class::First);
+        let delivery = next.and_then(|(_, position)| self.deliveries.get(position));
+        delivery.map_or(usize::MAX, |delivery| usize::from(delivery.batch_max))
+    }
+
+    /// The least of the batch limits of `positions`.
+    pub(super) fn batch_max(&self, positions: &[Position]) -> usize {
+        let limits = positions.iter().filter_map(|position| self.deliveries.get(position));
+        limits.map(|delivery| usize::from(delivery.batch_max)).min().unwrap_or(usize::MAX)
+    }
+
+    /// A delivery in flight has failed and is to be tried again.
+    pub(super) fn fail(&mut self, position: Position, due: (Timestamp, Monotonic), batch_max: u16, keep_order: bool) {
+        let Some(delivery) = self.deliveries.get_mut(&position) else { return };
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if delivery.attempts == 0 {
+            self.failed += 1;
+        }
+        delivery.attempts += 1;
+        delivery.due = due.0;
+        delivery.batch_max = batch_max;
+        delivery.place = Place::Waiting(due.1);
+        self.waiting.insert((due.1, position));
+        if let Some(row) = delivery.row {
+            self.dirty_rows.insert(row);
+        }
+        if let Some(item) = delivery.item().filter(|_| !keep_order) {
+            self.busy.remove(&item);
+        }
+    }
+
+    /// Forgets a delivery that is acknowledged or abandoned.
+    pub(super) fn finish(&mut self, position: Position) -> Option<Delivery> {
+        let delivery = self.deliveries.remove(&position)?;
+        match delivery.place {
+            Place::Queued => {
+                self.queue.remove(&position);
+            }
+            Place::InFlight => self.in_flight = self.in_flight.saturating_sub(1),
+            Place::Waiting(due) => {
+                self.waiting.remove(&(due, position));
+            }
+        }
+        if delivery.place != Place::Queued
+            && let Some(item) = delivery.item()
+        {
+            self.busy.remove(&item);
+        }
+        if delivery.attempts > 0 {
+            self.failed = self.failed.saturating_sub(1);
+        }
+        if let Some(row) = delivery.row {
+            self.dirty_rows.insert(row);
+        }
+        Some(delivery)
+    }
+
+    /// Deliveries that no attempt holds: those to give up when the subscription has ended.
+    pub(super) fn idle(&self) -> Vec<Position> {
+        let idle = self.deliveries.iter().filter(|(_, delivery)| delivery.place != Place::InFlight);
+        idle.map(|(position, _)| *position).collect()
+    }
+
+    /// Deliveries that no attempt holds and that were matched at or before `since`.
+    pub(super) fn idle_since(&self, since: Timestamp) -> Vec<Position> {
+        let idle = self.deliveries.iter();
+        idle.filter(|(_, delivery)| delivery.place != Place::InFlight && delivery.since <= since)
+            .map(|(position, _)| *position)
+            .collect()
+    }
+
+    pub(super) fn next_due(&self) -> Option<Monotonic> {
+        self.waiting.first().map(|(due, _)| *due)
+    }
+
+    /// Whether more of the tail should come into memory.
+    pub(super) fn wants_more(&self, share: usize) -> bool {
+        let Some(tail) = self.tail.as_ref().filter(|tail| !tail.reading) else { return false };
+        let none_may_go = self.failed == 0 && self.in_flight == 0 && self.queue.range(..=tail.after).next().is_none();
+        none_may_go || self.deliveries.len() < share / 2
+    }
+
+    /// Takes rows of the tail into memory, except those that are there already; `mono_of` tells when a
+    /// stored due time comes. Returns how many deliveries came.
+    pub(super) fn load(&mut self, rows: Vec<LoadedParked>, mono_of: impl Fn(Timestamp) -> Monotonic) -> usize {
+        let mut loaded = 0;
+        for LoadedParked { row, records } in rows {
+            let first = row.first();
+            if let Some(tail) = &mut self.tail {
+                tail.after = tail.after.max(first);
+            }
+            if self.rows.contains_key(&first) {
+                continue;
+            }
+            let members: Vec<Position> = row.refs.iter().map(|reference| reference.position).collect();
+            for (reference, record) in row.refs.iter().zip(records) {
+                self.load_one(&row, *reference, record, &mono_of);
+                loaded += 1;
+            }
+            self.rows.insert(first, members);
+        }
+        loaded
+    }
+
+    fn load_one(
+        &mut self,
+        row: &Parked,
+        reference: ParkedRef,
+        record: Arc<Record>,
+        mono_of: &impl Fn(Timestamp) -> Monotonic,
+    ) {
+        let place = if row.attempts == 0 { Place::Queued } else { Place::Waiting(mono_of(row.due)) };
+        let delivery = Delivery {
+            change: reference.change,
+            record,
+            since: row.since,
+            attempts: row.attempts,
+            due: row.due,
+            batch_max: row.batch_max.max(1),
+            row: Some(row.first()),
+            place,
+        };
+        if let Place::Waiting(due) = place {
+            self.waiting.insert((due, reference.position));
+            self.failed += 1;
+            self.busy.extend(delivery.item());
+        } else {
+            self.queue.insert(reference.position);
+        }
+        self.deliveries.insert(reference.position, delivery);
+    }
+}

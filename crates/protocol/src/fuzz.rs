@@ -1,0 +1,48 @@
+//! Harnesses for arbitrary input, as plain functions that any runner can call. Each panics only if
+//! the code under it is wrong.
+
+use crate::handshake::{validation_token, validation_url, verdict};
+use crate::subscription::{self, SubscriptionRequest};
+use crate::{ErrorBody, ReceivedCollection, SubscriptionResource};
+
+/// Reading a request never panics, and what is read has bounded parts.
+pub fn subscription_request(input: &[u8]) {
+    for parse in [SubscriptionRequest::parse_create, SubscriptionRequest::parse_patch] {
+        match parse(input) {
+            Ok(request) => {
+                let text = request.change_type.unwrap_or_default();
+                if let Ok(types) = subscription::change_types(&text) {
+                    assert!((1..=3).contains(&types.len()));
+                }
+            }
+            Err(error) => assert!(!error.message().is_empty() && !error.to_string().is_empty()),
+        }
+    }
+}
+
+/// Reading what another party sent never panics.
+pub fn received(input: &[u8]) {
+    let _ = serde_json::from_slice::<ReceivedCollection>(input);
+    let _ = serde_json::from_slice::<ErrorBody<'static>>(input);
+    let _ = serde_json::from_slice::<SubscriptionResource<'static>>(input);
+}
+
+/// A URL keeps its own text, and the token is found again after one decoding.
+pub fn handshake(url: &str, body: &[u8]) {
+    let token = validation_token(url);
+    let extended = validation_url(url, &token);
+    let (before, encoded) = extended.rsplit_once("validationToken=").expect("the token is at the end");
+    assert!(before.starts_with(url.split('#').next().unwrap_or_default()));
+    assert_eq!(decode(encoded), token.as_bytes());
+    assert_eq!(verdict(&token, 200, Some("text/plain"), body).is_ok(), body == token.as_bytes());
+}
+
+fn decode(text: &str) -> Vec<u8> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(&part[..2], 16).expect("two hexadecimal digits"));
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    bytes
+}

@@ -1,0 +1,199 @@
+//! The handshake that proves an app reachable before its subscription exists: the token, the URL that
+//! carries it, and the verdict on the answer in the words of Graph's refusals.
+
+use std::fmt;
+
+use crate::status_name;
+
+/// How long an app has to echo the token, over everything from DNS to the last byte.
+pub const TIMEOUT_SECONDS: u64 = 10;
+
+/// The request's content type, which Graph sends although the body is empty.
+pub const CONTENT_TYPE: &str = "text/plain; charset=utf-8";
+
+/// The token for one handshake. It holds no `%`, because some receivers decode twice.
+pub fn validation_token(request_id: &str) -> String {
+    format!("Validation: Testing client application reachability for subscription Request-Id: {request_id}")
+}
+
+/// `url` with the token added to its query, which is otherwise kept; a fragment is dropped.
+pub fn validation_url(url: &str, token: &str) -> String {
+    let url = url.split_once('#').map_or(url, |(before, _)| before);
+    let separator = match url.split_once('?') {
+        None => "?",
+        Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    let mut text = format!("{url}{separator}validationToken=");
+    for byte in token.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}
+
+/// Whether the answer proves that the app read the token: 200, `text/plain`, and the token byte for byte.
+pub fn verdict(token: &str, status: u16, content_type: Option<&str>, body: &[u8]) -> Result<(), HandshakeError> {
+    if status != 200 {
+        return Err(HandshakeError::Status(status));
+    }
+    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("text/plain") {
+        return Err(HandshakeError::ContentType);
+    }
+    if body != token.as_bytes() {
+        return Err(HandshakeError::Body);
+    }
+    Ok(())
+}
+
+/// Why a URL was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HandshakeError {
+    /// Not an absolute URL that a request can be sent to; says what is wrong with it.
+    Url(String),
+    /// The scheme is not allowed here.
+    Scheme(String),
+    /// The host is, or resolves to, an address that must not be called.
+    LocalAddress,
+    /// It answered with something else than 200.
+    Status(u16),
+    ContentType,
+    /// The body was not the token.
+    Body,
+    TimedOut,
+    /// No TLS connection came about.
+    Tls,
+    /// The host has no address.
+    Name(String),
+    Connect,
+    /// The connection broke, or the answer was not HTTP.
+    Broken,
+}
+
+impl HandshakeError {
+    /// Graph's error code; the status is 400.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Url(_) | Self::Scheme(_) | Self::LocalAddress => "InvalidRequest",
+            _ => "ValidationError",
+        }
+    }
+
+    /// Graph's message. `property` is the URL's name with a capital: `NotificationUrl` or
+    /// `LifecycleNotificationUrl`.
+    pub fn message(&self, property: &str) -> String {
+        const FAILED: &str = "Subscription validation request failed.";
+        const WEB: &str = "HttpRequestException: An error occurred while sending the request. WebException:";
+        match self {
+            Self::Url(reason) => format!("{property} is not valid: {reason}."),
+            Self::Scheme(scheme) => format!("{property} scheme='{scheme}' is not supported."),
+            Self::LocalAddress => format!("{property} references a local address"),
+            Self::Status(status) => format!(
+                "{FAILED} HTTP status code is '{}'. Notification endpoint must respond with 200 OK to validation request.",
+                status_name(*status)
+            ),
+            Self::ContentType => {
+                format!(
+                    "{FAILED} Notification endpoint must respond with Content-Type text/plain to validation request."
+                )
+            }
+            Self::Body => format!("{FAILED} Response must exactly match validationToken query parameter."),
+            Self::TimedOut => "Subscription validation request timed out.".to_owned(),
+            Self::Tls => format!("{WEB} The request was aborted: Could not create SSL/TLS secure channel."),
+            Self::Name(host) => format!("{WEB} The remote name could not be resolved: '{host}'"),
+            Self::Connect => format!("{WEB} Unable to connect to the remote server"),
+            Self::Broken => {
+                format!("{WEB} The underlying connection was closed: The connection was closed unexpectedly.")
+            }
+        }
+    }
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message("NotificationUrl"))
+    }
+}
+
+impl std::error::Error for HandshakeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "b0a10000-0000-4000-8000-000000000001";
+
+    #[test]
+    fn the_token_is_graphs_sentence_and_is_encoded_once() {
+        let token = validation_token(ID);
+        assert!(!token.contains('%'));
+        insta::assert_snapshot!(validation_url("https://hook.example.net/n", &token), @"https://hook.example.net/n?validationToken=Validation%3A%20Testing%20client%20application%20reachability%20for%20subscription%20Request-Id%3A%20b0a10000-0000-4000-8000-000000000001");
+    }
+
+    #[test]
+    fn the_urls_own_query_is_kept() {
+        let cases = [
+            ("https://h/n", "https://h/n?validationToken=t%20"),
+            ("https://h/n?", "https://h/n?validationToken=t%20"),
+            ("https://h/n?k=1&z=%2F", "https://h/n?k=1&z=%2F&validationToken=t%20"),
+            ("https://h/n?k=1&", "https://h/n?k=1&validationToken=t%20"),
+            ("https://h/n#top", "https://h/n?validationToken=t%20"),
+        ];
+        for (url, expected) in cases {
+            assert_eq!(validation_url(url, "t "), expected);
+        }
+    }
+
+    #[test]
+    fn only_the_exact_token_as_plain_text_with_200_is_accepted() {
+        let check = |status, content_type, body: &str| verdict("t k", status, content_type, body.as_bytes());
+        assert_eq!(check(200, Some("text/plain"), "t k"), Ok(()));
+        assert_eq!(check(200, Some("Text/Plain; charset=utf-8"), "t k"), Ok(()));
+        assert_eq!(check(202, Some("text/plain"), "t k"), Err(HandshakeError::Status(202)));
+        assert_eq!(check(302, Some("text/plain"), "t k"), Err(HandshakeError::Status(302)));
+        assert_eq!(check(200, Some("application/json"), "t k"), Err(HandshakeError::ContentType));
+        assert_eq!(check(200, Some("text/plainer"), "t k"), Err(HandshakeError::ContentType));
+        assert_eq!(check(200, None, "t k"), Err(HandshakeError::ContentType));
+        for wrong in ["t%20k", "t k\n", "\"t k\"", "", "t+k"] {
+            assert_eq!(check(200, Some("text/plain"), wrong), Err(HandshakeError::Body), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn refusals_use_graphs_words() {
+        let errors = [
+            HandshakeError::Url("no host".into()),
+            HandshakeError::Scheme("http".into()),
+            HandshakeError::LocalAddress,
+            HandshakeError::Status(403),
+            HandshakeError::ContentType,
+            HandshakeError::Body,
+            HandshakeError::TimedOut,
+            HandshakeError::Tls,
+            HandshakeError::Name("nowhere.example".into()),
+            HandshakeError::Connect,
+            HandshakeError::Broken,
+        ];
+        let texts: Vec<String> = errors.iter().map(|error| format!("{}: {error}", error.code())).collect();
+        insta::assert_snapshot!(texts.join("\n"), @r#"
+        InvalidRequest: NotificationUrl is not valid: no host.
+        InvalidRequest: NotificationUrl scheme='http' is not supported.
+        InvalidRequest: NotificationUrl references a local address
+        ValidationError: Subscription validation request failed. HTTP status code is 'Forbidden'. Notification endpoint must respond with 200 OK to validation request.
+        ValidationError: Subscription validation request failed. Notification endpoint must respond with Content-Type text/plain to validation request.
+        ValidationError: Subscription validation request failed. Response must exactly match validationToken query parameter.
+        ValidationError: Subscription validation request timed out.
+        ValidationError: HttpRequestException: An error occurred while sending the request. WebException: The request was aborted: Could not create SSL/TLS secure channel.
+        ValidationError: HttpRequestException: An error occurred while sending the request. WebException: The remote name could not be resolved: 'nowhere.example'
+        ValidationError: HttpRequestException: An error occurred while sending the request. WebException: Unable to connect to the remote server
+        ValidationError: HttpRequestException: An error occurred while sending the request. WebException: The underlying connection was closed: The connection was closed unexpectedly.
+        "#);
+        assert_eq!(
+            HandshakeError::Scheme("http".into()).message("LifecycleNotificationUrl"),
+            "LifecycleNotificationUrl scheme='http' is not supported."
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! `changeNotificationCollection`: what a receiver is sent. Writing borrows and allocates nothing but
+//! the body; reading is owned and tolerant, because the reader may be older than the writer.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use serde::{Deserialize, Serialize};
+
+/// One change that a subscription hears of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeNotification<'a> {
+    pub subscription_id: Cow<'a, str>,
+    pub subscription_expiration_date_time: Cow<'a, str>,
+    /// One of `created`, `updated`, `deleted`.
+    pub change_type: Cow<'a, str>,
+    /// `Users/{object id}/Messages/{item id}`, whatever form the subscription used.
+    pub resource: Cow<'a, str>,
+    pub resource_data: ResourceData<'a>,
+    pub client_state: Option<Cow<'a, str>>,
+    pub tenant_id: Cow<'a, str>,
+    /// The notification's own id, equal in every attempt to deliver it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Cow<'a, str>>,
+}
+
+/// The item that changed, by reference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ResourceData<'a> {
+    /// `#Microsoft.Graph.Message`, `….Event` or `….Contact`.
+    #[serde(rename = "@odata.type")]
+    pub odata_type: Cow<'a, str>,
+    #[serde(rename = "@odata.id")]
+    pub odata_id: Cow<'a, str>,
+    #[serde(rename = "@odata.etag")]
+    pub odata_etag: Cow<'a, str>,
+    pub id: Cow<'a, str>,
+}
+
+/// A step in a subscription's life. It tells nothing of any item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LifecycleNotification<'a> {
+    /// One of `missed`, `subscriptionRemoved`, `reauthorizationRequired`.
+    pub lifecycle_event: Cow<'a, str>,
+    pub subscription_id: Cow<'a, str>,
+    pub subscription_expiration_date_time: Cow<'a, str>,
+    pub client_state: Option<Cow<'a, str>>,
+    pub tenant_id: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Cow<'a, str>>,
+}
+
+/// Writes a collection item by item into one buffer.
+#[derive(Clone, Debug)]
+pub struct CollectionWriter {
+    body: Vec<u8>,
+    items: usize,
+}
+
+const OPENING: &[u8] = br#"{"value":["#;
+const CLOSING: &[u8] = b"]}";
+
+impl CollectionWriter {
+    /// `items` is how many are expected; more are fine.
+    pub fn with_capacity(items: usize) -> Self {
+        const ITEM_BYTES: usize = 1024;
+        let mut body = Vec::with_capacity(OPENING.len() + CLOSING.len() + items.saturating_mul(ITEM_BYTES));
+        body.extend_from_slice(OPENING);
+        Self { body, items: 0 }
+    }
+
+    pub fn push_change(&mut self, notification: &ChangeNotification<'_>) {
+        self.push(notification);
+    }
+
+    pub fn push_lifecycle(&mut self, notification: &LifecycleNotification<'_>) {
+        self.push(notification);
+    }
+
+    fn push<T: Serialize>(&mut self, item: &T) {
+        if self.items > 0 {
+            self.body.push(b',');
+        }
+        self.items += 1;
+        let written = serde_json::to_writer(self.body.by_ref(), item);
+        debug_assert!(written.is_ok(), "strings into memory cannot fail");
+    }
+
+    pub fn items(&self) -> usize {
+        self.items
+    }
+
+    /// The size of the body that [`finish`](Self::finish) would give now.
+    pub fn bytes(&self) -> usize {
+        self.body.len() + CLOSING.len()
+    }
+
+    pub fn finish(mut self) -> Vec<u8> {
+        self.body.extend_from_slice(CLOSING);
+        self.body
+    }
+}
+
+/// A collection as a receiver reads it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct ReceivedCollection {
+    pub value: Vec<ReceivedNotification>,
+}
+
+/// An item of either kind; `lifecycle_event` tells them apart. Members it does not know are passed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReceivedNotification {
+    pub subscription_id: String,
+    pub subscription_expiration_date_time: String,
+    #[serde(default)]
+    pub change_type: Option<String>,
+    #[serde(default)]
+    pub lifecycle_event: Option<String>,
+    #[serde(default)]
+    pub resource: Option<String>,
+    #[serde(default)]
+    pub resource_data: Option<ReceivedResource>,
+    #[serde(default)]
+    pub client_state: Option<String>,
+    #[serde(default)]
+    pub tenant_id: Option<String>,
+    #[serde(default)]
+    pub id: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct ReceivedResource {
+    #[serde(default, rename = "@odata.type")]
+    pub odata_type: Option<String>,
+    #[serde(default, rename = "@odata.id")]
+    pub odata_id: Option<String>,
+    #[serde(default, rename = "@odata.etag")]
+    pub odata_etag: Option<String>,
+    #[serde(default)]
+    pub id: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change() -> ChangeNotification<'static> {
+        ChangeNotification {
+            subscription_id: "5f7c0a11-2222-4333-8444-555566667777".into(),
+            subscription_expiration_date_time: "2026-11-24T10:00:00Z".into(),
+            change_type: "created".into(),
+            resource: "Users/0b1c2d3e-1111-4222-8333-444455556666/Messages/AAMkAGUwAAA=".into(),
+            resource_data: ResourceData {
+                odata_type: "#Microsoft.Graph.Message".into(),
+                odata_id: "Users/0b1c2d3e-1111-4222-8333-444455556666/Messages/AAMkAGUwAAA=".into(),
+                odata_etag: "W/\"CQAAABYAAAB\"".into(),
+                id: "AAMkAGUwAAA=".into(),
+            },
+            client_state: Some("s3cret".into()),
+            tenant_id: "84bd8158-6d4d-4958-8b9f-9d6445542f95".into(),
+            id: None,
+        }
+    }
+
+    fn missed() -> LifecycleNotification<'static> {
+        LifecycleNotification {
+            lifecycle_event: "missed".into(),
+            subscription_id: "5f7c0a11-2222-4333-8444-555566667777".into(),
+            subscription_expiration_date_time: "2026-11-24T10:00:00Z".into(),
+            client_state: Some("s3cret".into()),
+            tenant_id: "84bd8158-6d4d-4958-8b9f-9d6445542f95".into(),
+            id: Some("2f0c3d8e-6a3b-5c1d-9e7f-112233445566".into()),
+        }
+    }
+
+    fn pretty(body: &[u8]) -> String {
+        let value: Box<serde_json::value::RawValue> = serde_json::from_slice(body).unwrap();
+        value.get().replace(r#"":{""#, "\":{\n  \"").replace(r#",""#, ",\n  \"")
+    }
+
+    #[test]
+    fn a_change_has_the_members_of_the_sample_in_its_order() {
+        let mut writer = CollectionWriter::with_capacity(1);
+        writer.push_change(&change());
+        insta::assert_snapshot!(pretty(&writer.finish()), @r##"
+        {"value":[{"subscriptionId":"5f7c0a11-2222-4333-8444-555566667777",
+          "subscriptionExpirationDateTime":"2026-11-24T10:00:00Z",
+          "changeType":"created",
+          "resource":"Users/0b1c2d3e-1111-4222-8333-444455556666/Messages/AAMkAGUwAAA=",
+          "resourceData":{
+          "@odata.type":"#Microsoft.Graph.Message",
+          "@odata.id":"Users/0b1c2d3e-1111-4222-8333-444455556666/Messages/AAMkAGUwAAA=",
+          "@odata.etag":"W/\"CQAAABYAAAB\"",
+          "id":"AAMkAGUwAAA="},
+          "clientState":"s3cret",
+          "tenantId":"84bd8158-6d4d-4958-8b9f-9d6445542f95"}]}
+        "##);
+    }
+
+    #[test]
+    fn a_lifecycle_item_tells_of_no_resource() {
+        let mut writer = CollectionWriter::with_capacity(0);
+        writer.push_lifecycle(&missed());
+        insta::assert_snapshot!(pretty(&writer.finish()), @r#"
+        {"value":[{"lifecycleEvent":"missed",
+          "subscriptionId":"5f7c0a11-2222-4333-8444-555566667777",
+          "subscriptionExpirationDateTime":"2026-11-24T10:00:00Z",
+          "clientState":"s3cret",
+          "tenantId":"84bd8158-6d4d-4958-8b9f-9d6445542f95",
+          "id":"2f0c3d8e-6a3b-5c1d-9e7f-112233445566"}]}
+        "#);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_measured() {
+        let mut writer = CollectionWriter::with_capacity(2);
+        let with_id = ChangeNotification { id: Some("n-1".into()), client_state: None, ..change() };
+        writer.push_change(&with_id);
+        writer.push_lifecycle(&missed());
+        let (items, bytes) = (writer.items(), writer.bytes());
+        let body = writer.finish();
+        assert_eq!((items, bytes), (2, body.len()));
+        let read: ReceivedCollection = serde_json::from_slice(&body).unwrap();
+        assert_eq!(read.value[0].id.as_deref(), Some("n-1"));
+        assert_eq!(read.value[0].client_state, None);
+        assert_eq!(read.value[0].resource_data.as_ref().unwrap().id.as_deref(), Some("AAMkAGUwAAA="));
+        assert_eq!(read.value[1].lifecycle_event.as_deref(), Some("missed"));
+        assert_eq!(read.value[1].resource, None);
+    }
+
+    #[test]
+    fn an_empty_collection_is_json() {
+        assert_eq!(CollectionWriter::with_capacity(0).finish(), br#"{"value":[]}"#);
+    }
+
+    #[test]
+    fn members_from_the_future_are_passed_over() {
+        let body = r#"{"value":[{"subscriptionId":"s","subscriptionExpirationDateTime":"d","new":{"a":[1]}}],"validationTokens":[]}"#;
+        let read: ReceivedCollection = serde_json::from_str(body).unwrap();
+        assert_eq!(read.value[0].subscription_id, "s");
+    }
+}
