@@ -151,14 +151,16 @@ pub const BANS: &[Ban] = &[
     Ban {
         rule: "only_ids_and_keys_are_random",
         inside: &["server"],
-        except: &["crates/server/src/ids.rs", "crates/server/src/identity/"],
+        // A signature with RSA draws its padding from the operating system.
+        except: &["crates/server/src/ids.rs", "crates/server/src/identity/jwt.rs"],
         packages: &["fastrand"],
         paths: RANDOMNESS,
     },
     Ban {
         rule: "only_outbound_connects_out",
         inside: &["server"],
-        except: &["crates/server/src/outbound/"],
+        // The command line is another process; it talks to the server that its user names.
+        except: &["crates/server/src/outbound/", "crates/server/src/cli/"],
         packages: &["reqwest"],
         paths: &[
             "tokio::net::TcpStream::connect",
