@@ -8,11 +8,14 @@ pub mod clock;
 pub mod log;
 pub mod node;
 pub mod notification;
+pub mod profile;
 pub mod retry;
+pub mod rules;
 pub mod subscription;
 
 pub use checkpoint::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Stream, StreamKind};
 pub use clock::{Monotonic, Now};
 pub use log::{EndReason, LifecycleEvent, Position, Record, Submission, SubscriptionEvent};
 pub use node::{Command, Event, Node, NodeConfig};
+pub use profile::Profile;
 pub use subscription::Subscription;

@@ -1,0 +1,42 @@
+//! Limits and behaviours that Graph's documentation or observation gives, under one name.
+
+/// A named set of limits. Every value may be overridden in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    pub name: &'static str,
+    /// The longest life of a subscription without resource data, counted from now.
+    pub life_minutes_max: i64,
+    /// A shorter life is raised to this.
+    pub life_minutes_min: i64,
+    /// Live subscriptions for one mailbox, over all apps.
+    pub subscriptions_per_mailbox_max: u64,
+    /// The longest `clientState`, in characters.
+    pub client_state_chars_max: usize,
+    /// Whether an equal subscription of the same app and creator is refused with 409.
+    pub refuse_duplicates: bool,
+}
+
+impl Profile {
+    /// The figures of Microsoft's documentation of Outlook change notifications.
+    pub const fn documented() -> Self {
+        Self {
+            name: "documented",
+            // "Outlook message, event, contact: 4230 minutes (under three days)": subscription resource type, 2021 to 2023.
+            life_minutes_max: 4_230,
+            // "values under 45 minutes are automatically set to 45 minutes": subscription resource type.
+            life_minutes_min: 45,
+            // "a maximum of 1,000 active subscriptions per mailbox for all applications": Outlook change notifications.
+            subscriptions_per_mailbox_max: 1_000,
+            // "The maximum length is 128 characters": subscription resource type, clientState.
+            client_state_chars_max: 128,
+            // "Subscription Id <> already exists for the requested combination", 409: create subscription.
+            refuse_duplicates: true,
+        }
+    }
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self::documented()
+    }
+}

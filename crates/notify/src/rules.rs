@@ -1,0 +1,390 @@
+//! What a request to create or patch a subscription must look like, apart from what only the store or
+//! a receiver can tell. Knows no HTTP: a refusal is a value with Graph's code and message.
+
+use graph::path::{Watch, WatchError, watch};
+use graph::{ChangeType, Timestamp};
+use protocol::SubscriptionRequest;
+use protocol::error::{Operation, extension_message};
+
+use crate::subscription::ChangeTypes;
+use crate::{Profile, Subscription};
+
+const TLS_VERSIONS: [&str; 4] = ["v1_0", "v1_1", "v1_2", "v1_3"];
+
+/// Which of a subscription's two URLs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlRole {
+    Notification,
+    Lifecycle,
+}
+
+impl UrlRole {
+    /// The URL's name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            UrlRole::Notification => "NotificationUrl",
+            UrlRole::Lifecycle => "LifecycleNotificationUrl",
+        }
+    }
+}
+
+/// Why a request is refused. `Display` is the message that the caller gets.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A date-time that cannot be read; the property's name.
+    #[error("Could not process subscription creation payload. Are all property names spelled and camelCased properly?")]
+    Date(&'static str),
+    #[error("{0} must be provided with the subscription.")]
+    Missing(&'static str),
+    #[error("Invalid 'changeType' attribute: '{0}'.")]
+    ChangeType(String),
+    #[error("clientState can only be {0} characters long.")]
+    ClientStateTooLong(usize),
+    #[error("Invalid 'latestSupportedTlsVersion' attribute: '{0}'.")]
+    TlsVersion(String),
+    #[error("Subscription expiration can only be {0} minutes in the future.")]
+    TooLong(i64),
+    #[error("{}", extension_message(Operation::Create, 400, .0.graph_text()))]
+    Resource(WatchError),
+    /// A query option behind the resource.
+    #[error("{0} in resource is not supported by this server: subscribe to the resource without a query.")]
+    ResourceOption(String),
+    /// A feature of Graph that this server does not have (yet).
+    #[error("{0} is not supported by this server: {1}.")]
+    Unsupported(&'static str, &'static str),
+    #[error("Subscription must contain either the 'expirationDateTime' or 'notificationUrl' property and its value.")]
+    NothingToPatch,
+    #[error("The property '{0}' of a subscription cannot be changed; delete the subscription and create a new one.")]
+    Fixed(&'static str),
+}
+
+impl Refusal {
+    /// Graph's error code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::TooLong(_) | Refusal::Resource(_) => "ExtensionError",
+            _ => "InvalidRequest",
+        }
+    }
+
+    /// What the verbatim message leaves unsaid.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Refusal::Date(name) => Some(format!("{name} must be a date-time such as 2026-11-21T10:00:00Z")),
+            _ => None,
+        }
+    }
+}
+
+/// A create request that is sound in itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Exactly as sent; it has no query.
+    pub resource: String,
+    /// What `resource` asks to watch.
+    pub watch: Watch,
+    pub change_type: String,
+    pub change_types: ChangeTypes,
+    pub notification_url: String,
+    pub lifecycle_url: Option<String>,
+    pub client_state: Option<String>,
+    pub tls_version: String,
+    /// Not below the floor, not above the limit.
+    pub expires: Timestamp,
+}
+
+/// A patch that is sound in itself and changes at least one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patch {
+    pub expires: Option<Timestamp>,
+    pub notification_url: Option<String>,
+}
+
+/// Checks the body of `POST /subscriptions`.
+pub fn create(request: &SubscriptionRequest, now: Timestamp, profile: &Profile) -> Result<Draft, Refusal> {
+    let required = |value: &Option<String>, name| value.clone().ok_or(Refusal::Missing(name));
+    let notification_url = required(&request.notification_url, "notificationUrl")?;
+    let change_type = required(&request.change_type, "changeType")?;
+    let resource = required(&request.resource, "resource")?;
+    let expires = time(&request.expiration_date_time)?.ok_or(Refusal::Missing("expirationDateTime"))?;
+    check_features(request)?;
+    let watch = read_resource(&resource)?;
+    check_channel(&notification_url)?;
+    if let Some(url) = &request.lifecycle_notification_url {
+        check_channel(url)?;
+    }
+    let chars_max = profile.client_state_chars_max;
+    if request.client_state.as_ref().is_some_and(|text| text.chars().count() > chars_max) {
+        return Err(Refusal::ClientStateTooLong(chars_max));
+    }
+    let tls_version = request.latest_supported_tls_version.as_deref().unwrap_or("v1_2");
+    if !TLS_VERSIONS.contains(&tls_version) {
+        return Err(Refusal::TlsVersion(shortened(tls_version)));
+    }
+    Ok(Draft {
+        change_types: change_types(&change_type)?,
+        expires: expiry(expires, now, profile)?,
+        tls_version: tls_version.to_owned(),
+        lifecycle_url: request.lifecycle_notification_url.clone(),
+        client_state: request.client_state.clone(),
+        resource,
+        watch,
+        change_type,
+        notification_url,
+    })
+}
+
+/// Checks the body of `PATCH /subscriptions/{id}`. Other properties may come along if they are as in
+/// `current`, because clients send whole objects back.
+pub fn patch(
+    request: &SubscriptionRequest,
+    current: &Subscription,
+    now: Timestamp,
+    profile: &Profile,
+) -> Result<Patch, Refusal> {
+    check_features(request)?;
+    check_fixed(request, current)?;
+    let expires = time(&request.expiration_date_time)?;
+    let notification_url = request.notification_url.clone();
+    if expires.is_none() && notification_url.is_none() {
+        return Err(Refusal::NothingToPatch);
+    }
+    if let Some(url) = &notification_url {
+        check_channel(url)?;
+    }
+    let expires = expires.map(|asked| expiry(asked, now, profile)).transpose()?;
+    Ok(Patch { expires, notification_url })
+}
+
+/// The expiry that an app gets when it asks for `asked`: short lives are raised, long ones refused.
+pub fn expiry(asked: Timestamp, now: Timestamp, profile: &Profile) -> Result<Timestamp, Refusal> {
+    if asked > now.plus_minutes(profile.life_minutes_max) {
+        return Err(Refusal::TooLong(profile.life_minutes_max));
+    }
+    Ok(asked.max(now.plus_minutes(profile.life_minutes_min)))
+}
+
+/// Reads `created, Updated` and the like.
+pub fn change_types(text: &str) -> Result<ChangeTypes, Refusal> {
+    let refused = || Refusal::ChangeType(shortened(text));
+    let one = |word: &str| {
+        ChangeType::ALL.into_iter().find(|change| change.as_str().eq_ignore_ascii_case(word.trim())).ok_or_else(refused)
+    };
+    text.split(',').map(one).collect::<Result<ChangeTypes, Refusal>>()
+}
+
+fn check_features(request: &SubscriptionRequest) -> Result<(), Refusal> {
+    let given =
+        |values: &[&Option<String>]| values.iter().any(|value| value.as_deref().is_some_and(|text| !text.is_empty()));
+    let webhook = "use a webhook's notificationUrl";
+    let rich = [&request.encryption_certificate, &request.encryption_certificate_id];
+    let web_push = [
+        &request.vapid_public_key,
+        &request.web_push_encryption_p256dh_public_key,
+        &request.web_push_encryption_secret,
+    ];
+    if request.include_resource_data == Some(true) || given(&rich) {
+        return Err(Refusal::Unsupported("includeResourceData", "it sends basic notifications only"));
+    }
+    if given(&web_push) {
+        return Err(Refusal::Unsupported("Web Push", webhook));
+    }
+    if given(&[&request.blob_store_url]) {
+        return Err(Refusal::Unsupported("blobStoreUrl", webhook));
+    }
+    if given(&[&request.notification_query_options]) {
+        return Err(Refusal::Unsupported("notificationQueryOptions", "Outlook resources do not have it"));
+    }
+    if given(&[&request.notification_url_app_id]) {
+        return Err(Refusal::Unsupported("notificationUrlAppId", "it sends no validation tokens"));
+    }
+    match request.notification_content_type.as_deref() {
+        None | Some("" | "application/json") => Ok(()),
+        Some(_) => Err(Refusal::Unsupported("notificationContentType", "use application/json")),
+    }
+}
+
+fn read_resource(resource: &str) -> Result<Watch, Refusal> {
+    let watched = watch(resource).map_err(Refusal::Resource)?;
+    match watched.options.first() {
+        None => Ok(watched),
+        Some(option) => Err(Refusal::ResourceOption(shortened(&option.name))),
+    }
+}
+
+/// Whether the URL asks for a channel that this server does not have. Whether it may be called is the
+/// outbound policy's to say.
+fn check_channel(url: &str) -> Result<(), Refusal> {
+    let scheme = url.split(':').next().unwrap_or_default();
+    match ["EventGrid", "EventHub"].into_iter().find(|name| scheme.eq_ignore_ascii_case(name)) {
+        Some(name) => Err(Refusal::Unsupported(name, "use a webhook's https URL")),
+        None => Ok(()),
+    }
+}
+
+fn check_fixed(request: &SubscriptionRequest, current: &Subscription) -> Result<(), Refusal> {
+    let kept = [
+        ("resource", &request.resource, Some(&current.resource)),
+        ("changeType", &request.change_type, Some(&current.change_type)),
+        ("clientState", &request.client_state, current.client_state.as_ref()),
+        ("lifecycleNotificationUrl", &request.lifecycle_notification_url, current.lifecycle_url.as_ref()),
+        ("latestSupportedTlsVersion", &request.latest_supported_tls_version, Some(&current.tls_version)),
+    ];
+    for (name, sent, now) in kept {
+        if sent.is_some() && sent.as_ref() != now {
+            return Err(Refusal::Fixed(name));
+        }
+    }
+    Ok(())
+}
+
+fn time(text: &Option<String>) -> Result<Option<Timestamp>, Refusal> {
+    text.as_deref().map(|text| text.parse().map_err(|_| Refusal::Date("expirationDateTime"))).transpose()
+}
+
+/// The start of what a caller sent, fit for a message.
+fn shortened(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use graph::{AppId, Kind, SubscriptionId, TenantId, UserId};
+    use serde_json::{Value, json};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::subscription::Target;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_255_200); // 2026-11-21T10:00:00Z
+
+    fn create_with(changes: Value) -> Result<Draft, Refusal> {
+        let mut body = json!({
+            "changeType": "created,updated",
+            "notificationUrl": "https://hook.example.net/graph?tenant=7",
+            "resource": "/me/messages",
+            "expirationDateTime": "2026-11-21T12:00:00Z",
+            "clientState": "s3cret",
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let request = SubscriptionRequest::parse_create(body.to_string().as_bytes()).unwrap();
+        create(&request, NOW, &Profile::documented())
+    }
+
+    fn current() -> Subscription {
+        Subscription {
+            id: SubscriptionId(Uuid::from_u128(1)),
+            tenant: TenantId(Uuid::from_u128(2)),
+            app: AppId(Uuid::from_u128(3)),
+            creator: UserId(Uuid::from_u128(4)),
+            resource: "me/messages".into(),
+            target: Target { mailbox: UserId(Uuid::from_u128(4)), kind: Kind::Message, folder: None },
+            change_types: change_types("created").unwrap(),
+            change_type: "created".into(),
+            notification_url: "https://hook.example.net/".into(),
+            lifecycle_url: None,
+            client_state: Some("s3cret".into()),
+            tls_version: "v1_2".into(),
+            expires: NOW.plus_minutes(60),
+            created: NOW,
+        }
+    }
+
+    fn patch_with(body: Value) -> Result<Patch, Refusal> {
+        let request = SubscriptionRequest::parse_create(body.to_string().as_bytes()).unwrap();
+        patch(&request, &current(), NOW, &Profile::documented())
+    }
+
+    #[test]
+    fn what_apps_send_is_kept_exactly() {
+        let draft = create_with(json!({"changeType": "Created, updated", "includeResourceData": "False"})).unwrap();
+        assert_eq!(draft.resource, "/me/messages");
+        assert_eq!(draft.change_type, "Created, updated");
+        assert_eq!(draft.change_types.iter().collect::<Vec<_>>(), [ChangeType::Created, ChangeType::Updated]);
+        assert_eq!(draft.notification_url, "https://hook.example.net/graph?tenant=7");
+        assert_eq!((draft.tls_version.as_str(), draft.expires), ("v1_2", NOW.plus_minutes(120)));
+    }
+
+    #[test]
+    fn refusals_carry_graphs_words() {
+        let long = "x".repeat(129);
+        let payload =
+            "Could not process subscription creation payload. Are all property names spelled and camelCased properly?";
+        let table = [
+            (json!({"expirationDateTime": "2026-11-22"}), payload),
+            (json!({"expirationDateTime": null}), "expirationDateTime must be provided with the subscription."),
+            (json!({"changeType": null}), "changeType must be provided with the subscription."),
+            (json!({"resource": null}), "resource must be provided with the subscription."),
+            (json!({"notificationUrl": null}), "notificationUrl must be provided with the subscription."),
+            (json!({"changeType": "created,moved"}), "Invalid 'changeType' attribute: 'created,moved'."),
+            (json!({"changeType": ""}), "Invalid 'changeType' attribute: ''."),
+            (json!({"clientState": long}), "clientState can only be 128 characters long."),
+            (
+                json!({"notificationUrl": "EventGrid:?azuresubscriptionid=1"}),
+                "EventGrid is not supported by this server: use a webhook's https URL.",
+            ),
+            (
+                json!({"notificationUrl": "EventHub:https://x"}),
+                "EventHub is not supported by this server: use a webhook's https URL.",
+            ),
+            (
+                json!({"includeResourceData": true}),
+                "includeResourceData is not supported by this server: it sends basic notifications only.",
+            ),
+            (
+                json!({"vapidPublicKey": "x"}),
+                "Web Push is not supported by this server: use a webhook's notificationUrl.",
+            ),
+            (
+                json!({"resource": "me/messages?$filter=isRead eq false"}),
+                "$filter in resource is not supported by this server: subscribe to the resource without a query.",
+            ),
+            (
+                json!({"resource": "me/messages?%24select=subject"}),
+                "$select in resource is not supported by this server: subscribe to the resource without a query.",
+            ),
+            (
+                json!({"resource": "me/drive/root"}),
+                "Operation: Create; Exception: [Status Code: BadRequest; Reason: Unsupported workload.]",
+            ),
+            (json!({"latestSupportedTlsVersion": "v2"}), "Invalid 'latestSupportedTlsVersion' attribute: 'v2'."),
+            (
+                json!({"expirationDateTime": "2026-11-24T08:30:01Z"}),
+                "Subscription expiration can only be 4230 minutes in the future.",
+            ),
+        ];
+        for (changes, message) in table {
+            let refusal = create_with(changes.clone()).expect_err(&changes.to_string());
+            assert_eq!(refusal.to_string(), message, "{changes}");
+        }
+    }
+
+    #[test]
+    fn lives_between_floor_and_limit_are_kept() {
+        let profile = Profile::documented();
+        for (asked, given) in [(-60, 45), (0, 45), (44, 45), (45, 45), (60, 60), (4_229, 4_229), (4_230, 4_230)] {
+            assert_eq!(expiry(NOW.plus_minutes(asked), NOW, &profile), Ok(NOW.plus_minutes(given)));
+        }
+        for asked in [4_231, 4_320, 10_080, 1_000_000_000] {
+            assert_eq!(expiry(NOW.plus_minutes(asked), NOW, &profile), Err(Refusal::TooLong(4_230)));
+        }
+    }
+
+    #[test]
+    fn a_patch_changes_expiry_or_url_and_nothing_else() {
+        let patch = patch_with(json!({"expirationDateTime": "2026-11-21T13:00:00Z", "resource": "me/messages"}));
+        assert_eq!(patch, Ok(Patch { expires: Some(NOW.plus_minutes(180)), notification_url: None }));
+        for (body, refusal) in [
+            (json!({}), Refusal::NothingToPatch),
+            (json!({"clientState": "s3cret"}), Refusal::NothingToPatch),
+            (json!({"clientState": "other"}), Refusal::Fixed("clientState")),
+            (json!({"lifecycleNotificationUrl": "https://x/"}), Refusal::Fixed("lifecycleNotificationUrl")),
+            (json!({"changeType": "deleted"}), Refusal::Fixed("changeType")),
+            (json!({"expirationDateTime": "2030-01-01T00:00:00Z"}), Refusal::TooLong(4_230)),
+        ] {
+            assert_eq!(patch_with(body.clone()), Err(refusal), "{body}");
+        }
+    }
+}

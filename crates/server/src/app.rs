@@ -1,0 +1,56 @@
+//! What every request handler works with, and the two parts of the server that they reach by trait:
+//! the engine and the component that calls receivers.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use graph::{Partition, SubscriptionId};
+use notify::{Position, Profile};
+use protocol::HandshakeError;
+use store::Store;
+
+use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::identity::Tokens;
+
+/// Judges and proves the URLs that apps name, before a subscription may use them.
+#[async_trait]
+pub trait Handshake: Send + Sync + 'static {
+    /// Whether the URL may be called at all, as far as its text tells. Asks nobody.
+    fn check(&self, url: &str) -> Result<(), HandshakeError>;
+    /// Asks the receiver to echo a token, and takes nothing else for an answer.
+    async fn validate(&self, url: &str, request_id: &str) -> Result<(), HandshakeError>;
+}
+
+/// The running engine, as far as the API waits for it.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// Returns once no attempt for this subscription begins any more on this node.
+    async fn end_committed(&self, partition: Partition, subscription: SubscriptionId, position: Position);
+}
+
+/// One running server, shared by all requests.
+pub struct AppState {
+    pub store: Arc<dyn Store>,
+    pub directory: Directory,
+    pub clock: Clock,
+    pub tokens: Tokens,
+    pub profile: Profile,
+    pub handshake: Arc<dyn Handshake>,
+    pub engine: Arc<dyn Engine>,
+    pub limits: Limits,
+}
+
+/// Bounds on what one request may be. Bodies of mail are the largest that clients send.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub body_bytes_max: usize,
+    /// From the end of the headers to the end of the body.
+    pub body_seconds_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body_bytes_max: 4 << 20, body_seconds_max: 30 }
+    }
+}

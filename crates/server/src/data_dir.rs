@@ -1,0 +1,140 @@
+//! The directory that holds everything a server keeps: the store, its keys, the ready file. One process
+//! holds it at a time; secrets in it are readable by its owner only.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use tempfile::TempDir;
+
+/// What the running server tells other commands; removed when it stops.
+pub const READY_FILE: &str = "ready.json";
+
+/// A data directory, locked for this process until it is dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+    _temporary: Option<TempDir>,
+}
+
+impl DataDir {
+    /// Makes the directory if need be, and takes its lock.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        Self::lock(path.to_owned(), None)
+    }
+
+    /// A directory that goes away with this value.
+    pub fn temporary() -> anyhow::Result<Self> {
+        let temporary = TempDir::with_prefix("tidings-").context("cannot make a temporary directory")?;
+        Self::lock(temporary.path().to_owned(), Some(temporary))
+    }
+
+    fn lock(path: PathBuf, temporary: Option<TempDir>) -> anyhow::Result<Self> {
+        make_private_dir(&path).with_context(|| format!("cannot make the data directory {}", path.display()))?;
+        let file = path.join("lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
+        let lock = lock.with_context(|| format!("cannot open {}", file.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: lock, _temporary: temporary }),
+            Err(TryLockError::WouldBlock) => bail!(
+                "the data directory {} is in use by another tidings process; stop that one or choose another directory \
+                 (--data-dir DIR, or --ephemeral)",
+                path.display()
+            ),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock the data directory {}", path.display()))
+            }
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The content of a file that is made once, by `make`, and kept.
+    pub fn made_once(&self, name: &str, make: impl FnOnce() -> anyhow::Result<Vec<u8>>) -> anyhow::Result<Vec<u8>> {
+        let file = self.join(name);
+        match fs::read(&file) {
+            Ok(content) => Ok(content),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let content = make()?;
+                self.write_private(name, &content)?;
+                Ok(content)
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+        }
+    }
+
+    /// Replaces a file, whole or not at all; only the owner may read it.
+    pub fn write_private(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
+        let write = || -> io::Result<()> {
+            let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
+            file.write_all(content)?;
+            file.as_file().sync_all()?;
+            file.persist(self.join(name)).map_err(|error| error.error)?;
+            Ok(())
+        };
+        write().with_context(|| format!("cannot write {}", self.join(name).display()))
+    }
+
+    /// Removes a file; it is no error if there is none.
+    pub fn remove(&self, name: &str) {
+        if let Err(error) = fs::remove_file(self.join(name))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(file = name, %error, "cannot remove a file of the data directory");
+        }
+    }
+}
+
+/// `$XDG_DATA_HOME/tidings`, or `~/.local/share/tidings`.
+pub fn default_path() -> anyhow::Result<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(data_home) = set("XDG_DATA_HOME") {
+        return Ok(data_home.join("tidings"));
+    }
+    let home = set("HOME").context("neither XDG_DATA_HOME nor HOME is set; name a directory with --data-dir DIR")?;
+    Ok(home.join(".local/share/tidings"))
+}
+
+#[cfg(unix)]
+fn make_private_dir(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn make_private_dir(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_in_use_is_refused_with_what_to_do() {
+        let first = DataDir::temporary().unwrap();
+        let error = DataDir::open(first.path()).unwrap_err().to_string();
+        assert!(error.contains("in use by another tidings process") && error.contains("--data-dir"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_made_once_and_only_its_owner_reads_it() {
+        let dir = DataDir::temporary().unwrap();
+        let first = dir.made_once("token", || Ok(b"one".to_vec())).unwrap();
+        let second = dir.made_once("token", || Ok(b"two".to_vec())).unwrap();
+        assert_eq!((first.as_slice(), second.as_slice()), (&b"one"[..], &b"one"[..]));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(fs::metadata(dir.join("token")).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Every refusal of the API, and the one table that gives it Graph's status, code and message.
+
+use std::borrow::Cow;
+
+use graph::SubscriptionId;
+use graph::path::PathError;
+use http::StatusCode;
+use notify::rules::{self, UrlRole};
+use protocol::error::{ErrorDetail, Operation, extension_message};
+use protocol::{ErrorBody, ErrorObject, HandshakeError, InnerError, PayloadError};
+use store::{CommitError, StoreError};
+
+use super::context::Context;
+use super::query::QueryError;
+use crate::identity::TokenError;
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub enum ApiError {
+    Token(TokenError),
+    /// `/me` with a token that has no user.
+    MeWithoutUser,
+    AccessDenied,
+    /// The directory, not a mailbox, is closed to the caller.
+    DirectoryDenied,
+    /// The path does not begin with a version that is served.
+    Version(String),
+    Path(PathError),
+    Method,
+    Query(QueryError),
+    /// The body is no JSON, or too deep, or its text is not UTF-8.
+    Json,
+    BodyTooLarge(usize),
+    BodyTooSlow,
+    Rules(graph::Refusal),
+    MalformedId,
+    ItemNotFound,
+    /// A mailbox of a user that does not exist.
+    InvalidUser(String),
+    /// A directory user that does not exist.
+    NoSuchUser(String),
+    /// `If-Match` names another version.
+    ChangeKey,
+    /// Other writers were faster, several times.
+    Contended,
+    Payload(PayloadError),
+    Subscription(rules::Refusal),
+    Handshake(UrlRole, HandshakeError),
+    /// The mailbox refuses a subscription.
+    Extension {
+        operation: Operation,
+        status: u16,
+        reason: String,
+    },
+    Duplicate(SubscriptionId),
+    SubscriptionNotFound,
+    Store(StoreError),
+}
+
+/// How a refusal looks on the wire.
+struct Shape {
+    status: StatusCode,
+    code: &'static str,
+    message: Cow<'static, str>,
+    /// What Graph's sentence leaves unsaid: the property at fault and what to change.
+    detail: Option<(Option<String>, String)>,
+}
+
+impl ApiError {
+    /// The status and the JSON body.
+    pub fn render(&self, context: &Context) -> (StatusCode, Vec<u8>) {
+        let Shape { status, code, message, detail } = self.shape();
+        let detail = detail.map(|(target, message)| ErrorDetail {
+            code: code.into(),
+            message: message.into(),
+            target: target.map(Cow::Owned),
+        });
+        let inner = InnerError {
+            date: context.date().into(),
+            request_id: context.request_id.to_string().into(),
+            client_request_id: context.client_request_id.clone().into(),
+        };
+        let error = ErrorObject {
+            code: code.into(),
+            message,
+            details: detail.into_iter().collect(),
+            inner_error: Some(inner),
+        };
+        (status, serde_json::to_vec(&ErrorBody { error }).unwrap_or_default())
+    }
+
+    /// `Retry-After`, in seconds.
+    pub fn retry_after(&self) -> Option<u32> {
+        match self {
+            ApiError::Contended => Some(1),
+            ApiError::Store(StoreError::Full(_)) => Some(30),
+            ApiError::Store(StoreError::Corrupt(_)) => None,
+            ApiError::Store(_) => Some(2),
+            _ => None,
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        const BAD: StatusCode = StatusCode::BAD_REQUEST;
+        match self {
+            ApiError::Token(error) => {
+                shape(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", error.to_string())
+            }
+            ApiError::MeWithoutUser => {
+                shape(BAD, "BadRequest", "/me request is only valid with delegated authentication flow.")
+            }
+            ApiError::AccessDenied => shape(
+                StatusCode::FORBIDDEN,
+                "ErrorAccessDenied",
+                "Access is denied. Check credentials and try again.",
+            ),
+            ApiError::DirectoryDenied => shape(
+                StatusCode::FORBIDDEN,
+                "Authorization_RequestDenied",
+                "Insufficient privileges to complete the operation.",
+            ),
+            ApiError::Version(segment) => shape(BAD, "BadRequest", format!("Invalid version: {segment}")),
+            ApiError::Path(error) => path(error),
+            ApiError::Method => shape(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Request_BadRequest",
+                "Specified HTTP method is not allowed for the request target.",
+            ),
+            ApiError::Query(error) => shape(BAD, error.code(), error.to_string()),
+            ApiError::Json => shape(
+                BAD,
+                "BadRequest",
+                "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid \
+                 JSON format.",
+            ),
+            ApiError::BodyTooLarge(limit) => shape(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestEntityTooLarge",
+                format!("The request body can only be {limit} bytes long."),
+            ),
+            ApiError::BodyTooSlow => {
+                shape(StatusCode::REQUEST_TIMEOUT, "RequestTimeout", "The request body did not arrive in time.")
+            }
+            ApiError::Rules(refusal) => mailbox(refusal),
+            ApiError::MalformedId => shape(BAD, "ErrorInvalidIdMalformed", "Id is malformed."),
+            ApiError::ItemNotFound => shape(
+                StatusCode::NOT_FOUND,
+                "ErrorItemNotFound",
+                "The specified object was not found in the store.",
+            ),
+            ApiError::InvalidUser(user) => shape(
+                StatusCode::NOT_FOUND,
+                "ErrorInvalidUser",
+                format!("The requested user '{user}' is invalid."),
+            ),
+            ApiError::NoSuchUser(user) => shape(
+                StatusCode::NOT_FOUND,
+                "Request_ResourceNotFound",
+                format!(
+                    "Resource '{user}' does not exist or one of its queried reference-property objects are not present."
+                ),
+            ),
+            ApiError::ChangeKey => shape(
+                StatusCode::PRECONDITION_FAILED,
+                "ErrorIrresolvableConflict",
+                "The send or update operation could not be performed because the change key passed in the request does \
+                 not match the current change key for the item.",
+            ),
+            ApiError::Contended => shape(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                "The item is being changed by others; try again.",
+            ),
+            ApiError::Payload(error) => with_detail(
+                shape(BAD, error.code(), error.message()),
+                error.property().map(str::to_owned),
+                error.to_string(),
+            ),
+            ApiError::Subscription(refusal) => {
+                let shape = shape(BAD, refusal.code(), refusal.to_string());
+                match refusal.detail() {
+                    Some(detail) => with_detail(shape, None, detail),
+                    None => shape,
+                }
+            }
+            ApiError::Handshake(role, error) => shape(BAD, error.code(), error.message(role.name())),
+            ApiError::Extension { operation, status, reason } => shape(
+                StatusCode::from_u16(*status).unwrap_or(BAD),
+                "ExtensionError",
+                extension_message(*operation, *status, reason),
+            ),
+            ApiError::Duplicate(id) => shape(
+                StatusCode::CONFLICT,
+                "Conflict",
+                format!("Subscription Id {id} already exists for the requested combination"),
+            ),
+            ApiError::SubscriptionNotFound => {
+                shape(StatusCode::NOT_FOUND, "ResourceNotFound", "The object was not found.")
+            }
+            ApiError::Store(error) => stored(error),
+        }
+    }
+}
+
+fn shape(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Shape {
+    Shape { status, code, message: message.into(), detail: None }
+}
+
+fn with_detail(shape: Shape, target: Option<String>, message: String) -> Shape {
+    Shape { detail: Some((target, message)), ..shape }
+}
+
+fn path(error: &PathError) -> Shape {
+    let bad = StatusCode::BAD_REQUEST;
+    match error {
+        PathError::UnknownSegment(segment) => {
+            shape(bad, "BadRequest", format!("Resource not found for the segment '{segment}'."))
+        }
+        PathError::Empty => shape(bad, "BadRequest", "Empty path: name a resource, such as /v1.0/me/messages."),
+        _ => shape(bad, "BadRequest", format!("The request URL is not valid: {error}.")),
+    }
+}
+
+fn mailbox(refusal: &graph::Refusal) -> Shape {
+    use graph::Refusal;
+    let bad = StatusCode::BAD_REQUEST;
+    match refusal {
+        Refusal::UnknownProperty { property } => shape(
+            bad,
+            "RequestBodyRead",
+            format!(
+                "The property '{property}' does not exist on the type of this resource. Make sure to only use property \
+                 names that are defined by the type."
+            ),
+        ),
+        Refusal::Invalid { .. }
+        | Refusal::Duplicate { .. }
+        | Refusal::TooDeep { .. }
+        | Refusal::TooLong { .. } => shape(bad, "RequestBodyRead", sentence(refusal)),
+        Refusal::Missing { .. } | Refusal::Unsupported { .. } => shape(bad, "ErrorInvalidRequest", sentence(refusal)),
+        Refusal::NotUpdatable { .. } => shape(bad, "ErrorInvalidPropertySet", sentence(refusal)),
+        Refusal::UnknownTimeZone { .. } => shape(bad, "TimeZoneNotSupportedException", sentence(refusal)),
+        Refusal::FolderNotFound => {
+            shape(StatusCode::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store.")
+        }
+        Refusal::FolderExists { .. } => {
+            shape(StatusCode::CONFLICT, "ErrorFolderExists", "A folder with the specified name already exists.")
+        }
+        Refusal::FolderProtected => shape(bad, "ErrorDeleteDistinguishedFolder", "Distinguished folders cannot be deleted."),
+        Refusal::NotMovable | Refusal::NotADraft => shape(bad, "ErrorInvalidOperation", sentence(refusal)),
+        Refusal::NoRecipients | Refusal::InvalidRecipient { .. } => {
+            shape(bad, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
+        }
+        Refusal::TooManyRecipients { .. } => shape(bad, "ErrorMaxRecipientsExceeded", sentence(refusal)),
+        Refusal::SendAsDenied { .. } => shape(
+            StatusCode::FORBIDDEN,
+            "ErrorSendAsDenied",
+            "The user account which was used to submit this request does not have the right to send mail on behalf of \
+             the specified sending account.",
+        ),
+    }
+}
+
+fn stored(error: &StoreError) -> Shape {
+    match error {
+        StoreError::Full(_) => shape(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailable",
+            "The server's disk is full. Nothing was written; its operator must free space.",
+        ),
+        StoreError::Unavailable(_) => shape(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailable",
+            "The server cannot do this now. Nothing was written; try again.",
+        ),
+        StoreError::Unknown(_) => shape(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailable",
+            "The server does not know whether this was written; read before you try again.",
+        ),
+        StoreError::Corrupt(_) => shape(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalServerError",
+            "The server cannot read what it stored; its log names the row.",
+        ),
+    }
+}
+
+/// An error's lower-case fragment as a sentence.
+fn sentence(error: &dyn std::fmt::Display) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if text.split(' ').next().is_some_and(|word| word.chars().all(char::is_lowercase)) => {
+            format!("{}{}.", first.to_uppercase(), letters.as_str())
+        }
+        _ => format!("{text}."),
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        ApiError::Token(error)
+    }
+}
+
+impl From<PathError> for ApiError {
+    fn from(error: PathError) -> Self {
+        ApiError::Path(error)
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        ApiError::Query(error)
+    }
+}
+
+impl From<graph::Refusal> for ApiError {
+    fn from(refusal: graph::Refusal) -> Self {
+        ApiError::Rules(refusal)
+    }
+}
+
+impl From<PayloadError> for ApiError {
+    fn from(error: PayloadError) -> Self {
+        ApiError::Payload(error)
+    }
+}
+
+impl From<rules::Refusal> for ApiError {
+    fn from(refusal: rules::Refusal) -> Self {
+        ApiError::Subscription(refusal)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        ApiError::Store(error)
+    }
+}
+
+impl From<CommitError> for ApiError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::ItemChanged(_) => ApiError::Contended,
+            CommitError::FolderGone(_) => ApiError::ItemNotFound,
+            CommitError::NoMailbox(mailbox) => ApiError::InvalidUser(mailbox.to_string()),
+            CommitError::AlreadyDone => ApiError::Contended,
+            CommitError::Store(error) => ApiError::Store(error),
+        }
+    }
+}

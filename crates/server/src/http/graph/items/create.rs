@@ -1,0 +1,45 @@
+//! `POST` of an item to a collection: 201 with the item. A message is a draft. An event whose
+//! `transactionId` was used before is answered with the event that is there.
+
+use graph::mailbox;
+use graph::path::{FolderKey, UserKey};
+use graph::{Kind, WellKnown};
+use http::StatusCode;
+use store::CommitError;
+
+use super::{location, whole};
+use crate::http::answer::Answer;
+use crate::http::error::ApiError;
+use crate::http::graph::Call;
+
+pub async fn create(
+    call: &Call<'_>,
+    user: &UserKey,
+    kind: Kind,
+    folder: Option<FolderKey>,
+) -> Result<Answer, ApiError> {
+    call.query.allow(&[])?;
+    call.require_write(kind)?;
+    let owner = call.owner(user).await?;
+    let folder = match folder {
+        Some(key) => call.folder(owner.id, &key).await?,
+        None => default_folder(kind).id_in(owner.id),
+    };
+    let written = mailbox::create(&owner, &call.fresh(), folder, call.json()?)?;
+    let item = match call.commit(&owner, written.mutation, None).await {
+        Ok(()) => written.item,
+        Err(CommitError::ItemChanged(id)) => {
+            call.state.store.item(owner.id, id).await?.ok_or(ApiError::Contended)?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(whole(call, StatusCode::CREATED, &item).at(location(call, &item)))
+}
+
+fn default_folder(kind: Kind) -> WellKnown {
+    match kind {
+        Kind::Message => WellKnown::Drafts,
+        Kind::Event => WellKnown::Calendar,
+        Kind::Contact => WellKnown::Contacts,
+    }
+}

@@ -1,0 +1,28 @@
+//! `DELETE` of an item: 204. A message goes to Deleted Items first; from there, and for events and
+//! contacts at once, it is gone.
+
+use graph::mailbox;
+use http::StatusCode;
+use store::CommitError;
+
+use super::Place;
+use crate::http::answer::Answer;
+use crate::http::error::ApiError;
+use crate::http::graph::{Call, TRIES};
+
+pub async fn delete(call: &Call<'_>, place: &Place) -> Result<Answer, ApiError> {
+    call.query.allow(&[])?;
+    call.require_write(place.kind)?;
+    let owner = call.owner(&place.user).await?;
+    for _ in 0..TRIES {
+        let item = place.item(call, &owner).await?;
+        call.check_match(&item)?;
+        let mutation = mailbox::delete(&owner, &call.fresh(), &item);
+        match call.commit(&owner, mutation, None).await {
+            Ok(()) => return Ok(Answer::empty(StatusCode::NO_CONTENT)),
+            Err(CommitError::ItemChanged(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(ApiError::Contended)
+}

@@ -1,0 +1,41 @@
+//! `GET` of a collection of items, newest first, by pages.
+
+use graph::Kind;
+use graph::path::{FolderKey, UserKey};
+use graph::schema::Entity;
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+use store::ItemQuery;
+
+use crate::http::answer::Answer;
+use crate::http::error::ApiError;
+use crate::http::graph::Call;
+use crate::http::query::Page;
+
+pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, folder: Option<FolderKey>) -> Result<Answer, ApiError> {
+    call.query.allow(&["$select", "$top", "$skip", "$count", "$orderby"])?;
+    let page = Page::read(&call.query, Some(kind))?;
+    let select = call.query.select(Entity::from(kind))?;
+    call.require_read(kind)?;
+    let owner = call.owner(user).await?;
+    let folder = match &folder {
+        Some(key) => Some(call.folder(owner.id, key).await?),
+        None => None,
+    };
+    // One more than the page, to know whether another follows.
+    let query = ItemQuery { mailbox: owner.id, kind, folder, skip: page.skip, top: page.top + 1 };
+    let found = call.state.store.items(query).await?;
+    let shown = found.iter().take(page.top as usize);
+    let value: Vec<Map<String, Value>> = shown.map(|item| graph::render::item(item, select.as_deref())).collect();
+    let selected = select.map(|names| format!("({})", names.join(","))).unwrap_or_default();
+    let fragment = format!("users('{}')/{}{selected}", owner.id, kind.collection());
+    let mut body = json!({"@odata.context": call.metadata(&fragment)});
+    if page.count {
+        body["@odata.count"] = call.state.store.count_items(owner.id, kind, folder).await?.into();
+    }
+    if found.len() as u64 > page.top {
+        body["@odata.nextLink"] = call.next_page(page.skip + page.top).into();
+    }
+    body["value"] = value.into();
+    Ok(Answer::json(StatusCode::OK, &body))
+}

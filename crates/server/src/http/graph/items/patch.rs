@@ -1,0 +1,32 @@
+//! `PATCH` of an item: 200 with the item. `If-Match` is honoured; without it the last writer wins,
+//! property by property.
+
+use graph::mailbox;
+use http::StatusCode;
+use store::CommitError;
+
+use super::{Place, whole};
+use crate::http::answer::Answer;
+use crate::http::error::ApiError;
+use crate::http::graph::{Call, TRIES};
+
+pub async fn patch(call: &Call<'_>, place: &Place) -> Result<Answer, ApiError> {
+    call.query.allow(&[])?;
+    call.require_write(place.kind)?;
+    let owner = call.owner(&place.user).await?;
+    let body = call.json()?;
+    for _ in 0..TRIES {
+        let item = place.item(call, &owner).await?;
+        call.check_match(&item)?;
+        let written = mailbox::patch(&owner, &call.fresh(), &item, body.clone())?;
+        if written.mutation == graph::Mutation::default() {
+            return Ok(whole(call, StatusCode::OK, &item));
+        }
+        match call.commit(&owner, written.mutation, None).await {
+            Ok(()) => return Ok(whole(call, StatusCode::OK, &written.item)),
+            Err(CommitError::ItemChanged(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(ApiError::Contended)
+}

@@ -1,0 +1,43 @@
+//! `POST …/move` and `POST …/copy`: 201 with the item in its new place, under a new id.
+
+use graph::mailbox::{self, Fresh, Owner, Written};
+use graph::schema;
+use graph::{FolderId, Item, Refusal};
+use http::StatusCode;
+use store::CommitError;
+
+use super::{Place, location, whole};
+use crate::http::answer::Answer;
+use crate::http::error::ApiError;
+use crate::http::graph::{Call, TRIES};
+
+type Rule = fn(&Owner, &Fresh, &Item, FolderId) -> Result<Written, Refusal>;
+
+pub async fn move_(call: &Call<'_>, place: &Place) -> Result<Answer, ApiError> {
+    relocate(call, place, mailbox::move_item).await
+}
+
+pub async fn copy(call: &Call<'_>, place: &Place) -> Result<Answer, ApiError> {
+    relocate(call, place, mailbox::copy_item).await
+}
+
+async fn relocate(call: &Call<'_>, place: &Place, rule: Rule) -> Result<Answer, ApiError> {
+    call.query.allow(&[])?;
+    call.require_write(place.kind)?;
+    let owner = call.owner(&place.user).await?;
+    let destination = schema::destination(place.kind, call.json()?)?;
+    for _ in 0..TRIES {
+        let item = place.item(call, &owner).await?;
+        let folder = call.folder(owner.id, &destination).await?;
+        let written = rule(&owner, &call.fresh(), &item, folder)?;
+        match call.commit(&owner, written.mutation, None).await {
+            Ok(()) => {
+                let answer = whole(call, StatusCode::CREATED, &written.item);
+                return Ok(answer.at(location(call, &written.item)));
+            }
+            Err(CommitError::ItemChanged(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(ApiError::Contended)
+}

@@ -1,0 +1,31 @@
+//! `POST /messages/{id}/send`: 202. The draft leaves Drafts for Sent Items, and its recipients get it.
+
+use graph::mailbox;
+use http::StatusCode;
+use store::CommitError;
+
+use super::Place;
+use crate::http::answer::Answer;
+use crate::http::error::ApiError;
+use crate::http::graph::send_mail::submission;
+use crate::http::graph::{Call, TRIES};
+
+pub async fn send(call: &Call<'_>, place: &Place) -> Result<Answer, ApiError> {
+    call.query.allow(&[])?;
+    if !call.principal.rights.sends_mail() {
+        return Err(ApiError::AccessDenied);
+    }
+    let owner = call.owner(&place.user).await?;
+    for _ in 0..TRIES {
+        let draft = place.item(call, &owner).await?;
+        let mut sent = mailbox::send_draft(&owner, &call.fresh(), &draft)?;
+        let mutation = std::mem::take(&mut sent.mutation);
+        let submit = submission(call, &owner, sent).await?;
+        match call.commit(&owner, mutation, submit).await {
+            Ok(()) => return Ok(Answer::empty(StatusCode::ACCEPTED)),
+            Err(CommitError::ItemChanged(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(ApiError::Contended)
+}

@@ -1,0 +1,114 @@
+//! `POST /subscriptions`: 201 with the whole subscription, once both URLs have echoed their token and
+//! its beginning is durable. Checks go from the cheap to the remote: the body, the URLs' text, the
+//! handshakes, then the mailbox. No lock is held while a receiver is asked.
+
+use std::sync::Arc;
+
+use graph::{SubscriptionId, UserId};
+use http::StatusCode;
+use notify::Subscription;
+use notify::rules::{self, Draft, UrlRole};
+use notify::subscription::Target;
+use protocol::SubscriptionRequest;
+use protocol::error::Operation;
+use store::{BeginError, SubscriptionLimits};
+
+use super::{entity_context, resource};
+use crate::http::answer::Answer;
+use crate::http::error::ApiError;
+use crate::http::graph::Call;
+use crate::ids;
+
+pub async fn create(call: &Call<'_>) -> Result<Answer, ApiError> {
+    call.query.allow(&[])?;
+    let request = SubscriptionRequest::parse_create(&call.body)?;
+    let draft = rules::create(&request, call.context.now, &call.state.profile)?;
+    check_urls(call, &draft)?;
+    prove(call, UrlRole::Notification, &draft.notification_url).await?;
+    if let Some(url) = &draft.lifecycle_url {
+        prove(call, UrlRole::Lifecycle, url).await?;
+    }
+    let target = target(call, &draft).await?;
+    let subscription = Arc::new(begun(call, draft, target));
+    let limits = SubscriptionLimits {
+        per_mailbox: call.state.profile.subscriptions_per_mailbox_max,
+        refuse_duplicates: call.state.profile.refuse_duplicates,
+    };
+    call.state.store.begin_subscription(subscription.clone(), limits).await.map_err(refused)?;
+    let location = call.url(&format!("subscriptions('{}')", subscription.id));
+    let body = resource(&subscription, Some(entity_context(call)));
+    Ok(Answer::json(StatusCode::CREATED, &body).at(location))
+}
+
+fn check_urls(call: &Call<'_>, draft: &Draft) -> Result<(), ApiError> {
+    let urls = [(UrlRole::Notification, Some(&draft.notification_url)), (UrlRole::Lifecycle, draft.lifecycle_url.as_ref())];
+    for (role, url) in urls {
+        if let Some(url) = url {
+            call.state.handshake.check(url).map_err(|error| ApiError::Handshake(role, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs the handshake with one URL.
+pub(super) async fn prove(call: &Call<'_>, role: UrlRole, url: &str) -> Result<(), ApiError> {
+    let id = call.context.request_id.to_string();
+    call.state.handshake.validate(url, &id).await.map_err(|error| ApiError::Handshake(role, error))
+}
+
+/// The mailbox and folder to watch, if they exist and the caller may read them.
+async fn target(call: &Call<'_>, draft: &Draft) -> Result<Target, ApiError> {
+    let extension = |status, reason: &str| ApiError::Extension {
+        operation: Operation::Create,
+        status,
+        reason: reason.to_owned(),
+    };
+    let mailbox: UserId = match call.mailbox(&draft.watch.user).await {
+        Err(ApiError::InvalidUser(_)) => return Err(extension(404, "Not Found")),
+        Err(ApiError::AccessDenied) => return Err(extension(403, "Forbidden")),
+        other => other?,
+    };
+    if !call.principal.rights.reads(draft.watch.kind) {
+        return Err(extension(403, "Forbidden"));
+    }
+    let folder = match &draft.watch.folder {
+        None => None,
+        Some(key) => {
+            let invalid = || extension(400, "The value of parameter 'Resource' is invalid.");
+            let id = key.id_in(mailbox).ok_or_else(invalid)?;
+            Some(call.state.store.folder(mailbox, id).await?.ok_or_else(invalid)?.folder.id)
+        }
+    };
+    Ok(Target { mailbox, kind: draft.watch.kind, folder })
+}
+
+fn begun(call: &Call<'_>, draft: Draft, target: Target) -> Subscription {
+    Subscription {
+        id: SubscriptionId(ids::new_uuid()),
+        tenant: call.principal.tenant,
+        app: call.principal.app,
+        creator: call.principal.object_id(),
+        target,
+        resource: draft.resource,
+        change_types: draft.change_types,
+        change_type: draft.change_type,
+        notification_url: draft.notification_url,
+        lifecycle_url: draft.lifecycle_url,
+        client_state: draft.client_state,
+        tls_version: draft.tls_version,
+        expires: draft.expires,
+        created: call.context.now,
+    }
+}
+
+fn refused(error: BeginError) -> ApiError {
+    let extension = |status, reason| ApiError::Extension { operation: Operation::Create, status, reason };
+    match error {
+        BeginError::Duplicate(id) => ApiError::Duplicate(id),
+        BeginError::TooMany(limit) => {
+            extension(403, format!("Maximum number of subscriptions has been reached: {limit} for each mailbox"))
+        }
+        BeginError::NoMailbox(_) => extension(404, "Not Found".to_owned()),
+        BeginError::Store(error) => ApiError::Store(error),
+    }
+}

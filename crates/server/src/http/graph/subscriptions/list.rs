@@ -1,0 +1,37 @@
+//! `GET /subscriptions`: the app's subscriptions (the signed-in user's only, if there is one), by pages,
+//! without their `clientState`.
+
+use graph::SubscriptionId;
+use http::StatusCode;
+use protocol::SubscriptionList;
+use store::SubscriptionQuery;
+
+use super::resource;
+use crate::http::answer::Answer;
+use crate::http::error::ApiError;
+use crate::http::graph::Call;
+use crate::http::query::QueryError;
+
+const PAGE: u64 = 100;
+
+pub async fn list(call: &Call<'_>) -> Result<Answer, ApiError> {
+    call.query.allow(&["$skiptoken"])?;
+    let after = match call.query.get("$skiptoken") {
+        None => None,
+        Some(text) => Some(text.parse::<SubscriptionId>().map_err(|_| QueryError::Malformed)?),
+    };
+    let query = SubscriptionQuery {
+        tenant: call.principal.tenant,
+        app: call.principal.app,
+        creator: call.principal.user(),
+        after,
+        limit: PAGE,
+    };
+    let found = call.state.store.subscriptions(query).await?;
+    let next = found.last().filter(|_| found.len() as u64 == PAGE);
+    let next = next.map(|last| call.url(&format!("subscriptions?$skiptoken={}", last.id)));
+    let readable = found.iter().filter(|found| call.principal.rights.reads(found.target.kind));
+    let resources = readable.map(|found| resource(found, None));
+    let list = SubscriptionList::new(call.metadata("subscriptions").into(), resources, next.map(Into::into));
+    Ok(Answer::json(StatusCode::OK, &list))
+}

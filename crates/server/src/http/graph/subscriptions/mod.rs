@@ -1,0 +1,59 @@
+//! The subscriptions of an app: one file for each operation.
+
+pub mod create;
+pub mod delete;
+pub mod get;
+pub mod list;
+pub mod patch;
+pub mod reauthorize;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use graph::SubscriptionId;
+use notify::Subscription;
+use protocol::SubscriptionResource;
+
+use super::Call;
+use crate::http::error::ApiError;
+
+/// A live subscription that the caller may see: made by its app, and if it acts for a user, by that user.
+/// All others are as if they were not.
+async fn visible(call: &Call<'_>, id: &str) -> Result<Arc<Subscription>, ApiError> {
+    let id: SubscriptionId = id.parse().map_err(|_| ApiError::SubscriptionNotFound)?;
+    let found = call.state.store.subscription(id).await?.ok_or(ApiError::SubscriptionNotFound)?;
+    let principal = call.principal;
+    let own = found.tenant == principal.tenant
+        && found.app == principal.app
+        && principal.user().is_none_or(|user| user == found.creator);
+    if !own {
+        return Err(ApiError::SubscriptionNotFound);
+    }
+    if !principal.rights.reads(found.target.kind) {
+        return Err(ApiError::AccessDenied);
+    }
+    Ok(found)
+}
+
+/// A subscription as the API shows it.
+fn resource<'a>(subscription: &'a Subscription, context: Option<String>) -> SubscriptionResource<'a> {
+    SubscriptionResource {
+        odata_context: context.map(Cow::Owned),
+        id: subscription.id.to_string().into(),
+        resource: subscription.resource.as_str().into(),
+        application_id: Some(subscription.app.to_string().into()),
+        change_type: subscription.change_type.as_str().into(),
+        client_state: subscription.client_state.as_deref().map(Cow::Borrowed),
+        notification_url: subscription.notification_url.as_str().into(),
+        lifecycle_notification_url: subscription.lifecycle_url.as_deref().map(Cow::Borrowed),
+        expiration_date_time: subscription.expires.to_string().into(),
+        creator_id: Some(subscription.creator.to_string().into()),
+        latest_supported_tls_version: Some(subscription.tls_version.as_str().into()),
+        ..SubscriptionResource::default()
+    }
+}
+
+/// The context of a single subscription.
+fn entity_context(call: &Call<'_>) -> String {
+    call.metadata("subscriptions/$entity")
+}

@@ -1,0 +1,79 @@
+//! The listener for apps: Graph below `/v1.0` and `/beta`, and the token endpoint beside it.
+//!
+//! Paths are not routed by a router, because keys come in more forms than patterns can tell
+//! (`/users('x')/messages/{id}`, `//`, any case): `graph::path` reads them.
+
+pub mod answer;
+pub mod context;
+pub mod error;
+pub mod graph;
+pub mod listener;
+pub mod query;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+
+use crate::app::{AppState, Limits};
+use crate::identity::endpoint;
+use context::Context;
+use error::ApiError;
+
+/// Everything that apps reach.
+pub fn router(state: Arc<AppState>) -> Router {
+    Router::new().fallback(handle).with_state(state)
+}
+
+async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let context = Context::new(&parts, state.clock.wall());
+    let path = collapse(parts.uri.path());
+    if endpoint::is_token_path(&path) {
+        let body = read_body(body, &state.limits).await;
+        return endpoint::answer(&state, &parts, body, context.now).await;
+    }
+    let outcome = graph::handle(&state, &context, &parts, &path, body).await;
+    if let Err(error) = &outcome {
+        tracing::debug!(request_id = %context.request_id, method = %parts.method, path = %path, ?error, "refused");
+    }
+    answer::response(&context, outcome)
+}
+
+/// `//` counts as `/`: an official SDK sends it on every call.
+fn collapse(path: &str) -> String {
+    let mut collapsed = String::with_capacity(path.len());
+    for letter in path.chars() {
+        if !(letter == '/' && collapsed.ends_with('/')) {
+            collapsed.push(letter);
+        }
+    }
+    collapsed
+}
+
+/// The whole body, if it is not too large and does not dawdle.
+async fn read_body(body: Body, limits: &Limits) -> Result<Bytes, ApiError> {
+    let limited = Limited::new(body, limits.body_bytes_max);
+    let collected = tokio::time::timeout(Duration::from_secs(limits.body_seconds_max), limited.collect()).await;
+    match collected {
+        Err(_) => Err(ApiError::BodyTooSlow),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge(limits.body_bytes_max)),
+        Ok(Err(_)) => Err(ApiError::Json),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::collapse;
+
+    #[test]
+    fn repeated_slashes_count_once() {
+        assert_eq!(collapse("/v1.0//subscriptions///x/"), "/v1.0/subscriptions/x/");
+    }
+}

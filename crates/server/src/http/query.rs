@@ -1,0 +1,192 @@
+//! The query options that collections take. An option that is not supported is refused by its name,
+//! never passed over.
+
+use graph::Kind;
+use graph::schema::Entity;
+use percent_encoding::percent_decode_str;
+
+const TOP_DEFAULT: u64 = 10;
+const TOP_MAX: u64 = 1_000;
+const QUERY_BYTES_MAX: usize = 8 * 1024;
+
+/// Why a query is refused. `Display` is the message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    #[error("The query option '{0}' is not supported by this server.")]
+    Unsupported(String),
+    #[error("The query option '{0}' is given twice.")]
+    Twice(String),
+    #[error(
+        "Invalid value '{value}' for {option} query option found. The {option} query option requires a value from \
+         {low} to {high}."
+    )]
+    Range { option: &'static str, value: String, low: u64, high: u64 },
+    #[error("Invalid value '{value}' for $count query option found. Valid values are 'true' and 'false'.")]
+    Count { value: String },
+    #[error("Could not find a property named '{property}' on type 'microsoft.graph.{type_name}'.")]
+    UnknownProperty { property: String, type_name: &'static str },
+    #[error("The sort order '{asked}' is not supported by this server; only '{served}' is.")]
+    Order { asked: String, served: &'static str },
+    #[error("The query is not UTF-8 after percent-decoding, or too long.")]
+    Malformed,
+}
+
+impl QueryError {
+    /// Graph's code; the status is 400.
+    pub fn code(&self) -> &'static str {
+        match self {
+            QueryError::UnknownProperty { .. } => "RequestBroker--ParseUri",
+            QueryError::Order { .. } => "InefficientFilter",
+            _ => "BadRequest",
+        }
+    }
+}
+
+/// A query, cut into its options: names in lower case with `$`, values decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub fn read(query: &str) -> Result<Self, QueryError> {
+        if query.len() > QUERY_BYTES_MAX {
+            return Err(QueryError::Malformed);
+        }
+        let mut options: Vec<(String, String)> = Vec::new();
+        for option in query.split('&').filter(|option| !option.is_empty()) {
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            let name = full_name(&decoded(name)?);
+            if options.iter().any(|(known, _)| *known == name) {
+                return Err(QueryError::Twice(name));
+            }
+            options.push((name, decoded(value)?));
+        }
+        Ok(Self(options))
+    }
+
+    /// Refuses every option that is not among these.
+    pub fn allow(&self, names: &[&str]) -> Result<(), QueryError> {
+        match self.0.iter().find(|(name, _)| !names.contains(&name.as_str())) {
+            Some((name, _)) => Err(QueryError::Unsupported(name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `$select` of an item: names in Graph's spelling; `None` for everything.
+    pub fn select(&self, entity: Entity) -> Result<Option<Vec<&'static str>>, QueryError> {
+        let Some(list) = self.get("$select") else { return Ok(None) };
+        let mut names = Vec::new();
+        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            if name == "*" {
+                return Ok(None);
+            }
+            let unknown = || QueryError::UnknownProperty { property: shortened(name), type_name: entity.type_name() };
+            names.push(entity.property(name).ok_or_else(unknown)?);
+        }
+        Ok(if names.is_empty() { None } else { Some(names) })
+    }
+}
+
+/// A page of a collection, as the caller asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    pub top: u64,
+    pub skip: u64,
+    pub count: bool,
+}
+
+impl Page {
+    /// Reads `$top`, `$skip`, `$count` and, for items, `$orderby`.
+    pub fn read(query: &Query, kind: Option<Kind>) -> Result<Self, QueryError> {
+        let top = number(query, "$top", 1, TOP_MAX)?.unwrap_or(TOP_DEFAULT);
+        let skip = number(query, "$skip", 0, i64::MAX as u64)?.unwrap_or(0);
+        let count = match query.get("$count") {
+            None => false,
+            Some(text) if text.eq_ignore_ascii_case("true") => true,
+            Some(text) if text.eq_ignore_ascii_case("false") => false,
+            Some(text) => return Err(QueryError::Count { value: shortened(text) }),
+        };
+        if let (Some(asked), Some(kind)) = (query.get("$orderby"), kind) {
+            check_order(asked, kind)?;
+        }
+        Ok(Self { top, skip, count })
+    }
+}
+
+/// The one order that the store serves, newest first.
+fn check_order(asked: &str, kind: Kind) -> Result<(), QueryError> {
+    let served = match kind {
+        Kind::Message => "receivedDateTime desc",
+        Kind::Event => "start/dateTime desc",
+        Kind::Contact => "createdDateTime desc",
+    };
+    let words: Vec<&str> = asked.split_whitespace().collect();
+    if words.join(" ").eq_ignore_ascii_case(served) {
+        return Ok(());
+    }
+    Err(QueryError::Order { asked: shortened(asked), served })
+}
+
+fn number(query: &Query, option: &'static str, low: u64, high: u64) -> Result<Option<u64>, QueryError> {
+    let Some(text) = query.get(option) else { return Ok(None) };
+    let value = text.trim().parse::<u64>().ok().filter(|value| (low..=high).contains(value));
+    value.map(Some).ok_or_else(|| QueryError::Range { option, value: shortened(text), low, high })
+}
+
+/// Options may be written without their `$`.
+fn full_name(name: &str) -> String {
+    const KNOWN: [&str; 9] =
+        ["$top", "$skip", "$select", "$count", "$orderby", "$filter", "$search", "$expand", "$skiptoken"];
+    let lower = name.trim().to_ascii_lowercase();
+    let found = KNOWN.into_iter().find(|known| lower.trim_start_matches('$') == &known[1..]);
+    found.map_or_else(|| shortened(name), str::to_owned)
+}
+
+fn decoded(text: &str) -> Result<String, QueryError> {
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8().map(|text| text.into_owned()).map_err(|_| QueryError::Malformed)
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_however_clients_write_them() {
+        let query = Query::read("%24select=Subject,%20isRead&$TOP=5&skip=20&$count=True&$orderby=receivedDateTime+DESC");
+        let query = query.unwrap();
+        assert_eq!(query.select(Entity::Message), Ok(Some(vec!["subject", "isRead"])));
+        assert_eq!(Page::read(&query, Some(Kind::Message)), Ok(Page { top: 5, skip: 20, count: true }));
+    }
+
+    #[test]
+    fn what_is_not_supported_is_refused_by_name() {
+        let page = |query: &str| {
+            let query = Query::read(query)?;
+            query.allow(&["$top", "$skip", "$select", "$count", "$orderby"])?;
+            query.select(Entity::Message)?;
+            Page::read(&query, Some(Kind::Message)).map(|_| ())
+        };
+        let table = [
+            ("$filter=isRead%20eq%20false", "The query option '$filter' is not supported by this server."),
+            ("includeHiddenFolders=true", "The query option 'includeHiddenFolders' is not supported by this server."),
+            ("$top=0", "Invalid value '0' for $top query option found. The $top query option requires a value from 1 to 1000."),
+            ("$top=1e9", "Invalid value '1e9' for $top query option found. The $top query option requires a value from 1 to 1000."),
+            ("$top=1&top=2", "The query option '$top' is given twice."),
+            ("$count=yes", "Invalid value 'yes' for $count query option found. Valid values are 'true' and 'false'."),
+            ("$select=colour", "Could not find a property named 'colour' on type 'microsoft.graph.message'."),
+            ("$orderby=subject", "The sort order 'subject' is not supported by this server; only 'receivedDateTime desc' is."),
+            ("$top=%ff", "The query is not UTF-8 after percent-decoding, or too long."),
+        ];
+        for (query, message) in table {
+            assert_eq!(page(query).unwrap_err().to_string(), message, "{query}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The only source of new identifiers and secrets.
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+/// A random (version 4) UUID.
+pub fn new_uuid() -> Uuid {
+    Uuid::new_v4()
+}
+
+/// 256 bits from the operating system, as URL-safe text.
+pub fn new_secret() -> String {
+    let mut bytes = [0u8; 32];
+    if SystemRandom::new().fill(&mut bytes).is_err() {
+        // Without entropy nothing here can be trusted.
+        panic!("the operating system gives no random bytes");
+    }
+    URL_SAFE_NO_PAD.encode(bytes)
+}

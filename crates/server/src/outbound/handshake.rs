@@ -1,0 +1,55 @@
+//! The handshake with a receiver before its subscription exists.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::HandshakeError;
+use protocol::handshake::{CONTENT_TYPE, TIMEOUT_SECONDS, validation_token, validation_url, verdict};
+
+use super::attempt::Failure;
+use super::policy::Refusal;
+use super::{Outbound, call_uri};
+
+impl Outbound {
+    /// Whether `url` may be called at all, as far as its text tells. Cheap; asks nobody.
+    pub fn check(&self, url: &str) -> Result<(), HandshakeError> {
+        self.policy.check_url(url).map(drop).map_err(refused)
+    }
+
+    /// Asks the receiver at `url` to echo a token, and takes nothing else for an answer.
+    pub async fn validate(&self, url: &str, request_id: &str) -> Result<(), HandshakeError> {
+        self.validate_within(url, request_id, Duration::from_secs(TIMEOUT_SECONDS)).await
+    }
+
+    pub(super) async fn validate_within(
+        &self,
+        url: &str,
+        request_id: &str,
+        limit: Duration,
+    ) -> Result<(), HandshakeError> {
+        self.check(url)?;
+        let token = validation_token(request_id);
+        let uri = call_uri(&self.policy, &validation_url(url, &token)).map_err(refused)?;
+        let answer = self.exchange(uri, CONTENT_TYPE, Bytes::new(), limit).await.map_err(failed)?;
+        verdict(&token, answer.status, answer.content_type.as_deref(), &answer.body)
+    }
+}
+
+fn refused(refusal: Refusal) -> HandshakeError {
+    match refusal {
+        Refusal::Url(reason) => HandshakeError::Url(reason.to_owned()),
+        Refusal::Scheme(scheme) => HandshakeError::Scheme(scheme),
+        Refusal::Address { .. } | Refusal::Resolved { .. } => HandshakeError::LocalAddress,
+    }
+}
+
+fn failed(failure: Failure) -> HandshakeError {
+    match failure {
+        Failure::Forbidden(refusal) => refused(refusal),
+        Failure::TimedOut => HandshakeError::TimedOut,
+        Failure::Name(host, _) => HandshakeError::Name(host),
+        Failure::Connect(_) => HandshakeError::Connect,
+        Failure::Tls(_) => HandshakeError::Tls,
+        Failure::Broken(_) => HandshakeError::Broken,
+    }
+}

@@ -1,0 +1,87 @@
+//! The one component that calls receivers.
+//!
+//! A call passes the *policy* (pure rules on the URL's text), then *dns* (every address of the host must
+//! be allowed), then the *connector* (connects to those addresses and no others); a pooled connection
+//! has passed all of them. Nothing here follows a redirect or reads a proxy variable; every call has one
+//! deadline over name, connection, TLS, headers and body, and reads a bounded answer.
+//!
+//! It decides nothing about retries beyond one: when a connection that had worked before ends while a
+//! request is on it, the request is sent once more at once, within the same deadline.
+
+pub mod address;
+mod attempt;
+mod connector;
+mod dns;
+mod handshake;
+pub mod policy;
+mod stream;
+mod targets;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+pub use attempt::{Answer, BODY_BYTES_MAX, Failure, outcome};
+pub use connector::RootsError;
+pub use policy::{Allowed, Policy, Refusal};
+
+use connector::Connector;
+use dns::Dns;
+use targets::{Targets, call_uri};
+
+/// Below the 5 s after which common receivers close an idle connection.
+const IDLE_MAX: Duration = Duration::from_secs(4);
+const IDLE_PER_HOST_MAX: usize = 256;
+/// About how long all headers of an answer may be together. Their number is limited to 100 by the client's parser.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// What an operator sets.
+#[derive(Clone, Debug, Default)]
+pub struct OutboundConfig {
+    pub policy: Policy,
+    /// PEM files of certificate authorities that receivers may have beside the system's.
+    pub ca_files: Vec<PathBuf>,
+}
+
+/// Calls receivers. Share it behind an `Arc`.
+pub struct Outbound {
+    client: Client<Connector, Full<Bytes>>,
+    policy: Arc<Policy>,
+    targets: Targets,
+}
+
+/// Outbound calls could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboundError {
+    #[error(transparent)]
+    Roots(#[from] RootsError),
+    #[error("the resolver cannot be set up")]
+    Dns(#[from] hickory_resolver::net::NetError),
+}
+
+impl Outbound {
+    pub fn new(config: OutboundConfig) -> Result<Self, OutboundError> {
+        Self::with_dns(config, Dns::from_system()?)
+    }
+
+    fn with_dns(config: OutboundConfig, dns: Dns) -> Result<Self, OutboundError> {
+        let tls = connector::tls_config(&config.ca_files)?;
+        let policy = Arc::new(config.policy);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE_MAX)
+            .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+            .pool_timer(TokioTimer::new())
+            .http1_max_buf_size(HEAD_BYTES_MAX)
+            .http1_title_case_headers(true)
+            .http1_ignore_invalid_headers_in_responses(true)
+            .build(Connector::new(Arc::clone(&policy), dns, tls));
+        Ok(Self { client, policy, targets: Targets::default() })
+    }
+}
