@@ -27,6 +27,12 @@ pub fn code_spans(text: &str) -> Vec<&str> {
     spans
 }
 
+/// The targets of links that stay in the repository.
+pub fn local_links(text: &str) -> Vec<&str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.contains("://") && !target.starts_with('#')).collect()
+}
+
 /// The lines of the fenced block that follows the line `<!-- marker -->`.
 pub fn marked_block<'a>(text: &'a str, marker: &str) -> Option<Vec<&'a str>> {
     let wanted = format!("<!-- {marker} -->");
@@ -53,6 +59,11 @@ mod tests {
     #[test]
     fn code_spans_are_found_outside_blocks_only() {
         assert_eq!(code_spans(TEXT), ["x::y", "z"]);
+    }
+
+    #[test]
+    fn links_that_leave_are_not_local() {
+        assert_eq!(local_links("[a](A.md) [b](https://b.example/c) [c](#d)"), ["A.md"]);
     }
 
     #[test]

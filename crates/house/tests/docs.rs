@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
-use tidings_house::documents::{code_spans, marked_block, table};
+use tidings_house::documents::{code_spans, local_links, marked_block, table};
 use tidings_house::source::{File, functions, identifiers_in_macro, lines_without_tests};
 use tidings_house::tree;
 
@@ -102,9 +102,12 @@ fn every_path_that_a_document_names_exists() {
     let files = tree::files();
     let mut wrong = Vec::new();
     for document in DOCUMENTS {
+        let links = local_links(text(&files, document)).into_iter();
+        wrong.extend(links.filter(|link| !tree::root().join(link).exists()).map(|link| format!("{document}: {link}")));
         for span in code_spans(text(&files, document)) {
-            let is_path = ["crates/", "docs/", "tests/", ".ci/", "./"].iter().any(|start| span.starts_with(start))
-                || span.ends_with(".md");
+            let is_path =
+                ["crates/", "docs/", "examples/", "tests/", ".ci/", "./"].iter().any(|start| span.starts_with(start))
+                    || span.ends_with(".md");
             let path = span.trim_start_matches("./").split([' ', ':']).next().unwrap_or_default();
             if is_path && !path.contains('…') && !tree::root().join(path).exists() {
                 wrong.push(format!("{document}: {span}"));
