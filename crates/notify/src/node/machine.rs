@@ -87,9 +87,9 @@ impl Node {
         }
     }
 
-    /// When the next [`Event::Tick`] is due; `None` before the first event.
+    /// When the next [`Event::Tick`] is due; `None` before the first event and after the leases are given back.
     pub fn wakes_at(&self) -> Option<Monotonic> {
-        self.timers.peek().map(|Reverse((at, _))| *at)
+        self.timers.peek().filter(|_| !self.released).map(|Reverse((at, _))| *at)
     }
 
     /// Whether everything that was begun before [`Event::Drain`] has ended and is recorded.

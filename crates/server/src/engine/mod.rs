@@ -28,7 +28,7 @@ use tail::Tail;
 /// Events taken from the queue before the node is asked for its timers again.
 const EVENTS_PER_ROUND: usize = 256;
 /// How long a drain may take: a little more than the longest attempt.
-const DRAIN_MAX: Duration = Duration::from_secs(12);
+const DRAIN_MICROS_MAX: u64 = 12_000_000;
 
 /// Puts a submitted message into its recipients' mailboxes.
 #[async_trait]
@@ -143,7 +143,7 @@ impl Running {
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if drain_until.is_none() => {
-                    drain_until = Some(tokio::time::Instant::now() + DRAIN_MAX);
+                    drain_until = Some(self.clock.mono().plus_micros(DRAIN_MICROS_MAX));
                     self.handle(Event::Drain);
                 }
                 _ = self.inputs.recv_many(&mut round, EVENTS_PER_ROUND) => {}
@@ -157,7 +157,7 @@ impl Running {
                 self.handle(event);
             }
             if let Some(until) = drain_until
-                && (self.released || tokio::time::Instant::now() >= until)
+                && (self.released || self.clock.mono() >= until)
             {
                 return;
             }
