@@ -63,32 +63,39 @@ pub fn context(base: &str, user: UserId, collection: &str, select: Option<&Selec
 /// A message, event or contact.
 pub fn item(item: &Item, view: View<'_>) -> Value {
     let kind = item.id.kind;
-    let mut shown = item.properties.clone();
-    if kind == Kind::Message && view.select.is_some_and(|select| select.has("uniqueBody")) {
-        shown.insert("uniqueBody".to_owned(), item.properties.get("body").cloned().unwrap_or_default());
-    }
-    for name in shown_as_null(kind) {
+    let is_shown = |name: &str| is_shown(kind, name, view.select);
+    let stored = item.properties.iter().filter(|(name, _)| is_shown(name));
+    let mut shown: Map<String, Value> = stored.map(|(name, value)| (name.clone(), value.clone())).collect();
+    for name in shown_as_null(kind).iter().filter(|name| is_shown(name)) {
         shown.entry(*name).or_insert(Value::Null);
     }
-    for (name, value) in [
-        ("createdDateTime", item.created.to_string()),
-        ("lastModifiedDateTime", item.modified.to_string()),
-        ("changeKey", item.version.change_key()),
-    ] {
-        shown.insert(name.to_owned(), value.into());
-    }
-    match kind {
-        Kind::Event => {}
-        Kind::Message | Kind::Contact => {
-            shown.insert("parentFolderId".to_owned(), item.folder.to_string().into());
+    for (name, value) in computed(item) {
+        if is_shown(name) {
+            shown.insert(name.to_owned(), value);
         }
     }
-    if let Some(link) = web_link(item) {
-        shown.insert("webLink".to_owned(), link.into());
+    if kind == Kind::Message && is_shown("uniqueBody") {
+        let body = item.properties.get("body").cloned();
+        shown.insert("uniqueBody".to_owned(), body.unwrap_or_default());
     }
-    shown.retain(|name, _| is_shown(kind, name, view.select));
     shown.insert("@odata.etag".to_owned(), item.version.etag().into());
     finish(shown, item.id.to_string(), view.context)
+}
+
+/// Properties that are not stored in the property bag.
+fn computed(item: &Item) -> Vec<(&'static str, Value)> {
+    let mut computed = vec![
+        ("createdDateTime", item.created.to_string().into()),
+        ("lastModifiedDateTime", item.modified.to_string().into()),
+        ("changeKey", item.version.change_key().into()),
+    ];
+    if item.id.kind != Kind::Event {
+        computed.push(("parentFolderId", item.folder.to_string().into()));
+    }
+    if let Some(link) = web_link(item) {
+        computed.push(("webLink", link.into()));
+    }
+    computed
 }
 
 /// Properties that come only when they are asked for.

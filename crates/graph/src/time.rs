@@ -62,9 +62,12 @@ impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        const YEAR_1: i64 = -62_135_596_800_000_000;
         text.parse::<jiff::Timestamp>()
+            .ok()
             .map(|timestamp| Self(timestamp.as_microsecond()))
-            .map_err(|_| InvalidTimestamp(text.chars().take(64).collect()))
+            .filter(|timestamp| timestamp.0 >= YEAR_1)
+            .ok_or_else(|| InvalidTimestamp(text.chars().take(64).collect()))
     }
 }
 
@@ -100,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_date_without_an_offset_is_refused() {
-        for text in ["2026-11-21T10:00:00", "2026-11-21", "now", "", "99999-01-01T00:00:00Z"] {
+        for text in ["2026-11-21T10:00:00", "2026-11-21", "now", "", "99999-01-01T00:00:00Z", "-002026-01-01T00:00:00Z"]
+        {
             assert!(text.parse::<Timestamp>().is_err(), "{text}");
         }
     }

@@ -71,6 +71,16 @@ pub enum LifecycleEvent {
     ReauthorizationRequired,
 }
 
+impl LifecycleEvent {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LifecycleEvent::Missed => "missed",
+            LifecycleEvent::SubscriptionRemoved => "subscriptionRemoved",
+            LifecycleEvent::ReauthorizationRequired => "reauthorizationRequired",
+        }
+    }
+}
+
 /// A message that is on its way to mailboxes of the same tenant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -2,11 +2,13 @@
 
 pub mod admin;
 pub mod app;
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod directory;
+pub mod engine;
 pub mod http;
 pub mod identity;
 pub mod ids;

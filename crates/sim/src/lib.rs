@@ -1,1 +1,112 @@
+//! Worlds in which the node's promises are tried: two processes, one store, receivers that misbehave,
+//! clocks that jump, and a seed from which everything follows.
+//!
+//! The *performer* carries out what the nodes command, badly; the *watch* sees what each node was told
+//! and what it commanded, and holds both against the *truth*, which is recomputed from the log alone.
+//! What receivers, hints and crashes do needs no plausibility: whatever may happen, happens.
 
+mod agenda;
+mod api;
+mod invariants;
+mod network;
+mod performer;
+mod plan;
+mod planted;
+mod process;
+mod storage;
+mod trace;
+mod truth;
+mod weather;
+mod world;
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use invariants::Violation;
+pub use planted::{Planted, UnknownDefect};
+pub use world::Summary;
+use world::World;
+
+/// A broken promise, with what it takes to see it again.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub seed: u64,
+    pub planted: Option<Planted>,
+    pub violation: Violation,
+    /// The last lines of the trace.
+    pub tail: Vec<String>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.tail {
+            writeln!(f, "  {line}")?;
+        }
+        writeln!(f, "seed {} breaks {}", self.seed, self.violation)?;
+        write!(f, "replay: tidings-sim --seed {} --trace", self.seed)?;
+        match self.planted {
+            Some(planted) => write!(f, " --plant {}", planted.name()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs the world of a seed to its end. A panic, of the node or of the store's model, is a violation too.
+pub fn run(seed: u64, planted: Option<Planted>, print: bool) -> Result<Summary, Box<Report>> {
+    let mut world = World::new(seed, planted, print);
+    let result = catch_unwind(AssertUnwindSafe(|| world.run()));
+    let violation = match result {
+        Ok(Ok(summary)) => return Ok(summary),
+        Ok(Err(violation)) => violation,
+        Err(panic) => Violation::new("no_panic", panic_text(&*panic)),
+    };
+    Err(Box::new(Report { seed, planted, violation, tail: world.trace.tail() }))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a text".to_owned())
+}
+
+/// Silences the messages of panics that [`run`] reports.
+pub fn hush_panics() {
+    std::panic::set_hook(Box::new(|_| {}));
+}
+
+/// Runs seeds `from..from + count` on some threads; stops at the first violation and returns it.
+/// `progress` is called after each seed.
+pub fn run_many(
+    from: u64,
+    count: u64,
+    threads: u64,
+    planted: Option<Planted>,
+    progress: &(dyn Fn(&Summary) + Sync),
+) -> Option<Box<Report>> {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let (found, stop) = (Mutex::new(None), AtomicBool::new(false));
+    let work = |first: u64| {
+        for seed in (from + first..from + count).step_by(threads as usize) {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            match run(seed, planted, false) {
+                Ok(summary) => progress(&summary),
+                Err(report) => {
+                    stop.store(true, Ordering::Relaxed);
+                    if let Ok(mut found) = found.lock() {
+                        *found = Some(report);
+                    }
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let work = &work;
+        for first in 0..threads {
+            scope.spawn(move || work(first));
+        }
+    });
+    found.into_inner().ok().flatten()
+}

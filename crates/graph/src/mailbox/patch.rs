@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Fresh, Owner, Written, complete, contact, flag, text};
+use super::{Fresh, Owner, Written, address_of, complete, contact, flag, text};
 use crate::{Change, Item, Kind, Mutation, Properties, Refusal, schema};
 
 /// Changes an item. A patch that alters nothing still makes a version; a property that cannot be
@@ -20,7 +20,7 @@ pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<W
         if !is_updatable(kind, &name, is_draft) {
             return Err(Refusal::NotUpdatable { property: name });
         }
-        merge(&mut properties, &name, value);
+        merge(&mut properties, &name, value)?;
         changed.push(name);
     }
     forget_derived(kind, &item.properties, &changed, &mut properties);
@@ -63,8 +63,8 @@ fn is_updatable(kind: Kind, name: &str, is_draft: bool) -> bool {
 }
 
 /// Bodies and addresses keep the members that are not sent, extended properties the ones with other
-/// ids; everything else is replaced.
-fn merge(properties: &mut Properties, name: &str, value: Value) {
+/// ids, attendees their answers; everything else is replaced.
+fn merge(properties: &mut Properties, name: &str, value: Value) -> Result<(), Refusal> {
     match (properties.get_mut(name), value) {
         (Some(Value::Object(old)), Value::Object(new)) if name == "body" || name.ends_with("Address") => {
             old.extend(new);
@@ -72,10 +72,28 @@ fn merge(properties: &mut Properties, name: &str, value: Value) {
         (Some(Value::Array(old)), Value::Array(new)) if name.ends_with("ExtendedProperties") => {
             old.retain(|old| new.iter().all(|new| new.get("id") != old.get("id")));
             old.extend(new);
+            if old.len() > schema::MEMBERS_MAX {
+                return Err(Refusal::TooLong { property: name.to_owned(), length_max: schema::MEMBERS_MAX });
+            }
+        }
+        (Some(Value::Array(old)), Value::Array(mut new)) if name == "attendees" => {
+            new.iter_mut().for_each(|attendee| keep_answer(old, attendee));
+            *old = new;
         }
         (_, value) => {
             properties.insert(name.to_owned(), value);
         }
+    }
+    Ok(())
+}
+
+/// An attendee sent without a status has the one that the same address had.
+fn keep_answer(old: &[Value], attendee: &mut Value) {
+    let same = old.iter().find(|old| address_of(old).eq_ignore_ascii_case(address_of(attendee)));
+    if let (Some(attendee), Some(status)) = (attendee.as_object_mut(), same.and_then(|old| old.get("status")))
+        && attendee.get("status").is_none_or(Value::is_null)
+    {
+        attendee.insert("status".to_owned(), status.clone());
     }
 }
 

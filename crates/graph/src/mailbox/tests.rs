@@ -357,6 +357,75 @@ fn what_follows_from_an_events_properties_follows_their_change() {
 }
 
 #[test]
+fn attendees_that_are_sent_again_keep_their_answers() {
+    let asked = |address: &str| json!({ "emailAddress": { "address": address } });
+    let mut body = meeting();
+    let mut adele = asked("adele@contoso.test");
+    adele["status"] = json!({ "response": "accepted", "time": "2026-11-21T10:00:00Z" });
+    body["attendees"] = json!([adele]);
+    let event = made(WellKnown::Calendar, body);
+    let both = json!({ "attendees": [asked("Adele@contoso.test"), asked("alex@contoso.test")] });
+    let attendees = patched(&event, both).properties["attendees"].clone();
+    assert_eq!(attendees[0]["status"]["response"], "accepted");
+    assert_eq!(attendees[1]["status"]["response"], "none");
+}
+
+#[test]
+fn extended_properties_are_merged_by_id() {
+    let property = |id: &str, value: &str| json!({ "id": id, "value": value });
+    let item = draft(json!({ "singleValueExtendedProperties": [property("a", "1"), property("b", "2")] }));
+    let merged = patched(&item, json!({ "singleValueExtendedProperties": [property("b", "3")] }));
+    let stored = &merged.properties["singleValueExtendedProperties"];
+    assert_eq!(stored, &json!([property("a", "1"), property("b", "3")]));
+    let many: Vec<_> = (0..999).map(|n| property(&n.to_string(), "x")).collect();
+    let too_many = refused(&item, json!({ "singleValueExtendedProperties": many }));
+    assert_eq!(too_many, "singleValueExtendedProperties is longer than 1000");
+}
+
+#[test]
+fn a_recurrence_is_whole_or_refused() {
+    let series = |recurrence: Value| {
+        let mut body = meeting();
+        body["recurrence"] = recurrence;
+        let written = create(&megan(), &fresh(1), folder(WellKnown::Calendar), body);
+        written.map(|written| written.item.properties).map_err(|refusal| refusal.to_string())
+    };
+    let range = json!({ "startDate": "2026-11-25", "endDate": "2026-12-25" });
+    let whole = series(json!({ "pattern": { "type": "weekly", "daysOfWeek": ["Monday"] }, "range": range })).unwrap();
+    insta::assert_json_snapshot!(whole["recurrence"], @r#"
+    {
+      "pattern": {
+        "dayOfMonth": 0,
+        "daysOfWeek": [
+          "monday"
+        ],
+        "firstDayOfWeek": "sunday",
+        "index": "first",
+        "interval": 1,
+        "month": 0,
+        "type": "weekly"
+      },
+      "range": {
+        "endDate": "2026-12-25",
+        "numberOfOccurrences": 0,
+        "recurrenceTimeZone": "W. Europe Standard Time",
+        "startDate": "2026-11-25",
+        "type": "endDate"
+      }
+    }
+    "#);
+    for (recurrence, refusal) in [
+        (json!({}), "recurrence/pattern is required"),
+        (json!({ "pattern": {} }), "recurrence/pattern/type is required"),
+        (json!({ "pattern": { "type": "daily" } }), "recurrence/range is required"),
+        (json!({ "pattern": { "type": "daily", "interval": 0 } }), "recurrence/pattern/interval must be from 1 to 999"),
+        (json!({ "pattern": { "type": "daily" }, "range": {} }), "recurrence/range/startDate is required"),
+    ] {
+        assert_eq!(series(recurrence.clone()), Err(refusal.to_owned()), "{recurrence}");
+    }
+}
+
+#[test]
 fn a_deleted_message_goes_to_deleted_items_and_from_there_for_good() {
     let (owner, item) = (megan(), draft(json!({})));
     let mutation = delete(&owner, &fresh(2), &item);

@@ -95,7 +95,7 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
 
 /// `@odata.type`, `toRecipients@odata.context` and their like, in any case.
 fn is_annotation(name: &str) -> bool {
-    name.contains('@')
+    name.starts_with('@') || name.to_ascii_lowercase().contains("@odata.")
 }
 
 fn unknown(name: &str) -> Refusal {
@@ -160,7 +160,8 @@ fn single(property: &Property, value: Value) -> Result<Value, Refusal> {
         }
         Shape::Date => {
             let date = string(value, STRING_BYTES_MAX)?.parse::<jiff::civil::Date>();
-            date.map(|date| date.to_string().into()).map_err(|_| Refusal::invalid("", "a date"))
+            let date = date.ok().filter(|date| date.year() >= 1);
+            date.map(|date| date.to_string().into()).ok_or_else(|| Refusal::invalid("", "a date"))
         }
         Shape::Binary => {
             let text = string(value, CONTENT_BYTES_MAX)?;

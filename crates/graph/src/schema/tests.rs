@@ -15,6 +15,7 @@ fn names_enumerations_and_times_come_out_in_graphs_spelling() {
         "importance": "High",
         "BODY": { "@odata.type": "#microsoft.graph.ItemBody", "ContentType": "HTML", "content": "<p>x</p>" },
         "toRecipients@odata.context": "…",
+        "@Microsoft.Graph.tips": "…",
         "toRecipients": [{ "emailaddress": { "Address": "a@contoso.test" } }],
         "isRead": "False",
         "receivedDateTime": "2026-11-21T10:00:00.5+02:00",
@@ -95,6 +96,7 @@ fn a_refusal_names_the_property_and_what_it_should_be() {
         (Entity::Contact, json!({ "businessPhones": ["1", 2] }), "businessPhones must be a string"),
         (Entity::Contact, json!({ "primaryEmailAddress": {} }), "primaryEmailAddress is not supported"),
         (Entity::MailFolder, json!({ "name": "x" }), "the type has no property name"),
+        (Entity::MailFolder, json!({ "a@b": "x" }), "the type has no property a@b"),
     ] {
         assert_eq!(refused(entity, body.clone()), text, "{body}");
     }

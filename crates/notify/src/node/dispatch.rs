@@ -80,8 +80,7 @@ impl Node {
             return false;
         };
         if state.deliveries.values().next().is_some_and(|oldest| oldest.since <= horizon) {
-            owned.give_up_since(at.1, horizon);
-            owned.touch(now.mono);
+            owned.give_up_since(at.1, horizon, now.mono);
         }
         let Some(state) = owned.streams.get_mut(&at.1) else { return false };
         let (Some(class), Some(url)) = (state.class(now.mono, &self.config), state.url()) else {

@@ -264,7 +264,7 @@ impl Node {
     /// How many deliveries one stream may hold in memory now.
     fn share(&self) -> usize {
         let held: usize = self.partitions.values().map(|owned| owned.held).sum();
-        (self.config.deliveries_max.saturating_sub(held) / 32).clamp(4, self.config.stream_share_max)
+        (self.config.deliveries_max.saturating_sub(held) / 32).max(4).min(self.config.stream_share_max)
     }
 
     fn has_room(&self) -> bool {
@@ -536,7 +536,7 @@ impl Node {
             }
             Timer::Stream(partition, stream) => {
                 if let Some(owned) = self.partitions.get_mut(&partition) {
-                    owned.give_up_since(stream, now.wall.plus_micros(-self.config.horizon_micros));
+                    owned.give_up_since(stream, now.wall.plus_micros(-self.config.horizon_micros), now.mono);
                     self.wake_listed((partition, stream));
                     self.schedule(partition, now);
                 }

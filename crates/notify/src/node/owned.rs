@@ -337,9 +337,12 @@ impl Owned {
         }
     }
 
-    /// Abandons what no attempt holds and was matched at or before `since`.
-    pub(super) fn give_up_since(&mut self, stream: Stream, since: Timestamp) {
+    /// Abandons what no attempt holds and was matched at or before `since`; that must be recorded.
+    pub(super) fn give_up_since(&mut self, stream: Stream, since: Timestamp, now: Monotonic) {
         let late = self.streams.get(&stream).map(|state| state.idle_since(since)).unwrap_or_default();
+        if !late.is_empty() {
+            self.touch(now);
+        }
         for position in late {
             self.finish(stream, position, Done::Abandoned(AbandonReason::Horizon));
         }

@@ -128,6 +128,7 @@ impl Sending {
             let index = self.ready.pop_front()?;
             if self.endpoints[index].streams.is_empty() {
                 self.endpoints[index].listed = false;
+                self.pass_turn_on(index, config);
                 if self.endpoints[index].users == 0 {
                     self.forget(index);
                 }
@@ -139,6 +140,15 @@ impl Sending {
             }
         }
         None
+    }
+
+    /// An endpoint that was woken for a free slot of its origin does not need it: the next one may.
+    fn pass_turn_on(&mut self, index: usize, config: &NodeConfig) {
+        let origin = self.origins.get_mut(&self.endpoints[index].origin);
+        let free = origin.filter(|origin| origin.taken < config.attempts_per_origin_max);
+        if let Some(next) = free.and_then(|origin| origin.waiting.pop_front()) {
+            self.ready.push_back(next);
+        }
     }
 
     pub(super) fn next_stream(&mut self, endpoint: usize) -> Option<StreamAt> {

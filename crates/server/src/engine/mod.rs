@@ -1,0 +1,190 @@
+//! Performs the node's commands against the real world, and tells it what came of them.
+//!
+//! The persons of the play: the *node* decides ([`notify::node`]); this module carries its commands out
+//! against the store and [`Outbound`], each in a task of its own, and feeds the answers back through one
+//! queue; the *tail* hands over what the store has just committed. Nothing here decides anything, and
+//! losing what the tail holds costs a read of the log, never a delivery.
+
+mod perform;
+mod tail;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use graph::{Partition, SubscriptionId, UserId};
+use notify::log::Submission;
+use notify::node::NodeStats;
+use notify::{Event, Monotonic, Node, NodeConfig, Position};
+use store::{NodeId, Publish, Store};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::outbound::Outbound;
+use perform::Performer;
+use tail::Tail;
+
+/// Events taken from the queue before the node is asked for its timers again.
+const EVENTS_PER_ROUND: usize = 256;
+/// How long a drain may take: a little more than the longest attempt.
+const DRAIN_MAX: Duration = Duration::from_secs(12);
+
+/// Puts a submitted message into its recipients' mailboxes.
+#[async_trait]
+pub trait Deliver: Send + Sync + 'static {
+    /// Delivers to one recipient, once however often it is called. `false`: try again later.
+    async fn deliver(&self, submission: &Submission, recipient: UserId) -> bool;
+}
+
+/// What the engine works with.
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub outbound: Arc<Outbound>,
+    pub deliver: Arc<dyn Deliver>,
+    pub clock: Clock,
+    pub node: NodeId,
+    pub config: NodeConfig,
+}
+
+enum Input {
+    Event(Event),
+    EndCommitted { event: Event, handled: oneshot::Sender<()> },
+    Stats(oneshot::Sender<NodeStats>),
+}
+
+/// A handle on the running engine.
+#[derive(Clone)]
+pub struct Engine {
+    inputs: mpsc::UnboundedSender<Input>,
+    tail: Arc<Tail>,
+}
+
+/// The engine before it runs. It exists first, because the store is opened with its publisher.
+pub struct Stopped {
+    handle: Engine,
+    inputs: mpsc::UnboundedReceiver<Input>,
+}
+
+impl Engine {
+    pub fn stopped() -> Stopped {
+        // The queue is bounded by what is under way: each command has one answer.
+        let (sender, inputs) = mpsc::unbounded_channel();
+        Stopped { handle: Engine { inputs: sender, tail: Arc::default() }, inputs }
+    }
+
+    /// Returns once no attempt for this subscription begins any more on this node.
+    pub async fn end_committed(&self, partition: Partition, subscription: SubscriptionId, position: Position) {
+        let (handled, done) = oneshot::channel();
+        let event = Event::EndCommitted { partition, subscription, position };
+        if self.inputs.send(Input::EndCommitted { event, handled }).is_ok() {
+            // An error means that the engine has stopped, and begins no attempt either.
+            let _ = done.await;
+        }
+    }
+
+    /// What the node holds now; `None` once it has stopped.
+    pub async fn stats(&self) -> Option<NodeStats> {
+        let (reply, stats) = oneshot::channel();
+        self.inputs.send(Input::Stats(reply)).ok()?;
+        stats.await.ok()
+    }
+}
+
+impl Stopped {
+    pub fn handle(&self) -> Engine {
+        self.handle.clone()
+    }
+
+    /// What the store calls after each commit.
+    pub fn publisher(&self) -> Publish {
+        let tail = Arc::clone(&self.handle.tail);
+        Arc::new(move |partition, records| tail.publish(partition, records))
+    }
+
+    /// Runs until `stop`, then ends what was begun, records it and gives the leases back.
+    pub async fn run(self, parts: Parts, stop: CancellationToken) {
+        let Stopped { handle, inputs } = self;
+        let performer = Performer::new(&parts, handle.inputs.clone());
+        let running = Running {
+            node: Node::new(parts.config),
+            clock: parts.clock,
+            performer,
+            inputs,
+            tail: handle.tail,
+            commands: Vec::new(),
+        };
+        running.run(stop).await;
+        if let Err(error) = parts.store.release(parts.node).await {
+            tracing::warn!(%error, "the leases could not be given back; they will lapse");
+        }
+    }
+}
+
+struct Running {
+    node: Node,
+    clock: Clock,
+    performer: Performer,
+    inputs: mpsc::UnboundedReceiver<Input>,
+    tail: Arc<Tail>,
+    commands: Vec<notify::Command>,
+}
+
+impl Running {
+    async fn run(mut self, stop: CancellationToken) {
+        self.handle(Event::Tick);
+        let mut round = Vec::with_capacity(EVENTS_PER_ROUND);
+        let mut drain_until = None;
+        loop {
+            let asleep = self.sleep();
+            tokio::select! {
+                biased;
+                () = stop.cancelled(), if drain_until.is_none() => {
+                    drain_until = Some(tokio::time::Instant::now() + DRAIN_MAX);
+                    self.handle(Event::Drain);
+                }
+                _ = self.inputs.recv_many(&mut round, EVENTS_PER_ROUND) => {}
+                () = self.tail.grown() => {}
+                () = tokio::time::sleep(asleep) => self.handle(Event::Tick),
+            }
+            for input in round.drain(..) {
+                self.take(input);
+            }
+            for event in self.tail.take() {
+                self.handle(event);
+            }
+            if let Some(until) = drain_until
+                && (self.node.is_drained() || tokio::time::Instant::now() >= until)
+            {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Event(event) => self.handle(event),
+            Input::EndCommitted { event, handled } => {
+                self.handle(event);
+                // Nobody waits any more if the request was given up.
+                let _ = handled.send(());
+            }
+            Input::Stats(reply) => {
+                let _ = reply.send(self.node.stats());
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        self.node.handle(event, self.clock.now(), &mut self.commands);
+        for command in self.commands.drain(..) {
+            self.performer.perform(command);
+        }
+    }
+
+    fn sleep(&self) -> Duration {
+        let now = self.clock.mono();
+        let wakes_at = self.node.wakes_at().unwrap_or(Monotonic(u64::MAX));
+        Duration::from_micros(wakes_at.since(now)).min(Duration::from_secs(1))
+    }
+}

@@ -1,0 +1,189 @@
+//! One task for each command. A task that panics still answers: the node never waits for ever.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use graph::{Partition, SubscriptionId, Timestamp};
+use notify::log::EndReason;
+use notify::node::{Attempt, CheckpointAnswer, Outcome};
+use notify::{Checkpoint, Command, Event, Monotonic, Position, Record, Stream, notification};
+use store::{CheckpointError, NodeId, Store, SubscriptionError};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{Deliver, Input, Parts};
+use crate::clock::Clock;
+use crate::outbound::{self, Outbound};
+
+pub(super) struct Performer {
+    store: Arc<dyn Store>,
+    outbound: Arc<Outbound>,
+    deliver: Arc<dyn Deliver>,
+    clock: Clock,
+    node: NodeId,
+    answers: UnboundedSender<Input>,
+}
+
+/// Sends the answer; if the task dies before it has one, sends the answer for that.
+struct Answer {
+    answers: UnboundedSender<Input>,
+    if_lost: Option<Event>,
+}
+
+impl Answer {
+    fn send(mut self, event: Event) {
+        self.if_lost = None;
+        // The engine has stopped if this fails; nobody waits.
+        let _ = self.answers.send(Input::Event(event));
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(event) = self.if_lost.take() {
+            let _ = self.answers.send(Input::Event(event));
+        }
+    }
+}
+
+impl Performer {
+    pub(super) fn new(parts: &Parts, answers: UnboundedSender<Input>) -> Self {
+        Self {
+            store: Arc::clone(&parts.store),
+            outbound: Arc::clone(&parts.outbound),
+            deliver: Arc::clone(&parts.deliver),
+            clock: parts.clock,
+            node: parts.node,
+            answers,
+        }
+    }
+
+    pub(super) fn perform(&self, command: Command) {
+        match command {
+            Command::Attempt(attempt) => self.attempt(attempt),
+            Command::Checkpoint(checkpoint) => self.checkpoint(checkpoint),
+            Command::ReadLog { partition, epoch, after, limit } => self.read_log(partition, epoch, after, limit),
+            Command::ReadState { partition, epoch } => self.read_state(partition, epoch),
+            Command::ReadParked { partition, epoch, stream, after, rows } => {
+                self.read_parked((partition, epoch), stream, after, rows);
+            }
+            Command::Acquire { asked, max, lease_micros } => self.lease(asked, Some(max), lease_micros),
+            Command::Renew { asked, lease_micros } => self.lease(asked, None, lease_micros),
+            Command::End { partition, subscription, expires } => self.end(partition, subscription, expires),
+            Command::Submit { partition, epoch, position, record } => self.submit((partition, epoch), position, record),
+        }
+    }
+
+    fn answer(&self, if_lost: Event) -> Answer {
+        Answer { answers: self.answers.clone(), if_lost: Some(if_lost) }
+    }
+
+    /// Runs `work` on the store, and answers with what it makes.
+    fn ask<F>(&self, if_lost: Event, work: impl FnOnce(Arc<dyn Store>) -> F)
+    where
+        F: Future<Output = Event> + Send + 'static,
+    {
+        let answer = self.answer(if_lost);
+        let work = work(Arc::clone(&self.store));
+        tokio::spawn(async move { answer.send(work.await) });
+    }
+
+    fn attempt(&self, attempt: Attempt) {
+        let Attempt { id, url, timeout_micros, notifications } = attempt;
+        let answer = self.answer(Event::Attempted { attempt: id, outcome: Outcome::Unreachable });
+        let outbound = Arc::clone(&self.outbound);
+        tokio::spawn(async move {
+            let body = Bytes::from(notification::body(&notifications));
+            let limit = Duration::from_micros(timeout_micros);
+            let result = outbound.post(&url, "application/json; charset=utf-8", body, limit).await;
+            let outcome = outbound::outcome(&result);
+            if outcome != Outcome::Acknowledged {
+                let host = url::Url::parse(&url).ok().map(|url| url.origin().ascii_serialization());
+                let cause = result.err().map(|failure| failure.to_string());
+                tracing::info!(?host, ?outcome, cause, notifications = notifications.len(), "attempt failed");
+            }
+            answer.send(Event::Attempted { attempt: id, outcome });
+        });
+    }
+
+    fn checkpoint(&self, checkpoint: Checkpoint) {
+        let (partition, epoch, number) = (checkpoint.partition, checkpoint.epoch, checkpoint.number);
+        let event = move |answer| Event::Checkpointed { partition, epoch, number, answer };
+        self.ask(event(CheckpointAnswer::Unknown), move |store| async move {
+            event(match store.checkpoint(checkpoint).await {
+                Ok(()) => CheckpointAnswer::Recorded,
+                Err(CheckpointError::Fenced(_)) => CheckpointAnswer::Fenced,
+                Err(CheckpointError::OutOfTurn { last }) => CheckpointAnswer::OutOfTurn { last },
+                Err(CheckpointError::Store(error)) => {
+                    tracing::error!(%error, %partition, "a checkpoint could not be recorded; it will be repeated");
+                    CheckpointAnswer::Unknown
+                }
+            })
+        });
+    }
+
+    fn read_log(&self, partition: Partition, epoch: u64, after: Position, limit: usize) {
+        self.ask(Event::Log { partition, epoch, records: None }, move |store| async move {
+            let records = logged(store.read_log(partition, after, limit).await, "the log could not be read");
+            Event::Log { partition, epoch, records }
+        });
+    }
+
+    fn read_state(&self, partition: Partition, epoch: u64) {
+        self.ask(Event::State { partition, epoch, state: None }, move |store| async move {
+            let state = logged(store.partition_state(partition).await, "a partition's state could not be read");
+            Event::State { partition, epoch, state }
+        });
+    }
+
+    fn read_parked(&self, (partition, epoch): (Partition, u64), stream: Stream, after: Position, rows: usize) {
+        self.ask(Event::Parked { partition, epoch, stream, rows: None }, move |store| async move {
+            let rows = store.parked(partition, stream, after, rows).await;
+            Event::Parked { partition, epoch, stream, rows: logged(rows, "parked deliveries could not be read") }
+        });
+    }
+
+    /// `max`: acquire up to so many leases; `None`: renew those that are held.
+    fn lease(&self, asked: Monotonic, max: Option<usize>, lease_micros: u64) {
+        let (clock, node, renewal) = (self.clock, self.node, max.is_none());
+        self.ask(Event::LeasesFailed { renewal }, move |store| async move {
+            let now = clock.wall();
+            let until = now.plus_micros(i64::try_from(lease_micros).unwrap_or(i64::MAX));
+            let held = match max {
+                Some(max) => store.acquire(node, now, until, max).await,
+                None => store.renew(node, now, until).await,
+            };
+            match logged(held, "leases could not be taken or extended") {
+                Some(held) => Event::Leases { asked, renewal, held },
+                None => Event::LeasesFailed { renewal },
+            }
+        });
+    }
+
+    fn end(&self, partition: Partition, subscription: SubscriptionId, expires: Timestamp) {
+        let event = move |done| Event::Ended { partition, subscription, done };
+        self.ask(event(false), move |store| async move {
+            let ended = store.end_subscription(subscription, EndReason::Expired, Some(expires)).await;
+            event(!matches!(ended, Err(SubscriptionError::Store(_))))
+        });
+    }
+
+    fn submit(&self, (partition, epoch): (Partition, u64), position: Position, record: Arc<Record>) {
+        let event = move |done| Event::Submitted { partition, epoch, position, done };
+        let deliver = Arc::clone(&self.deliver);
+        self.ask(event(false), move |_| async move {
+            let Record::Submit(submission) = &*record else { return event(true) };
+            for recipient in &submission.recipients {
+                if !deliver.deliver(submission, *recipient).await {
+                    return event(false);
+                }
+            }
+            event(true)
+        });
+    }
+}
+
+fn logged<T>(result: Result<T, store::StoreError>, what: &'static str) -> Option<T> {
+    result.inspect_err(|error| tracing::error!(%error, "{what}")).ok()
+}

@@ -1,0 +1,73 @@
+//! `tidings dev` as a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// A running `tidings dev`; killed when dropped.
+pub struct Process {
+    child: Child,
+    ready: Value,
+}
+
+impl Process {
+    /// Starts on free ports and waits until it is ready.
+    pub fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    pub fn start_with(data_dir: &Path, more: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tidings"))
+            .args(["dev", "--json", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--lmtp-port", "0"])
+            .args(["--admin", "127.0.0.1:0", "--data-dir"])
+            .arg(data_dir)
+            .args(more)
+            .env("RUST_LOG", "error")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("its output is read");
+        BufReader::new(stdout).read_line(&mut line).expect("it prints its ready line");
+        let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("no ready line: {error}: {line:?}"));
+        Self { child, ready }
+    }
+
+    pub fn ready(&self) -> &Value {
+        &self.ready
+    }
+
+    /// The base URL of plain HTTP.
+    pub fn http(&self) -> &str {
+        self.ready["http"][0].as_str().expect("a plain HTTP listener")
+    }
+
+    pub fn app_token(&self) -> &str {
+        self.ready["appToken"].as_str().expect("a token for the app")
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the process is killed");
+        self.child.wait().expect("the process is gone");
+    }
+
+    /// SIGINT, and the exit that must follow.
+    pub fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-INT", &pid]).status().expect("kill runs");
+        let status = self.child.wait().expect("the process ends");
+        assert_eq!(status.code(), Some(0), "Ctrl-C drains and exits 0");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

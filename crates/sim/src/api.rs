@@ -1,0 +1,237 @@
+//! People and apps that use the API: they write items, and make, change and end subscriptions.
+
+use std::sync::Arc;
+
+use graph::{
+    AppId, Change, ChangeId, ChangeType, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties,
+    SubmissionId, SubscriptionId, UserId, WellKnown,
+};
+use notify::log::{EndReason, LifecycleEvent, Submission};
+use notify::subscription::{ChangeTypes, Target};
+use notify::{Event, Subscription};
+use rand::RngExt;
+use rand::seq::IndexedRandom;
+use store::{Commit, SubscriptionLimits};
+
+use crate::storage::{TENANT, date};
+use crate::world::{Happening, World};
+
+const SECOND: u64 = 1_000_000;
+const LIMITS: SubscriptionLimits = SubscriptionLimits { per_mailbox: 100, refuse_duplicates: false };
+
+/// What the users of the API know of.
+#[derive(Default)]
+pub struct Api {
+    items: Vec<Item>,
+    live: Vec<SubscriptionId>,
+    acts: usize,
+}
+
+impl World {
+    /// Does one thing, or a burst of it.
+    pub fn act(&mut self) {
+        self.api.acts += 1;
+        if self.api.live.len() < self.plan.subscriptions && (self.api.acts < 8 || self.rng.random_bool(0.2)) {
+            return self.begin();
+        }
+        match self.rng.random_range(0..100) {
+            0..30 => self.several(Self::create),
+            30..60 => self.several(Self::update),
+            60..66 => self.delete(),
+            66..72 => self.relocate(),
+            72..82 => self.patch(),
+            82..87 => self.end(),
+            87..93 => self.lifecycle(),
+            _ => self.send_mail(),
+        }
+    }
+
+    fn several(&mut self, act: fn(&mut Self)) {
+        let times = if self.rng.random_bool(0.2) { self.rng.random_range(2..=10) } else { 1 };
+        for _ in 0..times {
+            act(self);
+        }
+    }
+
+    fn a_mailbox(&mut self) -> UserId {
+        self.plan.mailboxes.choose(&mut self.rng).copied().unwrap_or(UserId(uuid::Uuid::nil()))
+    }
+
+    fn a_kind(&mut self) -> Kind {
+        self.plan.kinds.choose(&mut self.rng).copied().unwrap_or(Kind::Message)
+    }
+
+    fn a_folder(&mut self, mailbox: UserId, kind: Kind) -> FolderId {
+        let folder = match kind {
+            Kind::Message if self.rng.random_bool(0.3) => WellKnown::Archive,
+            Kind::Message => WellKnown::Inbox,
+            Kind::Event => WellKnown::Calendar,
+            Kind::Contact => WellKnown::Contacts,
+        };
+        folder.id_in(mailbox)
+    }
+
+    fn write(&mut self, mailbox: UserId, mutation: Mutation, submit: Option<Submission>) {
+        let once_until = date(self.at);
+        let commit = Commit { tenant: TENANT, mailbox, mutation, submit, once: None, once_until, quiet: false };
+        self.storage.model.commit(commit).ok();
+        self.appended();
+    }
+
+    fn create(&mut self) {
+        let (mailbox, kind) = (self.a_mailbox(), self.a_kind());
+        let item = Item {
+            id: ItemId::new(kind, self.uuid()),
+            mailbox,
+            folder: self.a_folder(mailbox, kind),
+            created: date(self.at),
+            modified: date(self.at),
+            version: ChangeId(self.uuid()),
+            properties: Properties::new(),
+        };
+        let change = Change::created(TENANT, &item, date(self.at));
+        self.api.items.push(item.clone());
+        self.write(mailbox, Mutation { puts: vec![item], changes: vec![change], ..Mutation::default() }, None);
+    }
+
+    /// Mostly of the newest items, so that one item changes several times while it is being told of.
+    fn an_item(&mut self) -> Option<usize> {
+        let count = self.api.items.len();
+        let newest = if self.rng.random_bool(0.7) { count.saturating_sub(2) } else { 0 };
+        (count > 0).then(|| self.rng.random_range(newest..count))
+    }
+
+    fn update(&mut self) {
+        let Some(index) = self.an_item() else { return self.create() };
+        let version = ChangeId(self.uuid());
+        let old = self.api.items[index].clone();
+        let item = Item { version, modified: date(self.at), ..old.clone() };
+        let change = Change::updated(TENANT, &old, &item, date(self.at));
+        self.api.items[index] = item.clone();
+        let expect = vec![(item.id, Some(old.version))];
+        let mutation = Mutation { expect, puts: vec![item], changes: vec![change], ..Mutation::default() };
+        self.write(old.mailbox, mutation, None);
+    }
+
+    fn delete(&mut self) {
+        let Some(index) = self.an_item() else { return };
+        let item = self.api.items.remove(index);
+        let change = Change::deleted(TENANT, &item, ChangeId(self.uuid()), date(self.at));
+        let mutation = Mutation { removes: vec![item.id], changes: vec![change], ..Mutation::default() };
+        self.write(item.mailbox, mutation, None);
+    }
+
+    /// Moves an item: under its new id it is created, under its old one deleted, in one write.
+    fn relocate(&mut self) {
+        let Some(index) = self.an_item() else { return };
+        let old = self.api.items[index].clone();
+        let folder = self.a_folder(old.mailbox, old.id.kind);
+        let id = ItemId::new(old.id.kind, self.uuid());
+        let item = Item { id, folder, version: ChangeId(self.uuid()), ..old.clone() };
+        let gone = Change::deleted(TENANT, &old, ChangeId(self.uuid()), date(self.at));
+        let changes = vec![gone, Change::created(TENANT, &item, date(self.at))];
+        self.api.items[index] = item.clone();
+        self.write(old.mailbox, Mutation { removes: vec![old.id], puts: vec![item], changes, ..Mutation::default() }, None);
+    }
+
+    fn send_mail(&mut self) {
+        let sender = self.a_mailbox();
+        let recipients = self.plan.mailboxes.iter().copied().filter(|_| self.rng.random_bool(0.6)).collect();
+        let submission = Submission {
+            id: SubmissionId(self.uuid()),
+            tenant: TENANT,
+            app: None,
+            sender,
+            recipients,
+            at: date(self.at),
+            message: Properties::new(),
+        };
+        self.write(sender, Mutation::default(), Some(submission));
+    }
+
+    fn a_url(&mut self) -> String {
+        self.plan.urls.choose(&mut self.rng).cloned().unwrap_or_default()
+    }
+
+    fn an_expiry(&mut self) -> graph::Timestamp {
+        let soon = self.rng.random_bool(0.3);
+        let micros = if soon { self.rng.random_range(5..100) * SECOND } else { 400_000 * SECOND };
+        date(self.at + micros)
+    }
+
+    fn begin(&mut self) {
+        let (mailbox, kind) = (self.a_mailbox(), self.a_kind());
+        let folder = self.rng.random_bool(0.3).then(|| self.a_folder(mailbox, kind));
+        let mut types: Vec<ChangeType> = ChangeType::ALL.into_iter().filter(|_| self.rng.random_bool(0.8)).collect();
+        if types.is_empty() {
+            types.push(ChangeType::Updated);
+        }
+        let subscription = Subscription {
+            id: SubscriptionId(self.uuid()),
+            tenant: TENANT,
+            app: AppId(uuid::Uuid::from_u128(0xa99)),
+            creator: mailbox,
+            resource: "me/messages".to_owned(),
+            target: Target { mailbox, kind, folder },
+            change_types: types.iter().copied().collect::<ChangeTypes>(),
+            change_type: types.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(","),
+            notification_url: self.a_url(),
+            lifecycle_url: self.rng.random_bool(0.6).then(|| self.a_url()),
+            client_state: None,
+            tls_version: "v1_2".to_owned(),
+            expires: self.an_expiry(),
+            created: date(self.at),
+        };
+        self.api.live.push(subscription.id);
+        self.storage.model.begin_subscription(Arc::new(subscription), LIMITS).ok();
+        self.appended();
+    }
+
+    fn a_subscription(&mut self) -> Option<Arc<Subscription>> {
+        let id = self.api.live.choose(&mut self.rng).copied()?;
+        let found = self.storage.model.subscription(id).ok().flatten();
+        if found.is_none() {
+            self.api.live.retain(|live| *live != id);
+        }
+        found
+    }
+
+    fn patch(&mut self) {
+        let Some(before) = self.a_subscription() else { return };
+        let mut after = Subscription::clone(&before);
+        if self.rng.random_bool(0.6) {
+            after.expires = self.an_expiry();
+        }
+        if self.rng.random_bool(0.6) {
+            after.notification_url = self.a_url();
+        }
+        if after.lifecycle_url.is_some() && self.rng.random_bool(0.3) {
+            after.lifecycle_url = Some(self.a_url());
+        }
+        self.storage.model.patch_subscription(before, Arc::new(after)).ok();
+        self.appended();
+    }
+
+    /// Ends a subscription; the node in whose process the request came in is told.
+    fn end(&mut self) {
+        let Some(subscription) = self.a_subscription() else { return };
+        let ended = self.storage.model.end_subscription(subscription.id, EndReason::Deleted, None);
+        self.appended();
+        let Ok(ended) = ended else { return };
+        self.api.live.retain(|live| *live != subscription.id);
+        let partition = Partition::of(subscription.target.mailbox);
+        let event = Event::EndCommitted { partition, subscription: subscription.id, position: ended.position };
+        let life = self.processes[self.rng.random_range(0..2)].life;
+        let soon = self.at + self.rng.random_range(50..3_000);
+        self.agenda.add(soon, Happening::Deliver(life, Box::new(event.into())));
+    }
+
+    fn lifecycle(&mut self) {
+        let Some(subscription) = self.a_subscription() else { return };
+        let reauthorize = self.rng.random_bool(0.5);
+        let event = if reauthorize { LifecycleEvent::ReauthorizationRequired } else { LifecycleEvent::Missed };
+        let id = ChangeId(self.uuid());
+        self.storage.model.append_lifecycle(subscription.id, id, event).ok();
+        self.appended();
+    }
+}

@@ -1,0 +1,318 @@
+//! What may be sent, when, and in which order: checked at the moment in which an attempt begins.
+
+use std::sync::Arc;
+
+use graph::{ItemId, Partition};
+use notify::node::{Attempt, Notification};
+use notify::{Now, Position, StreamKind};
+
+use super::{Delivery, InFlight, Tenure, Violation, Watch};
+use crate::process::Life;
+use crate::storage::Storage;
+
+/// One notification of an attempt, found in the truth.
+struct Sent<'a> {
+    notification: &'a Notification,
+    partition: Partition,
+    delivery: Delivery,
+}
+
+/// The moment of an attempt.
+struct Moment<'a> {
+    life: Life,
+    now: Now,
+    storage: &'a Storage,
+    at: u64,
+}
+
+impl Watch {
+    /// Each delivery of an attempt: its subscription, its position, and the failures known before.
+    pub fn describe(&self, life: Life, attempt: &Attempt) -> Vec<(usize, u64, u32)> {
+        let sent = attempt.notifications.iter().filter_map(|notification| self.find(notification).ok());
+        let described = sent.map(|sent| {
+            let tenure = self.tenures.get(&(life, sent.partition));
+            let failures = tenure.and_then(|tenure| tenure.failures.get(&sent.delivery));
+            (sent.delivery.0, sent.delivery.1.0, failures.map_or(0, |failure| failure.attempts))
+        });
+        described.collect()
+    }
+
+    /// A node begins an attempt.
+    pub fn attempts(
+        &mut self,
+        life: Life,
+        now: Now,
+        attempt: &Attempt,
+        storage: &Storage,
+        at: u64,
+    ) -> Result<(), Violation> {
+        let moment = Moment { life, now, storage, at };
+        let sent = attempt.notifications.iter().map(|one| self.find(one)).collect::<Result<Vec<_>, _>>()?;
+        self.check_size(&moment, attempt)?;
+        for one in &sent {
+            self.check_asked(&moment, attempt, one)?;
+            self.check_fence(&moment, attempt, one)?;
+            self.check_id(one)?;
+            self.check_restart(&moment, one)?;
+            self.check_item_order(&moment, &sent, one)?;
+            self.check_overtaking(&moment, &sent, one)?;
+            self.check_schedule(&moment, one)?;
+        }
+        self.check_class(&moment, attempt, &sent)?;
+        let deliveries: Vec<_> = sent.iter().map(|one| (one.partition, one.delivery)).collect();
+        for (notification, (_, delivery)) in attempt.notifications.iter().zip(&deliveries) {
+            self.ids.insert(notification.id, *delivery);
+            if let Some(told) = self.truth.find(delivery.0, delivery.1) {
+                told.id = Some(notification.id);
+            }
+        }
+        self.begin(life, attempt, &deliveries)
+    }
+
+    fn begin(&mut self, life: Life, attempt: &Attempt, sent: &[(Partition, Delivery)]) -> Result<(), Violation> {
+        self.attempts += 1;
+        let mut deliveries = Vec::new();
+        for (partition, delivery) in sent {
+            let Some(tenure) = self.tenures.get_mut(&(life, *partition)) else { continue };
+            tenure.begun.insert(*delivery);
+            deliveries.push((*partition, tenure.epoch, *delivery));
+        }
+        let flight = InFlight { origin: origin(&attempt.url).to_owned(), deliveries };
+        match self.flights.insert((life, attempt.id), flight) {
+            None => Ok(()),
+            Some(_) => Err(Violation::new("slots_are_bounded", format!("attempt id {} is used twice", attempt.id))),
+        }
+    }
+
+    fn find<'a>(&self, notification: &'a Notification) -> Result<Sent<'a>, Violation> {
+        let unknown = |what: &str| {
+            let seen = format!("{what}: {:?} for {}", notification.record, notification.subscription.id);
+            Violation::new("nothing_unasked", seen)
+        };
+        let place = self.truth.place(&notification.record);
+        let (partition, position) = place.ok_or_else(|| unknown("a record that is in no log"))?;
+        let number = self.truth.number(notification.subscription.id);
+        let number = number.ok_or_else(|| unknown("a subscription that never began"))?;
+        let told = self.truth.spans[number].matches.get(&position);
+        if told.is_none_or(|told| told.change != notification.change) {
+            return Err(unknown(&format!("subscription {number} must not hear of position {position}")));
+        }
+        Ok(Sent { notification, partition, delivery: (number, position) })
+    }
+
+    fn tenure(&self, life: Life, partition: Partition) -> Result<&Tenure, Violation> {
+        let tenure = self.tenures.get(&(life, partition)).filter(|tenure| tenure.cursor.is_some());
+        tenure.ok_or_else(|| {
+            let seen = format!("node {} sends for partition {partition}, of which it holds no lease", life.process);
+            Violation::new("fence_holds", seen)
+        })
+    }
+
+    fn check_size(&self, moment: &Moment, attempt: &Attempt) -> Result<(), Violation> {
+        let refuse = |promise, seen: String| Err(Violation::new(promise, seen));
+        let count = attempt.notifications.len();
+        if count == 0 || count > usize::from(self.config.batch_max) {
+            return refuse("memory_is_bounded", format!("{count} notifications in one attempt"));
+        }
+        if self.draining.contains(&moment.life) {
+            return refuse("fence_holds", format!("node {} sends while it drains", moment.life.process));
+        }
+        let mine = || self.flights.iter().filter(|((life, _), _)| *life == moment.life).map(|(_, flight)| flight);
+        let all = mine().count();
+        if all >= self.config.attempts_max as usize {
+            return refuse("slots_are_bounded", format!("{} attempts in flight", all + 1));
+        }
+        let origin = origin(&attempt.url);
+        let to_origin = mine().filter(|flight| flight.origin == origin).count();
+        if to_origin >= self.config.attempts_per_origin_max as usize {
+            return refuse("slots_are_bounded", format!("{} attempts in flight to {origin}", to_origin + 1));
+        }
+        Ok(())
+    }
+
+    fn check_asked(&self, moment: &Moment, attempt: &Attempt, one: &Sent) -> Result<(), Violation> {
+        let (number, position) = one.delivery;
+        let span = &self.truth.spans[number];
+        let tenure = self.tenure(moment.life, one.partition)?;
+        let refuse = |what: String| Err(Violation::new("nothing_unasked", what));
+        if tenure.ended.contains(&number) {
+            return refuse(format!("position {position} for subscription {number}, whose end the node was told of"));
+        }
+        let kind = span.matches.get(&position).map(|told| told.kind);
+        let url = |subscription: &Arc<notify::Subscription>| match kind {
+            Some(StreamKind::Lifecycle) => subscription.lifecycle_url.clone(),
+            _ => Some(subscription.notification_url.clone()),
+        };
+        if url(&one.notification.subscription).as_deref() != Some(&*attempt.url) {
+            return refuse(format!("position {position} for subscription {number} goes to {}", attempt.url));
+        }
+        let oldest = tenure.versions.get(&number).copied().unwrap_or(0);
+        match span.versions[oldest..].contains(&one.notification.subscription) {
+            true => Ok(()),
+            false => refuse(format!("subscription {number} is told of as it was before its last known patch")),
+        }
+    }
+
+    fn check_fence(&self, moment: &Moment, attempt: &Attempt, one: &Sent) -> Result<(), Violation> {
+        let tenure = self.tenure(moment.life, one.partition)?;
+        let refuse = |what: String| Err(Violation::new("fence_holds", what));
+        let (process, partition) = (moment.life.process, one.partition);
+        let deadline = moment.now.mono.plus_micros(attempt.timeout_micros);
+        if deadline > tenure.lease_end {
+            let beyond = deadline.since(tenure.lease_end);
+            return refuse(format!("node {process} sends for partition {partition}; its lease may end {beyond} µs early"));
+        }
+        let held = moment.storage.holder(partition, moment.at);
+        match held {
+            Some(held) if held.by == moment.life.node_id() && held.epoch == tenure.epoch => Ok(()),
+            _ => refuse(format!("node {process} sends for partition {partition}, which is held by {held:?}")),
+        }
+    }
+
+    fn check_id(&self, one: &Sent) -> Result<(), Violation> {
+        let id = one.notification.id;
+        let before = self.ids.get(&id);
+        if before.is_some_and(|before| *before != one.delivery) {
+            let seen = format!("id {id} stands for {before:?} and for {:?}", one.delivery);
+            return Err(Violation::new("restart_is_boring", seen));
+        }
+        let told = self.truth.spans[one.delivery.0].matches.get(&one.delivery.1);
+        if before.is_none() && told.is_some_and(|told| told.id.is_some()) {
+            return Err(Violation::new("restart_is_boring", format!("{:?} has two ids", one.delivery)));
+        }
+        Ok(())
+    }
+
+    /// What the store had finished when the node read its state is not sent again.
+    fn check_restart(&self, moment: &Moment, one: &Sent) -> Result<(), Violation> {
+        let tenure = self.tenure(moment.life, one.partition)?;
+        let finished = tenure.cursor.is_some_and(|cursor| one.delivery.1 <= cursor);
+        match finished && !tenure.rows.contains_key(&one.delivery) {
+            false => Ok(()),
+            true => {
+                let seen = format!("{:?} was finished at the cursor and is sent again", one.delivery);
+                Err(Violation::new("restart_is_boring", seen))
+            }
+        }
+    }
+
+    fn check_item_order(&self, moment: &Moment, sent: &[Sent], one: &Sent) -> Result<(), Violation> {
+        let refuse = |what: String| Err(Violation::new("item_order_holds", what));
+        let (number, position) = one.delivery;
+        let matches = &self.truth.spans[number].matches;
+        let Some(item) = matches.get(&position).and_then(|told| told.item) else { return Ok(()) };
+        let same = |other: Position| matches.get(&other).is_some_and(|told| told.item == Some(item));
+        let in_flight = self.flights.iter().filter(|((life, _), _)| *life == moment.life);
+        let mut busy = in_flight.flat_map(|(_, flight)| &flight.deliveries);
+        if busy.any(|(_, _, (of, other))| *of == number && same(*other)) {
+            return refuse(format!("{:?}: another change of the same item is in flight", one.delivery));
+        }
+        let twice = sent.iter().filter(|other| other.delivery.0 == number && same(other.delivery.1)).count();
+        if twice > 1 {
+            return refuse(format!("{:?}: the item is twice in one attempt", one.delivery));
+        }
+        let tenure = self.tenure(moment.life, one.partition)?;
+        let cursor = tenure.cursor.unwrap_or_default();
+        for (earlier, told) in matches.range(..position).filter(|(_, told)| told.item == Some(item)) {
+            let abandoned = *earlier <= cursor && !tenure.rows.contains_key(&(number, *earlier));
+            if !told.acknowledged && !abandoned && !self.may_be_given_up(moment, told.appended) {
+                return refuse(format!("{:?} is sent before position {earlier} of the same item ended", one.delivery));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the horizon of something matched at `appended` may have passed for this node.
+    fn may_be_given_up(&self, moment: &Moment, appended: u64) -> bool {
+        self.horizon_passed(appended, self.latest_wall(moment.at))
+    }
+
+    /// Whether an item of a subscription is in flight, or in the attempt that begins.
+    fn is_busy(&self, life: Life, sent: &[Sent], number: usize, item: Option<ItemId>) -> bool {
+        let matches = &self.truth.spans[number].matches;
+        let same = |delivery: &Delivery| {
+            let told = matches.get(&delivery.1).filter(|_| delivery.0 == number);
+            item.is_some() && told.is_some_and(|told| told.item == item)
+        };
+        let flights = self.flights.iter().filter(|((of, _), _)| *of == life);
+        let mut in_flight = flights.flat_map(|(_, flight)| &flight.deliveries);
+        in_flight.any(|(_, _, delivery)| same(delivery)) || sent.iter().any(|one| same(&one.delivery))
+    }
+
+    /// A delivery that begins does not overtake one of its stream that failed, nor a parked one that only
+    /// waits, unless that one waits for its own item.
+    fn check_overtaking(&self, moment: &Moment, sent: &[Sent], one: &Sent) -> Result<(), Violation> {
+        let tenure = self.tenure(moment.life, one.partition)?;
+        let (number, position) = one.delivery;
+        let known = tenure.rows.get(&one.delivery).is_some_and(|row| row.attempts > 0);
+        if known || tenure.begun.contains(&one.delivery) || tenure.blurred.contains(&one.delivery) {
+            return Ok(());
+        }
+        let matches = &self.truth.spans[number].matches;
+        let kind = matches.get(&position).map(|told| told.kind);
+        for (earlier, told) in matches.range(..position).filter(|(_, told)| Some(told.kind) == kind) {
+            let delivery = (number, *earlier);
+            let blurred = tenure.blurred.contains(&delivery) || self.may_be_given_up(moment, told.appended);
+            let together = sent.iter().any(|other| other.delivery == delivery);
+            let failed = tenure.failures.contains_key(&delivery);
+            let waits = tenure.rows.contains_key(&delivery)
+                && !tenure.begun.contains(&delivery)
+                && !self.is_busy(moment.life, sent, number, told.item);
+            if !blurred && !together && (failed || waits) && !tenure.acknowledged.contains(&delivery) {
+                let seen = format!("{:?} overtakes position {earlier}, which failed or is parked", one.delivery);
+                return Err(Violation::new("item_order_holds", seen));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_schedule(&self, moment: &Moment, one: &Sent) -> Result<(), Violation> {
+        let tenure = self.tenure(moment.life, one.partition)?;
+        let refuse = |what: String| Err(Violation::new("schedule_is_kept", what));
+        if tenure.blurred.contains(&one.delivery) {
+            return Ok(());
+        }
+        match (tenure.failures.get(&one.delivery), tenure.rows.get(&one.delivery)) {
+            (Some(failure), _) if failure.known.is_some() => {
+                let waited = moment.now.mono.since(failure.known.unwrap_or_default());
+                let least = notify::retry::least_wait_micros(failure.attempts);
+                match waited < least {
+                    true => refuse(format!(
+                        "{:?} is tried again {waited} µs after failure {}; the least is {least}",
+                        one.delivery, failure.attempts
+                    )),
+                    false => Ok(()),
+                }
+            }
+            (_, Some(row)) if row.due > self.latest_wall(moment.at) => {
+                refuse(format!("{:?} is tried before its stored due time {}", one.delivery, row.due))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An attempt holds first tries or retries, and has the time that its class gets.
+    fn check_class(&self, moment: &Moment, attempt: &Attempt, sent: &[Sent]) -> Result<(), Violation> {
+        let mut classes = Vec::new();
+        for one in sent {
+            let tenure = self.tenure(moment.life, one.partition)?;
+            if !tenure.blurred.contains(&one.delivery) {
+                classes.push(tenure.failures.contains_key(&one.delivery));
+            }
+        }
+        let Some(retry) = classes.first() else { return Ok(()) };
+        let timeout =
+            if *retry { self.config.retry_timeout_micros } else { self.config.first_timeout_micros };
+        if classes.iter().any(|class| class != retry) || attempt.timeout_micros != timeout {
+            let seen = format!("attempt {} of {} µs mixes first tries and retries", attempt.id, attempt.timeout_micros);
+            return Err(Violation::new("schedule_is_kept", seen));
+        }
+        Ok(())
+    }
+}
+
+fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |scheme| scheme + 3);
+    let end = url[start..].find('/').map_or(url.len(), |path| start + path);
+    &url[..end]
+}

@@ -1,0 +1,208 @@
+//! What a checkpoint may say: checked against the truth each time the store has recorded one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use graph::{Partition, SubscriptionId, Timestamp};
+use notify::checkpoint::PARKED_REFS_MAX;
+use notify::node::CheckpointAnswer;
+use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, Position, StreamKind};
+
+use super::{Violation, Watch};
+use crate::storage::{Storage, date};
+use crate::truth::Span;
+
+/// What the store held before a checkpoint.
+pub struct Before {
+    epoch: u64,
+    number: u64,
+    cursor: Position,
+}
+
+impl Watch {
+    pub fn before_checkpoint(&self, checkpoint: &Checkpoint, storage: &Storage) -> Before {
+        let state = storage.state(checkpoint.partition);
+        Before { epoch: storage.epoch(checkpoint.partition), number: state.number, cursor: state.cursor }
+    }
+
+    pub fn after_checkpoint(
+        &mut self,
+        checkpoint: &Checkpoint,
+        before: Before,
+        answer: CheckpointAnswer,
+        storage: &Storage,
+        at: u64,
+    ) -> Result<(), Violation> {
+        if answer != CheckpointAnswer::Recorded {
+            return Ok(());
+        }
+        self.checkpoints += 1;
+        let fence = |seen: String| Err(Violation::new("fence_holds", seen));
+        if checkpoint.epoch != before.epoch {
+            return fence(format!("a checkpoint of epoch {} was recorded in {}", checkpoint.epoch, before.epoch));
+        }
+        if checkpoint.number != before.number + 1 {
+            return fence(format!("checkpoint {} was recorded after {}", checkpoint.number, before.number));
+        }
+        if checkpoint.cursor < before.cursor {
+            let seen = format!("the cursor went back from {} to {}", before.cursor, checkpoint.cursor);
+            return Err(Violation::new("restart_is_boring", seen));
+        }
+        if checkpoint.wall > self.latest_wall(at) {
+            let seen = format!("a checkpoint says that it is {}, when it is {}", checkpoint.wall, date(at));
+            return Err(Violation::new("schedule_is_kept", seen));
+        }
+        self.check_partition(checkpoint.partition, checkpoint.cursor, storage, at)
+    }
+
+    /// Everything that the store says about a partition is true and balances.
+    pub fn check_partition(
+        &self,
+        partition: Partition,
+        cursor: Position,
+        storage: &Storage,
+        at: u64,
+    ) -> Result<(), Violation> {
+        let rows = storage.parked(partition);
+        let parked = self.check_rows(partition, cursor, &rows)?;
+        let none = BTreeSet::new();
+        for (number, span) in self.truth.spans_of(partition) {
+            let parked = parked.get(&span.id).unwrap_or(&none);
+            let ledger = storage.ledger(span.id);
+            self.check_ledger(number, span, cursor, &ledger, parked.len())?;
+            self.check_ends(number, span, cursor, (&ledger, parked), at)?;
+        }
+        self.check_mail(partition, cursor)
+    }
+
+    fn check_rows(
+        &self,
+        partition: Partition,
+        cursor: Position,
+        rows: &[Parked],
+    ) -> Result<BTreeMap<SubscriptionId, BTreeSet<Position>>, Violation> {
+        let mut parked: BTreeMap<SubscriptionId, BTreeSet<Position>> = BTreeMap::new();
+        for row in rows {
+            let refuse = |what: &str| {
+                let seen = format!("{what}: {row:?} in partition {partition} at cursor {cursor}");
+                Err(Violation::new("ledger_balances", seen))
+            };
+            if row.refs.is_empty() || row.refs.len() > PARKED_REFS_MAX || row.batch_max == 0 {
+                return refuse("a row that holds too few or too many");
+            }
+            let Some(span) = self.truth.span(row.stream.subscription) else {
+                return refuse("a row of a subscription that never began");
+            };
+            let positions = parked.entry(span.id).or_default();
+            for one in &row.refs {
+                let told = span.matches.get(&one.position);
+                let right = told.is_some_and(|told| told.kind == row.stream.kind && told.change == one.change);
+                if !right || one.position > cursor || !positions.insert(one.position) {
+                    return refuse(&format!("position {} is parked wrongly", one.position));
+                }
+            }
+        }
+        Ok(parked)
+    }
+
+    fn check_ledger(
+        &self,
+        number: usize,
+        span: &Span,
+        cursor: Position,
+        ledger: &LedgerDelta,
+        parked: usize,
+    ) -> Result<(), Violation> {
+        let matched = span.matches.range(..=cursor).count() as u64;
+        let right = ledger.balances() && ledger.matched == matched && ledger.parked == parked as i64;
+        match right {
+            true => Ok(()),
+            false => {
+                let seen = format!(
+                    "subscription {number} at cursor {cursor} has {matched} matches and {parked} parked, \
+                     but its ledger says {ledger:?}"
+                );
+                Err(Violation::new("ledger_balances", seen))
+            }
+        }
+    }
+
+    /// What is at or below the cursor and not parked was acknowledged, or abandoned for a reason.
+    fn check_ends(
+        &self,
+        number: usize,
+        span: &Span,
+        cursor: Position,
+        (ledger, parked): (&LedgerDelta, &BTreeSet<Position>),
+        at: u64,
+    ) -> Result<(), Violation> {
+        let refuse = |what: String| Err(Violation::new("every_match_ends", what));
+        let (mut acknowledged, mut expirable) = (0u64, 0u64);
+        let mut others = Vec::new();
+        for (position, told) in span.matches.range(..=cursor).filter(|(position, _)| !parked.contains(position)) {
+            let old = self.horizon_passed(told.appended, self.latest_wall(at));
+            acknowledged += u64::from(told.acknowledged);
+            expirable += u64::from(old);
+            if !told.acknowledged {
+                others.push((*position, old));
+            }
+        }
+        let abandoned = |reason| ledger.abandoned.get(&reason).copied().unwrap_or_default();
+        if ledger.delivered > acknowledged {
+            let delivered = ledger.delivered;
+            return refuse(format!(
+                "subscription {number} at cursor {cursor}: {delivered} delivered, {acknowledged} acknowledged"
+            ));
+        }
+        if let Some((position, _)) = others.iter().find(|(_, old)| !old && span.ended.is_none()) {
+            return refuse(format!("subscription {number}: position {position} is lost at cursor {cursor}"));
+        }
+        if abandoned(AbandonReason::SubscriptionEnded) > 0 && span.ended.is_none() {
+            return refuse(format!("subscription {number} has not ended, but deliveries were abandoned for that"));
+        }
+        if abandoned(AbandonReason::Horizon) > expirable {
+            return refuse(format!("subscription {number}: more were abandoned at the horizon than are so old"));
+        }
+        Ok(())
+    }
+
+    /// Whether something appended at a time of the world may be given up at a wall time.
+    pub(super) fn horizon_passed(&self, appended: u64, wall: Timestamp) -> bool {
+        let since = date(appended).plus_micros(self.behind_micros);
+        wall.since(since) >= self.config.horizon_micros
+    }
+
+    /// A submission at or below the cursor has reached every recipient, once.
+    fn check_mail(&self, partition: Partition, cursor: Position) -> Result<(), Violation> {
+        let passed = |(of, position, _): &&(Partition, Position, _)| *of == partition && *position <= cursor;
+        for (_, position, submission) in self.truth.submissions.iter().filter(passed) {
+            for recipient in &submission.recipients {
+                let written = self.mail.get(&(submission.id, *recipient)).copied().unwrap_or_default();
+                if written != 1 {
+                    let seen = format!("the message at {position} was delivered {written} times at cursor {cursor}");
+                    return Err(Violation::new("every_match_ends", seen));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A node ends a subscription as expired: not before any node can believe that it is.
+    pub fn ends(&self, subscription: SubscriptionId, expires: Timestamp, at: u64) -> Result<(), Violation> {
+        match expires > self.latest_wall(at) {
+            true => {
+                let seen = format!("subscription {subscription} is ended as expired before {expires}");
+                Err(Violation::new("nothing_unasked", seen))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// How many lifecycle and change matches there are, to show that worlds are rich.
+    pub fn matches(&self) -> (usize, usize) {
+        let of = |kind| {
+            let all = self.truth.spans.iter().flat_map(|span| span.matches.values());
+            all.filter(|told| told.kind == kind).count()
+        };
+        (of(StreamKind::Changes), of(StreamKind::Lifecycle))
+    }
+}

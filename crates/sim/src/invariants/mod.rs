@@ -1,0 +1,331 @@
+//! The promises, watched from outside: what each node was told and what it commanded, against the truth.
+
+mod attempts;
+mod checkpoints;
+mod rest;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use graph::{Partition, SubmissionId, SubscriptionId, Timestamp, UserId};
+use notify::log::SubscriptionEvent;
+use notify::node::{NodeConfig, NodeStats, Outcome};
+use notify::{Command, Event, Monotonic, Now, Position, Record};
+use uuid::Uuid;
+
+use crate::plan::Plan;
+use crate::process::{Letter, Life};
+use crate::storage::date;
+use crate::truth::Truth;
+
+/// How far a wall clock may be off before the node takes it for a leap.
+const SMALL_SKEW_MICROS: i64 = 10_000_000;
+/// A leap that stood so long is believed.
+const BELIEVED_AFTER_MICROS: u64 = 60_000_000;
+
+/// A limit that no world reaches.
+pub const AMPLE: usize = 1_024;
+
+/// A promise that was broken, and how that showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    pub promise: &'static str,
+    pub seen: String,
+}
+
+impl Violation {
+    pub fn new(promise: &'static str, seen: String) -> Self {
+        Self { promise, seen }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.promise, self.seen)
+    }
+}
+
+/// A delivery: the number of its subscription, and the position of its record.
+pub type Delivery = (usize, Position);
+
+/// The stretch in which one life works on one partition under one epoch.
+#[derive(Clone, Debug, Default)]
+struct Tenure {
+    epoch: u64,
+    /// By the node's own clock, counted from when it asked.
+    lease_end: Monotonic,
+    /// What the store said when the node last read the partition's state.
+    cursor: Option<Position>,
+    rows: BTreeMap<Delivery, Stored>,
+    /// Failures that the node was told of, or read from the store, and not yet followed by success.
+    failures: BTreeMap<Delivery, Failure>,
+    /// Deliveries that were begun.
+    begun: BTreeSet<Delivery>,
+    acknowledged: BTreeSet<Delivery>,
+    /// Subscriptions whose end this node was told of.
+    ended: BTreeSet<usize>,
+    /// The oldest version of each subscription that the node may still use.
+    versions: BTreeMap<usize, usize>,
+    /// The state was read again under the same epoch, for these: the node may count from either.
+    blurred: BTreeSet<Delivery>,
+}
+
+/// A parked delivery as the store had it.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    attempts: u32,
+    due: Timestamp,
+}
+
+/// A failure that the node knows of.
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    attempts: u32,
+    /// `None`: it was read from the store, whose due time counts.
+    known: Option<Monotonic>,
+}
+
+/// An attempt in flight.
+#[derive(Clone, Debug)]
+struct InFlight {
+    origin: String,
+    /// With the partition and epoch under which each was begun.
+    deliveries: Vec<(Partition, u64, Delivery)>,
+}
+
+/// Everything that the promises are checked with.
+pub struct Watch {
+    pub truth: Truth,
+    config: NodeConfig,
+    tenures: BTreeMap<(Life, Partition), Tenure>,
+    flights: BTreeMap<(Life, u64), InFlight>,
+    /// What each notification id stands for.
+    ids: BTreeMap<Uuid, Delivery>,
+    /// Wall times that each life has acted on.
+    walls: BTreeMap<Life, Timestamp>,
+    draining: BTreeSet<Life>,
+    released: BTreeSet<Life>,
+    mail: BTreeMap<(SubmissionId, UserId), u32>,
+    /// What each living node said last that it holds.
+    pub stats: BTreeMap<Life, NodeStats>,
+    /// The furthest that any node may believe the wall clock to be ahead, and behind.
+    ahead_micros: i64,
+    behind_micros: i64,
+    attempts: u64,
+    checkpoints: u64,
+}
+
+impl Watch {
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            truth: Truth::default(),
+            config: plan.config.clone(),
+            tenures: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            walls: BTreeMap::new(),
+            draining: BTreeSet::new(),
+            released: BTreeSet::new(),
+            mail: BTreeMap::new(),
+            stats: BTreeMap::new(),
+            ahead_micros: 0,
+            behind_micros: 0,
+            attempts: 0,
+            checkpoints: 0,
+        }
+    }
+
+    /// Attempts and recorded checkpoints so far.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.attempts, self.checkpoints)
+    }
+
+    /// A node begins with whatever its clock shows.
+    pub fn started(&mut self, life: Life, skew_micros: i64) {
+        self.died(Life { life: life.life.saturating_sub(1), ..life });
+        self.believe(skew_micros);
+    }
+
+    pub fn died(&mut self, life: Life) {
+        self.flights.retain(|(of, _), _| *of != life);
+        self.stats.remove(&life);
+        self.tenures.retain(|(of, _), _| *of != life);
+    }
+
+    /// The clock leaves a skew that it had for so long.
+    pub fn jumped(&mut self, skew_micros: i64, stood_micros: u64) {
+        if stood_micros >= BELIEVED_AFTER_MICROS {
+            self.believe(skew_micros);
+        }
+    }
+
+    /// The clock has a new skew; a small one is believed at once.
+    pub fn skewed(&mut self, skew_micros: i64) {
+        if skew_micros < SMALL_SKEW_MICROS {
+            self.believe(skew_micros);
+        }
+    }
+
+    fn believe(&mut self, skew_micros: i64) {
+        self.ahead_micros = self.ahead_micros.max(skew_micros);
+        self.behind_micros = self.behind_micros.min(skew_micros);
+    }
+
+    pub fn most_skew_micros(&self) -> u64 {
+        self.ahead_micros.unsigned_abs()
+    }
+
+    /// The furthest wall time that a node may act on.
+    fn latest_wall(&self, at: u64) -> Timestamp {
+        date(at).plus_micros(self.ahead_micros + SMALL_SKEW_MICROS + 1_000_000)
+    }
+
+    /// A node is about to handle an event.
+    pub fn handed(&mut self, life: Life, now: Now, letter: &Letter) {
+        let wall = self.walls.entry(life).or_insert(now.wall);
+        *wall = (*wall).max(now.wall);
+        match &letter.event {
+            Event::Leases { asked, held, .. } => self.leased(life, *asked, held),
+            Event::State { partition, epoch, state: Some(state) } => {
+                let ended = state.subscriptions.iter().filter(|span| span.ended.is_some());
+                let ended: Vec<SubscriptionId> = ended.map(|span| span.subscription.id).collect();
+                self.told_state(life, *partition, *epoch, state.cursor, letter);
+                for subscription in ended {
+                    self.told_end(life, *partition, subscription);
+                }
+            }
+            Event::Log { partition, epoch, records: Some(records) } => {
+                // Where there is no room, what was read is read again later.
+                let room = self.config.deliveries_max.min(self.config.window_max) >= AMPLE;
+                let takes_all = room && !self.draining.contains(&life);
+                if takes_all && self.tenures.get(&(life, *partition)).is_some_and(|tenure| tenure.epoch == *epoch) {
+                    for (_, record) in records {
+                        self.told_record(life, *partition, record);
+                    }
+                }
+            }
+            Event::EndCommitted { partition, subscription, .. } => self.told_end(life, *partition, *subscription),
+            Event::Attempted { attempt, outcome } => self.told_outcome(life, now, *attempt, *outcome),
+            Event::Drain => {
+                self.draining.insert(life);
+            }
+            _ => {}
+        }
+    }
+
+    fn leased(&mut self, life: Life, asked: Monotonic, held: &[(Partition, u64)]) {
+        let end = asked.plus_micros(self.config.lease_micros);
+        for (partition, epoch) in held {
+            let tenure = self.tenures.entry((life, *partition)).or_default();
+            if tenure.epoch != *epoch {
+                *tenure = Tenure { epoch: *epoch, ..Tenure::default() };
+            }
+            tenure.lease_end = tenure.lease_end.max(end);
+        }
+    }
+
+    fn told_state(&mut self, life: Life, partition: Partition, epoch: u64, cursor: Position, letter: &Letter) {
+        let Event::State { state: Some(state), .. } = &letter.event else { return };
+        let Some(tenure) = self.tenures.get_mut(&(life, partition)).filter(|tenure| tenure.epoch == epoch) else {
+            return;
+        };
+        if tenure.cursor.is_some() {
+            tenure.blurred.extend(tenure.failures.keys().copied());
+            tenure.blurred.extend(tenure.begun.iter().copied());
+        }
+        tenure.cursor = Some(cursor);
+        tenure.rows.clear();
+        for row in letter.rows.iter().flatten() {
+            let Some(number) = self.truth.number(row.stream.subscription) else { continue };
+            for one in &row.refs {
+                let delivery = (number, one.position);
+                tenure.rows.insert(delivery, Stored { attempts: row.attempts, due: row.due });
+                if row.attempts > 0 && !tenure.acknowledged.contains(&delivery) {
+                    tenure.failures.entry(delivery).or_insert(Failure { attempts: row.attempts, known: None });
+                }
+            }
+        }
+        for span in &state.subscriptions {
+            if let Some(number) = self.truth.number(span.subscription.id) {
+                let versions = &self.truth.spans[number].versions;
+                let known = versions.iter().rposition(|version| *version == span.subscription).unwrap_or(0);
+                let oldest = tenure.versions.entry(number).or_default();
+                *oldest = (*oldest).max(known);
+            }
+        }
+    }
+
+    /// The node has shown that it went past a position.
+    fn passed(&mut self, life: Life, partition: Partition, position: Position) {
+        let spans = self.truth.spans_of(partition);
+        let over = spans.filter(|(_, span)| span.ended.is_some_and(|(ended, _)| ended <= position));
+        let over: Vec<SubscriptionId> = over.map(|(_, span)| span.id).collect();
+        for subscription in over {
+            self.told_end(life, partition, subscription);
+        }
+    }
+
+    fn told_record(&mut self, life: Life, partition: Partition, record: &Record) {
+        if let Record::Subscription { id, event: SubscriptionEvent::Ended(_) } = record {
+            self.told_end(life, partition, *id);
+        }
+    }
+
+    fn told_end(&mut self, life: Life, partition: Partition, subscription: SubscriptionId) {
+        let number = self.truth.number(subscription);
+        let tenure = self.tenures.get_mut(&(life, partition)).filter(|tenure| tenure.cursor.is_some());
+        if let (Some(tenure), Some(number)) = (tenure, number) {
+            tenure.ended.insert(number);
+        }
+    }
+
+    fn told_outcome(&mut self, life: Life, now: Now, attempt: u64, outcome: Outcome) {
+        let Some(flight) = self.flights.remove(&(life, attempt)) else { return };
+        for (partition, epoch, delivery) in flight.deliveries {
+            let acknowledged = outcome == Outcome::Acknowledged;
+            if acknowledged && let Some(told) = self.truth.find(delivery.0, delivery.1) {
+                told.acknowledged = true;
+            }
+            let tenure = self.tenures.get_mut(&(life, partition)).filter(|tenure| tenure.epoch == epoch);
+            let Some(tenure) = tenure else { continue };
+            tenure.blurred.remove(&delivery);
+            if acknowledged {
+                tenure.failures.remove(&delivery);
+                tenure.acknowledged.insert(delivery);
+            } else {
+                let before = tenure.failures.get(&delivery).map_or(0, |failure| failure.attempts);
+                tenure.failures.insert(delivery, Failure { attempts: before + 1, known: Some(now.mono) });
+            }
+        }
+    }
+
+    /// A node has commanded something else than an attempt.
+    pub fn commanded(&mut self, life: Life, _now: Now, command: &Command) -> Result<(), Violation> {
+        let refuse = |what: String| Err(Violation::new("fence_holds", what));
+        if self.released.contains(&life) && !matches!(command, Command::Release) {
+            return refuse(format!("node {} gave its leases back and then commands {command:?}", life.process));
+        }
+        match command {
+            Command::ReadLog { partition, after, .. } => self.passed(life, *partition, *after),
+            Command::Checkpoint(checkpoint) => self.passed(life, checkpoint.partition, checkpoint.cursor),
+            _ => {}
+        }
+        match command {
+            Command::Acquire { .. } if self.draining.contains(&life) => {
+                refuse(format!("node {} acquires leases while it drains", life.process))
+            }
+            Command::Release => {
+                self.released.insert(life);
+                match self.flights.keys().any(|(of, _)| *of == life) {
+                    true => refuse(format!("node {} gives its leases back with attempts in flight", life.process)),
+                    false => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn delivered_mail(&mut self, submission: SubmissionId, recipient: UserId, wrote: bool) {
+        *self.mail.entry((submission, recipient)).or_default() += u32::from(wrote);
+    }
+}

@@ -1,0 +1,59 @@
+//! What must be so when nothing goes wrong any more and time has passed.
+
+use graph::Partition;
+use notify::node::NodeStats;
+
+use super::{Violation, Watch};
+use crate::process::Life;
+use crate::storage::{Storage, date};
+
+/// How long after its expiry a subscription's end is in the log, when a node owns its partition.
+const EXPIRY_SLACK_MICROS: i64 = 90_000_000;
+
+impl Watch {
+    /// What is still unfinished, if anything.
+    pub fn unfinished(&self, storage: &Storage, partitions: &[Partition], at: u64) -> Option<String> {
+        for partition in partitions {
+            let state = storage.state(*partition);
+            if state.cursor != state.head {
+                return Some(format!("the cursor of partition {partition} is {} of {}", state.cursor, state.head));
+            }
+            if let Some(stream) = state.parked.first() {
+                let number = self.truth.number(stream.subscription).unwrap_or(usize::MAX);
+                return Some(format!("subscription {number} has parked deliveries: {:?}", storage.parked(*partition)));
+            }
+        }
+        if let Some(((life, attempt), _)) = self.flights.first_key_value() {
+            return Some(format!("attempt {attempt} of node {} is in flight", life.process));
+        }
+        let live = self.truth.spans.iter().enumerate().filter(|(_, span)| span.ended.is_none());
+        let late = |expires| date(at).since(expires) > EXPIRY_SLACK_MICROS + self.ahead_micros;
+        live.map(|(number, span)| (number, span.latest().expires))
+            .find(|(_, expires)| late(*expires))
+            .map(|(number, expires)| format!("subscription {number} expired at {expires} and has not ended"))
+    }
+
+    /// What a node says that it holds, after it has handled an event.
+    pub fn holds(&mut self, life: Life, stats: NodeStats) -> Result<(), Violation> {
+        let in_flight = self.flights.keys().filter(|(of, _)| *of == life).count();
+        if stats.attempts_in_flight != in_flight || stats.slots_taken as usize != in_flight {
+            let seen = format!("{in_flight} attempts of node {} are in flight, but {stats:?}", life.process);
+            return Err(Violation::new("slots_return", seen));
+        }
+        self.stats.insert(life, stats);
+        Ok(())
+    }
+
+    /// Nothing is in flight, nothing is parked, and the ledgers account for every match.
+    pub fn at_rest(&self, storage: &Storage) -> Result<(), Violation> {
+        for (number, span) in self.truth.spans.iter().enumerate() {
+            let ledger = storage.ledger(span.id);
+            if ledger.matched != span.matches.len() as u64 || ledger.parked != 0 || !ledger.balances() {
+                let matches = span.matches.len();
+                let seen = format!("at rest subscription {number} has {matches} matches and the ledger {ledger:?}");
+                return Err(Violation::new("ledger_balances", seen));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,311 @@
+//! Carries commands out: each in two steps, when the store or the network does it and when the answer
+//! comes, with whatever can go wrong between. It decides nothing.
+
+use graph::{Change, ChangeId, Item, ItemId, Kind, Mutation, Properties, WellKnown};
+use notify::log::{EndReason, Submission};
+use notify::node::{Attempt, CheckpointAnswer};
+use notify::{Command, Event, Now, Record};
+use rand::RngExt;
+use store::{Commit, CommitError, SubscriptionError};
+
+use crate::invariants::Violation;
+use crate::network::{self, Flight};
+use crate::process::{Letter, Life};
+use crate::storage::{TENANT, date};
+use crate::trace::Line;
+use crate::world::{Happening, World};
+
+/// A command on its way to the store.
+pub struct Errand {
+    command: Command,
+    fate: Fate,
+}
+
+/// What becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Done,
+    /// Nothing is done, and the node is told that it failed.
+    FailsBefore,
+    /// All is done, and the node is told that it failed.
+    FailsAfter,
+    /// The node is told that it failed; then all is done.
+    Late,
+}
+
+impl Fate {
+    fn name(self) -> &'static str {
+        match self {
+            Fate::Done => "done",
+            Fate::FailsBefore => "fails before",
+            Fate::FailsAfter => "fails after",
+            Fate::Late => "fails, then done late",
+        }
+    }
+}
+
+impl World {
+    pub fn perform(&mut self, life: Life, now: Now, command: Command) -> Result<(), Violation> {
+        if let Command::Attempt(attempt) = command {
+            return self.send(life, now, &attempt);
+        }
+        self.watch.commanded(life, now, &command)?;
+        let fate = self.draw_fate();
+        self.note_asked(life, &command, fate);
+        let executed = self.at + self.store_latency();
+        if matches!(fate, Fate::FailsBefore | Fate::Late) {
+            let answered = self.at + self.store_latency();
+            self.answer(life, answered, failure(&command).map(Letter::from));
+        }
+        let executed = match fate {
+            Fate::FailsBefore => return Ok(()),
+            Fate::Late => executed + self.rng.random_range(1_000..3_000_000),
+            Fate::Done | Fate::FailsAfter => executed,
+        };
+        self.agenda.add(executed, Happening::Execute(life, Box::new(Errand { command, fate })));
+        Ok(())
+    }
+
+    fn draw_fate(&mut self) -> Fate {
+        let faults = self.plan.faults;
+        if self.quiet {
+            return Fate::Done;
+        }
+        let draw: f64 = self.rng.random();
+        if draw < faults.store_before {
+            Fate::FailsBefore
+        } else if draw < faults.store_before + faults.store_after {
+            Fate::FailsAfter
+        } else if draw < faults.store_before + faults.store_after + faults.store_late {
+            Fate::Late
+        } else {
+            Fate::Done
+        }
+    }
+
+    fn store_latency(&mut self) -> u64 {
+        let slow = !self.quiet && self.rng.random_bool(self.plan.faults.store_slow);
+        if slow { self.rng.random_range(10_000..4_000_000) } else { self.rng.random_range(100..4_000) }
+    }
+
+    fn answer(&mut self, life: Life, at: u64, letter: Option<Letter>) {
+        if let Some(letter) = letter {
+            self.agenda.add(at, Happening::Deliver(life, Box::new(letter)));
+        }
+    }
+
+    /// The store does what a command asks; of a process that has died meanwhile, perhaps.
+    pub fn execute(&mut self, life: Life, errand: Errand) -> Result<(), Violation> {
+        let alive = self.process(life).is_some();
+        if !alive && self.rng.random_bool(0.5) {
+            return Ok(());
+        }
+        let failed = failure(&errand.command).map(Letter::from);
+        let done = self.carry_out(life, errand.command)?;
+        self.appended();
+        let answered = self.at + self.store_latency();
+        match errand.fate {
+            Fate::Done => self.answer(life, answered, done),
+            Fate::FailsAfter => self.answer(life, answered, failed),
+            Fate::FailsBefore | Fate::Late => {}
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, life: Life, command: Command) -> Result<Option<Letter>, Violation> {
+        let node_id = life.node_id();
+        let event = match command {
+            Command::Acquire { asked, max, lease_micros } => {
+                let held = self.storage.acquire(node_id, self.at, max, lease_micros);
+                held.map(|held| Event::Leases { asked, renewal: false, held })
+            }
+            Command::Renew { asked, lease_micros } => {
+                let held = self.storage.renew(node_id, self.at, lease_micros);
+                held.map(|held| Event::Leases { asked, renewal: true, held })
+            }
+            Command::Release => {
+                self.storage.release(node_id);
+                None
+            }
+            Command::ReadState { partition, epoch } => {
+                let rows = Some(self.storage.parked(partition));
+                let event = Event::State { partition, epoch, state: Some(self.storage.state(partition)) };
+                return Ok(Some(Letter { event, rows }));
+            }
+            Command::ReadLog { partition, epoch, after, limit } => {
+                let records = self.storage.model.read_log(partition, after, limit).ok();
+                Some(Event::Log { partition, epoch, records })
+            }
+            Command::ReadParked { partition, epoch, stream, after, rows } => {
+                let rows = self.storage.model.parked(partition, stream, after, rows).ok();
+                Some(Event::Parked { partition, epoch, stream, rows })
+            }
+            Command::Checkpoint(checkpoint) => {
+                let (partition, epoch, number) = (checkpoint.partition, checkpoint.epoch, checkpoint.number);
+                let before = self.watch.before_checkpoint(&checkpoint, &self.storage);
+                let answer = self.storage.checkpoint(checkpoint.clone());
+                self.watch.after_checkpoint(&checkpoint, before, answer, &self.storage, self.at)?;
+                Some(Event::Checkpointed { partition, epoch, number, answer })
+            }
+            Command::End { partition, subscription, expires } => {
+                self.watch.ends(subscription, expires, self.at)?;
+                let ended = self.storage.model.end_subscription(subscription, EndReason::Expired, Some(expires));
+                let done = !matches!(ended, Err(SubscriptionError::Store(_)));
+                Some(Event::Ended { partition, subscription, done })
+            }
+            Command::Submit { partition, epoch, position, record } => {
+                let done = self.submit(&record);
+                Some(Event::Submitted { partition, epoch, position, done })
+            }
+            Command::Attempt(_) => None,
+        };
+        Ok(event.map(Letter::from))
+    }
+
+    /// Puts a submitted message into each recipient's mailbox; may stop on the way.
+    fn submit(&mut self, record: &Record) -> bool {
+        let Record::Submit(submission) = record else { return true };
+        let mut done = true;
+        for recipient in &submission.recipients {
+            if !self.quiet && self.rng.random_bool(self.plan.faults.store_before) {
+                done = false;
+                continue;
+            }
+            let commit = self.delivered(submission, *recipient);
+            let result = self.storage.model.commit(commit);
+            self.appended();
+            done &= matches!(result, Ok(_) | Err(CommitError::AlreadyDone));
+            self.watch.delivered_mail(submission.id, *recipient, result.is_ok());
+        }
+        done
+    }
+
+    fn delivered(&mut self, submission: &Submission, recipient: graph::UserId) -> Commit {
+        let item = Item {
+            id: ItemId::new(Kind::Message, self.uuid()),
+            mailbox: recipient,
+            folder: WellKnown::Inbox.id_in(recipient),
+            created: date(self.at),
+            modified: date(self.at),
+            version: ChangeId(self.uuid()),
+            properties: Properties::new(),
+        };
+        let change = Change::created(TENANT, &item, date(self.at));
+        let mutation = Mutation { puts: vec![item], changes: vec![change], ..Mutation::default() };
+        Commit {
+            tenant: TENANT,
+            mailbox: recipient,
+            mutation,
+            submit: None,
+            once: Some(format!("{}:{recipient}", submission.id)),
+            once_until: date(self.at).plus_minutes(60 * 24),
+            quiet: false,
+        }
+    }
+
+    fn send(&mut self, life: Life, now: Now, attempt: &Attempt) -> Result<(), Violation> {
+        let endpoint = self.plan.urls.iter().position(|url| **url == *attempt.url);
+        let (process, id, notifications) = (life.process, attempt.id, attempt.notifications.len());
+        self.note(Line::Attempt { process, id, endpoint: endpoint.unwrap_or(usize::MAX), notifications });
+        for (subscription, position, failures) in self.watch.describe(life, attempt) {
+            self.note(Line::Tells { subscription, position, failures });
+        }
+        self.watch.attempts(life, now, attempt, &self.storage, self.at)?;
+        let deadline = self.at + attempt.timeout_micros;
+        let flight = Flight { attempt: id, endpoint: endpoint.unwrap_or(0), notifications, deadline };
+        let arrives = self.at + self.rng.random_range(200..30_000);
+        self.agenda.add(arrives, Happening::Arrive(life, flight));
+        Ok(())
+    }
+
+    pub fn arrive(&mut self, life: Life, flight: Flight) {
+        if self.process(life).is_none() && self.rng.random_bool(0.5) {
+            return;
+        }
+        self.note(Line::Arrived { process: life.process, id: flight.attempt });
+        let answer_lost = if self.quiet { 0.0 } else { self.plan.faults.answer_lost };
+        let mood = self.moods[flight.endpoint];
+        let (outcome, seen) = network::outcome(flight, mood, answer_lost, self.at, &mut self.rng);
+        let late = !self.quiet && self.rng.random_bool(0.05);
+        let told = seen + if late { self.rng.random_range(0..2_000_000) } else { 20 };
+        let event = Event::Attempted { attempt: flight.attempt, outcome };
+        self.agenda.add(told, Happening::Deliver(life, Box::new(event.into())));
+    }
+
+    fn note_asked(&mut self, life: Life, command: &Command, fate: Fate) {
+        let process = life.process;
+        let (what, partition, number) = match command {
+            Command::Acquire { max, .. } => ("acquire", None, *max as u64),
+            Command::Renew { .. } => ("renew", None, 0),
+            Command::Release => ("release", None, 0),
+            Command::ReadState { partition, epoch } => ("read state", Some(partition.0), *epoch),
+            Command::ReadLog { partition, after, .. } => ("read log", Some(partition.0), after.0),
+            Command::ReadParked { partition, after, .. } => ("read parked", Some(partition.0), after.0),
+            Command::End { partition, .. } => ("end", Some(partition.0), 0),
+            Command::Submit { partition, position, .. } => ("submit", Some(partition.0), position.0),
+            Command::Attempt(_) => return,
+            Command::Checkpoint(checkpoint) => {
+                self.note_checkpoint(process, checkpoint);
+                ("checkpoint", Some(checkpoint.partition.0), checkpoint.number)
+            }
+        };
+        self.note(Line::Asked { process, what, partition, number, fate: fate.name() });
+    }
+
+    fn note_checkpoint(&mut self, process: usize, checkpoint: &notify::Checkpoint) {
+        self.note(Line::Checkpoint {
+            process,
+            partition: checkpoint.partition.0,
+            epoch: checkpoint.epoch,
+            number: checkpoint.number,
+            cursor: checkpoint.cursor.0,
+            unpark: checkpoint.unpark.len(),
+            park: checkpoint.park.len(),
+        });
+        for row in &checkpoint.park {
+            let subscription = self.watch.truth.number(row.stream.subscription).unwrap_or(usize::MAX);
+            let last = row.refs.last().map_or(0, |last| last.position.0);
+            let due_micros = row.due.since(date(0));
+            self.note(Line::Parks { subscription, first: row.first().0, last, attempts: row.attempts, due_micros });
+        }
+    }
+}
+
+/// What a node is told of a command that failed, if anything.
+fn failure(command: &Command) -> Option<Event> {
+    Some(match command {
+        Command::Acquire { .. } => Event::LeasesFailed { renewal: false },
+        Command::Renew { .. } => Event::LeasesFailed { renewal: true },
+        Command::Release | Command::Attempt(_) => return None,
+        Command::ReadState { partition, epoch } => {
+            Event::State { partition: *partition, epoch: *epoch, state: None }
+        }
+        Command::ReadLog { partition, epoch, .. } => {
+            Event::Log { partition: *partition, epoch: *epoch, records: None }
+        }
+        Command::ReadParked { partition, epoch, stream, .. } => {
+            Event::Parked { partition: *partition, epoch: *epoch, stream: *stream, rows: None }
+        }
+        Command::Checkpoint(checkpoint) => Event::Checkpointed {
+            partition: checkpoint.partition,
+            epoch: checkpoint.epoch,
+            number: checkpoint.number,
+            answer: CheckpointAnswer::Unknown,
+        },
+        Command::End { partition, subscription, .. } => {
+            Event::Ended { partition: *partition, subscription: *subscription, done: false }
+        }
+        Command::Submit { partition, epoch, position, .. } => {
+            Event::Submitted { partition: *partition, epoch: *epoch, position: *position, done: false }
+        }
+    })
+}
+
+pub fn answer_name(answer: CheckpointAnswer) -> &'static str {
+    match answer {
+        CheckpointAnswer::Recorded => "recorded",
+        CheckpointAnswer::Fenced => "fenced",
+        CheckpointAnswer::OutOfTurn { .. } => "out of turn",
+        CheckpointAnswer::Unknown => "unknown",
+    }
+}

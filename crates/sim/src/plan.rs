@@ -1,0 +1,138 @@
+//! What kind of world a seed gives: its size, the limits of its nodes, and how much goes wrong in it.
+
+use graph::{Kind, Partition, UserId};
+use notify::node::NodeConfig;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, RngExt};
+use uuid::Uuid;
+
+const SECOND: u64 = 1_000_000;
+
+/// The traits of one world.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub config: NodeConfig,
+    /// 1 to 3 mailboxes in 1 or 2 partitions.
+    pub mailboxes: Vec<UserId>,
+    /// The kinds of item that are written.
+    pub kinds: Vec<Kind>,
+    /// Receiving URLs; some share an origin.
+    pub urls: Vec<String>,
+    pub subscriptions: usize,
+    pub actions: usize,
+    /// Faults and API actions happen before this time, in microseconds; then comes the quiet phase.
+    pub quiet_micros: u64,
+    pub faults: Faults,
+}
+
+/// Probabilities and counts of what goes wrong before the quiet phase.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// A store call fails before it did anything; after it did everything; after its answer was given up.
+    pub store_before: f64,
+    pub store_after: f64,
+    pub store_late: f64,
+    /// A store call takes seconds.
+    pub store_slow: f64,
+    pub hint_lost: f64,
+    pub hint_odd: f64,
+    /// The receiver's answer is lost on its way.
+    pub answer_lost: f64,
+    pub crashes: usize,
+    pub pauses: usize,
+    pub jumps: usize,
+    pub drains: usize,
+    pub receiver_moods: usize,
+    /// Both processes are down for longer than the horizon.
+    pub darkness: bool,
+}
+
+impl Plan {
+    pub fn draw(rng: &mut StdRng) -> Self {
+        let mailboxes = mailboxes(rng);
+        let endpoints = rng.random_range(2..=4usize);
+        let origins = rng.random_range(1..=endpoints);
+        let urls = (0..endpoints).map(|n| format!("https://r{}.test/hook/{n}?q={n}", n % origins)).collect();
+        let kinds = Kind::ALL.into_iter().take(rng.random_range(1..=3)).collect();
+        let active = rng.random_range(20..=90) * SECOND;
+        Self {
+            config: config(rng),
+            mailboxes,
+            kinds,
+            urls,
+            subscriptions: rng.random_range(2..=6),
+            actions: rng.random_range(30..=80),
+            quiet_micros: active,
+            faults: faults(rng),
+        }
+    }
+
+    pub fn partitions(&self) -> Vec<Partition> {
+        let mut all: Vec<Partition> = self.mailboxes.iter().map(|mailbox| Partition::of(*mailbox)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+fn uuid(rng: &mut StdRng) -> Uuid {
+    Uuid::from_u128(u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64()))
+}
+
+fn mailboxes(rng: &mut StdRng) -> Vec<UserId> {
+    let mut found = vec![UserId(uuid(rng))];
+    if rng.random_bool(0.5) {
+        found.push(UserId(uuid(rng)));
+    }
+    if rng.random_bool(0.5) {
+        let partitions: Vec<Partition> = found.iter().map(|mailbox| Partition::of(*mailbox)).collect();
+        let third = (0..4_096).map(|_| UserId(uuid(rng))).find(|id| partitions.contains(&Partition::of(*id)));
+        found.extend(third);
+    }
+    found
+}
+
+/// Small limits, so that each of them is met in a small world.
+fn config(rng: &mut StdRng) -> NodeConfig {
+    let mut pick = |values: &[u64]| values.choose(rng).copied().unwrap_or_default();
+    NodeConfig {
+        lease_micros: pick(&[15, 20, 30]) * SECOND,
+        renew_micros: pick(&[3, 5]) * SECOND,
+        attempts_max: pick(&[1, 2, 4, 16]) as u32,
+        attempts_per_origin_max: pick(&[1, 2, 3, 8]) as u32,
+        batch_max: pick(&[1, 2, 3, 8, 100]) as u16,
+        batch_bytes_max: pick(&[1, 4_096, 1 << 20]) as usize,
+        horizon_micros: (pick(&[60, 300, 4 * 3_600]) * SECOND) as i64,
+        stream_share_max: pick(&[1, 2, 4, 64]) as usize,
+        deliveries_max: pick(&[4, 16, 1_024]) as usize,
+        window_max: pick(&[4, 16, 1_024]) as usize,
+        read_records: pick(&[1, 3, 20, 1_000]) as usize,
+        read_rows: pick(&[1, 2, 20]) as usize,
+        ..NodeConfig::default()
+    }
+}
+
+fn faults(rng: &mut StdRng) -> Faults {
+    let mut some = |most: f64| if rng.random_bool(0.5) { rng.random_range(0.0..most) } else { 0.0 };
+    let (store_before, store_after, store_late) = (some(0.2), some(0.2), some(0.05));
+    let (store_slow, hint_lost, hint_odd, answer_lost) = (some(0.1), some(0.9), some(0.5), some(0.3));
+    let mut times = |most: usize| if rng.random_bool(0.5) { rng.random_range(1..=most) } else { 0 };
+    let (crashes, pauses, jumps, drains, receiver_moods) = (times(4), times(3), times(3), times(1), times(12));
+    let darkness = rng.random_bool(0.1);
+    Faults {
+        store_before,
+        store_after,
+        store_late,
+        store_slow,
+        hint_lost,
+        hint_odd,
+        answer_lost,
+        crashes,
+        pauses,
+        jumps,
+        drains,
+        receiver_moods,
+        darkness,
+    }
+}

@@ -1,0 +1,62 @@
+//! The defects that can be planted to show that the promises would notice them.
+
+use std::str::FromStr;
+
+use notify::node::Fault;
+
+macro_rules! planted {
+    ($($variant:ident $name:literal $node:expr),* $(,)?) => {
+        /// A planted defect.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Planted { $($variant),* }
+
+        impl Planted {
+            pub const ALL: [Planted; 12] = [$(Planted::$variant),*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Planted::$variant => $name),* }
+            }
+
+            /// The defect of the node, unless it lies in the store.
+            pub fn in_node(self) -> Option<Fault> {
+                match self { $(Planted::$variant => $node),* }
+            }
+        }
+    };
+}
+
+planted! {
+    CheckpointBeforeDelivery "checkpoint-before-delivery" Some(Fault::CheckpointBeforeDelivery),
+    FenceIgnored "fence-ignored" None,
+    SlotKeptAfterFailure "slot-kept-after-failure" Some(Fault::SlotKeptAfterFailure),
+    OrderBrokenOnRetry "order-broken-on-retry" Some(Fault::OrderBrokenOnRetry),
+    RetryTooEarly "retry-too-early" Some(Fault::RetryTooEarly),
+    ParkedRowLost "parked-row-lost" Some(Fault::ParkedRowLost),
+    OutcomeAboveCursorPersisted "outcome-above-cursor-persisted" Some(Fault::OutcomeAboveCursorPersisted),
+    PositionOutOfOrderAccepted "position-out-of-order" Some(Fault::PositionOutOfOrderAccepted),
+    EndForgottenInReplay "end-forgotten-in-replay" Some(Fault::EndForgottenInReplay),
+    CheckpointAppliedTwice "checkpoint-applied-twice" Some(Fault::CheckpointAppliedTwice),
+    LaterOvertakesParked "later-overtakes-parked" Some(Fault::LaterOvertakesParked),
+    SendAfterLeaseEnd "send-after-lease-end" Some(Fault::SendAfterLeaseEnd),
+}
+
+/// No defect has this name.
+#[derive(Clone, Debug)]
+pub struct UnknownDefect(String);
+
+impl std::fmt::Display for UnknownDefect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = Planted::ALL.iter().map(|planted| planted.name()).collect();
+        write!(f, "no defect is called {:?}; there are {}", self.0, names.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownDefect {}
+
+impl FromStr for Planted {
+    type Err = UnknownDefect;
+
+    fn from_str(name: &str) -> Result<Self, UnknownDefect> {
+        Self::ALL.into_iter().find(|planted| planted.name() == name).ok_or_else(|| UnknownDefect(name.to_owned()))
+    }
+}

@@ -1,0 +1,134 @@
+//! The store of a world: the checked model, whose every partition but the world's own is held by somebody else.
+
+use std::collections::BTreeMap;
+
+use graph::{Partition, SubscriptionId, TenantId, Timestamp, UserId};
+use notify::checkpoint::PartitionState;
+use notify::node::CheckpointAnswer;
+use notify::{Checkpoint, LedgerDelta, Parked, Position};
+use store::memory::Model;
+use store::{CheckpointError, Lease, NodeId, Tenant, User};
+use uuid::Uuid;
+
+pub const TENANT: TenantId = TenantId(Uuid::from_u128(0x7e4a));
+
+/// True time 0, which is also the time of the store's clock.
+const EPOCH_SECONDS: i64 = 1_767_225_600;
+const FOREVER: Timestamp = Timestamp::from_micros(i64::MAX);
+
+/// The date at a time of the world, in microseconds.
+pub fn date(at: u64) -> Timestamp {
+    Timestamp::from_seconds(EPOCH_SECONDS).plus_micros(at as i64)
+}
+
+/// The model, and what the world remembers of its leases and checkpoints.
+pub struct Storage {
+    pub model: Model,
+    leases: BTreeMap<Partition, Held>,
+    /// The planted fault: a checkpoint's conditions are made true.
+    fence_ignored: bool,
+}
+
+/// The last lease of a partition.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    pub by: NodeId,
+    pub epoch: u64,
+    pub until: Timestamp,
+}
+
+impl Storage {
+    pub fn new(partitions: &[Partition], mailboxes: &[UserId], fence_ignored: bool) -> Self {
+        let mut model = Model::default();
+        model.put_tenant(Tenant { id: TENANT, domain: "contoso.test".to_owned() }).ok();
+        for (n, mailbox) in mailboxes.iter().enumerate() {
+            let name = format!("user{n}@contoso.test");
+            let user = User { id: *mailbox, tenant: TENANT, upn: name.clone(), display_name: name };
+            model.put_user(user).ok();
+        }
+        lease_others(&mut model, partitions);
+        Self { model, leases: BTreeMap::new(), fence_ignored }
+    }
+
+    pub fn acquire(&mut self, node: NodeId, at: u64, max: usize, lease_micros: u64) -> Option<Vec<Lease>> {
+        let until = date(at + lease_micros);
+        let leases = self.model.acquire(node, date(at), until, max).ok()?;
+        self.remember(node, until, &leases);
+        Some(leases)
+    }
+
+    pub fn renew(&mut self, node: NodeId, at: u64, lease_micros: u64) -> Option<Vec<Lease>> {
+        let until = date(at + lease_micros);
+        let leases = self.model.renew(node, date(at), until).ok()?;
+        self.remember(node, until, &leases);
+        Some(leases)
+    }
+
+    pub fn release(&mut self, node: NodeId) {
+        self.model.release(node).ok();
+        for held in self.leases.values_mut().filter(|held| held.by == node) {
+            held.until = date(0);
+        }
+    }
+
+    fn remember(&mut self, node: NodeId, until: Timestamp, leases: &[Lease]) {
+        for (partition, epoch) in leases {
+            self.leases.insert(*partition, Held { by: node, epoch: *epoch, until });
+        }
+    }
+
+    /// Who holds a partition at a time.
+    pub fn holder(&self, partition: Partition, at: u64) -> Option<Held> {
+        self.leases.get(&partition).copied().filter(|held| held.until > date(at))
+    }
+
+    /// The epoch of a partition's last lease.
+    pub fn epoch(&self, partition: Partition) -> u64 {
+        self.leases.get(&partition).map_or(0, |held| held.epoch)
+    }
+
+    pub fn state(&self, partition: Partition) -> PartitionState {
+        self.model.partition_state(partition).unwrap_or_default()
+    }
+
+    pub fn checkpoint(&mut self, mut checkpoint: Checkpoint) -> CheckpointAnswer {
+        if self.fence_ignored {
+            checkpoint.epoch = self.epoch(checkpoint.partition);
+            checkpoint.number = self.state(checkpoint.partition).number + 1;
+        }
+        match self.model.checkpoint(checkpoint) {
+            Ok(()) => CheckpointAnswer::Recorded,
+            Err(CheckpointError::Fenced(_)) => CheckpointAnswer::Fenced,
+            Err(CheckpointError::OutOfTurn { last }) => CheckpointAnswer::OutOfTurn { last },
+            Err(CheckpointError::Store(_)) => CheckpointAnswer::Unknown,
+        }
+    }
+
+    /// Every parked row of a partition.
+    pub fn parked(&self, partition: Partition) -> Vec<Parked> {
+        let streams = self.state(partition).parked;
+        let rows = streams
+            .into_iter()
+            .flat_map(|stream| self.model.parked(partition, stream, Position(0), usize::MAX).unwrap_or_default());
+        rows.map(|loaded| loaded.row).collect()
+    }
+
+    pub fn ledger(&self, id: SubscriptionId) -> LedgerDelta {
+        self.model.ledger(id).unwrap_or_default()
+    }
+}
+
+/// Takes every partition that is not in `wanted`, for ever.
+fn lease_others(model: &mut Model, wanted: &[Partition]) {
+    let (others, kept) = (NodeId(Uuid::from_u128(1)), NodeId(Uuid::from_u128(2)));
+    let start = date(0);
+    let mut next = 0;
+    for partition in wanted {
+        let before = usize::from(partition.0 - next);
+        model.acquire(others, start, FOREVER, before).ok();
+        model.acquire(kept, start, FOREVER, 1).ok();
+        next = partition.0 + 1;
+    }
+    model.acquire(others, start, FOREVER, usize::from(graph::PARTITIONS - next)).ok();
+    model.release(kept).ok();
+}
