@@ -15,4 +15,5 @@ pub mod ids;
 pub mod outbound;
 pub mod seed;
 pub mod server;
+pub mod sources;
 pub mod tls;
