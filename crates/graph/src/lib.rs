@@ -4,10 +4,17 @@
 //! ids and everything else that varies arrive as arguments.
 
 pub mod change;
+pub mod fuzz;
 pub mod id;
 pub mod item;
+pub mod mailbox;
 pub mod partition;
+pub mod path;
+pub mod refusal;
+pub mod render;
+pub mod schema;
 pub mod time;
+pub mod zone;
 
 mod archive;
 pub mod fuzz_formats;
@@ -22,4 +29,5 @@ pub use change::{Change, ChangeType, Mutation};
 pub use id::{AppId, ChangeId, FolderId, ItemId, Kind, SubmissionId, SubscriptionId, TenantId, UserId};
 pub use item::{Folder, Item, Properties, WellKnown};
 pub use partition::{PARTITIONS, Partition};
+pub use refusal::Refusal;
 pub use time::Timestamp;

@@ -1,0 +1,211 @@
+//! Harnesses that feed arbitrary bytes to what reads remote input, and assert what must always hold.
+//! They run in the tests below; a fuzzer can call the same functions.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::mailbox::{self, Fresh, Owner};
+use crate::path::{self, Resource};
+use crate::render::{self, View};
+use crate::schema::{self, Entity};
+use crate::{ChangeId, Item, Kind, TenantId, Timestamp, UserId, WellKnown};
+
+/// A path means the same wherever slashes are doubled; what can be watched is a collection of items.
+pub fn fuzz_path(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let parsed = path::parse(text);
+    if text.len() + 2 < path::PATH_BYTES_MAX {
+        assert_eq!(parsed, path::parse(&format!("//{text}")));
+    }
+    if let Ok(watch) = path::watch(text) {
+        let before_query = text.split('?').next().unwrap_or_default();
+        let collection = Resource::Items { user: watch.user, kind: watch.kind, folder: watch.folder };
+        assert_eq!(path::parse(before_query.trim()), Ok(collection));
+    }
+}
+
+/// What a body is read as reads again as the same; an item made of it can be patched, shown and
+/// stored, and holds nothing that belongs in typed fields.
+pub fn fuzz_body(data: &[u8]) {
+    let Ok(body) = serde_json::from_slice::<Value>(data) else {
+        return;
+    };
+    for entity in Entity::ALL {
+        if let Ok(read) = schema::read(entity, body.clone()) {
+            assert_eq!(schema::read(entity, Value::Object(read.clone())), Ok(read));
+        }
+    }
+    let owner = owner();
+    for (kind, place) in
+        [(Kind::Message, WellKnown::Drafts), (Kind::Event, WellKnown::Calendar), (Kind::Contact, WellKnown::Contacts)]
+    {
+        let Ok(made) = mailbox::create(&owner, &fresh(1), place.id_in(owner.id), body.clone()) else {
+            continue;
+        };
+        assert_eq!(made.item.id.kind, kind);
+        assert_sound(&made.item);
+        let patched = mailbox::patch(&owner, &fresh(2), &made.item, Value::Object(Default::default()));
+        let patched = patched.expect("an empty patch is never refused").item;
+        assert_eq!(patched.properties, made.item.properties, "an empty patch alters nothing");
+        let _ = mailbox::send_draft(&owner, &fresh(3), &made.item);
+    }
+}
+
+fn assert_sound(item: &Item) {
+    for typed in ["id", "changeKey", "parentFolderId", "createdDateTime", "lastModifiedDateTime"] {
+        assert!(!item.properties.contains_key(typed), "{typed} lies in the property bag");
+    }
+    assert!(item.properties.values().all(|value| !value.is_null()), "null is absence");
+    assert!(render::item(item, View::default()).get("id").is_some());
+    let stored = serde_json::to_vec(item).expect("an item can be stored");
+    assert_eq!(serde_json::from_slice::<Item>(&stored).ok().as_ref(), Some(item));
+}
+
+fn owner() -> Owner {
+    Owner {
+        tenant: TenantId(Uuid::from_u128(1)),
+        id: UserId(Uuid::from_u128(2)),
+        address: "megan@contoso.test".to_owned(),
+        name: "Megan".to_owned(),
+    }
+}
+
+fn fresh(n: u8) -> Fresh {
+    Fresh {
+        now: Timestamp::from_seconds(1_795_000_000),
+        uuid: Uuid::from_u128(n.into()),
+        change: ChangeId(Uuid::from_u128(n.into())),
+        removal: ChangeId(Uuid::from_u128(u128::from(n) + 100)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    const PATH_PIECES: [&str; 22] = [
+        "me",
+        "users",
+        "/",
+        "('",
+        "')",
+        "'",
+        "(",
+        ")",
+        "%27",
+        "%2F",
+        "%",
+        "@",
+        "?",
+        "=",
+        "&$select=",
+        "messages",
+        "Events",
+        "mailFolders",
+        "childFolders",
+        "inbox",
+        "AAD-UPN:",
+        "622eaaff-0683-4862-9de4-f2ec83c2bd98",
+    ];
+
+    const NAMES: [&str; 24] = [
+        "subject",
+        "body",
+        "content",
+        "contentType",
+        "start",
+        "end",
+        "dateTime",
+        "timeZone",
+        "isAllDay",
+        "location",
+        "locations",
+        "displayName",
+        "toRecipients",
+        "emailAddress",
+        "address",
+        "flag",
+        "flagStatus",
+        "dueDateTime",
+        "attachments",
+        "@odata.type",
+        "name",
+        "emailAddresses",
+        "recurrence",
+        "givenName",
+    ];
+
+    const TEXTS: [&str; 12] = [
+        "",
+        "x",
+        "HTML",
+        "<p>a&#x110000;</p",
+        "2026-11-25T10:00:00",
+        "9999-12-31T23:59:59",
+        "0001-01-01T00:00:00",
+        "flagged",
+        "Pacific Standard Time",
+        "#microsoft.graph.fileAttachment",
+        "a@contoso.test",
+        "true",
+    ];
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            4 => select(&TEXTS[..]).prop_map(Value::from),
+            1 => any::<bool>().prop_map(Value::from),
+            1 => any::<i64>().prop_map(Value::from),
+            1 => Just(Value::Null),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                1 => prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                3 => prop::collection::vec((select(&NAMES[..]), inner), 0..6)
+                    .prop_map(|members| members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+            ]
+        })
+    }
+
+    /// A body of an event that is likely to be accepted, with one arbitrary property.
+    fn event() -> impl Strategy<Value = Value> {
+        let time = || (select(&TEXTS[..]), select(&TEXTS[..]));
+        (time(), time(), select(&NAMES[..]), json()).prop_map(|(start, end, name, value)| {
+            let mut body = serde_json::json!({
+                "start": { "dateTime": start.0, "timeZone": "UTC" },
+                "end": { "dateTime": end.0, "timeZone": end.1 },
+            });
+            body[name] = value;
+            body
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn paths_hold_their_promises(pieces in prop::collection::vec(select(&PATH_PIECES[..]), 0..24)) {
+            fuzz_path(pieces.concat().as_bytes());
+        }
+
+        #[test]
+        fn arbitrary_bytes_hold_their_promises(data in prop::collection::vec(any::<u8>(), 0..64)) {
+            fuzz_path(&data);
+            fuzz_body(&data);
+        }
+
+        #[test]
+        fn bodies_hold_their_promises(body in json()) {
+            fuzz_body(body.to_string().as_bytes());
+        }
+
+        #[test]
+        fn events_hold_their_promises(body in event()) {
+            fuzz_body(body.to_string().as_bytes());
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The rules of a mailbox: what each operation writes, and what it refuses.
+//!
+//! Every operation is a function of the present state, the request and [`Fresh`]; it answers with the
+//! [`Mutation`] to commit. Bodies are read by [`crate::schema`]; what is absent gets Outlook's defaults.
+
+mod contact;
+mod conversation;
+mod create;
+mod create_folder;
+mod delete;
+mod delete_folder;
+mod event;
+mod message;
+mod patch;
+mod preview;
+mod receive;
+mod relocate;
+mod rename_folder;
+mod send;
+mod when;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{Change, ChangeId, Folder, FolderId, Item, ItemId, Kind, Mutation, Properties, Refusal, TenantId};
+use crate::{Timestamp, UserId};
+pub use conversation::{conversation_id, conversation_index};
+pub use create::create;
+pub use create_folder::{FOLDER_NAME_CHARS_MAX, create_folder};
+pub use delete::{delete, remove};
+pub use delete_folder::{FolderDeletion, delete_folder, remove_folders};
+pub use patch::patch;
+pub use preview::{PREVIEW_CHARS_MAX, preview};
+pub use receive::receive;
+pub use relocate::{copy_item, move_item};
+pub use rename_folder::rename_folder;
+pub use send::{RECIPIENTS_MAX, Sent, send_draft, send_mail};
+
+/// Whose mailbox it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub tenant: TenantId,
+    pub id: UserId,
+    /// The mail address; also the UPN.
+    pub address: String,
+    pub name: String,
+}
+
+/// What an operation takes from outside to make new things: the time, and ids used nowhere before.
+#[derive(Clone, Copy, Debug)]
+pub struct Fresh {
+    pub now: Timestamp,
+    /// For a new item or folder.
+    pub uuid: Uuid,
+    /// For the version that the operation writes.
+    pub change: ChangeId,
+    /// For the removal of the old item, where an operation replaces one by another.
+    pub removal: ChangeId,
+}
+
+/// An item as an operation left it, and what to commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    pub item: Item,
+    pub mutation: Mutation,
+}
+
+/// A folder as an operation left it, and what to commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FolderWritten {
+    pub folder: Folder,
+    pub mutation: Mutation,
+}
+
+/// A new item in a folder.
+fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, properties: Properties) -> Written {
+    let now = fresh.now.whole_seconds();
+    let item = Item {
+        id: ItemId::new(folder.kind, fresh.uuid),
+        mailbox: owner.id,
+        folder,
+        created: now,
+        modified: now,
+        version: fresh.change,
+        properties,
+    };
+    let mutation = Mutation {
+        expect: vec![(item.id, None)],
+        expect_folders: vec![folder],
+        puts: vec![item.clone()],
+        changes: vec![Change::created(owner.tenant, &item, fresh.now)],
+        ..Mutation::default()
+    };
+    Written { item, mutation }
+}
+
+/// Adds to `mutation` that `old` is taken away; subscribers hear of it first.
+fn take_away(owner: &Owner, fresh: &Fresh, old: &Item, mutation: &mut Mutation) {
+    mutation.expect.push((old.id, Some(old.version)));
+    mutation.removes.push(old.id);
+    mutation.changes.insert(0, Change::deleted(owner.tenant, old, fresh.removal, fresh.now));
+}
+
+/// Gives an item of a kind what it must have, and brings what it has into the form that is stored.
+fn complete(owner: &Owner, fresh: &Fresh, kind: Kind, properties: &mut Properties) -> Result<(), Refusal> {
+    properties.retain(|_, value| !value.is_null());
+    match kind {
+        Kind::Message => message::complete(owner, fresh, properties),
+        Kind::Event => event::complete(owner, fresh, properties),
+        Kind::Contact => {
+            contact::complete(properties);
+            Ok(())
+        }
+    }
+}
+
+/// Sets a property that is absent.
+fn default(properties: &mut Properties, name: &str, value: impl FnOnce() -> Value) {
+    if !properties.contains_key(name) {
+        properties.insert(name.to_owned(), value());
+    }
+}
+
+fn text<'a>(properties: &'a Properties, name: &str) -> &'a str {
+    properties.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn flag(properties: &Properties, name: &str) -> bool {
+    properties.get(name).and_then(Value::as_bool).unwrap_or_default()
+}
+
+/// The address in a recipient, an attendee or an organizer.
+fn address_of(recipient: &Value) -> &str {
+    recipient.pointer("/emailAddress/address").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Names a recipient by its address if it has no name.
+fn name_recipient(recipient: &mut Value) {
+    if let Some(email) = recipient.get_mut("emailAddress") {
+        name_email_address(email);
+    }
+}
+
+fn name_email_address(email: &mut Value) {
+    let address = email.get("address").cloned().unwrap_or_default();
+    if let Some(email) = email.as_object_mut()
+        && email.get("name").is_none_or(Value::is_null)
+        && !address.is_null()
+    {
+        email.insert("name".to_owned(), address);
+    }
+}
+
+fn members_mut<'a>(properties: &'a mut Properties, name: &str) -> impl Iterator<Item = &'a mut Value> {
+    properties.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+/// Gives a body its type and content, and the item its preview and the mark of its attachments.
+fn complete_body(fresh: &Fresh, properties: &mut Properties) -> Result<(), Refusal> {
+    default(properties, "body", || serde_json::json!({}));
+    let mut shown = String::new();
+    if let Some(body) = properties.get_mut("body").and_then(Value::as_object_mut) {
+        body.retain(|_, value| !value.is_null());
+        default(body, "contentType", || "text".into());
+        default(body, "content", || "".into());
+        shown = preview(text(body, "contentType"), text(body, "content"));
+    }
+    default(properties, "bodyPreview", || shown.into());
+    let mut attached = false;
+    for attachment in members_mut(properties, "attachments").filter_map(Value::as_object_mut) {
+        complete_attachment(fresh, attachment)?;
+        attached |= !flag(attachment, "isInline");
+    }
+    default(properties, "hasAttachments", || attached.into());
+    Ok(())
+}
+
+fn complete_attachment(fresh: &Fresh, attachment: &mut Properties) -> Result<(), Refusal> {
+    if text(attachment, "name").is_empty() {
+        return Err(Refusal::Missing { property: "attachments/name" });
+    }
+    let encoded = text(attachment, "contentBytes").trim_end_matches('=').len();
+    default(attachment, "size", || (encoded / 4 * 3 + (encoded % 4).saturating_sub(1)).into());
+    default(attachment, "isInline", || false.into());
+    default(attachment, "lastModifiedDateTime", || fresh.now.whole_seconds().to_string().into());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! Which messages belong together.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use uuid::Uuid;
+
+use crate::Timestamp;
+
+/// Namespace of conversations; random, fixed for ever.
+const NAMESPACE: Uuid = Uuid::from_u128(0x0a6c_5f2e_71d3_4b8a_9c44_e21f_87b0_35d6);
+
+fn uuid(root: &str) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, root.trim().as_bytes())
+}
+
+/// The `conversationId` of a thread, by the `internetMessageId` of its first message.
+pub fn conversation_id(root: &str) -> String {
+    let mut bytes = [0u8; 20];
+    bytes[..4].copy_from_slice(&[0x00, 0x04, 0x24, 0x00]);
+    bytes[4..].copy_from_slice(uuid(root).as_bytes());
+    URL_SAFE.encode(bytes)
+}
+
+/// The `conversationIndex` of a thread's first message, sent at `at`: the coarse part of the time in
+/// Windows' reckoning, then the thread's GUID.
+pub fn conversation_index(root: &str, at: Timestamp) -> String {
+    let filetime = windows_time(at).to_be_bytes();
+    let mut bytes = [0u8; 22];
+    bytes[0] = 1;
+    bytes[1..6].copy_from_slice(&filetime[..5]);
+    bytes[6..].copy_from_slice(uuid(root).as_bytes());
+    STANDARD.encode(bytes)
+}
+
+/// Steps of 100 ns since 1601; 0 for what lies before.
+pub(super) fn windows_time(at: Timestamp) -> u64 {
+    const MICROS_FROM_1601_TO_1970: i64 = 11_644_473_600_000_000;
+    let micros = at.as_micros().saturating_add(MICROS_FROM_1601_TO_1970);
+    u64::try_from(micros).unwrap_or_default().saturating_mul(10)
+}

@@ -1,0 +1,42 @@
+//! `POST` of a message draft, an event or a contact.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Fresh, Owner, Written, complete, put_new, text};
+use crate::{FolderId, Kind, Properties, Refusal, schema};
+
+/// Makes an item of the folder's kind in it.
+///
+/// An event with a `transactionId` gets an id that follows from it: to make it twice fails on the
+/// mutation's expectation that the item does not exist.
+pub fn create(owner: &Owner, fresh: &Fresh, folder: FolderId, body: Value) -> Result<Written, Refusal> {
+    let mut properties = schema::read(folder.kind.into(), body)?;
+    if folder.kind == Kind::Message {
+        begin_draft(&mut properties)?;
+    }
+    complete(owner, fresh, folder.kind, &mut properties)?;
+    let fresh = match text(&properties, "transactionId") {
+        "" => *fresh,
+        transaction => Fresh { uuid: Uuid::new_v5(&owner.id.0, transaction.as_bytes()), ..*fresh },
+    };
+    Ok(put_new(owner, &fresh, folder, properties))
+}
+
+/// A draft's times and state are the server's; headers that are not the client's own cannot be set.
+pub(super) fn begin_draft(properties: &mut Properties) -> Result<(), Refusal> {
+    properties.remove("receivedDateTime");
+    properties.remove("sentDateTime");
+    properties.insert("isDraft".to_owned(), true.into());
+    if properties.get("isRead").is_none_or(Value::is_null) {
+        properties.insert("isRead".to_owned(), true.into());
+    }
+    let headers = properties.get("internetMessageHeaders").and_then(Value::as_array);
+    for header in headers.into_iter().flatten() {
+        let name = header.get("name").and_then(Value::as_str).unwrap_or_default();
+        if !name.get(..2).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-")) {
+            return Err(Refusal::invalid("internetMessageHeaders/name", "a name that begins with x-"));
+        }
+    }
+    Ok(())
+}

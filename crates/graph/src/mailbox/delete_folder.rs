@@ -1,0 +1,62 @@
+//! `DELETE` of a mail folder.
+
+use std::collections::BTreeSet;
+
+use super::Owner;
+use super::create_folder::refuse_namesake;
+use crate::{Change, ChangeId, Folder, FolderId, Item, Kind, Mutation, Refusal, Timestamp, WellKnown};
+
+/// What the deletion of a folder comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FolderDeletion {
+    /// It moves below Deleted Items with everything in it; its items keep their ids.
+    ToDeletedItems(Mutation),
+    /// It lay below Deleted Items: these folders go for good, with their items. See [`remove_folders`].
+    ForGood(Vec<FolderId>),
+}
+
+/// Deletes a mail folder. `folders` are all of the mailbox.
+pub fn delete_folder(folder: &Folder, folders: &[Folder]) -> Result<FolderDeletion, Refusal> {
+    if folder.well_known.is_some() || folder.id.kind != Kind::Message {
+        return Err(Refusal::FolderProtected);
+    }
+    let bin = WellKnown::DeletedItems.id_in(folder.mailbox);
+    if below(bin, folders).contains(&folder.id) {
+        let doomed = below(folder.id, folders).into_iter().chain([folder.id]).collect();
+        return Ok(FolderDeletion::ForGood(doomed));
+    }
+    let mut moved = Folder { parent: Some(bin), ..folder.clone() };
+    let mut count = 1;
+    while refuse_namesake(&moved, folders).is_err() {
+        count += 1;
+        moved.display_name = format!("{} ({count})", folder.display_name);
+    }
+    let expect_folders = vec![folder.id, bin];
+    Ok(FolderDeletion::ToDeletedItems(Mutation { expect_folders, folder_puts: vec![moved], ..Mutation::default() }))
+}
+
+/// Removes folders for good. `items` are all that lie in them, each with the id of its deletion.
+pub fn remove_folders(owner: &Owner, now: Timestamp, doomed: &[FolderId], items: &[(Item, ChangeId)]) -> Mutation {
+    let mut mutation =
+        Mutation { expect_folders: doomed.to_vec(), folder_removes: doomed.to_vec(), ..Mutation::default() };
+    for (item, id) in items {
+        mutation.expect.push((item.id, Some(item.version)));
+        mutation.removes.push(item.id);
+        mutation.changes.push(Change::deleted(owner.tenant, item, *id, now));
+    }
+    mutation
+}
+
+/// All folders below `root`, at any depth.
+fn below(root: FolderId, folders: &[Folder]) -> BTreeSet<FolderId> {
+    let mut found = BTreeSet::new();
+    let mut frontier = vec![root];
+    while let Some(parent) = frontier.pop() {
+        for folder in folders.iter().filter(|folder| folder.parent == Some(parent)) {
+            if found.insert(folder.id) {
+                frontier.push(folder.id);
+            }
+        }
+    }
+    found
+}

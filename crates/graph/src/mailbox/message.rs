@@ -1,0 +1,62 @@
+//! What every message has.
+
+use serde_json::{Value, json};
+
+use super::conversation::{conversation_id, conversation_index};
+use super::when::When;
+use super::{Fresh, Owner, complete_body, default, members_mut, name_recipient, text};
+use crate::{Properties, Refusal};
+
+pub(super) const RECIPIENT_LISTS: [&str; 4] = ["toRecipients", "ccRecipients", "bccRecipients", "replyTo"];
+
+pub(super) fn complete(owner: &Owner, fresh: &Fresh, properties: &mut Properties) -> Result<(), Refusal> {
+    complete_body(fresh, properties)?;
+    complete_flag(properties)?;
+    for list in RECIPIENT_LISTS {
+        default(properties, list, || json!([]));
+        members_mut(properties, list).for_each(name_recipient);
+    }
+    for name in ["from", "sender"] {
+        properties.get_mut(name).into_iter().for_each(name_recipient);
+    }
+    default(properties, "internetMessageId", || new_message_id(owner, fresh).into());
+    let root = text(properties, "internetMessageId").to_owned();
+    let now = fresh.now.whole_seconds();
+    default(properties, "conversationId", || conversation_id(&root).into());
+    default(properties, "conversationIndex", || conversation_index(&root, now).into());
+    for (name, value) in [("categories", json!([])), ("subject", json!("")), ("importance", json!("normal"))] {
+        default(properties, name, || value);
+    }
+    default(properties, "inferenceClassification", || "focused".into());
+    for name in ["isDeliveryReceiptRequested", "isReadReceiptRequested", "isRead", "isDraft"] {
+        default(properties, name, || false.into());
+    }
+    for name in ["receivedDateTime", "sentDateTime"] {
+        default(properties, name, || now.to_string().into());
+    }
+    Ok(())
+}
+
+/// Follow-up times are kept in UTC; a flag that is not set has none.
+fn complete_flag(properties: &mut Properties) -> Result<(), Refusal> {
+    default(properties, "flag", || json!({}));
+    let Some(flag) = properties.get_mut("flag").and_then(Value::as_object_mut) else {
+        return Ok(());
+    };
+    flag.retain(|_, value| !value.is_null());
+    default(flag, "flagStatus", || "notFlagged".into());
+    if text(flag, "flagStatus") == "notFlagged" {
+        flag.retain(|name, _| name == "flagStatus");
+    }
+    for name in ["completedDateTime", "dueDateTime", "startDateTime"] {
+        if let Some(value) = flag.get_mut(name) {
+            *value = When::read(&format!("flag/{name}"), value, false)?.to_value();
+        }
+    }
+    Ok(())
+}
+
+fn new_message_id(owner: &Owner, fresh: &Fresh) -> String {
+    let domain = owner.address.rsplit_once('@').map_or(owner.address.as_str(), |(_, domain)| domain);
+    format!("<{}@{domain}>", fresh.uuid)
+}

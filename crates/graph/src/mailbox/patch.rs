@@ -1,0 +1,110 @@
+//! `PATCH` of an item.
+
+use serde_json::Value;
+
+use super::{Fresh, Owner, Written, complete, contact, flag, text};
+use crate::{Change, Item, Kind, Mutation, Properties, Refusal, schema};
+
+/// Changes an item. A patch that alters nothing still makes a version; a property that cannot be
+/// changed may be repeated with the value it has.
+pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<Written, Refusal> {
+    let kind = item.id.kind;
+    let sent = schema::read(kind.into(), body)?;
+    let mut properties = item.properties.clone();
+    let is_draft = flag(&properties, "isDraft");
+    let mut changed = Vec::new();
+    for (name, value) in sent {
+        if properties.get(&name).unwrap_or(&Value::Null) == &value {
+            continue;
+        }
+        if !is_updatable(kind, &name, is_draft) {
+            return Err(Refusal::NotUpdatable { property: name });
+        }
+        merge(&mut properties, &name, value);
+        changed.push(name);
+    }
+    forget_derived(kind, &item.properties, &changed, &mut properties);
+    complete(owner, fresh, kind, &mut properties)?;
+    let item_after = Item { modified: fresh.now.whole_seconds(), version: fresh.change, properties, ..item.clone() };
+    let mutation = Mutation {
+        expect: vec![(item.id, Some(item.version))],
+        puts: vec![item_after.clone()],
+        changes: vec![Change::updated(owner.tenant, item, &item_after, fresh.now)],
+        ..Mutation::default()
+    };
+    Ok(Written { item: item_after, mutation })
+}
+
+const MESSAGE: [&str; 14] = [
+    "bccRecipients",
+    "categories",
+    "ccRecipients",
+    "flag",
+    "from",
+    "importance",
+    "inferenceClassification",
+    "isDeliveryReceiptRequested",
+    "isRead",
+    "isReadReceiptRequested",
+    "multiValueExtendedProperties",
+    "sender",
+    "singleValueExtendedProperties",
+    "toRecipients",
+];
+const MESSAGE_DRAFT: [&str; 4] = ["body", "internetMessageId", "replyTo", "subject"];
+const EVENT_FIXED: [&str; 2] = ["attachments", "transactionId"];
+
+fn is_updatable(kind: Kind, name: &str, is_draft: bool) -> bool {
+    match kind {
+        Kind::Message => MESSAGE.contains(&name) || (is_draft && MESSAGE_DRAFT.contains(&name)),
+        Kind::Event => !EVENT_FIXED.contains(&name),
+        Kind::Contact => true,
+    }
+}
+
+/// Bodies and addresses keep the members that are not sent, extended properties the ones with other
+/// ids; everything else is replaced.
+fn merge(properties: &mut Properties, name: &str, value: Value) {
+    match (properties.get_mut(name), value) {
+        (Some(Value::Object(old)), Value::Object(new)) if name == "body" || name.ends_with("Address") => {
+            old.extend(new);
+        }
+        (Some(Value::Array(old)), Value::Array(new)) if name.ends_with("ExtendedProperties") => {
+            old.retain(|old| new.iter().all(|new| new.get("id") != old.get("id")));
+            old.extend(new);
+        }
+        (_, value) => {
+            properties.insert(name.to_owned(), value);
+        }
+    }
+}
+
+/// Removes what followed from properties that have changed, so that it is made anew.
+fn forget_derived(kind: Kind, before: &Properties, changed: &[String], properties: &mut Properties) {
+    let has = |name: &str| changed.iter().any(|changed| changed == name);
+    let mut forget = |name: &str| properties.remove(name);
+    if has("body") {
+        forget("bodyPreview");
+    }
+    if kind == Kind::Event {
+        for (cause, derived) in [
+            ("start", "originalStartTimeZone"),
+            ("end", "originalEndTimeZone"),
+            ("recurrence", "type"),
+            ("location", "locations"),
+            ("locations", "location"),
+        ] {
+            if has(cause) && !has(derived) {
+                forget(derived);
+            }
+        }
+    }
+    if kind == Kind::Contact && ["givenName", "middleName", "surname", "generation"].iter().any(|name| has(name)) {
+        if !has("displayName") {
+            forget("displayName");
+        }
+        if !has("fileAs") && text(before, "fileAs") == contact::file_as(before) {
+            forget("fileAs");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The first characters of a body as plain text.
+
+use mail_parser::decoders::html::html_to_text;
+
+/// The length of a preview, in characters.
+pub const PREVIEW_CHARS_MAX: usize = 255;
+
+/// How much of a body is looked at; what precedes the text of a longer page is style.
+const LOOKED_AT_BYTES_MAX: usize = 256 * 1024;
+
+/// The `bodyPreview` of a body of type `text` or `html`: without markup, runs of white space as one blank.
+pub fn preview(content_type: &str, content: &str) -> String {
+    let content = &content[..content.floor_char_boundary(LOOKED_AT_BYTES_MAX)];
+    let is_html = content_type.eq_ignore_ascii_case("html");
+    let stripped = is_html.then(|| html_to_text(content));
+    let mut shown = String::new();
+    for word in stripped.as_deref().unwrap_or(content).split_whitespace() {
+        if !shown.is_empty() {
+            shown.push(' ');
+        }
+        shown.push_str(word);
+        if shown.len() > 4 * PREVIEW_CHARS_MAX {
+            break;
+        }
+    }
+    shown.chars().take(PREVIEW_CHARS_MAX).collect()
+}

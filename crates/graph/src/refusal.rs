@@ -1,0 +1,66 @@
+//! Why the rules of a mailbox refuse a request. Which status and code that is on the wire is the HTTP
+//! layer's affair.
+
+/// A request that the rules of a mailbox refuse. Properties are named by their path in the body:
+/// `toRecipients/emailAddress/address`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the type has no property {property}")]
+    UnknownProperty { property: String },
+    #[error("{property} must be {expected}")]
+    Invalid { property: String, expected: String },
+    #[error("{property} is given twice")]
+    Duplicate { property: String },
+    #[error("{property} is required")]
+    Missing { property: &'static str },
+    #[error("{property} cannot be changed")]
+    NotUpdatable { property: String },
+    /// Graph has the property; this server does not serve it yet.
+    #[error("{property} is not supported")]
+    Unsupported { property: String },
+    #[error("the body is nested more than {levels_max} levels deep")]
+    TooDeep { levels_max: usize },
+    /// A string of too many bytes, or a collection of too many members.
+    #[error("{property} is longer than {length_max}")]
+    TooLong { property: String, length_max: usize },
+    #[error("the time zone {name} is not known")]
+    UnknownTimeZone { name: String },
+    #[error("the folder does not exist")]
+    FolderNotFound,
+    #[error("a folder named {name} exists there")]
+    FolderExists { name: String },
+    /// A well-known folder keeps its name and place.
+    #[error("this folder cannot be renamed or deleted")]
+    FolderProtected,
+    #[error("this kind of item cannot be moved or copied")]
+    NotMovable,
+    #[error("only a draft can be sent")]
+    NotADraft,
+    #[error("the message has no recipients")]
+    NoRecipients,
+    #[error("this is no mail address: {address}")]
+    InvalidRecipient { address: String },
+    #[error("the message has more than {recipients_max} recipients")]
+    TooManyRecipients { recipients_max: usize },
+    #[error("the mailbox may not send as {address}")]
+    SendAsDenied { address: String },
+}
+
+impl Refusal {
+    pub(crate) fn invalid(property: &str, expected: impl Into<String>) -> Self {
+        Refusal::Invalid { property: property.to_owned(), expected: expected.into() }
+    }
+
+    /// The same refusal, seen from the property that holds the one at fault.
+    pub(crate) fn within(mut self, outer: &str) -> Self {
+        if let Refusal::UnknownProperty { property }
+        | Refusal::Invalid { property, .. }
+        | Refusal::Duplicate { property }
+        | Refusal::Unsupported { property }
+        | Refusal::TooLong { property, .. } = &mut self
+        {
+            *property = if property.is_empty() { outer.to_owned() } else { format!("{outer}/{property}") };
+        }
+        self
+    }
+}

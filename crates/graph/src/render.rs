@@ -1,0 +1,227 @@
+//! Items and folders as Graph's JSON.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use crate::mailbox::Owner;
+use crate::path::PATH_BYTES_MAX;
+use crate::schema::Entity;
+use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown};
+
+/// What a response shows of a resource.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct View<'a> {
+    /// The `@odata.context`, if this resource carries it itself.
+    pub context: Option<&'a str>,
+    /// `None`: all properties that are shown unasked.
+    pub select: Option<&'a Select>,
+}
+
+/// The properties that a `$select` asks for, in Graph's spelling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Select(BTreeSet<&'static str>);
+
+impl Select {
+    /// Reads the value of `$select`, decoded: names in any case, with blanks between. `None`: it asks
+    /// for everything (`*`, or nothing at all).
+    pub fn read(entity: Entity, text: &str) -> Result<Option<Self>, Refusal> {
+        if text.len() > PATH_BYTES_MAX {
+            return Err(Refusal::TooLong { property: "$select".to_owned(), length_max: PATH_BYTES_MAX });
+        }
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let mut selected = BTreeSet::new();
+        for name in names {
+            if name == "*" {
+                return Ok(None);
+            }
+            let first = name.split('/').next().unwrap_or(name);
+            let unknown = || Refusal::UnknownProperty { property: first.chars().take(128).collect() };
+            selected.insert(entity.property(first).ok_or_else(unknown)?);
+        }
+        Ok((!selected.is_empty()).then_some(Self(selected)))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
+    /// As it stands in an `@odata.context`.
+    fn names(&self) -> String {
+        self.0.iter().copied().collect::<Vec<_>>().join(",")
+    }
+}
+
+/// The `@odata.context` of a user's collection (`messages`), or of one entity in it. `base` is the URL
+/// that the caller used, up to the version.
+pub fn context(base: &str, user: UserId, collection: &str, select: Option<&Select>, entity: bool) -> String {
+    let select = select.map(|select| format!("({})", select.names())).unwrap_or_default();
+    let entity = if entity { "/$entity" } else { "" };
+    format!("{base}/$metadata#users('{user}')/{collection}{select}{entity}")
+}
+
+/// A message, event or contact.
+pub fn item(item: &Item, view: View<'_>) -> Value {
+    let kind = item.id.kind;
+    let mut shown = item.properties.clone();
+    if kind == Kind::Message && view.select.is_some_and(|select| select.has("uniqueBody")) {
+        shown.insert("uniqueBody".to_owned(), item.properties.get("body").cloned().unwrap_or_default());
+    }
+    for name in shown_as_null(kind) {
+        shown.entry(*name).or_insert(Value::Null);
+    }
+    for (name, value) in [
+        ("createdDateTime", item.created.to_string()),
+        ("lastModifiedDateTime", item.modified.to_string()),
+        ("changeKey", item.version.change_key()),
+    ] {
+        shown.insert(name.to_owned(), value.into());
+    }
+    match kind {
+        Kind::Event => {}
+        Kind::Message | Kind::Contact => {
+            shown.insert("parentFolderId".to_owned(), item.folder.to_string().into());
+        }
+    }
+    if let Some(link) = web_link(item) {
+        shown.insert("webLink".to_owned(), link.into());
+    }
+    shown.retain(|name, _| is_shown(kind, name, view.select));
+    shown.insert("@odata.etag".to_owned(), item.version.etag().into());
+    finish(shown, item.id.to_string(), view.context)
+}
+
+/// Properties that come only when they are asked for.
+const ONLY_SELECTED: [&str; 2] = ["internetMessageHeaders", "uniqueBody"];
+/// Relations; `$select` does not show them.
+const RELATIONS: [&str; 3] = ["attachments", "multiValueExtendedProperties", "singleValueExtendedProperties"];
+
+fn is_shown(kind: Kind, name: &str, select: Option<&Select>) -> bool {
+    if RELATIONS.contains(&name) {
+        return false;
+    }
+    match select {
+        Some(select) => select.has(name),
+        None => !(kind == Kind::Message && ONLY_SELECTED.contains(&name)),
+    }
+}
+
+/// Properties that an item need not have, and that are shown all the same.
+fn shown_as_null(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Message => &[],
+        Kind::Event => &["onlineMeeting", "onlineMeetingUrl", "recurrence", "seriesMasterId"],
+        Kind::Contact => &[
+            "assistantName",
+            "birthday",
+            "businessHomePage",
+            "companyName",
+            "department",
+            "displayName",
+            "fileAs",
+            "generation",
+            "givenName",
+            "initials",
+            "jobTitle",
+            "manager",
+            "middleName",
+            "mobilePhone",
+            "nickName",
+            "officeLocation",
+            "personalNotes",
+            "profession",
+            "spouseName",
+            "surname",
+            "title",
+            "yomiCompanyName",
+            "yomiGivenName",
+            "yomiSurname",
+        ],
+    }
+}
+
+/// A link in the form of Outlook on the web's. No page answers there.
+fn web_link(item: &Item) -> Option<String> {
+    let (query, view) = match item.id.kind {
+        Kind::Message => ("ItemID", "viewmodel=ReadMessageItem"),
+        Kind::Event => ("itemid", "path=/calendar/item"),
+        Kind::Contact => return None,
+    };
+    let id = item.id.to_string().replace('=', "%3D");
+    Some(format!("https://outlook.example/owa/?{query}={id}&exvsurl=1&{view}"))
+}
+
+/// What a mail folder holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub total: u64,
+    pub unread: u64,
+    /// Folders directly below.
+    pub children: u64,
+}
+
+/// A mail folder.
+pub fn mail_folder(folder: &Folder, counts: Counts, view: View<'_>) -> Value {
+    let shown = json!({
+        "displayName": folder.display_name,
+        "parentFolderId": folder.parent.map(|parent| parent.to_string()),
+        "childFolderCount": counts.children,
+        "unreadItemCount": counts.unread,
+        "totalItemCount": counts.total,
+        "isHidden": is_hidden(folder),
+    });
+    folder_json(folder, shown, view)
+}
+
+/// Whether lists of mail folders leave it out unless they are asked for hidden ones.
+pub fn is_hidden(folder: &Folder) -> bool {
+    folder.well_known == Some(WellKnown::RecoverableItemsDeletions)
+}
+
+/// A calendar.
+pub fn calendar(folder: &Folder, owner: &Owner, view: View<'_>) -> Value {
+    let is_default = folder.well_known == Some(WellKnown::Calendar);
+    let shown = json!({
+        "name": folder.display_name,
+        "color": "auto",
+        "hexColor": "",
+        "isDefaultCalendar": is_default,
+        "canShare": true,
+        "canViewPrivateItems": true,
+        "canEdit": true,
+        "allowedOnlineMeetingProviders": [],
+        "defaultOnlineMeetingProvider": "unknown",
+        "isTallyingResponses": is_default,
+        "isRemovable": !is_default,
+        "owner": { "name": owner.name, "address": owner.address },
+    });
+    folder_json(folder, shown, view)
+}
+
+/// A contact folder.
+pub fn contact_folder(folder: &Folder, view: View<'_>) -> Value {
+    let shown = json!({
+        "displayName": folder.display_name,
+        "parentFolderId": folder.parent.map(|parent| parent.to_string()),
+    });
+    folder_json(folder, shown, view)
+}
+
+fn folder_json(folder: &Folder, shown: Value, view: View<'_>) -> Value {
+    let Value::Object(mut shown) = shown else {
+        return shown;
+    };
+    shown.retain(|name, _| view.select.is_none_or(|select| select.has(name)));
+    finish(shown, folder.id.to_string(), view.context)
+}
+
+fn finish(mut shown: Map<String, Value>, id: String, context: Option<&str>) -> Value {
+    shown.insert("id".to_owned(), id.into());
+    if let Some(context) = context {
+        shown.insert("@odata.context".to_owned(), context.into());
+    }
+    Value::Object(shown)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! What a request body may hold: names, types and enumerations as in Graph's metadata, and the bounds
+//! that this server sets. A body that passes is in Graph's own spelling.
+
+mod read;
+mod types;
+
+use crate::Kind;
+pub use read::{DEPTH_MAX, MEMBERS_MAX, STRING_BYTES_MAX, destination, read, send_mail};
+
+/// A type that a request body can be of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entity {
+    Message,
+    Event,
+    Contact,
+    MailFolder,
+    Calendar,
+    ContactFolder,
+}
+
+impl Entity {
+    pub const ALL: [Entity; 6] =
+        [Entity::Message, Entity::Event, Entity::Contact, Entity::MailFolder, Entity::Calendar, Entity::ContactFolder];
+
+    /// The type's name in Graph's metadata.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Entity::Message => "message",
+            Entity::Event => "event",
+            Entity::Contact => "contact",
+            Entity::MailFolder => "mailFolder",
+            Entity::Calendar => "calendar",
+            Entity::ContactFolder => "contactFolder",
+        }
+    }
+
+    /// The type of folder that holds items of a kind.
+    pub fn folder_of(kind: Kind) -> Self {
+        match kind {
+            Kind::Message => Entity::MailFolder,
+            Kind::Event => Entity::Calendar,
+            Kind::Contact => Entity::ContactFolder,
+        }
+    }
+
+    /// A property's name in Graph's spelling, given in any case.
+    pub fn property(self, name: &str) -> Option<&'static str> {
+        types::all().entity(self).property(name).map(|property| property.name.as_str())
+    }
+
+    /// Properties that the server alone sets. A body may repeat them, as clients do that send back
+    /// what they got; they are dropped.
+    pub(crate) fn is_server_managed(self, name: &str) -> bool {
+        const ANY: [&str; 6] =
+            ["id", "changeKey", "createdDateTime", "lastModifiedDateTime", "parentFolderId", "webLink"];
+        let own: &[&str] = match self {
+            Entity::Message => &["bodyPreview", "conversationId", "conversationIndex", "hasAttachments", "uniqueBody"],
+            Entity::Event => &[
+                "bodyPreview",
+                "cancelledOccurrences",
+                "hasAttachments",
+                "iCalUId",
+                "isCancelled",
+                "isDraft",
+                "isOrganizer",
+                "onlineMeeting",
+                "onlineMeetingUrl",
+                "organizer",
+                "originalEndTimeZone",
+                "originalStart",
+                "originalStartTimeZone",
+                "responseStatus",
+                "seriesMasterId",
+                "type",
+            ],
+            Entity::MailFolder => &["childFolderCount", "totalItemCount", "unreadItemCount"],
+            Entity::Calendar => &[
+                "allowedOnlineMeetingProviders",
+                "canEdit",
+                "canShare",
+                "canViewPrivateItems",
+                "defaultOnlineMeetingProvider",
+                "hexColor",
+                "isDefaultCalendar",
+                "isRemovable",
+                "isTallyingResponses",
+                "owner",
+            ],
+            Entity::Contact | Entity::ContactFolder => &[],
+        };
+        ANY.contains(&name) || own.contains(&name)
+    }
+
+    /// Properties that Graph has here and this server does not serve yet.
+    pub(crate) fn is_unsupported(self, name: &str) -> bool {
+        match self {
+            Entity::Contact => ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"].contains(&name),
+            Entity::Calendar => name == "color",
+            _ => false,
+        }
+    }
+}
+
+impl From<Kind> for Entity {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Message => Entity::Message,
+            Kind::Event => Entity::Event,
+            Kind::Contact => Entity::Contact,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::Refusal;
+
+fn refused(entity: Entity, body: Value) -> String {
+    read(entity, body).unwrap_err().to_string()
+}
+
+#[test]
+fn names_enumerations_and_times_come_out_in_graphs_spelling() {
+    let body = json!({
+        "@odata.type": "#microsoft.graph.Message",
+        "Subject": "Hi",
+        "importance": "High",
+        "BODY": { "@odata.type": "#microsoft.graph.ItemBody", "ContentType": "HTML", "content": "<p>x</p>" },
+        "toRecipients@odata.context": "…",
+        "toRecipients": [{ "emailaddress": { "Address": "a@contoso.test" } }],
+        "isRead": "False",
+        "receivedDateTime": "2026-11-21T10:00:00.5+02:00",
+    });
+    insta::assert_json_snapshot!(read(Entity::Message, body).unwrap(), @r#"
+    {
+      "body": {
+        "content": "<p>x</p>",
+        "contentType": "html"
+      },
+      "importance": "high",
+      "isRead": false,
+      "receivedDateTime": "2026-11-21T08:00:00Z",
+      "subject": "Hi",
+      "toRecipients": [
+        {
+          "emailAddress": {
+            "address": "a@contoso.test"
+          }
+        }
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn what_only_the_server_sets_is_dropped() {
+    for entity in Entity::ALL {
+        let body = json!({ "id": 1, "@odata.etag": "x" });
+        assert_eq!(read(entity, body), Ok(serde_json::Map::new()), "{entity:?}");
+    }
+    let body = json!({ "changeKey": "x", "webLink": "x", "conversationId": "x", "parentFolderId": "x" });
+    assert_eq!(read(Entity::Message, body), Ok(serde_json::Map::new()));
+}
+
+#[test]
+fn a_refusal_names_the_property_and_what_it_should_be() {
+    for (entity, body, text) in [
+        (Entity::Message, json!([]), "message must be a JSON object"),
+        (Entity::Message, json!({ "subjekt": "x" }), "the type has no property subjekt"),
+        (Entity::Message, json!({ "subject": 1 }), "subject must be a string"),
+        (Entity::Message, json!({ "subject": "a", "Subject": "b" }), "subject is given twice"),
+        (Entity::Message, json!({ "isRead": "yes" }), "isRead must be a boolean"),
+        (Entity::Message, json!({ "importance": "urgent" }), "importance must be one of low, normal, high"),
+        (Entity::Message, json!({ "toRecipients": {} }), "toRecipients must be an array"),
+        (
+            Entity::Message,
+            json!({ "toRecipients": [{ "emailAddress": { "address": 5 } }] }),
+            "toRecipients/emailAddress/address must be a string",
+        ),
+        (
+            Entity::Message,
+            json!({ "from": { "emailAddress": { "mail": "x" } } }),
+            "the type has no property from/emailAddress/mail",
+        ),
+        (
+            Entity::Message,
+            json!({ "attachments": [{ "name": "x" }] }),
+            "attachments/@odata.type must be #microsoft.graph.fileAttachment",
+        ),
+        (Entity::Message, json!({ "extensions": [] }), "extensions is not supported"),
+        (
+            Entity::Message,
+            json!({ "sentDateTime": "2026-11-21T10:00:00" }),
+            "sentDateTime must be a date-time with a time zone offset",
+        ),
+        (Entity::Event, json!({ "start": null, "calendar": {} }), "calendar is not supported"),
+        (
+            Entity::Event,
+            json!({ "reminderMinutesBeforeStart": 1.5 }),
+            "reminderMinutesBeforeStart must be a 32-bit integer",
+        ),
+        (
+            Entity::Event,
+            json!({ "recurrence": { "range": { "startDate": "tomorrow" } } }),
+            "recurrence/range/startDate must be a date",
+        ),
+        (Entity::Contact, json!({ "businessPhones": ["1", 2] }), "businessPhones must be a string"),
+        (Entity::Contact, json!({ "primaryEmailAddress": {} }), "primaryEmailAddress is not supported"),
+        (Entity::MailFolder, json!({ "name": "x" }), "the type has no property name"),
+    ] {
+        assert_eq!(refused(entity, body.clone()), text, "{body}");
+    }
+}
+
+#[test]
+fn bounds_hold() {
+    let long = "x".repeat(STRING_BYTES_MAX + 1);
+    assert_eq!(refused(Entity::Message, json!({ "subject": long })), "subject is longer than 65536");
+    assert!(read(Entity::Message, json!({ "body": { "content": long } })).is_ok());
+    let many = vec!["x"; MEMBERS_MAX + 1];
+    assert_eq!(refused(Entity::Message, json!({ "categories": many })), "categories is longer than 1000");
+    let deep = (0..40).fold(json!("x"), |inner, _| json!([inner]));
+    assert_eq!(refused(Entity::Message, json!({ "id": deep })), "the body is nested more than 16 levels deep");
+}
+
+#[test]
+fn parameters_of_actions_are_found_in_any_case() {
+    let (message, save) = send_mail(json!({ "Message": { "subject": "x" }, "saveToSentItems": "false" })).unwrap();
+    assert_eq!((message, save), (json!({ "subject": "x" }), false));
+    assert!(send_mail(json!({ "message": {} })).unwrap().1);
+    assert_eq!(send_mail(json!({})), Err(Refusal::Missing { property: "message" }));
+    let inbox = destination(Kind::Message, json!({ "DestinationId": "Inbox" })).unwrap();
+    assert_eq!(inbox, crate::path::FolderKey::WellKnown(crate::WellKnown::Inbox));
+    assert_eq!(
+        destination(Kind::Message, json!({ "comment": "x", "destinationId": "y" })).unwrap_err().to_string(),
+        "the type has no property comment"
+    );
+}
