@@ -1,0 +1,115 @@
+//! One mailbox of the model.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use graph::{Folder, FolderId, Item, ItemId, Kind, Mutation, Timestamp, UserId, WellKnown};
+
+use crate::{CommitError, FolderCounts, ItemQuery};
+
+/// What a user's mailbox holds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Mailbox {
+    items: BTreeMap<ItemId, Item>,
+    folders: BTreeMap<FolderId, Folder>,
+    /// Keys of writes that happened, with the time until which they must be remembered.
+    once: BTreeMap<String, Timestamp>,
+}
+
+impl Mailbox {
+    /// A new mailbox: the well-known folders, and nothing in them.
+    pub fn new(user: UserId) -> Self {
+        let folders = WellKnown::ALL.iter().map(|known| (known.id_in(user), known.folder_in(user))).collect();
+        Self { items: BTreeMap::new(), folders, once: BTreeMap::new() }
+    }
+
+    /// Checks everything before it writes anything.
+    pub fn check(&self, mutation: &Mutation, once: Option<&str>) -> Result<(), CommitError> {
+        if once.is_some_and(|key| self.once.contains_key(key)) {
+            return Err(CommitError::AlreadyDone);
+        }
+        for (id, version) in &mutation.expect {
+            if self.items.get(id).map(|item| item.version) != *version {
+                return Err(CommitError::ItemChanged(*id));
+            }
+        }
+        if let Some(gone) = mutation.expect_folders.iter().find(|id| !self.folders.contains_key(id)) {
+            return Err(CommitError::FolderGone(*gone));
+        }
+        let made = |id: FolderId| mutation.folder_puts.iter().any(|folder| folder.id == id);
+        let lost = mutation.puts.iter().find(|item| !self.folders.contains_key(&item.folder) && !made(item.folder));
+        if let Some(item) = lost {
+            return Err(CommitError::FolderGone(item.folder));
+        }
+        match mutation.folder_removes.iter().find_map(|folder| self.left_in(*folder, mutation)) {
+            Some(item) => Err(CommitError::ItemChanged(item)),
+            None => Ok(()),
+        }
+    }
+
+    /// The first item that a folder would still hold after the mutation.
+    fn left_in(&self, folder: FolderId, mutation: &Mutation) -> Option<ItemId> {
+        let kept = self.items.values().filter(|item| mutation.puts.iter().all(|put| put.id != item.id));
+        let left = kept.chain(&mutation.puts).filter(|item| item.folder == folder).map(|item| item.id);
+        left.filter(|id| !mutation.removes.contains(id)).min()
+    }
+
+    /// Applies a mutation that [`Mailbox::check`] let pass.
+    pub fn apply(&mut self, mutation: &Mutation) {
+        for folder in &mutation.folder_puts {
+            self.folders.insert(folder.id, folder.clone());
+        }
+        for item in &mutation.puts {
+            debug_assert_eq!(item.folder.kind, item.id.kind, "a folder holds items of its own kind");
+            self.items.insert(item.id, item.clone());
+        }
+        for id in &mutation.removes {
+            self.items.remove(id);
+        }
+        for id in &mutation.folder_removes {
+            self.folders.remove(id);
+        }
+    }
+
+    pub fn remember(&mut self, key: String, until: Timestamp) {
+        self.once.insert(key, until);
+    }
+
+    pub fn item(&self, id: ItemId) -> Option<&Item> {
+        self.items.get(&id)
+    }
+
+    pub fn items(&self, query: ItemQuery) -> Vec<Item> {
+        let mut found: Vec<&Item> = self.matching(query.kind, query.folder).collect();
+        found.sort_by_key(|item| (Reverse(item.sort_key()), item.id));
+        let skip = usize::try_from(query.skip).unwrap_or(usize::MAX);
+        let top = usize::try_from(query.top).unwrap_or(usize::MAX);
+        found.into_iter().skip(skip).take(top).cloned().collect()
+    }
+
+    pub fn count(&self, kind: Kind, folder: Option<FolderId>) -> u64 {
+        self.matching(kind, folder).count() as u64
+    }
+
+    pub fn folders(&self) -> Vec<FolderCounts> {
+        self.folders.values().map(|folder| self.counts(folder)).collect()
+    }
+
+    pub fn folder(&self, id: FolderId) -> Option<FolderCounts> {
+        self.folders.get(&id).map(|folder| self.counts(folder))
+    }
+
+    fn matching(&self, kind: Kind, folder: Option<FolderId>) -> impl Iterator<Item = &Item> {
+        self.items.values().filter(move |item| item.id.kind == kind && folder.is_none_or(|id| id == item.folder))
+    }
+
+    fn counts(&self, folder: &Folder) -> FolderCounts {
+        let held = || self.items.values().filter(|item| item.folder == folder.id);
+        FolderCounts {
+            folder: folder.clone(),
+            total: held().count() as u64,
+            unread: held().filter(|item| item.is_unread()).count() as u64,
+            children: self.folders.values().filter(|child| child.parent == Some(folder.id)).count() as u64,
+        }
+    }
+}

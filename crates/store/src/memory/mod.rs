@@ -1,0 +1,198 @@
+//! The store in memory: the checked model of what a store is, and the backend of tests.
+//!
+//! [`Model`] holds the meaning of every verb in the plainest form, with its invariants asserted; the
+//! other backends are compared with it. [`MemoryStore`] is the model behind a lock.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use graph::{AppId, FolderId, Item, ItemId, Kind, Partition, SubscriptionId, TenantId, Timestamp, UserId};
+use notify::checkpoint::{LoadedParked, PartitionState};
+use notify::log::{EndReason, LifecycleEvent};
+use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
+
+use crate::{
+    App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Counters, FolderCounts, ItemQuery,
+    Lease, NodeId, Publish, Store, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, User,
+};
+
+mod mailbox;
+mod model;
+
+pub use model::{AppendedRecords, Model};
+
+/// The model behind a lock. Nothing outlives the process.
+pub struct MemoryStore {
+    model: Mutex<Model>,
+    publish: Publish,
+}
+
+impl MemoryStore {
+    /// `publish` is called under the store's lock and must not call the store.
+    pub fn new(publish: Publish) -> Self {
+        Self { model: Mutex::new(Model::default()), publish }
+    }
+
+    /// A failed assertion poisons the lock; it has failed the test, the others may go on.
+    fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write<T>(&self, verb: impl FnOnce(&mut Model) -> T) -> T {
+        let mut model = self.model();
+        let answer = verb(&mut model);
+        if let Some((partition, records)) = model.take_appended() {
+            (self.publish)(partition, records);
+        }
+        answer
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn put_tenant(&self, tenant: Tenant) -> Result<(), StoreError> {
+        self.write(|model| model.put_tenant(tenant))
+    }
+
+    async fn put_user(&self, user: User) -> Result<(), StoreError> {
+        self.write(|model| model.put_user(user))
+    }
+
+    async fn put_app(&self, app: App) -> Result<(), StoreError> {
+        self.write(|model| model.put_app(app))
+    }
+
+    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        self.model().tenants()
+    }
+
+    async fn users(&self, tenant: TenantId) -> Result<Vec<User>, StoreError> {
+        self.model().users(tenant)
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.model().user(id)
+    }
+
+    async fn user_by_address(&self, address: &str) -> Result<Option<User>, StoreError> {
+        self.model().user_by_address(address)
+    }
+
+    async fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
+        self.model().app(id)
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
+        self.write(|model| model.commit(commit))
+    }
+
+    async fn item(&self, mailbox: UserId, id: ItemId) -> Result<Option<Item>, StoreError> {
+        self.model().item(mailbox, id)
+    }
+
+    async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
+        self.model().items(query)
+    }
+
+    async fn count_items(&self, mailbox: UserId, kind: Kind, folder: Option<FolderId>) -> Result<u64, StoreError> {
+        self.model().count_items(mailbox, kind, folder)
+    }
+
+    async fn folders(&self, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError> {
+        self.model().folders(mailbox)
+    }
+
+    async fn folder(&self, mailbox: UserId, id: FolderId) -> Result<Option<FolderCounts>, StoreError> {
+        self.model().folder(mailbox, id)
+    }
+
+    async fn begin_subscription(
+        &self,
+        subscription: Arc<Subscription>,
+        limits: SubscriptionLimits,
+    ) -> Result<Appended, BeginError> {
+        self.write(|model| model.begin_subscription(subscription, limits))
+    }
+
+    async fn patch_subscription(
+        &self,
+        before: Arc<Subscription>,
+        after: Arc<Subscription>,
+    ) -> Result<Appended, SubscriptionError> {
+        self.write(|model| model.patch_subscription(before, after))
+    }
+
+    async fn end_subscription(
+        &self,
+        id: SubscriptionId,
+        reason: EndReason,
+        if_expires: Option<Timestamp>,
+    ) -> Result<Appended, SubscriptionError> {
+        self.write(|model| model.end_subscription(id, reason, if_expires))
+    }
+
+    async fn append_lifecycle(&self, id: SubscriptionId, event: LifecycleEvent) -> Result<Appended, SubscriptionError> {
+        self.write(|model| model.append_lifecycle(id, event))
+    }
+
+    async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {
+        self.model().subscription(id)
+    }
+
+    async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError> {
+        self.model().subscriptions(query)
+    }
+
+    async fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError> {
+        self.model().ledger(id)
+    }
+
+    async fn read_log(
+        &self,
+        partition: Partition,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<(Position, Arc<Record>)>, StoreError> {
+        self.model().read_log(partition, after, limit)
+    }
+
+    async fn acquire(
+        &self,
+        node: NodeId,
+        now: Timestamp,
+        until: Timestamp,
+        max: usize,
+    ) -> Result<Vec<Lease>, StoreError> {
+        self.write(|model| model.acquire(node, now, until, max))
+    }
+
+    async fn renew(&self, node: NodeId, now: Timestamp, until: Timestamp) -> Result<Vec<Lease>, StoreError> {
+        self.write(|model| model.renew(node, now, until))
+    }
+
+    async fn release(&self, node: NodeId) -> Result<(), StoreError> {
+        self.write(|model| model.release(node))
+    }
+
+    async fn partition_state(&self, partition: Partition) -> Result<PartitionState, StoreError> {
+        self.model().partition_state(partition)
+    }
+
+    async fn checkpoint(&self, checkpoint: Checkpoint) -> Result<(), CheckpointError> {
+        self.write(|model| model.checkpoint(checkpoint))
+    }
+
+    async fn parked(
+        &self,
+        partition: Partition,
+        stream: Stream,
+        after: Position,
+        rows: usize,
+    ) -> Result<Vec<LoadedParked>, StoreError> {
+        self.model().parked(partition, stream, after, rows)
+    }
+
+    fn counters(&self) -> Counters {
+        self.model().counters()
+    }
+}

@@ -1,0 +1,441 @@
+//! The meaning of each verb of the store, as a plain data structure.
+//!
+//! It knows no lock and no future: the simulator drives it directly. Assertions hold what no backend
+//! may ever show; they fail the test that broke them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use graph::{AppId, FolderId, Item, ItemId, Kind, PARTITIONS, Partition, SubscriptionId, TenantId, Timestamp, UserId};
+use notify::checkpoint::{LoadedParked, PARKED_REFS_MAX, PartitionState, SubscriptionSpan};
+use notify::log::{EndReason, LifecycleEvent, SubscriptionEvent};
+use notify::{Checkpoint, LedgerDelta, Parked, Position, Record, Stream, Subscription};
+
+use super::mailbox::Mailbox;
+use crate::{
+    App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, CorruptRow, Counters, FolderCounts,
+    ItemQuery, Lease, NodeId, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, User,
+};
+
+/// What one verb appended to a partition's log, in order.
+pub type AppendedRecords = (Partition, Vec<(Position, Arc<Record>)>);
+
+/// A store as a value. Each method is the verb of [`crate::Store`] of the same name.
+#[derive(Clone, Debug)]
+pub struct Model {
+    tenants: BTreeMap<TenantId, Tenant>,
+    users: BTreeMap<UserId, User>,
+    apps: BTreeMap<AppId, App>,
+    mailboxes: BTreeMap<UserId, Mailbox>,
+    subscriptions: BTreeMap<SubscriptionId, SubscriptionSpan>,
+    partitions: Vec<Shard>,
+    appended: Option<AppendedRecords>,
+    counters: Counters,
+}
+
+/// The rows of one partition.
+#[derive(Clone, Debug, Default)]
+struct Shard {
+    /// The record at position p stands at index p - 1: the log is dense by its form.
+    log: Vec<Arc<Record>>,
+    epoch: u64,
+    lease: Option<(NodeId, Timestamp)>,
+    number: u64,
+    cursor: Position,
+    wall: Timestamp,
+    parked: BTreeMap<(Stream, Position), Parked>,
+    ledger: BTreeMap<SubscriptionId, LedgerDelta>,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            tenants: BTreeMap::new(),
+            users: BTreeMap::new(),
+            apps: BTreeMap::new(),
+            mailboxes: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            partitions: vec![Shard::default(); usize::from(PARTITIONS)],
+            appended: None,
+            counters: Counters::default(),
+        }
+    }
+}
+
+impl Model {
+    /// The records that the last verb appended, once.
+    pub fn take_appended(&mut self) -> Option<AppendedRecords> {
+        self.appended.take()
+    }
+
+    fn shard(&self, partition: Partition) -> &Shard {
+        &self.partitions[usize::from(partition.0)]
+    }
+
+    fn shard_mut(&mut self, partition: Partition) -> &mut Shard {
+        &mut self.partitions[usize::from(partition.0)]
+    }
+
+    fn append(&mut self, partition: Partition, records: Vec<Record>) -> Appended {
+        let shard = self.shard_mut(partition);
+        let mut appended = Vec::with_capacity(records.len());
+        for record in records.into_iter().map(Arc::new) {
+            shard.log.push(Arc::clone(&record));
+            appended.push((shard.head(), record));
+        }
+        let position = shard.head();
+        self.counters.commits += 1;
+        self.counters.log_rows += appended.len() as u64;
+        self.appended = (!appended.is_empty()).then_some((partition, appended));
+        Appended { partition, position }
+    }
+}
+
+/// The directory.
+impl Model {
+    pub fn put_tenant(&mut self, tenant: Tenant) -> Result<(), StoreError> {
+        self.tenants.insert(tenant.id, tenant);
+        self.counters.commits += 1;
+        Ok(())
+    }
+
+    pub fn put_user(&mut self, user: User) -> Result<(), StoreError> {
+        self.mailboxes.entry(user.id).or_insert_with(|| Mailbox::new(user.id));
+        self.users.insert(user.id, user);
+        self.counters.commits += 1;
+        Ok(())
+    }
+
+    pub fn put_app(&mut self, app: App) -> Result<(), StoreError> {
+        self.apps.insert(app.id, app);
+        self.counters.commits += 1;
+        Ok(())
+    }
+
+    pub fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        Ok(self.tenants.values().cloned().collect())
+    }
+
+    pub fn users(&self, tenant: TenantId) -> Result<Vec<User>, StoreError> {
+        let mut users: Vec<User> = self.users.values().filter(|user| user.tenant == tenant).cloned().collect();
+        users.sort_by_key(|user| (user.upn.to_lowercase(), user.id));
+        Ok(users)
+    }
+
+    pub fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        Ok(self.users.get(&id).cloned())
+    }
+
+    pub fn user_by_address(&self, address: &str) -> Result<Option<User>, StoreError> {
+        let address = address.to_lowercase();
+        Ok(self.users.values().find(|user| user.upn.to_lowercase() == address).cloned())
+    }
+
+    pub fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
+        Ok(self.apps.get(&id).cloned())
+    }
+}
+
+/// Mailboxes.
+impl Model {
+    pub fn commit(&mut self, commit: Commit) -> Result<Committed, CommitError> {
+        let Commit { tenant, mailbox, mutation, submit, once, once_until, quiet } = commit;
+        let held = self.mailboxes.get_mut(&mailbox).ok_or(CommitError::NoMailbox(mailbox))?;
+        debug_assert_eq!(self.users[&mailbox].tenant, tenant, "a mailbox is of its user's tenant");
+        debug_assert!(mutation.puts.iter().all(|item| item.mailbox == mailbox), "one commit writes one mailbox");
+        held.check(&mutation, once.as_deref())?;
+        held.apply(&mutation);
+        if let Some(key) = once {
+            held.remember(key, once_until);
+        }
+        self.counters.item_rows += mutation.puts.len() as u64;
+        let changes = mutation.changes.into_iter().map(Record::Change);
+        let records = if quiet { Vec::new() } else { changes.chain(submit.map(Record::Submit)).collect() };
+        Ok(self.append(Partition::of(mailbox), records))
+    }
+
+    pub fn item(&self, mailbox: UserId, id: ItemId) -> Result<Option<Item>, StoreError> {
+        Ok(self.mailboxes.get(&mailbox).and_then(|held| held.item(id)).cloned())
+    }
+
+    pub fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
+        Ok(self.mailboxes.get(&query.mailbox).map(|held| held.items(query)).unwrap_or_default())
+    }
+
+    pub fn count_items(&self, mailbox: UserId, kind: Kind, folder: Option<FolderId>) -> Result<u64, StoreError> {
+        Ok(self.mailboxes.get(&mailbox).map(|held| held.count(kind, folder)).unwrap_or_default())
+    }
+
+    pub fn folders(&self, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError> {
+        Ok(self.mailboxes.get(&mailbox).map(Mailbox::folders).unwrap_or_default())
+    }
+
+    pub fn folder(&self, mailbox: UserId, id: FolderId) -> Result<Option<FolderCounts>, StoreError> {
+        Ok(self.mailboxes.get(&mailbox).and_then(|held| held.folder(id)))
+    }
+}
+
+/// Subscriptions.
+impl Model {
+    pub fn begin_subscription(
+        &mut self,
+        subscription: Arc<Subscription>,
+        limits: SubscriptionLimits,
+    ) -> Result<Appended, BeginError> {
+        let mailbox = subscription.target.mailbox;
+        if !self.mailboxes.contains_key(&mailbox) {
+            return Err(BeginError::NoMailbox(mailbox));
+        }
+        if self.subscriptions.contains_key(&subscription.id) {
+            return Err(BeginError::Duplicate(subscription.id));
+        }
+        let equal = |other: &&Arc<Subscription>| {
+            (other.app, other.creator, other.target, other.change_types)
+                == (subscription.app, subscription.creator, subscription.target, subscription.change_types)
+        };
+        if let Some(other) = self.live().find(equal).filter(|_| limits.refuse_duplicates) {
+            return Err(BeginError::Duplicate(other.id));
+        }
+        let live = self.live().filter(|other| other.target.mailbox == mailbox).count() as u64;
+        if live >= limits.per_mailbox {
+            return Err(BeginError::TooMany(live));
+        }
+        let id = subscription.id;
+        let event = SubscriptionEvent::Began(Box::new(Subscription::clone(&subscription)));
+        let began = self.append(Partition::of(mailbox), vec![Record::Subscription { id, event }]);
+        let span = SubscriptionSpan { subscription, began: began.position, ended: None };
+        self.subscriptions.insert(id, span);
+        Ok(began)
+    }
+
+    pub fn patch_subscription(
+        &mut self,
+        before: Arc<Subscription>,
+        after: Arc<Subscription>,
+    ) -> Result<Appended, SubscriptionError> {
+        debug_assert_eq!((before.id, before.target), (after.id, after.target), "a patch keeps id and target");
+        let span = self.live_span(before.id)?;
+        if span.subscription != before {
+            return Err(SubscriptionError::Changed);
+        }
+        let event = SubscriptionEvent::Patched(Box::new(Subscription::clone(&after)));
+        span.subscription = Arc::clone(&after);
+        let partition = Partition::of(after.target.mailbox);
+        Ok(self.append(partition, vec![Record::Subscription { id: after.id, event }]))
+    }
+
+    pub fn end_subscription(
+        &mut self,
+        id: SubscriptionId,
+        reason: EndReason,
+        if_expires: Option<Timestamp>,
+    ) -> Result<Appended, SubscriptionError> {
+        let span = self.live_span(id)?;
+        if if_expires.is_some_and(|expires| expires != span.subscription.expires) {
+            return Err(SubscriptionError::Changed);
+        }
+        let partition = Partition::of(span.subscription.target.mailbox);
+        let event = SubscriptionEvent::Ended(reason);
+        let ended = self.append(partition, vec![Record::Subscription { id, event }]);
+        self.live_span(id)?.ended = Some(ended.position);
+        Ok(ended)
+    }
+
+    pub fn append_lifecycle(
+        &mut self,
+        id: SubscriptionId,
+        event: LifecycleEvent,
+    ) -> Result<Appended, SubscriptionError> {
+        let partition = Partition::of(self.live_span(id)?.subscription.target.mailbox);
+        Ok(self.append(partition, vec![Record::Lifecycle { subscription: id, event }]))
+    }
+
+    pub fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {
+        let span = self.subscriptions.get(&id).filter(|span| span.ended.is_none());
+        Ok(span.map(|span| Arc::clone(&span.subscription)))
+    }
+
+    pub fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError> {
+        let asked = |one: &&Arc<Subscription>| {
+            (one.tenant, one.app) == (query.tenant, query.app)
+                && query.creator.is_none_or(|creator| creator == one.creator)
+                && query.after.is_none_or(|after| one.id > after)
+        };
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        Ok(self.live().filter(asked).take(limit).cloned().collect())
+    }
+
+    pub fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError> {
+        let shard = self.subscriptions.get(&id).map(|span| self.shard(Partition::of(span.subscription.target.mailbox)));
+        Ok(shard.and_then(|shard| shard.ledger.get(&id)).cloned().unwrap_or_default())
+    }
+
+    fn live(&self) -> impl Iterator<Item = &Arc<Subscription>> {
+        self.subscriptions.values().filter(|span| span.ended.is_none()).map(|span| &span.subscription)
+    }
+
+    fn live_span(&mut self, id: SubscriptionId) -> Result<&mut SubscriptionSpan, SubscriptionError> {
+        self.subscriptions.get_mut(&id).filter(|span| span.ended.is_none()).ok_or(SubscriptionError::NotFound)
+    }
+}
+
+/// The log and progress.
+impl Model {
+    pub fn read_log(
+        &self,
+        partition: Partition,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<(Position, Arc<Record>)>, StoreError> {
+        let start = usize::try_from(after.0).unwrap_or(usize::MAX);
+        let records = self.shard(partition).log.iter().zip(1..).map(|(record, p)| (Position(p), Arc::clone(record)));
+        Ok(records.skip(start).take(limit).collect())
+    }
+
+    pub fn acquire(
+        &mut self,
+        node: NodeId,
+        now: Timestamp,
+        until: Timestamp,
+        max: usize,
+    ) -> Result<Vec<Lease>, StoreError> {
+        let holder = |shard: &Shard| shard.holder(now);
+        // Free ones first, so that a node that asks again gets others than it has.
+        let free = Partition::all().filter(|p| holder(self.shard(*p)).is_none());
+        let own = Partition::all().filter(|p| holder(self.shard(*p)) == Some(node));
+        let taken: Vec<Partition> = free.chain(own).take(max).collect();
+        self.counters.commits += 1;
+        Ok(taken
+            .into_iter()
+            .map(|partition| {
+                let shard = self.shard_mut(partition);
+                shard.epoch += u64::from(shard.holder(now).is_none());
+                shard.lease = Some((node, until));
+                (partition, shard.epoch)
+            })
+            .collect())
+    }
+
+    pub fn renew(&mut self, node: NodeId, now: Timestamp, until: Timestamp) -> Result<Vec<Lease>, StoreError> {
+        self.counters.commits += 1;
+        let mut held = Vec::new();
+        for (partition, shard) in Partition::all().zip(&mut self.partitions) {
+            if shard.holder(now) == Some(node) {
+                shard.lease = Some((node, until));
+                held.push((partition, shard.epoch));
+            }
+        }
+        Ok(held)
+    }
+
+    pub fn release(&mut self, node: NodeId) -> Result<(), StoreError> {
+        self.counters.commits += 1;
+        for shard in &mut self.partitions {
+            shard.lease = shard.lease.filter(|(holder, _)| *holder != node);
+        }
+        Ok(())
+    }
+
+    pub fn partition_state(&self, partition: Partition) -> Result<PartitionState, StoreError> {
+        let shard = self.shard(partition);
+        let here = |span: &&SubscriptionSpan| Partition::of(span.subscription.target.mailbox) == partition;
+        let streams: BTreeSet<Stream> = shard.parked.keys().map(|(stream, _)| *stream).collect();
+        Ok(PartitionState {
+            number: shard.number,
+            cursor: shard.cursor,
+            head: shard.head(),
+            wall: shard.wall,
+            subscriptions: self.subscriptions.values().filter(here).cloned().collect(),
+            parked: streams.into_iter().collect(),
+        })
+    }
+
+    pub fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), CheckpointError> {
+        let shard = self.shard_mut(checkpoint.partition);
+        if shard.epoch != checkpoint.epoch {
+            return Err(CheckpointError::Fenced(checkpoint.partition));
+        }
+        if shard.number + 1 != checkpoint.number {
+            return Err(CheckpointError::OutOfTurn { last: shard.number });
+        }
+        let rows = checkpoint.park.len() as u64;
+        shard.record(checkpoint);
+        self.counters.commits += 1;
+        self.counters.checkpoints += 1;
+        self.counters.parked_rows += rows;
+        Ok(())
+    }
+
+    pub fn parked(
+        &self,
+        partition: Partition,
+        stream: Stream,
+        after: Position,
+        rows: usize,
+    ) -> Result<Vec<LoadedParked>, StoreError> {
+        let shard = self.shard(partition);
+        let found = shard.parked.range((stream, after.next())..).take_while(|((of, _), _)| *of == stream);
+        found.take(rows).map(|(_, row)| shard.load(row)).collect()
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+impl Shard {
+    fn head(&self) -> Position {
+        Position(self.log.len() as u64)
+    }
+
+    fn holder(&self, now: Timestamp) -> Option<NodeId> {
+        self.lease.filter(|(_, until)| *until > now).map(|(node, _)| node)
+    }
+
+    fn record(&mut self, checkpoint: Checkpoint) {
+        debug_assert!(self.cursor <= checkpoint.cursor && checkpoint.cursor <= self.head(), "a cursor lies in the log");
+        for key in &checkpoint.unpark {
+            self.parked.remove(key);
+        }
+        for row in checkpoint.park {
+            self.check_parked(&row, checkpoint.cursor);
+            self.parked.insert((row.stream, row.first()), row);
+        }
+        for (subscription, delta) in &checkpoint.ledger {
+            self.ledger.entry(*subscription).or_default().add(delta);
+        }
+        self.number = checkpoint.number;
+        self.cursor = checkpoint.cursor;
+        self.wall = self.wall.max(checkpoint.wall);
+    }
+
+    fn check_parked(&self, row: &Parked, cursor: Position) {
+        debug_assert!((1..=PARKED_REFS_MAX).contains(&row.refs.len()), "a row holds 1 to {PARKED_REFS_MAX}");
+        debug_assert!(row.refs.is_sorted_by_key(|one| one.position), "a row is in order");
+        debug_assert!(row.refs.iter().all(|one| one.position <= cursor), "nothing above the cursor is parked");
+        let mut others = self.parked.values().filter(|other| other.stream == row.stream).flat_map(|other| &other.refs);
+        debug_assert!(
+            others.all(|other| row.refs.iter().all(|one| one.position != other.position)),
+            "a position is parked in one row of a stream only"
+        );
+    }
+
+    fn load(&self, row: &Parked) -> Result<LoadedParked, StoreError> {
+        let record = |position: Position| {
+            let index = usize::try_from(position.0).unwrap_or_default().checked_sub(1);
+            let record = index.and_then(|index| self.log.get(index)).cloned();
+            record.ok_or_else(|| missing_record(row, position))
+        };
+        let records = row.refs.iter().map(|one| record(one.position)).collect::<Result<_, _>>()?;
+        Ok(LoadedParked { row: row.clone(), records })
+    }
+}
+
+fn missing_record(row: &Parked, position: Position) -> StoreError {
+    StoreError::Corrupt(CorruptRow {
+        table: "parked",
+        column: "row",
+        row: format!("{} {}", row.stream.subscription, row.first()),
+        cause: format!("position {position} is not in the log"),
+    })
+}
