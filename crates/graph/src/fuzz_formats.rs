@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::mbox::{Piece, Splitter};
 use crate::mime::Origin;
-use crate::{Properties, ical, mime, vcard};
+use crate::{Properties, ical, mailbox, mime, vcard};
 
 /// A message is refused or becomes bounded, well-named properties; the same bytes give the same.
 pub fn fuzz_mime(data: &[u8]) {
@@ -13,7 +13,7 @@ pub fn fuzz_mime(data: &[u8]) {
         if let Ok(message) = &parsed {
             check(&message.properties, data.len());
             let preview = message.properties["bodyPreview"].as_str().unwrap_or_default();
-            assert!(preview.chars().count() <= mime::PREVIEW_CHARS_MAX);
+            assert!(preview.chars().count() <= mailbox::PREVIEW_CHARS_MAX);
             assert!(message.properties["internetMessageId"].is_string());
         }
         assert_eq!(parsed, mime::parse(data, origin));

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::Properties;
 use crate::ical_people::{attendees, organizer, response_status};
 use crate::ical_recurrence::recurrence;
-use crate::mime::preview;
+use crate::mailbox::preview;
 
 /// The largest calendar file that is read.
 pub const CALENDAR_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -318,11 +318,8 @@ impl EventReader<'_> {
             Some(html) => ("html", joined(html)),
             None => ("text", plain.clone()),
         };
-        let shown = match (plain.is_empty(), kind) {
-            (true, "html") => mail_parser::decoders::html::html_to_text(crate::mime::head(&content, 65_536)),
-            _ => plain,
-        };
-        event.insert("bodyPreview".to_owned(), json!(preview(&shown)));
+        let shown = if plain.is_empty() { preview(kind, &content) } else { preview("text", &plain) };
+        event.insert("bodyPreview".to_owned(), json!(shown));
         event.insert("body".to_owned(), json!({ "contentType": kind, "content": content }));
         let entries = self.component.entries.iter().filter(|entry| entry.name == ICalendarProperty::Categories);
         let categories = entries.flat_map(|entry| &entry.values).filter_map(ICalendarValue::as_text);

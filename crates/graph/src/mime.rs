@@ -5,10 +5,9 @@
 use std::borrow::Cow;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use base64::engine::general_purpose::STANDARD;
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::charsets::map::charset_decoder;
-use mail_parser::decoders::html::html_to_text;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{
     Addr, Address, DateTime, GetHeader, HeaderName, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders,
@@ -18,6 +17,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::archive::Marks;
+use crate::mailbox::{conversation_id, conversation_index, preview};
 use crate::{Properties, Timestamp};
 
 /// The largest message that is read.
@@ -29,11 +29,6 @@ pub const HEADERS_MAX: usize = 1_000;
 pub const RECIPIENTS_MAX: usize = 10_000;
 /// Lines of a message. The parser's memory grows with lines more than with bytes.
 const LINES_MAX: usize = 1_000_000;
-/// As much HTML as is looked through for the preview.
-const PREVIEW_HTML_BYTES_MAX: usize = 256 * 1024;
-
-/// Characters of a `bodyPreview`.
-pub const PREVIEW_CHARS_MAX: usize = 255;
 
 /// Where the bytes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,20 +222,24 @@ fn timestamp(date: &DateTime) -> Option<Timestamp> {
     in_range.then(|| Timestamp::from_seconds(date.to_timestamp()))
 }
 
-/// Namespaces of what is derived from a message; random, fixed for ever.
+/// Namespace of the message ids that are derived; random, fixed for ever.
 const MESSAGE_ID_NAMESPACE: Uuid = Uuid::from_u128(0x3c1e_9a70_52d4_4f0b_9b7e_61f0_27ad_8c55);
-const CONVERSATION_NAMESPACE: Uuid = Uuid::from_u128(0x91b8_03de_7a46_4c1c_8e2f_d05a_b6e1_394f);
 
 fn identity(message: &Message<'_>, bytes: &[u8], properties: &mut Properties) {
     let own = message.header_values(HeaderName::MessageId).find_map(first_id);
     let own = own.unwrap_or_else(|| format!("<{}@tidings.invalid>", Uuid::new_v5(&MESSAGE_ID_NAMESPACE, bytes)));
     let ancestors = [HeaderName::References, HeaderName::InReplyTo];
     let root = ancestors.into_iter().find_map(|name| message.header_values(name).find_map(first_id));
-    let conversation = Uuid::new_v5(&CONVERSATION_NAMESPACE, root.as_deref().unwrap_or(&own).as_bytes());
-    let index = conversation_index(message, conversation, properties);
+    let root = root.as_deref().unwrap_or(&own);
+    let index = thread_index(message).or_else(|| {
+        let received = properties.get("receivedDateTime").and_then(Value::as_str)?;
+        Some(conversation_index(root, received.parse().ok()?))
+    });
+    if let Some(index) = index {
+        properties.insert("conversationIndex".to_owned(), json!(index));
+    }
+    properties.insert("conversationId".to_owned(), json!(conversation_id(root)));
     properties.insert("internetMessageId".to_owned(), json!(own));
-    properties.insert("conversationId".to_owned(), json!(conversation_id(conversation)));
-    properties.insert("conversationIndex".to_owned(), json!(index));
 }
 
 fn first_id(value: &HeaderValue<'_>) -> Option<String> {
@@ -253,28 +252,9 @@ fn first_id(value: &HeaderValue<'_>) -> Option<String> {
     (!id.is_empty()).then(|| format!("<{id}>"))
 }
 
-/// In the form of Outlook's: `AAQk…`.
-fn conversation_id(conversation: Uuid) -> String {
-    let mut bytes = [0u8; 20];
-    bytes[..4].copy_from_slice(&[0x00, 0x04, 0x24, 0x00]);
-    bytes[4..].copy_from_slice(conversation.as_bytes());
-    URL_SAFE.encode(bytes)
-}
-
-/// Outlook's `Thread-Index` if there is one, else its head: six bytes of time and the conversation.
-fn conversation_index(message: &Message<'_>, conversation: Uuid, properties: &Properties) -> String {
-    let given =
-        header_text(message, "Thread-Index").filter(|index| STANDARD.decode(index).is_ok_and(|b| b.len() >= 22));
-    given.unwrap_or_else(|| {
-        let received = properties.get("receivedDateTime").and_then(Value::as_str);
-        let received: Option<Timestamp> = received.and_then(|text| text.parse().ok());
-        // 100-nanosecond steps since 1601, without their lowest two bytes.
-        let steps = (received.unwrap_or_default().as_micros() + 11_644_473_600_000_000).saturating_mul(10);
-        let mut bytes = [0u8; 22];
-        bytes[..6].copy_from_slice(&steps.to_be_bytes()[..6]);
-        bytes[6..].copy_from_slice(conversation.as_bytes());
-        STANDARD.encode(bytes)
-    })
+/// Outlook's own index of the thread, if it sent one.
+fn thread_index(message: &Message<'_>) -> Option<String> {
+    header_text(message, "Thread-Index").filter(|index| STANDARD.decode(index).is_ok_and(|bytes| bytes.len() >= 22))
 }
 
 fn body(message: &Message<'_>, properties: &mut Properties) {
@@ -284,36 +264,16 @@ fn body(message: &Message<'_>, properties: &mut Properties) {
         .filter(|part| matches!(part.body, PartType::Text(_)))
         .map(|p| part_text(message, p))
         .collect();
-    let preview = match (&html, plain.is_empty()) {
-        (Some(html), true) => preview(&html_to_text(head(html, PREVIEW_HTML_BYTES_MAX))),
-        _ => preview(&plain.join("\n")),
+    let shown = match &html {
+        Some(html) if plain.is_empty() => preview("html", html),
+        _ => preview("text", &plain.join("\n")),
     };
     let (kind, content) = match html {
         Some(html) => ("html", html),
         None => ("text", plain.join("\r\n")),
     };
-    properties.insert("bodyPreview".to_owned(), json!(preview));
+    properties.insert("bodyPreview".to_owned(), json!(shown));
     properties.insert("body".to_owned(), json!({ "contentType": kind, "content": content }));
-}
-
-/// The first characters of a text, each run of white space as one space.
-pub(crate) fn preview(text: &str) -> String {
-    let mut preview = String::new();
-    for word in text.split_whitespace().take(PREVIEW_CHARS_MAX) {
-        if !preview.is_empty() {
-            preview.push(' ');
-        }
-        preview.extend(word.chars().take(PREVIEW_CHARS_MAX));
-        if preview.len() > PREVIEW_CHARS_MAX * 4 {
-            break;
-        }
-    }
-    preview.chars().take(PREVIEW_CHARS_MAX).collect()
-}
-
-/// At most `bytes_max` bytes from the start of `text`, cut between characters.
-pub(crate) fn head(text: &str, bytes_max: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 fn part_text(message: &Message<'_>, part: &MessagePart<'_>) -> String {
