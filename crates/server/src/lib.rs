@@ -1,1 +1,4 @@
+//! The parts of the `tidings` program.
 
+pub mod cli;
+pub mod sources;

@@ -1,0 +1,3 @@
+//! The commands of the `tidings` program: arguments, what is printed, exit codes.
+
+pub mod import;
