@@ -133,18 +133,20 @@ impl Config {
 
     fn check(&self) -> anyhow::Result<()> {
         let Listen { https, http, .. } = &self.listen;
-        ensure!(!(https.is_empty() && http.is_empty()), "listen.https and listen.http are both empty: give one an address");
+        ensure!(
+            !(https.is_empty() && http.is_empty()),
+            "listen.https and listen.http are both empty: give one an address"
+        );
         match (&self.tls.certificate, &self.tls.key) {
             (Some(_), Some(_)) => {}
             (None, None) if https.is_empty() => {}
-            (None, None) => bail!("listen.https needs tls.certificate and tls.key: name PEM files, or set listen.https = []"),
+            (None, None) => {
+                bail!("listen.https needs tls.certificate and tls.key: name PEM files, or set listen.https = []")
+            }
             _ => bail!("tls.certificate and tls.key go together: set both"),
         }
         ensure!(self.limits.body_bytes_max >= 64 * 1024, "limits.body_bytes_max must be at least 65536");
-        ensure!(
-            (1..=600).contains(&self.limits.body_seconds_max),
-            "limits.body_seconds_max must be from 1 to 600"
-        );
+        ensure!((1..=600).contains(&self.limits.body_seconds_max), "limits.body_seconds_max must be from 1 to 600");
         let profile = self.profile();
         ensure!(
             profile.life_minutes_min >= 1 && profile.life_minutes_min <= profile.life_minutes_max,
@@ -209,6 +211,8 @@ mod tests {
         assert!(error("[listen]\nadmin = \"x\"").contains("admin"), "{}", error("[listen]\nadmin = \"x\""));
         let plain = "[listen]\nhttps = []\nhttp = [\"127.0.0.1:1\"]\n";
         assert!(error(&format!("{plain}[outbound]\nallow = [\"*\"]")).contains("outbound.allow has '*'"));
-        assert!(error(&format!("{plain}[subscriptions]\nlife_minutes_min = 9999")).contains("life_minutes_min must be"));
+        assert!(
+            error(&format!("{plain}[subscriptions]\nlife_minutes_min = 9999")).contains("life_minutes_min must be")
+        );
     }
 }

@@ -44,5 +44,7 @@ pub(super) async fn import(
         };
         Failure::new(status, error.to_string())
     })?;
-    serde_json::to_value(answer).map(Json).map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    serde_json::to_value(answer)
+        .map(Json)
+        .map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }

@@ -70,7 +70,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/admin/import", import)
         .layer(middleware::from_fn_with_state(admin.clone(), guard))
         .with_state(admin);
-    open.merge(guarded).fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such operation; see /admin/openapi.json"))
+    open.merge(guarded)
+        .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such operation; see /admin/openapi.json"))
 }
 
 async fn openapi() -> Json<utoipa::openapi::OpenApi> {
@@ -79,7 +80,8 @@ async fn openapi() -> Json<utoipa::openapi::OpenApi> {
 
 async fn guard(State(admin): State<Admin>, request: Request, next: Next) -> Response {
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = header.and_then(|header| header.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let token =
+        header.and_then(|header| header.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let known = token.is_some_and(|(_, token)| bool::from(token.trim().as_bytes().ct_eq(admin.token.as_bytes())));
     if known {
         return next.run(request).await;

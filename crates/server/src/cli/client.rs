@@ -51,7 +51,9 @@ impl Client {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if let Some(file) = ca {
-            for certificate in CertificateDer::pem_file_iter(file).with_context(|| format!("cannot read {}", file.display()))? {
+            for certificate in
+                CertificateDer::pem_file_iter(file).with_context(|| format!("cannot read {}", file.display()))?
+            {
                 roots.add(certificate?)?;
             }
         }

@@ -219,8 +219,7 @@ struct Counts {
 impl Counts {
     fn summary(&self) -> String {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let mut text =
-            format!("{} notifications in {} requests.", count(&self.notifications), count(&self.requests));
+        let mut text = format!("{} notifications in {} requests.", count(&self.notifications), count(&self.requests));
         if count(&self.strangers) > 0 {
             text.push_str(&format!(" {} had another clientState.", count(&self.strangers)));
         }
@@ -295,7 +294,8 @@ impl Receiver {
 
     async fn forward(&self, body: Bytes) {
         let Some(url) = &self.forward_to else { return };
-        let call = Call { method: Method::POST, url, token: None, body: Some(("application/json; charset=utf-8", body)) };
+        let call =
+            Call { method: Method::POST, url, token: None, body: Some(("application/json; charset=utf-8", body)) };
         let trouble = match self.client.send(call).await {
             Ok(answer) if answer.status.is_success() => return,
             Ok(answer) => format!("it answered {}", answer.status),
