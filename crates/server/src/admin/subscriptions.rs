@@ -9,7 +9,6 @@ use graph::Partition;
 use notify::{AbandonReason, LedgerDelta, Subscription};
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::{Admin, Failure};
 
@@ -32,8 +31,8 @@ pub(super) struct Ledger {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Listed {
-    id: Uuid,
-    application_id: Uuid,
+    id: String,
+    application_id: String,
     resource: String,
     change_type: String,
     notification_url: String,
@@ -86,8 +85,8 @@ pub(super) async fn ledger(State(admin): State<Admin>, Path(id): Path<String>) -
 
 fn listed(subscription: &Subscription, ledger: LedgerDelta) -> Listed {
     Listed {
-        id: subscription.id.0,
-        application_id: subscription.app.0,
+        id: subscription.id.to_string(),
+        application_id: subscription.app.to_string(),
         resource: subscription.resource.clone(),
         change_type: subscription.change_type.clone(),
         notification_url: subscription.notification_url.clone(),
