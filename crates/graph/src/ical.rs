@@ -2,7 +2,6 @@
 //! the limits and the mapping. All times come out as UTC.
 
 use calcard::common::PartialDateTime;
-use calcard::icalendar::timezone::TzResolver;
 use calcard::icalendar::{
     ICalendar, ICalendarClassification, ICalendarComponent, ICalendarComponentType, ICalendarEntry,
     ICalendarParameterName, ICalendarProperty, ICalendarRecurrenceRule, ICalendarStatus, ICalendarTransparency,
@@ -10,12 +9,13 @@ use calcard::icalendar::{
 };
 use calcard::{Entry, Parser};
 use jiff::civil;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::Properties;
 use crate::ical_people::{attendees, organizer, response_status};
 use crate::ical_recurrence::recurrence;
+use crate::ical_zones::{Zone, Zones, offset_of};
 use crate::mailbox::preview;
 
 /// The largest calendar file that is read.
@@ -106,50 +106,6 @@ fn read_calendar(calendar: &ICalendar, owner: &str, parsed: &mut ParsedCalendar)
             ICalendarComponentType::VTodo | ICalendarComponentType::VJournal => parsed.skipped += 1,
             _ => {}
         }
-    }
-}
-
-/// The time zones that a calendar's properties name.
-struct Zones<'a> {
-    resolver: TzResolver<&'a str>,
-    /// The zone of times without one: the calendar's own, else UTC.
-    floating: Zone,
-}
-
-/// A time zone and the name by which Graph shows it.
-#[derive(Clone)]
-pub(crate) struct Zone {
-    pub zone: TimeZone,
-    pub name: String,
-}
-
-impl Zone {
-    fn utc() -> Self {
-        Self { zone: TimeZone::UTC, name: "UTC".to_owned() }
-    }
-}
-
-impl<'a> Zones<'a> {
-    fn of(calendar: &'a ICalendar) -> Self {
-        let mut zones = Self { resolver: calendar.build_tz_resolver(), floating: Zone::utc() };
-        let stated = calendar.components.first().and_then(|root| text_of(root, &other("X-WR-TIMEZONE")));
-        if let Some(floating) = stated.and_then(|name| zones.resolve(&name)) {
-            zones.floating = floating;
-        }
-        zones
-    }
-
-    fn resolve(&self, tzid: &str) -> Option<Zone> {
-        let found = self.resolver.resolve(tzid)?;
-        let name = found.name()?;
-        let zone = TimeZone::get(&name).ok()?;
-        // Outlook's own names stay as they are, whatever else stands for a zone gets its IANA name.
-        let name = match tzid {
-            _ if name == "Etc/UTC" => "UTC".to_owned(),
-            _ if tzid.ends_with(" Standard Time") => tzid.to_owned(),
-            _ => name.into_owned(),
-        };
-        Some(Zone { zone, name })
     }
 }
 
@@ -424,8 +380,8 @@ pub(crate) fn other(name: &str) -> ICalendarProperty {
     ICalendarProperty::Other(name.to_owned())
 }
 
-/// The text of the first property of this name; extension properties in any case.
-fn text_of(component: &ICalendarComponent, property: &ICalendarProperty) -> Option<String> {
+/// The text of the first property of this name.
+pub(crate) fn text_of(component: &ICalendarComponent, property: &ICalendarProperty) -> Option<String> {
     component.property(property).map(joined)
 }
 
@@ -444,11 +400,6 @@ fn civil_time(date: &PartialDateTime) -> Option<civil::DateTime> {
     // A leap second is read as the second before it.
     let second = part(date.second)?.min(59);
     civil::DateTime::new(year, part(date.month)?, part(date.day)?, part(date.hour)?, part(date.minute)?, second, 0).ok()
-}
-
-fn offset_of(date: &PartialDateTime) -> Option<Offset> {
-    let seconds = i32::from(date.tz_hour?) * 3_600 + i32::from(date.tz_minute.unwrap_or(0)) * 60;
-    Offset::from_seconds(if date.tz_minus { -seconds } else { seconds }).ok()
 }
 
 /// Graph's `dateTimeTimeZone`, with seven fractional digits.
@@ -607,6 +558,23 @@ BEGIN:VEVENT\nUID:date\nDTSTART:20261399T090000Z\nEND:VEVENT\nBEGIN:VEVENT\nUID:
             calendar("X-WR-TIMEZONE:America/New_York\nBEGIN:VEVENT\nUID:f\nDTSTART:20260115T090000\nEND:VEVENT");
         assert_eq!(parsed.events[0]["start"]["dateTime"], "2026-01-15T14:00:00.0000000");
         assert_eq!(parsed.events[0]["originalStartTimeZone"], "America/New_York");
+    }
+
+    #[test]
+    fn a_zone_that_the_calendar_itself_describes_is_used() {
+        let zone = "BEGIN:VTIMEZONE\nTZID:Customized Time Zone\nBEGIN:STANDARD\nDTSTART:16011028T030000\n\
+RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10\nTZOFFSETFROM:+0200\nTZOFFSETTO:+0100\nEND:STANDARD\nBEGIN:DAYLIGHT\n\
+DTSTART:16010325T020000\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0200\nEND:DAYLIGHT\nEND:VTIMEZONE\n\
+BEGIN:VTIMEZONE\nTZID:Ship\nBEGIN:STANDARD\nDTSTART:19700101T000000\nTZOFFSETFROM:-0330\nTZOFFSETTO:-0330\nEND:STANDARD\nEND:VTIMEZONE\n";
+        let start = |tzid: &str, date: &str| {
+            let event = format!("BEGIN:VEVENT\nUID:z\nDTSTART;TZID={tzid}:{date}T120000\nEND:VEVENT");
+            let parsed = calendar(&format!("{zone}{event}"));
+            assert_eq!(parsed.events[0]["originalStartTimeZone"], "tzone://Microsoft/Custom");
+            parsed.events[0]["start"]["dateTime"].as_str().unwrap()[11..16].to_owned()
+        };
+        assert_eq!(start("Customized Time Zone", "20260115"), "11:00");
+        assert_eq!(start("Customized Time Zone", "20260715"), "10:00");
+        assert_eq!(start("Ship", "20260715"), "15:30");
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod fuzz_formats;
 pub mod ical;
 mod ical_people;
 mod ical_recurrence;
+mod ical_zones;
 pub mod mbox;
 pub mod mime;
 pub mod vcard;

@@ -10,7 +10,7 @@ pub enum Piece {
     Message { offset: u64, bytes: Vec<u8> },
     /// A message of `bytes` bytes, which is more than the limit; it was skipped.
     TooLarge { offset: u64, bytes: u64 },
-    /// Bytes before the first `From ` line that are not white space.
+    /// The file begins with bytes that belong to no message and are not all white space.
     Garbage { bytes: u64 },
 }
 
@@ -29,7 +29,9 @@ pub struct Splitter {
     in_long_line: bool,
     after_empty_line: bool,
     current: Option<Current>,
-    garbage: u64,
+    /// Bytes before the first `From ` line, and whether one of them is not white space.
+    before: u64,
+    before_is_garbage: bool,
 }
 
 #[derive(Debug)]
@@ -49,7 +51,8 @@ impl Splitter {
             in_long_line: false,
             after_empty_line: true,
             current: None,
-            garbage: 0,
+            before: 0,
+            before_is_garbage: false,
         }
     }
 
@@ -79,18 +82,11 @@ impl Splitter {
             self.end_line(found);
         }
         self.end_message(found);
-        if self.garbage > 0 {
-            found.push(Piece::Garbage { bytes: self.garbage });
-        }
     }
 
     fn end_line(&mut self, found: &mut Vec<Piece>) {
         if self.after_empty_line && is_separator(&self.line) {
             self.end_message(found);
-            if self.garbage > 0 {
-                found.push(Piece::Garbage { bytes: self.garbage });
-                self.garbage = 0;
-            }
             let offset = self.offset - self.line.len() as u64;
             self.current = Some(Current { offset, bytes: Vec::new(), length: 0 });
             self.line.clear();
@@ -110,9 +106,8 @@ impl Splitter {
 
     fn keep(&mut self, bytes: &[u8]) {
         let Some(current) = &mut self.current else {
-            if !bytes.trim_ascii().is_empty() {
-                self.garbage += bytes.len() as u64;
-            }
+            self.before += bytes.len() as u64;
+            self.before_is_garbage |= !bytes.trim_ascii().is_empty();
             return;
         };
         current.length += bytes.len() as u64;
@@ -123,7 +118,11 @@ impl Splitter {
         }
     }
 
+    /// Hands out the message that ends here, or what stands before the first one.
     fn end_message(&mut self, found: &mut Vec<Piece>) {
+        if std::mem::take(&mut self.before_is_garbage) {
+            found.push(Piece::Garbage { bytes: self.before });
+        }
         let Some(Current { offset, mut bytes, length }) = self.current.take() else { return };
         if length > self.message_bytes_max as u64 {
             found.push(Piece::TooLarge { offset, bytes: length });
@@ -205,7 +204,7 @@ mod tests {
         let mut data = b"\nnot an mbox\n\n".to_vec();
         data.extend_from_slice(TWO);
         let found = split(&data, 8, 1 << 20);
-        assert_eq!(found[0], Piece::Garbage { bytes: 12 });
+        assert_eq!(found[0], Piece::Garbage { bytes: 14 });
         assert_eq!(found.len(), 3);
         assert_eq!(split(b"only garbage", 5, 100), [Piece::Garbage { bytes: 12 }]);
         assert_eq!(split(b"", 1, 100), []);
