@@ -49,7 +49,7 @@ impl World {
         if let Command::Attempt(attempt) = command {
             return self.send(life, now, &attempt);
         }
-        self.watch.commanded(life, now, &command)?;
+        self.watch.commanded(life, &command)?;
         let fate = self.draw_fate();
         self.note_asked(life, &command, fate);
         let executed = self.at + self.store_latency();
@@ -122,10 +122,6 @@ impl World {
             Command::Renew { asked, lease_micros } => {
                 let held = self.storage.renew(node_id, self.at, lease_micros);
                 held.map(|held| Event::Leases { asked, renewal: true, held })
-            }
-            Command::Release => {
-                self.storage.release(node_id);
-                None
             }
             Command::ReadState { partition, epoch } => {
                 let rows = Some(self.storage.parked(partition));
@@ -237,7 +233,6 @@ impl World {
         let (what, partition, number) = match command {
             Command::Acquire { max, .. } => ("acquire", None, *max as u64),
             Command::Renew { .. } => ("renew", None, 0),
-            Command::Release => ("release", None, 0),
             Command::ReadState { partition, epoch } => ("read state", Some(partition.0), *epoch),
             Command::ReadLog { partition, after, .. } => ("read log", Some(partition.0), after.0),
             Command::ReadParked { partition, after, .. } => ("read parked", Some(partition.0), after.0),
@@ -276,7 +271,7 @@ fn failure(command: &Command) -> Option<Event> {
     Some(match command {
         Command::Acquire { .. } => Event::LeasesFailed { renewal: false },
         Command::Renew { .. } => Event::LeasesFailed { renewal: true },
-        Command::Release | Command::Attempt(_) => return None,
+        Command::Attempt(_) => return None,
         Command::ReadState { partition, epoch } => {
             Event::State { partition: *partition, epoch: *epoch, state: None }
         }

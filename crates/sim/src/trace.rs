@@ -16,6 +16,7 @@ pub enum Line {
     Resumed { process: usize },
     WallJumped { process: usize, seconds: i64 },
     Draining { process: usize },
+    Drained { process: usize },
     Appended { partition: u16, position: u64, what: &'static str, subscription: Option<usize> },
     Receiver { endpoint: usize, mood: &'static str },
     Handed { process: usize, what: &'static str, partition: Option<u16>, from: u64, to: u64 },

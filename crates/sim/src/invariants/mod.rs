@@ -66,8 +66,6 @@ struct Tenure {
     ended: BTreeSet<usize>,
     /// The oldest version of each subscription that the node may still use.
     versions: BTreeMap<usize, usize>,
-    /// The state was read again under the same epoch, for these: the node may count from either.
-    blurred: BTreeSet<Delivery>,
 }
 
 /// A parked delivery as the store had it.
@@ -104,7 +102,6 @@ pub struct Watch {
     /// Wall times that each life has acted on.
     walls: BTreeMap<Life, Timestamp>,
     draining: BTreeSet<Life>,
-    released: BTreeSet<Life>,
     mail: BTreeMap<(SubmissionId, UserId), u32>,
     /// What each living node said last that it holds.
     pub stats: BTreeMap<Life, NodeStats>,
@@ -125,7 +122,6 @@ impl Watch {
             ids: BTreeMap::new(),
             walls: BTreeMap::new(),
             draining: BTreeSet::new(),
-            released: BTreeSet::new(),
             mail: BTreeMap::new(),
             stats: BTreeMap::new(),
             ahead_micros: 0,
@@ -230,18 +226,17 @@ impl Watch {
             return;
         };
         if tenure.cursor.is_some() {
-            tenure.blurred.extend(tenure.failures.keys().copied());
-            tenure.blurred.extend(tenure.begun.iter().copied());
+            // It begins anew, from what the store holds.
+            *tenure = Tenure { epoch, lease_end: tenure.lease_end, ..Tenure::default() };
         }
         tenure.cursor = Some(cursor);
-        tenure.rows.clear();
         for row in letter.rows.iter().flatten() {
             let Some(number) = self.truth.number(row.stream.subscription) else { continue };
             for one in &row.refs {
                 let delivery = (number, one.position);
                 tenure.rows.insert(delivery, Stored { attempts: row.attempts, due: row.due });
-                if row.attempts > 0 && !tenure.acknowledged.contains(&delivery) {
-                    tenure.failures.entry(delivery).or_insert(Failure { attempts: row.attempts, known: None });
+                if row.attempts > 0 {
+                    tenure.failures.insert(delivery, Failure { attempts: row.attempts, known: None });
                 }
             }
         }
@@ -288,7 +283,6 @@ impl Watch {
             }
             let tenure = self.tenures.get_mut(&(life, partition)).filter(|tenure| tenure.epoch == epoch);
             let Some(tenure) = tenure else { continue };
-            tenure.blurred.remove(&delivery);
             if acknowledged {
                 tenure.failures.remove(&delivery);
                 tenure.acknowledged.insert(delivery);
@@ -300,28 +294,27 @@ impl Watch {
     }
 
     /// A node has commanded something else than an attempt.
-    pub fn commanded(&mut self, life: Life, _now: Now, command: &Command) -> Result<(), Violation> {
-        let refuse = |what: String| Err(Violation::new("fence_holds", what));
-        if self.released.contains(&life) && !matches!(command, Command::Release) {
-            return refuse(format!("node {} gave its leases back and then commands {command:?}", life.process));
-        }
+    pub fn commanded(&mut self, life: Life, command: &Command) -> Result<(), Violation> {
         match command {
             Command::ReadLog { partition, after, .. } => self.passed(life, *partition, *after),
             Command::Checkpoint(checkpoint) => self.passed(life, checkpoint.partition, checkpoint.cursor),
+            Command::Acquire { .. } if self.draining.contains(&life) => {
+                let seen = format!("node {} acquires leases while it drains", life.process);
+                return Err(Violation::new("fence_holds", seen));
+            }
             _ => {}
         }
-        match command {
-            Command::Acquire { .. } if self.draining.contains(&life) => {
-                refuse(format!("node {} acquires leases while it drains", life.process))
+        Ok(())
+    }
+
+    /// A node says that it is drained, and its leases are given back.
+    pub fn drained(&self, life: Life) -> Result<(), Violation> {
+        match self.flights.keys().any(|(of, _)| *of == life) {
+            true => {
+                let seen = format!("node {} is drained with attempts in flight", life.process);
+                Err(Violation::new("slots_return", seen))
             }
-            Command::Release => {
-                self.released.insert(life);
-                match self.flights.keys().any(|(of, _)| *of == life) {
-                    true => refuse(format!("node {} gives its leases back with attempts in flight", life.process)),
-                    false => Ok(()),
-                }
-            }
-            _ => Ok(()),
+            false => Ok(()),
         }
     }
 
