@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use graph::{
-    AppId, Change, ChangeId, ChangeType, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties,
-    SubmissionId, SubscriptionId, UserId, WellKnown,
+    AppId, Change, ChangeId, ChangeType, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties, SubmissionId,
+    SubscriptionId, UserId, WellKnown,
 };
 use notify::log::{EndReason, LifecycleEvent, Submission};
 use notify::subscription::{ChangeTypes, Target};
@@ -131,7 +131,11 @@ impl World {
         let gone = Change::deleted(TENANT, &old, ChangeId(self.uuid()), date(self.at));
         let changes = vec![gone, Change::created(TENANT, &item, date(self.at))];
         self.api.items[index] = item.clone();
-        self.write(old.mailbox, Mutation { removes: vec![old.id], puts: vec![item], changes, ..Mutation::default() }, None);
+        self.write(
+            old.mailbox,
+            Mutation { removes: vec![old.id], puts: vec![item], changes, ..Mutation::default() },
+            None,
+        );
     }
 
     fn send_mail(&mut self) {

@@ -272,12 +272,8 @@ fn failure(command: &Command) -> Option<Event> {
         Command::Acquire { .. } => Event::LeasesFailed { renewal: false },
         Command::Renew { .. } => Event::LeasesFailed { renewal: true },
         Command::Attempt(_) => return None,
-        Command::ReadState { partition, epoch } => {
-            Event::State { partition: *partition, epoch: *epoch, state: None }
-        }
-        Command::ReadLog { partition, epoch, .. } => {
-            Event::Log { partition: *partition, epoch: *epoch, records: None }
-        }
+        Command::ReadState { partition, epoch } => Event::State { partition: *partition, epoch: *epoch, state: None },
+        Command::ReadLog { partition, epoch, .. } => Event::Log { partition: *partition, epoch: *epoch, records: None },
         Command::ReadParked { partition, epoch, stream, .. } => {
             Event::Parked { partition: *partition, epoch: *epoch, stream: *stream, rows: None }
         }

@@ -209,7 +209,10 @@ impl World {
         };
         let longest = notify::retry::least_wait_micros(u32::MAX) / 4 * 5;
         if self.at > self.plan.quiet_micros + longest + REST_SLACK_MICROS + self.watch.most_skew_micros() {
-            return Err(Violation::new("every_match_ends", format!("long after the last fault, {what}; the nodes say {:?}", self.watch.stats)));
+            return Err(Violation::new(
+                "every_match_ends",
+                format!("long after the last fault, {what}; the nodes say {:?}", self.watch.stats),
+            ));
         }
         self.agenda.add(self.at + SECOND, Happening::LookForRest);
         Ok(false)

@@ -153,7 +153,10 @@ impl World {
         }
         process.wakes_now.1 += 1;
         if process.wakes_now.1 > WAKES_MAX {
-            return Err(Violation::new("memory_is_bounded", format!("node {} wakes for ever at one time", life.process)));
+            return Err(Violation::new(
+                "memory_is_bounded",
+                format!("node {} wakes for ever at one time", life.process),
+            ));
         }
         self.deliver(life, Event::Tick.into())
     }
@@ -305,9 +308,7 @@ impl World {
             Event::Log { partition, .. } => handed("log failed", partition, 0, 0),
             Event::Parked { partition, rows: Some(rows), .. } => handed("parked", partition, rows.len() as u64, 0),
             Event::Parked { partition, .. } => handed("parked failed", partition, 0, 0),
-            Event::Published { partition, records } => {
-                handed("published", partition, ends(records).0, ends(records).1)
-            }
+            Event::Published { partition, records } => handed("published", partition, ends(records).0, ends(records).1),
             Event::Look { partition } => handed("look", partition, 0, 0),
             Event::EndCommitted { partition, position, .. } => handed("end committed", partition, position.0, 0),
             Event::Attempted { attempt, outcome } => return self.note_outcome(process, *attempt, *outcome),

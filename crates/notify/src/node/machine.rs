@@ -33,6 +33,7 @@ pub struct Node {
     earliest_lapse: Monotonic,
     started: bool,
     draining: bool,
+    released: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,6 +66,9 @@ impl Node {
 
     /// Takes one event at `now`, and appends what is to be done to `commands`.
     pub fn handle(&mut self, event: Event, now: Now, commands: &mut Vec<Command>) {
+        if self.released {
+            return;
+        }
         let now = Now { wall: self.wall.observe(now), mono: now.mono };
         if !self.started {
             self.started = true;
@@ -78,15 +82,18 @@ impl Node {
         if let Some(partition) = touched {
             self.schedule(partition, now);
         }
+        if self.is_drained() && !std::mem::replace(&mut self.released, true) {
+            commands.push(Command::Release);
+        }
     }
 
-    /// When the next [`Event::Tick`] is due; `None` before the first event.
+    /// When the next [`Event::Tick`] is due; `None` before the first event and after the leases are given back.
     pub fn wakes_at(&self) -> Option<Monotonic> {
-        self.timers.peek().map(|Reverse((at, _))| *at)
+        self.timers.peek().filter(|_| !self.released).map(|Reverse((at, _))| *at)
     }
 
     /// Whether everything that was begun before [`Event::Drain`] has ended and is recorded.
-    pub fn is_drained(&self) -> bool {
+    fn is_drained(&self) -> bool {
         let idle = |owned: &Owned| owned.recording.is_none() && owned.dirty_since.is_none() && owned.reads == 0;
         self.draining && self.sending.in_flight.is_empty() && self.partitions.values().all(idle)
     }

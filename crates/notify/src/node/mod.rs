@@ -62,7 +62,7 @@ pub enum Event {
     Ended { partition: Partition, subscription: SubscriptionId, done: bool },
     /// Answer to [`Command::Submit`]. `false`: not all recipients have it yet.
     Submitted { partition: Partition, epoch: u64, position: Position, done: bool },
-    /// The process is asked to stop: begin nothing new, and record what is known.
+    /// The process is asked to stop: begin nothing new, record what is known, give the leases back.
     Drain,
 }
 
@@ -80,6 +80,8 @@ pub enum Command {
         asked: Monotonic,
         lease_micros: u64,
     },
+    /// Everything that was begun has ended and is recorded: give all leases back. No answer.
+    Release,
     ReadState {
         partition: Partition,
         epoch: u64,

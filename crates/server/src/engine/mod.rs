@@ -28,7 +28,7 @@ use tail::Tail;
 /// Events taken from the queue before the node is asked for its timers again.
 const EVENTS_PER_ROUND: usize = 256;
 /// How long a drain may take: a little more than the longest attempt.
-const DRAIN_MAX: Duration = Duration::from_secs(12);
+const DRAIN_MICROS_MAX: u64 = 12_000_000;
 
 /// Puts a submitted message into its recipients' mailboxes.
 #[async_trait]
@@ -113,6 +113,7 @@ impl Stopped {
             inputs,
             tail: handle.tail,
             commands: Vec::new(),
+            released: false,
         };
         running.run(stop).await;
         if let Err(error) = parts.store.release(parts.node).await {
@@ -128,6 +129,8 @@ struct Running {
     inputs: mpsc::UnboundedReceiver<Input>,
     tail: Arc<Tail>,
     commands: Vec<notify::Command>,
+    /// The node has nothing more to do.
+    released: bool,
 }
 
 impl Running {
@@ -140,7 +143,7 @@ impl Running {
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if drain_until.is_none() => {
-                    drain_until = Some(tokio::time::Instant::now() + DRAIN_MAX);
+                    drain_until = Some(self.clock.mono().plus_micros(DRAIN_MICROS_MAX));
                     self.handle(Event::Drain);
                 }
                 _ = self.inputs.recv_many(&mut round, EVENTS_PER_ROUND) => {}
@@ -154,7 +157,7 @@ impl Running {
                 self.handle(event);
             }
             if let Some(until) = drain_until
-                && (self.node.is_drained() || tokio::time::Instant::now() >= until)
+                && (self.released || self.clock.mono() >= until)
             {
                 return;
             }
@@ -178,6 +181,7 @@ impl Running {
     fn handle(&mut self, event: Event) {
         self.node.handle(event, self.clock.now(), &mut self.commands);
         for command in self.commands.drain(..) {
+            self.released |= matches!(command, notify::Command::Release);
             self.performer.perform(command);
         }
     }

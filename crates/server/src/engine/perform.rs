@@ -71,6 +71,8 @@ impl Performer {
             Command::Acquire { asked, max, lease_micros } => self.lease(asked, Some(max), lease_micros),
             Command::Renew { asked, lease_micros } => self.lease(asked, None, lease_micros),
             Command::End { partition, subscription, expires } => self.end(partition, subscription, expires),
+            // The engine gives the leases back once its loop has ended.
+            Command::Release => {}
             Command::Submit { partition, epoch, position, record } => self.submit((partition, epoch), position, record),
         }
     }

@@ -36,6 +36,8 @@ impl Outbound {
 }
 
 fn refused(refusal: Refusal) -> HandshakeError {
+    // Graph's texts do not say which rule it was.
+    tracing::info!(%refusal, "a notification URL was refused");
     match refusal {
         Refusal::Url(reason) => HandshakeError::Url(reason.to_owned()),
         Refusal::Scheme(scheme) => HandshakeError::Scheme(scheme),
@@ -44,6 +46,7 @@ fn refused(refusal: Refusal) -> HandshakeError {
 }
 
 fn failed(failure: Failure) -> HandshakeError {
+    tracing::info!(%failure, "a handshake failed");
     match failure {
         Failure::Forbidden(refusal) => refused(refusal),
         Failure::TimedOut => HandshakeError::TimedOut,

@@ -178,6 +178,17 @@ async fn a_working_connection_is_used_again() {
     assert_eq!((receiver.requests().len(), receiver.connections()), (3, 1));
 }
 
+#[test]
+fn proxy_variables_are_ignored() {
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        again.env(name, "http://127.0.0.1:1");
+    }
+    let ran = again.args(["--exact", "outbound::tests::a_working_connection_is_used_again"]).output().unwrap();
+    let text = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && text.contains("1 passed"), "{text}");
+}
+
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let other = Receiver::start(|_, _| Reply::Send(OK.to_owned())).await;

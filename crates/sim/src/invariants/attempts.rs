@@ -160,7 +160,9 @@ impl Watch {
         let deadline = moment.now.mono.plus_micros(attempt.timeout_micros);
         if deadline > tenure.lease_end {
             let beyond = deadline.since(tenure.lease_end);
-            return refuse(format!("node {process} sends for partition {partition}; its lease may end {beyond} µs early"));
+            return refuse(format!(
+                "node {process} sends for partition {partition}; its lease may end {beyond} µs early"
+            ));
         }
         let held = moment.storage.holder(partition, moment.at);
         match held {
@@ -296,8 +298,7 @@ impl Watch {
             classes.push(tenure.failures.contains_key(&one.delivery));
         }
         let Some(retry) = classes.first() else { return Ok(()) };
-        let timeout =
-            if *retry { self.config.retry_timeout_micros } else { self.config.first_timeout_micros };
+        let timeout = if *retry { self.config.retry_timeout_micros } else { self.config.first_timeout_micros };
         if classes.iter().any(|class| class != retry) || attempt.timeout_micros != timeout {
             let seen = format!("attempt {} of {} µs mixes first tries and retries", attempt.id, attempt.timeout_micros);
             return Err(Violation::new("schedule_is_kept", seen));

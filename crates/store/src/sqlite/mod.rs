@@ -1,1 +1,245 @@
-//! The embedded store.
+//! The embedded store: one SQLite database in a directory that one process holds.
+//!
+//! The persons of the play: callers make the stored form of what they write; the *writer*, one thread,
+//! gathers what is queued into transactions and syncs once for all of them; *readers* look at snapshots
+//! beside it; the *wal* thread moves pages from the write-ahead log into the database.
+//!
+//! What was answered with `Ok` is on the disk. Nothing that is not known to be on the disk is published.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use graph::{AppId, FolderId, Item, ItemId, Kind, Partition, SubscriptionId, TenantId, Timestamp, UserId};
+use notify::checkpoint::{LoadedParked, PartitionState};
+use notify::log::{EndReason, LifecycleEvent};
+use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
+
+use self::mailbox::{EncodedCommit, folder, item};
+use self::partition::EncodedCheckpoint;
+use self::readers::Readers;
+use self::subscription::EncodedSubscription;
+use self::wal::Source;
+use self::writer::Writer;
+use crate::{
+    App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Counters, FolderCounts, ItemQuery,
+    Lease, NodeId, Publish, Store, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, User,
+};
+
+mod directory;
+mod error;
+mod ledger;
+mod mailbox;
+mod partition;
+mod readers;
+mod row;
+mod schema;
+mod subscription;
+mod wal;
+mod writer;
+
+pub use error::OpenError;
+pub use schema::OpenOptions;
+
+/// A store in a directory.
+pub struct SqliteStore {
+    readers: Arc<Readers>,
+    writer: Writer,
+    /// Held as long as the store lives; dropped last.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens the store in a directory, and makes both if they do not exist. `publish` is called on the
+    /// writer's thread, in the order of the commits, and must not wait for the store.
+    pub fn open(directory: impl AsRef<Path>, publish: Publish) -> Result<Self, OpenError> {
+        Self::open_with(directory, publish, OpenOptions::default())
+    }
+
+    pub fn open_with(
+        directory: impl AsRef<Path>,
+        publish: Publish,
+        options: OpenOptions<'_>,
+    ) -> Result<Self, OpenError> {
+        let directory = directory.as_ref();
+        let lock = lock(directory)?;
+        let source = Source { file: directory.join("tidings.db"), vfs: options.vfs.map(str::to_owned) };
+        let failed = |source| OpenError::Database { path: directory.to_owned(), source };
+        let mut connection = source.connect(writer::CACHE_KIB).map_err(failed)?;
+        schema::prepare(&mut connection, directory)?;
+        let writer = Writer::start(connection, source.clone(), publish).map_err(failed)?;
+        Ok(Self { readers: Arc::new(Readers::new(source)), writer, _lock: lock })
+    }
+
+    /// Finishes what is queued and moves the write-ahead log into the database. Every later call fails.
+    pub async fn close(&self) {
+        self.readers.close();
+        self.writer.close().await;
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, OpenError> {
+    let failed = |source| OpenError::Directory { path: directory.to_owned(), source };
+    fs::create_dir_all(directory).map_err(failed)?;
+    let file = File::options().create(true).truncate(false).write(true).open(directory.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn put_tenant(&self, tenant: Tenant) -> Result<(), StoreError> {
+        self.writer.write(move |tx| directory::put_tenant(tx, &tenant)).await
+    }
+
+    async fn put_user(&self, user: User) -> Result<(), StoreError> {
+        self.writer.write(move |tx| directory::put_user(tx, &user)).await
+    }
+
+    async fn put_app(&self, app: App) -> Result<(), StoreError> {
+        self.writer.write(move |tx| directory::put_app(tx, &app)).await
+    }
+
+    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        self.readers.scan(directory::tenants).await
+    }
+
+    async fn users(&self, tenant: TenantId) -> Result<Vec<User>, StoreError> {
+        self.readers.scan(move |connection| directory::users(connection, tenant)).await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.readers.scan(move |connection| directory::user(connection, id)).await
+    }
+
+    async fn user_by_address(&self, address: &str) -> Result<Option<User>, StoreError> {
+        let address = address.to_owned();
+        self.readers.scan(move |connection| directory::user_by_address(connection, &address)).await
+    }
+
+    async fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
+        self.readers.scan(move |connection| directory::app(connection, id)).await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
+        let commit = EncodedCommit::new(commit)?;
+        self.writer.write(move |tx| mailbox::commit(tx, &commit)).await
+    }
+
+    async fn item(&self, mailbox: UserId, id: ItemId) -> Result<Option<Item>, StoreError> {
+        self.readers.scan(move |connection| item::item(connection, mailbox, id)).await
+    }
+
+    async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
+        self.readers.scan(move |connection| item::items(connection, query)).await
+    }
+
+    async fn count_items(&self, mailbox: UserId, kind: Kind, folder: Option<FolderId>) -> Result<u64, StoreError> {
+        self.readers.scan(move |connection| folder::count_items(connection, mailbox, kind, folder)).await
+    }
+
+    async fn folders(&self, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError> {
+        self.readers.scan(move |connection| folder::folders(connection, mailbox)).await
+    }
+
+    async fn folder(&self, mailbox: UserId, id: FolderId) -> Result<Option<FolderCounts>, StoreError> {
+        self.readers.scan(move |connection| folder::folder(connection, mailbox, id)).await
+    }
+
+    async fn begin_subscription(
+        &self,
+        subscription: Arc<Subscription>,
+        limits: SubscriptionLimits,
+    ) -> Result<Appended, BeginError> {
+        let encoded = EncodedSubscription::began(subscription)?;
+        self.writer.write(move |tx| subscription::begin(tx, &encoded, limits)).await
+    }
+
+    async fn patch_subscription(
+        &self,
+        before: Arc<Subscription>,
+        after: Arc<Subscription>,
+    ) -> Result<Appended, SubscriptionError> {
+        let after = EncodedSubscription::patched(after)?;
+        self.writer.write(move |tx| subscription::patch(tx, &before, &after)).await
+    }
+
+    async fn end_subscription(
+        &self,
+        id: SubscriptionId,
+        reason: EndReason,
+        if_expires: Option<Timestamp>,
+    ) -> Result<Appended, SubscriptionError> {
+        self.writer.write(move |tx| subscription::end(tx, id, reason, if_expires)).await
+    }
+
+    async fn append_lifecycle(&self, id: SubscriptionId, event: LifecycleEvent) -> Result<Appended, SubscriptionError> {
+        self.writer.write(move |tx| subscription::append_lifecycle(tx, id, event)).await
+    }
+
+    async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {
+        self.readers.scan(move |connection| subscription::subscription(connection, id)).await
+    }
+
+    async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError> {
+        self.readers.scan(move |connection| subscription::subscriptions(connection, query)).await
+    }
+
+    async fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError> {
+        self.readers.scan(move |connection| subscription::ledger(connection, id)).await
+    }
+
+    async fn read_log(
+        &self,
+        partition: Partition,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<(Position, Arc<Record>)>, StoreError> {
+        self.readers.scan(move |connection| partition::read_log(connection, partition, after, limit)).await
+    }
+
+    async fn acquire(
+        &self,
+        node: NodeId,
+        now: Timestamp,
+        until: Timestamp,
+        max: usize,
+    ) -> Result<Vec<Lease>, StoreError> {
+        self.writer.write(move |tx| partition::acquire(tx, node, now, until, max)).await
+    }
+
+    async fn renew(&self, node: NodeId, now: Timestamp, until: Timestamp) -> Result<Vec<Lease>, StoreError> {
+        self.writer.write(move |tx| partition::renew(tx, node, now, until)).await
+    }
+
+    async fn release(&self, node: NodeId) -> Result<(), StoreError> {
+        self.writer.write(move |tx| partition::release(tx, node)).await
+    }
+
+    async fn partition_state(&self, partition: Partition) -> Result<PartitionState, StoreError> {
+        self.readers.scan(move |connection| partition::partition_state(connection, partition)).await
+    }
+
+    async fn checkpoint(&self, checkpoint: Checkpoint) -> Result<(), CheckpointError> {
+        let encoded = EncodedCheckpoint::new(checkpoint)?;
+        self.writer.write(move |tx| partition::checkpoint(tx, &encoded)).await
+    }
+
+    async fn parked(
+        &self,
+        partition: Partition,
+        stream: Stream,
+        after: Position,
+        rows: usize,
+    ) -> Result<Vec<LoadedParked>, StoreError> {
+        self.readers.scan(move |connection| partition::parked(connection, partition, stream, after, rows)).await
+    }
+
+    fn counters(&self) -> Counters {
+        self.writer.counters()
+    }
+}

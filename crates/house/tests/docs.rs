@@ -1,0 +1,205 @@
+//! The documents say what is there: tests, files and commands that they name exist.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+
+use tidings_house::documents::{code_spans, local_links, marked_block, table};
+use tidings_house::source::{File, functions, identifiers_in_macro, lines_without_tests};
+use tidings_house::tree;
+
+const PARITY_HEADER: [&str; 6] = ["id", "behaviour", "what we do", "source", "confidence", "test"];
+const CONFIDENCE: [&str; 4] = ["documented", "metadata", "observed", "decided"];
+const DOCUMENTS: [&str; 5] = ["README.md", "ARCHITECTURE.md", "PARITY.md", "CONTRIBUTING.md", "SECURITY.md"];
+
+fn text<'a>(files: &'a [File], path: &str) -> &'a str {
+    &files.iter().find(|file| file.path == path).unwrap_or_else(|| panic!("{path} is missing")).text
+}
+
+fn rust(files: &[File]) -> impl Iterator<Item = &File> {
+    files.iter().filter(|file| file.path.ends_with(".rs"))
+}
+
+/// The names of all tests, by the crate's folder.
+fn tests(files: &[File]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in rust(files) {
+        let functions = functions(&file.text).unwrap_or_else(|error| panic!("{}: {}", file.path, error.0));
+        let names = functions.into_iter().filter(|function| function.is_test).map(|function| function.name);
+        found.entry(file.crate_folder().unwrap_or_default().to_owned()).or_default().extend(names);
+    }
+    found
+}
+
+/// The references of the form `crate::test` in a cell that name no test; a cell without one is wrong too.
+fn dangling(cell: &str, tests: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let references = code_spans(cell);
+    if references.is_empty() {
+        return vec![format!("no test in {cell:?}")];
+    }
+    let exists = |reference: &str| {
+        let (folder, name) = reference.split_once("::")?;
+        tests.get(folder)?.get(name.rsplit("::").next()?)
+    };
+    references.into_iter().filter(|reference| exists(reference).is_none()).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_reference_to_no_test_is_found() {
+    let file = |path: &str, text: &str| File { path: path.into(), text: text.into() };
+    let tests = tests(&[file("crates/graph/src/a.rs", "#[test] fn it_holds() {} fn helper() {}")]);
+    assert!(dangling("`graph::it_holds`, `graph::a::it_holds`", &tests).is_empty());
+    assert_eq!(dangling("`graph::helper`, `store::it_holds`", &tests), ["graph::helper", "store::it_holds"]);
+    assert_eq!(dangling("unknown", &tests).len(), 1);
+}
+
+#[test]
+fn every_row_of_parity_names_a_test() {
+    let files = tree::files();
+    let tests = tests(&files);
+    let mut wrong = Vec::new();
+    let mut ids = BTreeSet::new();
+    let mut rest = text(&files, "PARITY.md");
+    while let Some(rows) = table(rest, &PARITY_HEADER) {
+        for row in &rows {
+            match row[..] {
+                [id, .., confidence, cell] if row.len() == PARITY_HEADER.len() => {
+                    wrong.extend(dangling(cell, &tests).into_iter().map(|test| format!("{id}: no test {test}")));
+                    let empty = row.iter().any(|cell| cell.is_empty());
+                    if empty || !CONFIDENCE.contains(&confidence) || !ids.insert(id) {
+                        wrong.push(format!("{id}: a cell is empty, the confidence unknown or the id used twice"));
+                    }
+                }
+                _ => wrong.push(format!("not {} cells: {row:?}", PARITY_HEADER.len())),
+            }
+        }
+        let after = rows.last().map_or("", |row| row[0]);
+        rest = rest.split_once(&format!("| {after} |")).map_or("", |(_, rest)| rest);
+    }
+    assert!(ids.len() >= 10, "the table of PARITY.md was not found: {} rows", ids.len());
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_promise_of_the_architecture_names_a_test() {
+    let files = tree::files();
+    let tests = tests(&files);
+    let rows =
+        table(text(&files, "ARCHITECTURE.md"), &["promise", "what it says", "test"]).expect("the table of promises");
+    assert!(!rows.is_empty());
+    let mut wrong: Vec<String> = rows.iter().flat_map(|row| dangling(row.last().unwrap_or(&""), &tests)).collect();
+    // A promise that the simulator is said to watch is one that it can report as broken.
+    for row in rows.iter().filter(|row| row.last().is_some_and(|cell| cell.contains("`sim::"))) {
+        let name = row[0].replace('`', "\"");
+        if !files.iter().any(|file| file.path.starts_with("crates/sim/src/") && file.text.contains(&name)) {
+            wrong.push(format!("the simulator does not watch {name}"));
+        }
+    }
+    assert!(wrong.is_empty(), "no such tests:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_path_that_a_document_names_exists() {
+    let files = tree::files();
+    let mut wrong = Vec::new();
+    for document in DOCUMENTS {
+        let links = local_links(text(&files, document)).into_iter();
+        wrong.extend(links.filter(|link| !tree::root().join(link).exists()).map(|link| format!("{document}: {link}")));
+        for span in code_spans(text(&files, document)) {
+            let is_path =
+                ["crates/", "docs/", "examples/", "tests/", ".ci/", "./"].iter().any(|start| span.starts_with(start))
+                    || span.ends_with(".md");
+            let path = span.trim_start_matches("./").split([' ', ':']).next().unwrap_or_default();
+            if is_path && !path.contains('…') && !tree::root().join(path).exists() {
+                wrong.push(format!("{document}: {span}"));
+            }
+            let package = span.strip_prefix("tidings-").filter(|name| name.chars().all(|c| c.is_ascii_lowercase()));
+            if package.is_some_and(|folder| !tree::root().join("crates").join(folder).is_dir()) {
+                wrong.push(format!("{document}: {span}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_crate_stands_in_the_code_map() {
+    let files = tree::files();
+    let spans = code_spans(text(&files, "ARCHITECTURE.md"));
+    for file in files.iter().filter(|file| file.path.ends_with("/Cargo.toml")) {
+        let folder = file.path.trim_end_matches("/Cargo.toml");
+        assert!(spans.contains(&folder), "ARCHITECTURE.md does not name {folder}");
+    }
+}
+
+#[test]
+fn the_two_commands_of_the_readme_exist() {
+    let files = tree::files();
+    let readme = text(&files, "README.md");
+    let run = marked_block(readme, "run").expect("the block that runs the server");
+    assert_eq!(run, ["cargo run --release -p tidings-server --bin tidings -- dev"]);
+    assert!(text(&files, "crates/server/Cargo.toml").contains("name = \"tidings\""));
+    let test = marked_block(readme, "test").expect("the block that runs all tests");
+    assert_eq!(test, ["./check"]);
+    assert!(text(&files, ".ci/run").lines().any(|line| line.starts_with("exec ./check")));
+    let pasted = marked_block(readme, "first five minutes").expect("the block of the first five minutes");
+    let commands = pasted.iter().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    assert!((1..=5).contains(&commands.count()), "one to five commands to paste, one on each line");
+}
+
+#[test]
+fn every_fuzz_harness_is_run_by_a_property_test() {
+    let files = tree::files();
+    let mut run: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut harnesses = Vec::new();
+    for file in rust(&files) {
+        let folder = file.crate_folder().unwrap_or_default();
+        run.entry(folder).or_default().extend(identifiers_in_macro(&file.text, "proptest").unwrap_or_default());
+        let drawer =
+            file.is_shipped_source() && file.path.rsplit('/').next().is_some_and(|name| name.starts_with("fuzz"));
+        let public = functions(&file.text).unwrap_or_default().into_iter().filter(|function| function.is_public);
+        let found = public.filter(|function| drawer || function.name.starts_with("fuzz_"));
+        harnesses.extend(found.map(|function| (folder, function.name)));
+    }
+    let idle: Vec<_> = harnesses.iter().filter(|(folder, name)| !run[folder].contains(name)).collect();
+    assert!(idle.is_empty(), "no proptest! calls {idle:?}");
+}
+
+#[test]
+fn tracked_files_name_no_machine_and_leave_nothing_open() {
+    // In pieces, so that this file does not name them itself.
+    let paths = [["/wo", "rk/"], ["/ro", "ot/"]].map(|parts| parts.concat());
+    let words = [["TO", "DO"], ["FIX", "ME"]].map(|parts| parts.concat());
+    let mut wrong = Vec::new();
+    for file in tree::files() {
+        for (at, line) in file.text.lines().enumerate() {
+            let open =
+                line.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| words.iter().any(|open| open == word));
+            if open || paths.iter().any(|path| line.contains(path)) {
+                let line: String = line.chars().take(120).collect();
+                wrong.push(format!("{}:{}: {line}", file.path, at + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// Long files and functions are signs, not faults: they are printed.
+#[test]
+fn long_files_and_functions_are_reported() {
+    let mut report = Vec::new();
+    for file in rust(&tree::files()).filter(|file| file.is_shipped_source()) {
+        let lines = lines_without_tests(&file.text);
+        if lines > 500 {
+            report.push(format!("{} has {lines} lines without its tests", file.path));
+        }
+        for function in functions(&file.text).unwrap_or_default() {
+            if function.lines > 70 {
+                report.push(format!("{}:{} {} has {} lines", file.path, function.line, function.name, function.lines));
+            }
+        }
+    }
+    let mut stderr = std::io::stderr().lock();
+    for line in report {
+        writeln!(stderr, "long: {line}").expect("stderr");
+    }
+}

@@ -1,0 +1,123 @@
+//! The packed form of ledgers: for each subscription its id, then its counts as variable-length
+//! numbers (seven bits to a byte, least first; `parked` folded so that small negatives are short).
+
+use std::collections::BTreeMap;
+
+use graph::SubscriptionId;
+use notify::{AbandonReason, LedgerDelta};
+use uuid::Uuid;
+
+pub(super) type Ledgers = BTreeMap<SubscriptionId, LedgerDelta>;
+
+pub(super) fn pack(ledgers: &Ledgers) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(ledgers.len() * 24);
+    for (id, sums) in ledgers {
+        bytes.extend_from_slice(id.0.as_bytes());
+        pack_sums(sums, &mut bytes);
+    }
+    bytes
+}
+
+/// `None`: the bytes are not a packed ledger.
+pub(super) fn unpack(mut bytes: &[u8]) -> Option<Ledgers> {
+    let mut ledgers = Ledgers::new();
+    while !bytes.is_empty() {
+        let (id, rest) = bytes.split_first_chunk::<16>()?;
+        bytes = rest;
+        ledgers.insert(SubscriptionId(Uuid::from_bytes(*id)), unpack_sums(&mut bytes)?);
+    }
+    Some(ledgers)
+}
+
+pub(super) fn pack_sums(sums: &LedgerDelta, bytes: &mut Vec<u8>) {
+    put(sums.matched, bytes);
+    put(sums.delivered, bytes);
+    put((sums.parked << 1 ^ sums.parked >> 63) as u64, bytes);
+    put(sums.abandoned.len() as u64, bytes);
+    for (reason, count) in &sums.abandoned {
+        put(reason_number(*reason), bytes);
+        put(*count, bytes);
+    }
+}
+
+/// Takes one subscription's sums off the front of `bytes`.
+pub(super) fn unpack_sums(bytes: &mut &[u8]) -> Option<LedgerDelta> {
+    let matched = take(bytes)?;
+    let delivered = take(bytes)?;
+    let folded = take(bytes)?;
+    let parked = (folded >> 1) as i64 ^ -((folded & 1) as i64);
+    let mut abandoned = BTreeMap::new();
+    for _ in 0..take(bytes)? {
+        abandoned.insert(reason(take(bytes)?)?, take(bytes)?);
+    }
+    Some(LedgerDelta { matched, delivered, parked, abandoned })
+}
+
+const REASONS: [AbandonReason; 2] = [AbandonReason::Horizon, AbandonReason::SubscriptionEnded];
+
+/// Part of the stored format: a reason's number never changes.
+fn reason_number(reason: AbandonReason) -> u64 {
+    match reason {
+        AbandonReason::Horizon => 0,
+        AbandonReason::SubscriptionEnded => 1,
+    }
+}
+
+fn reason(number: u64) -> Option<AbandonReason> {
+    REASONS.into_iter().find(|reason| reason_number(*reason) == number)
+}
+
+fn put(mut number: u64, bytes: &mut Vec<u8>) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn take(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sums() -> impl Strategy<Value = LedgerDelta> {
+        let abandoned = proptest::collection::btree_map(proptest::sample::select(&REASONS[..]), any::<u64>(), 0..=2);
+        (any::<u64>(), any::<u64>(), any::<i64>(), abandoned)
+            .prop_map(|(matched, delivered, parked, abandoned)| LedgerDelta { matched, delivered, parked, abandoned })
+    }
+
+    proptest! {
+        #[test]
+        fn a_packed_ledger_reads_back(ledgers in proptest::collection::btree_map(any::<u128>(), sums(), 0..8)) {
+            let ledgers: Ledgers =
+                ledgers.into_iter().map(|(id, sums)| (SubscriptionId(Uuid::from_u128(id)), sums)).collect();
+            prop_assert_eq!(unpack(&pack(&ledgers)), Some(ledgers));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = unpack(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_quiet_subscription_takes_few_bytes() {
+        let one = LedgerDelta { matched: 100, delivered: 100, ..LedgerDelta::default() };
+        let ledgers = Ledgers::from([(SubscriptionId(Uuid::from_u128(1)), one)]);
+        assert_eq!(pack(&ledgers).len(), 20);
+    }
+}

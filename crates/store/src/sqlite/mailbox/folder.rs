@@ -1,0 +1,140 @@
+//! Folders and their counts, which the transaction that writes the items keeps.
+
+use graph::{Folder, FolderId, Kind, Partition, UserId, WellKnown};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::sqlite::error::{cell, corrupt};
+use crate::sqlite::row::{Key, folder_id, folder_key, kind_byte};
+use crate::{FolderCounts, StoreError};
+
+/// Adds or replaces a folder; its counts stay.
+pub(in crate::sqlite) fn put_folder(
+    connection: &Connection,
+    partition: Partition,
+    folder: &Folder,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO folder (partition, mailbox, id, parent, display_name, well_known)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        ON CONFLICT DO UPDATE SET parent = excluded.parent, display_name = excluded.display_name,
+        well_known = excluded.well_known";
+    connection.prepare_cached(sql)?.execute(params![
+        partition.0,
+        folder.mailbox.0.as_bytes(),
+        folder_key(folder.id),
+        folder.parent.map(folder_key),
+        folder.display_name,
+        folder.well_known.map(WellKnown::name),
+    ])?;
+    Ok(())
+}
+
+pub(super) fn remove(
+    connection: &Connection,
+    partition: Partition,
+    mailbox: UserId,
+    id: FolderId,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM folder WHERE partition = ?1 AND mailbox = ?2 AND id = ?3";
+    connection.prepare_cached(sql)?.execute(params![partition.0, mailbox.0.as_bytes(), folder_key(id)])?;
+    Ok(())
+}
+
+pub(super) fn exists(
+    connection: &Connection,
+    partition: Partition,
+    mailbox: UserId,
+    id: FolderId,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM folder WHERE partition = ?1 AND mailbox = ?2 AND id = ?3";
+    Ok(connection.prepare_cached(sql)?.exists(params![partition.0, mailbox.0.as_bytes(), folder_key(id)])?)
+}
+
+/// What a transaction adds to the counts of the folders that it touches.
+#[derive(Default)]
+pub(super) struct FolderTally(Vec<(Key, i64, i64)>);
+
+impl FolderTally {
+    pub fn add(&mut self, folder: Key, total: i64, unread: i64) {
+        match self.0.iter_mut().find(|(known, ..)| *known == folder) {
+            Some((_, sum, sum_unread)) => {
+                *sum += total;
+                *sum_unread += unread;
+            }
+            None => self.0.push((folder, total, unread)),
+        }
+    }
+
+    pub fn write(&self, connection: &Connection, partition: Partition, mailbox: UserId) -> Result<(), StoreError> {
+        let sql = "UPDATE folder SET total = total + ?4, unread = unread + ?5
+            WHERE partition = ?1 AND mailbox = ?2 AND id = ?3";
+        for (folder, total, unread) in self.0.iter().filter(|(_, total, unread)| (*total, *unread) != (0, 0)) {
+            let mut update = connection.prepare_cached(sql)?;
+            update.execute(params![partition.0, mailbox.0.as_bytes(), folder, total, unread])?;
+        }
+        Ok(())
+    }
+}
+
+const COLUMNS: &str = "id, parent, display_name, well_known, total, unread, (SELECT COUNT(*) FROM folder AS child
+    WHERE child.partition = folder.partition AND child.mailbox = folder.mailbox AND child.parent = folder.id)";
+
+pub(in crate::sqlite) fn folders(connection: &Connection, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM folder WHERE partition = ?1 AND mailbox = ?2 ORDER BY id");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![Partition::of(mailbox).0, mailbox.0.as_bytes()])?;
+    let mut folders = Vec::new();
+    while let Some(row) = rows.next()? {
+        folders.push(read(row, mailbox)?);
+    }
+    Ok(folders)
+}
+
+pub(in crate::sqlite) fn folder(
+    connection: &Connection,
+    mailbox: UserId,
+    id: FolderId,
+) -> Result<Option<FolderCounts>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM folder WHERE partition = ?1 AND mailbox = ?2 AND id = ?3");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let key = params![Partition::of(mailbox).0, mailbox.0.as_bytes(), folder_key(id)];
+    statement.query_row(key, |row| Ok(read(row, mailbox))).optional()?.transpose()
+}
+
+/// How many items of a kind a folder, or the mailbox, holds.
+pub(in crate::sqlite) fn count_items(
+    connection: &Connection,
+    mailbox: UserId,
+    kind: Kind,
+    folder: Option<FolderId>,
+) -> Result<u64, StoreError> {
+    let sql = "SELECT COALESCE(SUM(total), 0) FROM folder
+        WHERE partition = ?1 AND mailbox = ?2 AND id >= ?3 AND id < ?4 AND (?5 IS NULL OR id = ?5)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let (low, high) = ([kind_byte(kind)], [kind_byte(kind) + 1]);
+    let (partition, folder) = (Partition::of(mailbox).0, folder.map(folder_key));
+    let key = params![partition, mailbox.0.as_bytes(), low, high, folder];
+    statement.query_row(key, |row| Ok(cell(row, 0, ("folder", "total"), mailbox)))?
+}
+
+fn read(row: &Row<'_>, mailbox: UserId) -> Result<FolderCounts, StoreError> {
+    let known = |column: &'static str, key: Key| {
+        folder_id(key).ok_or_else(|| corrupt(("folder", column), mailbox, "it is of an unknown kind"))
+    };
+    let id = known("id", cell(row, 0, ("folder", "id"), mailbox)?)?;
+    let parent: Option<Key> = cell(row, 1, ("folder", "parent"), id)?;
+    let well_known: Option<String> = cell(row, 3, ("folder", "well_known"), id)?;
+    let well_known = well_known.map(|name| name.parse()).transpose();
+    let folder = Folder {
+        id,
+        mailbox,
+        parent: parent.map(|parent| known("parent", parent)).transpose()?,
+        display_name: cell(row, 2, ("folder", "display_name"), id)?,
+        well_known: well_known.map_err(|error| corrupt(("folder", "well_known"), id, error))?,
+    };
+    Ok(FolderCounts {
+        folder,
+        total: cell(row, 4, ("folder", "total"), id)?,
+        unread: cell(row, 5, ("folder", "unread"), id)?,
+        children: cell(row, 6, ("folder", "parent"), id)?,
+    })
+}

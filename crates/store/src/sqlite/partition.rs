@@ -1,0 +1,275 @@
+//! Partitions: the log, leases, checkpoints and what is parked.
+
+use std::sync::Arc;
+
+use graph::{Partition, SubscriptionId, Timestamp};
+use notify::checkpoint::{LoadedParked, PartitionState};
+use notify::{Checkpoint, Position, Record, Stream, StreamKind};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use super::error::{cell, corrupt};
+use super::ledger::{Ledgers, pack, pack_sums, unpack};
+use super::row::{log_key, log_key_max, log_position, signed, stream_kind, stream_kind_number};
+use super::subscription;
+use super::writer::{Tx, head};
+use crate::{CheckpointError, Lease, NodeId, StoreError};
+
+/// A partition's row holds the sums of so many subscriptions before they go to rows of their own.
+const UNFOLDED_MAX: usize = 256;
+
+pub(super) fn read_log(
+    connection: &Connection,
+    partition: Partition,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<(Position, Arc<Record>)>, StoreError> {
+    let sql = "SELECT key, record FROM log WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT ?3";
+    let mut statement = connection.prepare_cached(sql)?;
+    let limit = signed(limit as u64);
+    let mut rows = statement.query((log_key(partition, after), log_key_max(partition), limit))?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        let position = log_position(cell(row, 0, ("log", "key"), partition)?);
+        records.push((position, read_record(row, 1, position)?));
+    }
+    Ok(records)
+}
+
+fn read_record(row: &Row<'_>, index: usize, position: Position) -> Result<Arc<Record>, StoreError> {
+    let json = row.get_ref(index)?.as_blob();
+    let json = json.map_err(|error| corrupt(("log", "record"), position, error))?;
+    let record = serde_json::from_slice(json).map_err(|error| corrupt(("log", "record"), position, error))?;
+    Ok(Arc::new(record))
+}
+
+struct Holding {
+    partition: Partition,
+    epoch: u64,
+    /// Who holds the lease at the time that was asked for.
+    holder: Option<NodeId>,
+}
+
+fn holdings(connection: &Connection, now: Timestamp) -> Result<Vec<Holding>, StoreError> {
+    let sql = "SELECT partition, epoch, CASE WHEN lease_until > ?1 THEN lease_node END FROM partition
+        ORDER BY partition";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([now.as_micros()])?;
+    let mut holdings = Vec::new();
+    while let Some(row) = rows.next()? {
+        let partition = Partition(cell(row, 0, ("partition", "partition"), "")?);
+        let holder: Option<[u8; 16]> = cell(row, 2, ("partition", "lease_node"), partition)?;
+        holdings.push(Holding {
+            partition,
+            epoch: cell(row, 1, ("partition", "epoch"), partition)?,
+            holder: holder.map(|node| NodeId(Uuid::from_bytes(node))),
+        });
+    }
+    Ok(holdings)
+}
+
+fn hold(tx: &Tx<'_>, node: NodeId, until: Timestamp, lease: Lease) -> Result<Lease, StoreError> {
+    let sql = "UPDATE partition SET epoch = ?2, lease_node = ?3, lease_until = ?4 WHERE partition = ?1";
+    let row = params![lease.0.0, signed(lease.1), node.0.as_bytes(), until.as_micros()];
+    tx.connection.prepare_cached(sql)?.execute(row)?;
+    Ok(lease)
+}
+
+pub(super) fn acquire(
+    tx: &mut Tx<'_>,
+    node: NodeId,
+    now: Timestamp,
+    until: Timestamp,
+    max: usize,
+) -> Result<Vec<Lease>, StoreError> {
+    let holdings = holdings(tx.connection, now)?;
+    // Free ones first, so that a node that asks again gets others than it has.
+    let free = holdings.iter().filter(|holding| holding.holder.is_none());
+    let own = holdings.iter().filter(|holding| holding.holder == Some(node));
+    let taken = free.chain(own).take(max);
+    taken
+        .map(|holding| {
+            let epoch = holding.epoch + u64::from(holding.holder.is_none());
+            hold(tx, node, until, (holding.partition, epoch))
+        })
+        .collect()
+}
+
+pub(super) fn renew(tx: &mut Tx<'_>, node: NodeId, now: Timestamp, until: Timestamp) -> Result<Vec<Lease>, StoreError> {
+    let holdings = holdings(tx.connection, now)?;
+    let own = holdings.iter().filter(|holding| holding.holder == Some(node));
+    own.map(|holding| hold(tx, node, until, (holding.partition, holding.epoch))).collect()
+}
+
+pub(super) fn release(tx: &mut Tx<'_>, node: NodeId) -> Result<(), StoreError> {
+    let sql = "UPDATE partition SET lease_node = NULL, lease_until = NULL WHERE lease_node = ?1";
+    tx.connection.prepare_cached(sql)?.execute([node.0.as_bytes()])?;
+    Ok(())
+}
+
+pub(super) fn partition_state(connection: &Connection, partition: Partition) -> Result<PartitionState, StoreError> {
+    let _snapshot = connection.unchecked_transaction()?;
+    let sql = "SELECT number, cursor, wall FROM partition WHERE partition = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let read = |row: &Row<'_>| -> Result<_, StoreError> {
+        let number: u64 = cell(row, 0, ("partition", "number"), partition)?;
+        let cursor: u64 = cell(row, 1, ("partition", "cursor"), partition)?;
+        let wall: i64 = cell(row, 2, ("partition", "wall"), partition)?;
+        Ok((number, Position(cursor), Timestamp::from_micros(wall)))
+    };
+    let (number, cursor, wall) = statement.query_row([partition.0], |row| Ok(read(row)))??;
+    Ok(PartitionState {
+        number,
+        cursor,
+        head: head(connection, partition)?,
+        wall,
+        subscriptions: subscription::spans(connection, partition)?,
+        parked: parked_streams(connection, partition)?,
+    })
+}
+
+/// The streams that have parked rows, found by skipping from one to the next.
+fn parked_streams(connection: &Connection, partition: Partition) -> Result<Vec<Stream>, StoreError> {
+    let sql = "SELECT subscription, kind FROM parked WHERE partition = ?1 AND (subscription, kind) > (?2, ?3)
+        ORDER BY subscription, kind LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut streams: Vec<Stream> = Vec::new();
+    loop {
+        let last = streams.last().map(|stream| (stream.subscription.0, stream_kind_number(stream.kind)));
+        let (subscription, kind) = last.unwrap_or((Uuid::nil(), -1));
+        let after = params![partition.0, subscription.as_bytes(), kind];
+        match statement.query_row(after, |row| Ok(read_stream(row, partition))).optional()? {
+            Some(stream) => streams.push(stream?),
+            None => return Ok(streams),
+        }
+    }
+}
+
+fn read_stream(row: &Row<'_>, partition: Partition) -> Result<Stream, StoreError> {
+    let subscription = SubscriptionId(Uuid::from_bytes(cell(row, 0, ("parked", "subscription"), partition)?));
+    let number: i64 = cell(row, 1, ("parked", "kind"), subscription)?;
+    let kind: Option<StreamKind> = stream_kind(number);
+    let kind = kind.ok_or_else(|| corrupt(("parked", "kind"), subscription, format!("unknown kind {number}")))?;
+    Ok(Stream { subscription, kind })
+}
+
+/// A checkpoint with the stored form of the rows that it parks.
+pub(super) struct EncodedCheckpoint {
+    checkpoint: Checkpoint,
+    rows: Vec<Vec<u8>>,
+}
+
+impl EncodedCheckpoint {
+    pub fn new(checkpoint: Checkpoint) -> Result<Self, StoreError> {
+        let encode = |row| serde_json::to_vec(row).map_err(|error| corrupt(("parked", "row"), "new", error));
+        let rows = checkpoint.park.iter().map(encode).collect::<Result<_, _>>()?;
+        Ok(Self { checkpoint, rows })
+    }
+}
+
+pub(super) fn checkpoint(tx: &mut Tx<'_>, encoded: &EncodedCheckpoint) -> Result<(), CheckpointError> {
+    let EncodedCheckpoint { checkpoint, rows } = encoded;
+    let partition = checkpoint.partition;
+    let mut unfolded = check_turn(tx.connection, checkpoint)?;
+    let sql = "DELETE FROM parked WHERE partition = ?1 AND subscription = ?2 AND kind = ?3 AND first = ?4";
+    for (stream, first) in &checkpoint.unpark {
+        let (id, kind) = (stream.subscription.0.as_bytes(), stream_kind_number(stream.kind));
+        tx.connection.prepare_cached(sql)?.execute(params![partition.0, id, kind, signed(first.0)])?;
+    }
+    let sql = "INSERT OR REPLACE INTO parked (partition, subscription, kind, first, row) VALUES (?1, ?2, ?3, ?4, ?5)";
+    for (parked, row) in checkpoint.park.iter().zip(rows) {
+        let (id, kind) = (parked.stream.subscription.0.as_bytes(), stream_kind_number(parked.stream.kind));
+        let first = signed(parked.first().0);
+        tx.connection.prepare_cached(sql)?.execute(params![partition.0, id, kind, first, row])?;
+    }
+    for (id, delta) in &checkpoint.ledger {
+        unfolded.entry(*id).or_default().add(delta);
+    }
+    if unfolded.len() > UNFOLDED_MAX {
+        fold(tx.connection, partition, std::mem::take(&mut unfolded))?;
+    }
+    let sql = "UPDATE partition SET number = ?2, cursor = ?3, wall = MAX(wall, ?4), unfolded = ?5 WHERE partition = ?1";
+    let (number, cursor) = (signed(checkpoint.number), signed(checkpoint.cursor.0));
+    let row = params![partition.0, number, cursor, checkpoint.wall.as_micros(), pack(&unfolded)];
+    tx.connection.prepare_cached(sql)?.execute(row)?;
+    tx.tally.checkpoints += 1;
+    tx.tally.parked_rows += rows.len() as u64;
+    Ok(())
+}
+
+/// Checks the two conditions of a checkpoint, and reads the sums that it adds to.
+fn check_turn(connection: &Connection, checkpoint: &Checkpoint) -> Result<Ledgers, CheckpointError> {
+    let partition = checkpoint.partition;
+    let sql = "SELECT epoch, number, unfolded FROM partition WHERE partition = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let read = |row: &Row<'_>| -> Result<(u64, u64, Option<Ledgers>), StoreError> {
+        let epoch = cell(row, 0, ("partition", "epoch"), partition)?;
+        let last = cell(row, 1, ("partition", "number"), partition)?;
+        Ok((epoch, last, row.get_ref(2)?.as_blob().ok().and_then(unpack)))
+    };
+    let (epoch, last, unfolded) = statement.query_row([partition.0], |row| Ok(read(row)))??;
+    if epoch != checkpoint.epoch {
+        return Err(CheckpointError::Fenced(partition));
+    }
+    if last + 1 != checkpoint.number {
+        return Err(CheckpointError::OutOfTurn { last });
+    }
+    unfolded.ok_or_else(|| unreadable_ledger(partition).into())
+}
+
+pub(super) fn unreadable_ledger(partition: Partition) -> StoreError {
+    corrupt(("partition", "unfolded"), partition, "it is not a packed ledger")
+}
+
+fn fold(connection: &Connection, partition: Partition, ledgers: Ledgers) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO ledger (partition, subscription, sums) VALUES (?1, ?2, ?3)";
+    for (id, delta) in ledgers {
+        let mut sums = subscription::folded(connection, partition, id)?;
+        sums.add(&delta);
+        let mut packed = Vec::new();
+        pack_sums(&sums, &mut packed);
+        connection.prepare_cached(sql)?.execute(params![partition.0, id.0.as_bytes(), packed])?;
+    }
+    Ok(())
+}
+
+pub(super) fn parked(
+    connection: &Connection,
+    partition: Partition,
+    stream: Stream,
+    after: Position,
+    rows: usize,
+) -> Result<Vec<LoadedParked>, StoreError> {
+    let _snapshot = connection.unchecked_transaction()?;
+    let sql = "SELECT row FROM parked WHERE partition = ?1 AND subscription = ?2 AND kind = ?3 AND first > ?4
+        ORDER BY first LIMIT ?5";
+    let mut statement = connection.prepare_cached(sql)?;
+    let (id, kind) = (stream.subscription.0.as_bytes(), stream_kind_number(stream.kind));
+    let limit = signed(rows as u64);
+    let mut found = statement.query(params![partition.0, id, kind, signed(after.0), limit])?;
+    let mut loaded = Vec::new();
+    while let Some(row) = found.next()? {
+        loaded.push(load(connection, partition, stream, row)?);
+    }
+    Ok(loaded)
+}
+
+fn load(
+    connection: &Connection,
+    partition: Partition,
+    stream: Stream,
+    row: &Row<'_>,
+) -> Result<LoadedParked, StoreError> {
+    let unreadable = |cause: String| corrupt(("parked", "row"), stream.subscription, cause);
+    let json = row.get_ref(0)?.as_blob().map_err(|error| unreadable(error.to_string()))?;
+    let row: notify::Parked = serde_json::from_slice(json).map_err(|error| unreadable(error.to_string()))?;
+    let mut records: Vec<Arc<Record>> = Vec::with_capacity(row.refs.len());
+    let mut statement = connection.prepare_cached("SELECT record FROM log WHERE key = ?1")?;
+    for one in &row.refs {
+        let key = log_key(partition, one.position);
+        let record = statement.query_row([key], |row| Ok(read_record(row, 0, one.position))).optional()?;
+        let record = record.ok_or_else(|| unreadable(format!("position {} is not in the log", one.position)))?;
+        records.push(record?);
+    }
+    Ok(LoadedParked { row, records })
+}

@@ -1,0 +1,62 @@
+//! A small pool of connections that read beside the writer.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::wal::Source;
+use crate::StoreError;
+
+const CONNECTIONS: usize = 4;
+const CACHE_KIB: i64 = 16 << 10;
+
+pub(super) struct Readers {
+    source: Source,
+    turns: Arc<Semaphore>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub fn new(source: Source) -> Self {
+        Self { source, turns: Arc::new(Semaphore::new(CONNECTIONS)), idle: Mutex::new(Vec::new()) }
+    }
+
+    /// Runs a query of any length, away from the tasks.
+    pub async fn scan<T: Send + 'static>(
+        self: &Arc<Self>,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let stopped = |_| StoreError::Unavailable("the store is closed".to_owned());
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(stopped)?;
+        let readers = Arc::clone(self);
+        let run = move || {
+            let answer = readers.run(query);
+            drop(turn);
+            answer
+        };
+        let failed = |error: tokio::task::JoinError| StoreError::Unavailable(error.to_string());
+        tokio::task::spawn_blocking(run).await.map_err(failed)?
+    }
+
+    fn run<T>(&self, query: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let idle = self.idle().pop();
+        let connection = idle.map_or_else(|| self.source.connect(CACHE_KIB), Ok)?;
+        let answer = query(&connection);
+        // One that met trouble is not used again.
+        if !matches!(answer, Err(StoreError::Unavailable(_))) && connection.is_autocommit() {
+            self.idle().push(connection);
+        }
+        answer
+    }
+
+    /// Closes the idle connections; later queries fail.
+    pub fn close(&self) {
+        self.turns.close();
+        self.idle().clear();
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

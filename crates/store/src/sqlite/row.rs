@@ -1,0 +1,80 @@
+//! How values stand in rows.
+
+use graph::{FolderId, ItemId, Kind, Partition};
+use notify::{Position, StreamKind};
+use uuid::Uuid;
+
+/// An item's or folder's id in a row: its kind, then its UUID. Sorts as the id does.
+pub(super) type Key = [u8; 17];
+
+pub(super) fn kind_byte(kind: Kind) -> u8 {
+    match kind {
+        Kind::Message => 0,
+        Kind::Event => 1,
+        Kind::Contact => 2,
+    }
+}
+
+fn key(kind: Kind, uuid: Uuid) -> Key {
+    let mut key = [0; 17];
+    key[0] = kind_byte(kind);
+    key[1..].copy_from_slice(uuid.as_bytes());
+    key
+}
+
+pub(super) fn item_key(id: ItemId) -> Key {
+    key(id.kind, id.uuid)
+}
+
+pub(super) fn folder_key(id: FolderId) -> Key {
+    key(id.kind, id.uuid)
+}
+
+/// The kind and UUID of a key; `None` for a kind that this release does not know.
+fn parts(key: Key) -> Option<(Kind, Uuid)> {
+    let kind = Kind::ALL.into_iter().find(|kind| kind_byte(*kind) == key[0])?;
+    let uuid = Uuid::from_slice(&key[1..]).ok()?;
+    Some((kind, uuid))
+}
+
+pub(super) fn item_id(key: Key) -> Option<ItemId> {
+    parts(key).map(|(kind, uuid)| ItemId { kind, uuid })
+}
+
+pub(super) fn folder_id(key: Key) -> Option<FolderId> {
+    parts(key).map(|(kind, uuid)| FolderId { kind, uuid })
+}
+
+pub(super) fn stream_kind_number(kind: StreamKind) -> i64 {
+    match kind {
+        StreamKind::Changes => 0,
+        StreamKind::Lifecycle => 1,
+    }
+}
+
+pub(super) fn stream_kind(number: i64) -> Option<StreamKind> {
+    [StreamKind::Changes, StreamKind::Lifecycle].into_iter().find(|kind| stream_kind_number(*kind) == number)
+}
+
+/// A number of the domain in a row; rows are signed, and what does not fit is never reached.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Bits of a log key that hold the position.
+const POSITION_BITS: u32 = 48;
+
+/// The key of a record: the partition above, the position below.
+pub(super) fn log_key(partition: Partition, position: Position) -> i64 {
+    let position = signed(position.0).min((1 << POSITION_BITS) - 1);
+    (i64::from(partition.0) << POSITION_BITS) | position
+}
+
+/// The greatest key that a partition's record can have.
+pub(super) fn log_key_max(partition: Partition) -> i64 {
+    log_key(partition, Position(u64::MAX))
+}
+
+pub(super) fn log_position(key: i64) -> Position {
+    Position((key & ((1 << POSITION_BITS) - 1)).unsigned_abs())
+}

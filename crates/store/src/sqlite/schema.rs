@@ -1,0 +1,202 @@
+//! The tables, how a connection is set up, and what is checked before a data directory is used.
+//!
+//! Keys lead with the partition. Ids are 16 bytes; item and folder ids have a byte of their kind in
+//! front. Rows with bodies are in rowid tables, where a row of some KiB stays on one page.
+
+use std::path::Path;
+use std::time::Duration;
+
+use graph::PARTITIONS;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+
+use super::error::OpenError;
+
+/// Each raises the schema version by one. Migrations only add.
+const MIGRATIONS: [&str; 1] = [V1];
+
+const V1: &str = "
+    CREATE TABLE tenant (id BLOB PRIMARY KEY, domain TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE user (
+        id BLOB PRIMARY KEY,
+        tenant BLOB NOT NULL,
+        address TEXT NOT NULL, -- the UPN in lower case
+        upn TEXT NOT NULL,
+        display_name TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX user_by_address ON user (address);
+    CREATE INDEX user_by_tenant ON user (tenant, address);
+
+    CREATE TABLE app (
+        id BLOB PRIMARY KEY,
+        tenant BLOB NOT NULL,
+        display_name TEXT NOT NULL,
+        service_principal BLOB NOT NULL,
+        secret_sha256 TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE folder (
+        partition INTEGER NOT NULL,
+        mailbox BLOB NOT NULL,
+        id BLOB NOT NULL,
+        parent BLOB,
+        display_name TEXT NOT NULL,
+        well_known TEXT,
+        total INTEGER NOT NULL DEFAULT 0, -- kept by the transaction that writes the items
+        unread INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (partition, mailbox, id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE item (
+        number INTEGER PRIMARY KEY,
+        partition INTEGER NOT NULL,
+        mailbox BLOB NOT NULL,
+        id BLOB NOT NULL,
+        folder BLOB NOT NULL,
+        sort_key INTEGER NOT NULL,
+        unread INTEGER NOT NULL,
+        version BLOB NOT NULL,
+        created INTEGER NOT NULL,
+        modified INTEGER NOT NULL,
+        properties BLOB NOT NULL -- JSON
+    ) STRICT;
+    CREATE UNIQUE INDEX item_by_id ON item (partition, mailbox, id);
+    CREATE INDEX item_by_folder ON item (partition, mailbox, folder, sort_key DESC, id);
+
+    CREATE TABLE once (
+        partition INTEGER NOT NULL,
+        mailbox BLOB NOT NULL,
+        key TEXT NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (partition, mailbox, key)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE subscription (
+        number INTEGER PRIMARY KEY,
+        partition INTEGER NOT NULL,
+        id BLOB NOT NULL,
+        tenant BLOB NOT NULL,
+        app BLOB NOT NULL,
+        creator BLOB NOT NULL,
+        mailbox BLOB NOT NULL,
+        likeness BLOB NOT NULL, -- equal for two subscriptions that are duplicates
+        expires INTEGER NOT NULL,
+        began INTEGER NOT NULL,
+        ended INTEGER,
+        end_reason TEXT,
+        state BLOB NOT NULL -- JSON
+    ) STRICT;
+    CREATE UNIQUE INDEX subscription_by_partition ON subscription (partition, id);
+    CREATE UNIQUE INDEX subscription_by_id ON subscription (id);
+    CREATE INDEX subscription_by_mailbox ON subscription (partition, mailbox, likeness, id) WHERE ended IS NULL;
+    CREATE INDEX subscription_by_app ON subscription (tenant, app, id) WHERE ended IS NULL;
+
+    -- The key is (partition, position) in one number, so that the table itself is in order. The last
+    -- record of a partition is never removed: its position is the partition's head.
+    CREATE TABLE log (key INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
+
+    CREATE TABLE partition (
+        partition INTEGER PRIMARY KEY,
+        epoch INTEGER NOT NULL DEFAULT 0,
+        lease_node BLOB,
+        lease_until INTEGER,
+        number INTEGER NOT NULL DEFAULT 0,
+        cursor INTEGER NOT NULL DEFAULT 0,
+        wall INTEGER NOT NULL DEFAULT 0,
+        unfolded BLOB NOT NULL DEFAULT x'' -- ledger sums not yet in the table ledger, packed
+    ) STRICT;
+
+    CREATE TABLE parked (
+        partition INTEGER NOT NULL,
+        subscription BLOB NOT NULL,
+        kind INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        row BLOB NOT NULL, -- JSON
+        PRIMARY KEY (partition, subscription, kind, first)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE ledger (
+        partition INTEGER NOT NULL,
+        subscription BLOB NOT NULL,
+        sums BLOB NOT NULL, -- packed
+        PRIMARY KEY (partition, subscription)
+    ) STRICT, WITHOUT ROWID;
+";
+
+/// The version that this release writes.
+const VERSION: i64 = MIGRATIONS.len() as i64;
+
+const STATEMENTS_CACHED: usize = 96;
+const JOURNAL_BYTES_MAX: i64 = 64 << 20;
+
+/// Which virtual file system of SQLite a store is kept on; `None`: the operating system's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenOptions<'a> {
+    pub vfs: Option<&'a str>,
+}
+
+pub(super) fn connect(file: &Path, vfs: Option<&str>, cache_kib: i64) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(file, flags, vfs)?,
+        None => Connection::open_with_flags(file, flags)?,
+    };
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
+    connection.pragma_update(None, "journal_size_limit", JOURNAL_BYTES_MAX)?;
+    // The writer says when to checkpoint.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
+/// Brings the schema to this release's version, and clears every lease: who holds the directory's
+/// lock is the only node there is.
+pub(super) fn prepare(connection: &mut Connection, directory: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Database { path: directory.to_owned(), source };
+    let transaction = connection.transaction().map_err(failed)?;
+    let found = version(&transaction).map_err(failed)?;
+    if found > VERSION {
+        return Err(OpenError::Newer { path: directory.to_owned(), found, known: VERSION });
+    }
+    migrate(&transaction, found).map_err(failed)?;
+    let partitions = meta(&transaction, "partitions").map_err(failed)?;
+    if let Some(found) = partitions.filter(|found| *found != i64::from(PARTITIONS)) {
+        return Err(OpenError::Partitions { path: directory.to_owned(), found, expected: PARTITIONS });
+    }
+    transaction.execute("UPDATE partition SET lease_node = NULL, lease_until = NULL", ()).map_err(failed)?;
+    transaction.commit().map_err(failed)
+}
+
+fn version(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+    transaction.execute_batch(
+        "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    )?;
+    Ok(meta(transaction, "schema_version")?.unwrap_or_default())
+}
+
+fn migrate(transaction: &Transaction<'_>, found: i64) -> rusqlite::Result<()> {
+    let done = usize::try_from(found).unwrap_or_default();
+    for migration in MIGRATIONS.iter().skip(done) {
+        transaction.execute_batch(migration)?;
+    }
+    if done == 0 {
+        for partition in 0..PARTITIONS {
+            transaction.execute("INSERT INTO partition (partition) VALUES (?1)", [partition])?;
+        }
+        put_meta(transaction, "partitions", i64::from(PARTITIONS))?;
+    }
+    put_meta(transaction, "schema_version", VERSION)
+}
+
+fn meta(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<Option<i64>> {
+    transaction.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()
+}
+
+fn put_meta(transaction: &Transaction<'_>, name: &str, value: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
+    transaction.execute(sql, params![name, value]).map(|_| ())
+}

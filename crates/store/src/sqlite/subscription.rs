@@ -1,0 +1,264 @@
+//! Subscriptions: their rows, and the records that tell of their lives.
+
+use std::sync::Arc;
+
+use graph::{Partition, SubscriptionId, Timestamp, UserId};
+use notify::checkpoint::SubscriptionSpan;
+use notify::log::{EndReason, LifecycleEvent, SubscriptionEvent};
+use notify::{LedgerDelta, Position, Record, Subscription};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use super::error::{cell, corrupt};
+use super::ledger::{unpack, unpack_sums};
+use super::mailbox::encode;
+use super::row::{folder_key, kind_byte, signed};
+use super::writer::{Encoded, Tx};
+use super::{directory, partition};
+use crate::{Appended, BeginError, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
+
+/// A subscription in its stored form, with the record that tells of it.
+pub(super) struct EncodedSubscription {
+    subscription: Arc<Subscription>,
+    state: Vec<u8>,
+    record: [Encoded; 1],
+}
+
+impl EncodedSubscription {
+    pub fn began(subscription: Arc<Subscription>) -> Result<Self, StoreError> {
+        Self::new(subscription, SubscriptionEvent::Began)
+    }
+
+    pub fn patched(subscription: Arc<Subscription>) -> Result<Self, StoreError> {
+        Self::new(subscription, SubscriptionEvent::Patched)
+    }
+
+    fn new(
+        subscription: Arc<Subscription>,
+        event: fn(Box<Subscription>) -> SubscriptionEvent,
+    ) -> Result<Self, StoreError> {
+        let state = serde_json::to_vec(&*subscription);
+        let state = state.map_err(|error| corrupt(("subscription", "state"), subscription.id, error))?;
+        let event = event(Box::new(Subscription::clone(&subscription)));
+        let record = [encode(Record::Subscription { id: subscription.id, event })?];
+        Ok(Self { subscription, state, record })
+    }
+}
+
+/// What two duplicates have in common: app, creator, change types, kind and folder.
+fn likeness(subscription: &Subscription) -> Vec<u8> {
+    let target = &subscription.target;
+    let mut bytes = Vec::with_capacity(51);
+    bytes.extend_from_slice(subscription.app.0.as_bytes());
+    bytes.extend_from_slice(subscription.creator.0.as_bytes());
+    bytes.push(subscription.change_types.iter().fold(0, |set, change| set | (1 << change as u8)));
+    bytes.push(kind_byte(target.kind));
+    bytes.extend(target.folder.map(folder_key).into_iter().flatten());
+    bytes
+}
+
+pub(super) fn begin(
+    tx: &mut Tx<'_>,
+    encoded: &EncodedSubscription,
+    limits: SubscriptionLimits,
+) -> Result<Appended, BeginError> {
+    let subscription = &*encoded.subscription;
+    let mailbox = subscription.target.mailbox;
+    let partition = Partition::of(mailbox);
+    let likeness = likeness(subscription);
+    check_new(tx.connection, subscription, &likeness, limits)?;
+    let sql = "INSERT INTO subscription
+        (partition, id, tenant, app, creator, mailbox, likeness, expires, began, state)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    tx.connection.prepare_cached(sql)?.execute(params![
+        partition.0,
+        subscription.id.0.as_bytes(),
+        subscription.tenant.0.as_bytes(),
+        subscription.app.0.as_bytes(),
+        subscription.creator.0.as_bytes(),
+        mailbox.0.as_bytes(),
+        likeness,
+        subscription.expires.as_micros(),
+        signed(tx.next_position(partition).0),
+        encoded.state,
+    ])?;
+    Ok(tx.append(partition, &encoded.record)?)
+}
+
+fn check_new(
+    connection: &Connection,
+    subscription: &Subscription,
+    likeness: &[u8],
+    limits: SubscriptionLimits,
+) -> Result<(), BeginError> {
+    let mailbox: UserId = subscription.target.mailbox;
+    if !directory::exists(connection, mailbox)? {
+        return Err(BeginError::NoMailbox(mailbox));
+    }
+    let mut known = connection.prepare_cached("SELECT 1 FROM subscription WHERE id = ?1")?;
+    if known.exists([subscription.id.0.as_bytes()])? {
+        return Err(BeginError::Duplicate(subscription.id));
+    }
+    let key = params![Partition::of(mailbox).0, mailbox.0.as_bytes(), likeness];
+    let sql = "SELECT id FROM subscription
+        WHERE partition = ?1 AND mailbox = ?2 AND likeness = ?3 AND ended IS NULL ORDER BY id LIMIT 1";
+    if limits.refuse_duplicates {
+        let twin = connection.prepare_cached(sql)?.query_row(key, |row| row.get(0)).optional()?;
+        if let Some(twin) = twin {
+            return Err(BeginError::Duplicate(SubscriptionId(Uuid::from_bytes(twin))));
+        }
+    }
+    let sql = "SELECT COUNT(*) FROM subscription WHERE partition = ?1 AND mailbox = ?2 AND ended IS NULL";
+    let live: u64 = connection.prepare_cached(sql)?.query_row(&key[..2], |row| row.get(0))?;
+    if live >= limits.per_mailbox {
+        return Err(BeginError::TooMany(live));
+    }
+    Ok(())
+}
+
+pub(super) fn patch(
+    tx: &mut Tx<'_>,
+    before: &Subscription,
+    after: &EncodedSubscription,
+) -> Result<Appended, SubscriptionError> {
+    let (number, found) = live(tx.connection, before.id)?.ok_or(SubscriptionError::NotFound)?;
+    if found != *before {
+        return Err(SubscriptionError::Changed);
+    }
+    let subscription = &*after.subscription;
+    let sql = "UPDATE subscription
+        SET tenant = ?2, app = ?3, creator = ?4, likeness = ?5, expires = ?6, state = ?7 WHERE number = ?1";
+    tx.connection.prepare_cached(sql)?.execute(params![
+        number,
+        subscription.tenant.0.as_bytes(),
+        subscription.app.0.as_bytes(),
+        subscription.creator.0.as_bytes(),
+        likeness(subscription),
+        subscription.expires.as_micros(),
+        after.state,
+    ])?;
+    Ok(tx.append(Partition::of(subscription.target.mailbox), &after.record)?)
+}
+
+pub(super) fn end(
+    tx: &mut Tx<'_>,
+    id: SubscriptionId,
+    reason: EndReason,
+    if_expires: Option<Timestamp>,
+) -> Result<Appended, SubscriptionError> {
+    let (number, found) = live(tx.connection, id)?.ok_or(SubscriptionError::NotFound)?;
+    if if_expires.is_some_and(|expires| expires != found.expires) {
+        return Err(SubscriptionError::Changed);
+    }
+    let partition = Partition::of(found.target.mailbox);
+    let reason_name = match reason {
+        EndReason::Deleted => "deleted",
+        EndReason::Expired => "expired",
+    };
+    let sql = "UPDATE subscription SET ended = ?2, end_reason = ?3 WHERE number = ?1";
+    let ended = signed(tx.next_position(partition).0);
+    tx.connection.prepare_cached(sql)?.execute(params![number, ended, reason_name])?;
+    let record = encode(Record::Subscription { id, event: SubscriptionEvent::Ended(reason) })?;
+    Ok(tx.append(partition, &[record])?)
+}
+
+pub(super) fn append_lifecycle(
+    tx: &mut Tx<'_>,
+    id: SubscriptionId,
+    event: LifecycleEvent,
+) -> Result<Appended, SubscriptionError> {
+    let (_, found) = live(tx.connection, id)?.ok_or(SubscriptionError::NotFound)?;
+    let record = encode(Record::Lifecycle { subscription: id, event })?;
+    Ok(tx.append(Partition::of(found.target.mailbox), &[record])?)
+}
+
+/// A live subscription and its row's number.
+fn live(connection: &Connection, id: SubscriptionId) -> Result<Option<(i64, Subscription)>, StoreError> {
+    let sql = "SELECT state, number FROM subscription WHERE id = ?1 AND ended IS NULL";
+    let mut statement = connection.prepare_cached(sql)?;
+    let read = |row: &Row<'_>| Ok((cell(row, 1, ("subscription", "number"), id)?, read_state(row, 0)?));
+    statement.query_row([id.0.as_bytes()], |row| Ok(read(row))).optional()?.transpose()
+}
+
+pub(super) fn subscription(
+    connection: &Connection,
+    id: SubscriptionId,
+) -> Result<Option<Arc<Subscription>>, StoreError> {
+    Ok(live(connection, id)?.map(|(_, subscription)| Arc::new(subscription)))
+}
+
+pub(super) fn subscriptions(
+    connection: &Connection,
+    query: SubscriptionQuery,
+) -> Result<Vec<Arc<Subscription>>, StoreError> {
+    let sql = "SELECT state FROM subscription
+        WHERE tenant = ?1 AND app = ?2 AND id > ?3 AND ended IS NULL AND (?4 IS NULL OR creator = ?4)
+        ORDER BY id LIMIT ?5";
+    let mut statement = connection.prepare_cached(sql)?;
+    let after: &[u8] = query.after.as_ref().map(|id| id.0.as_bytes().as_slice()).unwrap_or_default();
+    let mut rows = statement.query(params![
+        query.tenant.0.as_bytes(),
+        query.app.0.as_bytes(),
+        after,
+        query.creator.map(|creator| *creator.0.as_bytes()),
+        signed(query.limit),
+    ])?;
+    let mut subscriptions = Vec::new();
+    while let Some(row) = rows.next()? {
+        subscriptions.push(Arc::new(read_state(row, 0)?));
+    }
+    Ok(subscriptions)
+}
+
+/// Every subscription of a partition, ended ones too, by id.
+pub(super) fn spans(connection: &Connection, partition: Partition) -> Result<Vec<SubscriptionSpan>, StoreError> {
+    let sql = "SELECT state, began, ended FROM subscription WHERE partition = ?1 ORDER BY id";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([partition.0])?;
+    let mut spans = Vec::new();
+    while let Some(row) = rows.next()? {
+        let subscription = Arc::new(read_state(row, 0)?);
+        let began = Position(cell(row, 1, ("subscription", "began"), subscription.id)?);
+        let ended: Option<u64> = cell(row, 2, ("subscription", "ended"), subscription.id)?;
+        spans.push(SubscriptionSpan { subscription, began, ended: ended.map(Position) });
+    }
+    Ok(spans)
+}
+
+fn read_state(row: &Row<'_>, index: usize) -> Result<Subscription, StoreError> {
+    let json = row.get_ref(index)?.as_blob();
+    let json = json.map_err(|error| corrupt(("subscription", "state"), "", error))?;
+    serde_json::from_slice(json).map_err(|error| corrupt(("subscription", "state"), "", error))
+}
+
+/// The sums in the ledger's table and those not yet folded into it.
+pub(super) fn ledger(connection: &Connection, id: SubscriptionId) -> Result<LedgerDelta, StoreError> {
+    let _snapshot = connection.unchecked_transaction()?;
+    let mut statement = connection.prepare_cached("SELECT partition FROM subscription WHERE id = ?1")?;
+    let Some(partition) = statement.query_row([id.0.as_bytes()], |row| row.get(0)).optional()?.map(Partition) else {
+        return Ok(LedgerDelta::default());
+    };
+    let mut sums = folded(connection, partition, id)?;
+    let mut statement = connection.prepare_cached("SELECT unfolded FROM partition WHERE partition = ?1")?;
+    let packed: Vec<u8> = statement.query_row([partition.0], |row| row.get(0))?;
+    let unfolded = unpack(&packed).ok_or_else(|| partition::unreadable_ledger(partition))?;
+    if let Some(more) = unfolded.get(&id) {
+        sums.add(more);
+    }
+    Ok(sums)
+}
+
+/// The sums in the ledger's table.
+pub(super) fn folded(
+    connection: &Connection,
+    partition: Partition,
+    id: SubscriptionId,
+) -> Result<LedgerDelta, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT sums FROM ledger WHERE partition = ?1 AND subscription = ?2")?;
+    let key = params![partition.0, id.0.as_bytes()];
+    let Some(packed) = statement.query_row(key, |row| row.get::<_, Vec<u8>>(0)).optional()? else {
+        return Ok(LedgerDelta::default());
+    };
+    unpack_sums(&mut &packed[..]).ok_or_else(|| corrupt(("ledger", "sums"), id, "it is not a packed ledger"))
+}

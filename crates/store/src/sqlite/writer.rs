@@ -1,0 +1,389 @@
+//! The one thread that writes, with group commit.
+//!
+//! It takes everything that is queued, runs it in one transaction and commits once: a sync is shared by
+//! all who wait for it. Verbs check before they write, so a refused one leaves no trace; if one fails
+//! after it has written, the transaction is rolled back and each is run again alone.
+//!
+//! Only what is known to be durable is published and answered with success. When `COMMIT` itself fails
+//! the frames may be on the disk or not: the callers hear `Unknown`, and the connection is made anew.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use graph::{PARTITIONS, Partition};
+use notify::{Position, Record};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::VerbError;
+use super::row::{log_key, log_key_max, log_position};
+use super::wal::{Source, WalGuard};
+use crate::memory::AppendedRecords;
+use crate::{Appended, Counters, Publish, StoreError};
+
+/// Verbs in one transaction at most.
+const GROUP_MAX: usize = 1_000;
+/// Verbs that wait at most; who comes later waits for a place.
+const QUEUE_MAX: usize = 4_096;
+/// The writer's page cache.
+pub(super) const CACHE_KIB: i64 = 64 << 10;
+
+/// What a verb writes through: a transaction that others may share.
+pub(super) struct Tx<'a> {
+    pub connection: &'a Connection,
+    heads: &'a mut Heads,
+    appended: &'a mut Vec<AppendedRecords>,
+    pub tally: &'a mut Counters,
+}
+
+/// A record and its stored form, made before it is queued.
+pub(super) type Encoded = (Arc<Record>, Vec<u8>);
+
+impl Tx<'_> {
+    /// Appends records. Their positions are taken now: the writer is alone, so the order of its
+    /// transactions is the order of the log.
+    pub fn append(&mut self, partition: Partition, records: &[Encoded]) -> Result<Appended, rusqlite::Error> {
+        let head = &mut self.heads.0[usize::from(partition.0)];
+        let mut insert = self.connection.prepare_cached("INSERT INTO log (key, record) VALUES (?1, ?2)")?;
+        let mut appended = Vec::with_capacity(records.len());
+        for (record, json) in records {
+            insert.execute((log_key(partition, head.next()), json))?;
+            *head = head.next();
+            appended.push((*head, Arc::clone(record)));
+        }
+        let position = *head;
+        self.tally.log_rows += records.len() as u64;
+        if !appended.is_empty() {
+            self.appended.push((partition, appended));
+        }
+        Ok(Appended { partition, position })
+    }
+
+    /// The position that the next record of a partition will have.
+    pub fn next_position(&self, partition: Partition) -> Position {
+        self.heads.0[usize::from(partition.0)].next()
+    }
+}
+
+/// The last position of each partition's log.
+#[derive(Clone)]
+struct Heads(Vec<Position>);
+
+impl Heads {
+    fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        let partitions = (0..PARTITIONS).map(Partition);
+        partitions.map(|partition| head(connection, partition)).collect::<rusqlite::Result<_>>().map(Heads)
+    }
+}
+
+/// The last position of a partition's log.
+pub(super) fn head(connection: &Connection, partition: Partition) -> rusqlite::Result<Position> {
+    let sql = "SELECT key FROM log WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT 1";
+    let range = (log_key(partition, Position(0)), log_key_max(partition));
+    let key = connection.prepare_cached(sql)?.query_row(range, |row| row.get(0)).optional()?;
+    Ok(key.map(log_position).unwrap_or_default())
+}
+
+/// A queued verb.
+trait Op: Send {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Ran;
+    /// Answers the caller: with what the verb said if its transaction stands, else with the failure.
+    fn settle(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+enum Ran {
+    Done,
+    Refused,
+    Failed(StoreError),
+}
+
+struct Job<V, T, E> {
+    verb: V,
+    said: Option<Result<T, E>>,
+    caller: oneshot::Sender<Result<T, E>>,
+}
+
+impl<V, T, E> Op for Job<V, T, E>
+where
+    V: FnMut(&mut Tx<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: VerbError,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> Ran {
+        let said = (self.verb)(tx);
+        let ran = match said.as_ref().map_err(VerbError::failure) {
+            Ok(_) => Ran::Done,
+            Err(None | Some(StoreError::Corrupt(_))) => Ran::Refused,
+            Err(Some(failure)) => Ran::Failed(failure.clone()),
+        };
+        self.said = Some(said);
+        ran
+    }
+
+    fn settle(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Job { said, caller, .. } = *self;
+        let lost = || Err(StoreError::Unavailable("the write was not run".to_owned()).into());
+        let answer = outcome.map_err(E::from).and_then(|()| said.unwrap_or_else(lost));
+        // The caller may have gone away.
+        let _ = caller.send(answer);
+    }
+}
+
+enum Message {
+    Op(Box<dyn Op>),
+    /// Finish what is queued, then end.
+    Close,
+}
+
+/// The callers' side of the writer.
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Message>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    counters: Arc<SharedCounters>,
+}
+
+impl Writer {
+    pub fn start(connection: Connection, source: Source, publish: Publish) -> rusqlite::Result<Self> {
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        let counters = Arc::new(SharedCounters::default());
+        let heads = Heads::read(&connection)?;
+        let wal = WalGuard::start(&source)?;
+        let mut desk = Desk {
+            connection: None,
+            heads,
+            appended: Vec::new(),
+            source,
+            wal,
+            publish,
+            counters: Arc::clone(&counters),
+        };
+        desk.adopt(connection)?;
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || desk.work(receiver))
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        Ok(Self { queue: Some(sender), thread: Mutex::new(Some(thread)), counters })
+    }
+
+    /// Queues a verb and waits until it is durable or refused.
+    pub async fn write<T, E>(&self, verb: impl FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: VerbError,
+    {
+        let stopped = || E::from(StoreError::Unavailable("the store is closed".to_owned()));
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        let (caller, answer) = oneshot::channel();
+        let job = Job { verb, said: None, caller };
+        queue.send(Message::Op(Box::new(job))).await.map_err(|_| stopped())?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Lets the writer finish what is queued, and waits for it.
+    pub async fn close(&self) {
+        if let Some(queue) = &self.queue {
+            let _ = queue.send(Message::Close).await;
+        }
+        if let Some(thread) = self.take_thread() {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.counters.read()
+    }
+
+    fn take_thread(&self) -> Option<JoinHandle<()>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.take_thread() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// How a transaction ended well.
+enum Stands {
+    Committed,
+    /// Its one verb was refused after it had written, and leaves no trace.
+    Undone,
+}
+
+/// Why a transaction does not stand.
+enum Failure {
+    RolledBack(StoreError),
+    Unknown(StoreError),
+}
+
+/// The writer's own side.
+struct Desk {
+    /// `None` after a failure that leaves it in doubt.
+    connection: Option<Connection>,
+    heads: Heads,
+    /// What the transaction under way has appended.
+    appended: Vec<AppendedRecords>,
+    source: Source,
+    wal: WalGuard,
+    publish: Publish,
+    counters: Arc<SharedCounters>,
+}
+
+impl Desk {
+    fn work(mut self, mut queue: mpsc::Receiver<Message>) {
+        let mut taken = Vec::with_capacity(GROUP_MAX);
+        while queue.blocking_recv_many(&mut taken, GROUP_MAX) > 0 {
+            let mut ops = Vec::with_capacity(taken.len());
+            for message in taken.drain(..) {
+                match message {
+                    Message::Op(op) => ops.push(op),
+                    Message::Close => queue.close(),
+                }
+            }
+            self.group(ops);
+        }
+        if let Some(connection) = &self.connection {
+            self.wal.finish(connection);
+        }
+    }
+
+    fn group(&mut self, mut ops: Vec<Box<dyn Op>>) {
+        match self.transact(&mut ops) {
+            Err(Failure::RolledBack(_)) if ops.len() > 1 => {
+                for mut op in ops {
+                    let outcome = self.transact(std::slice::from_mut(&mut op));
+                    self.settle(outcome, [op]);
+                }
+            }
+            outcome => self.settle(outcome, ops),
+        }
+        if let Some(connection) = &self.connection {
+            self.wal.after_commit(connection);
+        }
+    }
+
+    fn settle(&mut self, outcome: Result<(), Failure>, ops: impl IntoIterator<Item = Box<dyn Op>>) {
+        let outcome = outcome.map_err(|failure| match failure {
+            Failure::RolledBack(error) => error,
+            Failure::Unknown(error) => error,
+        });
+        if outcome.is_ok() {
+            for (partition, records) in self.appended.drain(..) {
+                (self.publish)(partition, records);
+            }
+        }
+        for op in ops {
+            op.settle(outcome.clone());
+        }
+    }
+
+    /// Runs verbs in one transaction. On success `appended` holds their records.
+    fn transact(&mut self, ops: &mut [Box<dyn Op>]) -> Result<(), Failure> {
+        self.reconnect().map_err(|error| Failure::RolledBack(error.into()))?;
+        self.appended.clear();
+        let heads = self.heads.clone();
+        let outcome = self.attempt(ops);
+        if !matches!(outcome, Ok(Stands::Committed)) {
+            self.appended.clear();
+            self.heads = heads;
+            self.roll_back();
+        }
+        if let Err(Failure::Unknown(error)) = &outcome {
+            tracing::error!(%error, "a commit failed; the database is opened again");
+            self.connection = None;
+        }
+        outcome.map(|_| ())
+    }
+
+    fn attempt(&mut self, ops: &mut [Box<dyn Op>]) -> Result<Stands, Failure> {
+        let Some(connection) = &self.connection else {
+            return Err(Failure::RolledBack(StoreError::Unavailable("the database is closed".to_owned())));
+        };
+        let begun = connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute(()));
+        begun.map_err(|error| Failure::RolledBack(error.into()))?;
+        let changes = connection.total_changes();
+        let alone = ops.len() == 1;
+        let mut tally = Counters::default();
+        for op in ops {
+            let before = connection.total_changes();
+            let (heads, appended) = (&mut self.heads, &mut self.appended);
+            match op.run(&mut Tx { connection, heads, appended, tally: &mut tally }) {
+                Ran::Done => {}
+                Ran::Refused if connection.total_changes() == before => {}
+                Ran::Refused if alone => return Ok(Stands::Undone),
+                Ran::Refused => return Err(Failure::RolledBack(StoreError::Unavailable("refused late".to_owned()))),
+                Ran::Failed(failure) => return Err(Failure::RolledBack(failure)),
+            }
+        }
+        tally.commits = u64::from(connection.total_changes() != changes);
+        let committed = connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute(()));
+        committed.map_err(commit_failure)?;
+        self.counters.add(&tally);
+        Ok(Stands::Committed)
+    }
+
+    /// Ends the transaction, if SQLite has not. A connection that cannot even do that is closed.
+    fn roll_back(&mut self) {
+        let ended =
+            |connection: &Connection| connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
+        self.connection = self.connection.take().filter(ended);
+    }
+
+    fn reconnect(&mut self) -> rusqlite::Result<()> {
+        if self.connection.is_none() {
+            let connection = self.source.connect(CACHE_KIB)?;
+            self.heads = Heads::read(&connection)?;
+            self.adopt(connection)?;
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, mut connection: Connection) -> rusqlite::Result<()> {
+        connection.wal_hook(Some(self.wal.hook()))?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+}
+
+/// Whether the commit frame can have reached the disk. It is written last: a full disk stops before it.
+fn commit_failure(error: rusqlite::Error) -> Failure {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy) => Failure::RolledBack(error.into()),
+        _ => Failure::Unknown(StoreError::Unknown(error.to_string())),
+    }
+}
+
+/// [`Counters`] that readers may look at while the writer counts.
+#[derive(Default)]
+struct SharedCounters {
+    commits: AtomicU64,
+    log_rows: AtomicU64,
+    item_rows: AtomicU64,
+    parked_rows: AtomicU64,
+    checkpoints: AtomicU64,
+}
+
+impl SharedCounters {
+    fn add(&self, tally: &Counters) {
+        self.commits.fetch_add(tally.commits, Ordering::Relaxed);
+        self.log_rows.fetch_add(tally.log_rows, Ordering::Relaxed);
+        self.item_rows.fetch_add(tally.item_rows, Ordering::Relaxed);
+        self.parked_rows.fetch_add(tally.parked_rows, Ordering::Relaxed);
+        self.checkpoints.fetch_add(tally.checkpoints, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> Counters {
+        Counters {
+            commits: self.commits.load(Ordering::Relaxed),
+            log_rows: self.log_rows.load(Ordering::Relaxed),
+            item_rows: self.item_rows.load(Ordering::Relaxed),
+            parked_rows: self.parked_rows.load(Ordering::Relaxed),
+            checkpoints: self.checkpoints.load(Ordering::Relaxed),
+        }
+    }
+}

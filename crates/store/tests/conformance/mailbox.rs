@@ -1,0 +1,212 @@
+//! Items and folders, and the commit that writes them.
+
+use graph::{Folder, FolderId, Item, Kind, Mutation, Partition, Properties, SubmissionId, WellKnown};
+use notify::{Position, Record, Submission};
+use serde_json::json;
+use tidings_store::{CommitError, ItemQuery};
+use uuid::Uuid;
+
+use crate::World;
+use crate::support::*;
+
+fn folder(number: u128) -> Folder {
+    Folder {
+        id: FolderId::new(Kind::Message, Uuid::from_u128(number)),
+        mailbox: MEGAN,
+        parent: Some(inbox(MEGAN)),
+        display_name: format!("folder {number}"),
+        well_known: None,
+    }
+}
+
+fn put_folder(folder: &Folder) -> tidings_store::Commit {
+    commit_of(MEGAN, Mutation { folder_puts: vec![folder.clone()], ..Mutation::default() })
+}
+
+pub async fn a_new_mailbox_has_the_well_known_folders(world: World) {
+    let folders = world.store.folders(MEGAN).await.unwrap();
+    assert_eq!(folders.len(), WellKnown::ALL.len());
+    assert!(folders.is_sorted_by_key(|counts| counts.folder.id));
+    for known in WellKnown::ALL {
+        let counts = world.store.folder(MEGAN, known.id_in(MEGAN)).await.unwrap().unwrap();
+        assert_eq!(counts.folder, known.folder_in(MEGAN));
+        let children = if *known == WellKnown::MsgFolderRoot { 9 } else { 0 };
+        assert_eq!((counts.total, counts.unread, counts.children), (0, 0, children));
+    }
+    assert_eq!(world.store.folders(NOBODY).await, Ok(vec![]));
+}
+
+pub async fn a_commit_writes_the_item_and_appends_its_change(world: World) {
+    let item = message(MEGAN, 1, 5);
+    let before = world.store.counters();
+    let commit = create(&item);
+    let change = Record::Change(commit.mutation.changes[0].clone());
+    let committed = world.store.commit(commit).await.unwrap();
+    assert_eq!((committed.partition, committed.position), (Partition::of(MEGAN), Position(1)));
+    assert_eq!(world.store.item(MEGAN, item.id).await, Ok(Some(item.clone())));
+    assert_eq!(world.store.item(ADELE, item.id).await, Ok(None));
+    let log = world.store.read_log(committed.partition, Position(0), 10).await.unwrap();
+    assert_eq!(log, [(Position(1), change.into())]);
+    assert_eq!(world.heard.of(committed.partition), log);
+    let after = world.store.counters();
+    assert_eq!(after.log_rows - before.log_rows, 1);
+    assert_eq!(after.item_rows - before.item_rows, 1);
+    assert_eq!(after.commits - before.commits, 1);
+}
+
+pub async fn a_stale_expectation_writes_nothing(world: World) {
+    let item = message(MEGAN, 1, 1);
+    world.store.commit(create(&item)).await.unwrap();
+    assert_eq!(world.store.commit(create(&item)).await, Err(CommitError::ItemChanged(item.id)));
+    let newer = edited(&item, "subject", json!("newer"));
+    world.store.commit(update(&item, &newer)).await.unwrap();
+    let late = edited(&item, "subject", json!("late"));
+    assert_eq!(world.store.commit(update(&item, &late)).await, Err(CommitError::ItemChanged(item.id)));
+    assert_eq!(world.store.commit(delete(&item)).await, Err(CommitError::ItemChanged(item.id)));
+    assert_eq!(world.store.item(MEGAN, item.id).await, Ok(Some(newer)));
+    assert_eq!(world.store.read_log(Partition::of(MEGAN), Position(0), 10).await.unwrap().len(), 2);
+}
+
+pub async fn an_item_for_a_missing_folder_is_refused(world: World) {
+    let mut item = message(MEGAN, 1, 1);
+    item.folder = folder(9).id;
+    let mut commit = create(&item);
+    assert_eq!(world.store.commit(commit.clone()).await, Err(CommitError::FolderGone(item.folder)));
+    commit.mutation.expect_folders.clear();
+    assert_eq!(world.store.commit(commit.clone()).await, Err(CommitError::FolderGone(item.folder)));
+    commit.mutation.folder_puts.push(folder(9));
+    world.store.commit(commit).await.unwrap();
+    let mut astray = message(MEGAN, 2, 1);
+    astray.folder = WellKnown::Calendar.id_in(MEGAN);
+    assert_eq!(world.store.commit(create(&astray)).await, Err(CommitError::FolderGone(astray.folder)));
+}
+
+pub async fn a_folder_that_got_an_item_meanwhile_is_not_removed(world: World) {
+    world.store.commit(put_folder(&folder(9))).await.unwrap();
+    let mut item = message(MEGAN, 1, 1);
+    item.folder = folder(9).id;
+    world.store.commit(create(&item)).await.unwrap();
+    let remove = commit_of(MEGAN, Mutation { folder_removes: vec![item.folder], ..Mutation::default() });
+    assert_eq!(world.store.commit(remove).await, Err(CommitError::ItemChanged(item.id)));
+    assert_eq!(world.store.folder(MEGAN, item.folder).await.unwrap().unwrap().total, 1);
+}
+
+pub async fn an_emptied_folder_is_removed(world: World) {
+    world.store.commit(put_folder(&folder(9))).await.unwrap();
+    let (mut moved, mut deleted) = (message(MEGAN, 1, 1), message(MEGAN, 2, 1));
+    for item in [&mut moved, &mut deleted] {
+        item.folder = folder(9).id;
+        world.store.commit(create(item)).await.unwrap();
+    }
+    moved.folder = inbox(MEGAN);
+    let mutation = Mutation {
+        puts: vec![moved.clone()],
+        removes: vec![deleted.id],
+        folder_removes: vec![folder(9).id],
+        ..Mutation::default()
+    };
+    world.store.commit(commit_of(MEGAN, mutation)).await.unwrap();
+    assert_eq!(world.store.folder(MEGAN, folder(9).id).await, Ok(None));
+    assert_eq!(world.store.count_items(MEGAN, Kind::Message, None).await, Ok(1));
+    assert_eq!(world.store.item(MEGAN, moved.id).await, Ok(Some(moved)));
+}
+
+pub async fn a_once_key_writes_once(world: World) {
+    let keyed = |number| {
+        let mut commit = create(&message(MEGAN, number, 1));
+        commit.once = Some("queue id".to_owned());
+        commit
+    };
+    world.store.commit(keyed(1)).await.unwrap();
+    assert_eq!(world.store.commit(keyed(1)).await, Err(CommitError::AlreadyDone));
+    assert_eq!(world.store.commit(keyed(2)).await, Err(CommitError::AlreadyDone));
+    assert_eq!(world.store.item(MEGAN, item_id(2)).await, Ok(None));
+    let mut elsewhere = create(&message(NEIGHBOUR, 3, 1));
+    elsewhere.once = Some("queue id".to_owned());
+    world.store.commit(elsewhere).await.unwrap();
+}
+
+pub async fn an_unknown_mailbox_is_refused(world: World) {
+    let lost = create(&message(NOBODY, 1, 1));
+    assert_eq!(world.store.commit(lost).await, Err(CommitError::NoMailbox(NOBODY)));
+}
+
+pub async fn a_quiet_write_appends_nothing(world: World) {
+    world.store.commit(create(&message(MEGAN, 1, 1))).await.unwrap();
+    let mut quiet = create(&message(MEGAN, 2, 2));
+    quiet.quiet = true;
+    let committed = world.store.commit(quiet).await.unwrap();
+    assert_eq!(committed.position, Position(1));
+    assert_eq!(world.heard.of(committed.partition).len(), 1);
+    assert_eq!(world.store.count_items(MEGAN, Kind::Message, None).await, Ok(2));
+}
+
+pub async fn a_submission_follows_the_changes(world: World) {
+    let submission = Submission {
+        id: SubmissionId(Uuid::from_u128(1)),
+        tenant: TENANT,
+        app: None,
+        sender: MEGAN,
+        recipients: vec![ADELE],
+        at: at(1),
+        message: Properties::new(),
+    };
+    let mut commit = create(&message(MEGAN, 1, 1));
+    commit.submit = Some(submission.clone());
+    let committed = world.store.commit(commit).await.unwrap();
+    assert_eq!(committed.position, Position(2));
+    let log = world.store.read_log(committed.partition, Position(1), 10).await.unwrap();
+    assert_eq!(log, [(Position(2), Record::Submit(submission).into())]);
+}
+
+pub async fn lists_over_folders_are_newest_first(world: World) {
+    for number in 0..10u128 {
+        let mut item = message(MEGAN, number, [3, 1, 4, 1, 5, 9, 2, 6, 5, 3][number as usize]);
+        if number % 2 == 1 {
+            item.folder = WellKnown::Archive.id_in(MEGAN);
+        }
+        world.store.commit(create(&item)).await.unwrap();
+    }
+    let query = ItemQuery { mailbox: MEGAN, kind: Kind::Message, folder: None, skip: 0, top: 100 };
+    assert_eq!(list(&world, query).await, [5, 7, 4, 8, 2, 0, 9, 6, 1, 3]);
+    assert_eq!(list(&world, ItemQuery { skip: 3, top: 4, ..query }).await, [8, 2, 0, 9]);
+    assert_eq!(list(&world, ItemQuery { top: 0, ..query }).await, [0u128; 0]);
+    assert_eq!(list(&world, ItemQuery { folder: Some(inbox(MEGAN)), ..query }).await, [4, 8, 2, 0, 6]);
+    assert_eq!(list(&world, ItemQuery { kind: Kind::Event, ..query }).await, [0u128; 0]);
+    assert_eq!(list(&world, ItemQuery { skip: u64::MAX, top: u64::MAX, ..query }).await, [0u128; 0]);
+}
+
+async fn list(world: &World, query: ItemQuery) -> Vec<u128> {
+    let items: Vec<Item> = world.store.items(query).await.unwrap();
+    items.into_iter().map(|item| item.id.uuid.as_u128()).collect()
+}
+
+pub async fn counts_follow_the_items(world: World) {
+    let first = message(MEGAN, 1, 1);
+    world.store.commit(create(&first)).await.unwrap();
+    world.store.commit(create(&message(MEGAN, 2, 2))).await.unwrap();
+    assert_eq!(counts(&world).await, [(2, 2), (0, 0)]);
+    let read = edited(&first, "isRead", json!(true));
+    world.store.commit(update(&first, &read)).await.unwrap();
+    assert_eq!(counts(&world).await, [(2, 1), (0, 0)]);
+    let mut moved = edited(&read, "isRead", json!(false));
+    moved.folder = WellKnown::Archive.id_in(MEGAN);
+    world.store.commit(update(&read, &moved)).await.unwrap();
+    assert_eq!(counts(&world).await, [(1, 1), (1, 1)]);
+    world.store.commit(delete(&moved)).await.unwrap();
+    assert_eq!(counts(&world).await, [(1, 1), (0, 0)]);
+    let archive = Some(WellKnown::Archive.id_in(MEGAN));
+    assert_eq!(world.store.count_items(MEGAN, Kind::Message, archive).await, Ok(0));
+    assert_eq!(world.store.count_items(MEGAN, Kind::Message, Some(inbox(MEGAN))).await, Ok(1));
+    assert_eq!(world.store.count_items(MEGAN, Kind::Event, Some(inbox(MEGAN))).await, Ok(0));
+}
+
+/// Total and unread of the Inbox and the Archive.
+async fn counts(world: &World) -> [(u64, u64); 2] {
+    let mut counts = [(0, 0); 2];
+    for (known, count) in [WellKnown::Inbox, WellKnown::Archive].into_iter().zip(&mut counts) {
+        let folder = world.store.folder(MEGAN, known.id_in(MEGAN)).await.unwrap().unwrap();
+        *count = (folder.total, folder.unread);
+    }
+    counts
+}

@@ -1,0 +1,106 @@
+//! What every backend does, told as stories and run on each of them.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tidings_store::Store;
+use tidings_store::memory::MemoryStore;
+use tidings_store::sqlite::SqliteStore;
+
+use self::support::{Heard, settle};
+
+mod checkpoint;
+mod directory;
+mod lease;
+mod log;
+mod mailbox;
+mod subscription;
+#[path = "../support/mod.rs"]
+mod support;
+
+/// A store with a few people, and what it publishes.
+struct World {
+    store: Arc<dyn Store>,
+    heard: Heard,
+    _directory: Option<TempDir>,
+}
+
+async fn memory() -> World {
+    let heard = Heard::default();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(heard.publish()));
+    settle(&*store).await;
+    World { store, heard, _directory: None }
+}
+
+async fn sqlite() -> World {
+    let heard = Heard::default();
+    let directory = TempDir::new().unwrap();
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.path(), heard.publish()).unwrap());
+    settle(&*store).await;
+    World { store, heard, _directory: Some(directory) }
+}
+
+macro_rules! stories {
+    ($($noun:ident { $($story:ident)* })*) => {$(
+        mod $noun {
+            mod on_memory { $(
+                #[tokio::test]
+                async fn $story() { crate::$noun::$story(crate::memory().await).await }
+            )* }
+            mod on_sqlite { $(
+                #[tokio::test]
+                async fn $story() { crate::$noun::$story(crate::sqlite().await).await }
+            )* }
+        }
+    )*};
+}
+
+mod stories {
+    stories! {
+        directory {
+            a_user_is_found_by_address_in_any_case
+            a_replaced_user_keeps_the_mailbox
+            apps_and_tenants_read_back
+        }
+        mailbox {
+            a_new_mailbox_has_the_well_known_folders
+            a_commit_writes_the_item_and_appends_its_change
+            a_stale_expectation_writes_nothing
+            an_item_for_a_missing_folder_is_refused
+            a_folder_that_got_an_item_meanwhile_is_not_removed
+            an_emptied_folder_is_removed
+            a_once_key_writes_once
+            an_unknown_mailbox_is_refused
+            a_quiet_write_appends_nothing
+            a_submission_follows_the_changes
+            lists_over_folders_are_newest_first
+            counts_follow_the_items
+        }
+        subscription {
+            a_life_is_told_in_the_log
+            a_duplicate_is_refused
+            a_full_mailbox_refuses_another
+            a_patch_needs_the_state_it_was_made_from
+            a_moved_expiry_prevents_the_end
+            an_ended_subscription_is_remembered_for_the_node
+            lists_are_of_one_app_and_creator
+        }
+        log {
+            positions_are_dense_and_published_in_order
+            the_log_is_read_in_slices
+            partitions_have_logs_of_their_own
+        }
+        lease {
+            a_partition_is_held_by_one_node
+            a_lapsed_lease_is_taken_with_a_higher_epoch
+            asking_again_gets_other_partitions_first
+            leases_given_back_are_free
+        }
+        checkpoint {
+            a_checkpoint_needs_its_epoch_and_its_turn
+            parked_rows_come_back_with_their_records
+            a_checkpoint_replaces_what_it_unparks
+            the_ledger_adds_up_over_many_subscriptions
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The life of a subscription in the store.
+
+use std::sync::Arc;
+
+use graph::{AppId, Partition};
+use notify::log::{EndReason, LifecycleEvent, SubscriptionEvent};
+use notify::{Position, Record, Subscription};
+use tidings_store::{BeginError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
+use uuid::Uuid;
+
+use crate::World;
+use crate::support::*;
+
+async fn begin(world: &World, subscription: Subscription) -> Result<Position, BeginError> {
+    let limits = SubscriptionLimits { per_mailbox: 3, refuse_duplicates: true };
+    world.store.begin_subscription(Arc::new(subscription), limits).await.map(|begun| begun.position)
+}
+
+fn of_app(number: u128, app: u128) -> Subscription {
+    Subscription { app: AppId(Uuid::from_u128(app)), ..subscription(number, MEGAN) }
+}
+
+pub async fn a_life_is_told_in_the_log(world: World) {
+    let before = Arc::new(subscription(1, MEGAN));
+    let after = Arc::new(Subscription { expires: at(7_200), ..Subscription::clone(&before) });
+    let id = before.id;
+    assert_eq!(begin(&world, Subscription::clone(&before)).await, Ok(Position(1)));
+    world.store.patch_subscription(Arc::clone(&before), Arc::clone(&after)).await.unwrap();
+    assert_eq!(world.store.subscription(id).await, Ok(Some(Arc::clone(&after))));
+    world.store.append_lifecycle(id, LifecycleEvent::Missed).await.unwrap();
+    let ended = world.store.end_subscription(id, EndReason::Deleted, None).await.unwrap();
+    assert_eq!(ended.position, Position(4));
+    let log = world.heard.of(Partition::of(MEGAN));
+    assert_eq!(world.store.read_log(ended.partition, Position(0), 10).await, Ok(log.clone()));
+    let told: Vec<Record> = log.into_iter().map(|(_, record)| Record::clone(&record)).collect();
+    let event = |event| Record::Subscription { id, event };
+    assert_eq!(
+        told,
+        [
+            event(SubscriptionEvent::Began(Box::new(Subscription::clone(&before)))),
+            event(SubscriptionEvent::Patched(Box::new(Subscription::clone(&after)))),
+            Record::Lifecycle { subscription: id, event: LifecycleEvent::Missed },
+            event(SubscriptionEvent::Ended(EndReason::Deleted)),
+        ]
+    );
+}
+
+pub async fn a_duplicate_is_refused(world: World) {
+    begin(&world, subscription(1, MEGAN)).await.unwrap();
+    assert_eq!(begin(&world, subscription(2, MEGAN)).await, Err(BeginError::Duplicate(subscription_id(1))));
+    begin(&world, of_app(3, 0xb)).await.unwrap();
+    let mut inbox_only = subscription(4, MEGAN);
+    inbox_only.target.folder = Some(inbox(MEGAN));
+    begin(&world, inbox_only).await.unwrap();
+    let limits = SubscriptionLimits { per_mailbox: 9, refuse_duplicates: false };
+    world.store.begin_subscription(Arc::new(subscription(2, MEGAN)), limits).await.unwrap();
+    let again = world.store.begin_subscription(Arc::new(subscription(2, MEGAN)), limits).await;
+    assert_eq!(again, Err(BeginError::Duplicate(subscription_id(2))));
+    world.store.end_subscription(subscription_id(1), EndReason::Deleted, None).await.unwrap();
+    world.store.end_subscription(subscription_id(2), EndReason::Deleted, None).await.unwrap();
+    begin(&world, subscription(5, MEGAN)).await.unwrap();
+}
+
+pub async fn a_full_mailbox_refuses_another(world: World) {
+    for number in 1..=3 {
+        begin(&world, of_app(number, number)).await.unwrap();
+    }
+    assert_eq!(begin(&world, of_app(4, 4)).await, Err(BeginError::TooMany(3)));
+    begin(&world, subscription(5, NEIGHBOUR)).await.unwrap();
+    world.store.end_subscription(subscription_id(2), EndReason::Expired, None).await.unwrap();
+    begin(&world, of_app(4, 4)).await.unwrap();
+    assert_eq!(begin(&world, subscription(6, NOBODY)).await, Err(BeginError::NoMailbox(NOBODY)));
+}
+
+pub async fn a_patch_needs_the_state_it_was_made_from(world: World) {
+    let first = Arc::new(subscription(1, MEGAN));
+    let second = Arc::new(Subscription { expires: at(7_200), ..Subscription::clone(&first) });
+    let patch = |before: &Arc<_>, after: &Arc<_>| world.store.patch_subscription(Arc::clone(before), Arc::clone(after));
+    assert_eq!(patch(&first, &second).await, Err(SubscriptionError::NotFound));
+    begin(&world, Subscription::clone(&first)).await.unwrap();
+    patch(&first, &second).await.unwrap();
+    assert_eq!(patch(&first, &second).await, Err(SubscriptionError::Changed));
+    world.store.end_subscription(first.id, EndReason::Deleted, None).await.unwrap();
+    assert_eq!(patch(&second, &first).await, Err(SubscriptionError::NotFound));
+}
+
+pub async fn a_moved_expiry_prevents_the_end(world: World) {
+    let first = Arc::new(subscription(1, MEGAN));
+    let renewed = Arc::new(Subscription { expires: at(7_200), ..Subscription::clone(&first) });
+    begin(&world, Subscription::clone(&first)).await.unwrap();
+    world.store.patch_subscription(Arc::clone(&first), Arc::clone(&renewed)).await.unwrap();
+    let end = |expires| world.store.end_subscription(first.id, EndReason::Expired, Some(expires));
+    assert_eq!(end(first.expires).await, Err(SubscriptionError::Changed));
+    end(renewed.expires).await.unwrap();
+    assert_eq!(end(renewed.expires).await, Err(SubscriptionError::NotFound));
+}
+
+pub async fn an_ended_subscription_is_remembered_for_the_node(world: World) {
+    begin(&world, subscription(1, MEGAN)).await.unwrap();
+    begin(&world, subscription(2, NEIGHBOUR)).await.unwrap();
+    begin(&world, subscription(3, ADELE)).await.unwrap();
+    world.store.end_subscription(subscription_id(1), EndReason::Deleted, None).await.unwrap();
+    assert_eq!(world.store.subscription(subscription_id(1)).await, Ok(None));
+    let missed = world.store.append_lifecycle(subscription_id(1), LifecycleEvent::Missed).await;
+    assert_eq!(missed, Err(SubscriptionError::NotFound));
+    let state = world.store.partition_state(Partition::of(MEGAN)).await.unwrap();
+    let spans: Vec<_> = state.subscriptions.iter().map(|span| (span.subscription.id, span.began, span.ended)).collect();
+    let expected = [(subscription_id(1), Position(1), Some(Position(3))), (subscription_id(2), Position(2), None)];
+    assert_eq!(spans, expected);
+    assert_eq!(state.head, Position(3));
+}
+
+pub async fn lists_are_of_one_app_and_creator(world: World) {
+    let mut of_adele = subscription(2, MEGAN);
+    of_adele.creator = ADELE;
+    for subscription in [subscription(3, MEGAN), of_adele, of_app(1, 0xb), subscription(4, ADELE)] {
+        begin(&world, subscription).await.unwrap();
+    }
+    let app = subscription(0, MEGAN).app;
+    let query = SubscriptionQuery { tenant: TENANT, app, creator: None, after: None, limit: 10 };
+    assert_eq!(list(&world, query).await, [2, 3, 4]);
+    assert_eq!(list(&world, SubscriptionQuery { creator: Some(ADELE), ..query }).await, [2, 4]);
+    assert_eq!(list(&world, SubscriptionQuery { after: Some(subscription_id(2)), limit: 1, ..query }).await, [3]);
+    world.store.end_subscription(subscription_id(3), EndReason::Deleted, None).await.unwrap();
+    assert_eq!(list(&world, query).await, [2, 4]);
+}
+
+async fn list(world: &World, query: SubscriptionQuery) -> Vec<u128> {
+    let found = world.store.subscriptions(query).await.unwrap();
+    found.into_iter().map(|subscription| subscription.id.0.as_u128()).collect()
+}

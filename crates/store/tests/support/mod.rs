@@ -1,0 +1,160 @@
+//! People, mailboxes and messages for the tests of the store. Every id follows from a number.
+#![allow(dead_code)] // each test binary uses its part
+
+use std::sync::{Arc, Mutex};
+
+use graph::{
+    AppId, Change, ChangeId, ChangeType, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties, SubscriptionId,
+    TenantId, Timestamp, UserId, WellKnown,
+};
+use notify::subscription::Target;
+use notify::{Position, Record, Subscription};
+use serde_json::json;
+use tidings_store::{Commit, Publish, Store, SubscriptionLimits, Tenant, User};
+use uuid::Uuid;
+
+pub const TENANT: TenantId = TenantId(Uuid::from_u128(0x7e));
+pub const MEGAN: UserId = UserId(Uuid::from_u128(1));
+pub const ADELE: UserId = UserId(Uuid::from_u128(2));
+/// A mailbox in Megan's partition.
+pub const NEIGHBOUR: UserId = UserId(Uuid::from_u128(0x19));
+pub const NOBODY: UserId = UserId(Uuid::from_u128(0xdead));
+pub const ROOMY: SubscriptionLimits = SubscriptionLimits { per_mailbox: 1_000, refuse_duplicates: false };
+
+pub fn at(second: i64) -> Timestamp {
+    Timestamp::from_seconds(1_800_000_000 + second)
+}
+
+pub fn user(id: UserId, upn: &str) -> User {
+    User { id, tenant: TENANT, upn: upn.to_owned(), display_name: upn.to_owned() }
+}
+
+pub fn item_id(number: u128) -> ItemId {
+    ItemId::new(Kind::Message, Uuid::from_u128(number))
+}
+
+pub fn change_id(number: u128) -> ChangeId {
+    ChangeId(Uuid::from_u128(number))
+}
+
+pub fn subscription_id(number: u128) -> SubscriptionId {
+    SubscriptionId(Uuid::from_u128(number))
+}
+
+pub fn inbox(mailbox: UserId) -> FolderId {
+    WellKnown::Inbox.id_in(mailbox)
+}
+
+/// An unread message, received at second `received`.
+pub fn message(mailbox: UserId, number: u128, received: i64) -> Item {
+    let mut properties = Properties::new();
+    properties.insert("subject".to_owned(), json!(format!("message {number}")));
+    properties.insert("isRead".to_owned(), json!(false));
+    properties.insert("receivedDateTime".to_owned(), json!(at(received)));
+    Item {
+        id: item_id(number),
+        mailbox,
+        folder: inbox(mailbox),
+        created: at(received),
+        modified: at(received),
+        version: change_id(number << 64),
+        properties,
+    }
+}
+
+pub fn commit_of(mailbox: UserId, mutation: Mutation) -> Commit {
+    let (submit, once) = (None, None);
+    Commit { tenant: TENANT, mailbox, mutation, submit, once, once_until: at(86_400), quiet: false }
+}
+
+/// A new message.
+pub fn create(item: &Item) -> Commit {
+    let mutation = Mutation {
+        expect: vec![(item.id, None)],
+        expect_folders: vec![item.folder],
+        puts: vec![item.clone()],
+        changes: vec![Change::created(TENANT, item, item.created)],
+        ..Mutation::default()
+    };
+    commit_of(item.mailbox, mutation)
+}
+
+/// `old` becomes `new`.
+pub fn update(old: &Item, new: &Item) -> Commit {
+    let mutation = Mutation {
+        expect: vec![(old.id, Some(old.version))],
+        puts: vec![new.clone()],
+        changes: vec![Change::updated(TENANT, old, new, new.modified)],
+        ..Mutation::default()
+    };
+    commit_of(old.mailbox, mutation)
+}
+
+pub fn delete(item: &Item) -> Commit {
+    let id = change_id(item.version.0.as_u128() + 1);
+    let mutation = Mutation {
+        expect: vec![(item.id, Some(item.version))],
+        removes: vec![item.id],
+        changes: vec![Change::deleted(TENANT, item, id, item.modified)],
+        ..Mutation::default()
+    };
+    commit_of(item.mailbox, mutation)
+}
+
+/// The item with another version and a property more.
+pub fn edited(item: &Item, property: &str, value: serde_json::Value) -> Item {
+    let mut item = item.clone();
+    item.version = change_id(item.version.0.as_u128() + 1);
+    item.properties.insert(property.to_owned(), value);
+    item
+}
+
+/// An app's subscription to new messages in a mailbox.
+pub fn subscription(number: u128, mailbox: UserId) -> Subscription {
+    Subscription {
+        id: subscription_id(number),
+        tenant: TENANT,
+        app: AppId(Uuid::from_u128(0xa)),
+        creator: mailbox,
+        resource: "me/messages".to_owned(),
+        target: Target { mailbox, kind: Kind::Message, folder: None },
+        change_types: [ChangeType::Created].into_iter().collect(),
+        change_type: "created".to_owned(),
+        notification_url: "https://receiver.test/hook".to_owned(),
+        lifecycle_url: None,
+        client_state: Some("secret".to_owned()),
+        tls_version: "v1_2".to_owned(),
+        expires: at(3_600),
+        created: at(0),
+    }
+}
+
+/// What a store has published.
+#[derive(Clone, Default)]
+pub struct Heard(Arc<Mutex<Vec<(Partition, Position, Arc<Record>)>>>);
+
+impl Heard {
+    pub fn publish(&self) -> Publish {
+        let heard = Arc::clone(&self.0);
+        Arc::new(move |partition, records| {
+            let mut heard = heard.lock().unwrap();
+            heard.extend(records.into_iter().map(|(position, record)| (partition, position, record)));
+        })
+    }
+
+    /// What was published of a partition, in the order in which it was heard.
+    pub fn of(&self, partition: Partition) -> Vec<(Position, Arc<Record>)> {
+        let heard = self.0.lock().unwrap();
+        let here = heard.iter().filter(|(of, ..)| *of == partition);
+        here.map(|(_, position, record)| (*position, Arc::clone(record))).collect()
+    }
+}
+
+/// Adds the tenant, Megan, Adele and the neighbour.
+pub async fn settle(store: &dyn Store) {
+    assert_eq!(Partition::of(MEGAN), Partition::of(NEIGHBOUR));
+    store.put_tenant(Tenant { id: TENANT, domain: "contoso.test".to_owned() }).await.unwrap();
+    store.put_user(user(MEGAN, "Megan@contoso.test")).await.unwrap();
+    store.put_user(user(ADELE, "adele@contoso.test")).await.unwrap();
+    store.put_user(user(NEIGHBOUR, "neighbour@contoso.test")).await.unwrap();
+}
