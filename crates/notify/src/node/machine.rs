@@ -404,21 +404,33 @@ impl Node {
         }
         owned.give_up_idle(stream);
         owned.touch(now.mono);
-        self.wake_stream((partition, stream));
+        self.wake_stream((partition, stream), now.mono);
         self.read_tails(partition, commands);
         Some(partition)
     }
 
     /// The stream may have something to send now, or will have at its next due time.
-    pub(super) fn wake_stream(&mut self, at: StreamAt) {
+    pub(super) fn wake_stream(&mut self, at: StreamAt, now: Monotonic) {
         let Some(state) = self.partitions.get_mut(&at.0).and_then(|owned| owned.streams.get_mut(&at.1)) else { return };
         if !state.listed && !state.deliveries.is_empty() {
             state.listed = true;
             self.sending.list(state.endpoint, at);
         }
-        if let Some(due) = state.next_due() {
+        let due = state.next_due_after(now);
+        if let Some(due) = due.filter(|due| state.wake.is_none_or(|wake| *due < wake)) {
+            state.wake = Some(due);
             self.at(due, Timer::Stream(at.0, at.1));
         }
+    }
+
+    /// A due time of the stream has come.
+    fn stream_due(&mut self, (partition, stream): StreamAt, when: Monotonic, now: Now) {
+        let Some(owned) = self.partitions.get_mut(&partition) else { return };
+        let Some(state) = owned.streams.get_mut(&stream).filter(|state| state.wake == Some(when)) else { return };
+        state.wake = None;
+        owned.give_up_since(stream, now.wall.plus_micros(-self.config.horizon_micros), now.mono);
+        self.wake_stream((partition, stream), now.mono);
+        self.schedule(partition, now);
     }
 
     // --- checkpoints ---
@@ -541,23 +553,9 @@ impl Node {
                     self.look_after(partition, now, commands);
                 }
             }
-            Timer::Stream(partition, stream) => {
-                if let Some(owned) = self.partitions.get_mut(&partition) {
-                    owned.give_up_since(stream, now.wall.plus_micros(-self.config.horizon_micros), now.mono);
-                    self.wake_listed((partition, stream));
-                    self.schedule(partition, now);
-                }
-            }
+            Timer::Stream(partition, stream) => self.stream_due((partition, stream), when, now),
             Timer::Expiry(expires, partition, id) => self.expire(expires, partition, id, now, commands),
             Timer::Submit(partition, epoch, position) => self.submit_again(partition, epoch, position, commands),
-        }
-    }
-
-    fn wake_listed(&mut self, at: StreamAt) {
-        let Some(state) = self.partitions.get_mut(&at.0).and_then(|owned| owned.streams.get_mut(&at.1)) else { return };
-        if !state.listed && !state.deliveries.is_empty() {
-            state.listed = true;
-            self.sending.list(state.endpoint, at);
         }
     }
 
