@@ -123,6 +123,11 @@ impl World {
                 let held = self.storage.renew(node_id, self.at, lease_micros);
                 held.map(|held| Event::Leases { asked, renewal: true, held })
             }
+            Command::Release => {
+                self.storage.release(node_id);
+                self.exit(life);
+                None
+            }
             Command::ReadState { partition, epoch } => {
                 let rows = Some(self.storage.parked(partition));
                 let event = Event::State { partition, epoch, state: Some(self.storage.state(partition)) };
@@ -239,6 +244,7 @@ impl World {
             Command::End { partition, .. } => ("end", Some(partition.0), 0),
             Command::Submit { partition, position, .. } => ("submit", Some(partition.0), position.0),
             Command::Attempt(_) => return,
+            Command::Release => ("release", None, 0),
             Command::Checkpoint(checkpoint) => {
                 self.note_checkpoint(process, checkpoint);
                 ("checkpoint", Some(checkpoint.partition.0), checkpoint.number)
@@ -271,7 +277,7 @@ fn failure(command: &Command) -> Option<Event> {
     Some(match command {
         Command::Acquire { .. } => Event::LeasesFailed { renewal: false },
         Command::Renew { .. } => Event::LeasesFailed { renewal: true },
-        Command::Attempt(_) => return None,
+        Command::Release | Command::Attempt(_) => return None,
         Command::ReadState { partition, epoch } => Event::State { partition: *partition, epoch: *epoch, state: None },
         Command::ReadLog { partition, epoch, .. } => Event::Log { partition: *partition, epoch: *epoch, records: None },
         Command::ReadParked { partition, epoch, stream, .. } => {

@@ -182,21 +182,8 @@ impl World {
             self.perform(life, now, command)?;
         }
         self.plan_wake(life);
-        self.release_if_drained(life)?;
         let stats = self.process(life).and_then(|process| process.node.as_ref()).map(notify::node::Node::stats);
         stats.map_or(Ok(()), |stats| self.watch.holds(life, stats))
-    }
-
-    /// A process that was asked to stop gives its leases back and exits when its node has nothing left to do.
-    fn release_if_drained(&mut self, life: Life) -> Result<(), Violation> {
-        let Some(process) = self.process(life).filter(|process| process.draining) else { return Ok(()) };
-        if process.node.as_ref().is_some_and(notify::node::Node::is_drained) {
-            self.watch.drained(life)?;
-            self.note(Line::Drained { process: life.process });
-            self.storage.release(life.node_id());
-            self.crash(life.process);
-        }
-        Ok(())
     }
 
     /// Whether the process has just crashed, between two commands.

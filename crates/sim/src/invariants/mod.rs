@@ -102,6 +102,7 @@ pub struct Watch {
     /// Wall times that each life has acted on.
     walls: BTreeMap<Life, Timestamp>,
     draining: BTreeSet<Life>,
+    released: BTreeSet<Life>,
     mail: BTreeMap<(SubmissionId, UserId), u32>,
     /// What each living node said last that it holds.
     pub stats: BTreeMap<Life, NodeStats>,
@@ -122,6 +123,7 @@ impl Watch {
             ids: BTreeMap::new(),
             walls: BTreeMap::new(),
             draining: BTreeSet::new(),
+            released: BTreeSet::new(),
             mail: BTreeMap::new(),
             stats: BTreeMap::new(),
             ahead_micros: 0,
@@ -295,27 +297,28 @@ impl Watch {
 
     /// A node has commanded something else than an attempt.
     pub fn commanded(&mut self, life: Life, command: &Command) -> Result<(), Violation> {
+        let refuse = |promise, what: &str| {
+            let seen = format!("node {} {what}", life.process);
+            Err(Violation::new(promise, seen))
+        };
+        if self.released.contains(&life) {
+            return refuse("fence_holds", "gave its leases back and then commands something");
+        }
         match command {
             Command::ReadLog { partition, after, .. } => self.passed(life, *partition, *after),
             Command::Checkpoint(checkpoint) => self.passed(life, checkpoint.partition, checkpoint.cursor),
             Command::Acquire { .. } if self.draining.contains(&life) => {
-                let seen = format!("node {} acquires leases while it drains", life.process);
-                return Err(Violation::new("fence_holds", seen));
+                return refuse("fence_holds", "acquires leases while it drains");
+            }
+            Command::Release => {
+                self.released.insert(life);
+                if self.flights.keys().any(|(of, _)| *of == life) {
+                    return refuse("slots_return", "gives its leases back with attempts in flight");
+                }
             }
             _ => {}
         }
         Ok(())
-    }
-
-    /// A node says that it is drained, and its leases are given back.
-    pub fn drained(&self, life: Life) -> Result<(), Violation> {
-        match self.flights.keys().any(|(of, _)| *of == life) {
-            true => {
-                let seen = format!("node {} is drained with attempts in flight", life.process);
-                Err(Violation::new("slots_return", seen))
-            }
-            false => Ok(()),
-        }
     }
 
     pub fn delivered_mail(&mut self, submission: SubmissionId, recipient: UserId, wrote: bool) {
