@@ -12,7 +12,7 @@ use super::wall::{Wall, mono_of};
 use super::{CheckpointAnswer, Command, Event, NodeConfig};
 use crate::checkpoint::{LoadedParked, PartitionState};
 use crate::node::fault::Fault;
-use crate::{Monotonic, Now, Position, Record, Stream, SubscriptionEvent};
+use crate::{Monotonic, Now, Position, Record, Stream, SubscriptionEvent, retry};
 
 /// How long a failed read or write of the store is left alone.
 const STORE_PAUSE_MICROS: u64 = 1_000_000;
@@ -77,6 +77,7 @@ impl Node {
         }
         self.drop_lapsed(now.mono);
         let touched = self.take(event, now, commands);
+        let now = self.follow_step(now);
         self.run_timers(now, commands);
         self.dispatch(now, commands);
         if let Some(partition) = touched {
@@ -109,6 +110,21 @@ impl Node {
             window_records: sum(|owned| owned.window.len()),
             records_behind: self.partitions.values().map(|owned| owned.head.0.saturating_sub(owned.applied.0)).sum(),
         }
+    }
+
+    /// Timers that were set by a wall clock that has stepped forward meanwhile are set anew.
+    fn follow_step(&mut self, now: Now) -> Now {
+        let Some(wall) = self.wall.take_step() else { return now };
+        let now = Now { wall, mono: now.mono };
+        let live = |owned: &Owned| {
+            let spans = owned.spans.values().filter(|span| span.ended.is_none());
+            let expiries = spans.map(|span| (span.subscription.expires, owned.partition, span.subscription.id));
+            expiries.collect::<Vec<_>>()
+        };
+        for (expires, partition, id) in self.partitions.values().flat_map(live).collect::<Vec<_>>() {
+            self.at(mono_of(expires, now), Timer::Expiry(expires, partition, id));
+        }
+        now
     }
 
     pub(super) fn at(&mut self, when: Monotonic, timer: Timer) {
@@ -398,7 +414,9 @@ impl Node {
         }
         let Some(rows) = rows else { return Some(partition) };
         let complete = rows.len() < self.config.read_rows;
-        owned.held += state.load(rows, |due| mono_of(due, now));
+        // No wait is longer than the longest: a due time beyond it comes from a clock that was wrong.
+        let latest = now.mono.plus_micros(retry::wait_micros_max());
+        owned.held += state.load(rows, |due| mono_of(due, now).min(latest));
         if complete {
             owned.end_tail(stream);
         }
