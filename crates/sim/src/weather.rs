@@ -215,7 +215,7 @@ impl World {
             self.note(Line::AtRest);
             return self.watch.at_rest(&self.storage).map(|()| true);
         };
-        let longest = notify::retry::least_wait_micros(u32::MAX) / 4 * 5;
+        let longest = notify::retry::wait_micros_max();
         if self.at > self.plan.quiet_micros + longest + REST_SLACK_MICROS + self.watch.most_skew_micros() {
             return Err(Violation::new(
                 "every_match_ends",
