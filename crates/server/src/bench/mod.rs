@@ -3,6 +3,7 @@
 
 pub mod ceiling;
 pub mod cpu;
+pub mod drain;
 pub mod receiver;
 
 pub use ceiling::{Ceiling, ceiling};

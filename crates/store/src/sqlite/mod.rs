@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use graph::{AppId, FolderId, Item, ItemId, Kind, Partition, SubscriptionId, TenantId, Timestamp, UserId};
+use graph::{AppId, ChangeId, FolderId, Item, ItemId, Kind, Partition, SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{EndReason, LifecycleEvent};
 use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
@@ -177,8 +177,13 @@ impl Store for SqliteStore {
         self.writer.write(move |tx| subscription::end(tx, id, reason, if_expires)).await
     }
 
-    async fn append_lifecycle(&self, id: SubscriptionId, event: LifecycleEvent) -> Result<Appended, SubscriptionError> {
-        self.writer.write(move |tx| subscription::append_lifecycle(tx, id, event)).await
+    async fn append_lifecycle(
+        &self,
+        id: SubscriptionId,
+        record: ChangeId,
+        event: LifecycleEvent,
+    ) -> Result<Appended, SubscriptionError> {
+        self.writer.write(move |tx| subscription::append_lifecycle(tx, id, record, event)).await
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {

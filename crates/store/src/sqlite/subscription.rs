@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graph::{Partition, SubscriptionId, Timestamp, UserId};
+use graph::{ChangeId, Partition, SubscriptionId, Timestamp, UserId};
 use notify::checkpoint::SubscriptionSpan;
 use notify::log::{EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::{LedgerDelta, Position, Record, Subscription};
@@ -165,10 +165,11 @@ pub(super) fn end(
 pub(super) fn append_lifecycle(
     tx: &mut Tx<'_>,
     id: SubscriptionId,
+    record: ChangeId,
     event: LifecycleEvent,
 ) -> Result<Appended, SubscriptionError> {
     let (_, found) = live(tx.connection, id)?.ok_or(SubscriptionError::NotFound)?;
-    let record = encode(Record::Lifecycle { subscription: id, event })?;
+    let record = encode(Record::Lifecycle { id: record, subscription: id, event })?;
     Ok(tx.append(Partition::of(found.target.mailbox), &[record])?)
 }
 

@@ -27,7 +27,7 @@ pub async fn a_life_is_told_in_the_log(world: World) {
     assert_eq!(begin(&world, Subscription::clone(&before)).await, Ok(Position(1)));
     world.store.patch_subscription(Arc::clone(&before), Arc::clone(&after)).await.unwrap();
     assert_eq!(world.store.subscription(id).await, Ok(Some(Arc::clone(&after))));
-    world.store.append_lifecycle(id, LifecycleEvent::Missed).await.unwrap();
+    world.store.append_lifecycle(id, change_id(9), LifecycleEvent::Missed).await.unwrap();
     let ended = world.store.end_subscription(id, EndReason::Deleted, None).await.unwrap();
     assert_eq!(ended.position, Position(4));
     let log = world.heard.of(Partition::of(MEGAN));
@@ -39,7 +39,7 @@ pub async fn a_life_is_told_in_the_log(world: World) {
         [
             event(SubscriptionEvent::Began(Box::new(Subscription::clone(&before)))),
             event(SubscriptionEvent::Patched(Box::new(Subscription::clone(&after)))),
-            Record::Lifecycle { subscription: id, event: LifecycleEvent::Missed },
+            Record::Lifecycle { id: change_id(9), subscription: id, event: LifecycleEvent::Missed },
             event(SubscriptionEvent::Ended(EndReason::Deleted)),
         ]
     );
@@ -101,7 +101,7 @@ pub async fn an_ended_subscription_is_remembered_for_the_node(world: World) {
     begin(&world, subscription(3, ADELE)).await.unwrap();
     world.store.end_subscription(subscription_id(1), EndReason::Deleted, None).await.unwrap();
     assert_eq!(world.store.subscription(subscription_id(1)).await, Ok(None));
-    let missed = world.store.append_lifecycle(subscription_id(1), LifecycleEvent::Missed).await;
+    let missed = world.store.append_lifecycle(subscription_id(1), change_id(9), LifecycleEvent::Missed).await;
     assert_eq!(missed, Err(SubscriptionError::NotFound));
     let state = world.store.partition_state(Partition::of(MEGAN)).await.unwrap();
     let spans: Vec<_> = state.subscriptions.iter().map(|span| (span.subscription.id, span.began, span.ended)).collect();
