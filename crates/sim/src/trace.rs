@@ -37,14 +37,13 @@ pub enum Line {
 pub struct Trace {
     lines: VecDeque<(u64, Line)>,
     hash: Fnv,
-    count: u64,
     print: bool,
 }
 
 impl Trace {
     /// With `print`, each line goes to standard output as it comes.
     pub fn new(print: bool) -> Self {
-        Self { lines: VecDeque::with_capacity(KEPT), hash: Fnv::default(), count: 0, print }
+        Self { lines: VecDeque::with_capacity(KEPT), hash: Fnv::default(), print }
     }
 
     pub fn note(&mut self, at: u64, line: Line) {
@@ -52,7 +51,6 @@ impl Trace {
             println!("{}", Shown(at, line));
         }
         (at, line).hash(&mut self.hash);
-        self.count += 1;
         if self.lines.len() == KEPT {
             self.lines.pop_front();
         }
@@ -62,10 +60,6 @@ impl Trace {
     /// Equal for two runs in which the same things happened at the same times.
     pub fn hash(&self) -> u64 {
         self.hash.finish()
-    }
-
-    pub fn count(&self) -> u64 {
-        self.count
     }
 
     /// The last lines, to be read.
