@@ -17,6 +17,11 @@ pub fn least_wait_micros(attempts: u32) -> u64 {
     (FIRST_MICROS << doublings).min(LONGEST_MICROS)
 }
 
+/// No wait is longer.
+pub fn wait_micros_max() -> u64 {
+    LONGEST_MICROS + LONGEST_MICROS * JITTER_PERCENT / 100
+}
+
 /// The wait with jitter drawn from `seed`: so that endpoints that fail together are not retried together.
 pub fn wait_micros(attempts: u32, seed: Uuid) -> u64 {
     let least = least_wait_micros(attempts);

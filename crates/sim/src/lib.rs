@@ -20,8 +20,11 @@ mod weather;
 mod world;
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once};
 
 pub use invariants::Violation;
 pub use planted::{Planted, UnknownDefect};
@@ -55,7 +58,7 @@ impl fmt::Display for Report {
 /// Runs the world of a seed to its end. A panic, of the node or of the store's model, is a violation too.
 pub fn run(seed: u64, planted: Option<Planted>, print: bool) -> Result<Summary, Box<Report>> {
     let mut world = World::new(seed, planted, print);
-    let result = catch_unwind(AssertUnwindSafe(|| world.run()));
+    let result = catch(|| world.run());
     let violation = match result {
         Ok(Ok(summary)) => return Ok(summary),
         Ok(Err(violation)) => violation,
@@ -69,9 +72,25 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
-/// Silences the messages of panics that [`run`] reports.
-pub fn hush_panics() {
-    std::panic::set_hook(Box::new(|_| {}));
+thread_local! {
+    static REPORTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `act`; a panic of it gives no message on standard error, for it is reported otherwise.
+fn catch<T>(act: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !REPORTED.get() {
+                before(info);
+            }
+        }));
+    });
+    REPORTED.set(true);
+    let result = catch_unwind(AssertUnwindSafe(act));
+    REPORTED.set(false);
+    result
 }
 
 /// Runs seeds `from..from + count` on some threads; stops at the first violation and returns it.
@@ -83,8 +102,6 @@ pub fn run_many(
     planted: Option<Planted>,
     progress: &(dyn Fn(&Summary) + Sync),
 ) -> Option<Box<Report>> {
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicBool, Ordering};
     let (found, stop) = (Mutex::new(None), AtomicBool::new(false));
     let work = |first: u64| {
         for seed in (from + first..from + count).step_by(threads as usize) {

@@ -49,7 +49,7 @@ impl World {
         if let Command::Attempt(attempt) = command {
             return self.send(life, now, &attempt);
         }
-        self.watch.commanded(life, now, &command)?;
+        self.watch.commanded(life, &command)?;
         let fate = self.draw_fate();
         self.note_asked(life, &command, fate);
         let executed = self.at + self.store_latency();
@@ -125,6 +125,7 @@ impl World {
             }
             Command::Release => {
                 self.storage.release(node_id);
+                self.exit(life);
                 None
             }
             Command::ReadState { partition, epoch } => {
@@ -237,13 +238,13 @@ impl World {
         let (what, partition, number) = match command {
             Command::Acquire { max, .. } => ("acquire", None, *max as u64),
             Command::Renew { .. } => ("renew", None, 0),
-            Command::Release => ("release", None, 0),
             Command::ReadState { partition, epoch } => ("read state", Some(partition.0), *epoch),
             Command::ReadLog { partition, after, .. } => ("read log", Some(partition.0), after.0),
             Command::ReadParked { partition, after, .. } => ("read parked", Some(partition.0), after.0),
             Command::End { partition, .. } => ("end", Some(partition.0), 0),
             Command::Submit { partition, position, .. } => ("submit", Some(partition.0), position.0),
             Command::Attempt(_) => return,
+            Command::Release => ("release", None, 0),
             Command::Checkpoint(checkpoint) => {
                 self.note_checkpoint(process, checkpoint);
                 ("checkpoint", Some(checkpoint.partition.0), checkpoint.number)

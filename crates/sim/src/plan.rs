@@ -55,7 +55,7 @@ impl Plan {
         let origins = rng.random_range(1..=endpoints);
         let urls = (0..endpoints).map(|n| format!("https://r{}.test/hook/{n}?q={n}", n % origins)).collect();
         let kinds = Kind::ALL.into_iter().take(rng.random_range(1..=3)).collect();
-        let active = rng.random_range(20..=90) * SECOND;
+        let active = rng.random_range(20..=180) * SECOND;
         Self {
             config: config(rng),
             mailboxes,
@@ -115,10 +115,10 @@ fn config(rng: &mut StdRng) -> NodeConfig {
 
 fn faults(rng: &mut StdRng) -> Faults {
     let mut some = |most: f64| if rng.random_bool(0.5) { rng.random_range(0.0..most) } else { 0.0 };
-    let (store_before, store_after, store_late) = (some(0.2), some(0.2), some(0.05));
+    let (store_before, store_after, store_late) = (some(0.2), some(0.2), some(0.1));
     let (store_slow, hint_lost, hint_odd, answer_lost) = (some(0.1), some(0.9), some(0.5), some(0.3));
     let mut times = |most: usize| if rng.random_bool(0.5) { rng.random_range(1..=most) } else { 0 };
-    let (crashes, pauses, jumps, drains, receiver_moods) = (times(4), times(3), times(3), times(1), times(12));
+    let (crashes, pauses, jumps, drains, receiver_moods) = (times(5), times(4), times(3), times(2), times(16));
     let darkness = rng.random_bool(0.1);
     Faults {
         store_before,

@@ -16,6 +16,7 @@ pub enum Line {
     Resumed { process: usize },
     WallJumped { process: usize, seconds: i64 },
     Draining { process: usize },
+    Drained { process: usize },
     Appended { partition: u16, position: u64, what: &'static str, subscription: Option<usize> },
     Receiver { endpoint: usize, mood: &'static str },
     Handed { process: usize, what: &'static str, partition: Option<u16>, from: u64, to: u64 },
@@ -36,14 +37,13 @@ pub enum Line {
 pub struct Trace {
     lines: VecDeque<(u64, Line)>,
     hash: Fnv,
-    count: u64,
     print: bool,
 }
 
 impl Trace {
     /// With `print`, each line goes to standard output as it comes.
     pub fn new(print: bool) -> Self {
-        Self { lines: VecDeque::with_capacity(KEPT), hash: Fnv::default(), count: 0, print }
+        Self { lines: VecDeque::with_capacity(KEPT), hash: Fnv::default(), print }
     }
 
     pub fn note(&mut self, at: u64, line: Line) {
@@ -51,7 +51,6 @@ impl Trace {
             println!("{}", Shown(at, line));
         }
         (at, line).hash(&mut self.hash);
-        self.count += 1;
         if self.lines.len() == KEPT {
             self.lines.pop_front();
         }
@@ -61,10 +60,6 @@ impl Trace {
     /// Equal for two runs in which the same things happened at the same times.
     pub fn hash(&self) -> u64 {
         self.hash.finish()
-    }
-
-    pub fn count(&self) -> u64 {
-        self.count
     }
 
     /// The last lines, to be read.

@@ -60,16 +60,8 @@ impl Truth {
         self.number(id).map(|number| &self.spans[number])
     }
 
-    pub fn head(&self, partition: Partition) -> Position {
-        Position(self.logs.get(&partition).map_or(0, Vec::len) as u64)
-    }
-
     pub fn place(&self, record: &Arc<Record>) -> Option<(Partition, Position)> {
         self.places.get(&Arc::as_ptr(record)).copied()
-    }
-
-    pub fn record(&self, partition: Partition, position: Position) -> Option<&Arc<Record>> {
-        self.logs.get(&partition)?.get(usize::try_from(position.0).ok()?.checked_sub(1)?)
     }
 
     pub fn spans_of(&self, partition: Partition) -> impl Iterator<Item = (usize, &Span)> {

@@ -102,7 +102,7 @@ impl World {
             Weather::Resume(life) => self.resume(life)?,
             Weather::Jump(process, by) => self.jump(process, by),
             Weather::Drain(process) if !self.quiet => self.drain(process)?,
-            Weather::Kill(life) if self.process(life).is_some() => self.crash(life.process),
+            Weather::Kill(life) => self.exit(life),
             Weather::Receiver(endpoint, mood) if !self.quiet => {
                 self.moods[endpoint] = mood;
                 self.note(Line::Receiver { endpoint, mood: mood.name() });
@@ -142,6 +142,14 @@ impl World {
         self.note(Line::Crashed { process, life: life.life });
         let after = self.rng.random_range(100_000..20 * SECOND);
         self.agenda.add(self.at + after, Happening::Weather(Weather::Start(process)));
+    }
+
+    /// A process that was asked to stop is gone.
+    pub fn exit(&mut self, life: Life) {
+        if self.process(life).is_some() {
+            self.note(Line::Drained { process: life.process });
+            self.crash(life.process);
+        }
     }
 
     fn pause(&mut self, process: usize, micros: u64) {
@@ -207,7 +215,7 @@ impl World {
             self.note(Line::AtRest);
             return self.watch.at_rest(&self.storage).map(|()| true);
         };
-        let longest = notify::retry::least_wait_micros(u32::MAX) / 4 * 5;
+        let longest = notify::retry::wait_micros_max();
         if self.at > self.plan.quiet_micros + longest + REST_SLACK_MICROS + self.watch.most_skew_micros() {
             return Err(Violation::new(
                 "every_match_ends",

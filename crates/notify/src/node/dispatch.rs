@@ -6,7 +6,7 @@ use std::sync::Arc;
 use graph::Partition;
 
 use super::fault::Fault;
-use super::machine::{Node, Timer};
+use super::machine::Node;
 use super::owned::Done;
 use super::sending::StreamAt;
 use super::stream::Class;
@@ -204,11 +204,7 @@ impl Node {
             state.moving = false;
         }
         owned.give_up_idle(at.1);
-        let Some(state) = owned.streams.get(&at.1) else { return };
-        if let Some(due) = state.next_due() {
-            self.at(due, Timer::Stream(at.0, at.1));
-        }
-        self.wake_stream(at);
+        self.wake_stream(at, now.mono);
         self.reschedule(at.0, now);
     }
 }

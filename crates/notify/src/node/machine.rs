@@ -12,7 +12,7 @@ use super::wall::{Wall, mono_of};
 use super::{CheckpointAnswer, Command, Event, NodeConfig};
 use crate::checkpoint::{LoadedParked, PartitionState};
 use crate::node::fault::Fault;
-use crate::{Monotonic, Now, Position, Record, Stream, SubscriptionEvent};
+use crate::{Monotonic, Now, Position, Record, Stream, SubscriptionEvent, retry};
 
 /// How long a failed read or write of the store is left alone.
 const STORE_PAUSE_MICROS: u64 = 1_000_000;
@@ -77,6 +77,7 @@ impl Node {
         }
         self.drop_lapsed(now.mono);
         let touched = self.take(event, now, commands);
+        let now = self.follow_step(now);
         self.run_timers(now, commands);
         self.dispatch(now, commands);
         if let Some(partition) = touched {
@@ -109,6 +110,21 @@ impl Node {
             window_records: sum(|owned| owned.window.len()),
             records_behind: self.partitions.values().map(|owned| owned.head.0.saturating_sub(owned.applied.0)).sum(),
         }
+    }
+
+    /// Timers that were set by a wall clock that has stepped forward meanwhile are set anew.
+    fn follow_step(&mut self, now: Now) -> Now {
+        let Some(wall) = self.wall.take_step() else { return now };
+        let now = Now { wall, mono: now.mono };
+        let live = |owned: &Owned| {
+            let spans = owned.spans.values().filter(|span| span.ended.is_none());
+            let expiries = spans.map(|span| (span.subscription.expires, owned.partition, span.subscription.id));
+            expiries.collect::<Vec<_>>()
+        };
+        for (expires, partition, id) in self.partitions.values().flat_map(live).collect::<Vec<_>>() {
+            self.at(mono_of(expires, now), Timer::Expiry(expires, partition, id));
+        }
+        now
     }
 
     pub(super) fn at(&mut self, when: Monotonic, timer: Timer) {
@@ -398,27 +414,41 @@ impl Node {
         }
         let Some(rows) = rows else { return Some(partition) };
         let complete = rows.len() < self.config.read_rows;
-        owned.held += state.load(rows, |due| mono_of(due, now));
+        // No wait is longer than the longest: a due time beyond it comes from a clock that was wrong.
+        let latest = now.mono.plus_micros(retry::wait_micros_max());
+        owned.held += state.load(rows, |due| mono_of(due, now).min(latest));
         if complete {
             owned.end_tail(stream);
         }
         owned.give_up_idle(stream);
         owned.touch(now.mono);
-        self.wake_stream((partition, stream));
+        self.wake_stream((partition, stream), now.mono);
         self.read_tails(partition, commands);
         Some(partition)
     }
 
     /// The stream may have something to send now, or will have at its next due time.
-    pub(super) fn wake_stream(&mut self, at: StreamAt) {
+    pub(super) fn wake_stream(&mut self, at: StreamAt, now: Monotonic) {
         let Some(state) = self.partitions.get_mut(&at.0).and_then(|owned| owned.streams.get_mut(&at.1)) else { return };
         if !state.listed && !state.deliveries.is_empty() {
             state.listed = true;
             self.sending.list(state.endpoint, at);
         }
-        if let Some(due) = state.next_due() {
+        let due = state.next_due_after(now);
+        if let Some(due) = due.filter(|due| state.wake.is_none_or(|wake| *due < wake)) {
+            state.wake = Some(due);
             self.at(due, Timer::Stream(at.0, at.1));
         }
+    }
+
+    /// A due time of the stream has come.
+    fn stream_due(&mut self, (partition, stream): StreamAt, when: Monotonic, now: Now) {
+        let Some(owned) = self.partitions.get_mut(&partition) else { return };
+        let Some(state) = owned.streams.get_mut(&stream).filter(|state| state.wake == Some(when)) else { return };
+        state.wake = None;
+        owned.give_up_since(stream, now.wall.plus_micros(-self.config.horizon_micros), now.mono);
+        self.wake_stream((partition, stream), now.mono);
+        self.schedule(partition, now);
     }
 
     // --- checkpoints ---
@@ -541,23 +571,9 @@ impl Node {
                     self.look_after(partition, now, commands);
                 }
             }
-            Timer::Stream(partition, stream) => {
-                if let Some(owned) = self.partitions.get_mut(&partition) {
-                    owned.give_up_since(stream, now.wall.plus_micros(-self.config.horizon_micros), now.mono);
-                    self.wake_listed((partition, stream));
-                    self.schedule(partition, now);
-                }
-            }
+            Timer::Stream(partition, stream) => self.stream_due((partition, stream), when, now),
             Timer::Expiry(expires, partition, id) => self.expire(expires, partition, id, now, commands),
             Timer::Submit(partition, epoch, position) => self.submit_again(partition, epoch, position, commands),
-        }
-    }
-
-    fn wake_listed(&mut self, at: StreamAt) {
-        let Some(state) = self.partitions.get_mut(&at.0).and_then(|owned| owned.streams.get_mut(&at.1)) else { return };
-        if !state.listed && !state.deliveries.is_empty() {
-            state.listed = true;
-            self.sending.list(state.endpoint, at);
         }
     }
 

@@ -82,6 +82,8 @@ pub(super) struct StreamState {
     pub tail: Option<Tail>,
     /// It stands in its endpoint's list of those that may have something to send.
     pub listed: bool,
+    /// The next due time for which a timer is set.
+    pub wake: Option<Monotonic>,
     /// It has a new endpoint, and an attempt at the old one is still in flight.
     pub moving: bool,
     pub ended: bool,
@@ -111,6 +113,7 @@ impl StreamState {
             dirty_rows: BTreeSet::new(),
             tail: None,
             listed: false,
+            wake: None,
             moving: false,
             ended: false,
         }
@@ -279,8 +282,10 @@ impl StreamState {
             .collect()
     }
 
-    pub(super) fn next_due(&self) -> Option<Monotonic> {
-        self.waiting.first().map(|(due, _)| *due)
+    /// The first due time that is still to come.
+    pub(super) fn next_due_after(&self, now: Monotonic) -> Option<Monotonic> {
+        let next = self.waiting.range((now.plus_micros(1), Position::default())..).next();
+        next.map(|(due, _)| *due)
     }
 
     /// Whether more of the tail should come into memory.

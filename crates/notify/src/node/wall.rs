@@ -17,6 +17,8 @@ pub(super) struct Wall {
     trusted: Option<Now>,
     /// A leap forward is being watched since.
     leapt: Option<Now>,
+    /// It went forward more than monotonic time did, and nobody has asked since.
+    stepped: bool,
 }
 
 impl Wall {
@@ -33,6 +35,7 @@ impl Wall {
             self.leapt = None;
             now.wall.max(trusted.wall)
         };
+        self.stepped |= wall.since(expected) > LEAP_MICROS;
         self.trusted = Some(Now { wall, mono: now.mono });
         wall
     }
@@ -54,8 +57,15 @@ impl Wall {
     /// Time does not lie before `floor`: what an earlier owner has acted on.
     pub(super) fn raise(&mut self, floor: Timestamp) {
         if let Some(trusted) = &mut self.trusted {
+            self.stepped |= floor > trusted.wall;
             trusted.wall = trusted.wall.max(floor);
         }
+    }
+
+    /// The last time that was believed, if it has gone forward by a step since this was last asked.
+    pub(super) fn take_step(&mut self) -> Option<Timestamp> {
+        let stepped = std::mem::take(&mut self.stepped);
+        self.trusted.filter(|_| stepped).map(|trusted| trusted.wall)
     }
 }
 

@@ -247,20 +247,20 @@ impl Watch {
         let tenure = self.tenure(moment.life, one.partition)?;
         let (number, position) = one.delivery;
         let known = tenure.rows.get(&one.delivery).is_some_and(|row| row.attempts > 0);
-        if known || tenure.begun.contains(&one.delivery) || tenure.blurred.contains(&one.delivery) {
+        if known || tenure.begun.contains(&one.delivery) {
             return Ok(());
         }
         let matches = &self.truth.spans[number].matches;
         let kind = matches.get(&position).map(|told| told.kind);
         for (earlier, told) in matches.range(..position).filter(|(_, told)| Some(told.kind) == kind) {
             let delivery = (number, *earlier);
-            let blurred = tenure.blurred.contains(&delivery) || self.may_be_given_up(moment, told.appended);
+            let given_up = self.may_be_given_up(moment, told.appended);
             let together = sent.iter().any(|other| other.delivery == delivery);
             let failed = tenure.failures.contains_key(&delivery);
             let waits = tenure.rows.contains_key(&delivery)
                 && !tenure.begun.contains(&delivery)
                 && !self.is_busy(moment.life, sent, number, told.item);
-            if !blurred && !together && (failed || waits) && !tenure.acknowledged.contains(&delivery) {
+            if !given_up && !together && (failed || waits) && !tenure.acknowledged.contains(&delivery) {
                 let seen = format!("{:?} overtakes position {earlier}, which failed or is parked", one.delivery);
                 return Err(Violation::new("item_order_holds", seen));
             }
@@ -271,9 +271,6 @@ impl Watch {
     fn check_schedule(&self, moment: &Moment, one: &Sent) -> Result<(), Violation> {
         let tenure = self.tenure(moment.life, one.partition)?;
         let refuse = |what: String| Err(Violation::new("schedule_is_kept", what));
-        if tenure.blurred.contains(&one.delivery) {
-            return Ok(());
-        }
         match (tenure.failures.get(&one.delivery), tenure.rows.get(&one.delivery)) {
             (Some(failure), _) if failure.known.is_some() => {
                 let waited = moment.now.mono.since(failure.known.unwrap_or_default());
@@ -298,9 +295,7 @@ impl Watch {
         let mut classes = Vec::new();
         for one in sent {
             let tenure = self.tenure(moment.life, one.partition)?;
-            if !tenure.blurred.contains(&one.delivery) {
-                classes.push(tenure.failures.contains_key(&one.delivery));
-            }
+            classes.push(tenure.failures.contains_key(&one.delivery));
         }
         let Some(retry) = classes.first() else { return Ok(()) };
         let timeout = if *retry { self.config.retry_timeout_micros } else { self.config.first_timeout_micros };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use graph::{Partition, SubscriptionId, Timestamp};
 use notify::checkpoint::PARKED_REFS_MAX;
 use notify::node::CheckpointAnswer;
-use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, Position, StreamKind};
+use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, Position};
 
 use super::{Violation, Watch};
 use crate::storage::{Storage, date};
@@ -195,14 +195,5 @@ impl Watch {
             }
             false => Ok(()),
         }
-    }
-
-    /// How many lifecycle and change matches there are, to show that worlds are rich.
-    pub fn matches(&self) -> (usize, usize) {
-        let of = |kind| {
-            let all = self.truth.spans.iter().flat_map(|span| span.matches.values());
-            all.filter(|told| told.kind == kind).count()
-        };
-        (of(StreamKind::Changes), of(StreamKind::Lifecycle))
     }
 }

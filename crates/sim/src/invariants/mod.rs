@@ -66,8 +66,6 @@ struct Tenure {
     ended: BTreeSet<usize>,
     /// The oldest version of each subscription that the node may still use.
     versions: BTreeMap<usize, usize>,
-    /// The state was read again under the same epoch, for these: the node may count from either.
-    blurred: BTreeSet<Delivery>,
 }
 
 /// A parked delivery as the store had it.
@@ -230,18 +228,17 @@ impl Watch {
             return;
         };
         if tenure.cursor.is_some() {
-            tenure.blurred.extend(tenure.failures.keys().copied());
-            tenure.blurred.extend(tenure.begun.iter().copied());
+            // It begins anew, from what the store holds.
+            *tenure = Tenure { epoch, lease_end: tenure.lease_end, ..Tenure::default() };
         }
         tenure.cursor = Some(cursor);
-        tenure.rows.clear();
         for row in letter.rows.iter().flatten() {
             let Some(number) = self.truth.number(row.stream.subscription) else { continue };
             for one in &row.refs {
                 let delivery = (number, one.position);
                 tenure.rows.insert(delivery, Stored { attempts: row.attempts, due: row.due });
-                if row.attempts > 0 && !tenure.acknowledged.contains(&delivery) {
-                    tenure.failures.entry(delivery).or_insert(Failure { attempts: row.attempts, known: None });
+                if row.attempts > 0 {
+                    tenure.failures.insert(delivery, Failure { attempts: row.attempts, known: None });
                 }
             }
         }
@@ -288,7 +285,6 @@ impl Watch {
             }
             let tenure = self.tenures.get_mut(&(life, partition)).filter(|tenure| tenure.epoch == epoch);
             let Some(tenure) = tenure else { continue };
-            tenure.blurred.remove(&delivery);
             if acknowledged {
                 tenure.failures.remove(&delivery);
                 tenure.acknowledged.insert(delivery);
@@ -300,29 +296,29 @@ impl Watch {
     }
 
     /// A node has commanded something else than an attempt.
-    pub fn commanded(&mut self, life: Life, _now: Now, command: &Command) -> Result<(), Violation> {
-        let refuse = |what: String| Err(Violation::new("fence_holds", what));
-        if self.released.contains(&life) && !matches!(command, Command::Release) {
-            return refuse(format!("node {} gave its leases back and then commands {command:?}", life.process));
+    pub fn commanded(&mut self, life: Life, command: &Command) -> Result<(), Violation> {
+        let refuse = |promise, what: &str| {
+            let seen = format!("node {} {what}", life.process);
+            Err(Violation::new(promise, seen))
+        };
+        if self.released.contains(&life) {
+            return refuse("fence_holds", "gave its leases back and then commands something");
         }
         match command {
             Command::ReadLog { partition, after, .. } => self.passed(life, *partition, *after),
             Command::Checkpoint(checkpoint) => self.passed(life, checkpoint.partition, checkpoint.cursor),
-            _ => {}
-        }
-        match command {
             Command::Acquire { .. } if self.draining.contains(&life) => {
-                refuse(format!("node {} acquires leases while it drains", life.process))
+                return refuse("fence_holds", "acquires leases while it drains");
             }
             Command::Release => {
                 self.released.insert(life);
-                match self.flights.keys().any(|(of, _)| *of == life) {
-                    true => refuse(format!("node {} gives its leases back with attempts in flight", life.process)),
-                    false => Ok(()),
+                if self.flights.keys().any(|(of, _)| *of == life) {
+                    return refuse("slots_return", "gives its leases back with attempts in flight");
                 }
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
     pub fn delivered_mail(&mut self, submission: SubmissionId, recipient: UserId, wrote: bool) {
