@@ -59,6 +59,9 @@ pub struct Options {
     /// Keep nothing: use a temporary directory.
     #[arg(long)]
     ephemeral: bool,
+    /// Listen on addresses that other machines reach. The secrets are well known: for containers only.
+    #[arg(long)]
+    allow_remote: bool,
     /// Print one line of JSON when ready, and nothing else.
     #[arg(long)]
     json: bool,
@@ -96,7 +99,9 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
     };
     let lmtp = SocketAddr::from((Ipv4Addr::LOCALHOST, options.lmtp_port));
     let listen = Addresses { http: options.http, https: options.https, admin: options.admin, lmtp: Some(lmtp) };
-    require_loopback(&listen)?;
+    if !options.allow_remote {
+        require_loopback(&listen)?;
+    }
     Ok(Settings {
         data,
         listen,
@@ -114,7 +119,8 @@ fn require_loopback(listen: &Addresses) -> anyhow::Result<()> {
     for address in all {
         anyhow::ensure!(
             address.ip().is_loopback(),
-            "{address} is not a loopback address; `tidings dev` has well-known secrets and stays on 127.0.0.1 or ::1"
+            "{address} is not a loopback address, and `tidings dev` has well-known secrets; use 127.0.0.1 or ::1, or say \
+             --allow-remote"
         );
     }
     Ok(())
