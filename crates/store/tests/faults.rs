@@ -1,4 +1,5 @@
 //! What the embedded store does when the disk loses power, is full or fails.
+#![cfg(unix)] // the simulated disk edits files at offsets
 
 use std::sync::Arc;
 
