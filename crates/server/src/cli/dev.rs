@@ -29,8 +29,7 @@ const TOKEN_FILE: &str = "token";
 Examples:
   tidings dev                                  the usual ports, data kept in ~/.local/share/tidings
   tidings dev --ephemeral                      nothing is kept
-  tidings dev --ephemeral --json --http 127.0.0.1:0 --https 127.0.0.1:0 --admin 127.0.0.1:0 --lmtp-port 0
-                                               free ports, and one line of JSON when ready: for scripts")]
+  tidings dev --json --http 127.0.0.1:0        a free port, and one line of JSON when ready")]
 pub struct Options {
     /// Serve plain HTTP here (may be given several times; port 0 takes a free one).
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
