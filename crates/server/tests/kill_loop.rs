@@ -60,9 +60,9 @@ async fn write(user: &'static str, written: Arc<Written>, mut place: Where) {
     }
 }
 
-async fn subscribe(client: &Client, process: &Process, user: &str, url: &str) -> String {
+async fn subscribe(client: &Client, process: &Process, user: &str, url: &str, changes: &str) -> String {
     let body = json!({
-        "changeType": "created",
+        "changeType": changes,
         "notificationUrl": url,
         "resource": format!("users/{user}/messages"),
         "expirationDateTime": support::in_hours(24),
@@ -94,8 +94,9 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
     let client = Client::new();
     let mut hears: Vec<(String, &str)> = Vec::new();
     for user in [ADELE, ALEX] {
-        for path in ["healthy", "failing"] {
-            let id = subscribe(&client, &process, user, &receiver.url(path)).await;
+        // Equal subscriptions would be refused; nothing is deleted here.
+        for (path, changes) in [("healthy", "created"), ("failing", "created,deleted")] {
+            let id = subscribe(&client, &process, user, &receiver.url(path), changes).await;
             hears.push((id, user));
         }
     }
