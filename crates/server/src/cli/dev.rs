@@ -29,8 +29,7 @@ const TOKEN_FILE: &str = "token";
 Examples:
   tidings dev                                  the usual ports, data kept in ~/.local/share/tidings
   tidings dev --ephemeral                      nothing is kept
-  tidings dev --ephemeral --json --http 127.0.0.1:0 --https 127.0.0.1:0 --admin 127.0.0.1:0 --lmtp-port 0
-                                               free ports, and one line of JSON when ready: for scripts")]
+  tidings dev --json --http 127.0.0.1:0        a free port, and one line of JSON when ready")]
 pub struct Options {
     /// Serve plain HTTP here (may be given several times; port 0 takes a free one).
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
@@ -59,6 +58,9 @@ pub struct Options {
     /// Keep nothing: use a temporary directory.
     #[arg(long)]
     ephemeral: bool,
+    /// Listen on addresses that other machines reach. The secrets are well known: for containers only.
+    #[arg(long)]
+    allow_remote: bool,
     /// Print one line of JSON when ready, and nothing else.
     #[arg(long)]
     json: bool,
@@ -96,7 +98,9 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
     };
     let lmtp = SocketAddr::from((Ipv4Addr::LOCALHOST, options.lmtp_port));
     let listen = Addresses { http: options.http, https: options.https, admin: options.admin, lmtp: Some(lmtp) };
-    require_loopback(&listen)?;
+    if !options.allow_remote {
+        require_loopback(&listen)?;
+    }
     Ok(Settings {
         data,
         listen,
@@ -114,7 +118,8 @@ fn require_loopback(listen: &Addresses) -> anyhow::Result<()> {
     for address in all {
         anyhow::ensure!(
             address.ip().is_loopback(),
-            "{address} is not a loopback address; `tidings dev` has well-known secrets and stays on 127.0.0.1 or ::1"
+            "{address} is not a loopback address, and `tidings dev` has well-known secrets; use 127.0.0.1 or ::1, or say \
+             --allow-remote"
         );
     }
     Ok(())
