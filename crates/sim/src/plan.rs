@@ -105,6 +105,7 @@ fn config(rng: &mut StdRng) -> NodeConfig {
         batch_bytes_max: pick(&[1, 4_096, 1 << 20]) as usize,
         horizon_micros: (pick(&[60, 300, 4 * 3_600]) * SECOND) as i64,
         stream_share_max: pick(&[1, 2, 4, 64]) as usize,
+        unparked_max: pick(&[2, 8, 1_024]) as usize,
         deliveries_max: pick(&[4, 16, 1_024]) as usize,
         window_max: pick(&[4, 16, 1_024]) as usize,
         read_records: pick(&[1, 3, 20, 1_000]) as usize,

@@ -1,7 +1,7 @@
 //! [`Node`]: takes events, keeps leases, timers and partitions, and gives commands.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use graph::{Partition, SubscriptionId, Timestamp};
@@ -18,6 +18,8 @@ use crate::{Monotonic, Now, Position, Record, Stream, SubscriptionEvent, retry};
 const STORE_PAUSE_MICROS: u64 = 1_000_000;
 /// How long records that nobody hears of may wait for a checkpoint.
 const IDLE_CHECKPOINT_MICROS: u64 = 1_000_000;
+/// Attempts that end before it is asked again whether there is room.
+const ROOM_ASKED_EVERY: u64 = 32;
 /// Parked reads under way for one partition.
 const READS_MAX: usize = 8;
 
@@ -29,6 +31,8 @@ pub struct Node {
     pub(super) partitions: HashMap<Partition, Owned>,
     pub(super) sending: Sending,
     timers: BinaryHeap<Reverse<(Monotonic, Timer)>>,
+    /// Partitions whose log is not read on because memory is full.
+    waiting_for_room: BTreeSet<Partition>,
     /// No lease ends before this time.
     earliest_lapse: Monotonic,
     started: bool,
@@ -83,6 +87,7 @@ impl Node {
         if let Some(partition) = touched {
             self.schedule(partition, now);
         }
+        self.use_room(now, commands);
         if self.is_drained() && !std::mem::replace(&mut self.released, true) {
             commands.push(Command::Release);
         }
@@ -290,12 +295,17 @@ impl Node {
         (self.config.deliveries_max.saturating_sub(held) / 32).max(4).min(self.config.stream_share_max)
     }
 
+    /// How much of the limits on memory is taken.
+    fn load(&self) -> Load {
+        self.partitions.values().fold(Load::default(), |load, owned| Load {
+            held: load.held + owned.held,
+            unparked: load.unparked + owned.unparked(),
+            window: load.window + owned.window.len(),
+        })
+    }
+
     fn has_room(&self) -> bool {
-        let (held, window) = self
-            .partitions
-            .values()
-            .fold((0, 0), |(held, window), owned| (held + owned.held, window + owned.window.len()));
-        held < self.config.deliveries_max && window < self.config.window_max
+        !self.draining && self.load().has_room(&self.config)
     }
 
     /// Matches records that follow on those already matched; whatever else they are, they tell how far
@@ -308,16 +318,18 @@ impl Node {
         commands: &mut Vec<Command>,
     ) {
         let share = self.share();
-        let mut room = self.has_room() && !self.draining;
+        let mut load = self.load();
+        let draining = self.draining;
         let Some(owned) = self.partitions.get_mut(&partition) else { return };
         let mut expiries = Vec::new();
-        for (count, (position, record)) in records.into_iter().enumerate() {
+        for (position, record) in records {
             owned.head = owned.head.max(position);
             let in_order = position == owned.applied.next()
                 || (position > owned.applied && self.config.planted(Fault::PositionOutOfOrderAccepted));
-            if owned.phase != Phase::Active || !room || !in_order {
+            if owned.phase != Phase::Active || draining || !load.has_room(&self.config) || !in_order {
                 continue;
             }
+            let (held, unparked) = (owned.held, owned.unparked());
             if let Record::Subscription { id, event } = &*record
                 && let SubscriptionEvent::Began(it) | SubscriptionEvent::Patched(it) = event
             {
@@ -327,7 +339,9 @@ impl Node {
                 commands.push(Command::Submit { partition, epoch: owned.epoch, position, record: record.clone() });
             }
             owned.apply(position, record, now, &mut self.sending, share);
-            room = owned.held < self.config.deliveries_max && count < self.config.window_max;
+            load.held += owned.held - held;
+            load.unparked += owned.unparked() - unparked;
+            load.window += 1;
         }
         for (expires, id) in expiries {
             self.at(mono_of(expires, now), Timer::Expiry(expires, partition, id));
@@ -342,11 +356,25 @@ impl Node {
         }
     }
 
+    /// Lets the partitions read on that stopped for want of room, once there is some again.
+    fn use_room(&mut self, now: Now, commands: &mut Vec<Command>) {
+        let ended = self.sending.attempts_ended();
+        // To add up what is held costs more than an event should.
+        if self.waiting_for_room.is_empty() || !ended.is_multiple_of(ROOM_ASKED_EVERY) || !self.has_room() {
+            return;
+        }
+        for partition in std::mem::take(&mut self.waiting_for_room) {
+            self.read_log(partition, now, commands);
+        }
+    }
+
     fn read_log(&mut self, partition: Partition, now: Now, commands: &mut Vec<Command>) {
         let limit = self.config.read_records;
-        let room = self.has_room() && !self.draining;
+        let room = self.has_room();
         let Some(owned) = self.partitions.get_mut(&partition) else { return };
-        if room && owned.phase == Phase::Active && !owned.reading {
+        if !room {
+            self.waiting_for_room.insert(partition);
+        } else if owned.phase == Phase::Active && !owned.reading {
             owned.reading = true;
             owned.looked = now.mono;
             commands.push(Command::ReadLog { partition, epoch: owned.epoch, after: owned.applied, limit });
@@ -640,6 +668,20 @@ impl Node {
 
     pub(super) fn reschedule(&mut self, partition: Partition, now: Now) {
         self.schedule(partition, now);
+    }
+}
+
+/// What is taken of the limits on memory.
+#[derive(Clone, Copy, Default)]
+struct Load {
+    held: usize,
+    unparked: usize,
+    window: usize,
+}
+
+impl Load {
+    fn has_room(self, config: &NodeConfig) -> bool {
+        self.held < config.deliveries_max && self.unparked < config.unparked_max && self.window < config.window_max
     }
 }
 

@@ -88,8 +88,9 @@ pub(super) struct Owned {
     /// Reads of parked rows under way. No checkpoint is built meanwhile, so that they show what the
     /// last one recorded.
     pub reads: usize,
-    /// Deliveries in memory.
+    /// Deliveries in memory, and how many of them lie in a parked row.
     pub held: usize,
+    pub held_parked: usize,
     /// Streams with rows to rewrite.
     pub dirty_streams: BTreeSet<Stream>,
     /// What became of deliveries at or below the cursor since the last checkpoint was built.
@@ -131,6 +132,7 @@ impl Owned {
             tails: BTreeSet::new(),
             reads: 0,
             held: 0,
+            held_parked: 0,
             dirty_streams: BTreeSet::new(),
             ledger: BTreeMap::new(),
             dirty_since: None,
@@ -179,6 +181,11 @@ impl Owned {
             state
         });
         Some(state)
+    }
+
+    /// Deliveries in memory that no parked row holds.
+    pub(super) fn unparked(&self) -> usize {
+        self.held.saturating_sub(self.held_parked)
     }
 
     /// Matches one record, the next in order.
@@ -351,10 +358,11 @@ impl Owned {
     /// A delivery has ended.
     pub(super) fn finish(&mut self, stream: Stream, position: Position, done: Done) {
         let Some(state) = self.streams.get_mut(&stream) else { return };
-        if state.finish(position).is_none() {
-            return;
-        }
+        let Some(finished) = state.finish(position) else { return };
         self.held = self.held.saturating_sub(1);
+        if finished.row.is_some() {
+            self.held_parked = self.held_parked.saturating_sub(1);
+        }
         if position > self.cursor {
             let index = (position.0 - self.cursor.0 - 1) as usize;
             if let Some(entry) = self.window.get_mut(index) {
