@@ -1,7 +1,7 @@
 //! [`Node`]: takes events, keeps leases, timers and partitions, and gives commands.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use graph::{Partition, SubscriptionId, Timestamp};
@@ -9,7 +9,7 @@ use graph::{Partition, SubscriptionId, Timestamp};
 use super::owned::{Owned, Phase};
 use super::sending::{Sending, StreamAt};
 use super::wall::{Wall, mono_of};
-use super::{CheckpointAnswer, Command, Event, NodeConfig};
+use super::{CheckpointAnswer, Command, Event, NodeConfig, Steady};
 use crate::checkpoint::{LoadedParked, PartitionState};
 use crate::node::fault::Fault;
 use crate::{Monotonic, Now, Position, Record, Stream, SubscriptionEvent, retry};
@@ -26,7 +26,7 @@ const READS_MAX: usize = 8;
 pub struct Node {
     pub(super) config: NodeConfig,
     wall: Wall,
-    pub(super) partitions: HashMap<Partition, Owned>,
+    pub(super) partitions: Steady<Partition, Owned>,
     pub(super) sending: Sending,
     timers: BinaryHeap<Reverse<(Monotonic, Timer)>>,
     /// No lease ends before this time.
@@ -216,7 +216,7 @@ impl Node {
     ) {
         let until = asked.plus_micros(self.config.lease_micros);
         if renewal {
-            let kept: HashMap<Partition, u64> = held.iter().copied().collect();
+            let kept: BTreeMap<Partition, u64> = held.iter().copied().collect();
             let lost = self.partitions.values().filter(|owned| kept.get(&owned.partition) != Some(&owned.epoch));
             for partition in lost.map(|owned| owned.partition).collect::<Vec<_>>() {
                 self.drop_partition(partition);
