@@ -87,6 +87,8 @@ struct Failure {
 #[derive(Clone, Debug)]
 struct InFlight {
     origin: String,
+    /// By the node's own clock; then it is over, whenever the node hears of it.
+    deadline: Monotonic,
     /// With the partition and epoch under which each was begun.
     deliveries: Vec<(Partition, u64, Delivery)>,
 }
