@@ -64,7 +64,7 @@ impl Plan {
             kinds,
             urls,
             subscriptions: rng.random_range(2..=6),
-            actions: rng.random_range(30..=80),
+            actions: if rng.random_bool(0.2) { rng.random_range(120..=400) } else { rng.random_range(40..=120) },
             quiet_micros: active,
             faults: faults(rng),
         }

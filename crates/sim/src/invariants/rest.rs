@@ -1,5 +1,7 @@
 //! What must be so when nothing goes wrong any more and time has passed.
 
+use std::collections::BTreeSet;
+
 use graph::Partition;
 use notify::node::NodeStats;
 use notify::{AbandonReason, LedgerDelta};
@@ -38,10 +40,12 @@ impl Watch {
     }
 
     /// A retry is not begun later than its due time and the slack: in a world whose clocks never jumped,
-    /// when nothing has gone wrong for a while.
+    /// when nothing has gone wrong for a while. It is asked of each stream's first row: what lies beyond a
+    /// stream's share of memory waits behind that.
     pub fn overdue(&self, storage: &Storage, partitions: &[Partition], at: u64) -> Result<(), Violation> {
         let rows = partitions.iter().flat_map(|partition| storage.parked(*partition));
-        for row in rows.filter(|row| row.attempts > 0) {
+        let mut streams = BTreeSet::new();
+        for row in rows.filter(|row| streams.insert(row.stream) && row.attempts > 0) {
             let late = date(at).since(row.due);
             if late > RETRY_SLACK_MICROS {
                 let number = self.truth.number(row.stream.subscription).unwrap_or(usize::MAX);
