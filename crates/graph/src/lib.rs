@@ -16,6 +16,16 @@ pub mod schema;
 pub mod time;
 pub mod zone;
 
+mod archive;
+pub mod fuzz_formats;
+pub mod ical;
+mod ical_people;
+mod ical_recurrence;
+mod ical_zones;
+pub mod mbox;
+pub mod mime;
+pub mod vcard;
+
 pub use change::{Change, ChangeType, Mutation};
 pub use id::{AppId, ChangeId, FolderId, ItemId, Kind, SubmissionId, SubscriptionId, TenantId, UserId};
 pub use item::{Folder, Item, Properties, WellKnown};

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tempfile::TempDir;
 
 /// What the running server tells other commands; removed when it stops.
@@ -22,31 +22,41 @@ pub struct DataDir {
 impl DataDir {
     /// Makes the directory if need be, and takes its lock.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        Self::lock(path.to_owned(), None)
+        Self::try_open(path)?.with_context(|| {
+            format!(
+                "the data directory {} is in use by another tidings process; stop that one or choose another directory \
+                 (--data-dir DIR, or --ephemeral)",
+                path.display()
+            )
+        })
+    }
+
+    /// The same; `None` if another process has the lock.
+    pub fn try_open(path: &Path) -> anyhow::Result<Option<Self>> {
+        make_private_dir(path).with_context(|| format!("cannot make the data directory {}", path.display()))?;
+        let file = path.join("lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
+        let lock = lock.with_context(|| format!("cannot open {}", file.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Self { path: path.to_owned(), _lock: lock, _temporary: None })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock the data directory {}", path.display()))
+            }
+        }
     }
 
     /// A directory that goes away with this value.
     pub fn temporary() -> anyhow::Result<Self> {
         let temporary = TempDir::with_prefix("tidings-").context("cannot make a temporary directory")?;
-        Self::lock(temporary.path().to_owned(), Some(temporary))
+        let mut dir = Self::open(temporary.path())?;
+        dir._temporary = Some(temporary);
+        Ok(dir)
     }
 
-    fn lock(path: PathBuf, temporary: Option<TempDir>) -> anyhow::Result<Self> {
-        make_private_dir(&path).with_context(|| format!("cannot make the data directory {}", path.display()))?;
-        let file = path.join("lock");
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
-        let lock = lock.with_context(|| format!("cannot open {}", file.display()))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock, _temporary: temporary }),
-            Err(TryLockError::WouldBlock) => bail!(
-                "the data directory {} is in use by another tidings process; stop that one or choose another directory \
-                 (--data-dir DIR, or --ephemeral)",
-                path.display()
-            ),
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("cannot lock the data directory {}", path.display()))
-            }
-        }
+    /// Where the store lies.
+    pub fn store(&self) -> PathBuf {
+        self.join("store")
     }
 
     pub fn path(&self) -> &Path {

@@ -54,7 +54,8 @@ pub trait Store: Send + Sync + 'static {
     // --- mailbox ---
 
     /// Applies a mutation of one mailbox and appends its changes, and the submission if there is one,
-    /// to the partition's log.
+    /// to the partition's log. Besides what the mutation expects, an item needs a folder of its kind
+    /// (`FolderGone`), and a folder that would still hold an item is not removed (`ItemChanged`).
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError>;
     async fn item(&self, mailbox: UserId, id: ItemId) -> Result<Option<Item>, StoreError>;
     /// Items of a kind, newest sort key first (ties by id).
@@ -67,7 +68,8 @@ pub trait Store: Send + Sync + 'static {
     // --- subscriptions ---
 
     /// Adds a subscription and appends `began`. Refused when `limits` are reached or a live duplicate
-    /// (same app, creator, target and change types) exists and `limits.refuse_duplicates` is set.
+    /// (same app, creator, target and change types) exists and `limits.refuse_duplicates` is set. An id
+    /// that was ever used is a duplicate, so that a write of unknown outcome can be repeated.
     async fn begin_subscription(
         &self,
         subscription: Arc<Subscription>,
@@ -109,7 +111,8 @@ pub trait Store: Send + Sync + 'static {
         after: Position,
         limit: usize,
     ) -> Result<Vec<(Position, Arc<Record>)>, StoreError>;
-    /// Takes the leases of up to `max` partitions that nobody holds at `now` or that `node` holds itself.
+    /// Takes the leases of up to `max` partitions that nobody holds at `now`, then of those that `node`
+    /// holds itself. A lease is held until `until`, not at it.
     /// A partition that changes hands gets a higher epoch.
     async fn acquire(
         &self,

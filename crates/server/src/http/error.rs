@@ -80,12 +80,8 @@ impl ApiError {
             request_id: context.request_id.to_string().into(),
             client_request_id: context.client_request_id.clone().into(),
         };
-        let error = ErrorObject {
-            code: code.into(),
-            message,
-            details: detail.into_iter().collect(),
-            inner_error: Some(inner),
-        };
+        let error =
+            ErrorObject { code: code.into(), message, details: detail.into_iter().collect(), inner_error: Some(inner) };
         (status, serde_json::to_vec(&ErrorBody { error }).unwrap_or_default())
     }
 
@@ -103,17 +99,13 @@ impl ApiError {
     fn shape(&self) -> Shape {
         const BAD: StatusCode = StatusCode::BAD_REQUEST;
         match self {
-            ApiError::Token(error) => {
-                shape(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", error.to_string())
-            }
+            ApiError::Token(error) => shape(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", error.to_string()),
             ApiError::MeWithoutUser => {
                 shape(BAD, "BadRequest", "/me request is only valid with delegated authentication flow.")
             }
-            ApiError::AccessDenied => shape(
-                StatusCode::FORBIDDEN,
-                "ErrorAccessDenied",
-                "Access is denied. Check credentials and try again.",
-            ),
+            ApiError::AccessDenied => {
+                shape(StatusCode::FORBIDDEN, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+            }
             ApiError::DirectoryDenied => shape(
                 StatusCode::FORBIDDEN,
                 "Authorization_RequestDenied",
@@ -143,16 +135,12 @@ impl ApiError {
             }
             ApiError::Rules(refusal) => mailbox(refusal),
             ApiError::MalformedId => shape(BAD, "ErrorInvalidIdMalformed", "Id is malformed."),
-            ApiError::ItemNotFound => shape(
-                StatusCode::NOT_FOUND,
-                "ErrorItemNotFound",
-                "The specified object was not found in the store.",
-            ),
-            ApiError::InvalidUser(user) => shape(
-                StatusCode::NOT_FOUND,
-                "ErrorInvalidUser",
-                format!("The requested user '{user}' is invalid."),
-            ),
+            ApiError::ItemNotFound => {
+                shape(StatusCode::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store.")
+            }
+            ApiError::InvalidUser(user) => {
+                shape(StatusCode::NOT_FOUND, "ErrorInvalidUser", format!("The requested user '{user}' is invalid."))
+            }
             ApiError::NoSuchUser(user) => shape(
                 StatusCode::NOT_FOUND,
                 "Request_ResourceNotFound",
@@ -233,10 +221,9 @@ fn mailbox(refusal: &graph::Refusal) -> Shape {
                  names that are defined by the type."
             ),
         ),
-        Refusal::Invalid { .. }
-        | Refusal::Duplicate { .. }
-        | Refusal::TooDeep { .. }
-        | Refusal::TooLong { .. } => shape(bad, "RequestBodyRead", sentence(refusal)),
+        Refusal::Invalid { .. } | Refusal::Duplicate { .. } | Refusal::TooDeep { .. } | Refusal::TooLong { .. } => {
+            shape(bad, "RequestBodyRead", sentence(refusal))
+        }
         Refusal::Missing { .. } | Refusal::Unsupported { .. } => shape(bad, "ErrorInvalidRequest", sentence(refusal)),
         Refusal::NotUpdatable { .. } => shape(bad, "ErrorInvalidPropertySet", sentence(refusal)),
         Refusal::UnknownTimeZone { .. } => shape(bad, "TimeZoneNotSupportedException", sentence(refusal)),
@@ -246,7 +233,9 @@ fn mailbox(refusal: &graph::Refusal) -> Shape {
         Refusal::FolderExists { .. } => {
             shape(StatusCode::CONFLICT, "ErrorFolderExists", "A folder with the specified name already exists.")
         }
-        Refusal::FolderProtected => shape(bad, "ErrorDeleteDistinguishedFolder", "Distinguished folders cannot be deleted."),
+        Refusal::FolderProtected => {
+            shape(bad, "ErrorDeleteDistinguishedFolder", "Distinguished folders cannot be deleted.")
+        }
         Refusal::NotMovable | Refusal::NotADraft => shape(bad, "ErrorInvalidOperation", sentence(refusal)),
         Refusal::NoRecipients | Refusal::InvalidRecipient { .. } => {
             shape(bad, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
@@ -286,14 +275,13 @@ fn stored(error: &StoreError) -> Shape {
     }
 }
 
-/// An error's lower-case fragment as a sentence.
+/// An error's lower-case fragment as a sentence. The name of a property at its head stays as it is.
 fn sentence(error: &dyn std::fmt::Display) -> String {
     let text = error.to_string();
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) if text.split(' ').next().is_some_and(|word| word.chars().all(char::is_lowercase)) => {
-            format!("{}{}.", first.to_uppercase(), letters.as_str())
-        }
+    match text.split_once(' ') {
+        Some(("the", rest)) => format!("The {rest}."),
+        Some(("this", rest)) => format!("This {rest}."),
+        Some(("only", rest)) => format!("Only {rest}."),
         _ => format!("{text}."),
     }
 }

@@ -1,8 +1,9 @@
 //! The query options that collections take. An option that is not supported is refused by its name,
 //! never passed over.
 
-use graph::Kind;
+use graph::render::Select;
 use graph::schema::Entity;
+use graph::{Kind, Refusal};
 use percent_encoding::percent_decode_str;
 
 const TOP_DEFAULT: u64 = 10;
@@ -75,18 +76,15 @@ impl Query {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// `$select` of an item: names in Graph's spelling; `None` for everything.
-    pub fn select(&self, entity: Entity) -> Result<Option<Vec<&'static str>>, QueryError> {
+    /// `$select` of an entity; `None` for everything.
+    pub fn select(&self, entity: Entity) -> Result<Option<Select>, QueryError> {
         let Some(list) = self.get("$select") else { return Ok(None) };
-        let mut names = Vec::new();
-        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            if name == "*" {
-                return Ok(None);
+        Select::read(entity, list).map_err(|refusal| match refusal {
+            Refusal::UnknownProperty { property } => {
+                QueryError::UnknownProperty { property: shortened(&property), type_name: entity.type_name() }
             }
-            let unknown = || QueryError::UnknownProperty { property: shortened(name), type_name: entity.type_name() };
-            names.push(entity.property(name).ok_or_else(unknown)?);
-        }
-        Ok(if names.is_empty() { None } else { Some(names) })
+            _ => QueryError::Malformed,
+        })
     }
 }
 
@@ -160,9 +158,10 @@ mod tests {
 
     #[test]
     fn options_are_read_however_clients_write_them() {
-        let query = Query::read("%24select=Subject,%20isRead&$TOP=5&skip=20&$count=True&$orderby=receivedDateTime+DESC");
+        let query =
+            Query::read("%24select=Subject,%20isRead&$TOP=5&skip=20&$count=True&$orderby=receivedDateTime+DESC");
         let query = query.unwrap();
-        assert_eq!(query.select(Entity::Message), Ok(Some(vec!["subject", "isRead"])));
+        assert_eq!(query.select(Entity::Message), Ok(Select::read(Entity::Message, "isRead,subject").unwrap()));
         assert_eq!(Page::read(&query, Some(Kind::Message)), Ok(Page { top: 5, skip: 20, count: true }));
     }
 
@@ -177,12 +176,21 @@ mod tests {
         let table = [
             ("$filter=isRead%20eq%20false", "The query option '$filter' is not supported by this server."),
             ("includeHiddenFolders=true", "The query option 'includeHiddenFolders' is not supported by this server."),
-            ("$top=0", "Invalid value '0' for $top query option found. The $top query option requires a value from 1 to 1000."),
-            ("$top=1e9", "Invalid value '1e9' for $top query option found. The $top query option requires a value from 1 to 1000."),
+            (
+                "$top=0",
+                "Invalid value '0' for $top query option found. The $top query option requires a value from 1 to 1000.",
+            ),
+            (
+                "$top=1e9",
+                "Invalid value '1e9' for $top query option found. The $top query option requires a value from 1 to 1000.",
+            ),
             ("$top=1&top=2", "The query option '$top' is given twice."),
             ("$count=yes", "Invalid value 'yes' for $count query option found. Valid values are 'true' and 'false'."),
             ("$select=colour", "Could not find a property named 'colour' on type 'microsoft.graph.message'."),
-            ("$orderby=subject", "The sort order 'subject' is not supported by this server; only 'receivedDateTime desc' is."),
+            (
+                "$orderby=subject",
+                "The sort order 'subject' is not supported by this server; only 'receivedDateTime desc' is.",
+            ),
             ("$top=%ff", "The query is not UTF-8 after percent-decoding, or too long."),
         ];
         for (query, message) in table {

@@ -84,7 +84,7 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
     let posts = state.posts.entry(path.clone()).or_default();
     *posts += 1;
     let refused = *posts;
-    if state.refuse.get(&path).is_some_and(|one_in| *one_in > 0 && refused % one_in == 0) {
+    if state.refuse.get(&path).is_some_and(|one_in| *one_in > 0 && refused.is_multiple_of(*one_in)) {
         return Ok(status(500));
     }
     state.acknowledged.extend(collection["value"].as_array().into_iter().flatten().cloned());

@@ -113,16 +113,15 @@ impl Store for SqliteStore {
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.readers.scan(move |connection| directory::user(connection, id)).await
+        self.readers.point(move |connection| directory::user(connection, id)).await
     }
 
     async fn user_by_address(&self, address: &str) -> Result<Option<User>, StoreError> {
-        let address = address.to_owned();
-        self.readers.scan(move |connection| directory::user_by_address(connection, &address)).await
+        self.readers.point(move |connection| directory::user_by_address(connection, address)).await
     }
 
     async fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
-        self.readers.scan(move |connection| directory::app(connection, id)).await
+        self.readers.point(move |connection| directory::app(connection, id)).await
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
@@ -131,7 +130,7 @@ impl Store for SqliteStore {
     }
 
     async fn item(&self, mailbox: UserId, id: ItemId) -> Result<Option<Item>, StoreError> {
-        self.readers.scan(move |connection| item::item(connection, mailbox, id)).await
+        self.readers.point(move |connection| item::item(connection, mailbox, id)).await
     }
 
     async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
@@ -139,7 +138,7 @@ impl Store for SqliteStore {
     }
 
     async fn count_items(&self, mailbox: UserId, kind: Kind, folder: Option<FolderId>) -> Result<u64, StoreError> {
-        self.readers.scan(move |connection| folder::count_items(connection, mailbox, kind, folder)).await
+        self.readers.point(move |connection| folder::count_items(connection, mailbox, kind, folder)).await
     }
 
     async fn folders(&self, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError> {
@@ -147,7 +146,7 @@ impl Store for SqliteStore {
     }
 
     async fn folder(&self, mailbox: UserId, id: FolderId) -> Result<Option<FolderCounts>, StoreError> {
-        self.readers.scan(move |connection| folder::folder(connection, mailbox, id)).await
+        self.readers.point(move |connection| folder::folder(connection, mailbox, id)).await
     }
 
     async fn begin_subscription(
@@ -187,7 +186,7 @@ impl Store for SqliteStore {
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {
-        self.readers.scan(move |connection| subscription::subscription(connection, id)).await
+        self.readers.point(move |connection| subscription::subscription(connection, id)).await
     }
 
     async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError> {
@@ -195,7 +194,7 @@ impl Store for SqliteStore {
     }
 
     async fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError> {
-        self.readers.scan(move |connection| subscription::ledger(connection, id)).await
+        self.readers.point(move |connection| subscription::ledger(connection, id)).await
     }
 
     async fn read_log(

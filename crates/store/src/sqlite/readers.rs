@@ -22,6 +22,17 @@ impl Readers {
         Self { source, turns: Arc::new(Semaphore::new(CONNECTIONS)), idle: Mutex::new(Vec::new()) }
     }
 
+    /// Runs a query that touches a few pages, where it is asked: handing it to another thread and back
+    /// costs several times what the query does.
+    pub async fn point<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    ) -> Result<T, StoreError> {
+        let stopped = |_| StoreError::Unavailable("the store is closed".to_owned());
+        let _turn = self.turns.acquire().await.map_err(stopped)?;
+        self.run(query)
+    }
+
     /// Runs a query of any length, away from the tasks.
     pub async fn scan<T: Send + 'static>(
         self: &Arc<Self>,

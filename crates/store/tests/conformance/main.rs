@@ -9,6 +9,7 @@ use tidings_store::sqlite::SqliteStore;
 
 use self::support::{Heard, settle};
 
+mod agreement;
 mod checkpoint;
 mod directory;
 mod lease;

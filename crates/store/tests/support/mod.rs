@@ -131,7 +131,9 @@ pub fn subscription(number: u128, mailbox: UserId) -> Subscription {
 
 /// What a store has published.
 #[derive(Clone, Default)]
-pub struct Heard(Arc<Mutex<Vec<(Partition, Position, Arc<Record>)>>>);
+pub struct Heard(Arc<Mutex<Vec<HeardRecord>>>);
+
+type HeardRecord = (Partition, Position, Arc<Record>);
 
 impl Heard {
     pub fn publish(&self) -> Publish {

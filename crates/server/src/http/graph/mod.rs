@@ -129,6 +129,11 @@ impl Call<'_> {
         format!("{}/{}/{path}", self.context.origin, self.version)
     }
 
+    /// The URL of this version's root.
+    pub fn base(&self) -> String {
+        format!("{}/{}", self.context.origin, self.version)
+    }
+
     /// The `@odata.context` of an answer.
     pub fn metadata(&self, fragment: &str) -> String {
         self.url(&format!("$metadata#{fragment}"))
@@ -186,7 +191,10 @@ impl Call<'_> {
         let Some(asked) = self.headers.get(header::IF_MATCH) else { return Ok(()) };
         let etag = item.version.etag();
         let holds = asked.to_str().is_ok_and(|asked| {
-            asked.split(',').map(str::trim).any(|one| one == "*" || one == etag || one.trim_matches('"') == item.version.change_key())
+            asked
+                .split(',')
+                .map(str::trim)
+                .any(|one| one == "*" || one == etag || one.trim_matches('"') == item.version.change_key())
         });
         if holds { Ok(()) } else { Err(ApiError::ChangeKey) }
     }

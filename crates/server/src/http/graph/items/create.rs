@@ -28,9 +28,7 @@ pub async fn create(
     let written = mailbox::create(&owner, &call.fresh(), folder, call.json()?)?;
     let item = match call.commit(&owner, written.mutation, None).await {
         Ok(()) => written.item,
-        Err(CommitError::ItemChanged(id)) => {
-            call.state.store.item(owner.id, id).await?.ok_or(ApiError::Contended)?
-        }
+        Err(CommitError::ItemChanged(id)) => call.state.store.item(owner.id, id).await?.ok_or(ApiError::Contended)?,
         Err(error) => return Err(error.into()),
     };
     Ok(whole(call, StatusCode::CREATED, &item).at(location(call, &item)))

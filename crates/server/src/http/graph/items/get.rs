@@ -1,5 +1,6 @@
 //! `GET` of one item: 200, with what `$select` names or everything.
 
+use graph::render::{self, View};
 use graph::schema::Entity;
 use http::StatusCode;
 
@@ -14,10 +15,7 @@ pub async fn get(call: &Call<'_>, place: &Place) -> Result<Answer, ApiError> {
     call.require_read(place.kind)?;
     let owner = call.owner(&place.user).await?;
     let item = place.item(call, &owner).await?;
-    let mut body = graph::render::item(&item, select.as_deref());
-    let collection = place.kind.collection();
-    let selected = select.map(|names| format!("({})", names.join(","))).unwrap_or_default();
-    let fragment = format!("users('{}')/{collection}{selected}/$entity", owner.id);
-    body.insert("@odata.context".to_owned(), call.metadata(&fragment).into());
-    Ok(Answer::json(StatusCode::OK, &body))
+    let context = render::context(&call.base(), owner.id, place.kind.collection(), select.as_ref(), true);
+    let view = View { context: Some(&context), select: select.as_ref() };
+    Ok(Answer::json(StatusCode::OK, &render::item(&item, view)))
 }

@@ -2,9 +2,10 @@
 
 use graph::Kind;
 use graph::path::{FolderKey, UserKey};
+use graph::render::{self, View};
 use graph::schema::Entity;
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use store::ItemQuery;
 
 use crate::http::answer::Answer;
@@ -26,10 +27,10 @@ pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, folder: Option<Fo
     let query = ItemQuery { mailbox: owner.id, kind, folder, skip: page.skip, top: page.top + 1 };
     let found = call.state.store.items(query).await?;
     let shown = found.iter().take(page.top as usize);
-    let value: Vec<Map<String, Value>> = shown.map(|item| graph::render::item(item, select.as_deref())).collect();
-    let selected = select.map(|names| format!("({})", names.join(","))).unwrap_or_default();
-    let fragment = format!("users('{}')/{}{selected}", owner.id, kind.collection());
-    let mut body = json!({"@odata.context": call.metadata(&fragment)});
+    let view = View { context: None, select: select.as_ref() };
+    let value: Vec<Value> = shown.map(|item| render::item(item, view)).collect();
+    let context = render::context(&call.base(), owner.id, kind.collection(), select.as_ref(), false);
+    let mut body = json!({"@odata.context": context});
     if page.count {
         body["@odata.count"] = call.state.store.count_items(owner.id, kind, folder).await?.into();
     }

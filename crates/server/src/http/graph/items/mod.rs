@@ -10,6 +10,7 @@ pub mod send;
 
 use graph::mailbox::Owner;
 use graph::path::{FolderKey, UserKey};
+use graph::render::{self, View};
 use graph::{Item, ItemId, Kind};
 use http::StatusCode;
 
@@ -40,10 +41,8 @@ impl Place {
 
 /// A single item in full.
 fn whole(call: &Call<'_>, status: StatusCode, item: &Item) -> Answer {
-    let mut body = graph::render::item(item, None);
-    let fragment = format!("users('{}')/{}/$entity", item.mailbox, item.id.kind.collection());
-    body.insert("@odata.context".to_owned(), call.metadata(&fragment).into());
-    Answer::json(status, &body)
+    let context = render::context(&call.base(), item.mailbox, item.id.kind.collection(), None, true);
+    Answer::json(status, &render::item(item, View { context: Some(&context), select: None }))
 }
 
 /// Where a new item can be read.

@@ -41,7 +41,8 @@ pub async fn create(call: &Call<'_>) -> Result<Answer, ApiError> {
 }
 
 fn check_urls(call: &Call<'_>, draft: &Draft) -> Result<(), ApiError> {
-    let urls = [(UrlRole::Notification, Some(&draft.notification_url)), (UrlRole::Lifecycle, draft.lifecycle_url.as_ref())];
+    let urls =
+        [(UrlRole::Notification, Some(&draft.notification_url)), (UrlRole::Lifecycle, draft.lifecycle_url.as_ref())];
     for (role, url) in urls {
         if let Some(url) = url {
             call.state.handshake.check(url).map_err(|error| ApiError::Handshake(role, error))?;
@@ -58,11 +59,8 @@ pub(super) async fn prove(call: &Call<'_>, role: UrlRole, url: &str) -> Result<(
 
 /// The mailbox and folder to watch, if they exist and the caller may read them.
 async fn target(call: &Call<'_>, draft: &Draft) -> Result<Target, ApiError> {
-    let extension = |status, reason: &str| ApiError::Extension {
-        operation: Operation::Create,
-        status,
-        reason: reason.to_owned(),
-    };
+    let extension =
+        |status, reason: &str| ApiError::Extension { operation: Operation::Create, status, reason: reason.to_owned() };
     let mailbox: UserId = match call.mailbox(&draft.watch.user).await {
         Err(ApiError::InvalidUser(_)) => return Err(extension(404, "Not Found")),
         Err(ApiError::AccessDenied) => return Err(extension(403, "Forbidden")),

@@ -1,0 +1,376 @@
+//! `tidings listen`: an app in one command. It starts a receiver on loopback, subscribes through the
+//! server's Graph API, answers the handshake, prints what arrives, renews in time, and deletes its
+//! subscription at the end.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use axum::routing::post;
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use protocol::notification::{ReceivedCollection, ReceivedNotification};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::client::{Answer, Call, Client};
+use super::ready::Ready;
+use super::stop;
+use crate::clock::Clock;
+use crate::data_dir::default_path;
+use crate::http::listener::Listener;
+use crate::ids;
+
+/// How long a subscription is asked for, and when it is renewed.
+const LIFE_MINUTES: i64 = 60;
+const RENEW_EVERY: Duration = Duration::from_secs(30 * 60);
+/// After a renewal that failed.
+const RENEW_AGAIN: Duration = Duration::from_secs(60);
+
+/// Subscribe to a mailbox of a running server and print each notification.
+///
+/// Each notification is one line: the time, what happened, the resource. Ctrl-C deletes the subscription
+/// and prints a summary.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tidings listen                                         Megan's messages, from the running `tidings dev`
+  tidings listen --user adele@contoso.test --resource events
+  tidings listen --resource \"mailFolders('inbox')/messages\" --change-types created
+  tidings listen --forward-to http://localhost:3000/hook   let your own app have them, too")]
+pub struct Options {
+    /// Whose mailbox: UPN or id [default: the first user of the ready file, else the token's]
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    /// What in it: messages, events, contacts, or a path below the mailbox.
+    #[arg(long, value_name = "PATH", default_value = "messages")]
+    resource: String,
+    /// Which changes.
+    #[arg(long, value_name = "LIST", default_value = "created,updated,deleted")]
+    change_types: String,
+    /// Also post each body to this URL, as it came.
+    #[arg(long, value_name = "URL")]
+    forward_to: Option<String>,
+    /// Print the raw body of each request, one on a line.
+    #[arg(long)]
+    json: bool,
+    /// The server's base URL, such as http://127.0.0.1:8080 [default: from the ready file]
+    #[arg(long, value_name = "URL", requires = "token")]
+    server: Option<String>,
+    /// An access token for it [default: from the ready file]
+    #[arg(long, value_name = "TOKEN", env = "TIDINGS_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// The data directory of the running server, where its ready file is.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let stop = stop::on_signal()?;
+    let api = Api::find(&options)?;
+    let counts = Arc::new(Counts::default());
+    let secret = ids::new_secret();
+    let receiver = Receiver {
+        json: options.json,
+        colour: std::io::stdout().is_terminal(),
+        forward_to: options.forward_to.clone(),
+        client: api.client.clone(),
+        secret: secret.clone(),
+        counts: counts.clone(),
+        clock: Clock::new(),
+    };
+    let listener = Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None).await?;
+    let address = listener.address()?;
+    let (receiving, connections) = (CancellationToken::new(), TaskTracker::new());
+    let serving = tokio::spawn(listener.serve(receiver.router(), receiving.clone(), connections.clone()));
+
+    let subscription = api.subscribe(&options, address, &secret).await?;
+    eprintln!("Subscribed to {} until Ctrl-C (subscription {}).", subscription.resource, subscription.id);
+    keep(&api, &subscription.id, &stop).await;
+
+    api.unsubscribe(&subscription.id).await;
+    receiving.cancel();
+    connections.close();
+    connections.wait().await;
+    serving.await??;
+    eprintln!("{}", counts.summary());
+    Ok(())
+}
+
+/// Renews until `stop`.
+async fn keep(api: &Api, id: &str, stop: &CancellationToken) {
+    let mut pause = RENEW_EVERY;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = match api.renew(id).await {
+            Ok(()) => RENEW_EVERY,
+            Err(error) => {
+                eprintln!("tidings: the renewal failed, trying again in a minute: {error:#}");
+                RENEW_AGAIN
+            }
+        };
+    }
+}
+
+/// The server's Graph API, as this command uses it.
+struct Api {
+    client: Client,
+    base: String,
+    token: String,
+    /// The mailbox's path: `users/…` or `me`.
+    mailbox: String,
+}
+
+struct Subscribed {
+    id: String,
+    resource: String,
+}
+
+impl Api {
+    fn find(options: &Options) -> anyhow::Result<Self> {
+        let named = |user: &Option<String>| user.as_ref().map_or("me".to_owned(), |user| format!("users/{user}"));
+        if let (Some(server), Some(token)) = (&options.server, &options.token) {
+            let base = server.trim_end_matches('/').trim_end_matches("/v1.0").to_owned();
+            let mailbox = named(&options.user);
+            return Ok(Self { client: Client::new(None)?, base, token: token.clone(), mailbox });
+        }
+        let dir = options.data_dir.clone().map_or_else(default_path, Ok)?;
+        let ready = Ready::read(&dir)?;
+        let base = ready.http.first().or(ready.https.first()).context("the server listens nowhere")?.clone();
+        let user = options.user.clone().or_else(|| ready.users.first().map(|user| user.upn.clone()));
+        let token = options.token.clone().unwrap_or(ready.app_token);
+        Ok(Self { client: Client::new(ready.ca.as_deref())?, base, token, mailbox: named(&user) })
+    }
+
+    async fn subscribe(&self, options: &Options, receiver: SocketAddr, secret: &str) -> anyhow::Result<Subscribed> {
+        let resource = match options.resource.trim_start_matches('/') {
+            path if path.starts_with("me/") || path.starts_with("users/") => path.to_owned(),
+            path => format!("{}/{path}", self.mailbox),
+        };
+        let body = json!({
+            "changeType": options.change_types,
+            "notificationUrl": format!("http://{receiver}/notifications"),
+            "lifecycleNotificationUrl": format!("http://{receiver}/lifecycle"),
+            "resource": resource,
+            "expirationDateTime": expiry(),
+            "clientState": secret,
+        });
+        let answer = self.call(Method::POST, "subscriptions", Some(body)).await?;
+        let answer = accepted(answer, StatusCode::CREATED).context("the server refused the subscription")?;
+        let id = answer.get("id").and_then(Value::as_str).context("the server answered without an id")?;
+        Ok(Subscribed { id: id.to_owned(), resource })
+    }
+
+    async fn renew(&self, id: &str) -> anyhow::Result<()> {
+        let body = json!({"expirationDateTime": expiry()});
+        let answer = self.call(Method::PATCH, &format!("subscriptions/{id}"), Some(body)).await?;
+        accepted(answer, StatusCode::OK).map(drop)
+    }
+
+    async fn unsubscribe(&self, id: &str) {
+        match self.call(Method::DELETE, &format!("subscriptions/{id}"), None).await {
+            Ok(answer) if answer.status == StatusCode::NO_CONTENT => {}
+            Ok(answer) => eprintln!("tidings: the subscription was not deleted: {}", answer.status),
+            Err(error) => eprintln!("tidings: the subscription was not deleted: {error:#}"),
+        }
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Answer> {
+        let url = format!("{}/v1.0/{path}", self.base);
+        let body = body.map(|body| ("application/json", Bytes::from(body.to_string())));
+        self.client.send(Call { method, url: &url, token: Some(&self.token), body }).await
+    }
+}
+
+fn expiry() -> String {
+    Clock::new().wall().plus_minutes(LIFE_MINUTES).to_string()
+}
+
+fn accepted(answer: Answer, expected: StatusCode) -> anyhow::Result<Value> {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if answer.status == expected {
+        return Ok(body);
+    }
+    let text = |pointer| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    bail!("{} {}: {}", answer.status.as_u16(), text("/error/code"), text("/error/message"))
+}
+
+/// What arrived.
+#[derive(Default)]
+struct Counts {
+    notifications: AtomicU64,
+    requests: AtomicU64,
+    strangers: AtomicU64,
+    forward_failures: AtomicU64,
+}
+
+impl Counts {
+    fn summary(&self) -> String {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut text = format!("{} notifications in {} requests.", count(&self.notifications), count(&self.requests));
+        if count(&self.strangers) > 0 {
+            text.push_str(&format!(" {} had another clientState.", count(&self.strangers)));
+        }
+        if count(&self.forward_failures) > 0 {
+            text.push_str(&format!(" {} could not be forwarded.", count(&self.forward_failures)));
+        }
+        text
+    }
+}
+
+/// The app's end: answers the handshake, prints, forwards.
+#[derive(Clone)]
+struct Receiver {
+    json: bool,
+    colour: bool,
+    forward_to: Option<String>,
+    client: Client,
+    secret: String,
+    counts: Arc<Counts>,
+    clock: Clock,
+}
+
+impl Receiver {
+    fn router(self) -> Router {
+        Router::new()
+            .route("/notifications", post(receive))
+            .route("/lifecycle", post(receive))
+            .with_state(Arc::new(self))
+    }
+
+    fn print(&self, body: &Bytes) {
+        let mut out = std::io::stdout().lock();
+        // A reader that went away ends the output, not the command.
+        if self.json {
+            let line: Value = serde_json::from_slice(body).unwrap_or_default();
+            let _ = writeln!(out, "{line}");
+            return;
+        }
+        let Ok(collection) = serde_json::from_slice::<ReceivedCollection>(body) else {
+            let _ = writeln!(out, "a body that is no notification: {} bytes", body.len());
+            return;
+        };
+        for item in &collection.value {
+            let _ = writeln!(out, "{}", self.line(item));
+        }
+    }
+
+    fn count(&self, body: &Bytes) {
+        self.counts.requests.fetch_add(1, Ordering::Relaxed);
+        let Ok(collection) = serde_json::from_slice::<ReceivedCollection>(body) else { return };
+        self.counts.notifications.fetch_add(collection.value.len() as u64, Ordering::Relaxed);
+        let strange = collection.value.iter().filter(|item| item.client_state.as_deref() != Some(&self.secret));
+        self.counts.strangers.fetch_add(strange.count() as u64, Ordering::Relaxed);
+    }
+
+    /// The time, what happened, and where to read it.
+    fn line(&self, item: &ReceivedNotification) -> String {
+        let now = self.clock.wall().whole_seconds().to_string();
+        let what = item.lifecycle_event.as_deref().or(item.change_type.as_deref()).unwrap_or("?");
+        let resource = item.resource.as_deref().unwrap_or("");
+        let colour = match what {
+            "created" => "32",
+            "updated" => "33",
+            "deleted" => "31",
+            _ => "35",
+        };
+        let what = printable(what);
+        let what = if self.colour { format!("\x1b[{colour}m{what:<8}\x1b[0m") } else { format!("{what:<8}") };
+        let line = format!("{} {what} {}", now.get(11..19).unwrap_or(&now), printable(resource));
+        line.trim_end().to_owned()
+    }
+
+    async fn forward(&self, body: Bytes) {
+        let Some(url) = &self.forward_to else { return };
+        let call =
+            Call { method: Method::POST, url, token: None, body: Some(("application/json; charset=utf-8", body)) };
+        let trouble = match self.client.send(call).await {
+            Ok(answer) if answer.status.is_success() => return,
+            Ok(answer) => format!("it answered {}", answer.status),
+            Err(error) => format!("{error:#}"),
+        };
+        self.counts.forward_failures.fetch_add(1, Ordering::Relaxed);
+        eprintln!("tidings: not forwarded: {trouble}");
+    }
+}
+
+async fn receive(State(receiver): State<Arc<Receiver>>, RawQuery(query): RawQuery, body: Bytes) -> Response {
+    let query = query.unwrap_or_default();
+    let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "validationToken");
+    let mut response = Response::new(Body::empty());
+    if let Some((_, token)) = token {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        *response.body_mut() = Body::from(token.into_owned());
+        return response;
+    }
+    receiver.count(&body);
+    receiver.print(&body);
+    receiver.forward(body).await;
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
+/// Text from the network, without what would move a terminal's cursor.
+fn printable(text: &str) -> String {
+    text.chars().take(512).map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receiver() -> Receiver {
+        Receiver {
+            json: false,
+            colour: false,
+            forward_to: None,
+            client: Client::new(None).unwrap(),
+            secret: "s3cret".into(),
+            counts: Arc::default(),
+            clock: Clock::new(),
+        }
+    }
+
+    fn item(change: Value) -> ReceivedNotification {
+        let mut item = json!({"subscriptionId": "s", "subscriptionExpirationDateTime": "2026-11-24T10:00:00Z"});
+        for (name, value) in change.as_object().unwrap() {
+            item[name] = value.clone();
+        }
+        serde_json::from_value(item).unwrap()
+    }
+
+    #[test]
+    fn a_notification_is_one_line_without_control_characters() {
+        let line = |change| receiver().line(&item(change)).split_once(' ').unwrap().1.to_owned();
+        assert_eq!(
+            line(json!({"changeType": "created", "resource": "Users/u/Messages/m"})),
+            "created  Users/u/Messages/m"
+        );
+        assert_eq!(line(json!({"lifecycleEvent": "missed"})), "missed");
+        assert_eq!(line(json!({"changeType": "deleted", "resource": "a\u{1b}[2J\nb"})), "deleted  a?[2J?b");
+    }
+
+    #[test]
+    fn the_summary_counts_notifications_and_strangers() {
+        let receiver = receiver();
+        let body = json!({"value": [item_json("s3cret"), item_json("s3cret"), item_json("guess")]});
+        receiver.count(&Bytes::from(body.to_string()));
+        assert_eq!(receiver.counts.summary(), "3 notifications in 1 requests. 1 had another clientState.");
+    }
+
+    fn item_json(state: &str) -> Value {
+        json!({"subscriptionId": "s", "subscriptionExpirationDateTime": "2026-11-24T10:00:00Z", "clientState": state})
+    }
+}

@@ -1,0 +1,99 @@
+//! The commands of the `tidings` program: arguments, what is printed, exit codes.
+
+mod client;
+mod dev;
+pub mod import;
+mod listen;
+mod ready;
+mod serve;
+mod stop;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use store::sqlite::SqliteStore;
+use tracing_subscriber::EnvFilter;
+
+use crate::clock::Clock;
+use crate::data_dir::{DataDir, default_path};
+use crate::server::fresh_source;
+
+/// Speaks Microsoft Graph change notifications for mail, calendars and contacts.
+///
+/// An app that works with Graph subscriptions works with Tidings by changing its base URL.
+#[derive(Debug, Parser)]
+#[command(name = "tidings", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tidings dev                       a server on this machine, with a tenant, mailboxes and tokens
+  tidings listen                    in a second terminal: subscribe, and print every notification
+  tidings import --user megan@contoso.test mail.mbox
+                                    in a third: something happens in Megan's mailbox
+  tidings serve --config tidings.toml
+                                    the server for production
+
+Each command tells more with --help. TIDINGS_LOG sets what is logged (error, warn, info, debug).";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a development server: one command, no configuration, everything on loopback.
+    Dev(dev::Options),
+    /// Run the server for production from a configuration file.
+    Serve(serve::Options),
+    /// Subscribe to a mailbox of a running server and print each notification.
+    Listen(listen::Options),
+    /// Read mail, events and contacts from files into a mailbox.
+    Import(import::ImportArgs),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("TIDINGS_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli.command)),
+        Err(error) => Err(anyhow::Error::new(error).context("cannot start the runtime")),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tidings: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Dev(options) => dev::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Serve(options) => serve::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Listen(options) => listen::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Import(args) => {
+            let default_dir = default_path()?;
+            import::run(args, &default_dir, open_stopped, fresh_source(Clock::new())).await
+        }
+    }
+}
+
+/// The store of a data directory that no server uses.
+fn open_stopped(dir: &Path) -> anyhow::Result<import::Opened> {
+    let Some(data) = DataDir::try_open(dir)? else { return Ok(import::Opened::InUse) };
+    let nobody_listens: store::Publish = Arc::new(|_, _| {});
+    let store = SqliteStore::open(data.store(), nobody_listens);
+    let store = store.with_context(|| format!("cannot open the store in {}", dir.display()))?;
+    // From here on the store's own lock keeps others out.
+    Ok(import::Opened::Store(Arc::new(store)))
+}
+
+#[cfg(test)]
+mod tests;

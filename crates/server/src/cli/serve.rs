@@ -1,0 +1,78 @@
+//! `tidings serve`: the server for production, from a configuration file.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use super::stop;
+use crate::config::{Config, EXAMPLE};
+use crate::data_dir::DataDir;
+use crate::server::{self, Addresses, Settings};
+use crate::{app, tls};
+
+/// Run the server for production from a configuration file.
+///
+/// It has no seeded tenant and no development shortcuts: HTTPS with your certificate, and receivers at
+/// public HTTPS addresses only, unless the file opens more.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tidings serve --print-config > tidings.toml     an annotated file with every key and its default
+  tidings serve --config tidings.toml --check     say whether the file is valid, and stop
+  tidings serve --config tidings.toml")]
+pub struct Options {
+    /// The configuration file (TOML).
+    #[arg(long, value_name = "FILE", required_unless_present = "print_config")]
+    config: Option<PathBuf>,
+    /// Only check the configuration.
+    #[arg(long)]
+    check: bool,
+    /// Print an annotated configuration file and stop.
+    #[arg(long)]
+    print_config: bool,
+}
+
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    if options.print_config {
+        print!("{EXAMPLE}");
+        return Ok(());
+    }
+    let config = Config::read(&options.config.context("name a file with --config FILE")?)?;
+    if options.check {
+        println!("the configuration is valid");
+        return Ok(());
+    }
+    let stop = stop::on_signal()?;
+    let running = server::start(settings(config)?).await?;
+    for address in running.listen.https.iter().chain(&running.listen.http) {
+        eprintln!("tidings listens on {address}");
+    }
+    stop.cancelled().await;
+    eprintln!("tidings stops; a second signal ends it at once");
+    running.drain().await;
+    Ok(())
+}
+
+fn settings(config: Config) -> anyhow::Result<Settings> {
+    let tls = match (&config.tls.certificate, &config.tls.key) {
+        (Some(certificate), Some(key)) => Some(tls::from_files(certificate, key)?),
+        _ => None,
+    };
+    Ok(Settings {
+        data: DataDir::open(&config.data_dir)?,
+        profile: config.profile(),
+        outbound: config.outbound()?,
+        limits: app::Limits {
+            body_bytes_max: config.limits.body_bytes_max,
+            body_seconds_max: config.limits.body_seconds_max,
+        },
+        listen: Addresses {
+            http: config.listen.http,
+            https: config.listen.https,
+            admin: config.listen.admin,
+            lmtp: config.listen.lmtp,
+        },
+        tls,
+        dev: false,
+    })
+}

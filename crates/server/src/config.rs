@@ -1,0 +1,218 @@
+//! The configuration of `tidings serve`: its shape, its defaults and its checks. `config.default.toml`
+//! shows every key with its default; a test holds the two together.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use notify::Profile;
+use serde::Deserialize;
+
+use crate::outbound::{Allowed, OutboundConfig, Policy};
+
+/// The annotated example: every key with its default.
+pub const EXAMPLE: &str = include_str!("../config.default.toml");
+
+/// A configuration file, with defaults for what it does not say.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub listen: Listen,
+    pub tls: Tls,
+    pub subscriptions: Subscriptions,
+    pub outbound: Outbound,
+    pub limits: Limits,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    pub https: Vec<SocketAddr>,
+    pub http: Vec<SocketAddr>,
+    pub admin: SocketAddr,
+    /// No LMTP if absent.
+    pub lmtp: Option<SocketAddr>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Subscriptions {
+    pub profile: ProfileName,
+    pub life_minutes_max: Option<i64>,
+    pub life_minutes_min: Option<i64>,
+    pub per_mailbox_max: Option<u64>,
+    pub client_state_chars_max: Option<usize>,
+    pub refuse_duplicates: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProfileName {
+    #[default]
+    Documented,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Outbound {
+    pub ca_files: Vec<PathBuf>,
+    pub allow_private: bool,
+    pub allow: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    pub body_bytes_max: usize,
+    pub body_seconds_max: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("/var/lib/tidings"),
+            listen: Listen::default(),
+            tls: Tls::default(),
+            subscriptions: Subscriptions::default(),
+            outbound: Outbound::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            https: vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 443))],
+            http: Vec::new(),
+            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+            lmtp: None,
+        }
+    }
+}
+
+impl Default for Subscriptions {
+    fn default() -> Self {
+        Self {
+            profile: ProfileName::Documented,
+            life_minutes_max: None,
+            life_minutes_min: None,
+            per_mailbox_max: None,
+            client_state_chars_max: None,
+            refuse_duplicates: None,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let limits = crate::app::Limits::default();
+        Self { body_bytes_max: limits.body_bytes_max, body_seconds_max: limits.body_seconds_max }
+    }
+}
+
+impl Config {
+    pub fn read(file: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        Self::parse(&text).with_context(|| format!("{} is not a valid configuration", file.display()))
+    }
+
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let config: Self = toml::from_str(text)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let Listen { https, http, .. } = &self.listen;
+        ensure!(
+            !(https.is_empty() && http.is_empty()),
+            "listen.https and listen.http are both empty: give one an address"
+        );
+        match (&self.tls.certificate, &self.tls.key) {
+            (Some(_), Some(_)) => {}
+            (None, None) if https.is_empty() => {}
+            (None, None) => {
+                bail!("listen.https needs tls.certificate and tls.key: name PEM files, or set listen.https = []")
+            }
+            _ => bail!("tls.certificate and tls.key go together: set both"),
+        }
+        ensure!(self.limits.body_bytes_max >= 64 * 1024, "limits.body_bytes_max must be at least 65536");
+        ensure!((1..=600).contains(&self.limits.body_seconds_max), "limits.body_seconds_max must be from 1 to 600");
+        let profile = self.profile();
+        ensure!(
+            profile.life_minutes_min >= 1 && profile.life_minutes_min <= profile.life_minutes_max,
+            "subscriptions.life_minutes_min must be from 1 to life_minutes_max ({})",
+            profile.life_minutes_max
+        );
+        ensure!(profile.life_minutes_max <= 525_600, "subscriptions.life_minutes_max must be at most 525600, a year");
+        self.outbound().map(drop)
+    }
+
+    /// The profile with the values that the file overrides.
+    pub fn profile(&self) -> Profile {
+        let asked = &self.subscriptions;
+        let base = match asked.profile {
+            ProfileName::Documented => Profile::documented(),
+        };
+        Profile {
+            name: base.name,
+            life_minutes_max: asked.life_minutes_max.unwrap_or(base.life_minutes_max),
+            life_minutes_min: asked.life_minutes_min.unwrap_or(base.life_minutes_min),
+            subscriptions_per_mailbox_max: asked.per_mailbox_max.unwrap_or(base.subscriptions_per_mailbox_max),
+            client_state_chars_max: asked.client_state_chars_max.unwrap_or(base.client_state_chars_max),
+            refuse_duplicates: asked.refuse_duplicates.unwrap_or(base.refuse_duplicates),
+        }
+    }
+
+    pub fn outbound(&self) -> anyhow::Result<OutboundConfig> {
+        let mut allow: Vec<Allowed> = Vec::new();
+        for text in &self.outbound.allow {
+            allow.push(text.parse().with_context(|| format!("outbound.allow has '{text}'"))?);
+        }
+        let policy = Policy { dev: false, allow_private: self.outbound.allow_private, allow };
+        Ok(OutboundConfig { policy, ca_files: self.outbound.ca_files.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_shows_the_defaults() {
+        let parsed: Config = toml::from_str(EXAMPLE).unwrap();
+        assert_eq!(parsed, Config::default());
+    }
+
+    /// Every line that is commented out in the example is a key that is known.
+    #[test]
+    fn what_the_example_comments_out_would_parse() {
+        let uncommented = EXAMPLE.lines().map(|line| line.strip_prefix("#= ").unwrap_or(line)).collect::<Vec<_>>();
+        let config = Config::parse(&uncommented.join("\n")).unwrap();
+        assert_eq!(config.profile(), Profile::documented());
+        assert!(config.tls.certificate.is_some() && config.listen.lmtp.is_some());
+    }
+
+    #[test]
+    fn an_error_names_the_key_and_what_to_change() {
+        let error = |text: &str| format!("{:#}", Config::parse(text).unwrap_err());
+        assert!(error("[listen]\nhtpps = []").contains("unknown field `htpps`"), "{}", error("[listen]\nhtpps = []"));
+        assert!(error("").contains("listen.https needs tls.certificate and tls.key"));
+        assert!(error("[listen]\nhttps = []").contains("give one an address"));
+        assert!(error("[listen]\nadmin = \"x\"").contains("admin"), "{}", error("[listen]\nadmin = \"x\""));
+        let plain = "[listen]\nhttps = []\nhttp = [\"127.0.0.1:1\"]\n";
+        assert!(error(&format!("{plain}[outbound]\nallow = [\"*\"]")).contains("outbound.allow has '*'"));
+        assert!(
+            error(&format!("{plain}[subscriptions]\nlife_minutes_min = 9999")).contains("life_minutes_min must be")
+        );
+    }
+}

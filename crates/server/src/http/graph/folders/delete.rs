@@ -1,0 +1,65 @@
+//! `DELETE` of a folder: 204. A mail folder goes below Deleted Items first; from there it is removed for
+//! good with everything in it, in transactions of a bounded size, the folders themselves in the last.
+
+use graph::mailbox::{self, FolderDeletion, Owner};
+use graph::path::{FolderKey, UserKey};
+use graph::{ChangeId, FolderId, Item, Kind};
+use http::StatusCode;
+use store::ItemQuery;
+
+use super::{all, committed, existing};
+use crate::http::answer::Answer;
+use crate::http::error::ApiError;
+use crate::http::graph::{Call, TRIES};
+use crate::ids;
+
+/// Items removed in one transaction.
+const BATCH: u64 = 500;
+
+pub async fn delete(call: &Call<'_>, user: &UserKey, kind: Kind, key: &FolderKey) -> Result<Answer, ApiError> {
+    call.query.allow(&[])?;
+    call.require_write(kind)?;
+    let owner = call.owner(user).await?;
+    for _ in 0..TRIES {
+        let found = existing(call, &owner, kind, key).await?;
+        let folders = all(call, &owner).await?;
+        let done = match mailbox::delete_folder(&found.folder, &folders)? {
+            FolderDeletion::ToDeletedItems(mutation) => committed(call, &owner, mutation).await?,
+            FolderDeletion::ForGood(doomed) => remove(call, &owner, &doomed).await?,
+        };
+        if done {
+            return Ok(Answer::empty(StatusCode::NO_CONTENT));
+        }
+    }
+    Err(ApiError::Contended)
+}
+
+async fn remove(call: &Call<'_>, owner: &Owner, doomed: &[FolderId]) -> Result<bool, ApiError> {
+    loop {
+        let items = some_items(call, owner, doomed).await?;
+        let last = (items.len() as u64) < BATCH;
+        let folders = if last { doomed } else { &[] };
+        let mutation = mailbox::remove_folders(owner, call.context.now, folders, &items);
+        if !committed(call, owner, mutation).await? {
+            return Ok(false);
+        }
+        if last {
+            return Ok(true);
+        }
+    }
+}
+
+/// Up to a batch of what lies in the folders, each with the id of its deletion.
+async fn some_items(call: &Call<'_>, owner: &Owner, doomed: &[FolderId]) -> Result<Vec<(Item, ChangeId)>, ApiError> {
+    let mut items = Vec::new();
+    for folder in doomed {
+        let top = BATCH - items.len() as u64;
+        let query = ItemQuery { mailbox: owner.id, kind: folder.kind, folder: Some(*folder), skip: 0, top };
+        let found = call.state.store.items(query).await?;
+        items.extend(found.into_iter().map(|item| (item, ChangeId(ids::new_uuid()))));
+        if items.len() as u64 >= BATCH {
+            break;
+        }
+    }
+    Ok(items)
+}

@@ -1,0 +1,48 @@
+//! `GET` of a collection of folders by pages: mail folders below the root (without hidden ones) or below
+//! a parent, calendars, contact folders without the default one.
+
+use graph::path::{FolderKey, UserKey};
+use graph::render::{self, View};
+use graph::{Kind, WellKnown};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{collection, existing, select, shown};
+use crate::http::answer::Answer;
+use crate::http::error::ApiError;
+use crate::http::graph::Call;
+use crate::http::query::Page;
+
+pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, parent: Option<FolderKey>) -> Result<Answer, ApiError> {
+    call.query.allow(&["$select", "$top", "$skip", "$count"])?;
+    let page = Page::read(&call.query, None)?;
+    let select = select(call, kind)?;
+    call.require_read(kind)?;
+    let owner = call.owner(user).await?;
+    let below = match (&parent, kind) {
+        (Some(key), _) => Some(existing(call, &owner, kind, key).await?.folder.id),
+        (None, Kind::Message) => Some(WellKnown::MsgFolderRoot.id_in(owner.id)),
+        (None, Kind::Contact) => Some(WellKnown::Contacts.id_in(owner.id)),
+        (None, Kind::Event) => None,
+    };
+    let mut found = call.state.store.folders(owner.id).await?;
+    found.retain(|found| {
+        found.folder.id.kind == kind && found.folder.parent == below && !render::is_hidden(&found.folder)
+    });
+    found.sort_by(|one, other| one.folder.display_name.cmp(&other.folder.display_name));
+    let total = found.len() as u64;
+    let skip = usize::try_from(page.skip).unwrap_or(usize::MAX);
+    let view = View { context: None, select: select.as_ref() };
+    let value: Vec<Value> =
+        found.iter().skip(skip).take(page.top as usize).map(|found| shown(found, &owner, view)).collect();
+    let context = render::context(&call.base(), owner.id, collection(kind), select.as_ref(), false);
+    let mut body = json!({"@odata.context": context});
+    if page.count {
+        body["@odata.count"] = total.into();
+    }
+    if page.skip.saturating_add(page.top) < total {
+        body["@odata.nextLink"] = call.next_page(page.skip + page.top).into();
+    }
+    body["value"] = value.into();
+    Ok(Answer::json(StatusCode::OK, &body))
+}

@@ -1,0 +1,279 @@
+//! Puts a server together from its parts, runs it, and drains it: listeners stop accepting, requests
+//! under way finish, then the engine records what it knows and gives its partitions back.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use async_trait::async_trait;
+use graph::mailbox::Fresh;
+use graph::{ChangeId, Partition, SubscriptionId, UserId};
+use notify::log::Submission;
+use notify::{NodeConfig, Position, Profile};
+use protocol::HandshakeError;
+use rustls::ServerConfig;
+use store::sqlite::SqliteStore;
+use store::{NodeId, Store};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::{self, AppState, Handshake, Limits};
+use crate::clock::Clock;
+use crate::data_dir::DataDir;
+use crate::directory::Directory;
+use crate::engine::{self, Deliver};
+use crate::http::listener::Listener;
+use crate::identity::Tokens;
+use crate::outbound::{Outbound, OutboundConfig};
+use crate::sources::delivery::{FreshSource, Mailboxes};
+use crate::sources::{DeliverError, Inbound, lmtp};
+use crate::{admin, http, ids, seed};
+
+/// How long requests under way may take after the stop.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+const SIGNING_KEY_FILE: &str = "signing-key.pk8";
+const ADMIN_TOKEN_FILE: &str = "admin-token";
+
+/// What a server is to be.
+pub struct Settings {
+    pub data: DataDir,
+    pub listen: Addresses,
+    pub tls: Option<Arc<ServerConfig>>,
+    pub profile: Profile,
+    pub outbound: OutboundConfig,
+    pub limits: Limits,
+    /// Plant the tenant of `tidings dev`, and let the admin API provoke lifecycle events.
+    pub dev: bool,
+}
+
+/// Where to listen; port 0 takes a free one.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    pub http: Vec<SocketAddr>,
+    pub https: Vec<SocketAddr>,
+    pub admin: SocketAddr,
+    pub lmtp: Option<SocketAddr>,
+}
+
+/// A server that runs until it is drained.
+pub struct Running {
+    /// Where it listens, with the real ports.
+    pub listen: Addresses,
+    pub admin_token: String,
+    pub state: Arc<AppState>,
+    data: DataDir,
+    accepting: CancellationToken,
+    connections: TaskTracker,
+    engine_stop: CancellationToken,
+    engine: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    pub fn data(&self) -> &DataDir {
+        &self.data
+    }
+
+    /// Stops in order, and returns when everything is at rest.
+    pub async fn drain(self) {
+        self.accepting.cancel();
+        self.connections.close();
+        if tokio::time::timeout(DRAIN_MAX, self.connections.wait()).await.is_err() {
+            tracing::warn!("requests were still under way at the end of the drain");
+        }
+        self.engine_stop.cancel();
+        if let Err(error) = self.engine.await {
+            tracing::error!(%error, "the engine ended badly");
+        }
+    }
+}
+
+/// Opens the store, binds every address and begins to serve.
+pub async fn start(settings: Settings) -> anyhow::Result<Running> {
+    let Settings { data, listen, tls, profile, outbound, limits, dev } = settings;
+    let clock = Clock::new();
+    let bound = Bound::bind(&listen, tls).await?;
+    let addresses = bound.addresses()?;
+
+    let stopped = engine::Engine::stopped();
+    let store: Arc<dyn Store> = open_store(data.store(), &stopped).await?;
+    if dev {
+        seed::plant(store.as_ref()).await.context("cannot plant the development tenant")?;
+    }
+    let outbound = Arc::new(Outbound::new(outbound).context("cannot set up outbound calls")?);
+    let key = data.made_once(SIGNING_KEY_FILE, || Ok(Tokens::generate_key()?))?;
+    let tokens = Tokens::new(&key).with_context(|| format!("cannot use {SIGNING_KEY_FILE} of the data directory"))?;
+    let admin_token = data.made_once(ADMIN_TOKEN_FILE, || Ok(ids::new_secret().into_bytes()))?;
+    let admin_token = String::from_utf8(admin_token).map_err(|_| anyhow!("{ADMIN_TOKEN_FILE} is not text"))?;
+
+    let fresh = fresh_source(clock);
+    let mailboxes = Arc::new(Mailboxes::new(store.clone(), fresh.clone()));
+    let (engine, engine_stop) = (stopped.handle(), CancellationToken::new());
+    let parts = engine::Parts {
+        store: store.clone(),
+        outbound: outbound.clone(),
+        deliver: Arc::new(Delivery { store: store.clone(), mailboxes: mailboxes.clone() }),
+        clock,
+        node: NodeId(ids::new_uuid()),
+        config: NodeConfig::default(),
+    };
+    let engine_task = tokio::spawn(stopped.run(parts, engine_stop.clone()));
+    let state = Arc::new(AppState {
+        directory: Directory::new(store.clone()),
+        store,
+        clock,
+        tokens,
+        profile,
+        handshake: outbound,
+        engine: Arc::new(engine),
+        limits,
+    });
+    let admin = admin::Admin { state: state.clone(), token: admin_token.clone(), fresh, dev };
+    let (accepting, connections) = (CancellationToken::new(), TaskTracker::new());
+    bound.serve(&state, admin, mailboxes, &accepting, &connections);
+    Ok(Running {
+        listen: addresses,
+        admin_token,
+        state,
+        data,
+        accepting,
+        connections,
+        engine_stop,
+        engine: engine_task,
+    })
+}
+
+async fn open_store(dir: PathBuf, engine: &engine::Stopped) -> anyhow::Result<Arc<dyn Store>> {
+    let publish = engine.publisher();
+    let shown = dir.display().to_string();
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, publish)).await?;
+    Ok(Arc::new(opened.with_context(|| format!("cannot open the store in {shown}"))?))
+}
+
+/// The time and new ids for an operation.
+pub fn fresh_source(clock: Clock) -> FreshSource {
+    Arc::new(move || Fresh {
+        now: clock.wall(),
+        uuid: ids::new_uuid(),
+        change: ChangeId(ids::new_uuid()),
+        removal: ChangeId(ids::new_uuid()),
+    })
+}
+
+/// Sockets that are bound and do not accept yet.
+struct Bound {
+    http: Vec<Listener>,
+    https: Vec<Listener>,
+    admin: Listener,
+    lmtp: Option<TcpListener>,
+}
+
+impl Bound {
+    async fn bind(listen: &Addresses, tls: Option<Arc<ServerConfig>>) -> anyhow::Result<Self> {
+        let mut bound = Self {
+            http: Vec::new(),
+            https: Vec::new(),
+            admin: Listener::bind(listen.admin, None).await.with_context(|| cannot(listen.admin, "--admin"))?,
+            lmtp: None,
+        };
+        for address in &listen.http {
+            let listener = Listener::bind(*address, None).await.with_context(|| cannot(*address, "--http"))?;
+            bound.http.push(listener);
+        }
+        for address in &listen.https {
+            let tls = tls.clone().context("HTTPS needs a certificate")?;
+            let listener = Listener::bind(*address, Some(tls)).await.with_context(|| cannot(*address, "--https"))?;
+            bound.https.push(listener);
+        }
+        if let Some(address) = listen.lmtp {
+            bound.lmtp = Some(TcpListener::bind(address).await.with_context(|| cannot(address, "--lmtp-port"))?);
+        }
+        Ok(bound)
+    }
+
+    fn addresses(&self) -> anyhow::Result<Addresses> {
+        let real = |listeners: &[Listener]| listeners.iter().map(Listener::address).collect::<Result<Vec<_>, _>>();
+        Ok(Addresses {
+            http: real(&self.http)?,
+            https: real(&self.https)?,
+            admin: self.admin.address()?,
+            lmtp: self.lmtp.as_ref().map(TcpListener::local_addr).transpose()?,
+        })
+    }
+
+    fn serve(
+        self,
+        state: &Arc<AppState>,
+        admin: admin::Admin,
+        inbound: Arc<Mailboxes>,
+        stop: &CancellationToken,
+        connections: &TaskTracker,
+    ) {
+        let router = http::router(state.clone());
+        let all = self.http.into_iter().chain(self.https).map(|listener| (listener, router.clone()));
+        for (listener, router) in all.chain([(self.admin, admin::router(admin))]) {
+            let (stop, tracker) = (stop.clone(), connections.clone());
+            connections.spawn(async move {
+                if let Err(error) = listener.serve(router, stop, tracker).await {
+                    tracing::error!(%error, "a listener ended");
+                }
+            });
+        }
+        if let Some(listener) = self.lmtp {
+            connections.spawn(lmtp::serve(listener, inbound, lmtp::Limits::default(), stop.clone()));
+        }
+    }
+}
+
+fn cannot(address: SocketAddr, option: &str) -> String {
+    format!(
+        "cannot listen on {address}; give another with {option}, or in section [listen] of the configuration (port 0 \
+         takes a free one)"
+    )
+}
+
+#[async_trait]
+impl Handshake for Outbound {
+    fn check(&self, url: &str) -> Result<(), HandshakeError> {
+        Outbound::check(self, url)
+    }
+
+    async fn validate(&self, url: &str, request_id: &str) -> Result<(), HandshakeError> {
+        Outbound::validate(self, url, request_id).await
+    }
+}
+
+#[async_trait]
+impl app::Engine for engine::Engine {
+    async fn end_committed(&self, partition: Partition, subscription: SubscriptionId, position: Position) {
+        engine::Engine::end_committed(self, partition, subscription, position).await;
+    }
+}
+
+/// Puts submitted messages into Inboxes, through the same door as LMTP.
+struct Delivery {
+    store: Arc<dyn Store>,
+    mailboxes: Arc<Mailboxes>,
+}
+
+#[async_trait]
+impl Deliver for Delivery {
+    async fn deliver(&self, submission: &Submission, recipient: UserId) -> bool {
+        let user = match self.store.user(recipient).await {
+            Ok(Some(user)) => user,
+            Ok(None) => return true,
+            Err(_) => return false,
+        };
+        let once = format!("submission:{}", submission.id);
+        match self.mailboxes.deliver(&user, submission.message.clone(), once).await {
+            Ok(_) | Err(DeliverError::NoMailbox) => true,
+            Err(DeliverError::Refused(why)) => {
+                tracing::warn!(submission = %submission.id, %recipient, why, "a submitted message was refused");
+                true
+            }
+            Err(DeliverError::Temporary(_)) => false,
+        }
+    }
+}

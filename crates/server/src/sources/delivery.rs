@@ -1,0 +1,104 @@
+//! Puts what a source brings into a mailbox of the store: one transaction for each item.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use graph::mailbox::{self, Fresh, Owner};
+use graph::{FolderId, Properties, Timestamp, WellKnown};
+use serde_json::json;
+use store::{Commit, CommitError, Store, StoreError, User};
+
+use super::{DeliverError, Delivered, Inbound};
+
+/// Gives the time and ids that were used nowhere before.
+pub type FreshSource = Arc<dyn Fn() -> Fresh + Send + Sync>;
+
+/// How long a delivery is remembered: longer than MTAs keep trying.
+const DELIVERY_REMEMBERED_MINUTES: i64 = 7 * 24 * 60;
+
+/// How often a write is tried again that another one overtook.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// The mailboxes of a store, as the place where mail is delivered.
+pub struct Mailboxes {
+    store: Arc<dyn Store>,
+    fresh: FreshSource,
+}
+
+impl Mailboxes {
+    pub fn new(store: Arc<dyn Store>, fresh: FreshSource) -> Self {
+        Self { store, fresh }
+    }
+}
+
+#[async_trait]
+impl Inbound for Mailboxes {
+    async fn recipient(&self, address: &str) -> Result<Option<User>, StoreError> {
+        self.store.user_by_address(address).await
+    }
+
+    /// The message is received now, whatever the servers on its way wrote.
+    async fn deliver(&self, user: &User, properties: Properties, once_key: String) -> Result<Delivered, DeliverError> {
+        let mut properties = properties;
+        let now = (self.fresh)().now;
+        properties.insert("receivedDateTime".to_owned(), json!(now.whole_seconds()));
+        let write = Write {
+            user,
+            folder: WellKnown::Inbox.id_in(user.id),
+            properties,
+            once: Some((once_key, now.plus_minutes(DELIVERY_REMEMBERED_MINUTES))),
+            quiet: false,
+        };
+        receive(self.store.as_ref(), &self.fresh, write).await
+    }
+}
+
+/// One item for one folder.
+pub(crate) struct Write<'a> {
+    pub user: &'a User,
+    pub folder: FolderId,
+    pub properties: Properties,
+    /// The key by which it is written once, and until when that is remembered.
+    pub once: Option<(String, Timestamp)>,
+    /// Subscribers do not hear of it.
+    pub quiet: bool,
+}
+
+/// Writes an item in a transaction of its own. It is durable when this resolves to `Ok`.
+pub(crate) async fn receive(
+    store: &dyn Store,
+    fresh: &FreshSource,
+    write: Write<'_>,
+) -> Result<Delivered, DeliverError> {
+    let owner = owner_of(write.user);
+    let (once, once_until) = match write.once {
+        Some((key, until)) => (Some(key), until),
+        None => (None, Timestamp::default()),
+    };
+    for _ in 0..ATTEMPTS_MAX {
+        let written = mailbox::receive(&owner, &fresh(), write.folder, write.properties.clone());
+        let mutation = written.map_err(|refusal| DeliverError::Refused(refusal.to_string()))?.mutation;
+        let commit = Commit {
+            tenant: owner.tenant,
+            mailbox: owner.id,
+            mutation,
+            submit: None,
+            once: once.clone(),
+            once_until,
+            quiet: write.quiet,
+        };
+        return match store.commit(commit).await {
+            Ok(_) => Ok(Delivered::New),
+            Err(CommitError::AlreadyDone) => Ok(Delivered::Duplicate),
+            Err(CommitError::ItemChanged(_)) => continue,
+            Err(CommitError::NoMailbox(_)) => Err(DeliverError::NoMailbox),
+            Err(error @ CommitError::FolderGone(_)) => Err(DeliverError::Refused(error.to_string())),
+            Err(CommitError::Store(error)) => Err(DeliverError::Temporary(error.to_string())),
+        };
+    }
+    Err(DeliverError::Temporary("the mailbox changes too often".to_owned()))
+}
+
+pub(crate) fn owner_of(user: &User) -> Owner {
+    Owner { tenant: user.tenant, id: user.id, address: user.upn.clone(), name: user.display_name.clone() }
+}

@@ -1,0 +1,158 @@
+//! A real process, killed with SIGKILL again and again under load.
+//!
+//! Writers post messages for two mailboxes; subscriptions of a healthy and of a failing receiver hear of
+//! them. Nothing that was answered with 201 may be lost, and nothing that a subscription must hear of.
+//! `TIDINGS_KILLS` sets how often the process is killed; 10 by default.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::process::Process;
+use support::receiver::Receiver;
+use support::{Client, post};
+use tokio::sync::watch;
+
+const WRITERS: usize = 8;
+const ADELE: &str = "adele@contoso.test";
+const ALEX: &str = "alex@contoso.test";
+/// How long everything may take to arrive after the last kill; retries wait up to minutes.
+const SETTLE_MAX: Duration = Duration::from_secs(240);
+
+/// What the writers know.
+#[derive(Default)]
+struct Written {
+    acknowledged: Mutex<BTreeSet<(String, String)>>,
+    count: AtomicUsize,
+    unanswered: AtomicUsize,
+    stop: AtomicBool,
+}
+
+/// Where the server is now; `None` while it is down.
+type Where = watch::Receiver<Option<(String, String)>>;
+
+async fn write(user: &'static str, written: Arc<Written>, mut place: Where) {
+    let client = Client::new();
+    while !written.stop.load(Ordering::Relaxed) {
+        let Some((base, token)) = place.borrow_and_update().clone() else {
+            if place.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        let message = json!({"subject": "killed", "toRecipients": []});
+        match post(&client, &format!("{base}/v1.0/users/{user}/messages"), &token, &message).await {
+            Ok((201, body)) => {
+                let id = body["id"].as_str().expect("a created message has an id").to_owned();
+                written.acknowledged.lock().unwrap().insert((user.to_owned(), id));
+                written.count.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok((503, _)) | Err(_) => {
+                written.unanswered.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+            Ok((status, body)) => panic!("a write was answered with {status}: {body}"),
+        }
+    }
+}
+
+/// `change_type` tells the subscriptions of one mailbox apart: equal ones are refused.
+async fn subscribe(client: &Client, process: &Process, user: &str, (change_type, url): (&str, &str)) -> String {
+    let body = json!({
+        "changeType": change_type,
+        "notificationUrl": url,
+        "resource": format!("users/{user}/messages"),
+        "expirationDateTime": support::in_hours(24),
+        "clientState": format!("state of {user}"),
+    });
+    let (status, answer) =
+        post(client, &format!("{}/v1.0/subscriptions", process.http()), process.app_token(), &body).await.unwrap();
+    assert_eq!(status, 201, "{answer}");
+    answer["id"].as_str().unwrap().to_owned()
+}
+
+/// The items that each subscription has heard of, with the ids of the notifications that told of them.
+fn heard(receiver: &Receiver) -> BTreeMap<(String, String), BTreeSet<String>> {
+    let mut heard: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    for notification in receiver.acknowledged() {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let key = (text(&notification["subscriptionId"]), text(&notification["resourceData"]["id"]));
+        heard.entry(key).or_default().insert(text(&notification["id"]));
+    }
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_when_the_process_is_killed_under_load() {
+    let kills: usize = std::env::var("TIDINGS_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10);
+    let receiver = Receiver::start().await;
+    let data = tempfile::tempdir().unwrap();
+    let mut process = Process::start(data.path());
+    let client = Client::new();
+    let mut hears: Vec<(String, &str)> = Vec::new();
+    for user in [ADELE, ALEX] {
+        for (change_type, path) in [("created", "healthy"), ("created,updated", "failing")] {
+            let id = subscribe(&client, &process, user, (change_type, &receiver.url(path))).await;
+            hears.push((id, user));
+        }
+    }
+    // One POST in three to the failing receiver is refused.
+    receiver.refuse("failing", 3);
+
+    let written = Arc::new(Written::default());
+    let (place, places) = watch::channel(Some((process.http().to_owned(), process.app_token().to_owned())));
+    let writers: Vec<_> =
+        (0..WRITERS).map(|n| tokio::spawn(write([ADELE, ALEX][n % 2], Arc::clone(&written), places.clone()))).collect();
+    for kill in 0..kills {
+        let goal = written.count.load(Ordering::Relaxed) + 40 + (kill * 37) % 160;
+        support::until("writes are acknowledged", Duration::from_secs(60), || {
+            written.count.load(Ordering::Relaxed) >= goal
+        })
+        .await;
+        process.kill();
+        place.send_replace(None);
+        process = Process::start(data.path());
+        place.send_replace(Some((process.http().to_owned(), process.app_token().to_owned())));
+    }
+    written.stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    receiver.refuse("failing", 0);
+
+    let acknowledged = written.acknowledged.lock().unwrap().clone();
+    for (user, item) in &acknowledged {
+        let url = format!("{}/v1.0/users/{user}/messages/{item}", process.http());
+        let (status, body) = support::get(&client, &url, process.app_token()).await.unwrap();
+        assert_eq!(status, 200, "an acknowledged message is gone: {body}");
+    }
+    let missing = || {
+        let heard = heard(&receiver);
+        let owed = hears.iter().flat_map(|(id, user)| {
+            acknowledged
+                .iter()
+                .filter(move |(mailbox, _)| mailbox == user)
+                .map(move |(_, item)| (id.clone(), item.clone()))
+        });
+        owed.filter(|key| !heard.contains_key(key)).count()
+    };
+    let settled = Instant::now();
+    support::until("every notification has arrived", SETTLE_MAX, || missing() == 0).await;
+
+    let heard = heard(&receiver);
+    let ambiguous: Vec<_> = heard.iter().filter(|(_, ids)| ids.len() != 1).collect();
+    assert!(ambiguous.is_empty(), "a match was told with several ids: {ambiguous:?}");
+    let (acknowledgements, matches) = (receiver.acknowledged().len(), heard.len());
+    println!(
+        "{kills} kills, {} writes acknowledged, {} unanswered, {matches} matches heard, {} duplicates with equal ids, settled in {:.1} s",
+        acknowledged.len(),
+        written.unanswered.load(Ordering::Relaxed),
+        acknowledgements - matches,
+        settled.elapsed().as_secs_f32(),
+    );
+    process.stop();
+}

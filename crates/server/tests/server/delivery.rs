@@ -1,0 +1,145 @@
+//! The whole server over real sockets: a change reaches a subscriber.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::routing::post;
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use notify::Profile;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use serde_json::{Value, json};
+use tidings_server::app::Limits;
+use tidings_server::clock::Clock;
+use tidings_server::data_dir::DataDir;
+use tidings_server::identity::Grant;
+use tidings_server::outbound::{OutboundConfig, Policy};
+use tidings_server::server::{Addresses, Running, Settings, start};
+use tidings_server::{seed, tls};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsConnector;
+
+/// An app's webhook: echoes validation tokens and hands over what it is sent.
+async fn receiver() -> (String, mpsc::UnboundedReceiver<Value>) {
+    async fn hook(State(seen): State<mpsc::UnboundedSender<Value>>, RawQuery(query): RawQuery, body: Bytes) -> String {
+        let query = query.unwrap_or_default();
+        let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "validationToken");
+        if let Some((_, token)) = token {
+            return token.into_owned();
+        }
+        seen.send(serde_json::from_slice(&body).unwrap()).unwrap();
+        String::new()
+    }
+    let (seen, notifications) = mpsc::unbounded_channel();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, Router::new().route("/hook", post(hook)).with_state(seen)).into_future());
+    (url, notifications)
+}
+
+async fn server() -> Running {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let data = DataDir::temporary().unwrap();
+    let tls = tls::development(&data, Clock::new().wall()).unwrap();
+    let settings = Settings {
+        data,
+        listen: Addresses { http: vec![any], https: vec![any], admin: any, lmtp: Some(any) },
+        tls: Some(tls),
+        profile: Profile::documented(),
+        outbound: OutboundConfig { policy: Policy { dev: true, ..Policy::default() }, ca_files: Vec::new() },
+        limits: Limits::default(),
+        dev: true,
+    };
+    start(settings).await.unwrap()
+}
+
+async fn call(server: &Running, method: &str, path: &str, body: Value) -> (u16, Value) {
+    let state = &server.state;
+    let grant = Grant::Delegated(&seed::users()[0]);
+    let token = state.tokens.issue(&seed::app(), grant, state.clock.wall(), 60).unwrap();
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("http://{}{path}", server.listen.http[0]))
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .body(Full::new(Bytes::from(body.to_string())))
+        .unwrap();
+    let response = Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_change_reaches_its_subscriber_and_an_end_silences_it() {
+    let (url, mut notifications) = receiver().await;
+    let server = server().await;
+    let expires = server.state.clock.wall().plus_minutes(60);
+    let subscription = json!({"changeType": "created", "notificationUrl": url, "resource": "me/messages",
+                              "expirationDateTime": expires, "clientState": "s3cret"});
+    let (status, made) = call(&server, "POST", "/v1.0/subscriptions", subscription).await;
+    assert_eq!(status, 201, "{made}");
+
+    let (_, message) = call(&server, "POST", "/v1.0/me/messages", json!({"subject": "Hello"})).await;
+    let heard = notifications.recv().await.unwrap();
+    let item = &heard["value"][0];
+    assert_eq!(item["resourceData"]["id"], message["id"]);
+    assert_eq!((&item["changeType"], &item["clientState"]), (&json!("created"), &json!("s3cret")));
+    let (status, read) =
+        call(&server, "GET", &format!("/v1.0/{}", item["resource"].as_str().unwrap()), json!({})).await;
+    assert_eq!((status, &read["subject"]), (200, &json!("Hello")));
+
+    let mail = json!({"message": {"subject": "To myself", "toRecipients": [{"emailAddress": {"address": "megan@contoso.test"}}]},
+                      "saveToSentItems": false});
+    assert_eq!(call(&server, "POST", "/v1.0/me/sendMail", mail).await.0, 202);
+    let heard = notifications.recv().await.unwrap();
+    let path = format!("/v1.0/{}", heard["value"][0]["resource"].as_str().unwrap());
+    assert_eq!(call(&server, "GET", &path, json!({})).await.1["subject"], "To myself");
+
+    let path = format!("/v1.0/subscriptions/{}", made["id"].as_str().unwrap());
+    assert_eq!(call(&server, "DELETE", &path, json!({})).await.0, 204);
+    call(&server, "POST", "/v1.0/me/messages", json!({"subject": "Unheard"})).await;
+    server.drain().await;
+    assert!(notifications.try_recv().is_err(), "nothing comes after the end");
+}
+
+#[tokio::test]
+async fn the_development_certificate_serves_http2_to_who_trusts_its_ca() {
+    let server = server().await;
+    let ca = CertificateDer::from_pem_file(server.data().join(tls::CA_FILE)).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(ca).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let address = server.listen.https[0];
+    let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let state = &server.state;
+    let grant = Grant::Delegated(&seed::users()[0]);
+    let token = state.tokens.issue(&seed::app(), grant, state.clock.wall(), 60).unwrap();
+    let request = Request::get(format!("https://localhost:{}/v1.0/me", address.port()))
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .body(Full::new(Bytes::new()))
+        .unwrap();
+    let body = sender.send_request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+    let me: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(me["@odata.context"], format!("https://localhost:{}/v1.0/$metadata#users/$entity", address.port()));
+    server.drain().await;
+}

@@ -1,0 +1,59 @@
+//! Who may see what, and how an app gets a token.
+
+use http::StatusCode;
+use serde_json::json;
+use tidings_server::seed;
+
+use crate::world::{World, ok, settled};
+
+#[tokio::test]
+async fn a_user_sees_itself_and_nobody_else() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let me = ok(megan.get("/v1.0/me").await, StatusCode::OK);
+    insta::assert_json_snapshot!("me", settled(&me.json));
+    ok(megan.get("/v1.0/users/MEGAN@contoso.test/messages").await, StatusCode::OK);
+    let denied = "403 ErrorAccessDenied: Access is denied. Check credentials and try again.";
+    assert_eq!(megan.get("/v1.0/users/adele@contoso.test/messages").await.refusal(), denied);
+    let denied = "403 Authorization_RequestDenied: Insufficient privileges to complete the operation.";
+    assert_eq!(megan.get("/v1.0/users/adele@contoso.test").await.refusal(), denied);
+    assert_eq!(megan.get("/v1.0/users").await.refusal(), denied);
+}
+
+#[tokio::test]
+async fn an_app_reaches_every_mailbox_but_has_no_me() {
+    let world = World::new().await;
+    let app = world.app();
+    let adele = seed::users()[1].id;
+    ok(app.get(&format!("/v1.0/users/{adele}/contacts")).await, StatusCode::OK);
+    assert_eq!(
+        app.get("/v1.0/me/messages").await.refusal(),
+        "400 BadRequest: /me request is only valid with delegated authentication flow."
+    );
+    let users = ok(app.get("/v1.0/users?$select=displayName,mail&$top=2").await, StatusCode::OK);
+    insta::assert_json_snapshot!("users", users.json);
+    let nobody = app.get("/v1.0/users/nobody@contoso.test/messages").await;
+    assert_eq!(nobody.refusal(), "404 ErrorInvalidUser: The requested user 'nobody@contoso.test' is invalid.");
+}
+
+#[tokio::test]
+async fn an_app_gets_a_token_by_its_secret_in_the_form_or_by_basic() {
+    let world = World::new().await;
+    let path = "/common/oauth2/v2.0/token?client-request-id=1";
+    let form = format!("grant_type=client_credentials&client_id={}&client_secret=secret&claims=x", seed::APP);
+    let granted = ok(world.stranger().send("POST", path, form).await, StatusCode::OK);
+    assert!(granted.json["expires_in"].is_i64());
+    let token = granted.text("/access_token");
+    ok(world.bearer(&format!("Bearer {token}")).get("/v1.0/users").await, StatusCode::OK);
+
+    use base64::Engine as _;
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("{}:secret", seed::APP));
+    let basic = world.bearer(&format!("Basic {basic}"));
+    ok(basic.send("POST", path, "grant_type=client_credentials".into()).await, StatusCode::OK);
+
+    let wrong = format!("grant_type=client_credentials&client_id={}&client_secret=nope", seed::APP);
+    let refused = world.stranger().send("POST", path, wrong).await;
+    assert_eq!((refused.status, refused.text("/error")), (401, "invalid_client".to_owned()));
+    assert!(refused.text("/error_description").starts_with("AADSTS7000215: "), "{}", refused.json);
+    assert_eq!(refused.json["error_codes"], json!([7000215]));
+}

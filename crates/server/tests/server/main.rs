@@ -1,0 +1,9 @@
+//! The server as its callers see it: stories with roles, told against the API in process.
+
+mod admin;
+mod delivery;
+mod identity;
+mod mailbox;
+mod refusals;
+mod subscriptions;
+mod world;

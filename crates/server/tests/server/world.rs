@@ -1,0 +1,238 @@
+//! A server in process, on the store in memory, with the people and receivers that the stories need.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use graph::{Partition, SubscriptionId};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use notify::{Position, Profile};
+use protocol::HandshakeError;
+use serde_json::Value;
+use store::memory::MemoryStore;
+use store::{Store, User};
+use tidings_server::app::{AppState, Engine, Handshake, Limits};
+use tidings_server::clock::Clock;
+use tidings_server::directory::Directory;
+use tidings_server::identity::{Grant, Tokens};
+use tidings_server::{http as api, seed};
+use tower::ServiceExt as _;
+
+pub const CLIENT_REQUEST_ID: &str = "7d6c0c2a-0000-4000-8000-000000000001";
+
+/// The server and everything around it.
+pub struct World {
+    pub state: Arc<AppState>,
+    pub receivers: Arc<Receivers>,
+    pub engine: Arc<Ends>,
+    router: Router,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(Profile::documented()).await
+    }
+
+    pub async fn with(profile: Profile) -> Self {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(|_, _| {})));
+        seed::plant(store.as_ref()).await.unwrap();
+        let (receivers, engine) = (Arc::new(Receivers::default()), Arc::new(Ends::default()));
+        let state = Arc::new(AppState {
+            directory: Directory::new(store.clone()),
+            store,
+            clock: Clock::new(),
+            tokens: Tokens::new(signing_key()).unwrap(),
+            profile,
+            handshake: receivers.clone(),
+            engine: engine.clone(),
+            limits: Limits { body_bytes_max: 256 * 1024, body_seconds_max: 5 },
+        });
+        Self { router: api::router(state.clone()), state, receivers, engine }
+    }
+
+    pub fn megan(&self) -> Caller<'_> {
+        self.user(0)
+    }
+
+    pub fn adele(&self) -> Caller<'_> {
+        self.user(1)
+    }
+
+    /// The seeded app, for itself.
+    pub fn app(&self) -> Caller<'_> {
+        let now = self.state.clock.wall();
+        let token = self.state.tokens.issue(&seed::app(), Grant::Application, now, 60).unwrap();
+        Caller { world: self, authorization: Some(format!("Bearer {token}")), headers: Vec::new() }
+    }
+
+    pub fn stranger(&self) -> Caller<'_> {
+        Caller { world: self, authorization: None, headers: Vec::new() }
+    }
+
+    pub fn bearer(&self, authorization: &str) -> Caller<'_> {
+        Caller { world: self, authorization: Some(authorization.to_owned()), headers: Vec::new() }
+    }
+
+    fn user(&self, number: usize) -> Caller<'_> {
+        let now = self.state.clock.wall();
+        let user: User = seed::users().remove(number);
+        let token = self.state.tokens.issue(&seed::app(), Grant::Delegated(&user), now, 60).unwrap();
+        Caller { world: self, authorization: Some(format!("Bearer {token}")), headers: Vec::new() }
+    }
+}
+
+/// One key for all worlds: making it takes longer than most stories.
+fn signing_key() -> &'static [u8] {
+    static KEY: OnceLock<Vec<u8>> = OnceLock::new();
+    KEY.get_or_init(|| Tokens::generate_key().unwrap())
+}
+
+/// Somebody who calls the API.
+pub struct Caller<'a> {
+    world: &'a World,
+    authorization: Option<String>,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Caller<'_> {
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, String::new()).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.send("DELETE", path, String::new()).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.send("POST", path, body.to_string()).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Reply {
+        self.send("PATCH", path, body.to_string()).await
+    }
+
+    /// Makes a message and returns its id.
+    pub async fn draft(&self, subject: &str) -> String {
+        let reply = self.post("/v1.0/me/messages", serde_json::json!({"subject": subject})).await;
+        assert_eq!(reply.status, 201, "{}", reply.json);
+        reply.text("/id")
+    }
+
+    pub async fn send(&self, method: &str, path: &str, body: String) -> Reply {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "graph.test:8443")
+            .header("content-type", "application/json")
+            .header("client-request-id", CLIENT_REQUEST_ID);
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let response = self.world.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Reply { status: parts.status.as_u16(), headers: parts.headers, json, body: body.to_vec() }
+    }
+}
+
+/// What a caller gets.
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub json: Value,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub fn text(&self, pointer: &str) -> String {
+        self.json.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    /// `status code: message` of a refusal.
+    pub fn refusal(&self) -> String {
+        format!("{} {}: {}", self.status, self.text("/error/code"), self.text("/error/message"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// All receivers of the world: they echo the token, unless a story says otherwise.
+#[derive(Default)]
+pub struct Receivers {
+    pub asked: Mutex<Vec<String>>,
+    answers: Mutex<HashMap<String, HandshakeError>>,
+}
+
+impl Receivers {
+    pub fn fails(&self, url: &str, error: HandshakeError) {
+        self.answers.lock().unwrap().insert(url.to_owned(), error);
+    }
+}
+
+#[async_trait]
+impl Handshake for Receivers {
+    fn check(&self, url: &str) -> Result<(), HandshakeError> {
+        match url.split_once("://") {
+            Some(("https", _)) => Ok(()),
+            Some((scheme, _)) => Err(HandshakeError::Scheme(scheme.to_owned())),
+            None => Err(HandshakeError::Url("it is not an absolute URL".to_owned())),
+        }
+    }
+
+    async fn validate(&self, url: &str, _: &str) -> Result<(), HandshakeError> {
+        self.asked.lock().unwrap().push(url.to_owned());
+        self.answers.lock().unwrap().get(url).cloned().map_or(Ok(()), Err)
+    }
+}
+
+/// The ends that the API waited for.
+#[derive(Default)]
+pub struct Ends(pub Mutex<Vec<SubscriptionId>>);
+
+#[async_trait]
+impl Engine for Ends {
+    async fn end_committed(&self, _: Partition, subscription: SubscriptionId, _: Position) {
+        self.0.lock().unwrap().push(subscription);
+    }
+}
+
+/// The JSON with what differs from run to run replaced by its name.
+pub fn settled(json: &Value) -> Value {
+    match json {
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(name, value)| {
+                    let varies = ["request-id", "date", "id", "changeKey", "@odata.etag", "webLink", "conversationId"];
+                    let varies = varies.contains(&name.as_str())
+                        || name.ends_with("DateTime")
+                        || ["conversationIndex", "internetMessageId", "parentFolderId", "iCalUId"]
+                            .contains(&name.as_str());
+                    let value = if varies && value.is_string() { format!("[{name}]").into() } else { settled(value) };
+                    (name.clone(), value)
+                })
+                .collect(),
+        ),
+        Value::Array(values) => values.iter().map(settled).collect(),
+        other => other.clone(),
+    }
+}
+
+pub fn ok(reply: Reply, status: StatusCode) -> Reply {
+    assert_eq!(reply.status, status.as_u16(), "{}", reply.json);
+    reply
+}

@@ -1,0 +1,107 @@
+//! Measures the embedded store on a real disk: commits of one new item and one change from many tasks,
+//! then point reads. `cargo run --release -p tidings-store --example commit_rate [DIR]`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use graph::{UserId, WellKnown};
+use tidings_store::sqlite::SqliteStore;
+use tidings_store::{ItemQuery, Store};
+use uuid::Uuid;
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+use support::{create, edited, item_id, message, settle, user};
+
+const TASKS: u128 = 64;
+const TIME: Duration = Duration::from_secs(5);
+
+#[tokio::main(worker_threads = 2)]
+async fn main() {
+    for mailboxes in [5, 1_000] {
+        let made = tempfile::tempdir().expect("a temporary directory");
+        let directory = std::env::args().nth(1).map_or_else(|| made.path().to_owned(), PathBuf::from);
+        let store = SqliteStore::open(directory.join(mailboxes.to_string()), Arc::new(|_, _| {}));
+        let store = Arc::new(store.expect("a new store"));
+        settle(&*store).await;
+        for mailbox in 0..mailboxes {
+            store.put_user(user(mailbox_id(mailbox), &format!("user{mailbox}@contoso.test"))).await.expect("a user");
+        }
+        println!("{mailboxes} mailboxes, {TASKS} tasks");
+        let before = store.counters();
+        let shared = Arc::clone(&store);
+        measure("commits", move |task, number| {
+            let store = Arc::clone(&shared);
+            async move {
+                let mailbox = mailbox_id((number * TASKS + task) % mailboxes);
+                let item = message(mailbox, scattered(task, number), i64::try_from(number).expect("small"));
+                let item = edited(&item, "bodyPreview", "x".repeat(600).into());
+                store.commit(create(&item)).await.expect("a commit");
+            }
+        })
+        .await;
+        let counters = store.counters();
+        println!("  {:.1} commits to a sync", counters.log_rows as f64 / (counters.commits - before.commits) as f64);
+        let shared = Arc::clone(&store);
+        measure("point reads", move |task, number| {
+            let store = Arc::clone(&shared);
+            async move {
+                let number = number % 500;
+                let mailbox = mailbox_id((number * TASKS + task) % mailboxes);
+                store.item(mailbox, item_id(scattered(task, number))).await.expect("a read");
+            }
+        })
+        .await;
+        let shared = Arc::clone(&store);
+        measure("pages of 10", move |task, number| {
+            let store = Arc::clone(&shared);
+            async move {
+                let mailbox = mailbox_id((number * TASKS + task) % mailboxes);
+                let kind = WellKnown::Inbox.kind();
+                let query = ItemQuery { mailbox, kind, folder: None, skip: 0, top: 10 };
+                store.items(query).await.expect("a read");
+            }
+        })
+        .await;
+        store.close().await;
+    }
+}
+
+fn mailbox_id(number: u128) -> UserId {
+    UserId(Uuid::from_u128(0x1000 + number))
+}
+
+/// Ids are random in life.
+fn scattered(task: u128, number: u128) -> u128 {
+    (number * TASKS + task + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+}
+
+async fn measure<F>(what: &str, act: impl Fn(u128, u128) -> F + Clone + Send + Sync + 'static)
+where
+    F: Future<Output = ()> + Send,
+{
+    let begun = Instant::now();
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let act = act.clone();
+            tokio::spawn(async move {
+                let mut latencies = Vec::new();
+                while begun.elapsed() < TIME {
+                    let from = Instant::now();
+                    act(task, latencies.len() as u128).await;
+                    latencies.push(from.elapsed());
+                }
+                latencies
+            })
+        })
+        .collect();
+    let mut acts = Vec::new();
+    for task in tasks {
+        acts.extend(task.await.expect("a task that ends"));
+    }
+    acts.sort();
+    let rate = acts.len() as f64 / begun.elapsed().as_secs_f64();
+    let quantile = |of: f64| acts[((acts.len() - 1) as f64 * of) as usize];
+    println!("  {what}: {rate:.0}/s, p50 {:?}, p99 {:?}, most {:?}", quantile(0.5), quantile(0.99), quantile(1.0));
+}

@@ -1,0 +1,301 @@
+//! Any sequence of verbs is answered alike by the model and by the embedded store.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use graph::{ChangeType, Folder, FolderId, Item, Kind, Mutation, Partition, UserId, WellKnown};
+use notify::log::{EndReason, LifecycleEvent};
+use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Position, Stream, StreamKind, Subscription};
+use proptest::prelude::*;
+use serde_json::json;
+use tempfile::TempDir;
+use tidings_store::memory::Model;
+use tidings_store::sqlite::SqliteStore;
+use tidings_store::{Commit, ItemQuery, NodeId, Store, SubscriptionLimits, SubscriptionQuery, Tenant};
+use uuid::Uuid;
+
+use crate::support::*;
+
+const MAILBOXES: [UserId; 4] = [MEGAN, ADELE, NEIGHBOUR, NOBODY];
+
+/// A call by small numbers, so that calls meet: the same few items, folders, subscriptions and nodes.
+#[derive(Clone, Debug)]
+enum Call {
+    Put { mailbox: usize, item: u128, folder: usize, received: i64, unread: bool, stale: bool, quiet: bool },
+    Remove { mailbox: usize, item: u128, stale: bool },
+    PutFolder { mailbox: usize, folder: usize },
+    RemoveFolder { mailbox: usize, folder: usize, with_items: bool },
+    Once { mailbox: usize, item: u128, key: u8 },
+    Begin { number: u128, mailbox: usize, app: u128, limits: (u64, bool) },
+    Patch { number: u128, expires: i64, stale: bool },
+    End { number: u128, if_expires: Option<i64> },
+    Lifecycle { number: u128 },
+    Acquire { node: u128, now: i64, max: usize },
+    Renew { node: u128, now: i64 },
+    Release { node: u128 },
+    Checkpoint { mailbox: usize, epoch: u64, ahead: u64, advance: u64, number: u128, park: bool, unpark: bool },
+    List { mailbox: usize, folder: Option<usize>, skip: u64, top: u64 },
+    Subscriptions { app: u128, creator: Option<usize>, after: Option<u128>, limit: u64 },
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    let mailbox = || prop_oneof![30 => 0..3usize, 1 => Just(3usize)];
+    let (item, folder, number, rarely) = (0..6u128, 0..4usize, 1..5u128, || proptest::bool::weighted(0.1));
+    prop_oneof![
+        8 => (mailbox(), item.clone(), folder.clone(), 0..4i64, any::<bool>(), rarely(), rarely()).prop_map(
+            |(mailbox, item, folder, received, unread, stale, quiet)| {
+                Call::Put { mailbox, item, folder, received, unread, stale, quiet }
+            }
+        ),
+        3 => (mailbox(), item.clone(), rarely()).prop_map(|(mailbox, item, stale)| Call::Remove { mailbox, item, stale }),
+        1 => (mailbox(), folder.clone()).prop_map(|(mailbox, folder)| Call::PutFolder { mailbox, folder }),
+        1 => (mailbox(), folder.clone(), any::<bool>())
+            .prop_map(|(mailbox, folder, with_items)| Call::RemoveFolder { mailbox, folder, with_items }),
+        1 => (mailbox(), item, 0..3u8).prop_map(|(mailbox, item, key)| Call::Once { mailbox, item, key }),
+        3 => (number.clone(), mailbox(), 0..2u128, (1..4u64, any::<bool>()))
+            .prop_map(|(number, mailbox, app, limits)| Call::Begin { number, mailbox, app, limits }),
+        2 => (number.clone(), 0..3i64, rarely()).prop_map(|(number, expires, stale)| Call::Patch { number, expires, stale }),
+        1 => (number.clone(), proptest::option::of(0..3i64)).prop_map(|(number, if_expires)| Call::End { number, if_expires }),
+        1 => number.clone().prop_map(|number| Call::Lifecycle { number }),
+        1 => (0..2u128, 0..40i64, 0..300usize).prop_map(|(node, now, max)| Call::Acquire { node, now, max }),
+        1 => (0..2u128, 0..40i64).prop_map(|(node, now)| Call::Renew { node, now }),
+        1 => (0..2u128).prop_map(|node| Call::Release { node }),
+        4 => (mailbox(), 0..2u64, prop_oneof![9 => Just(1u64), 1 => 0..3u64], 0..5u64, number, any::<bool>(), any::<bool>())
+            .prop_map(|(mailbox, epoch, ahead, advance, number, park, unpark)| {
+                Call::Checkpoint { mailbox, epoch, ahead, advance, number, park, unpark }
+            }),
+        2 => (mailbox(), proptest::option::of(folder), 0..4u64, 0..4u64)
+            .prop_map(|(mailbox, folder, skip, top)| Call::List { mailbox, folder, skip, top }),
+        1 => (0..2u128, proptest::option::of(0..3usize), proptest::option::of(0..5u128), 0..4u64)
+            .prop_map(|(app, creator, after, limit)| Call::Subscriptions { app, creator, after, limit }),
+    ]
+}
+
+/// Two folders that every mailbox has, one that may be made, and one for another kind.
+fn folder_of(mailbox: UserId, number: usize) -> FolderId {
+    match number {
+        0 => inbox(mailbox),
+        1 => WellKnown::Archive.id_in(mailbox),
+        2 => FolderId::new(Kind::Message, Uuid::from_u128(mailbox.0.as_u128() << 8)),
+        _ => WellKnown::Calendar.id_in(mailbox),
+    }
+}
+
+/// Both stores, the model first.
+struct Pair {
+    model: Model,
+    store: SqliteStore,
+    heard: Heard,
+    versions: u128,
+    _directory: TempDir,
+}
+
+fn same<T: Debug>(model: T, store: T) -> Result<(), TestCaseError> {
+    prop_assert_eq!(format!("{model:?}"), format!("{store:?}"));
+    Ok(())
+}
+
+/// Makes the same call to both.
+macro_rules! both {
+    ($pair:expr, $verb:ident($($argument:expr),*)) => {{
+        let model = $pair.model.$verb($($argument.clone()),*);
+        let store = $pair.store.$verb($($argument.clone()),*).await;
+        same(&model, &store)?;
+        model
+    }};
+}
+
+impl Pair {
+    async fn new() -> Result<Self, TestCaseError> {
+        let (directory, heard) = (TempDir::new().unwrap(), Heard::default());
+        let store = SqliteStore::open(directory.path(), heard.publish()).unwrap();
+        let mut pair = Self { model: Model::default(), store, heard, versions: 0, _directory: directory };
+        both!(pair, put_tenant(Tenant { id: TENANT, domain: "contoso.test".to_owned() })).unwrap();
+        for mailbox in &MAILBOXES[..3] {
+            both!(pair, put_user(user(*mailbox, &format!("{mailbox}@contoso.test")))).unwrap();
+        }
+        Ok(pair)
+    }
+
+    async fn call(&mut self, call: Call) -> Result<(), TestCaseError> {
+        match call {
+            Call::Put { .. }
+            | Call::Remove { .. }
+            | Call::PutFolder { .. }
+            | Call::RemoveFolder { .. }
+            | Call::Once { .. } => {
+                let commit = self.commit_of(call);
+                both!(self, commit(commit)).ok();
+            }
+            Call::Begin { number, mailbox, app, limits: (per_mailbox, refuse_duplicates) } => {
+                let mut new = subscription(number, MAILBOXES[mailbox]);
+                new.app.0 = Uuid::from_u128(app);
+                let limits = SubscriptionLimits { per_mailbox, refuse_duplicates };
+                let new = Arc::new(new);
+                both!(self, begin_subscription(new, limits)).ok();
+            }
+            Call::Patch { number, expires, stale } => {
+                let live = self.model.subscription(subscription_id(number)).unwrap();
+                let before = live.unwrap_or_else(|| Arc::new(subscription(number, MEGAN)));
+                let after = Arc::new(Subscription { expires: at(expires), ..Subscription::clone(&before) });
+                let before = if stale {
+                    Arc::new(Subscription { created: at(9), ..Subscription::clone(&before) })
+                } else {
+                    before
+                };
+                both!(self, patch_subscription(before, after)).ok();
+            }
+            Call::End { number, if_expires } => {
+                both!(self, end_subscription(subscription_id(number), EndReason::Expired, if_expires.map(at))).ok();
+            }
+            Call::Lifecycle { number } => {
+                both!(self, append_lifecycle(subscription_id(number), LifecycleEvent::Missed)).ok();
+            }
+            Call::Acquire { node, now, max } => {
+                both!(self, acquire(NodeId(Uuid::from_u128(node)), at(now), at(now + 10), max)).unwrap();
+            }
+            Call::Renew { node, now } => {
+                both!(self, renew(NodeId(Uuid::from_u128(node)), at(now), at(now + 10))).unwrap();
+            }
+            Call::Release { node } => both!(self, release(NodeId(Uuid::from_u128(node)))).unwrap(),
+            Call::Checkpoint { .. } => {
+                let checkpoint = self.checkpoint_of(call);
+                both!(self, checkpoint(checkpoint)).ok();
+            }
+            Call::List { mailbox, folder, skip, top } => {
+                let (mailbox, kind) = (MAILBOXES[mailbox], Kind::Message);
+                let folder = folder.map(|folder| folder_of(mailbox, folder));
+                both!(self, items(ItemQuery { mailbox, kind, folder, skip, top })).unwrap();
+                both!(self, count_items(mailbox, kind, folder)).unwrap();
+            }
+            Call::Subscriptions { app, creator, after, limit } => {
+                let app = graph::AppId(Uuid::from_u128(app));
+                let creator = creator.map(|mailbox| MAILBOXES[mailbox]);
+                let after = after.map(subscription_id);
+                both!(self, subscriptions(SubscriptionQuery { tenant: TENANT, app, creator, after, limit })).unwrap();
+            }
+        }
+        Ok(())
+    }
+
+    fn commit_of(&mut self, call: Call) -> Commit {
+        self.versions += 1;
+        match call {
+            Call::Put { mailbox, item, folder, received, unread, stale, quiet } => {
+                let mailbox = MAILBOXES[mailbox];
+                let mut new = edited(&message(mailbox, item, received), "isRead", json!(!unread));
+                new.version = change_id(self.versions);
+                new.folder = folder_of(mailbox, folder);
+                let old = self.model.item(mailbox, new.id).unwrap();
+                let mut commit = old.as_ref().map_or_else(|| create(&new), |old| update(old, &new));
+                if stale {
+                    commit.mutation.expect = vec![(new.id, Some(change_id(0)))];
+                }
+                Commit { quiet, ..commit }
+            }
+            Call::Remove { mailbox, item, stale } => {
+                let old = self.model.item(MAILBOXES[mailbox], item_id(item)).unwrap();
+                let mut commit = delete(&old.unwrap_or_else(|| message(MAILBOXES[mailbox], item, 0)));
+                if stale {
+                    commit.mutation.expect.clear();
+                }
+                commit
+            }
+            Call::PutFolder { mailbox, folder } => {
+                let mailbox = MAILBOXES[mailbox];
+                let (id, parent) = (folder_of(mailbox, folder), Some(folder_of(mailbox, 0)));
+                let folder = Folder { id, mailbox, parent, display_name: self.versions.to_string(), well_known: None };
+                commit_of(mailbox, Mutation { folder_puts: vec![folder], ..Mutation::default() })
+            }
+            Call::RemoveFolder { mailbox, folder, with_items } => {
+                let mailbox = MAILBOXES[mailbox];
+                let folder = folder_of(mailbox, folder);
+                let query = ItemQuery { mailbox, kind: Kind::Message, folder: Some(folder), skip: 0, top: 100 };
+                let items: Vec<Item> = if with_items { self.model.items(query).unwrap() } else { Vec::new() };
+                let removes = items.iter().map(|item| item.id).collect();
+                let mutation = Mutation { removes, folder_removes: vec![folder], ..Mutation::default() };
+                commit_of(mailbox, mutation)
+            }
+            Call::Once { mailbox, item, key } => {
+                let mut commit = create(&message(MAILBOXES[mailbox], item, 0));
+                commit.once = Some(key.to_string());
+                commit
+            }
+            other => unreachable!("{other:?} writes no mailbox"),
+        }
+    }
+
+    /// A checkpoint that a node could make, but for its two conditions.
+    fn checkpoint_of(&self, call: Call) -> Checkpoint {
+        let Call::Checkpoint { mailbox, epoch, ahead, advance, number, park, unpark } = call else {
+            unreachable!("{call:?} is no checkpoint")
+        };
+        let partition = Partition::of(MAILBOXES[mailbox]);
+        let state = self.model.partition_state(partition).unwrap();
+        let stream = Stream { subscription: subscription_id(number), kind: StreamKind::Changes };
+        let cursor = Position((state.cursor.0 + advance).min(state.head.0));
+        let new = (state.cursor.0 + 1..=cursor.0).map(Position);
+        let refs: Vec<_> = new.map(|position| ParkedRef { position, change: Some(ChangeType::Created) }).collect();
+        let parked = self.model.parked(partition, stream, Position(0), 1).unwrap();
+        let left = parked.first().filter(|_| unpark).map(|one| one.row.refs.len()).unwrap_or_default();
+        let came = if park { refs.len() } else { 0 };
+        let delta = LedgerDelta {
+            matched: refs.len() as u64,
+            delivered: 1,
+            parked: came as i64 - left as i64,
+            abandoned: BTreeMap::from([(AbandonReason::SubscriptionEnded, left as u64)]),
+        };
+        let row = Parked { stream, refs, attempts: 1, due: at(1), since: at(0), batch_max: 10 };
+        Checkpoint {
+            partition,
+            epoch,
+            number: state.number + ahead,
+            cursor,
+            wall: at(advance as i64),
+            unpark: parked.iter().filter(|_| unpark).map(|one| (stream, one.row.first())).collect(),
+            park: Some(row).filter(|row| park && !row.refs.is_empty()).into_iter().collect(),
+            ledger: BTreeMap::from([(stream.subscription, delta)]),
+        }
+    }
+
+    /// Compares all that can be read.
+    async fn compare(&mut self) -> Result<(), TestCaseError> {
+        for mailbox in MAILBOXES {
+            both!(self, folders(mailbox)).unwrap();
+            let query = ItemQuery { mailbox, kind: Kind::Message, folder: None, skip: 0, top: 100 };
+            both!(self, items(query)).unwrap();
+        }
+        for partition in [MEGAN, ADELE].map(Partition::of) {
+            let log = both!(self, read_log(partition, Position(0), usize::MAX)).unwrap();
+            prop_assert_eq!(self.heard.of(partition), log);
+            both!(self, partition_state(partition)).unwrap();
+        }
+        for number in 1..5 {
+            let subscription = subscription_id(number);
+            both!(self, subscription(subscription)).unwrap();
+            both!(self, ledger(subscription)).unwrap();
+            for partition in [MEGAN, ADELE].map(Partition::of) {
+                let stream = Stream { subscription, kind: StreamKind::Changes };
+                both!(self, parked(partition, stream, Position(0), 100)).unwrap();
+            }
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_embedded_store_answers_as_the_model_does(calls in proptest::collection::vec(call(), 1..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut pair = Pair::new().await?;
+            for call in calls {
+                pair.call(call).await?;
+            }
+            pair.compare().await
+        })?;
+    }
+}

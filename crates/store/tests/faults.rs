@@ -1,0 +1,195 @@
+//! What the embedded store does when the disk loses power, is full or fails.
+#![cfg(unix)] // the simulated disk edits files at offsets
+
+use std::sync::Arc;
+
+use graph::{Item, ItemId, Kind, Partition};
+use notify::{Position, Record};
+use rusqlite::ffi;
+use serde_json::json;
+use tempfile::TempDir;
+use tidings_store::sqlite::{OpenError, OpenOptions, SqliteStore};
+use tidings_store::{CommitError, Committed, Store, StoreError};
+
+use self::fault_vfs::Disk;
+use self::support::*;
+
+#[path = "support/fault_vfs.rs"]
+mod fault_vfs;
+mod support;
+
+struct World {
+    store: Arc<SqliteStore>,
+    heard: Heard,
+    disk: &'static Disk,
+    directory: TempDir,
+}
+
+async fn world() -> World {
+    let (disk, directory, heard) = (Disk::install(), TempDir::new().unwrap(), Heard::default());
+    let store = Arc::new(open(&directory, disk, &heard).unwrap());
+    settle(&*store).await;
+    World { store, heard, disk, directory }
+}
+
+fn open(directory: &TempDir, disk: &Disk, heard: &Heard) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open_with(directory.path(), heard.publish(), OpenOptions { vfs: Some(disk.vfs()) })
+}
+
+impl World {
+    /// The process ends and starts again; if the power was off, it is back.
+    async fn restart(self) -> Self {
+        let Self { store, disk, directory, .. } = self;
+        store.close().await;
+        drop(Arc::into_inner(store).expect("every caller has ended"));
+        disk.power_on();
+        let heard = Heard::default();
+        let store = Arc::new(open(&directory, disk, &heard).unwrap());
+        Self { store, heard, disk, directory }
+    }
+
+    async fn create(&self, number: u128) -> Result<Committed, CommitError> {
+        self.store.commit(create(&large_message(number))).await
+    }
+
+    /// Megan's log, which is dense and agrees with her mailbox.
+    async fn log(&self) -> Vec<(Position, Arc<Record>)> {
+        let log = self.store.read_log(Partition::of(MEGAN), Position(0), usize::MAX).await.unwrap();
+        assert!(log.iter().zip(1..).all(|((position, _), dense)| position.0 == dense));
+        for (_, record) in &log {
+            let Record::Change(change) = &**record else { panic!("only messages were written") };
+            assert!(self.store.item(MEGAN, change.item).await.unwrap().is_some());
+        }
+        let items = self.store.count_items(MEGAN, Kind::Message, None).await.unwrap();
+        assert_eq!(items, log.len() as u64, "one item for each change");
+        log
+    }
+}
+
+/// A message of a few pages.
+fn large_message(number: u128) -> Item {
+    edited(&message(MEGAN, number, 1), "body", json!("b".repeat(12_000)))
+}
+
+/// Commits from several tasks until the store fails, and returns what it acknowledged.
+async fn write_until_failure(world: &World, tasks: u128) -> Vec<(Position, ItemId)> {
+    let writers = (0..tasks).map(|task| {
+        let store = Arc::clone(&world.store);
+        tokio::spawn(async move {
+            let mut acknowledged = Vec::new();
+            for number in 0.. {
+                let item = large_message(task << 32 | number);
+                match store.commit(create(&item)).await {
+                    Ok(committed) => acknowledged.push((committed.position, item.id)),
+                    Err(CommitError::Store(_)) => return acknowledged,
+                    Err(refusal) => panic!("{refusal}"),
+                }
+            }
+            unreachable!("the power fails before")
+        })
+    });
+    let mut acknowledged = Vec::new();
+    for writer in writers.collect::<Vec<_>>() {
+        acknowledged.extend(writer.await.unwrap());
+    }
+    acknowledged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acknowledged_changes_survive_a_power_cut() {
+    // Late enough, the write-ahead log is being moved into the database when the power fails.
+    for (seed, writes) in [1, 2, 7, 40, 333, 1_000, 5_000, 8_050, 8_400, 12_000].into_iter().enumerate() {
+        let world = world().await;
+        world.disk.cut_power_at(writes, seed as u64);
+        let acknowledged = write_until_failure(&world, 8).await;
+        let published = world.heard.of(Partition::of(MEGAN));
+        let world = world.restart().await;
+        let log = world.log().await;
+        for (position, item) in acknowledged {
+            let (_, record) = &log[position.0 as usize - 1];
+            assert!(matches!(&**record, Record::Change(change) if change.item == item), "power cut at write {writes}");
+        }
+        assert_eq!(log[..published.len()], published, "power cut at write {writes}");
+        world.create(u128::MAX >> 64).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_nothing_is_half_written() {
+    let world = world().await;
+    world.create(1).await.unwrap();
+    world.disk.set_full(true);
+    let (second, third) = tokio::join!(world.create(2), world.create(3));
+    for refused in [second, third] {
+        assert!(matches!(refused, Err(CommitError::Store(StoreError::Full(_)))), "{refused:?}");
+    }
+    assert_eq!(world.log().await.len(), 1);
+    world.disk.set_full(false);
+    assert_eq!(world.create(2).await.unwrap().position, Position(2));
+    assert_eq!(world.heard.of(Partition::of(MEGAN)), world.log().await);
+    assert_eq!(world.restart().await.log().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_in_the_middle_writes_all_or_nothing() {
+    let mut world = world().await;
+    let (mut written, mut refused) = (0, 0);
+    for nth in 1..=24 {
+        world.disk.fail_write(nth, ffi::SQLITE_FULL);
+        match world.create(u128::from(nth)).await {
+            Ok(_) => written += 1,
+            Err(CommitError::Store(StoreError::Full(_))) => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+        assert_eq!(world.log().await.len(), written, "write {nth} failed");
+        world = world.restart().await;
+        assert_eq!(world.log().await.len(), written, "write {nth} failed");
+    }
+    assert!(written > 0 && refused > 0, "{written} written, {refused} refused");
+}
+
+#[tokio::test]
+async fn a_failed_sync_is_never_acknowledged_nor_published() {
+    let world = world().await;
+    world.create(1).await.unwrap();
+    world.disk.fail_sync(1, ffi::SQLITE_IOERR_FSYNC);
+    let unknown = world.create(2).await;
+    assert!(matches!(unknown, Err(CommitError::Store(StoreError::Unknown(_)))), "{unknown:?}");
+    assert_eq!(world.heard.of(Partition::of(MEGAN)).len(), 1);
+    assert_eq!(world.create(3).await.unwrap().position, Position(2));
+    assert_eq!(world.heard.of(Partition::of(MEGAN)), world.log().await);
+    let before = world.log().await;
+    assert_eq!(world.restart().await.log().await, before);
+}
+
+#[tokio::test]
+async fn a_failed_write_is_never_acknowledged() {
+    let world = world().await;
+    let mut last = Position(0);
+    for nth in 1..=24 {
+        world.disk.fail_write(nth, ffi::SQLITE_IOERR_WRITE);
+        let before = world.log().await.len();
+        match world.create(u128::from(nth)).await {
+            Ok(committed) => {
+                assert_eq!(committed.position, last.next());
+                last = committed.position;
+            }
+            Err(CommitError::Store(StoreError::Unknown(_) | StoreError::Unavailable(_))) => {
+                assert_eq!(world.log().await.len(), before, "write {nth} failed");
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(last > Position(0));
+    assert_eq!(world.heard.of(Partition::of(MEGAN)), world.log().await);
+}
+
+#[tokio::test]
+async fn each_acknowledged_change_was_synced() {
+    let world = world().await;
+    for number in 1..=5 {
+        let syncs = world.disk.syncs();
+        world.create(number).await.unwrap();
+        assert!(world.disk.syncs() > syncs);
+    }
+}

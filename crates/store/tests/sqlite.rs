@@ -1,0 +1,156 @@
+//! What is special to the embedded store: the directory it lives in, and how it starts and stops.
+
+use std::sync::Arc;
+
+use graph::{Partition, UserId};
+use notify::{Position, Subscription};
+use rusqlite::Connection;
+use tempfile::TempDir;
+use tidings_store::sqlite::{OpenError, SqliteStore};
+use tidings_store::{CommitError, NodeId, Store, StoreError};
+use uuid::Uuid;
+
+use self::support::*;
+
+mod support;
+
+fn open(directory: &TempDir) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open(directory.path(), Heard::default().publish())
+}
+
+async fn settled() -> (TempDir, SqliteStore) {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).unwrap();
+    settle(&store).await;
+    (directory, store)
+}
+
+/// Changes the database of a store that is closed.
+fn tamper(directory: &TempDir, sql: &str) {
+    Connection::open(directory.path().join("tidings.db")).unwrap().execute_batch(sql).unwrap();
+}
+
+fn refusal(directory: &TempDir) -> String {
+    open(directory).err().expect("it is refused").to_string()
+}
+
+#[tokio::test]
+async fn a_directory_in_use_is_refused_by_name() {
+    let (directory, store) = settled().await;
+    let refusal = refusal(&directory);
+    assert_eq!(
+        refusal,
+        format!("the data directory {} is in use by another tidings process", directory.path().display())
+    );
+    drop(store);
+    open(&directory).unwrap();
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_directory_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let refusal = SqliteStore::open(&file, Heard::default().publish()).err().expect("it is refused");
+    assert_eq!(refusal.to_string(), format!("the data directory {} cannot be used", file.display()));
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused() {
+    let directory = TempDir::new().unwrap();
+    std::fs::write(directory.path().join("tidings.db"), "not a database, but long enough to look at".repeat(40))
+        .unwrap();
+    let refusal = refusal(&directory);
+    assert_eq!(refusal, format!("the database in {} cannot be opened", directory.path().display()));
+}
+
+#[tokio::test]
+async fn data_of_a_newer_release_is_refused() {
+    let (directory, store) = settled().await;
+    drop(store);
+    tamper(&directory, "UPDATE meta SET value = 99 WHERE name = 'schema_version'");
+    assert!(matches!(open(&directory).err(), Some(OpenError::Newer { found: 99, known: 1, .. })));
+}
+
+#[tokio::test]
+async fn another_count_of_partitions_is_refused() {
+    let (directory, store) = settled().await;
+    drop(store);
+    tamper(&directory, "UPDATE meta SET value = 64 WHERE name = 'partitions'");
+    assert!(matches!(open(&directory).err(), Some(OpenError::Partitions { found: 64, expected: 256, .. })));
+}
+
+#[tokio::test]
+async fn opening_again_shows_everything_and_frees_the_leases() {
+    let (directory, store) = settled().await;
+    let item = message(MEGAN, 1, 1);
+    store.commit(create(&item)).await.unwrap();
+    let begun: Arc<Subscription> = Arc::new(subscription(1, MEGAN));
+    store.begin_subscription(Arc::clone(&begun), ROOMY).await.unwrap();
+    let (first, second) = (NodeId(Uuid::from_u128(1)), NodeId(Uuid::from_u128(2)));
+    store.acquire(first, at(0), at(30), 1).await.unwrap();
+    store.close().await;
+    drop(store);
+    let store = open(&directory).unwrap();
+    assert_eq!(store.item(MEGAN, item.id).await, Ok(Some(item)));
+    assert_eq!(store.subscription(begun.id).await, Ok(Some(begun)));
+    assert_eq!(store.renew(first, at(1), at(30)).await, Ok(vec![]));
+    assert_eq!(store.acquire(second, at(1), at(30), 1).await, Ok(vec![(Partition(0), 2)]));
+    let next = store.commit(create(&message(MEGAN, 2, 1))).await.unwrap();
+    assert_eq!(next.position, Position(3));
+}
+
+#[tokio::test]
+async fn what_is_queued_when_it_closes_is_written() {
+    let (directory, store) = settled().await;
+    let store = Arc::new(store);
+    let writes = (1..=50).map(|number| {
+        let store = Arc::clone(&store);
+        async move { store.commit(create(&message(MEGAN, number, 1))).await }
+    });
+    let mut writes: Vec<_> = writes.map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        // Each is queued, none is waited for.
+        for write in &mut writes {
+            let _ = write.as_mut().poll(context);
+        }
+        std::task::Poll::Ready(())
+    })
+    .await;
+    drop(writes);
+    store.close().await;
+    let late = store.commit(create(&message(MEGAN, 51, 1))).await;
+    assert!(matches!(late, Err(CommitError::Store(StoreError::Unavailable(_)))), "{late:?}");
+    drop(store);
+    let log = open(&directory).unwrap().read_log(Partition::of(MEGAN), Position(0), 100).await.unwrap();
+    assert_eq!(log.len(), 50);
+    let left = std::fs::metadata(directory.path().join("tidings.db-wal")).map(|wal| wal.len()).unwrap_or_default();
+    assert_eq!(left, 0, "the write-ahead log was emptied");
+}
+
+#[tokio::test]
+async fn a_corrupt_row_is_named() {
+    let (directory, store) = settled().await;
+    store.commit(create(&message(MEGAN, 1, 1))).await.unwrap();
+    drop(store);
+    tamper(&directory, "UPDATE log SET record = CAST('{\"change\":' AS BLOB)");
+    let store = open(&directory).unwrap();
+    let error = store.read_log(Partition::of(MEGAN), Position(0), 10).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "column record of row 1 in table log is corrupt: EOF while parsing a value at line 1 column 10"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_write_leaves_its_group_alone() {
+    let (_directory, store) = settled().await;
+    let nobody: UserId = NOBODY;
+    let (written, refused, also) = tokio::join!(
+        store.commit(create(&message(MEGAN, 1, 1))),
+        store.commit(create(&message(nobody, 2, 1))),
+        store.commit(create(&message(MEGAN, 3, 1))),
+    );
+    assert_eq!(refused, Err(CommitError::NoMailbox(nobody)));
+    assert_eq!([written.unwrap().position, also.unwrap().position], [Position(1), Position(2)]);
+}
