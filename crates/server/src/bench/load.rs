@@ -203,9 +203,12 @@ impl Arrivals {
         let at = Instant::now();
         let collection: Value = serde_json::from_slice(body).unwrap_or_default();
         let mut arrivals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for id in collection["value"].as_array().into_iter().flatten().filter_map(|told| {
-            told.pointer("/resourceData/id").and_then(Value::as_str)
-        }) {
+        for id in collection["value"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|told| told.pointer("/resourceData/id").and_then(Value::as_str))
+        {
             arrivals.entry(id.to_owned()).or_insert(at);
         }
     }

@@ -49,7 +49,8 @@ fn line(name: &str, figure: String) {
 async fn measure_ceiling(outbound: &Arc<Outbound>, span: Duration) -> anyhow::Result<f64> {
     let receiver = Receiver::start(1, None)?;
     let body = Bytes::from(vec![b'x'; BODY_BYTES]);
-    let post = |posts| ceiling(outbound, &receiver.url("/"), body.clone(), posts, CONCURRENCY);
+    let url = receiver.url("/");
+    let post = |posts| ceiling(outbound, &url, body.clone(), posts, CONCURRENCY);
     let warm = post(20_000).await.context("the receiver cannot be reached")?;
     let run = post((warm.posts_per_second() * span.as_secs_f64()) as u64).await?;
     let cpu = run.cpu_per_post().map_or_else(String::new, |cpu| format!(", {:.1} µs CPU each", micros(cpu)));
@@ -67,7 +68,10 @@ async fn measure_drain(outbound: &Arc<Outbound>, backlog: u64, ceiling: f64) -> 
     line("backlog drained", format!("{per_second:>9.0} deliveries/s = {:.2} of the ceiling", per_second / ceiling));
     let cpu = run.cpu.map_or_else(String::new, |cpu| format!("{:.1} µs CPU each, ", micros(cpu) / backlog as f64));
     let written = run.written;
-    let rows = format!("{} log rows, {} parked rows, {} checkpoints", written.log_rows, written.parked_rows, written.checkpoints);
+    let rows = format!(
+        "{} log rows, {} parked rows, {} checkpoints",
+        written.log_rows, written.parked_rows, written.checkpoints
+    );
     line("", format!("{cpu}{rows}"));
     Ok(())
 }

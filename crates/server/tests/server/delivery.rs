@@ -11,7 +11,7 @@ use http::{Request, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use notify::Profile;
+use notify::{NodeConfig, Profile};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
@@ -54,6 +54,7 @@ async fn server() -> Running {
         listen: Addresses { http: vec![any], https: vec![any], admin: any, lmtp: Some(any) },
         tls: Some(tls),
         profile: Profile::documented(),
+        delivery: NodeConfig::default(),
         outbound: OutboundConfig { policy: Policy { dev: true, ..Policy::default() }, ca_files: Vec::new() },
         limits: Limits::default(),
         dev: true,
