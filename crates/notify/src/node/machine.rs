@@ -1,7 +1,7 @@
 //! [`Node`]: takes events, keeps leases, timers and partitions, and gives commands.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use graph::{Partition, SubscriptionId, Timestamp};
@@ -9,7 +9,7 @@ use graph::{Partition, SubscriptionId, Timestamp};
 use super::owned::{Owned, Phase};
 use super::sending::{Sending, StreamAt};
 use super::wall::{Wall, mono_of};
-use super::{CheckpointAnswer, Command, Event, NodeConfig};
+use super::{CheckpointAnswer, Command, Event, NodeConfig, Steady};
 use crate::checkpoint::{LoadedParked, PartitionState};
 use crate::node::fault::Fault;
 use crate::{Monotonic, Now, Position, Record, Stream, SubscriptionEvent, retry};
@@ -28,13 +28,11 @@ const READS_MAX: usize = 8;
 pub struct Node {
     pub(super) config: NodeConfig,
     wall: Wall,
-    pub(super) partitions: HashMap<Partition, Owned>,
+    pub(super) partitions: Steady<Partition, Owned>,
     pub(super) sending: Sending,
     timers: BinaryHeap<Reverse<(Monotonic, Timer)>>,
     /// Partitions whose log is not read on because memory is full.
     waiting_for_room: BTreeSet<Partition>,
-    /// No lease ends before this time.
-    earliest_lapse: Monotonic,
     started: bool,
     draining: bool,
     released: bool,
@@ -79,7 +77,6 @@ impl Node {
             self.at(now.mono, Timer::Acquire);
             self.at(now.mono.plus_micros(self.config.renew_micros), Timer::Renew);
         }
-        self.drop_lapsed(now.mono);
         let touched = self.take(event, now, commands);
         let now = self.follow_step(now);
         self.run_timers(now, commands);
@@ -187,22 +184,6 @@ impl Node {
 
     // --- leases ---
 
-    fn drop_lapsed(&mut self, now: Monotonic) {
-        if now < self.earliest_lapse || self.config.planted(Fault::SendAfterLeaseEnd) {
-            return;
-        }
-        let lapsed = self.partitions.values().filter(|owned| owned.lease_until <= now);
-        for partition in lapsed.map(|owned| owned.partition).collect::<Vec<_>>() {
-            self.drop_partition(partition);
-        }
-        self.note_earliest_lapse();
-    }
-
-    fn note_earliest_lapse(&mut self) {
-        let leases = self.partitions.values().map(|owned| owned.lease_until);
-        self.earliest_lapse = leases.min().unwrap_or(Monotonic(u64::MAX));
-    }
-
     fn drop_partition(&mut self, partition: Partition) {
         if let Some(owned) = self.partitions.remove(&partition) {
             for state in owned.streams.values() {
@@ -221,11 +202,7 @@ impl Node {
     ) {
         let until = asked.plus_micros(self.config.lease_micros);
         if renewal {
-            let kept: HashMap<Partition, u64> = held.iter().copied().collect();
-            let lost = self.partitions.values().filter(|owned| kept.get(&owned.partition) != Some(&owned.epoch));
-            for partition in lost.map(|owned| owned.partition).collect::<Vec<_>>() {
-                self.drop_partition(partition);
-            }
+            self.drop_lost(asked, &held);
         }
         if until <= now.mono {
             return;
@@ -246,7 +223,18 @@ impl Node {
                 }
             }
         }
-        self.note_earliest_lapse();
+    }
+
+    /// Drops what the store says is no longer held. A partition whose lease has lapsed by this node's own
+    /// clock begins nothing, but stays until then: if nobody else has taken it, its epoch is still the
+    /// same, and so must be what is known of it, for an old checkpoint may still be on its way.
+    fn drop_lost(&mut self, asked: Monotonic, held: &[(Partition, u64)]) {
+        let held: BTreeMap<Partition, u64> = held.iter().copied().collect();
+        let lapsed = self.partitions.values().filter(|owned| owned.lease_until <= asked);
+        let lost = lapsed.filter(|owned| held.get(&owned.partition) != Some(&owned.epoch));
+        for partition in lost.map(|owned| owned.partition).collect::<Vec<_>>() {
+            self.drop_partition(partition);
+        }
     }
 
     fn list_all(&mut self, partition: Partition) {
@@ -583,7 +571,8 @@ impl Node {
         match timer {
             Timer::Acquire => {
                 self.at(now.mono.plus_micros(self.config.acquire_micros), Timer::Acquire);
-                if !self.draining && self.partitions.len() < usize::from(graph::PARTITIONS) {
+                let held = self.partitions.values().filter(|owned| owned.lease_until > now.mono).count();
+                if !self.draining && held < usize::from(graph::PARTITIONS) {
                     let (asked, lease_micros) = (now.mono, self.config.lease_micros);
                     commands.push(Command::Acquire { asked, max: usize::from(graph::PARTITIONS), lease_micros });
                 }

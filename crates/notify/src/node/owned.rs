@@ -1,15 +1,15 @@
 //! A partition that this node owns: its subscriptions, the records that its cursor has not passed, and
 //! what follows from them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use graph::{Change, ChangeType, Partition, SubscriptionId, Timestamp, UserId};
 
-use super::NodeConfig;
 use super::fault::Fault;
 use super::sending::Sending;
 use super::stream::{Delivery, StreamState, Tail};
+use super::{NodeConfig, Steady};
 use crate::checkpoint::{PartitionState, StreamKind};
 use crate::{
     AbandonReason, Checkpoint, LedgerDelta, Monotonic, Now, Position, Record, Stream, Subscription, SubscriptionEvent,
@@ -79,10 +79,10 @@ pub(super) struct Owned {
     pub reading: bool,
     pub looked: Monotonic,
     pub window: VecDeque<Entry>,
-    pub spans: HashMap<SubscriptionId, Span>,
-    by_mailbox: HashMap<UserId, Vec<SubscriptionId>>,
-    early_ends: HashMap<SubscriptionId, Position>,
-    pub streams: HashMap<Stream, StreamState>,
+    pub spans: Steady<SubscriptionId, Span>,
+    by_mailbox: Steady<UserId, Vec<SubscriptionId>>,
+    early_ends: Steady<SubscriptionId, Position>,
+    pub streams: Steady<Stream, StreamState>,
     /// Streams of which a part lies only in the store.
     pub tails: BTreeSet<Stream>,
     /// Reads of parked rows under way. No checkpoint is built meanwhile, so that they show what the
@@ -125,10 +125,10 @@ impl Owned {
             reading: false,
             looked: now,
             window: VecDeque::new(),
-            spans: HashMap::new(),
-            by_mailbox: HashMap::new(),
-            early_ends: HashMap::new(),
-            streams: HashMap::new(),
+            spans: Steady::default(),
+            by_mailbox: Steady::default(),
+            early_ends: Steady::default(),
+            streams: Steady::default(),
             tails: BTreeSet::new(),
             reads: 0,
             held: 0,

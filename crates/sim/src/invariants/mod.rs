@@ -87,6 +87,8 @@ struct Failure {
 #[derive(Clone, Debug)]
 struct InFlight {
     origin: String,
+    /// By the node's own clock; then it is over, whenever the node hears of it.
+    deadline: Monotonic,
     /// With the partition and epoch under which each was begun.
     deliveries: Vec<(Partition, u64, Delivery)>,
 }
@@ -252,8 +254,15 @@ impl Watch {
         }
     }
 
-    /// The node has shown that it went past a position.
+    /// The node has shown that it went past a position, and so past what stands there of subscriptions.
     fn passed(&mut self, life: Life, partition: Partition, position: Position) {
+        if let Some(tenure) = self.tenures.get_mut(&(life, partition)).filter(|tenure| tenure.cursor.is_some()) {
+            for (number, span) in self.truth.spans_of(partition) {
+                let known = span.since.iter().rposition(|since| *since <= position).unwrap_or(0);
+                let oldest = tenure.versions.entry(number).or_default();
+                *oldest = (*oldest).max(known);
+            }
+        }
         let spans = self.truth.spans_of(partition);
         let over = spans.filter(|(_, span)| span.ended.is_some_and(|(ended, _)| ended <= position));
         let over: Vec<SubscriptionId> = over.map(|(_, span)| span.id).collect();
