@@ -327,8 +327,9 @@ impl Node {
                 commands.push(Command::Submit { partition, epoch: owned.epoch, position, record: record.clone() });
             }
             owned.apply(position, record, now, &mut self.sending, share);
-            load.held += owned.held - held;
-            load.unparked += owned.unparked() - unparked;
+            // An end gives deliveries up: what is held can shrink.
+            load.held = load.held + owned.held - held;
+            load.unparked = load.unparked + owned.unparked() - unparked;
             load.window += 1;
         }
         for (expires, id) in expiries {
