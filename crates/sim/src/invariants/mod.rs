@@ -196,7 +196,8 @@ impl Watch {
             }
             Event::Log { partition, epoch, records: Some(records) } => {
                 // Where there is no room, what was read is read again later.
-                let room = self.config.deliveries_max.min(self.config.window_max) >= AMPLE;
+                let least = self.config.deliveries_max.min(self.config.window_max).min(self.config.unparked_max);
+                let room = least >= AMPLE;
                 let takes_all = room && !self.draining.contains(&life);
                 if takes_all && self.tenures.get(&(life, *partition)).is_some_and(|tenure| tenure.epoch == *epoch) {
                     for (_, record) in records {
