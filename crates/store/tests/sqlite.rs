@@ -7,7 +7,7 @@ use notify::{Position, Subscription};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tidings_store::sqlite::{OpenError, SqliteStore};
-use tidings_store::{CommitError, NodeId, Store, StoreError};
+use tidings_store::{CommitError, NodeId, Publish, Store, StoreError};
 use uuid::Uuid;
 
 use self::support::*;
@@ -126,6 +126,18 @@ async fn what_is_queued_when_it_closes_is_written() {
     assert_eq!(log.len(), 50);
     let left = std::fs::metadata(directory.path().join("tidings.db-wal")).map(|wal| wal.len()).unwrap_or_default();
     assert_eq!(left, 0, "the write-ahead log was emptied");
+}
+
+#[tokio::test]
+async fn a_writer_that_dies_after_its_commit_leaves_the_outcome_unknown() {
+    let (directory, store) = settled().await;
+    drop(store);
+    let dies: Publish = Arc::new(|_, _| panic!("the publisher fails"));
+    let store = SqliteStore::open(directory.path(), dies).unwrap();
+    let item = message(MEGAN, 1, 1);
+    let committed = store.commit(create(&item)).await;
+    assert!(matches!(committed, Err(CommitError::Store(StoreError::Unknown(_)))), "{committed:?}");
+    assert_eq!(store.item(MEGAN, item.id).await, Ok(Some(item)));
 }
 
 #[tokio::test]

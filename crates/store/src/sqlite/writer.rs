@@ -177,7 +177,9 @@ impl Writer {
         let (caller, answer) = oneshot::channel();
         let job = Job { verb, said: None, caller };
         queue.send(Message::Op(Box::new(job))).await.map_err(|_| stopped())?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        // The writer has died with the verb in hand, perhaps after its transaction was committed.
+        let lost = |_| Err(StoreError::Unknown("the writer ended before it answered".to_owned()).into());
+        answer.await.unwrap_or_else(lost)
     }
 
     /// Lets the writer finish what is queued, and waits for it.
