@@ -55,6 +55,16 @@ async fn a_path_that_is_no_directory_is_refused() {
     assert_eq!(refusal.to_string(), format!("the data directory {} cannot be used", file.display()));
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn only_its_owner_looks_into_a_new_directory() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = TempDir::new().unwrap();
+    let made = directory.path().join("store");
+    SqliteStore::open(&made, Heard::default().publish()).unwrap();
+    assert_eq!(std::fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
 #[tokio::test]
 async fn a_file_that_is_no_database_is_refused() {
     let directory = TempDir::new().unwrap();
