@@ -58,7 +58,8 @@ pub trait Store: Send + Sync + 'static {
     /// (`FolderGone`), and a folder that would still hold an item is not removed (`ItemChanged`).
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError>;
     async fn item(&self, mailbox: UserId, id: ItemId) -> Result<Option<Item>, StoreError>;
-    /// Items of a kind, newest sort key first (ties by id).
+    /// Items of a kind, newest sort key first (ties by id). What lies in Recoverable Items is read and
+    /// counted only by that folder's name.
     async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError>;
     async fn count_items(&self, mailbox: UserId, kind: Kind, folder: Option<FolderId>) -> Result<u64, StoreError>;
     /// All folders of a mailbox, with their counts.

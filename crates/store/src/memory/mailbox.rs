@@ -102,7 +102,11 @@ impl Mailbox {
     }
 
     fn matching(&self, kind: Kind, folder: Option<FolderId>) -> impl Iterator<Item = &Item> {
-        self.items.values().filter(move |item| item.id.kind == kind && folder.is_none_or(|id| id == item.folder))
+        let shown = move |item: &Item| match folder {
+            Some(folder) => item.folder == folder,
+            None => item.folder != WellKnown::RecoverableItemsDeletions.id_in(item.mailbox),
+        };
+        self.items.values().filter(move |item| item.id.kind == kind && shown(item))
     }
 
     fn counts(&self, folder: &Folder) -> FolderCounts {

@@ -176,6 +176,20 @@ pub async fn lists_over_folders_are_newest_first(world: World) {
     assert_eq!(list(&world, ItemQuery { skip: u64::MAX, top: u64::MAX, ..query }).await, [0u128; 0]);
 }
 
+pub async fn recoverable_items_are_seen_only_in_their_folder(world: World) {
+    let recoverable = WellKnown::RecoverableItemsDeletions.id_in(MEGAN);
+    let mut purged = message(MEGAN, 2, 2);
+    purged.folder = recoverable;
+    for item in [&message(MEGAN, 1, 1), &purged] {
+        world.store.commit(create(item)).await.unwrap();
+    }
+    let query = ItemQuery { mailbox: MEGAN, kind: Kind::Message, folder: None, skip: 0, top: 100 };
+    assert_eq!(list(&world, query).await, [1]);
+    assert_eq!(list(&world, ItemQuery { folder: Some(recoverable), ..query }).await, [2]);
+    assert_eq!(world.store.count_items(MEGAN, Kind::Message, None).await, Ok(1));
+    assert_eq!(world.store.count_items(MEGAN, Kind::Message, Some(recoverable)).await, Ok(1));
+}
+
 async fn list(world: &World, query: ItemQuery) -> Vec<u128> {
     let items: Vec<Item> = world.store.items(query).await.unwrap();
     items.into_iter().map(|item| item.id.uuid.as_u128()).collect()

@@ -75,6 +75,7 @@ mod stories {
             a_quiet_write_appends_nothing
             a_submission_follows_the_changes
             lists_over_folders_are_newest_first
+            recoverable_items_are_seen_only_in_their_folder
             counts_follow_the_items
         }
         subscription {

@@ -100,7 +100,7 @@ pub(in crate::sqlite) fn folder(
     statement.query_row(key, |row| Ok(read(row, mailbox))).optional()?.transpose()
 }
 
-/// How many items of a kind a folder, or the mailbox, holds.
+/// How many items of a kind a folder, or the mailbox apart from Recoverable Items, holds.
 pub(in crate::sqlite) fn count_items(
     connection: &Connection,
     mailbox: UserId,
@@ -108,11 +108,12 @@ pub(in crate::sqlite) fn count_items(
     folder: Option<FolderId>,
 ) -> Result<u64, StoreError> {
     let sql = "SELECT COALESCE(SUM(total), 0) FROM folder
-        WHERE partition = ?1 AND mailbox = ?2 AND id >= ?3 AND id < ?4 AND (?5 IS NULL OR id = ?5)";
+        WHERE partition = ?1 AND mailbox = ?2 AND id >= ?3 AND id < ?4 AND CASE WHEN ?5 IS NULL THEN id <> ?6 ELSE id = ?5 END";
     let mut statement = connection.prepare_cached(sql)?;
     let (low, high) = ([kind_byte(kind)], [kind_byte(kind) + 1]);
     let (partition, folder) = (Partition::of(mailbox).0, folder.map(folder_key));
-    let key = params![partition, mailbox.0.as_bytes(), low, high, folder];
+    let hidden = folder_key(WellKnown::RecoverableItemsDeletions.id_in(mailbox));
+    let key = params![partition, mailbox.0.as_bytes(), low, high, folder, hidden];
     statement.query_row(key, |row| Ok(cell(row, 0, ("folder", "total"), mailbox)))?
 }
 

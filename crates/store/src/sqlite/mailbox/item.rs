@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use graph::{ChangeId, FolderId, Item, ItemId, Partition, Timestamp, UserId};
+use graph::{ChangeId, FolderId, Item, ItemId, Partition, Timestamp, UserId, WellKnown};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Rows, params};
 use uuid::Uuid;
 
@@ -217,11 +217,14 @@ pub(in crate::sqlite) fn items(connection: &Connection, query: ItemQuery) -> Res
     numbers.into_iter().map(|number| statement.query_row([number], |row| Ok(read(row, query.mailbox)))?).collect()
 }
 
+/// The folders that a list over the mailbox is made of.
 fn filled_folders(connection: &Connection, query: ItemQuery) -> Result<Vec<Key>, StoreError> {
-    let sql = "SELECT id FROM folder WHERE partition = ?1 AND mailbox = ?2 AND id >= ?3 AND id < ?4 AND total > 0";
+    let sql = "SELECT id FROM folder
+        WHERE partition = ?1 AND mailbox = ?2 AND id >= ?3 AND id < ?4 AND total > 0 AND id <> ?5";
     let mut statement = connection.prepare_cached(sql)?;
     let (low, high) = ([kind_byte(query.kind)], [kind_byte(query.kind) + 1]);
-    let key = params![Partition::of(query.mailbox).0, query.mailbox.0.as_bytes(), low, high];
+    let hidden = folder_key(WellKnown::RecoverableItemsDeletions.id_in(query.mailbox));
+    let key = params![Partition::of(query.mailbox).0, query.mailbox.0.as_bytes(), low, high, hidden];
     let folders = statement.query_map(key, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     Ok(folders)
 }
