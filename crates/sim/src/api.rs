@@ -79,8 +79,7 @@ impl World {
     }
 
     fn write(&mut self, mailbox: UserId, mutation: Mutation, submit: Option<Submission>) {
-        let once_until = date(self.at);
-        let commit = Commit { tenant: TENANT, mailbox, mutation, submit, once: None, once_until, quiet: false };
+        let commit = Commit { tenant: TENANT, mailbox, mutation, submit, once: None, quiet: false };
         self.storage.model.commit(commit).ok();
         self.appended();
     }

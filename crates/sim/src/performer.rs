@@ -6,7 +6,7 @@ use notify::log::{EndReason, Submission};
 use notify::node::{Attempt, CheckpointAnswer};
 use notify::{Command, Event, Now, Record};
 use rand::RngExt;
-use store::{Commit, CommitError, SubscriptionError};
+use store::{Commit, CommitError, Once, SubscriptionError};
 
 use crate::invariants::Violation;
 use crate::network::{self, Flight};
@@ -203,8 +203,11 @@ impl World {
             mailbox: recipient,
             mutation,
             submit: None,
-            once: Some(format!("{}:{recipient}", submission.id)),
-            once_until: date(self.at).plus_minutes(60 * 24),
+            once: Some(Once {
+                key: format!("{}:{recipient}", submission.id),
+                now: date(self.at),
+                until: date(self.at).plus_minutes(60 * 24),
+            }),
             quiet: false,
         }
     }

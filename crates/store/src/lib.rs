@@ -181,12 +181,20 @@ pub struct Commit {
     pub mailbox: UserId,
     pub mutation: Mutation,
     pub submit: Option<Submission>,
-    /// Makes the write happen once: a second commit with the same key in this mailbox writes nothing.
-    pub once: Option<String>,
-    /// When the once-key may be forgotten.
-    pub once_until: Timestamp,
+    /// Makes the write happen once.
+    pub once: Option<Once>,
     /// Whether subscribers hear of it. A quiet write (an import) appends nothing to the log.
     pub quiet: bool,
+}
+
+/// A key by which a write happens once in its mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    pub key: String,
+    /// When the write happens. Keys that are to be remembered until then or less count no more.
+    pub now: Timestamp,
+    /// A commit with the same key before this time writes nothing.
+    pub until: Timestamp,
 }
 
 /// Where a commit's records stand.

@@ -79,7 +79,7 @@ async fn data_of_a_newer_release_is_refused() {
     let (directory, store) = settled().await;
     drop(store);
     tamper(&directory, "UPDATE meta SET value = 99 WHERE name = 'schema_version'");
-    assert!(matches!(open(&directory).err(), Some(OpenError::Newer { found: 99, known: 1, .. })));
+    assert!(matches!(open(&directory).err(), Some(OpenError::Newer { found: 99, known: 2, .. })));
 }
 
 #[tokio::test]
@@ -148,6 +148,20 @@ async fn a_writer_that_dies_after_its_commit_leaves_the_outcome_unknown() {
     let committed = store.commit(create(&item)).await;
     assert!(matches!(committed, Err(CommitError::Store(StoreError::Unknown(_)))), "{committed:?}");
     assert_eq!(store.item(MEGAN, item.id).await, Ok(Some(item)));
+}
+
+#[tokio::test]
+async fn once_keys_whose_time_is_over_are_removed() {
+    let (directory, store) = settled().await;
+    for number in 1..=20 {
+        let mut commit = create(&message(MEGAN, number, 1));
+        commit.once = Some(once(&number.to_string(), number as i64, number as i64 + 5));
+        store.commit(commit).await.unwrap();
+    }
+    drop(store);
+    let database = Connection::open(directory.path().join("tidings.db")).unwrap();
+    let kept: i64 = database.query_row("SELECT COUNT(*) FROM once", (), |row| row.get(0)).unwrap();
+    assert_eq!(kept, 5);
 }
 
 #[tokio::test]

@@ -158,7 +158,7 @@ fn created(mailbox: UserId, clock: &Clock) -> Commit {
     let change = Change::created(tenant(), &item, now);
     let mutation =
         Mutation { expect: vec![(item.id, None)], puts: vec![item], changes: vec![change], ..Mutation::default() };
-    Commit { tenant: tenant(), mailbox, mutation, submit: None, once: None, once_until: now, quiet: false }
+    Commit { tenant: tenant(), mailbox, mutation, submit: None, once: None, quiet: false }
 }
 
 /// Nobody sends mail in this benchmark.

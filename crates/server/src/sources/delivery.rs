@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use graph::mailbox::{self, Fresh, Owner};
-use graph::{FolderId, Properties, Timestamp, WellKnown};
+use graph::{FolderId, Properties, WellKnown};
 use serde_json::json;
-use store::{Commit, CommitError, Store, StoreError, User};
+use store::{Commit, CommitError, Once, Store, StoreError, User};
 
 use super::{DeliverError, Delivered, Inbound};
 
@@ -46,7 +46,7 @@ impl Inbound for Mailboxes {
             user,
             folder: WellKnown::Inbox.id_in(user.id),
             properties,
-            once: Some((once_key, now.plus_minutes(DELIVERY_REMEMBERED_MINUTES))),
+            once: Some(Once { key: once_key, now, until: now.plus_minutes(DELIVERY_REMEMBERED_MINUTES) }),
             quiet: false,
         };
         receive(self.store.as_ref(), &self.fresh, write).await
@@ -58,8 +58,7 @@ pub(crate) struct Write<'a> {
     pub user: &'a User,
     pub folder: FolderId,
     pub properties: Properties,
-    /// The key by which it is written once, and until when that is remembered.
-    pub once: Option<(String, Timestamp)>,
+    pub once: Option<Once>,
     /// Subscribers do not hear of it.
     pub quiet: bool,
 }
@@ -71,10 +70,6 @@ pub(crate) async fn receive(
     write: Write<'_>,
 ) -> Result<Delivered, DeliverError> {
     let owner = owner_of(write.user);
-    let (once, once_until) = match write.once {
-        Some((key, until)) => (Some(key), until),
-        None => (None, Timestamp::default()),
-    };
     for _ in 0..ATTEMPTS_MAX {
         let written = mailbox::receive(&owner, &fresh(), write.folder, write.properties.clone());
         let mutation = written.map_err(|refusal| DeliverError::Refused(refusal.to_string()))?.mutation;
@@ -83,8 +78,7 @@ pub(crate) async fn receive(
             mailbox: owner.id,
             mutation,
             submit: None,
-            once: once.clone(),
-            once_until,
+            once: write.once.clone(),
             quiet: write.quiet,
         };
         return match store.commit(commit).await {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use graph::{Folder, FolderId, Item, ItemId, Kind, Mutation, Timestamp, UserId, WellKnown};
 
-use crate::{CommitError, FolderCounts, ItemQuery};
+use crate::{CommitError, FolderCounts, ItemQuery, Once};
 
 /// What a user's mailbox holds.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +24,9 @@ impl Mailbox {
     }
 
     /// Checks everything before it writes anything.
-    pub fn check(&self, mutation: &Mutation, once: Option<&str>) -> Result<(), CommitError> {
-        if once.is_some_and(|key| self.once.contains_key(key)) {
+    pub fn check(&self, mutation: &Mutation, once: Option<&Once>) -> Result<(), CommitError> {
+        let known = |once: &Once| self.once.get(&once.key).is_some_and(|until| *until > once.now);
+        if once.is_some_and(known) {
             return Err(CommitError::AlreadyDone);
         }
         for (id, version) in &mutation.expect {
@@ -73,8 +74,9 @@ impl Mailbox {
         }
     }
 
-    pub fn remember(&mut self, key: String, until: Timestamp) {
-        self.once.insert(key, until);
+    pub fn remember(&mut self, once: Once) {
+        self.once.retain(|_, until| *until > once.now);
+        self.once.insert(once.key, once.until);
     }
 
     pub fn item(&self, id: ItemId) -> Option<&Item> {

@@ -141,14 +141,14 @@ impl Model {
 /// Mailboxes.
 impl Model {
     pub fn commit(&mut self, commit: Commit) -> Result<Committed, CommitError> {
-        let Commit { tenant, mailbox, mutation, submit, once, once_until, quiet } = commit;
+        let Commit { tenant, mailbox, mutation, submit, once, quiet } = commit;
         let held = self.mailboxes.get_mut(&mailbox).ok_or(CommitError::NoMailbox(mailbox))?;
         debug_assert_eq!(self.users[&mailbox].tenant, tenant, "a mailbox is of its user's tenant");
         debug_assert!(mutation.puts.iter().all(|item| item.mailbox == mailbox), "one commit writes one mailbox");
-        held.check(&mutation, once.as_deref())?;
+        held.check(&mutation, once.as_ref())?;
         held.apply(&mutation);
-        if let Some(key) = once {
-            held.remember(key, once_until);
+        if let Some(once) = once {
+            held.remember(once);
         }
         self.counters.item_rows += mutation.puts.len() as u64;
         let changes = mutation.changes.into_iter().map(Record::Change);

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use super::error::OpenError;
 
 /// Each raises the schema version by one. Migrations only add.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 
 const V1: &str = "
     CREATE TABLE tenant (id BLOB PRIMARY KEY, domain TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -122,6 +122,8 @@ const V1: &str = "
         PRIMARY KEY (partition, subscription)
     ) STRICT, WITHOUT ROWID;
 ";
+
+const V2: &str = "CREATE INDEX once_by_until ON once (partition, until)";
 
 /// The version that this release writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;

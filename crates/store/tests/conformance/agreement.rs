@@ -219,7 +219,7 @@ impl Pair {
             }
             Call::Once { mailbox, item, key } => {
                 let mut commit = create(&message(MAILBOXES[mailbox], item, 0));
-                commit.once = Some(key.to_string());
+                commit.once = Some(once(&key.to_string(), 0, 60));
                 commit
             }
             other => unreachable!("{other:?} writes no mailbox"),

@@ -114,7 +114,7 @@ pub async fn an_emptied_folder_is_removed(world: World) {
 pub async fn a_once_key_writes_once(world: World) {
     let keyed = |number| {
         let mut commit = create(&message(MEGAN, number, 1));
-        commit.once = Some("queue id".to_owned());
+        commit.once = Some(once("queue id", 0, 60));
         commit
     };
     world.store.commit(keyed(1)).await.unwrap();
@@ -122,8 +122,20 @@ pub async fn a_once_key_writes_once(world: World) {
     assert_eq!(world.store.commit(keyed(2)).await, Err(CommitError::AlreadyDone));
     assert_eq!(world.store.item(MEGAN, item_id(2)).await, Ok(None));
     let mut elsewhere = create(&message(NEIGHBOUR, 3, 1));
-    elsewhere.once = Some("queue id".to_owned());
+    elsewhere.once = Some(once("queue id", 0, 60));
     world.store.commit(elsewhere).await.unwrap();
+}
+
+pub async fn a_once_key_is_free_again_when_its_time_is_over(world: World) {
+    let keyed = |number, now| {
+        let mut commit = create(&message(MEGAN, number, 1));
+        commit.once = Some(once("queue id", now, now + 60));
+        commit
+    };
+    world.store.commit(keyed(1, 0)).await.unwrap();
+    assert_eq!(world.store.commit(keyed(2, 59)).await, Err(CommitError::AlreadyDone));
+    world.store.commit(keyed(3, 60)).await.unwrap();
+    assert_eq!(world.store.commit(keyed(4, 119)).await, Err(CommitError::AlreadyDone));
 }
 
 pub async fn an_unknown_mailbox_is_refused(world: World) {

@@ -71,6 +71,7 @@ mod stories {
             a_folder_that_got_an_item_meanwhile_is_not_removed
             an_emptied_folder_is_removed
             a_once_key_writes_once
+            a_once_key_is_free_again_when_its_time_is_over
             an_unknown_mailbox_is_refused
             a_quiet_write_appends_nothing
             a_submission_follows_the_changes

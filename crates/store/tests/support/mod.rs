@@ -10,7 +10,7 @@ use graph::{
 use notify::subscription::Target;
 use notify::{Position, Record, Subscription};
 use serde_json::json;
-use tidings_store::{Commit, Publish, Store, SubscriptionLimits, Tenant, User};
+use tidings_store::{Commit, Once, Publish, Store, SubscriptionLimits, Tenant, User};
 use uuid::Uuid;
 
 pub const TENANT: TenantId = TenantId(Uuid::from_u128(0x7e));
@@ -63,8 +63,11 @@ pub fn message(mailbox: UserId, number: u128, received: i64) -> Item {
 }
 
 pub fn commit_of(mailbox: UserId, mutation: Mutation) -> Commit {
-    let (submit, once) = (None, None);
-    Commit { tenant: TENANT, mailbox, mutation, submit, once, once_until: at(86_400), quiet: false }
+    Commit { tenant: TENANT, mailbox, mutation, submit: None, once: None, quiet: false }
+}
+
+pub fn once(key: &str, now: i64, until: i64) -> Once {
+    Once { key: key.to_owned(), now: at(now), until: at(until) }
 }
 
 /// A new message.

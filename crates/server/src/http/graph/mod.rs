@@ -216,15 +216,7 @@ impl Call<'_> {
         mutation: Mutation,
         submit: Option<Submission>,
     ) -> Result<(), CommitError> {
-        let commit = Commit {
-            tenant: owner.tenant,
-            mailbox: owner.id,
-            mutation,
-            submit,
-            once: None,
-            once_until: self.context.now,
-            quiet: false,
-        };
+        let commit = Commit { tenant: owner.tenant, mailbox: owner.id, mutation, submit, once: None, quiet: false };
         self.state.store.commit(commit).await.map(drop)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use graph::{Folder, FolderId, Kind, WellKnown, mailbox};
 use serde_json::json;
-use store::{Commit, CommitError, Store, StoreError, User};
+use store::{Commit, CommitError, Once, Store, StoreError, User};
 use tokio::task::JoinSet;
 
 use super::{Answer, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Failed, ImportItem, Sink, SinkError};
@@ -112,8 +112,8 @@ async fn write(
     item: ImportItem,
     quiet: bool,
 ) -> Result<Delivered, DeliverError> {
-    let until = fresh().now.plus_minutes(IMPORT_REMEMBERED_MINUTES);
-    let once = item.once_key.map(|key| (key, until));
+    let now = fresh().now;
+    let once = item.once_key.map(|key| Once { key, now, until: now.plus_minutes(IMPORT_REMEMBERED_MINUTES) });
     receive(store.as_ref(), fresh, Write { user, folder, properties: item.properties, once, quiet }).await
 }
 
@@ -184,8 +184,7 @@ impl Places<'_> {
                 mailbox: owner.id,
                 mutation: made.mutation,
                 submit: None,
-                once,
-                once_until: fresh.now.plus_minutes(1),
+                once: once.map(|key| Once { key, now: fresh.now, until: fresh.now.plus_minutes(1) }),
                 quiet: true,
             };
             match self.store.commit(commit).await {

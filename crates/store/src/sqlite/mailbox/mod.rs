@@ -13,10 +13,13 @@ use super::directory;
 use super::error::corrupt;
 use super::row::{folder_key, item_id};
 use super::writer::{Encoded, Tx};
-use crate::{Commit, CommitError, Committed, StoreError};
+use crate::{Commit, CommitError, Committed, Once, StoreError};
 
 pub(super) mod folder;
 pub(super) mod item;
+
+/// Each key that is remembered takes so many old ones away, so that they shrink faster than they grow.
+const FORGOTTEN_AT_ONCE: u32 = 4;
 
 /// A commit in its stored form, made on the caller's thread: the writer only writes.
 pub(super) struct EncodedCommit {
@@ -29,12 +32,12 @@ pub(super) struct EncodedCommit {
     folder_puts: Vec<Folder>,
     folder_removes: Vec<FolderId>,
     records: Vec<Encoded>,
-    once: Option<(String, i64)>,
+    once: Option<Once>,
 }
 
 impl EncodedCommit {
     pub fn new(commit: Commit) -> Result<Self, StoreError> {
-        let Commit { mailbox, mutation, submit, once, once_until, quiet, tenant: _ } = commit;
+        let Commit { mailbox, mutation, submit, once, quiet, tenant: _ } = commit;
         let changes = mutation.changes.into_iter().map(Record::Change);
         let records: Vec<Record> = if quiet { Vec::new() } else { changes.chain(submit.map(Record::Submit)).collect() };
         Ok(Self {
@@ -47,7 +50,7 @@ impl EncodedCommit {
             folder_puts: mutation.folder_puts,
             folder_removes: mutation.folder_removes,
             records: records.into_iter().map(encode).collect::<Result<_, _>>()?,
-            once: once.map(|key| (key, once_until.as_micros())),
+            once,
         })
     }
 }
@@ -76,13 +79,23 @@ pub(super) fn commit(tx: &mut Tx<'_>, commit: &EncodedCommit) -> Result<Committe
     for id in &commit.folder_removes {
         folder::remove(tx.connection, commit.partition, commit.mailbox, *id)?;
     }
-    if let Some((key, until)) = &commit.once {
-        let sql = "INSERT INTO once (partition, mailbox, key, until) VALUES (?1, ?2, ?3, ?4)";
-        let mut insert = tx.connection.prepare_cached(sql)?;
-        insert.execute(params![commit.partition.0, commit.mailbox.0.as_bytes(), key, until])?;
+    if let Some(once) = &commit.once {
+        remember(tx.connection, commit, once)?;
     }
     tx.tally.item_rows += commit.puts.len() as u64;
     Ok(tx.append(commit.partition, &commit.records)?)
+}
+
+/// Remembers a once-key, and forgets some whose time is over.
+fn remember(connection: &Connection, commit: &EncodedCommit, once: &Once) -> Result<(), StoreError> {
+    let sql = "DELETE FROM once WHERE (partition, mailbox, key) IN (SELECT partition, mailbox, key FROM once
+        WHERE partition = ?1 AND until <= ?2 ORDER BY until LIMIT ?3)";
+    let (partition, now) = (commit.partition.0, once.now.as_micros());
+    connection.prepare_cached(sql)?.execute(params![partition, now, FORGOTTEN_AT_ONCE])?;
+    let sql = "INSERT OR REPLACE INTO once (partition, mailbox, key, until) VALUES (?1, ?2, ?3, ?4)";
+    let row = params![partition, commit.mailbox.0.as_bytes(), once.key, once.until.as_micros()];
+    connection.prepare_cached(sql)?.execute(row)?;
+    Ok(())
 }
 
 fn check(connection: &Connection, commit: &EncodedCommit, touched: &mut Touched<'_>) -> Result<(), CommitError> {
@@ -90,9 +103,10 @@ fn check(connection: &Connection, commit: &EncodedCommit, touched: &mut Touched<
     if !directory::exists(connection, mailbox)? {
         return Err(CommitError::NoMailbox(mailbox));
     }
-    if let Some((key, _)) = &commit.once {
-        let sql = "SELECT 1 FROM once WHERE partition = ?1 AND mailbox = ?2 AND key = ?3";
-        if connection.prepare_cached(sql)?.exists(params![partition.0, mailbox.0.as_bytes(), key])? {
+    if let Some(once) = &commit.once {
+        let sql = "SELECT 1 FROM once WHERE partition = ?1 AND mailbox = ?2 AND key = ?3 AND until > ?4";
+        let key = params![partition.0, mailbox.0.as_bytes(), once.key, once.now.as_micros()];
+        if connection.prepare_cached(sql)?.exists(key)? {
             return Err(CommitError::AlreadyDone);
         }
     }
