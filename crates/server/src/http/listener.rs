@@ -76,7 +76,7 @@ impl Listener {
             let arrival = Arrival { tls: self.tls.is_some(), local };
             let (tls, router, stop) = (self.tls.clone(), router.clone(), stop.clone());
             tracker.spawn(async move {
-                connection(stream, tls, Service { router, arrival }, stop).await;
+                connection(stream, tls, Service { router, arrival, patience: HEADER_TIMEOUT }, stop).await;
                 drop(slot);
             });
         }
@@ -86,6 +86,8 @@ impl Listener {
 struct Service {
     router: Router,
     arrival: Arrival,
+    /// How long the headers of a request may take, and the first one to come.
+    patience: Duration,
 }
 
 async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, service: Service, stop: CancellationToken) {
@@ -105,12 +107,15 @@ async fn speak(
     service: Service,
     stop: CancellationToken,
 ) {
+    let Service { router, arrival, patience } = service;
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES_MAX);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(HEADER_BYTES_MAX);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
     builder.http2().max_header_list_size(HEADER_BYTES_MAX as u32);
-    let Service { router, arrival } = service;
+    let asked = CancellationToken::new();
+    let first = asked.clone();
     let answer = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
+        first.cancel();
         request.extensions_mut().insert(arrival);
         router.clone().oneshot(request.map(Body::new))
     });
@@ -118,6 +123,7 @@ async fn speak(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = silent(&asked, patience) => return tracing::debug!("a connection asked for nothing"),
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -125,5 +131,46 @@ async fn speak(
     };
     if let Err(error) = ended {
         tracing::debug!(error, "a connection ended with an error");
+    }
+}
+
+/// Resolves if no request came in time. The parser's own limit begins only when it knows the version.
+async fn silent(asked: &CancellationToken, patience: Duration) {
+    if timeout(patience, asked.cancelled()).await.is_ok() {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// What the server answers to `sent` before it closes the connection.
+    async fn answer_to(sent: &[u8]) -> String {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let router = Router::new().fallback(async || "hello");
+        let arrival = Arrival { tls: false, local: SocketAddr::from(([127, 0, 0, 1], 80)) };
+        let service = Service { router, arrival, patience: Duration::from_millis(50) };
+        let speaking = tokio::spawn(speak(server, service, CancellationToken::new()));
+        client.write_all(sent).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        speaking.await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_asks_for_nothing_is_closed() {
+        for silence in [b"".as_slice(), b"PRI * HTTP/2", b"GET / HTTP/1.1\r\n"] {
+            assert_eq!(answer_to(silence).await, "", "{silence:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_is_answered_and_then_an_idle_connection_closed() {
+        let answer = answer_to(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("hello"), "{answer}");
     }
 }
