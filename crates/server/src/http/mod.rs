@@ -35,7 +35,10 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
     let context = Context::new(&parts, state.clock.wall());
     let path = collapse(parts.uri.path());
     if endpoint::is_token_path(&path) {
-        let body = read_body(body, &state.limits).await;
+        // Whoever reaches the port may send one: nobody has proved anything yet.
+        let limits =
+            Limits { body_bytes_max: endpoint::BODY_BYTES_MAX.min(state.limits.body_bytes_max), ..state.limits };
+        let body = read_body(body, &limits).await;
         return endpoint::answer(&state, &parts, body, context.now).await;
     }
     let outcome = graph::handle(&state, &context, &parts, &path, body).await;

@@ -24,6 +24,9 @@ use crate::{ids, seed};
 /// How long a token lives, in seconds: what Microsoft's endpoint answers by default.
 const LIFE_SECONDS: i64 = 3_599;
 
+/// A token request is a short form.
+pub const BODY_BYTES_MAX: usize = 32 << 10;
+
 /// A refusal in the words of RFC 6749 and of Microsoft's endpoint.
 struct Refused {
     status: StatusCode,

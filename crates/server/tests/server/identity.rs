@@ -21,6 +21,15 @@ async fn a_user_sees_itself_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_token_request_is_short() {
+    let world = World::new().await;
+    let form = format!("grant_type=client_credentials&padding={}", "x".repeat(64 * 1024));
+    let refused = world.stranger().send("POST", "/common/oauth2/v2.0/token", form).await;
+    assert_eq!((refused.status, refused.text("/error")), (400, "invalid_request".to_owned()));
+    assert!(refused.text("/error_description").contains("cannot be read"), "{}", refused.json);
+}
+
+#[tokio::test]
 async fn an_app_reaches_every_mailbox_but_has_no_me() {
     let world = World::new().await;
     let app = world.app();
