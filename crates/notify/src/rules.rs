@@ -9,6 +9,8 @@ use protocol::error::{Operation, extension_message};
 use crate::subscription::ChangeTypes;
 use crate::{Profile, Subscription};
 
+/// The three change types, with room for blanks and repetition.
+const CHANGE_TYPE_BYTES_MAX: usize = 128;
 const TLS_VERSIONS: [&str; 4] = ["v1_0", "v1_1", "v1_2", "v1_3"];
 
 /// Which of a subscription's two URLs.
@@ -167,6 +169,9 @@ pub fn expiry(asked: Timestamp, now: Timestamp, profile: &Profile) -> Result<Tim
 /// Reads `created, Updated` and the like.
 pub fn change_types(text: &str) -> Result<ChangeTypes, Refusal> {
     let refused = || Refusal::ChangeType(shortened(text));
+    if text.len() > CHANGE_TYPE_BYTES_MAX {
+        return Err(refused());
+    }
     let one = |word: &str| {
         ChangeType::ALL.into_iter().find(|change| change.as_str().eq_ignore_ascii_case(word.trim())).ok_or_else(refused)
     };
@@ -359,6 +364,14 @@ mod tests {
             let refusal = create_with(changes.clone()).expect_err(&changes.to_string());
             assert_eq!(refusal.to_string(), message, "{changes}");
         }
+    }
+
+    /// It is kept as it was sent, with every copy of the subscription.
+    #[test]
+    fn a_change_type_that_repeats_itself_without_end_is_refused() {
+        assert!(change_types("created, Updated ,deleted").is_ok());
+        let endless = "created,".repeat(1_000) + "created";
+        assert_eq!(change_types(&endless), Err(Refusal::ChangeType(endless.chars().take(64).collect())));
     }
 
     #[test]
