@@ -1,12 +1,13 @@
 //! Puts a server together from its parts, runs it, and drains it: listeners stop accepting, requests
-//! under way finish, then the engine records what it knows and gives its partitions back.
+//! under way finish, then the engine records what it knows and gives its partitions back, and the store
+//! closes.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use async_trait::async_trait;
 use graph::mailbox::Fresh;
 use graph::{ChangeId, Partition, SubscriptionId, UserId};
@@ -65,6 +66,7 @@ pub struct Running {
     pub listen: Addresses,
     pub admin_token: String,
     pub state: Arc<AppState>,
+    store: Arc<SqliteStore>,
     data: DataDir,
     accepting: CancellationToken,
     connections: TaskTracker,
@@ -77,7 +79,17 @@ impl Running {
         &self.data
     }
 
-    /// Stops in order, and returns when everything is at rest.
+    /// Waits for `stop`. That the engine or the store ends before is an error: changes would be taken and
+    /// nobody would hear of them, or none could be taken. A new process starts from what is durable.
+    pub async fn until(&mut self, stop: &CancellationToken) -> anyhow::Result<()> {
+        tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            _ = &mut self.engine => bail!("the engine has ended; this is a defect"),
+            () = self.store.ended() => bail!("the store has ended; this is a defect"),
+        }
+    }
+
+    /// Stops in order, and returns when everything is at rest and the store is closed.
     pub async fn drain(self) {
         self.accepting.cancel();
         self.connections.close();
@@ -88,6 +100,7 @@ impl Running {
         if let Err(error) = self.engine.await {
             tracing::error!(%error, "the engine ended badly");
         }
+        self.store.close().await;
     }
 }
 
@@ -99,7 +112,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let addresses = bound.addresses()?;
 
     let stopped = engine::Engine::stopped();
-    let store: Arc<dyn Store> = open_store(data.store(), &stopped).await?;
+    let opened = open_store(data.store(), &stopped).await?;
+    let store: Arc<dyn Store> = opened.clone();
     if dev {
         seed::plant(store.as_ref()).await.context("cannot plant the development tenant")?;
     }
@@ -138,6 +152,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         listen: addresses,
         admin_token,
         state,
+        store: opened,
         data,
         accepting,
         connections,
@@ -146,7 +161,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     })
 }
 
-async fn open_store(dir: PathBuf, engine: &engine::Stopped) -> anyhow::Result<Arc<dyn Store>> {
+async fn open_store(dir: PathBuf, engine: &engine::Stopped) -> anyhow::Result<Arc<SqliteStore>> {
     let publish = engine.publisher();
     let shown = dir.display().to_string();
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, publish)).await?;

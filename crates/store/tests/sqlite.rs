@@ -147,6 +147,7 @@ async fn a_writer_that_dies_after_its_commit_leaves_the_outcome_unknown() {
     let item = message(MEGAN, 1, 1);
     let committed = store.commit(create(&item)).await;
     assert!(matches!(committed, Err(CommitError::Store(StoreError::Unknown(_)))), "{committed:?}");
+    store.ended().await;
     assert_eq!(store.item(MEGAN, item.id).await, Ok(Some(item)));
 }
 

@@ -74,18 +74,19 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let stop = stop::on_signal()?;
     let json = options.json;
     let own_certificate = options.tls_cert.is_some();
-    let running = server::start(settings(options)?).await?;
+    let mut running = server::start(settings(options)?).await?;
     let ready = announce(&running, own_certificate)?;
     if json {
         println!("{}", serde_json::to_string(&ready)?);
     } else {
         print!("{}", for_people(&ready, &running));
     }
-    stop.cancelled().await;
+    let outcome = running.until(&stop).await;
+    running.data().remove(READY_FILE);
+    outcome?;
     if !json {
         eprintln!("\nFinishing what is under way; Ctrl-C again to stop at once.");
     }
-    running.data().remove(READY_FILE);
     running.drain().await;
     Ok(())
 }

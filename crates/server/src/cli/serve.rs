@@ -43,11 +43,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         return Ok(());
     }
     let stop = stop::on_signal()?;
-    let running = server::start(settings(config)?).await?;
+    let mut running = server::start(settings(config)?).await?;
     for address in running.listen.https.iter().chain(&running.listen.http) {
         eprintln!("tidings listens on {address}");
     }
-    stop.cancelled().await;
+    running.until(&stop).await?;
     eprintln!("tidings stops; a second signal ends it at once");
     running.drain().await;
     Ok(())

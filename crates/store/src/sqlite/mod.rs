@@ -78,6 +78,11 @@ impl SqliteStore {
         self.readers.close();
         self.writer.close().await;
     }
+
+    /// Resolves when the store writes nothing any more: it was closed, or its writer has died of a defect.
+    pub async fn ended(&self) {
+        self.writer.ended().await;
+    }
 }
 
 fn lock(directory: &Path) -> Result<File, OpenError> {

@@ -192,6 +192,13 @@ impl Writer {
         }
     }
 
+    /// Resolves when nothing is written any more: after `close`, or because the thread has died.
+    pub async fn ended(&self) {
+        if let Some(queue) = &self.queue {
+            queue.closed().await;
+        }
+    }
+
     pub fn counters(&self) -> Counters {
         self.counters.read()
     }
