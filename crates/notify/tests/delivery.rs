@@ -12,7 +12,7 @@ use tidings_notify::node::{Attempt, CheckpointAnswer, Outcome};
 use tidings_notify::subscription::Target;
 use tidings_notify::{
     AbandonReason, Command, EndReason, Event, LedgerDelta, Monotonic, Node, NodeConfig, Now, Position, Record,
-    Subscription, SubscriptionEvent,
+    Subscription, SubscriptionEvent, notification,
 };
 use uuid::Uuid;
 
@@ -162,6 +162,15 @@ fn a_request_carries_a_hundred_notifications_at_most() {
     let counts: Vec<usize> = world.attempts().iter().map(|attempt| attempt.notifications.len()).collect();
     assert_eq!(counts, [100, 100, 50]);
     assert_eq!(NodeConfig::default().batch_bytes_max, 1 << 20);
+}
+
+#[test]
+fn the_item_is_named_by_the_users_id_and_an_unset_state_is_null() {
+    let mut world = World::new(subscription());
+    world.messages(1);
+    let body = String::from_utf8(notification::body(&world.attempt().notifications)).unwrap();
+    assert!(body.contains(&format!("\"resource\":\"Users/{MEGAN}/Messages/AAMk")), "{body}");
+    assert!(body.contains("\"clientState\":null"), "{body}");
 }
 
 #[test]
