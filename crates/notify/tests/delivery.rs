@@ -205,6 +205,22 @@ fn whatever_is_not_acknowledged_is_tried_again_and_no_status_ends_a_subscription
 }
 
 #[test]
+fn a_batch_that_was_too_large_is_halved() {
+    let mut world = World::new(subscription());
+    world.messages(8);
+    let mut sizes = Vec::new();
+    for _ in 0..4 {
+        let attempts = world.attempts();
+        sizes.push(attempts[0].notifications.len());
+        for attempt in &attempts {
+            world.answer(attempt, Outcome::Refused { status: 413 });
+        }
+        world.pass(60 * SECOND);
+    }
+    assert_eq!(sizes, [8, 4, 2, 1]);
+}
+
+#[test]
 fn what_comes_after_a_failure_waits_for_it() {
     let mut world = World::new(subscription());
     world.messages(1);

@@ -608,6 +608,8 @@ fn well_known_folders_keep_their_names() {
     assert_eq!(rename_folder(&inbox, &all, json!({ "displayName": "In" })), Err(Refusal::FolderProtected));
     assert!(rename_folder(&inbox, &all, json!({ "displayName": "Inbox" })).is_ok());
     assert_eq!(delete_folder(&inbox, &all), Err(Refusal::FolderProtected));
+    let team = create_folder(&megan(), &fresh(1), Kind::Event, None, &all, json!({ "name": "Team" })).unwrap().folder;
+    assert_eq!(delete_folder(&team, &all), Err(Refusal::FolderProtected));
 }
 
 #[test]
