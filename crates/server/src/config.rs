@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use notify::Profile;
+use notify::{NodeConfig, Profile};
 use serde::Deserialize;
 
 use crate::outbound::{Allowed, OutboundConfig, Policy};
@@ -21,6 +21,7 @@ pub struct Config {
     pub listen: Listen,
     pub tls: Tls,
     pub subscriptions: Subscriptions,
+    pub delivery: Delivery,
     pub outbound: Outbound,
     pub limits: Limits,
 }
@@ -60,6 +61,14 @@ pub enum ProfileName {
     Documented,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delivery {
+    pub notifications_per_post_max: u16,
+    pub posts_in_flight_max: u32,
+    pub posts_per_origin_max: u32,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Outbound {
@@ -82,6 +91,7 @@ impl Default for Config {
             listen: Listen::default(),
             tls: Tls::default(),
             subscriptions: Subscriptions::default(),
+            delivery: Delivery::default(),
             outbound: Outbound::default(),
             limits: Limits::default(),
         }
@@ -112,6 +122,46 @@ impl Default for Subscriptions {
     }
 }
 
+impl Default for Delivery {
+    fn default() -> Self {
+        let node = NodeConfig::default();
+        Self {
+            notifications_per_post_max: node.batch_max,
+            posts_in_flight_max: node.attempts_max,
+            posts_per_origin_max: node.attempts_per_origin_max,
+        }
+    }
+}
+
+impl Delivery {
+    /// The limits that the engine works within.
+    pub fn node(&self) -> NodeConfig {
+        NodeConfig {
+            batch_max: self.notifications_per_post_max,
+            attempts_max: self.posts_in_flight_max,
+            attempts_per_origin_max: self.posts_per_origin_max,
+            ..NodeConfig::default()
+        }
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let Self { notifications_per_post_max, posts_in_flight_max, posts_per_origin_max } = *self;
+        ensure!(
+            (1..=1_000).contains(&notifications_per_post_max),
+            "delivery.notifications_per_post_max is {notifications_per_post_max}: give 1 to 1000"
+        );
+        ensure!(
+            (1..=65_536).contains(&posts_in_flight_max),
+            "delivery.posts_in_flight_max is {posts_in_flight_max}: give 1 to 65536"
+        );
+        ensure!(
+            (1..=posts_in_flight_max).contains(&posts_per_origin_max),
+            "delivery.posts_per_origin_max is {posts_per_origin_max}: give 1 to posts_in_flight_max"
+        );
+        Ok(())
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         let limits = crate::app::Limits::default();
@@ -132,6 +182,7 @@ impl Config {
     }
 
     fn check(&self) -> anyhow::Result<()> {
+        self.delivery.check()?;
         let Listen { https, http, .. } = &self.listen;
         ensure!(
             !(https.is_empty() && http.is_empty()),

@@ -43,6 +43,7 @@ pub struct Settings {
     pub listen: Addresses,
     pub tls: Option<Arc<ServerConfig>>,
     pub profile: Profile,
+    pub delivery: NodeConfig,
     pub outbound: OutboundConfig,
     pub limits: Limits,
     /// Plant the tenant of `tidings dev`, and let the admin API provoke lifecycle events.
@@ -92,7 +93,7 @@ impl Running {
 
 /// Opens the store, binds every address and begins to serve.
 pub async fn start(settings: Settings) -> anyhow::Result<Running> {
-    let Settings { data, listen, tls, profile, outbound, limits, dev } = settings;
+    let Settings { data, listen, tls, profile, delivery, outbound, limits, dev } = settings;
     let clock = Clock::new();
     let bound = Bound::bind(&listen, tls).await?;
     let addresses = bound.addresses()?;
@@ -117,7 +118,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         deliver: Arc::new(Delivery { store: store.clone(), mailboxes: mailboxes.clone() }),
         clock,
         node: NodeId(ids::new_uuid()),
-        config: NodeConfig::default(),
+        config: delivery,
     };
     let engine_task = tokio::spawn(stopped.run(parts, engine_stop.clone()));
     let state = Arc::new(AppState {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use graph::{
     AppId, Change, ChangeId, ChangeType, Item, ItemId, Kind, Mutation, Properties, SubscriptionId, TenantId, UserId,
     WellKnown,
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::Receiver;
 use super::cpu::cpu_time;
+use super::load::arrived;
 use super::receiver::THREAD_NAME;
 use crate::clock::Clock;
 use crate::engine::{Deliver, Engine, Parts};
@@ -28,8 +29,6 @@ use crate::outbound::Outbound;
 
 /// Mailboxes that the backlog is spread over.
 const MAILBOXES: u128 = 16;
-/// How long the backlog may take; a rate under a hundredth of what is expected is a defect.
-const DRAIN_MAX: Duration = Duration::from_secs(120);
 
 /// What one run came to.
 #[derive(Clone, Copy, Debug)]
@@ -79,18 +78,6 @@ pub async fn drain(dir: &Path, outbound: Arc<Outbound>, receiver: &Receiver, cha
         checkpoints: after.checkpoints - before.checkpoints,
     };
     Ok(Drained { changes, committing, draining, cpu, written })
-}
-
-async fn arrived(receiver: &Receiver, posts: u64) -> Result<()> {
-    let deadline = Instant::now() + DRAIN_MAX;
-    let mut look = tokio::time::interval(Duration::from_millis(1));
-    while receiver.posts() < posts {
-        if Instant::now() > deadline {
-            bail!("only {} of {posts} posts arrived within {DRAIN_MAX:?}", receiver.posts());
-        }
-        look.tick().await;
-    }
-    Ok(())
 }
 
 fn tenant() -> TenantId {

@@ -4,6 +4,7 @@
 pub mod ceiling;
 pub mod cpu;
 pub mod drain;
+pub mod load;
 pub mod receiver;
 
 pub use ceiling::{Ceiling, ceiling};

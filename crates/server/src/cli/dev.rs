@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::Context;
+use notify::NodeConfig;
 
 use super::ready::{self, Ready};
 use super::stop;
@@ -29,8 +30,7 @@ const TOKEN_FILE: &str = "token";
 Examples:
   tidings dev                                  the usual ports, data kept in ~/.local/share/tidings
   tidings dev --ephemeral                      nothing is kept
-  tidings dev --ephemeral --json --http 127.0.0.1:0 --https 127.0.0.1:0 --admin 127.0.0.1:0 --lmtp-port 0
-                                               free ports, and one line of JSON when ready: for scripts")]
+  tidings dev --json --http 127.0.0.1:0        a free port, and one line of JSON when ready")]
 pub struct Options {
     /// Serve plain HTTP here (may be given several times; port 0 takes a free one).
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
@@ -53,6 +53,9 @@ pub struct Options {
     /// Trust this CA, too, when calling receivers (PEM; may be given several times).
     #[arg(long, value_name = "FILE")]
     outbound_ca: Vec<PathBuf>,
+    /// The most notifications that one POST carries.
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    batch_max: u16,
     /// Keep everything here [default: $XDG_DATA_HOME/tidings or ~/.local/share/tidings].
     #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
     data_dir: Option<PathBuf>,
@@ -107,6 +110,7 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
         listen,
         tls: Some(tls),
         profile: notify::Profile::documented(),
+        delivery: NodeConfig { batch_max: options.batch_max, ..NodeConfig::default() },
         outbound: OutboundConfig { policy: Policy { dev: true, ..Policy::default() }, ca_files: options.outbound_ca },
         limits: app::Limits::default(),
         dev: true,

@@ -326,3 +326,51 @@ async fn receive(State(receiver): State<Arc<Receiver>>, RawQuery(query): RawQuer
 fn printable(text: &str) -> String {
     text.chars().take(512).map(|letter| if letter.is_control() { '?' } else { letter }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receiver() -> Receiver {
+        Receiver {
+            json: false,
+            colour: false,
+            forward_to: None,
+            client: Client::new(None).unwrap(),
+            secret: "s3cret".into(),
+            counts: Arc::default(),
+            clock: Clock::new(),
+        }
+    }
+
+    fn item(change: Value) -> ReceivedNotification {
+        let mut item = json!({"subscriptionId": "s", "subscriptionExpirationDateTime": "2026-11-24T10:00:00Z"});
+        for (name, value) in change.as_object().unwrap() {
+            item[name] = value.clone();
+        }
+        serde_json::from_value(item).unwrap()
+    }
+
+    #[test]
+    fn a_notification_is_one_line_without_control_characters() {
+        let line = |change| receiver().line(&item(change)).split_once(' ').unwrap().1.to_owned();
+        assert_eq!(
+            line(json!({"changeType": "created", "resource": "Users/u/Messages/m"})),
+            "created  Users/u/Messages/m"
+        );
+        assert_eq!(line(json!({"lifecycleEvent": "missed"})), "missed");
+        assert_eq!(line(json!({"changeType": "deleted", "resource": "a\u{1b}[2J\nb"})), "deleted  a?[2J?b");
+    }
+
+    #[test]
+    fn the_summary_counts_notifications_and_strangers() {
+        let receiver = receiver();
+        let body = json!({"value": [item_json("s3cret"), item_json("s3cret"), item_json("guess")]});
+        receiver.count(&Bytes::from(body.to_string()));
+        assert_eq!(receiver.counts.summary(), "3 notifications in 1 requests. 1 had another clientState.");
+    }
+
+    fn item_json(state: &str) -> Value {
+        json!({"subscriptionId": "s", "subscriptionExpirationDateTime": "2026-11-24T10:00:00Z", "clientState": state})
+    }
+}

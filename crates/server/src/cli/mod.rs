@@ -1,5 +1,6 @@
 //! The commands of the `tidings` program: arguments, what is printed, exit codes.
 
+mod bench;
 mod client;
 mod dev;
 pub mod import;
@@ -52,6 +53,8 @@ enum Command {
     Listen(listen::Options),
     /// Read mail, events and contacts from files into a mailbox.
     Import(import::ImportArgs),
+    /// Measure deliveries on this machine.
+    Bench(bench::Options),
 }
 
 /// Runs the program.
@@ -78,6 +81,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Dev(options) => dev::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Serve(options) => serve::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Listen(options) => listen::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Bench(options) => bench::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Import(args) => {
             let default_dir = default_path()?;
             import::run(args, &default_dir, open_stopped, fresh_source(Clock::new())).await

@@ -64,3 +64,32 @@ impl Ready {
         serde_json::from_slice(&text).with_context(|| format!("{} is not a ready file", file.display()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scripts read this line.
+    #[test]
+    fn the_ready_line_has_a_fixed_shape() {
+        let ready = Ready {
+            http: vec!["http://127.0.0.1:8080".into()],
+            https: vec!["https://127.0.0.1:8443".into()],
+            ca: Some("/data/ca.pem".into()),
+            lmtp: Some(([127, 0, 0, 1], 8024).into()),
+            admin: "http://127.0.0.1:8081".into(),
+            admin_token: "a".into(),
+            tenant: Tenant { id: "t".into(), domain: "contoso.test".into() },
+            app: App { id: "i".into(), secret: "secret".into() },
+            users: vec![User { id: "u".into(), upn: "megan@contoso.test".into(), display_name: "Megan Bowen".into() }],
+            token: "x".into(),
+            app_token: "y".into(),
+        };
+        let line = r#"{"http":["http://127.0.0.1:8080"],"https":["https://127.0.0.1:8443"],"ca":"/data/ca.pem","#
+            .to_owned()
+            + r#""lmtp":"127.0.0.1:8024","admin":"http://127.0.0.1:8081","adminToken":"a","#
+            + r#""tenant":{"id":"t","domain":"contoso.test"},"app":{"id":"i","secret":"secret"},"#
+            + r#""users":[{"id":"u","upn":"megan@contoso.test","displayName":"Megan Bowen"}],"token":"x","appToken":"y"}"#;
+        assert_eq!(serde_json::to_string(&ready).unwrap(), line);
+    }
+}

@@ -61,6 +61,7 @@ fn settings(config: Config) -> anyhow::Result<Settings> {
     Ok(Settings {
         data: DataDir::open(&config.data_dir)?,
         profile: config.profile(),
+        delivery: config.delivery.node(),
         outbound: config.outbound()?,
         limits: app::Limits {
             body_bytes_max: config.limits.body_bytes_max,

@@ -275,14 +275,13 @@ fn stored(error: &StoreError) -> Shape {
     }
 }
 
-/// An error's lower-case fragment as a sentence.
+/// An error's lower-case fragment as a sentence. The name of a property at its head stays as it is.
 fn sentence(error: &dyn std::fmt::Display) -> String {
     let text = error.to_string();
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) if text.split(' ').next().is_some_and(|word| word.chars().all(char::is_lowercase)) => {
-            format!("{}{}.", first.to_uppercase(), letters.as_str())
-        }
+    match text.split_once(' ') {
+        Some(("the", rest)) => format!("The {rest}."),
+        Some(("this", rest)) => format!("This {rest}."),
+        Some(("only", rest)) => format!("Only {rest}."),
         _ => format!("{text}."),
     }
 }

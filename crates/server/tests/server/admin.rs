@@ -43,10 +43,10 @@ async fn only_the_token_opens_it_but_the_description_is_for_everybody() {
     assert_eq!(status, 401);
     assert!(body["error"].as_str().unwrap().contains("admin-token"));
     assert_eq!(call(&world, "hush", "GET", "/admin/status", "").await.1["partitions"], 256);
-    let (status, description) = call(&world, "", "GET", "/admin/openapi.json", "").await;
+    let (status, mut description) = call(&world, "", "GET", "/admin/openapi.json", "").await;
     assert_eq!(status, 200);
-    let paths: Vec<&String> = description["paths"].as_object().unwrap().keys().collect();
-    insta::assert_json_snapshot!("admin_paths", paths);
+    description["info"]["version"] = "[version]".into();
+    insta::assert_json_snapshot!("openapi", description);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The whole server over real sockets: a change reaches a subscriber.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -9,16 +10,22 @@ use bytes::Bytes;
 use http::{Request, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
-use notify::Profile;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use notify::{NodeConfig, Profile};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
 use tidings_server::app::Limits;
+use tidings_server::clock::Clock;
 use tidings_server::data_dir::DataDir;
 use tidings_server::identity::Grant;
 use tidings_server::outbound::{OutboundConfig, Policy};
-use tidings_server::seed;
 use tidings_server::server::{Addresses, Running, Settings, start};
+use tidings_server::{seed, tls};
 use tokio::sync::mpsc;
+use tokio_rustls::TlsConnector;
 
 /// An app's webhook: echoes validation tokens and hands over what it is sent.
 async fn receiver() -> (String, mpsc::UnboundedReceiver<Value>) {
@@ -40,11 +47,14 @@ async fn receiver() -> (String, mpsc::UnboundedReceiver<Value>) {
 
 async fn server() -> Running {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let data = DataDir::temporary().unwrap();
+    let tls = tls::development(&data, Clock::new().wall()).unwrap();
     let settings = Settings {
-        data: DataDir::temporary().unwrap(),
-        listen: Addresses { http: vec![any], https: Vec::new(), admin: any, lmtp: Some(any) },
-        tls: None,
+        data,
+        listen: Addresses { http: vec![any], https: vec![any], admin: any, lmtp: Some(any) },
+        tls: Some(tls),
         profile: Profile::documented(),
+        delivery: NodeConfig::default(),
         outbound: OutboundConfig { policy: Policy { dev: true, ..Policy::default() }, ca_files: Vec::new() },
         limits: Limits::default(),
         dev: true,
@@ -99,4 +109,38 @@ async fn a_change_reaches_its_subscriber_and_an_end_silences_it() {
     call(&server, "POST", "/v1.0/me/messages", json!({"subject": "Unheard"})).await;
     server.drain().await;
     assert!(notifications.try_recv().is_err(), "nothing comes after the end");
+}
+
+#[tokio::test]
+async fn the_development_certificate_serves_http2_to_who_trusts_its_ca() {
+    let server = server().await;
+    let ca = CertificateDer::from_pem_file(server.data().join(tls::CA_FILE)).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(ca).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let address = server.listen.https[0];
+    let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let state = &server.state;
+    let grant = Grant::Delegated(&seed::users()[0]);
+    let token = state.tokens.issue(&seed::app(), grant, state.clock.wall(), 60).unwrap();
+    let request = Request::get(format!("https://localhost:{}/v1.0/me", address.port()))
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .body(Full::new(Bytes::new()))
+        .unwrap();
+    let body = sender.send_request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+    let me: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(me["@odata.context"], format!("https://localhost:{}/v1.0/$metadata#users/$entity", address.port()));
+    server.drain().await;
 }
