@@ -185,8 +185,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
-
         #[test]
         fn paths_hold_their_promises(pieces in prop::collection::vec(select(&PATH_PIECES[..]), 0..24)) {
             fuzz_path(pieces.concat().as_bytes());

@@ -220,8 +220,6 @@ mod tests {
         &["\n", "\r\n", "\n\n", "From ", "From a@b Sat Nov 21 23:52:24 2026\n", ">From ", ">>From x", "body", "12:34"];
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(400))]
-
         #[test]
         fn any_bytes_do_no_harm_to_mime(data in soup(MIME)) {
             fuzz_mime(&data);

@@ -558,6 +558,8 @@ BEGIN:VEVENT\nUID:date\nDTSTART:20261399T090000Z\nEND:VEVENT\nBEGIN:VEVENT\nUID:
             calendar("X-WR-TIMEZONE:America/New_York\nBEGIN:VEVENT\nUID:f\nDTSTART:20260115T090000\nEND:VEVENT");
         assert_eq!(parsed.events[0]["start"]["dateTime"], "2026-01-15T14:00:00.0000000");
         assert_eq!(parsed.events[0]["originalStartTimeZone"], "America/New_York");
+        let nowhere = event("DTSTART:20260115T090000");
+        assert_eq!(nowhere["start"], json!({ "dateTime": "2026-01-15T09:00:00.0000000", "timeZone": "UTC" }));
     }
 
     #[test]

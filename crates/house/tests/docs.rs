@@ -19,13 +19,15 @@ fn rust(files: &[File]) -> impl Iterator<Item = &File> {
     files.iter().filter(|file| file.path.ends_with(".rs"))
 }
 
-/// The names of all tests, by the crate's folder.
+/// The names of all tests, by the crate's folder; a macro `stories!` makes one of each name that it lists.
 fn tests(files: &[File]) -> BTreeMap<String, BTreeSet<String>> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for file in rust(files) {
         let functions = functions(&file.text).unwrap_or_else(|error| panic!("{}: {}", file.path, error.0));
         let names = functions.into_iter().filter(|function| function.is_test).map(|function| function.name);
-        found.entry(file.crate_folder().unwrap_or_default().to_owned()).or_default().extend(names);
+        let of_crate = found.entry(file.crate_folder().unwrap_or_default().to_owned()).or_default();
+        of_crate.extend(names);
+        of_crate.extend(identifiers_in_macro(&file.text, "stories").unwrap_or_default());
     }
     found
 }
@@ -46,8 +48,9 @@ fn dangling(cell: &str, tests: &BTreeMap<String, BTreeSet<String>>) -> Vec<Strin
 #[test]
 fn a_reference_to_no_test_is_found() {
     let file = |path: &str, text: &str| File { path: path.into(), text: text.into() };
-    let tests = tests(&[file("crates/graph/src/a.rs", "#[test] fn it_holds() {} fn helper() {}")]);
-    assert!(dangling("`graph::it_holds`, `graph::a::it_holds`", &tests).is_empty());
+    let text = "#[test] fn it_holds() {} fn helper() {} stories! { noun { it_goes_well } }";
+    let tests = tests(&[file("crates/graph/src/a.rs", text)]);
+    assert!(dangling("`graph::it_holds`, `graph::a::it_holds`, `graph::it_goes_well`", &tests).is_empty());
     assert_eq!(dangling("`graph::helper`, `store::it_holds`", &tests), ["graph::helper", "store::it_holds"]);
     assert_eq!(dangling("unknown", &tests).len(), 1);
 }

@@ -2,20 +2,14 @@
 //! the code under it is wrong.
 
 use crate::handshake::{validation_token, validation_url, verdict};
-use crate::subscription::{self, SubscriptionRequest};
+use crate::subscription::SubscriptionRequest;
 use crate::{ErrorBody, ReceivedCollection, SubscriptionResource};
 
-/// Reading a request never panics, and what is read has bounded parts.
+/// Reading a request never panics, and a refusal says something.
 pub fn subscription_request(input: &[u8]) {
     for parse in [SubscriptionRequest::parse_create, SubscriptionRequest::parse_patch] {
-        match parse(input) {
-            Ok(request) => {
-                let text = request.change_type.unwrap_or_default();
-                if let Ok(types) = subscription::change_types(&text) {
-                    assert!((1..=3).contains(&types.len()));
-                }
-            }
-            Err(error) => assert!(!error.message().is_empty() && !error.to_string().is_empty()),
+        if let Err(error) = parse(input) {
+            assert!(!error.message().is_empty() && !error.to_string().is_empty());
         }
     }
 }

@@ -214,21 +214,6 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// The change types that `text` lists, in its order, each once; `Err` is Graph's message.
-pub fn change_types(text: &str) -> Result<Vec<&'static str>, String> {
-    const ALL: [&str; 3] = ["created", "updated", "deleted"];
-    let mut types = Vec::with_capacity(ALL.len());
-    for part in text.split(',').map(str::trim) {
-        let Some(name) = ALL.into_iter().find(|name| part.eq_ignore_ascii_case(name)) else {
-            return Err(format!("Invalid 'changeType' attribute: '{}'.", bounded(text.to_owned())));
-        };
-        if !types.contains(&name) {
-            types.push(name);
-        }
-    }
-    Ok(types)
-}
-
 /// A subscription as the API answers it: every property, unset ones `null`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -437,16 +422,6 @@ mod tests {
             assert_eq!(error, PayloadError::NothingToPatch);
         }
         insta::assert_snapshot!(PayloadError::NothingToPatch.message(), @"Subscription must contain either the 'expirationDateTime' or 'notificationUrl' property and its value.");
-    }
-
-    #[test]
-    fn change_types_are_read_leniently() {
-        assert_eq!(change_types("created"), Ok(vec!["created"]));
-        assert_eq!(change_types("Updated,Deleted,Created"), Ok(vec!["updated", "deleted", "created"]));
-        assert_eq!(change_types("created, updated , created"), Ok(vec!["created", "updated"]));
-        for wrong in ["", "create", "created,", "created;updated"] {
-            assert_eq!(change_types(wrong), Err(format!("Invalid 'changeType' attribute: '{wrong}'.")));
-        }
     }
 
     #[test]

@@ -452,6 +452,20 @@ fn events_and_contacts_are_deleted_for_good() {
 }
 
 #[test]
+fn a_move_gives_a_new_id_even_within_the_folder() {
+    let item = draft(json!({}));
+    for place in [WellKnown::Archive, WellKnown::Drafts] {
+        let moved = move_item(&megan(), &fresh(2), &item, folder(place)).unwrap();
+        assert_eq!((moved.item.created, &moved.item.properties), (item.created, &item.properties));
+        assert_eq!(
+            changes(&moved.mutation),
+            [(ChangeType::Deleted, item.id, item.folder), (ChangeType::Created, moved.item.id, folder(place))]
+        );
+        assert_ne!(moved.item.id, item.id);
+    }
+}
+
+#[test]
 fn a_copy_leaves_the_original() {
     let item = draft(json!({}));
     let copied = copy_item(&megan(), &fresh(2), &item, folder(WellKnown::Archive)).unwrap();
@@ -594,6 +608,8 @@ fn well_known_folders_keep_their_names() {
     assert_eq!(rename_folder(&inbox, &all, json!({ "displayName": "In" })), Err(Refusal::FolderProtected));
     assert!(rename_folder(&inbox, &all, json!({ "displayName": "Inbox" })).is_ok());
     assert_eq!(delete_folder(&inbox, &all), Err(Refusal::FolderProtected));
+    let team = create_folder(&megan(), &fresh(1), Kind::Event, None, &all, json!({ "name": "Team" })).unwrap().folder;
+    assert_eq!(delete_folder(&team, &all), Err(Refusal::FolderProtected));
 }
 
 #[test]

@@ -196,8 +196,6 @@ fn what_cannot_be_watched_is_refused_in_graphs_words() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
-
     #[test]
     fn no_path_makes_the_parser_panic(path in "\\PC{0,64}") {
         let _ = parse(&path);

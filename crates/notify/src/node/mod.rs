@@ -11,11 +11,15 @@
 mod config;
 mod dispatch;
 mod fault;
+mod leases;
 mod machine;
 mod owned;
 mod progress;
+mod reading;
 mod sending;
 mod stream;
+mod timers;
+mod upkeep;
 mod wall;
 
 use std::collections::HashMap;

@@ -168,6 +168,15 @@ async fn a_post_carries_what_it_should_and_reads_the_answer() {
     "#);
 }
 
+#[test]
+fn any_2xx_acknowledges_and_nothing_else() {
+    for status in 100..600u16 {
+        let answer = Answer { status, content_type: None, retry_after: None, body: Bytes::new() };
+        let acknowledged = outcome(&Ok(answer)) == Outcome::Acknowledged;
+        assert_eq!(acknowledged, (200..=299).contains(&status), "{status}");
+    }
+}
+
 #[tokio::test]
 async fn a_working_connection_is_used_again() {
     let receiver = Receiver::start(|_, _| Reply::Send(OK.to_owned())).await;

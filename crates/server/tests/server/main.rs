@@ -4,6 +4,7 @@ mod admin;
 mod delivery;
 mod identity;
 mod mailbox;
+mod parity;
 mod refusals;
 mod subscriptions;
 mod world;

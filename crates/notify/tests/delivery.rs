@@ -1,0 +1,284 @@
+//! What one node commands for one subscriber: how many notifications go into a request, how long it may
+//! take, what a failure leads to. The promises over all worlds are the simulator's.
+
+use std::sync::Arc;
+
+use graph::{
+    AppId, Change, ChangeId, ChangeType, FolderId, ItemId, Kind, Partition, Properties, SubscriptionId, TenantId,
+    Timestamp, UserId, WellKnown,
+};
+use tidings_notify::checkpoint::{PartitionState, SubscriptionSpan};
+use tidings_notify::node::{Attempt, CheckpointAnswer, Outcome};
+use tidings_notify::subscription::Target;
+use tidings_notify::{
+    AbandonReason, Command, EndReason, Event, LedgerDelta, Monotonic, Node, NodeConfig, Now, Position, Record,
+    Subscription, SubscriptionEvent, notification,
+};
+use uuid::Uuid;
+
+const SECOND: u64 = 1_000_000;
+const HOUR: u64 = 3_600 * SECOND;
+const NOW: Timestamp = Timestamp::from_seconds(1_795_255_200);
+const MEGAN: UserId = UserId(Uuid::from_u128(2));
+const EPOCH: u64 = 1;
+
+fn subscription() -> Subscription {
+    Subscription {
+        id: SubscriptionId(Uuid::from_u128(1)),
+        tenant: TenantId(Uuid::from_u128(3)),
+        app: AppId(Uuid::from_u128(4)),
+        creator: MEGAN,
+        resource: "me/messages".to_owned(),
+        target: Target { mailbox: MEGAN, kind: Kind::Message, folder: None },
+        change_types: ChangeType::ALL.into_iter().collect(),
+        change_type: "created,updated,deleted".to_owned(),
+        notification_url: "https://hook.example.net/n".to_owned(),
+        lifecycle_url: Some("https://hook.example.net/l".to_owned()),
+        client_state: None,
+        tls_version: "v1_2".to_owned(),
+        expires: NOW.plus_minutes(24 * 60),
+        created: NOW,
+    }
+}
+
+/// The creation of the message of that number in a folder of Megan's.
+fn created(number: u64, folder: FolderId) -> Change {
+    Change {
+        id: ChangeId(Uuid::from_u128(number.into())),
+        tenant: TenantId(Uuid::from_u128(3)),
+        mailbox: MEGAN,
+        item: ItemId::new(folder.kind, Uuid::from_u128(number.into())),
+        folder,
+        change: ChangeType::Created,
+        at: NOW,
+        after: Properties::new(),
+        before: Properties::new(),
+    }
+}
+
+/// A node that owns Megan's partition, and everything around it.
+struct World {
+    node: Node,
+    micros: u64,
+    head: u64,
+    attempts: Vec<Attempt>,
+    others: Vec<Command>,
+}
+
+impl World {
+    fn new(subscription: Subscription) -> Self {
+        let node = Node::new(NodeConfig::default());
+        let mut world = Self { node, micros: 0, head: 1, attempts: Vec::new(), others: Vec::new() };
+        let subscription = Arc::new(subscription);
+        let spans = vec![SubscriptionSpan { subscription, began: Position(1), ended: None }];
+        let state = PartitionState {
+            cursor: Position(1),
+            head: Position(1),
+            wall: NOW,
+            subscriptions: spans,
+            ..<_>::default()
+        };
+        let (partition, epoch) = (Partition::of(MEGAN), EPOCH);
+        world.handle(Event::Tick);
+        world.renew();
+        world.handle(Event::State { partition, epoch, state: Some(state) });
+        world.handle(Event::Log { partition, epoch, records: Some(Vec::new()) });
+        world
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = Now { wall: NOW.plus_micros(self.micros as i64), mono: Monotonic(self.micros) };
+        let mut commands = Vec::new();
+        self.node.handle(event, now, &mut commands);
+        for command in commands {
+            match command {
+                Command::Attempt(attempt) => self.attempts.push(attempt),
+                other => self.others.push(other),
+            }
+        }
+    }
+
+    fn renew(&mut self) {
+        let held = vec![(Partition::of(MEGAN), EPOCH)];
+        self.handle(Event::Leases { asked: Monotonic(self.micros), renewal: self.head > 1, held });
+    }
+
+    fn append(&mut self, records: impl IntoIterator<Item = Record>) {
+        let numbered = records.into_iter().map(|record| {
+            self.head += 1;
+            (Position(self.head), Arc::new(record))
+        });
+        let records = numbered.collect();
+        self.handle(Event::Published { partition: Partition::of(MEGAN), records });
+    }
+
+    fn messages(&mut self, count: u64) {
+        let (first, inbox) = (self.head, WellKnown::Inbox.id_in(MEGAN));
+        self.append((first..first + count).map(|number| Record::Change(created(number, inbox))));
+    }
+
+    /// Lets time pass, with the lease renewed and every timer run.
+    fn pass(&mut self, micros: u64) {
+        let end = self.micros + micros;
+        while self.micros < end {
+            let wakes = self.node.wakes_at().map_or(end, |at| at.0.max(self.micros + 1));
+            self.micros = wakes.min(end);
+            self.renew();
+            self.handle(Event::Tick);
+        }
+    }
+
+    /// Records the checkpoints that the node asked for; what they add to the ledger.
+    fn recorded(&mut self) -> Vec<LedgerDelta> {
+        let mut deltas = Vec::new();
+        for command in std::mem::take(&mut self.others) {
+            let Command::Checkpoint(checkpoint) = command else { continue };
+            let (partition, epoch, number) = (checkpoint.partition, checkpoint.epoch, checkpoint.number);
+            deltas.extend(checkpoint.ledger.into_values());
+            self.handle(Event::Checkpointed { partition, epoch, number, answer: CheckpointAnswer::Recorded });
+        }
+        deltas
+    }
+
+    fn answer(&mut self, attempt: &Attempt, outcome: Outcome) {
+        self.handle(Event::Attempted { attempt: attempt.id, outcome });
+    }
+
+    fn attempts(&mut self) -> Vec<Attempt> {
+        std::mem::take(&mut self.attempts)
+    }
+
+    fn attempt(&mut self) -> Attempt {
+        let mut attempts = self.attempts();
+        assert_eq!(attempts.len(), 1, "{attempts:?}");
+        attempts.remove(0)
+    }
+}
+
+#[test]
+fn a_request_carries_a_hundred_notifications_at_most() {
+    let mut world = World::new(subscription());
+    world.messages(250);
+    let counts: Vec<usize> = world.attempts().iter().map(|attempt| attempt.notifications.len()).collect();
+    assert_eq!(counts, [100, 100, 50]);
+    assert_eq!(NodeConfig::default().batch_bytes_max, 1 << 20);
+}
+
+#[test]
+fn the_item_is_named_by_the_users_id_and_an_unset_state_is_null() {
+    let mut world = World::new(subscription());
+    world.messages(1);
+    let body = String::from_utf8(notification::body(&world.attempt().notifications)).unwrap();
+    assert!(body.contains(&format!("\"resource\":\"Users/{MEGAN}/Messages/AAMk")), "{body}");
+    assert!(body.contains("\"clientState\":null"), "{body}");
+}
+
+#[test]
+fn the_first_attempt_gets_three_seconds_and_the_next_ten() {
+    let mut world = World::new(subscription());
+    world.messages(1);
+    let first = world.attempt();
+    assert_eq!((first.timeout_micros, &*first.url), (3 * SECOND, "https://hook.example.net/n"));
+    world.answer(&first, Outcome::TimedOut);
+    world.pass(10 * SECOND);
+    let second = world.attempt();
+    assert_eq!(second.timeout_micros, 10 * SECOND);
+    assert_eq!(second.notifications[0].id, first.notifications[0].id, "the same id in every attempt");
+}
+
+#[test]
+fn whatever_is_not_acknowledged_is_tried_again_and_no_status_ends_a_subscription() {
+    let refused = [301, 400, 404, 410, 413, 429, 500, 503].map(|status| Outcome::Refused { status });
+    for outcome in refused.into_iter().chain([Outcome::TimedOut, Outcome::Unreachable, Outcome::Forbidden]) {
+        let mut world = World::new(subscription());
+        world.messages(1);
+        let first = world.attempt();
+        world.answer(&first, outcome);
+        world.pass(5 * SECOND - 1);
+        assert!(world.attempts().is_empty(), "{outcome:?}: tried again too early");
+        world.pass(SECOND * 5 / 4 + 2);
+        let second = world.attempt();
+        world.answer(&second, Outcome::Acknowledged);
+        world.messages(1);
+        assert_eq!(world.attempt().notifications.len(), 1, "{outcome:?}: it hears of the next change");
+    }
+}
+
+#[test]
+fn a_batch_that_was_too_large_is_halved() {
+    let mut world = World::new(subscription());
+    world.messages(8);
+    let mut sizes = Vec::new();
+    for _ in 0..4 {
+        let attempts = world.attempts();
+        sizes.push(attempts[0].notifications.len());
+        for attempt in &attempts {
+            world.answer(attempt, Outcome::Refused { status: 413 });
+        }
+        world.pass(60 * SECOND);
+    }
+    assert_eq!(sizes, [8, 4, 2, 1]);
+}
+
+#[test]
+fn what_comes_after_a_failure_waits_for_it() {
+    let mut world = World::new(subscription());
+    world.messages(1);
+    let first = world.attempt();
+    world.answer(&first, Outcome::Refused { status: 500 });
+    world.messages(3);
+    assert!(world.attempts().is_empty());
+    world.pass(7 * SECOND);
+    let again = world.attempt();
+    assert_eq!(again.notifications.len(), 1);
+    world.answer(&again, Outcome::Acknowledged);
+    assert_eq!(world.attempt().notifications.len(), 3);
+}
+
+#[test]
+fn after_four_hours_a_delivery_is_given_up() {
+    let mut world = World::new(subscription());
+    world.messages(1);
+    let (mut tries, mut abandoned_at) = (0, None);
+    while world.micros < 5 * HOUR {
+        for attempt in world.attempts() {
+            tries += 1;
+            assert!(world.micros < 4 * HOUR, "tried after four hours");
+            world.answer(&attempt, Outcome::Unreachable);
+        }
+        world.pass(20 * SECOND);
+        let abandoned = world.recorded().into_iter().any(|delta| delta.abandoned.contains_key(&AbandonReason::Horizon));
+        abandoned_at = abandoned_at.or(abandoned.then_some(world.micros));
+    }
+    assert!(tries > 20, "{tries} attempts");
+    let abandoned_at = abandoned_at.expect("it is recorded as abandoned");
+    assert!((4 * HOUR..4 * HOUR + 15 * 60 * SECOND).contains(&abandoned_at), "after {} s", abandoned_at / SECOND);
+}
+
+#[test]
+fn a_subscription_that_expires_ends_in_silence() {
+    let mut world = World::new(Subscription { expires: NOW.plus_minutes(45), ..subscription() });
+    let ends = |world: &World| world.others.iter().filter(|command| matches!(command, Command::End { .. })).count();
+    world.pass(45 * 60 * SECOND - 1);
+    assert_eq!(ends(&world), 0);
+    world.pass(1);
+    assert_eq!(ends(&world), 1);
+    let id = subscription().id;
+    world.append([Record::Subscription { id, event: SubscriptionEvent::Ended(EndReason::Expired) }]);
+    world.messages(1);
+    world.pass(60 * SECOND);
+    assert!(world.attempts().is_empty(), "neither a change nor a lifecycle notification is sent");
+}
+
+#[test]
+fn a_folder_is_watched_without_its_children_and_a_mailbox_with_all() {
+    let (inbox, archive) = (WellKnown::Inbox.id_in(MEGAN), WellKnown::Archive.id_in(MEGAN));
+    let of = |folder| Subscription { target: Target { folder, ..subscription().target }, ..subscription() };
+    let child = FolderId::new(Kind::Message, Uuid::from_u128(77));
+    for (folder, heard) in [(None, [true, true, true]), (Some(inbox), [true, false, false])] {
+        let sees = [inbox, child, archive].map(|place| of(folder).sees(&created(1, place)).is_some());
+        assert_eq!(sees, heard, "{folder:?}");
+    }
+    let calendar = WellKnown::Calendar.id_in(MEGAN);
+    assert_eq!(of(None).sees(&created(1, calendar)), None, "messages are no events");
+}

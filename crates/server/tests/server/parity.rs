@@ -1,0 +1,242 @@
+//! Decisions of `PARITY.md` that only the whole API shows.
+
+use std::sync::Arc;
+
+use graph::{FolderId, Kind, SubscriptionId, WellKnown};
+use http::StatusCode;
+use notify::subscription::Target;
+use notify::{Profile, Subscription, rules};
+use serde_json::{Value, json};
+use store::SubscriptionLimits;
+use tidings_server::seed;
+use uuid::Uuid;
+
+use crate::world::{World, ok};
+
+const HOOK: &str = "https://hook.example.net/graph";
+const SUBSCRIPTIONS: &str = "/v1.0/subscriptions";
+
+/// A create request that is sound, with these changes.
+fn asked(world: &World, changes: Value) -> Value {
+    let mut body = json!({
+        "changeType": "created",
+        "notificationUrl": HOOK,
+        "resource": "me/messages",
+        "expirationDateTime": world.state.clock.wall().plus_minutes(60),
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+async fn refusal(world: &World, changes: Value) -> String {
+    world.megan().post(SUBSCRIPTIONS, asked(world, changes)).await.refusal()
+}
+
+/// Puts a subscription of Megan's messages into the store that expired an hour ago, and whose end no
+/// node has applied yet.
+async fn expired(world: &World) -> SubscriptionId {
+    let (megan, past) = (seed::users()[0].id, world.state.clock.wall().plus_minutes(-60));
+    let subscription = Subscription {
+        id: SubscriptionId(Uuid::from_u128(7)),
+        tenant: seed::TENANT,
+        app: seed::APP,
+        creator: megan,
+        resource: "me/messages".to_owned(),
+        target: Target { mailbox: megan, kind: Kind::Message, folder: None },
+        change_types: rules::change_types("created").unwrap(),
+        change_type: "created".to_owned(),
+        notification_url: HOOK.to_owned(),
+        lifecycle_url: None,
+        client_state: None,
+        tls_version: "v1_2".to_owned(),
+        expires: past,
+        created: past,
+    };
+    let (id, limits) = (subscription.id, SubscriptionLimits { per_mailbox: 9, refuse_duplicates: true });
+    world.state.store.begin_subscription(Arc::new(subscription), limits).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn checks_go_from_the_body_to_the_receiver_to_the_mailbox() {
+    let world = World::with(Profile { subscriptions_per_mailbox_max: 1, ..Profile::documented() }).await;
+    let nowhere = json!("me/mailFolders/nowhere/messages");
+    // Everything is wrong; each refusal names what is found first, and what is mended reveals the next.
+    let mut changes = json!({"includeResourceData": true, "resource": "me/drive", "notificationUrl": "http://h.example/",
+                             "expirationDateTime": "2099-01-01T00:00:00Z", "colour": "red"});
+    for (mended, value, found) in [
+        ("", json!(null), "Could not process subscription creation payload."),
+        ("colour", json!(null), "includeResourceData is not supported"),
+        ("includeResourceData", json!(false), "Unsupported workload."),
+        ("resource", nowhere, "The value of parameter 'Resource' is invalid."),
+        ("resource", json!(format!("me/calendars/{}/events", FolderId::new(Kind::Event, Uuid::nil()))), "4230 minutes"),
+        ("expirationDateTime", json!(world.state.clock.wall().plus_minutes(60)), "scheme='http' is not supported."),
+    ] {
+        match (mended, value) {
+            ("", _) => {}
+            (name, Value::Null) => drop(changes.as_object_mut().unwrap().remove(name)),
+            (name, value) => changes[name] = value,
+        }
+        let refusal = refusal(&world, changes.clone()).await;
+        assert!(refusal.contains(found), "{changes}: {refusal}");
+    }
+    assert!(world.receivers.asked.lock().unwrap().is_empty(), "no receiver was asked");
+    changes["notificationUrl"] = HOOK.into();
+    let gone = refusal(&world, changes).await;
+    assert!(gone.contains("The value of parameter 'Resource' is invalid."), "{gone}");
+    assert_eq!(world.receivers.asked.lock().unwrap().len(), 1, "the receiver is asked before the mailbox");
+
+    // A mailbox with its one subscription: an equal one is a duplicate first, another one too many.
+    ok(world.megan().post(SUBSCRIPTIONS, asked(&world, json!({}))).await, StatusCode::CREATED);
+    assert!(refusal(&world, json!({"changeType": "Created"})).await.starts_with("409 Conflict: "));
+    assert!(refusal(&world, json!({"changeType": "deleted"})).await.starts_with("403 ExtensionError: "));
+}
+
+#[tokio::test]
+async fn an_equal_subscription_has_the_same_app_creator_items_and_change_types() {
+    let world = World::new().await;
+    let first = json!({"changeType": "created,updated"});
+    ok(world.megan().post(SUBSCRIPTIONS, asked(&world, first)).await, StatusCode::CREATED);
+    // Another spelling, URL, state or expiry makes no other subscription…
+    for same in [
+        json!({"changeType": "Updated, created,updated", "resource": format!("/Users('{}')/Messages", seed::users()[0].id)}),
+        json!({"changeType": "created,updated", "notificationUrl": "https://other.example.net/", "clientState": "x"}),
+    ] {
+        let refusal = refusal(&world, same.clone()).await;
+        assert!(refusal.starts_with("409 "), "{same}: {refusal}");
+    }
+    // …other change types, another folder or another kind do.
+    for other in [
+        json!({"changeType": "created"}),
+        json!({"changeType": "created,updated", "resource": "me/mailFolders/inbox/messages"}),
+        json!({"changeType": "created,updated", "resource": "me/contacts"}),
+    ] {
+        ok(world.megan().post(SUBSCRIPTIONS, asked(&world, other)).await, StatusCode::CREATED);
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_past_its_expiry_lives_until_its_end_is_recorded() {
+    let world = World::new().await;
+    let id = expired(&world).await;
+    let path = format!("{SUBSCRIPTIONS}/{id}");
+    ok(world.megan().get(&path).await, StatusCode::OK);
+    assert!(refusal(&world, json!({})).await.starts_with("409 "));
+    let later = world.state.clock.wall().plus_minutes(90);
+    let renewed = world.megan().patch(&path, json!({"expirationDateTime": later})).await;
+    assert_eq!(ok(renewed, StatusCode::OK).text("/expirationDateTime"), later.to_string());
+}
+
+#[tokio::test]
+async fn a_renewal_into_the_past_is_raised_too() {
+    let world = World::new().await;
+    let made = world.megan().post(SUBSCRIPTIONS, asked(&world, json!({}))).await.text("/id");
+    let before = world.state.clock.wall();
+    let past = json!({"expirationDateTime": "2001-01-01T00:00:00Z"});
+    let renewed = ok(world.megan().patch(&format!("{SUBSCRIPTIONS}/{made}"), past).await, StatusCode::OK);
+    let given: graph::Timestamp = renewed.text("/expirationDateTime").parse().unwrap();
+    assert!((45..=46).contains(&(given.since(before) / 60_000_000)), "{given}");
+}
+
+#[tokio::test]
+async fn the_lifecycle_url_may_lie_on_another_host() {
+    let world = World::new().await;
+    let body = asked(&world, json!({"lifecycleNotificationUrl": "https://elsewhere.example.org/life"}));
+    ok(world.megan().post(SUBSCRIPTIONS, body).await, StatusCode::CREATED);
+    assert_eq!(*world.receivers.asked.lock().unwrap(), [HOOK, "https://elsewhere.example.org/life"]);
+}
+
+#[tokio::test]
+async fn a_calendar_can_be_watched_by_its_id_and_must_exist() {
+    let world = World::new().await;
+    let calendar = WellKnown::Calendar.id_in(seed::users()[0].id);
+    let by_id = json!({"resource": format!("me/calendars/{calendar}/events")});
+    ok(world.megan().post(SUBSCRIPTIONS, asked(&world, by_id)).await, StatusCode::CREATED);
+    // The default calendar by another name.
+    assert!(refusal(&world, json!({"resource": "me/events"})).await.starts_with("409 "));
+    let unknown = FolderId::new(Kind::Event, Uuid::from_u128(9));
+    for folder in [format!("calendars/{unknown}/events"), "contactFolders/AAMk/contacts".to_owned()] {
+        assert_eq!(
+            refusal(&world, json!({"resource": format!("me/{folder}")})).await,
+            "400 ExtensionError: Operation: Create; Exception: [Status Code: BadRequest; Reason: The value of parameter \
+             'Resource' is invalid.]"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_subscriptions_has_pages_of_a_hundred() {
+    let world = World::new().await;
+    let folders =
+        ["inbox", "drafts", "sentitems", "archive", "junkemail", "outbox", "deleteditems", "conversationhistory"];
+    let types = ["created", "updated", "deleted", "created,updated", "created,deleted", "updated,deleted"];
+    let mut made = 0;
+    for user in seed::users().into_iter().take(3) {
+        for (folder, types) in folders.iter().flat_map(|folder| types.iter().map(move |types| (folder, types))) {
+            let resource = format!("users/{}/mailFolders/{folder}/messages", user.id);
+            let body = asked(&world, json!({"resource": resource, "changeType": types}));
+            ok(world.app().post(SUBSCRIPTIONS, body).await, StatusCode::CREATED);
+            made += 1;
+        }
+    }
+    let first = ok(world.app().get(SUBSCRIPTIONS).await, StatusCode::OK);
+    assert_eq!(first.json["value"].as_array().unwrap().len(), 100);
+    let next = first.text("/@odata.nextLink");
+    let rest = ok(world.app().get(next.strip_prefix("http://graph.test:8443").unwrap()).await, StatusCode::OK);
+    assert_eq!(rest.json["value"].as_array().unwrap().len(), made - 100);
+    assert_eq!(rest.json.get("@odata.nextLink"), None);
+    let filtered = world.app().get("/v1.0/subscriptions?$filter=x").await.refusal();
+    assert_eq!(filtered, "400 BadRequest: The query option '$filter' is not supported by this server.");
+}
+
+#[tokio::test]
+async fn what_only_the_server_sets_is_ignored_in_items() {
+    let world = World::new().await;
+    let managed = json!({"id": "x", "changeKey": "x", "webLink": "x", "parentFolderId": "x", "conversationId": "x",
+                         "@odata.etag": "x", "createdDateTime": "2001-01-01T00:00:00Z", "isRead": "False"});
+    let made = ok(world.megan().post("/v1.0/me/messages", managed.clone()).await, StatusCode::CREATED);
+    assert_eq!(made.json["isRead"], false);
+    let patched = world.megan().patch(&format!("/v1.0/me/messages/{}", made.text("/id")), managed).await;
+    let patched = ok(patched, StatusCode::OK);
+    for same in ["id", "webLink", "parentFolderId", "conversationId", "createdDateTime"] {
+        assert_eq!(patched.json[same], made.json[same], "{same}");
+        assert_ne!(patched.json[same], "x", "{same}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_of_a_mailbox_carry_outlooks_codes() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let to = |address: &str| json!([{"emailAddress": {"address": address}}]);
+    let send = async |message: Value| megan.post("/v1.0/me/sendMail", json!({"message": message})).await.refusal();
+    let mut seen = vec![
+        send(json!({"toRecipients": []})).await,
+        send(json!({"toRecipients": to("nobody")})).await,
+        send(json!({"toRecipients": to("a@x.test"), "from": to("alex@contoso.test")[0]})).await,
+    ];
+    let many: Vec<Value> = (0..501).map(|number| to(&format!("{number}@x.test"))[0].clone()).collect();
+    seen.push(send(json!({"toRecipients": many})).await);
+    let at = |zone: &str| json!({"dateTime": "2026-12-01T10:00:00", "timeZone": zone});
+    let event = json!({"start": at("Mars"), "end": at("UTC")});
+    seen.push(megan.post("/v1.0/me/events", event).await.refusal());
+    seen.push(megan.post("/v1.0/me/messages", json!({"subjekt": "x"})).await.refusal());
+    let sent = json!({"message": {"toRecipients": to("megan@contoso.test")}});
+    assert_eq!(megan.post("/v1.0/me/sendMail", sent).await.status, 202);
+    let kept = megan.get("/v1.0/me/mailFolders/sentitems/messages").await.text("/value/0/id");
+    let path = format!("/v1.0/me/messages/{kept}");
+    seen.push(megan.patch(&path, json!({"subject": "y"})).await.refusal());
+    seen.push(megan.post(&format!("{path}/send"), json!({})).await.refusal());
+    insta::assert_snapshot!(seen.join("\n"), @r"
+    400 ErrorInvalidRecipients: At least one recipient isn't valid.
+    400 ErrorInvalidRecipients: At least one recipient isn't valid.
+    403 ErrorSendAsDenied: The user account which was used to submit this request does not have the right to send mail on behalf of the specified sending account.
+    400 ErrorMaxRecipientsExceeded: The message has more than 500 recipients.
+    400 TimeZoneNotSupportedException: The time zone Mars is not known.
+    400 RequestBodyRead: The property 'subjekt' does not exist on the type of this resource. Make sure to only use property names that are defined by the type.
+    400 ErrorInvalidPropertySet: subject cannot be changed.
+    400 ErrorInvalidOperation: Only a draft can be sent.
+    ");
+}
