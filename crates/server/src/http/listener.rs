@@ -111,7 +111,8 @@ async fn speak(
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(HEADER_BYTES_MAX);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
-    builder.http2().max_header_list_size(HEADER_BYTES_MAX as u32);
+    // A peer that is gone without a word gives its place back.
+    builder.http2().max_header_list_size(HEADER_BYTES_MAX as u32).keep_alive_interval(patience);
     let asked = CancellationToken::new();
     let first = asked.clone();
     let answer = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
