@@ -46,3 +46,45 @@ pub fn url(text: &str) -> Result<Url, String> {
         other => Err(format!("the scheme {other} is not http or https")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::extract::State;
+    use axum::routing::post;
+    use http::StatusCode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bodies_arrive_in_order_and_failures_are_counted() {
+        type Seen = Arc<Mutex<Vec<String>>>;
+        let seen = Seen::default();
+        let app = async |State(seen): State<Seen>, body: String| {
+            let status = if body == "2" { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+            seen.lock().unwrap().push(body);
+            status
+        };
+        let router = Router::new().route("/hook", post(app)).with_state(seen.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = url(&format!("http://{}/hook", listener.local_addr().unwrap())).unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let (sender, task) = start(Client::new(None).unwrap(), url);
+        for body in ["1", "2", "3"] {
+            sender.send(Bytes::from(body)).await.unwrap();
+        }
+        drop(sender);
+        assert_eq!(task.await.unwrap(), 1);
+        assert_eq!(*seen.lock().unwrap(), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn only_the_url_of_a_web_server_is_taken() {
+        assert!(url("https://localhost:3000/hook").is_ok());
+        for wrong in ["hook", "localhost:3000/hook", "ftp://h/x"] {
+            assert!(url(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -396,6 +396,13 @@ fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use axum::Json;
+    use axum::routing::get;
+    use clap::Parser as _;
+    use tokio::net::TcpListener;
+
     use super::*;
 
     fn receiver() -> Receiver {
@@ -434,6 +441,47 @@ mod tests {
         let body = json!({"value": [item_json("s3cret"), item_json("s3cret"), item_json("guess")]});
         receiver.count(&Bytes::from(body.to_string()));
         assert_eq!(receiver.counts.summary(), "3 notifications in 1 request. 1 had another clientState.");
+    }
+
+    /// An API that has a subscription already, of a `listen` whose receiver is at `port`.
+    async fn occupied(port: u16) -> Api {
+        const MESSAGE: &str = "Subscription Id 592c8845-c877-4597-92e1-88945153eea8 already exists";
+        let freed = Arc::new(AtomicBool::new(false));
+        let create = async |State(freed): State<Arc<AtomicBool>>| match freed.load(Ordering::Relaxed) {
+            true => (StatusCode::CREATED, Json(json!({"id": "new"}))),
+            false => (StatusCode::CONFLICT, Json(json!({"error": {"code": "Conflict", "message": MESSAGE}}))),
+        };
+        let look = async move || Json(json!({"notificationUrl": format!("http://127.0.0.1:{port}/notifications")}));
+        let free = async |State(freed): State<Arc<AtomicBool>>| {
+            freed.store(true, Ordering::Relaxed);
+            StatusCode::NO_CONTENT
+        };
+        let router = Router::new()
+            .route("/v1.0/subscriptions", post(create))
+            .route("/v1.0/subscriptions/592c8845-c877-4597-92e1-88945153eea8", get(look).delete(free))
+            .with_state(freed);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Api { client: Client::new(None).unwrap(), base, token: "t".into(), mailbox: "me".into() }
+    }
+
+    #[tokio::test]
+    async fn a_killed_listen_does_not_stand_in_the_way_and_a_running_one_does() {
+        let options = Program::try_parse_from(["listen"]).unwrap().options;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+        let receiver = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = receiver.local_addr().unwrap().port();
+        let error = occupied(port).await.subscribe(&options, address, "s").await.err().unwrap().to_string();
+        assert!(error.contains("another `tidings listen`") && error.contains("409 Conflict: Sub"), "{error}");
+        drop(receiver);
+        assert_eq!(occupied(port).await.subscribe(&options, address, "s").await.unwrap().id, "new");
+    }
+
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        options: Options,
     }
 
     fn item_json(state: &str) -> Value {
