@@ -47,17 +47,24 @@ impl World {
     }
 
     fn several(&mut self, act: fn(&mut Self)) {
-        let times = if self.rng.random_bool(0.2) { self.rng.random_range(2..=10) } else { 1 };
+        let times = if self.rng.random_bool(0.2) { self.rng.random_range(2..=20) } else { 1 };
         for _ in 0..times {
             act(self);
         }
     }
 
+    /// Mostly the first, so that a few subscriptions hear of much.
     fn a_mailbox(&mut self) -> UserId {
+        if self.rng.random_bool(0.5) {
+            return self.plan.mailboxes[0];
+        }
         self.plan.mailboxes.choose(&mut self.rng).copied().unwrap_or(UserId(uuid::Uuid::nil()))
     }
 
     fn a_kind(&mut self) -> Kind {
+        if self.rng.random_bool(0.5) {
+            return Kind::Message;
+        }
         self.plan.kinds.choose(&mut self.rng).copied().unwrap_or(Kind::Message)
     }
 

@@ -50,7 +50,7 @@ impl World {
             return self.send(life, now, &attempt);
         }
         self.watch.commanded(life, &command)?;
-        let fate = self.draw_fate();
+        let fate = self.draw_fate(&command);
         self.note_asked(life, &command, fate);
         let executed = self.at + self.store_latency();
         if matches!(fate, Fate::FailsBefore | Fate::Late) {
@@ -59,6 +59,7 @@ impl World {
         }
         let executed = match fate {
             Fate::FailsBefore => return Ok(()),
+            Fate::Late if self.rng.random_bool(0.2) => executed + self.rng.random_range(1_000..60_000_000),
             Fate::Late => executed + self.rng.random_range(1_000..3_000_000),
             Fate::Done | Fate::FailsAfter => executed,
         };
@@ -66,10 +67,14 @@ impl World {
         Ok(())
     }
 
-    fn draw_fate(&mut self) -> Fate {
+    fn draw_fate(&mut self, command: &Command) -> Fate {
         let faults = self.plan.faults;
         if self.quiet {
             return Fate::Done;
+        }
+        let lease = matches!(command, Command::Acquire { .. } | Command::Renew { .. });
+        if lease && self.rng.random_bool(faults.lease_after) {
+            return Fate::FailsAfter;
         }
         let draw: f64 = self.rng.random();
         if draw < faults.store_before {
@@ -227,10 +232,19 @@ impl World {
         let answer_lost = if self.quiet { 0.0 } else { self.plan.faults.answer_lost };
         let mood = self.moods[flight.endpoint];
         let (outcome, seen) = network::outcome(flight, mood, answer_lost, self.at, &mut self.rng);
-        let late = !self.quiet && self.rng.random_bool(0.05);
-        let told = seen + if late { self.rng.random_range(0..2_000_000) } else { 20 };
+        let told = seen + self.outcome_delay();
         let event = Event::Attempted { attempt: flight.attempt, outcome };
         self.agenda.add(told, Happening::Deliver(life, Box::new(event.into())));
+    }
+
+    /// Mostly a node hears of an outcome at once; at times much later, and after its lease has ended.
+    fn outcome_delay(&mut self) -> u64 {
+        match self.rng.random_range(0..100) {
+            _ if self.quiet => 20,
+            0 => self.rng.random_range(0..40_000_000),
+            1..5 => self.rng.random_range(0..2_000_000),
+            _ => 20,
+        }
     }
 
     fn note_asked(&mut self, life: Life, command: &Command, fate: Fate) {

@@ -33,6 +33,8 @@ pub struct Faults {
     pub store_before: f64,
     pub store_after: f64,
     pub store_late: f64,
+    /// The same, of calls that take or extend leases: done, but the answer is a failure.
+    pub lease_after: f64,
     /// A store call takes seconds.
     pub store_slow: f64,
     pub hint_lost: f64,
@@ -62,7 +64,7 @@ impl Plan {
             kinds,
             urls,
             subscriptions: rng.random_range(2..=6),
-            actions: rng.random_range(30..=80),
+            actions: if rng.random_bool(0.2) { rng.random_range(120..=400) } else { rng.random_range(40..=120) },
             quiet_micros: active,
             faults: faults(rng),
         }
@@ -105,6 +107,7 @@ fn config(rng: &mut StdRng) -> NodeConfig {
         batch_bytes_max: pick(&[1, 4_096, 1 << 20]) as usize,
         horizon_micros: (pick(&[60, 300, 4 * 3_600]) * SECOND) as i64,
         stream_share_max: pick(&[1, 2, 4, 64]) as usize,
+        unparked_max: pick(&[2, 8, 1_024]) as usize,
         deliveries_max: pick(&[4, 16, 1_024]) as usize,
         window_max: pick(&[4, 16, 1_024]) as usize,
         read_records: pick(&[1, 3, 20, 1_000]) as usize,
@@ -117,6 +120,7 @@ fn faults(rng: &mut StdRng) -> Faults {
     let mut some = |most: f64| if rng.random_bool(0.5) { rng.random_range(0.0..most) } else { 0.0 };
     let (store_before, store_after, store_late) = (some(0.2), some(0.2), some(0.1));
     let (store_slow, hint_lost, hint_odd, answer_lost) = (some(0.1), some(0.9), some(0.5), some(0.3));
+    let lease_after = some(0.9);
     let mut times = |most: usize| if rng.random_bool(0.5) { rng.random_range(1..=most) } else { 0 };
     let (crashes, pauses, jumps, drains, receiver_moods) = (times(5), times(4), times(3), times(2), times(16));
     let darkness = rng.random_bool(0.1);
@@ -124,6 +128,7 @@ fn faults(rng: &mut StdRng) -> Faults {
         store_before,
         store_after,
         store_late,
+        lease_after,
         store_slow,
         hint_lost,
         hint_odd,

@@ -29,6 +29,8 @@ pub struct Span {
     pub partition: Partition,
     /// As it began, and after each patch.
     pub versions: Vec<Arc<Subscription>>,
+    /// Where each version stands in the log.
+    pub since: Vec<Position>,
     pub ended: Option<(Position, EndReason)>,
     pub matches: BTreeMap<Position, Match>,
 }
@@ -112,11 +114,13 @@ impl Truth {
             (SubscriptionEvent::Began(subscription), _) => {
                 let versions = vec![Arc::new(Subscription::clone(subscription))];
                 self.numbers.insert(id, self.spans.len());
-                self.spans.push(Span { id, partition, versions, ended: None, matches: BTreeMap::new() });
+                let since = vec![position];
+                self.spans.push(Span { id, partition, versions, since, ended: None, matches: BTreeMap::new() });
                 ("began", self.number(id))
             }
             (SubscriptionEvent::Patched(subscription), Some(known)) => {
                 self.spans[known].versions.push(Arc::new(Subscription::clone(subscription)));
+                self.spans[known].since.push(position);
                 ("patched", number)
             }
             (SubscriptionEvent::Ended(reason), Some(known)) => {

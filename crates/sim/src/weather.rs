@@ -12,6 +12,8 @@ use crate::world::{Happening, World};
 const SECOND: u64 = 1_000_000;
 /// How long the quiet phase may last beyond the longest wait between two attempts.
 const REST_SLACK_MICROS: u64 = 240 * SECOND;
+/// When leases of the dead have ended, and what waited for slots has gone.
+const SETTLE_MICROS: u64 = 90 * SECOND;
 /// How long a drained node may take to give its leases back.
 const DRAIN_MICROS: u64 = 15 * SECOND;
 
@@ -215,6 +217,9 @@ impl World {
             self.note(Line::AtRest);
             return self.watch.at_rest(&self.storage).map(|()| true);
         };
+        if self.plan.faults.jumps == 0 && self.at > self.plan.quiet_micros + SETTLE_MICROS {
+            self.watch.overdue(&self.storage, &self.plan.partitions(), self.at)?;
+        }
         let longest = notify::retry::wait_micros_max();
         if self.at > self.plan.quiet_micros + longest + REST_SLACK_MICROS + self.watch.most_skew_micros() {
             return Err(Violation::new(

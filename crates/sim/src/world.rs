@@ -64,6 +64,11 @@ pub struct Summary {
     pub steps: u64,
     pub attempts: u64,
     pub checkpoints: u64,
+    pub matches: u64,
+    /// Of them, abandoned at the horizon, and because their subscription ended.
+    pub abandoned_horizon: u64,
+    pub abandoned_ended: u64,
+    pub restarts: u32,
     /// How long it lasted, in the world's microseconds.
     pub lasted: u64,
 }
@@ -122,7 +127,18 @@ impl World {
 
     fn summary(&self, steps: u64) -> Summary {
         let (attempts, checkpoints) = self.watch.counts();
-        Summary { trace_hash: self.trace.hash(), steps, attempts, checkpoints, lasted: self.at }
+        let (matches, abandoned_horizon, abandoned_ended) = self.watch.endings(&self.storage);
+        Summary {
+            trace_hash: self.trace.hash(),
+            steps,
+            attempts,
+            checkpoints,
+            matches,
+            abandoned_horizon,
+            abandoned_ended,
+            restarts: self.processes.iter().map(|process| process.life.life.saturating_sub(1)).sum(),
+            lasted: self.at,
+        }
     }
 
     /// Whether the world has come to its end.

@@ -33,3 +33,16 @@ fn seeds_differ() {
     let hash = |seed| run(seed, None, false).expect("promises are kept").trace_hash;
     assert_ne!(hash(1), hash(2));
 }
+
+#[test]
+fn worlds_are_rich() {
+    let seeds = 200;
+    let all: Vec<_> = (0..seeds).map(|seed| run(seed, None, false).expect("promises are kept")).collect();
+    let sum = |of: fn(&tidings_sim::Summary) -> u64| all.iter().map(of).sum::<u64>();
+    let (matches, attempts) = (sum(|one| one.matches), sum(|one| one.attempts));
+    println!("{matches} matches, {attempts} attempts, {} checkpoints", sum(|one| one.checkpoints));
+    let (horizon, ended) = (sum(|one| one.abandoned_horizon), sum(|one| one.abandoned_ended));
+    println!("{horizon} given up at the horizon, {ended} with their subscription");
+    assert!(matches > 50 * seeds && attempts > 40 * seeds && horizon > seeds && ended > seeds);
+    assert!(sum(|one| u64::from(one.restarts)) > seeds, "processes die");
+}

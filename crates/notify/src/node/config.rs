@@ -27,6 +27,9 @@ pub struct NodeConfig {
     pub checkpoint_micros: u64,
     /// Deliveries of one stream held in memory; more lie in the store.
     pub stream_share_max: usize,
+    /// Deliveries in memory that are not parked; beyond them no record is matched. It is what can be
+    /// sent before parking is due, so that a backlog of healthy endpoints stays in the log.
+    pub unparked_max: usize,
     /// Deliveries, and records not yet passed by a cursor, held in memory; then the log is the queue.
     pub deliveries_max: usize,
     pub window_max: usize,
@@ -55,6 +58,7 @@ impl Default for NodeConfig {
             park_micros: 500_000,
             checkpoint_micros: 50_000,
             stream_share_max: 512,
+            unparked_max: 4_096,
             deliveries_max: 65_536,
             window_max: 65_536,
             read_records: 1_000,

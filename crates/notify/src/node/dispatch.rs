@@ -31,7 +31,7 @@ struct Batch {
 impl Node {
     /// Begins as many attempts as there are free slots and deliveries that may go.
     pub(super) fn dispatch(&mut self, now: Now, commands: &mut Vec<Command>) {
-        if self.is_draining() {
+        if self.draining {
             return;
         }
         while let Some(endpoint) = self.sending.next_endpoint(&self.config) {
@@ -205,6 +205,6 @@ impl Node {
         }
         owned.give_up_idle(at.1);
         self.wake_stream(at, now.mono);
-        self.reschedule(at.0, now);
+        self.schedule(at.0, now);
     }
 }

@@ -11,13 +11,19 @@
 mod config;
 mod dispatch;
 mod fault;
+mod leases;
 mod machine;
 mod owned;
 mod progress;
+mod reading;
 mod sending;
 mod stream;
+mod timers;
+mod upkeep;
 mod wall;
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use graph::{ChangeType, Partition, SubscriptionId, Timestamp};
@@ -30,6 +36,10 @@ pub use config::NodeConfig;
 #[cfg(feature = "planted-faults")]
 pub use fault::Fault;
 pub use machine::{Node, NodeStats};
+
+/// A map of what this server named itself. It is walked in the same order in every run, so that a
+/// simulated world replays.
+type Steady<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
 
 /// What happened.
 #[derive(Clone, Debug)]

@@ -1,15 +1,15 @@
 //! A partition that this node owns: its subscriptions, the records that its cursor has not passed, and
 //! what follows from them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use graph::{Change, ChangeType, Partition, SubscriptionId, Timestamp, UserId};
 
-use super::NodeConfig;
 use super::fault::Fault;
 use super::sending::Sending;
 use super::stream::{Delivery, StreamState, Tail};
+use super::{NodeConfig, Steady};
 use crate::checkpoint::{PartitionState, StreamKind};
 use crate::{
     AbandonReason, Checkpoint, LedgerDelta, Monotonic, Now, Position, Record, Stream, Subscription, SubscriptionEvent,
@@ -79,17 +79,18 @@ pub(super) struct Owned {
     pub reading: bool,
     pub looked: Monotonic,
     pub window: VecDeque<Entry>,
-    pub spans: HashMap<SubscriptionId, Span>,
-    by_mailbox: HashMap<UserId, Vec<SubscriptionId>>,
-    early_ends: HashMap<SubscriptionId, Position>,
-    pub streams: HashMap<Stream, StreamState>,
+    pub spans: Steady<SubscriptionId, Span>,
+    by_mailbox: Steady<UserId, Vec<SubscriptionId>>,
+    early_ends: Steady<SubscriptionId, Position>,
+    pub streams: Steady<Stream, StreamState>,
     /// Streams of which a part lies only in the store.
     pub tails: BTreeSet<Stream>,
     /// Reads of parked rows under way. No checkpoint is built meanwhile, so that they show what the
     /// last one recorded.
     pub reads: usize,
-    /// Deliveries in memory.
+    /// Deliveries in memory, and how many of them lie in a parked row.
     pub held: usize,
+    pub held_parked: usize,
     /// Streams with rows to rewrite.
     pub dirty_streams: BTreeSet<Stream>,
     /// What became of deliveries at or below the cursor since the last checkpoint was built.
@@ -124,13 +125,14 @@ impl Owned {
             reading: false,
             looked: now,
             window: VecDeque::new(),
-            spans: HashMap::new(),
-            by_mailbox: HashMap::new(),
-            early_ends: HashMap::new(),
-            streams: HashMap::new(),
+            spans: Steady::default(),
+            by_mailbox: Steady::default(),
+            early_ends: Steady::default(),
+            streams: Steady::default(),
             tails: BTreeSet::new(),
             reads: 0,
             held: 0,
+            held_parked: 0,
             dirty_streams: BTreeSet::new(),
             ledger: BTreeMap::new(),
             dirty_since: None,
@@ -179,6 +181,11 @@ impl Owned {
             state
         });
         Some(state)
+    }
+
+    /// Deliveries in memory that no parked row holds.
+    pub(super) fn unparked(&self) -> usize {
+        self.held.saturating_sub(self.held_parked)
     }
 
     /// Matches one record, the next in order.
@@ -351,10 +358,11 @@ impl Owned {
     /// A delivery has ended.
     pub(super) fn finish(&mut self, stream: Stream, position: Position, done: Done) {
         let Some(state) = self.streams.get_mut(&stream) else { return };
-        if state.finish(position).is_none() {
-            return;
-        }
+        let Some(finished) = state.finish(position) else { return };
         self.held = self.held.saturating_sub(1);
+        if finished.row.is_some() {
+            self.held_parked = self.held_parked.saturating_sub(1);
+        }
         if position > self.cursor {
             let index = (position.0 - self.cursor.0 - 1) as usize;
             if let Some(entry) = self.window.get_mut(index) {

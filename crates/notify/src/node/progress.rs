@@ -170,8 +170,10 @@ impl Owned {
         let Some(state) = self.streams.get_mut(&stream) else { return };
         let Some(first) = refs.first().map(|first| first.position) else { return };
         for reference in refs {
-            if let Some(delivery) = state.deliveries.get_mut(&reference.position) {
-                delivery.row = Some(first);
+            if let Some(delivery) = state.deliveries.get_mut(&reference.position)
+                && delivery.row.replace(first).is_none()
+            {
+                self.held_parked += 1;
             }
         }
         state.rows.insert(first, refs.iter().map(|reference| reference.position).collect());

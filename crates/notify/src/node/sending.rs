@@ -23,6 +23,7 @@ pub(super) struct Sending {
     pub in_flight: HashMap<u64, InFlight>,
     slots_taken: u32,
     last_attempt: u64,
+    attempts_ended: u64,
 }
 
 #[derive(Debug, Default)]
@@ -178,6 +179,7 @@ impl Sending {
 
     /// Gives the slot of an attempt back.
     pub(super) fn release(&mut self, origin: &str) {
+        self.attempts_ended += 1;
         self.slots_taken = self.slots_taken.saturating_sub(1);
         if let Some(entry) = self.origins.get_mut(origin) {
             entry.taken = entry.taken.saturating_sub(1);
@@ -186,6 +188,11 @@ impl Sending {
             }
         }
         self.drop_idle_origin(origin);
+    }
+
+    /// How many attempts have ended in this node's life.
+    pub(super) fn attempts_ended(&self) -> u64 {
+        self.attempts_ended
     }
 
     pub(super) fn slots_taken(&self) -> u32 {

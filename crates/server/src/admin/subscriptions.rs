@@ -35,6 +35,7 @@ pub(super) struct Listed {
     application_id: String,
     resource: String,
     change_type: String,
+    /// Without its query, in which receivers keep secrets.
     notification_url: String,
     expiration_date_time: String,
     ledger: Ledger,
@@ -89,7 +90,7 @@ fn listed(subscription: &Subscription, ledger: LedgerDelta) -> Listed {
         application_id: subscription.app.to_string(),
         resource: subscription.resource.clone(),
         change_type: subscription.change_type.clone(),
-        notification_url: subscription.notification_url.clone(),
+        notification_url: without_query(&subscription.notification_url).to_owned(),
         expiration_date_time: subscription.expires.to_string(),
         ledger: shown(ledger),
     }
@@ -106,4 +107,8 @@ fn name(reason: AbandonReason) -> &'static str {
         AbandonReason::Horizon => "horizon",
         AbandonReason::SubscriptionEnded => "subscription_ended",
     }
+}
+
+fn without_query(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(before, _)| before)
 }

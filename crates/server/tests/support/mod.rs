@@ -51,6 +51,14 @@ pub async fn get(client: &Client, url: &str, token: &str) -> Result<(u16, Value)
     client.send(Method::GET, url, token, None).await
 }
 
+/// Posts a form, and gives the body of the answer.
+pub async fn post_form(client: &Client, url: &str, form: String) -> Result<String, Error> {
+    let request = Request::builder().method(Method::POST).uri(url);
+    let request = request.header("content-type", "application/x-www-form-urlencoded").body(Full::from(form))?;
+    let bytes = client.0.request(request).await?.into_body().collect().await?.to_bytes();
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// A date-time so many hours from now, as apps send it.
 pub fn in_hours(hours: i64) -> String {
     (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours)).to_string()

@@ -1,5 +1,6 @@
 //! `tidings dev` as a process of its own.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -15,18 +16,24 @@ pub struct Process {
 impl Process {
     /// Starts on free ports and waits until it is ready.
     pub fn start(data_dir: &Path) -> Self {
-        Self::start_with(data_dir, &[])
+        Self::launch(data_dir, None)
     }
 
-    pub fn start_with(data_dir: &Path, more: &[&str]) -> Self {
+    /// Starts with everything logged, to this file.
+    pub fn start_logging(data_dir: &Path, log: File) -> Self {
+        Self::launch(data_dir, Some(log))
+    }
+
+    fn launch(data_dir: &Path, log: Option<File>) -> Self {
+        let level = if log.is_some() { "trace" } else { "error" };
         let mut child = Command::new(env!("CARGO_BIN_EXE_tidings"))
             .args(["dev", "--json", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--lmtp-port", "0"])
             .args(["--admin", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
-            .args(more)
-            .env("RUST_LOG", "error")
+            .env("TIDINGS_LOG", level)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(log.map_or_else(Stdio::inherit, Stdio::from))
             .spawn()
             .expect("the program starts");
         let mut line = String::new();

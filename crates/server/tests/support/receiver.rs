@@ -57,6 +57,11 @@ impl Receiver {
         self.state.lock().unwrap().refuse.insert(format!("/{path}"), one_in);
     }
 
+    /// How many POSTs with notifications have come to `path`.
+    pub fn posts(&self, path: &str) -> usize {
+        self.state.lock().unwrap().posts.get(&format!("/{path}")).copied().unwrap_or(0)
+    }
+
     /// Every notification that was answered with 202, in the order of arrival.
     pub fn acknowledged(&self) -> Vec<Value> {
         self.state.lock().unwrap().acknowledged.clone()

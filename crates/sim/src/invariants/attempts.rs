@@ -66,10 +66,16 @@ impl Watch {
                 told.id = Some(notification.id);
             }
         }
-        self.begin(life, attempt, &deliveries)
+        self.begin(life, now, attempt, &deliveries)
     }
 
-    fn begin(&mut self, life: Life, attempt: &Attempt, sent: &[(Partition, Delivery)]) -> Result<(), Violation> {
+    fn begin(
+        &mut self,
+        life: Life,
+        now: Now,
+        attempt: &Attempt,
+        sent: &[(Partition, Delivery)],
+    ) -> Result<(), Violation> {
         self.attempts += 1;
         let mut deliveries = Vec::new();
         for (partition, delivery) in sent {
@@ -77,7 +83,8 @@ impl Watch {
             tenure.begun.insert(*delivery);
             deliveries.push((*partition, tenure.epoch, *delivery));
         }
-        let flight = InFlight { origin: origin(&attempt.url).to_owned(), deliveries };
+        let deadline = now.mono.plus_micros(attempt.timeout_micros);
+        let flight = InFlight { origin: origin(&attempt.url).to_owned(), deadline, deliveries };
         match self.flights.insert((life, attempt.id), flight) {
             None => Ok(()),
             Some(_) => Err(Violation::new("slots_are_bounded", format!("attempt id {} is used twice", attempt.id))),
@@ -205,6 +212,7 @@ impl Watch {
         let Some(item) = matches.get(&position).and_then(|told| told.item) else { return Ok(()) };
         let same = |other: Position| matches.get(&other).is_some_and(|told| told.item == Some(item));
         let in_flight = self.flights.iter().filter(|((life, _), _)| *life == moment.life);
+        let in_flight = in_flight.filter(|(_, flight)| flight.deadline > moment.now.mono);
         let mut busy = in_flight.flat_map(|(_, flight)| &flight.deliveries);
         if busy.any(|(_, _, (of, other))| *of == number && same(*other)) {
             return refuse(format!("{:?}: another change of the same item is in flight", one.delivery));

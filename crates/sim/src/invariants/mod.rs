@@ -87,6 +87,8 @@ struct Failure {
 #[derive(Clone, Debug)]
 struct InFlight {
     origin: String,
+    /// By the node's own clock; then it is over, whenever the node hears of it.
+    deadline: Monotonic,
     /// With the partition and epoch under which each was begun.
     deliveries: Vec<(Partition, u64, Delivery)>,
 }
@@ -194,7 +196,8 @@ impl Watch {
             }
             Event::Log { partition, epoch, records: Some(records) } => {
                 // Where there is no room, what was read is read again later.
-                let room = self.config.deliveries_max.min(self.config.window_max) >= AMPLE;
+                let least = self.config.deliveries_max.min(self.config.window_max).min(self.config.unparked_max);
+                let room = least >= AMPLE;
                 let takes_all = room && !self.draining.contains(&life);
                 if takes_all && self.tenures.get(&(life, *partition)).is_some_and(|tenure| tenure.epoch == *epoch) {
                     for (_, record) in records {
@@ -252,8 +255,15 @@ impl Watch {
         }
     }
 
-    /// The node has shown that it went past a position.
+    /// The node has shown that it went past a position, and so past what stands there of subscriptions.
     fn passed(&mut self, life: Life, partition: Partition, position: Position) {
+        if let Some(tenure) = self.tenures.get_mut(&(life, partition)).filter(|tenure| tenure.cursor.is_some()) {
+            for (number, span) in self.truth.spans_of(partition) {
+                let known = span.since.iter().rposition(|since| *since <= position).unwrap_or(0);
+                let oldest = tenure.versions.entry(number).or_default();
+                *oldest = (*oldest).max(known);
+            }
+        }
         let spans = self.truth.spans_of(partition);
         let over = spans.filter(|(_, span)| span.ended.is_some_and(|(ended, _)| ended <= position));
         let over: Vec<SubscriptionId> = over.map(|(_, span)| span.id).collect();

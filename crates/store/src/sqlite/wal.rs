@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
 use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, ErrorCode};
 
 use super::schema;
 
@@ -105,7 +105,10 @@ fn move_pages(connection: &Connection, woken: &Receiver<()>) {
 
 /// A failure loses nothing: the pages stay in the log.
 fn checkpoint(connection: &Connection, mode: CheckpointMode) {
-    if let Err(error) = connection.wal_checkpoint_v2(None::<&str>, mode) {
-        tracing::warn!(%error, "the write-ahead log could not be moved into the database");
+    match connection.wal_checkpoint_v2(None::<&str>, mode) {
+        // The other connection is moving pages just now.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
+        Err(error) => tracing::warn!(%error, "the write-ahead log could not be moved into the database"),
+        Ok(_) => {}
     }
 }

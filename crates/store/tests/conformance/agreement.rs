@@ -150,7 +150,7 @@ impl Pair {
                 both!(self, end_subscription(subscription_id(number), EndReason::Expired, if_expires.map(at))).ok();
             }
             Call::Lifecycle { number } => {
-                both!(self, append_lifecycle(subscription_id(number), LifecycleEvent::Missed)).ok();
+                both!(self, append_lifecycle(subscription_id(number), change_id(number), LifecycleEvent::Missed)).ok();
             }
             Call::Acquire { node, now, max } => {
                 both!(self, acquire(NodeId(Uuid::from_u128(node)), at(now), at(now + 10), max)).unwrap();

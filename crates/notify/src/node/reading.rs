@@ -1,0 +1,253 @@
+//! What comes from the store: a partition's state, its log, and parked deliveries; and whether memory has
+//! room for more of it.
+
+use std::sync::Arc;
+
+use graph::Partition;
+
+use super::machine::{Node, Timer};
+use super::owned::Phase;
+use super::sending::StreamAt;
+use super::wall::mono_of;
+use super::{Command, NodeConfig};
+use crate::checkpoint::{LoadedParked, PartitionState};
+use crate::node::fault::Fault;
+use crate::{Monotonic, Now, Position, Record, Stream, SubscriptionEvent, retry};
+
+/// Attempts that end before it is asked again whether there is room.
+const ROOM_ASKED_EVERY: u64 = 32;
+/// Parked reads under way for one partition.
+const READS_MAX: usize = 8;
+
+impl Node {
+    pub(super) fn take_over(
+        &mut self,
+        partition: Partition,
+        epoch: u64,
+        state: Option<PartitionState>,
+        now: Now,
+        commands: &mut Vec<Command>,
+    ) -> Option<Partition> {
+        let owned = self.partitions.get_mut(&partition).filter(|owned| owned.epoch == epoch)?;
+        if owned.phase == Phase::Active {
+            return None;
+        }
+        let Some(state) = state else {
+            owned.phase = Phase::Failed;
+            return Some(partition);
+        };
+        self.wall.raise(state.wall);
+        owned.take_over(state, &mut self.sending, &self.config);
+        let live = owned.spans.values().filter(|span| span.ended.is_none());
+        let expiries: Vec<_> = live.map(|span| (span.subscription.expires, span.subscription.id)).collect();
+        for (expires, id) in expiries {
+            self.at(mono_of(expires, now), Timer::Expiry(expires, partition, id));
+        }
+        self.read_tails(partition, commands);
+        self.read_log(partition, now, commands);
+        Some(partition)
+    }
+
+    /// How many deliveries one stream may hold in memory now.
+    fn share(&self) -> usize {
+        let held: usize = self.partitions.values().map(|owned| owned.held).sum();
+        (self.config.deliveries_max.saturating_sub(held) / 32).max(4).min(self.config.stream_share_max)
+    }
+
+    /// How much of the limits on memory is taken.
+    fn load(&self) -> Load {
+        self.partitions.values().fold(Load::default(), |load, owned| Load {
+            held: load.held + owned.held,
+            unparked: load.unparked + owned.unparked(),
+            window: load.window + owned.window.len(),
+        })
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        !self.draining && self.load().has_room(&self.config)
+    }
+
+    /// Matches records that follow on those already matched; whatever else they are, they tell how far
+    /// the log has grown.
+    pub(super) fn apply(
+        &mut self,
+        partition: Partition,
+        records: Vec<(Position, Arc<Record>)>,
+        now: Now,
+        commands: &mut Vec<Command>,
+    ) {
+        let share = self.share();
+        let mut load = self.load();
+        let draining = self.draining;
+        let Some(owned) = self.partitions.get_mut(&partition) else { return };
+        let mut expiries = Vec::new();
+        for (position, record) in records {
+            owned.head = owned.head.max(position);
+            let in_order = position == owned.applied.next()
+                || (position > owned.applied && self.config.planted(Fault::PositionOutOfOrderAccepted));
+            if owned.phase != Phase::Active || draining || !load.has_room(&self.config) || !in_order {
+                continue;
+            }
+            let (held, unparked) = (owned.held, owned.unparked());
+            if let Record::Subscription { id, event } = &*record
+                && let SubscriptionEvent::Began(it) | SubscriptionEvent::Patched(it) = event
+            {
+                expiries.push((it.expires, *id));
+            }
+            if let Record::Submit(_) = &*record {
+                commands.push(Command::Submit { partition, epoch: owned.epoch, position, record: record.clone() });
+            }
+            owned.apply(position, record, now, &mut self.sending, share);
+            // An end gives deliveries up: what is held can shrink.
+            load.held = load.held + owned.held - held;
+            load.unparked = load.unparked + owned.unparked() - unparked;
+            load.window += 1;
+        }
+        for (expires, id) in expiries {
+            self.at(mono_of(expires, now), Timer::Expiry(expires, partition, id));
+        }
+        self.catch_up(partition, now, commands);
+    }
+
+    /// Reads on if the log is known to have more, and there is room for it.
+    pub(super) fn catch_up(&mut self, partition: Partition, now: Now, commands: &mut Vec<Command>) {
+        if self.partitions.get(&partition).is_some_and(|owned| owned.head > owned.applied) {
+            self.read_log(partition, now, commands);
+        }
+    }
+
+    /// Lets the partitions read on that stopped for want of room, once there is some again.
+    pub(super) fn use_room(&mut self, now: Now, commands: &mut Vec<Command>) {
+        let ended = self.sending.attempts_ended();
+        // To add up what is held costs more than an event should.
+        if self.waiting_for_room.is_empty() || !ended.is_multiple_of(ROOM_ASKED_EVERY) || !self.has_room() {
+            return;
+        }
+        for partition in std::mem::take(&mut self.waiting_for_room) {
+            self.read_log(partition, now, commands);
+        }
+    }
+
+    pub(super) fn read_log(&mut self, partition: Partition, now: Now, commands: &mut Vec<Command>) {
+        let limit = self.config.read_records;
+        let room = self.has_room();
+        let Some(owned) = self.partitions.get_mut(&partition) else { return };
+        if !room {
+            self.waiting_for_room.insert(partition);
+        } else if owned.phase == Phase::Active && !owned.reading {
+            owned.reading = true;
+            owned.looked = now.mono;
+            commands.push(Command::ReadLog { partition, epoch: owned.epoch, after: owned.applied, limit });
+        }
+    }
+
+    pub(super) fn log_read(
+        &mut self,
+        partition: Partition,
+        epoch: u64,
+        records: Option<Vec<(Position, Arc<Record>)>>,
+        now: Now,
+        commands: &mut Vec<Command>,
+    ) -> Option<Partition> {
+        let owned = self.partitions.get_mut(&partition).filter(|owned| owned.epoch == epoch)?;
+        owned.reading = false;
+        let Some(records) = records else { return Some(partition) };
+        if records.len() >= self.config.read_records {
+            // A full page: there may be more.
+            owned.head = owned.head.max(records.last().map(|(last, _)| last.next()).unwrap_or_default());
+        } else if records.is_empty() {
+            owned.head = owned.applied;
+        }
+        self.apply(partition, records, now, commands);
+        Some(partition)
+    }
+
+    /// Asks for more of the streams that lie partly in the store.
+    pub(super) fn read_tails(&mut self, partition: Partition, commands: &mut Vec<Command>) {
+        let share = self.share();
+        let rows = self.config.read_rows;
+        let Some(owned) = self.partitions.get_mut(&partition) else { return };
+        if owned.recording.is_some() || self.draining || owned.phase != Phase::Active {
+            return;
+        }
+        for stream in &owned.tails {
+            if owned.reads >= READS_MAX {
+                break;
+            }
+            let Some(state) = owned.streams.get_mut(stream).filter(|state| state.wants_more(share)) else { continue };
+            let Some(tail) = &mut state.tail else { continue };
+            tail.reading = true;
+            owned.reads += 1;
+            let (stream, after) = (*stream, tail.after);
+            commands.push(Command::ReadParked { partition, epoch: owned.epoch, stream, after, rows });
+        }
+    }
+
+    pub(super) fn parked_read(
+        &mut self,
+        partition: Partition,
+        epoch: u64,
+        stream: Stream,
+        rows: Option<Vec<LoadedParked>>,
+        now: Now,
+        commands: &mut Vec<Command>,
+    ) -> Option<Partition> {
+        let owned = self.partitions.get_mut(&partition).filter(|owned| owned.epoch == epoch)?;
+        owned.reads = owned.reads.saturating_sub(1);
+        let state = owned.streams.get_mut(&stream)?;
+        if let Some(tail) = &mut state.tail {
+            tail.reading = false;
+        }
+        let Some(rows) = rows else { return Some(partition) };
+        let complete = rows.len() < self.config.read_rows;
+        // No wait is longer than the longest: a due time beyond it comes from a clock that was wrong.
+        let latest = now.mono.plus_micros(retry::wait_micros_max());
+        owned.held += state.load(rows, |due| mono_of(due, now).min(latest));
+        if complete {
+            owned.end_tail(stream);
+        }
+        owned.give_up_idle(stream);
+        owned.touch(now.mono);
+        self.wake_stream((partition, stream), now.mono);
+        self.read_tails(partition, commands);
+        Some(partition)
+    }
+
+    /// The stream may have something to send now, or will have at its next due time.
+    pub(super) fn wake_stream(&mut self, at: StreamAt, now: Monotonic) {
+        let Some(state) = self.partitions.get_mut(&at.0).and_then(|owned| owned.streams.get_mut(&at.1)) else { return };
+        if !state.listed && !state.deliveries.is_empty() {
+            state.listed = true;
+            self.sending.list(state.endpoint, at);
+        }
+        let due = state.next_due_after(now);
+        if let Some(due) = due.filter(|due| state.wake.is_none_or(|wake| *due < wake)) {
+            state.wake = Some(due);
+            self.at(due, Timer::Stream(at.0, at.1));
+        }
+    }
+
+    /// A due time of the stream has come.
+    pub(super) fn stream_due(&mut self, (partition, stream): StreamAt, when: Monotonic, now: Now) {
+        let Some(owned) = self.partitions.get_mut(&partition) else { return };
+        let Some(state) = owned.streams.get_mut(&stream).filter(|state| state.wake == Some(when)) else { return };
+        state.wake = None;
+        owned.give_up_since(stream, now.wall.plus_micros(-self.config.horizon_micros), now.mono);
+        self.wake_stream((partition, stream), now.mono);
+        self.schedule(partition, now);
+    }
+}
+
+/// What is taken of the limits on memory.
+#[derive(Clone, Copy, Default)]
+struct Load {
+    held: usize,
+    unparked: usize,
+    window: usize,
+}
+
+impl Load {
+    fn has_room(self, config: &NodeConfig) -> bool {
+        self.held < config.deliveries_max && self.unparked < config.unparked_max && self.window < config.window_max
+    }
+}

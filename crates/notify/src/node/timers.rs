@@ -1,0 +1,112 @@
+//! What happens when a time comes: leases, retries, expiries, submissions that failed.
+
+use std::cmp::Reverse;
+
+use graph::{Partition, SubscriptionId, Timestamp};
+
+use super::Command;
+use super::machine::{Node, STORE_PAUSE_MICROS, Timer};
+use super::wall::mono_of;
+use crate::{Monotonic, Now, Position};
+
+impl Node {
+    pub(super) fn run_timers(&mut self, now: Now, commands: &mut Vec<Command>) {
+        while let Some(Reverse((when, timer))) = self.timers.peek().copied() {
+            if when > now.mono {
+                break;
+            }
+            self.timers.pop();
+            self.run_timer(when, timer, now, commands);
+        }
+    }
+
+    pub(super) fn run_timer(&mut self, when: Monotonic, timer: Timer, now: Now, commands: &mut Vec<Command>) {
+        match timer {
+            Timer::Acquire => {
+                self.at(now.mono.plus_micros(self.config.acquire_micros), Timer::Acquire);
+                let held = self.partitions.values().filter(|owned| owned.lease_until > now.mono).count();
+                if !self.draining && held < usize::from(graph::PARTITIONS) {
+                    let (asked, lease_micros) = (now.mono, self.config.lease_micros);
+                    commands.push(Command::Acquire { asked, max: usize::from(graph::PARTITIONS), lease_micros });
+                }
+            }
+            Timer::Renew => {
+                self.at(now.mono.plus_micros(self.config.renew_micros), Timer::Renew);
+                if !self.partitions.is_empty() {
+                    commands.push(Command::Renew { asked: now.mono, lease_micros: self.config.lease_micros });
+                }
+            }
+            Timer::Partition(partition) => {
+                if self.partitions.get(&partition).is_some_and(|owned| owned.wake == Some(when)) {
+                    self.look_after(partition, now, commands);
+                }
+            }
+            Timer::Stream(partition, stream) => self.stream_due((partition, stream), when, now),
+            Timer::Expiry(expires, partition, id) => self.expire(expires, partition, id, now, commands),
+            Timer::Submit(partition, epoch, position) => self.submit_again(partition, epoch, position, commands),
+        }
+    }
+
+    pub(super) fn expire(
+        &mut self,
+        expires: Timestamp,
+        partition: Partition,
+        id: SubscriptionId,
+        now: Now,
+        commands: &mut Vec<Command>,
+    ) {
+        let Some(owned) = self.partitions.get_mut(&partition) else { return };
+        let Some(span) = owned.spans.get_mut(&id) else { return };
+        if span.ended.is_some() || span.ending || span.subscription.expires != expires {
+            return;
+        }
+        if expires > now.wall {
+            // The wall clock was set back, or a leap is not believed yet.
+            let later = mono_of(expires, now).min(now.mono.plus_micros(60 * STORE_PAUSE_MICROS));
+            return self.at(later, Timer::Expiry(expires, partition, id));
+        }
+        span.ending = true;
+        commands.push(Command::End { partition, subscription: id, expires });
+    }
+
+    pub(super) fn expiry_answered(&mut self, partition: Partition, id: SubscriptionId, done: bool, now: Now) {
+        let span = self.partitions.get_mut(&partition).and_then(|owned| owned.spans.get_mut(&id));
+        let Some(span) = span.filter(|_| !done) else { return };
+        span.ending = false;
+        let expires = span.subscription.expires;
+        self.at(now.mono.plus_micros(STORE_PAUSE_MICROS), Timer::Expiry(expires, partition, id));
+    }
+
+    pub(super) fn submitted(
+        &mut self,
+        partition: Partition,
+        epoch: u64,
+        position: Position,
+        done: bool,
+        now: Now,
+    ) -> Option<Partition> {
+        let owned = self.partitions.get_mut(&partition).filter(|owned| owned.epoch == epoch)?;
+        if !done {
+            self.at(now.mono.plus_micros(STORE_PAUSE_MICROS), Timer::Submit(partition, epoch, position));
+            return None;
+        }
+        let index = position.0.checked_sub(owned.cursor.0 + 1)?;
+        owned.window.get_mut(index as usize)?.submitting = false;
+        owned.touch(now.mono);
+        Some(partition)
+    }
+
+    pub(super) fn submit_again(
+        &mut self,
+        partition: Partition,
+        epoch: u64,
+        position: Position,
+        commands: &mut Vec<Command>,
+    ) {
+        let owned = self.partitions.get(&partition).filter(|owned| owned.epoch == epoch);
+        let entry = owned.and_then(|owned| owned.window.get(position.0.checked_sub(owned.cursor.0 + 1)? as usize));
+        if let Some(entry) = entry.filter(|entry| entry.submitting) {
+            commands.push(Command::Submit { partition, epoch, position, record: entry.record.clone() });
+        }
+    }
+}
