@@ -216,16 +216,20 @@ impl Call<'_> {
         mutation: Mutation,
         submit: Option<Submission>,
     ) -> Result<(), CommitError> {
-        let commit = Commit {
+        self.state.store.commit(Commit { submit, ..self.commit_of(owner, mutation) }).await.map(drop)
+    }
+
+    /// A commit of nothing but the mutation.
+    pub fn commit_of(&self, owner: &Owner, mutation: Mutation) -> Commit {
+        Commit {
             tenant: owner.tenant,
             mailbox: owner.id,
             mutation,
-            submit,
+            submit: None,
             once: None,
             once_until: self.context.now,
             quiet: false,
-        };
-        self.state.store.commit(commit).await.map(drop)
+        }
     }
 
     /// The id of an existing folder that a path or body names.
