@@ -79,7 +79,7 @@ commands=$(grep -cvE '^(#.*)?$' <<<"$pasted")
 [ "$commands" -le 5 ] || fail "$commands commands to paste; five are the most"
 
 # Built ahead, so that the time for the start is the server's own.
-cargo build --release --locked -p tidings-server --bin tidings
+cargo build --locked --bin tidings
 
 echo "\$ $first"
 start server "$first"

@@ -21,8 +21,8 @@ pub enum Refusal {
     #[error("the body is nested more than {levels_max} levels deep")]
     TooDeep { levels_max: usize },
     /// A string of too many bytes, or a collection of too many members.
-    #[error("{property} is longer than {length_max}")]
-    TooLong { property: String, length_max: usize },
+    #[error("{property} is too long: {length_max} {unit} are the most")]
+    TooLong { property: String, length_max: usize, unit: &'static str },
     #[error("the time zone {name} is not known")]
     UnknownTimeZone { name: String },
     #[error("the folder does not exist")]

@@ -27,7 +27,7 @@ impl Select {
     /// for everything (`*`, or nothing at all).
     pub fn read(entity: Entity, text: &str) -> Result<Option<Self>, Refusal> {
         if text.len() > PATH_BYTES_MAX {
-            return Err(Refusal::TooLong { property: "$select".to_owned(), length_max: PATH_BYTES_MAX });
+            return Err(Refusal::TooLong { property: "$select".to_owned(), length_max: PATH_BYTES_MAX, unit: "bytes" });
         }
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
         let mut selected = BTreeSet::new();

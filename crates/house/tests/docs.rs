@@ -139,7 +139,7 @@ fn the_two_commands_of_the_readme_exist() {
     let files = tree::files();
     let readme = text(&files, "README.md");
     let run = marked_block(readme, "run").expect("the block that runs the server");
-    assert_eq!(run, ["cargo run --release -p tidings-server --bin tidings -- dev"]);
+    assert_eq!(run, ["cargo run --bin tidings -- dev"]);
     assert!(text(&files, "crates/server/Cargo.toml").contains("name = \"tidings\""));
     let test = marked_block(readme, "test").expect("the block that runs all tests");
     assert_eq!(test, ["./check"]);

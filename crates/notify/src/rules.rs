@@ -73,6 +73,7 @@ impl Refusal {
     pub fn detail(&self) -> Option<String> {
         match self {
             Refusal::Date(name) => Some(format!("{name} must be a date-time such as 2026-11-21T10:00:00Z")),
+            Refusal::Resource(error) => Some(error.to_string()),
             _ => None,
         }
     }

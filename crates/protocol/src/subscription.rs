@@ -93,12 +93,12 @@ impl std::error::Error for PayloadError {}
 
 impl SubscriptionRequest {
     pub fn parse_create(body: &[u8]) -> Result<Self, PayloadError> {
-        Self::parse(body)
+        Self::parse(body, Context::Refused)
     }
 
     /// A PATCH must change the expiry, the URL, or the certificate and its id.
     pub fn parse_patch(body: &[u8]) -> Result<Self, PayloadError> {
-        let request = Self::parse(body)?;
+        let request = Self::parse(body, Context::PassedOver)?;
         let changes = [
             &request.expiration_date_time,
             &request.notification_url,
@@ -111,12 +111,15 @@ impl SubscriptionRequest {
         Ok(request)
     }
 
-    fn parse(body: &[u8]) -> Result<Self, PayloadError> {
+    fn parse(body: &[u8], context: Context) -> Result<Self, PayloadError> {
         let Members(members) = serde_json::from_slice(body).map_err(|_| PayloadError::Malformed)?;
         let mut request = Self::default();
         let mut seen: Vec<String> = Vec::with_capacity(members.len());
         for (name, value) in members {
             let key = name.to_ascii_lowercase();
+            if key == "@odata.context" && context == Context::PassedOver {
+                continue;
+            }
             if seen.contains(&key) {
                 return Err(PayloadError::RepeatedProperty(bounded(name)));
             }
@@ -164,6 +167,14 @@ impl SubscriptionRequest {
         };
         Ok(())
     }
+}
+
+/// What becomes of `@odata.context`: Graph refuses it in a new subscription, while apps patch the whole
+/// object that they were answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Context {
+    Refused,
+    PassedOver,
 }
 
 enum Fault {
@@ -417,6 +428,7 @@ mod tests {
         let patch = |body: &str| SubscriptionRequest::parse_patch(body.as_bytes());
         assert!(patch(r#"{"expirationDateTime":"2026-11-27T10:00:00Z"}"#).is_ok());
         assert!(patch(r#"{"encryptionCertificate":"MIID","encryptionCertificateId":"k"}"#).is_ok());
+        assert_eq!(patch(&serde_json::to_string(&resource()).unwrap()).map(|_| ()), Ok(()), "an answer, sent back");
         for body in ["{}", r#"{"changeType":"created"}"#, r#"{"notificationUrl":null}"#] {
             let error = patch(body).unwrap_err();
             assert_eq!(error, PayloadError::NothingToPatch);

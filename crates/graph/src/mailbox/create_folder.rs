@@ -54,7 +54,7 @@ pub(super) fn read_name(kind: Kind, body: Value) -> Result<Option<String>, Refus
                     return Err(Refusal::invalid(&property, "a name"));
                 }
                 if name.chars().count() > FOLDER_NAME_CHARS_MAX {
-                    return Err(Refusal::TooLong { property, length_max: FOLDER_NAME_CHARS_MAX });
+                    return Err(Refusal::TooLong { property, length_max: FOLDER_NAME_CHARS_MAX, unit: "characters" });
                 }
                 found = Some(name.to_owned());
             }

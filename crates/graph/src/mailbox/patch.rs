@@ -73,7 +73,11 @@ fn merge(properties: &mut Properties, name: &str, value: Value) -> Result<(), Re
             old.retain(|old| new.iter().all(|new| new.get("id") != old.get("id")));
             old.extend(new);
             if old.len() > schema::MEMBERS_MAX {
-                return Err(Refusal::TooLong { property: name.to_owned(), length_max: schema::MEMBERS_MAX });
+                return Err(Refusal::TooLong {
+                    property: name.to_owned(),
+                    length_max: schema::MEMBERS_MAX,
+                    unit: "members",
+                });
             }
         }
         (Some(Value::Array(old)), Value::Array(mut new)) if name == "attendees" => {

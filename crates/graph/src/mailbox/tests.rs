@@ -379,7 +379,7 @@ fn extended_properties_are_merged_by_id() {
     assert_eq!(stored, &json!([property("a", "1"), property("b", "3")]));
     let many: Vec<_> = (0..999).map(|n| property(&n.to_string(), "x")).collect();
     let too_many = refused(&item, json!({ "singleValueExtendedProperties": many }));
-    assert_eq!(too_many, "singleValueExtendedProperties is longer than 1000");
+    assert_eq!(too_many, "singleValueExtendedProperties is too long: 1000 members are the most");
 }
 
 #[test]
@@ -591,7 +591,7 @@ fn a_folder_has_a_place_and_a_name_of_its_own() {
     for (body, refusal) in [
         (json!({}), "displayName is required"),
         (json!({ "displayName": " " }), "displayName must be a name"),
-        (json!({ "displayName": "x".repeat(256) }), "displayName is longer than 255"),
+        (json!({ "displayName": "x".repeat(256) }), "displayName is too long: 255 characters are the most"),
         (json!({ "displayName": "x", "isHidden": true }), "isHidden is not supported"),
     ] {
         assert_eq!(make(Kind::Message, None, &all, body.clone()).unwrap_err().to_string(), refusal, "{body}");

@@ -27,13 +27,13 @@ pub struct QueryOption {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WatchError {
     /// It lies outside messages, events and contacts.
-    #[error("no such workload")]
+    #[error("resource must lead to messages, events or contacts, such as me/messages, without the server's URL")]
     UnsupportedWorkload,
     /// It is addressed well, but raises no notifications: a single item, or folders.
-    #[error("this resource raises no notifications")]
+    #[error("resource must name a collection of messages, events or contacts, neither a single item nor folders")]
     NotSupported,
     /// It is malformed, or names a folder that cannot be.
-    #[error("the resource is malformed")]
+    #[error("resource is malformed, or names a folder or calendar that does not exist")]
     Invalid,
 }
 

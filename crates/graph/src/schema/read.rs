@@ -126,7 +126,7 @@ fn property_value(property: &Property, value: Value) -> Result<Value, Refusal> {
         Value::Null if property.nullable => Ok(Value::Null),
         Value::Array(members) if property.collection => {
             if members.len() > MEMBERS_MAX {
-                return Err(Refusal::TooLong { property: String::new(), length_max: MEMBERS_MAX });
+                return Err(Refusal::TooLong { property: String::new(), length_max: MEMBERS_MAX, unit: "members" });
             }
             members.into_iter().map(|member| single(property, member)).collect()
         }
@@ -225,7 +225,7 @@ fn enumeration(members: &[String], value: &Value) -> Result<Value, Refusal> {
 fn string(value: Value, length_max: usize) -> Result<String, Refusal> {
     match value {
         Value::String(text) if text.len() <= length_max => Ok(text),
-        Value::String(_) => Err(Refusal::TooLong { property: String::new(), length_max }),
+        Value::String(_) => Err(Refusal::TooLong { property: String::new(), length_max, unit: "bytes" }),
         _ => Err(Refusal::invalid("", "a string")),
     }
 }

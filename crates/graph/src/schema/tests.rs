@@ -105,10 +105,13 @@ fn a_refusal_names_the_property_and_what_it_should_be() {
 #[test]
 fn bounds_hold() {
     let long = "x".repeat(STRING_BYTES_MAX + 1);
-    assert_eq!(refused(Entity::Message, json!({ "subject": long })), "subject is longer than 65536");
+    assert_eq!(refused(Entity::Message, json!({ "subject": long })), "subject is too long: 65536 bytes are the most");
     assert!(read(Entity::Message, json!({ "body": { "content": long } })).is_ok());
     let many = vec!["x"; MEMBERS_MAX + 1];
-    assert_eq!(refused(Entity::Message, json!({ "categories": many })), "categories is longer than 1000");
+    assert_eq!(
+        refused(Entity::Message, json!({ "categories": many })),
+        "categories is too long: 1000 members are the most"
+    );
     let deep = (0..40).fold(json!("x"), |inner, _| json!([inner]));
     assert_eq!(refused(Entity::Message, json!({ "id": deep })), "the body is nested more than 16 levels deep");
 }

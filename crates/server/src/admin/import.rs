@@ -26,7 +26,7 @@ pub(super) struct Options {
         description = "One item on each line: {\"user\",\"kind\",\"folder\"?,\"properties\",\"onceKey\"?}"
     ),
     responses(
-        (status = 200, description = "{\"imported\",\"duplicates\",\"failed\":[{\"index\",\"why\"}]}"),
+        (status = 200, description = "{\"imported\",\"duplicates\",\"failed\":[{\"index\",\"why\",\"noUser\"?}]}"),
         (status = 413, body = Failure),
         (status = 503, body = Failure)
     )

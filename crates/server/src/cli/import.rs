@@ -12,7 +12,7 @@ use store::Store;
 use crate::sources::delivery::FreshSource;
 use crate::sources::import::accept::StoreSink;
 use crate::sources::import::client::AdminClient;
-use crate::sources::import::{self, Report, Sink, Target};
+use crate::sources::import::{self, Report, Sink, SinkError, Target};
 
 /// Import mail, calendars and contacts from files
 ///
@@ -87,7 +87,10 @@ pub async fn run(
     };
     let outcome = import::run(args.files, target, sink.as_mut(), &mut progress).await;
     bar.finish_and_clear();
-    let report = outcome.context("the import stopped; run it again, what is in already will be recognised")?;
+    let report = match outcome {
+        Err(error @ SinkError::NoUser(_)) => bail!("{error}; name another with --user"),
+        outcome => outcome.context("the import stopped; run it again, what is in already will be recognised")?,
+    };
     print!("{}", summary(&report));
     Ok(if report.unreadable_count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

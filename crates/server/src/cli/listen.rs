@@ -19,22 +19,31 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use protocol::notification::{ReceivedCollection, ReceivedNotification};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
+use uuid::Uuid;
 
 use super::client::{Answer, Call, Client};
 use super::ready::Ready;
-use super::stop;
+use super::{forward, stop};
 use crate::clock::Clock;
 use crate::data_dir::default_path;
 use crate::http::listener::Listener;
 use crate::ids;
 
-/// How long a subscription is asked for, and when it is renewed.
+/// How long a subscription is asked for.
 const LIFE_MINUTES: i64 = 60;
-const RENEW_EVERY: Duration = Duration::from_secs(30 * 60);
-/// After a renewal that failed.
-const RENEW_AGAIN: Duration = Duration::from_secs(60);
+/// How often it is looked at: a server that has been started anew may not have it any more.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Every so many looks it is renewed: after half of its life.
+const LOOKS_BEFORE_RENEWAL: u32 = 180;
+/// How long an app may take, at the end, for what has not been forwarded yet.
+const FORWARD_REST: Duration = Duration::from_secs(30);
+/// The path of our receiver, by which the subscription of an earlier `listen` is known.
+const RECEIVER_PATH: &str = "/notifications";
 
 /// Subscribe to a mailbox of a running server and print each notification.
 ///
@@ -58,8 +67,8 @@ pub struct Options {
     #[arg(long, value_name = "LIST", default_value = "created,updated,deleted")]
     change_types: String,
     /// Also post each body to this URL, as it came.
-    #[arg(long, value_name = "URL")]
-    forward_to: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = forward::url)]
+    forward_to: Option<Url>,
     /// Print the raw body of each request, one on a line.
     #[arg(long)]
     json: bool,
@@ -79,11 +88,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let api = Api::find(&options)?;
     let counts = Arc::new(Counts::default());
     let secret = ids::new_secret();
+    let (forward, forwarding) = options.forward_to.clone().map(|url| forward::start(api.client.clone(), url)).unzip();
     let receiver = Receiver {
         json: options.json,
         colour: std::io::stdout().is_terminal(),
-        forward_to: options.forward_to.clone(),
-        client: api.client.clone(),
+        forward,
         secret: secret.clone(),
         counts: counts.clone(),
         clock: Clock::new(),
@@ -95,32 +104,51 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 
     let subscription = api.subscribe(&options, address, &secret).await?;
     eprintln!("Subscribed to {} until Ctrl-C (subscription {}).", subscription.resource, subscription.id);
-    keep(&api, &subscription.id, &stop).await;
+    let is_there = keep(&api, &subscription.id, &stop).await;
 
-    api.unsubscribe(&subscription.id).await;
+    if is_there {
+        api.unsubscribe(&subscription.id).await;
+    }
     receiving.cancel();
     connections.close();
     connections.wait().await;
     serving.await??;
     eprintln!("{}", counts.summary());
+    if let Some(task) = forwarding {
+        let rest = tokio::time::timeout(FORWARD_REST, task).await;
+        let failures = rest.context("the app is too slow: not all was forwarded")??;
+        if failures > 0 {
+            eprintln!("{} not forwarded.", counted(failures, "request"));
+        }
+    }
+    if !is_there {
+        bail!("the server has the subscription no more (was it started anew?); start `tidings listen` again");
+    }
     Ok(())
 }
 
-/// Renews until `stop`.
-async fn keep(api: &Api, id: &str, stop: &CancellationToken) {
-    let mut pause = RENEW_EVERY;
+/// Renews until `stop`. Returns early, with `false`, if the server does not have the subscription any more.
+async fn keep(api: &Api, id: &str, stop: &CancellationToken) -> bool {
+    let (mut looks, mut answers) = (0, true);
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => return true,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        pause = match api.renew(id).await {
-            Ok(()) => RENEW_EVERY,
-            Err(error) => {
-                eprintln!("tidings: the renewal failed, trying again in a minute: {error:#}");
-                RENEW_AGAIN
-            }
-        };
+        looks += 1;
+        let is_due = looks >= LOOKS_BEFORE_RENEWAL;
+        let outcome = if is_due { api.renew(id).await } else { api.look(id).await };
+        match outcome {
+            Ok(false) => return false,
+            Ok(true) if is_due => looks = 0,
+            Ok(true) => {}
+            Err(ref error) if answers => eprintln!("tidings: waiting for the server: {error:#}"),
+            Err(_) => {}
+        }
+        if outcome.is_ok() && !answers {
+            eprintln!("The server answers again.");
+        }
+        answers = outcome.is_ok();
     }
 }
 
@@ -161,22 +189,56 @@ impl Api {
         };
         let body = json!({
             "changeType": options.change_types,
-            "notificationUrl": format!("http://{receiver}/notifications"),
+            "notificationUrl": format!("http://{receiver}{RECEIVER_PATH}"),
             "lifecycleNotificationUrl": format!("http://{receiver}/lifecycle"),
             "resource": resource,
             "expirationDateTime": expiry(),
             "clientState": secret,
         });
-        let answer = self.call(Method::POST, "subscriptions", Some(body)).await?;
+        let mut answer = self.call(Method::POST, "subscriptions", Some(body.clone())).await?;
+        if answer.status == StatusCode::CONFLICT {
+            if !self.clear(&answer).await? {
+                bail!(
+                    "another `tidings listen` or app watches the same; stop it, or ask for another --resource or \
+                     --change-types: {}",
+                    error_text(&answer)
+                );
+            }
+            answer = self.call(Method::POST, "subscriptions", Some(body)).await?;
+        }
         let answer = accepted(answer, StatusCode::CREATED).context("the server refused the subscription")?;
         let id = answer.get("id").and_then(Value::as_str).context("the server answered without an id")?;
         Ok(Subscribed { id: id.to_owned(), resource })
     }
 
-    async fn renew(&self, id: &str) -> anyhow::Result<()> {
+    /// Deletes the subscription that stands in the way if it is of an earlier `listen` that was killed, or
+    /// ended while the server was away: nobody listens at its receiver any more.
+    async fn clear(&self, conflict: &Answer) -> anyhow::Result<bool> {
+        let text = error_text(conflict);
+        let Some(id) = text.split(' ').find(|word| word.parse::<Uuid>().is_ok()) else { return Ok(false) };
+        let answer = self.call(Method::GET, &format!("subscriptions/{id}"), None).await?;
+        let Ok(found) = accepted(answer, StatusCode::OK) else { return Ok(false) };
+        let url = found.get("notificationUrl").and_then(Value::as_str).and_then(|url| Url::parse(url).ok());
+        let Some(url) = url.filter(|url| url.path() == RECEIVER_PATH && url.host_str() == Some("127.0.0.1")) else {
+            return Ok(false);
+        };
+        let address = (Ipv4Addr::LOCALHOST, url.port_or_known_default().unwrap_or_default());
+        if TcpStream::connect(address).await.is_ok() {
+            return Ok(false);
+        }
+        eprintln!("Deleting the subscription {id} of an earlier `tidings listen`.");
+        self.unsubscribe(id).await;
+        Ok(true)
+    }
+
+    /// `false` if the server does not have the subscription.
+    async fn renew(&self, id: &str) -> anyhow::Result<bool> {
         let body = json!({"expirationDateTime": expiry()});
-        let answer = self.call(Method::PATCH, &format!("subscriptions/{id}"), Some(body)).await?;
-        accepted(answer, StatusCode::OK).map(drop)
+        is_there(self.call(Method::PATCH, &format!("subscriptions/{id}"), Some(body)).await?)
+    }
+
+    async fn look(&self, id: &str) -> anyhow::Result<bool> {
+        is_there(self.call(Method::GET, &format!("subscriptions/{id}"), None).await?)
     }
 
     async fn unsubscribe(&self, id: &str) {
@@ -198,13 +260,27 @@ fn expiry() -> String {
     Clock::new().wall().plus_minutes(LIFE_MINUTES).to_string()
 }
 
-fn accepted(answer: Answer, expected: StatusCode) -> anyhow::Result<Value> {
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    if answer.status == expected {
-        return Ok(body);
+fn is_there(answer: Answer) -> anyhow::Result<bool> {
+    if answer.status == StatusCode::NOT_FOUND {
+        return Ok(false);
     }
-    let text = |pointer| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    bail!("{} {}: {}", answer.status.as_u16(), text("/error/code"), text("/error/message"))
+    accepted(answer, StatusCode::OK).map(|_| true)
+}
+
+fn accepted(answer: Answer, expected: StatusCode) -> anyhow::Result<Value> {
+    if answer.status == expected {
+        return Ok(serde_json::from_slice(&answer.body).unwrap_or_default());
+    }
+    bail!("{}", error_text(&answer))
+}
+
+/// A refusal in one line: status, code, message, and what to change if the server says it.
+fn error_text(answer: &Answer) -> String {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let text = |pointer| body.pointer(pointer).and_then(Value::as_str).map(printable);
+    let (code, message) = (text("/error/code").unwrap_or_default(), text("/error/message").unwrap_or_default());
+    let detail = text("/error/details/0/message").map(|detail| format!(" ({detail})")).unwrap_or_default();
+    format!("{} {code}: {message}{detail}", answer.status.as_u16())
 }
 
 /// What arrived.
@@ -213,21 +289,22 @@ struct Counts {
     notifications: AtomicU64,
     requests: AtomicU64,
     strangers: AtomicU64,
-    forward_failures: AtomicU64,
 }
 
 impl Counts {
     fn summary(&self) -> String {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let mut text = format!("{} notifications in {} requests.", count(&self.notifications), count(&self.requests));
+        let (notifications, requests) = (count(&self.notifications), count(&self.requests));
+        let mut text = format!("{} in {}.", counted(notifications, "notification"), counted(requests, "request"));
         if count(&self.strangers) > 0 {
             text.push_str(&format!(" {} had another clientState.", count(&self.strangers)));
         }
-        if count(&self.forward_failures) > 0 {
-            text.push_str(&format!(" {} could not be forwarded.", count(&self.forward_failures)));
-        }
         text
     }
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The app's end: answers the handshake, prints, forwards.
@@ -235,8 +312,7 @@ impl Counts {
 struct Receiver {
     json: bool,
     colour: bool,
-    forward_to: Option<String>,
-    client: Client,
+    forward: Option<mpsc::Sender<Bytes>>,
     secret: String,
     counts: Arc<Counts>,
     clock: Clock,
@@ -244,10 +320,7 @@ struct Receiver {
 
 impl Receiver {
     fn router(self) -> Router {
-        Router::new()
-            .route("/notifications", post(receive))
-            .route("/lifecycle", post(receive))
-            .with_state(Arc::new(self))
+        Router::new().route(RECEIVER_PATH, post(receive)).route("/lifecycle", post(receive)).with_state(Arc::new(self))
     }
 
     fn print(&self, body: &Bytes) {
@@ -291,19 +364,6 @@ impl Receiver {
         let line = format!("{} {what} {}", now.get(11..19).unwrap_or(&now), printable(resource));
         line.trim_end().to_owned()
     }
-
-    async fn forward(&self, body: Bytes) {
-        let Some(url) = &self.forward_to else { return };
-        let call =
-            Call { method: Method::POST, url, token: None, body: Some(("application/json; charset=utf-8", body)) };
-        let trouble = match self.client.send(call).await {
-            Ok(answer) if answer.status.is_success() => return,
-            Ok(answer) => format!("it answered {}", answer.status),
-            Err(error) => format!("{error:#}"),
-        };
-        self.counts.forward_failures.fetch_add(1, Ordering::Relaxed);
-        eprintln!("tidings: not forwarded: {trouble}");
-    }
 }
 
 async fn receive(State(receiver): State<Arc<Receiver>>, RawQuery(query): RawQuery, body: Bytes) -> Response {
@@ -315,9 +375,16 @@ async fn receive(State(receiver): State<Arc<Receiver>>, RawQuery(query): RawQuer
         *response.body_mut() = Body::from(token.into_owned());
         return response;
     }
+    // When the app is far behind, the server shall keep the rest and come again.
+    let Ok(room) = receiver.forward.as_ref().map(mpsc::Sender::try_reserve).transpose() else {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        return response;
+    };
     receiver.count(&body);
     receiver.print(&body);
-    receiver.forward(body).await;
+    if let Some(room) = room {
+        room.send(body);
+    }
     *response.status_mut() = StatusCode::ACCEPTED;
     response
 }
@@ -329,14 +396,20 @@ fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use axum::Json;
+    use axum::routing::get;
+    use clap::Parser as _;
+    use tokio::net::TcpListener;
+
     use super::*;
 
     fn receiver() -> Receiver {
         Receiver {
             json: false,
             colour: false,
-            forward_to: None,
-            client: Client::new(None).unwrap(),
+            forward: None,
             secret: "s3cret".into(),
             counts: Arc::default(),
             clock: Clock::new(),
@@ -367,7 +440,48 @@ mod tests {
         let receiver = receiver();
         let body = json!({"value": [item_json("s3cret"), item_json("s3cret"), item_json("guess")]});
         receiver.count(&Bytes::from(body.to_string()));
-        assert_eq!(receiver.counts.summary(), "3 notifications in 1 requests. 1 had another clientState.");
+        assert_eq!(receiver.counts.summary(), "3 notifications in 1 request. 1 had another clientState.");
+    }
+
+    /// An API that has a subscription already, of a `listen` whose receiver is at `port`.
+    async fn occupied(port: u16) -> Api {
+        const MESSAGE: &str = "Subscription Id 592c8845-c877-4597-92e1-88945153eea8 already exists";
+        let freed = Arc::new(AtomicBool::new(false));
+        let create = async |State(freed): State<Arc<AtomicBool>>| match freed.load(Ordering::Relaxed) {
+            true => (StatusCode::CREATED, Json(json!({"id": "new"}))),
+            false => (StatusCode::CONFLICT, Json(json!({"error": {"code": "Conflict", "message": MESSAGE}}))),
+        };
+        let look = async move || Json(json!({"notificationUrl": format!("http://127.0.0.1:{port}/notifications")}));
+        let free = async |State(freed): State<Arc<AtomicBool>>| {
+            freed.store(true, Ordering::Relaxed);
+            StatusCode::NO_CONTENT
+        };
+        let router = Router::new()
+            .route("/v1.0/subscriptions", post(create))
+            .route("/v1.0/subscriptions/592c8845-c877-4597-92e1-88945153eea8", get(look).delete(free))
+            .with_state(freed);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Api { client: Client::new(None).unwrap(), base, token: "t".into(), mailbox: "me".into() }
+    }
+
+    #[tokio::test]
+    async fn a_killed_listen_does_not_stand_in_the_way_and_a_running_one_does() {
+        let options = Program::try_parse_from(["listen"]).unwrap().options;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+        let receiver = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = receiver.local_addr().unwrap().port();
+        let error = occupied(port).await.subscribe(&options, address, "s").await.err().unwrap().to_string();
+        assert!(error.contains("another `tidings listen`") && error.contains("409 Conflict: Sub"), "{error}");
+        drop(receiver);
+        assert_eq!(occupied(port).await.subscribe(&options, address, "s").await.unwrap().id, "new");
+    }
+
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        options: Options,
     }
 
     fn item_json(state: &str) -> Value {

@@ -47,6 +47,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     for address in running.listen.https.iter().chain(&running.listen.http) {
         eprintln!("tidings listens on {address}");
     }
+    eprintln!("tidings serves its admin API on {}", running.listen.admin);
+    if let Some(address) = running.listen.lmtp {
+        eprintln!("tidings takes mail by LMTP on {address}");
+    }
     running.until(&stop).await?;
     eprintln!("tidings stops; a second signal ends it at once");
     running.drain().await;

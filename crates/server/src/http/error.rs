@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use graph::SubscriptionId;
-use graph::path::PathError;
+use graph::path::{PathError, WatchError};
 use http::StatusCode;
 use notify::rules::{self, UrlRole};
 use protocol::error::{ErrorDetail, Operation, extension_message};
@@ -172,11 +172,14 @@ impl ApiError {
                 }
             }
             ApiError::Handshake(role, error) => shape(BAD, error.code(), error.message(role.name())),
-            ApiError::Extension { operation, status, reason } => shape(
-                StatusCode::from_u16(*status).unwrap_or(BAD),
-                "ExtensionError",
-                extension_message(*operation, *status, reason),
-            ),
+            ApiError::Extension { operation, status, reason } => {
+                let status_code = StatusCode::from_u16(*status).unwrap_or(BAD);
+                let shape = shape(status_code, "ExtensionError", extension_message(*operation, *status, reason));
+                match extension_detail(*status, reason) {
+                    Some(detail) => with_detail(shape, Some("resource".to_owned()), detail),
+                    None => shape,
+                }
+            }
             ApiError::Duplicate(id) => shape(
                 StatusCode::CONFLICT,
                 "Conflict",
@@ -196,6 +199,16 @@ fn shape(status: StatusCode, code: &'static str, message: impl Into<Cow<'static,
 
 fn with_detail(shape: Shape, target: Option<String>, message: String) -> Shape {
     Shape { detail: Some((target, message)), ..shape }
+}
+
+/// What to change where the mailbox refuses a subscription in few words.
+fn extension_detail(status: u16, reason: &str) -> Option<String> {
+    match (status, reason) {
+        (404, "Not Found") => Some("resource names no user of this tenant: give the user's id or UPN".to_owned()),
+        (403, "Forbidden") => Some("the token does not allow to read this mailbox or this kind of item".to_owned()),
+        (400, text) if text == WatchError::Invalid.graph_text() => Some(WatchError::Invalid.to_string()),
+        _ => None,
+    }
 }
 
 fn path(error: &PathError) -> Shape {

@@ -54,10 +54,14 @@ pub struct Answer {
 
 /// An item that was not imported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Failed {
     /// Its place in the batch, from 0.
     pub index: usize,
     pub why: String,
+    /// Its user does not exist.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_user: bool,
 }
 
 /// Where the items go.
@@ -74,6 +78,8 @@ pub enum SinkError {
     Unreachable(String, String),
     #[error("the server answered {0}: {1}")]
     Refused(u16, String),
+    #[error("{0}")]
+    NoUser(String),
     #[error("the server's answer cannot be read: {0}")]
     BadAnswer(String),
     #[error("the store does not take the items: {0}")]
@@ -213,6 +219,10 @@ async fn send(batch: &mut Batch, sink: &mut dyn Sink, report: &mut Report) -> Re
     report.imported += answer.imported;
     report.duplicates += answer.duplicates;
     for failed in answer.failed {
+        // All items are for the same user.
+        if failed.no_user {
+            return Err(SinkError::NoUser(failed.why));
+        }
         let (file, place) =
             places.get(failed.index).ok_or_else(|| SinkError::BadAnswer("it names no item".to_owned()))?;
         report.add_unreadable(Unreadable { file: file.to_path_buf(), place: place.clone(), why: failed.why });

@@ -126,6 +126,31 @@ async fn folders_are_made_renamed_filled_and_deleted() {
 }
 
 #[tokio::test]
+async fn of_many_who_make_a_folder_at_a_time_one_succeeds() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let make = || megan.post("/v1.0/me/mailFolders", json!({"displayName": "Travel"}));
+    let answers = tokio::join!(make(), make(), make(), make());
+    let statuses = [answers.0.status, answers.1.status, answers.2.status, answers.3.status];
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 409).count(), 3, "{statuses:?}");
+    // Gone, the name is free again.
+    let path = format!(
+        "/v1.0/me/mailFolders/{}",
+        megan.get("/v1.0/me/mailFolders?$top=50").await.json["value"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|folder| folder["displayName"] == "Travel")
+            .unwrap()["id"]
+            .as_str()
+            .unwrap()
+    );
+    ok(megan.delete(&path).await, StatusCode::NO_CONTENT);
+    ok(make().await, StatusCode::CREATED);
+}
+
+#[tokio::test]
 async fn mail_is_kept_in_sent_items_and_submitted_to_recipients_of_the_tenant() {
     let world = World::new().await;
     let to = |address: &str| json!({"emailAddress": {"address": address}});

@@ -216,8 +216,12 @@ impl Call<'_> {
         mutation: Mutation,
         submit: Option<Submission>,
     ) -> Result<(), CommitError> {
-        let commit = Commit { tenant: owner.tenant, mailbox: owner.id, mutation, submit, once: None, quiet: false };
-        self.state.store.commit(commit).await.map(drop)
+        self.state.store.commit(Commit { submit, ..self.commit_of(owner, mutation) }).await.map(drop)
+    }
+
+    /// A commit of nothing but the mutation.
+    pub fn commit_of(&self, owner: &Owner, mutation: Mutation) -> Commit {
+        Commit { tenant: owner.tenant, mailbox: owner.id, mutation, submit: None, once: None, quiet: false }
     }
 
     /// The id of an existing folder that a path or body names.

@@ -59,7 +59,8 @@ pub async fn accept(
                 let (store, fresh) = (Arc::clone(store), Arc::clone(fresh));
                 writes.spawn(async move { (index, write(&store, &fresh, &user, folder, item, quiet).await) });
             }
-            Err(Trouble::Item(why)) => answer.failed.push(Failed { index, why }),
+            Err(Trouble::Item(why)) => answer.failed.push(Failed { index, why, no_user: false }),
+            Err(Trouble::User(why)) => answer.failed.push(Failed { index, why, no_user: true }),
             Err(Trouble::Store(why)) => return Err(AcceptError::Store(why)),
         }
     }
@@ -79,14 +80,15 @@ fn note(answer: &mut Answer, joined: Option<Result<Outcome, tokio::task::JoinErr
         Some(Ok((_, Ok(Delivered::New)))) => answer.imported += 1,
         Some(Ok((_, Ok(Delivered::Duplicate)))) => answer.duplicates += 1,
         Some(Ok((_, Err(DeliverError::Temporary(why))))) => return Err(AcceptError::Store(why)),
-        Some(Ok((index, Err(error)))) => answer.failed.push(Failed { index, why: error.to_string() }),
+        Some(Ok((index, Err(error)))) => answer.failed.push(Failed { index, why: error.to_string(), no_user: false }),
     }
     Ok(())
 }
 
-/// Why an item has no place to go: its own fault, or the store's.
+/// Why an item has no place to go: its own fault, its user is not there, or the store's.
 enum Trouble {
     Item(String),
+    User(String),
     Store(String),
 }
 
@@ -134,7 +136,7 @@ impl Places<'_> {
             Ok(id) => self.store.user(id).await?,
             Err(_) => self.store.user_by_address(name).await?,
         };
-        let user = found.ok_or_else(|| Trouble::Item(format!("there is no user {name:?}")))?;
+        let user = found.ok_or_else(|| Trouble::User(format!("there is no user {name:?}")))?;
         self.users.insert(name.to_owned(), user.clone());
         Ok(user)
     }

@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
 
 use super::{Answer, Sink, SinkError};
 
@@ -57,8 +58,7 @@ impl AdminClient {
             .await
             .map_err(|_| unreachable("it does not answer".to_owned()))??;
         if status != StatusCode::OK {
-            let text: String = String::from_utf8_lossy(&body).chars().take(300).collect();
-            return Err(SinkError::Refused(status.as_u16(), text));
+            return Err(SinkError::Refused(status.as_u16(), reason(&body)));
         }
         serde_json::from_slice(&body).map_err(|error| SinkError::BadAnswer(error.to_string()))
     }
@@ -78,6 +78,13 @@ impl Sink for AdminClient {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// What a refusal says: the text of its `error`, else the body itself.
+fn reason(body: &[u8]) -> String {
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    let told = value.pointer("/error/message").or(value.get("error")).and_then(Value::as_str);
+    told.map_or_else(|| String::from_utf8_lossy(body), Into::into).chars().take(300).collect()
 }
 
 fn with_cause(error: &dyn std::error::Error) -> String {

@@ -206,11 +206,22 @@ async fn items_of_a_batch_that_have_no_place_fail_one_by_one() {
     assert_eq!(answer.imported, 2);
     let failed: Vec<(usize, &str)> = answer.failed.iter().map(|failed| (failed.index, failed.why.as_str())).collect();
     assert_eq!(failed[0], (1, "there is no user \"nobody@contoso.test\""));
+    assert_eq!(answer.failed.iter().map(|failed| failed.no_user).collect::<Vec<_>>(), [true, false, false, false]);
     assert_eq!(failed[1], (2, "the folder inbox holds no events"));
     assert!(failed[2].0 == 3 && failed[2].1.starts_with("not an item: missing field"), "{failed:?}");
     assert_eq!(failed[3], (5, "the message is refused: start is required"));
     let folders = place.store.folders(MEGAN).await.unwrap();
     assert_eq!(folders.iter().filter(|folder| folder.folder.display_name == "Work").count(), 1);
+}
+
+#[tokio::test]
+async fn an_import_for_nobody_stops_at_once() {
+    let place = Place::new().await;
+    let file = place.file("some.mbox", "From a@x Sat Nov 21 23:52:24 2026\nSubject: 1\n\nbody\n\n");
+    let target = Target { user: "nobody@contoso.test".to_owned(), folder: None };
+    let mut sink = StoreSink { store: place.store.clone(), fresh: place.fresh.clone(), quiet: true };
+    let outcome = run(vec![file], target, &mut sink, &mut |_, _| {}).await;
+    assert_eq!(outcome, Err(SinkError::NoUser("there is no user \"nobody@contoso.test\"".to_owned())));
 }
 
 #[tokio::test]
