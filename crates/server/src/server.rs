@@ -16,7 +16,7 @@ use notify::{NodeConfig, Position, Profile};
 use protocol::HandshakeError;
 use rustls::ServerConfig;
 use store::sqlite::SqliteStore;
-use store::{NodeId, Store};
+use store::{NodeId, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -280,6 +280,11 @@ impl Deliver for Delivery {
         let user = match self.store.user(recipient).await {
             Ok(Some(user)) => user,
             Ok(None) => return true,
+            // To try again would not mend it, and nothing after it in the log could be passed.
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::error!(submission = %submission.id, %recipient, %error, "a submitted message was given up");
+                return true;
+            }
             Err(_) => return false,
         };
         let once = format!("submission:{}", submission.id);

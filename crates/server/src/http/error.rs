@@ -85,13 +85,13 @@ impl ApiError {
         (status, serde_json::to_vec(&ErrorBody { error }).unwrap_or_default())
     }
 
-    /// `Retry-After`, in seconds.
+    /// `Retry-After`, in seconds. None for an unknown outcome: clients would repeat by themselves what may
+    /// have happened.
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             ApiError::Contended => Some(1),
             ApiError::Store(StoreError::Full(_)) => Some(30),
-            ApiError::Store(StoreError::Corrupt(_)) => None,
-            ApiError::Store(_) => Some(2),
+            ApiError::Store(StoreError::Unavailable(_)) => Some(2),
             _ => None,
         }
     }
