@@ -260,11 +260,12 @@ fn expiry() -> String {
     Clock::new().wall().plus_minutes(LIFE_MINUTES).to_string()
 }
 
+/// A server that was started anew knows neither the subscription nor, with another key, the token.
 fn is_there(answer: Answer) -> anyhow::Result<bool> {
-    if answer.status == StatusCode::NOT_FOUND {
-        return Ok(false);
+    match answer.status {
+        StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED => Ok(false),
+        _ => accepted(answer, StatusCode::OK).map(|_| true),
     }
-    accepted(answer, StatusCode::OK).map(|_| true)
 }
 
 fn accepted(answer: Answer, expected: StatusCode) -> anyhow::Result<Value> {
@@ -476,6 +477,15 @@ mod tests {
         assert!(error.contains("another `tidings listen`") && error.contains("409 Conflict: Sub"), "{error}");
         drop(receiver);
         assert_eq!(occupied(port).await.subscribe(&options, address, "s").await.unwrap().id, "new");
+    }
+
+    #[test]
+    fn a_server_started_anew_does_not_have_the_subscription() {
+        let there = |status| is_there(Answer { status, body: Bytes::from_static(b"{}") });
+        assert!(there(StatusCode::OK).unwrap());
+        assert!(!there(StatusCode::NOT_FOUND).unwrap());
+        assert!(!there(StatusCode::UNAUTHORIZED).unwrap());
+        assert!(there(StatusCode::SERVICE_UNAVAILABLE).is_err());
     }
 
     #[derive(clap::Parser)]
