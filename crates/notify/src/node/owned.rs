@@ -76,7 +76,8 @@ pub(super) struct Owned {
     pub head: Position,
     /// Subscription records up to here are already in `spans`.
     state_head: Position,
-    pub reading: bool,
+    /// How many records the read asked for that is under way.
+    pub reading: Option<usize>,
     pub looked: Monotonic,
     pub window: VecDeque<Entry>,
     pub spans: Steady<SubscriptionId, Span>,
@@ -122,7 +123,7 @@ impl Owned {
             applied: Position::default(),
             head: Position::default(),
             state_head: Position::default(),
-            reading: false,
+            reading: None,
             looked: now,
             window: VecDeque::new(),
             spans: Steady::default(),

@@ -16,6 +16,8 @@ use crate::{Monotonic, Now, Position, Record, Stream, SubscriptionEvent, retry};
 
 /// Attempts that end before it is asked again whether there is room.
 const ROOM_ASKED_EVERY: u64 = 32;
+/// Records read at once at the least.
+const READ_LEAST: usize = 32;
 /// Parked reads under way for one partition.
 const READS_MAX: usize = 8;
 
@@ -116,11 +118,14 @@ impl Node {
         }
     }
 
-    /// Lets the partitions read on that stopped for want of room, once there is some again.
+    /// Lets the partitions read on that stopped for want of room, once half of it is free again.
     pub(super) fn use_room(&mut self, now: Now, commands: &mut Vec<Command>) {
         let ended = self.sending.attempts_ended();
         // To add up what is held costs more than an event should.
-        if self.waiting_for_room.is_empty() || !ended.is_multiple_of(ROOM_ASKED_EVERY) || !self.has_room() {
+        if self.waiting_for_room.is_empty() || !ended.is_multiple_of(ROOM_ASKED_EVERY) {
+            return;
+        }
+        if self.load().unparked > self.config.unparked_max / 2 {
             return;
         }
         for partition in std::mem::take(&mut self.waiting_for_room) {
@@ -129,16 +134,30 @@ impl Node {
     }
 
     pub(super) fn read_log(&mut self, partition: Partition, now: Now, commands: &mut Vec<Command>) {
-        let limit = self.config.read_records;
-        let room = self.has_room();
+        let limit = self.records_wanted();
         let Some(owned) = self.partitions.get_mut(&partition) else { return };
-        if !room {
-            self.waiting_for_room.insert(partition);
-        } else if owned.phase == Phase::Active && !owned.reading {
-            owned.reading = true;
-            owned.looked = now.mono;
-            commands.push(Command::ReadLog { partition, epoch: owned.epoch, after: owned.applied, limit });
+        match limit {
+            None => {
+                self.waiting_for_room.insert(partition);
+            }
+            Some(limit) if owned.phase == Phase::Active && owned.reading.is_none() => {
+                owned.reading = Some(limit);
+                owned.looked = now.mono;
+                commands.push(Command::ReadLog { partition, epoch: owned.epoch, after: owned.applied, limit });
+            }
+            Some(_) => {}
         }
+    }
+
+    /// How many records one partition may read now: a part of the room, so that others can read, too, and
+    /// little of what was read must be read again. `None`: there is no room.
+    fn records_wanted(&self) -> Option<usize> {
+        if !self.has_room() {
+            return None;
+        }
+        let asked: usize = self.partitions.values().filter_map(|owned| owned.reading).sum();
+        let free = self.config.unparked_max.saturating_sub(self.load().unparked + asked);
+        (free > 0).then(|| (free / 4).max(READ_LEAST).min(self.config.read_records))
     }
 
     pub(super) fn log_read(
@@ -150,9 +169,9 @@ impl Node {
         commands: &mut Vec<Command>,
     ) -> Option<Partition> {
         let owned = self.partitions.get_mut(&partition).filter(|owned| owned.epoch == epoch)?;
-        owned.reading = false;
+        let asked = owned.reading.take();
         let Some(records) = records else { return Some(partition) };
-        if records.len() >= self.config.read_records {
+        if asked.is_some_and(|asked| records.len() >= asked) {
             // A full page: there may be more.
             owned.head = owned.head.max(records.last().map(|(last, _)| last.next()).unwrap_or_default());
         } else if records.is_empty() {

@@ -88,7 +88,7 @@ impl Node {
             (Phase::Active, None) if owned.reads > 0 => Monotonic(u64::MAX),
             (Phase::Active, None) => checkpoint_due(owned, &self.config).unwrap_or(Monotonic(u64::MAX)),
         };
-        let behind = owned.head > owned.applied && !owned.reading;
+        let behind = owned.head > owned.applied && owned.reading.is_none();
         let idle_tail = !owned.tails.is_empty() && owned.recording.is_none() && owned.reads == 0;
         let pause = if behind || idle_tail { STORE_PAUSE_MICROS } else { self.config.poll_micros };
         let when = due.min(now.mono.plus_micros(pause));
