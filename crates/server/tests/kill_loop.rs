@@ -108,9 +108,11 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
     let writers: Vec<_> =
         (0..WRITERS).map(|n| tokio::spawn(write([ADELE, ALEX][n % 2], Arc::clone(&written), places.clone()))).collect();
     for kill in 0..kills {
-        let goal = written.count.load(Ordering::Relaxed) + 40 + (kill * 37) % 160;
-        support::until("writes are acknowledged", Duration::from_secs(60), || {
-            written.count.load(Ordering::Relaxed) >= goal
+        // Both are running when it is killed.
+        let writes = written.count.load(Ordering::Relaxed) + 40 + (kill * 37) % 160;
+        let deliveries = receiver.acknowledged_count() + 40 + (kill * 53) % 160;
+        support::until("writes and deliveries are acknowledged", Duration::from_secs(60), || {
+            written.count.load(Ordering::Relaxed) >= writes && receiver.acknowledged_count() >= deliveries
         })
         .await;
         process.kill();
@@ -124,6 +126,7 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
     }
     receiver.refuse("failing", 0);
 
+    let settled = Instant::now();
     let acknowledged = written.acknowledged.lock().unwrap().clone();
     for (user, item) in &acknowledged {
         let url = format!("{}/v1.0/users/{user}/messages/{item}", process.http());
@@ -140,18 +143,19 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
         });
         owed.filter(|key| !heard.contains_key(key)).count()
     };
-    let settled = Instant::now();
     support::until("every notification has arrived", SETTLE_MAX, || missing() == 0).await;
 
     let heard = heard(&receiver);
     let ambiguous: Vec<_> = heard.iter().filter(|(_, ids)| ids.len() != 1).collect();
     assert!(ambiguous.is_empty(), "a match was told with several ids: {ambiguous:?}");
-    let (acknowledgements, matches) = (receiver.acknowledged().len(), heard.len());
+    let (acknowledgements, matches) = (receiver.acknowledged_count(), heard.len());
     println!(
-        "{kills} kills, {} writes acknowledged, {} unanswered, {matches} matches heard, {} duplicates with equal ids, settled in {:.1} s",
+        "{kills} kills, {} writes acknowledged, {} unanswered, {matches} matches heard, {} duplicates with equal ids, \
+         {} requests refused, settled in {:.1} s",
         acknowledged.len(),
         written.unanswered.load(Ordering::Relaxed),
         acknowledgements - matches,
+        receiver.refused_count(),
         settled.elapsed().as_secs_f32(),
     );
     process.stop();

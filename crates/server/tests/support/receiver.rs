@@ -19,6 +19,7 @@ struct State {
     /// By path: refuse one POST in so many.
     refuse: BTreeMap<String, usize>,
     posts: BTreeMap<String, usize>,
+    refused: usize,
 }
 
 /// Listens on a free port of loopback until dropped.
@@ -62,6 +63,15 @@ impl Receiver {
         self.state.lock().unwrap().posts.get(&format!("/{path}")).copied().unwrap_or(0)
     }
 
+    pub fn acknowledged_count(&self) -> usize {
+        self.state.lock().unwrap().acknowledged.len()
+    }
+
+    /// Requests that were answered with 500.
+    pub fn refused_count(&self) -> usize {
+        self.state.lock().unwrap().refused
+    }
+
     /// Every notification that was answered with 202, in the order of arrival.
     pub fn acknowledged(&self) -> Vec<Value> {
         self.state.lock().unwrap().acknowledged.clone()
@@ -88,8 +98,9 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
     let mut state = state.lock().unwrap();
     let posts = state.posts.entry(path.clone()).or_default();
     *posts += 1;
-    let refused = *posts;
-    if state.refuse.get(&path).is_some_and(|one_in| *one_in > 0 && refused.is_multiple_of(*one_in)) {
+    let number = *posts;
+    if state.refuse.get(&path).is_some_and(|one_in| *one_in > 0 && number.is_multiple_of(*one_in)) {
+        state.refused += 1;
         return Ok(status(500));
     }
     state.acknowledged.extend(collection["value"].as_array().into_iter().flatten().cloned());
