@@ -78,6 +78,8 @@ pub(super) struct Owned {
     state_head: Position,
     /// How many records the read asked for that is under way.
     pub reading: Option<usize>,
+    /// The log may have grown since that read was asked for.
+    pub look_again: bool,
     pub looked: Monotonic,
     pub window: VecDeque<Entry>,
     pub spans: Steady<SubscriptionId, Span>,
@@ -124,6 +126,7 @@ impl Owned {
             head: Position::default(),
             state_head: Position::default(),
             reading: None,
+            look_again: false,
             looked: now,
             window: VecDeque::new(),
             spans: Steady::default(),

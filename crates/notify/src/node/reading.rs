@@ -145,7 +145,7 @@ impl Node {
                 owned.looked = now.mono;
                 commands.push(Command::ReadLog { partition, epoch: owned.epoch, after: owned.applied, limit });
             }
-            Some(_) => {}
+            Some(_) => owned.look_again = owned.reading.is_some(),
         }
     }
 
@@ -177,7 +177,11 @@ impl Node {
         } else if records.is_empty() {
             owned.head = owned.applied;
         }
+        let look_again = std::mem::take(&mut owned.look_again);
         self.apply(partition, records, now, commands);
+        if look_again {
+            self.read_log(partition, now, commands);
+        }
         Some(partition)
     }
 
