@@ -7,11 +7,11 @@ use graph::{
     AppId, Change, ChangeId, ChangeType, FolderId, ItemId, Kind, Partition, Properties, SubscriptionId, TenantId,
     Timestamp, UserId, WellKnown,
 };
-use tidings_notify::checkpoint::{PartitionState, SubscriptionSpan};
+use tidings_notify::checkpoint::{LoadedParked, Parked, ParkedRef, PartitionState, StreamKind, SubscriptionSpan};
 use tidings_notify::node::{Attempt, CheckpointAnswer, Outcome};
 use tidings_notify::subscription::Target;
 use tidings_notify::{
-    AbandonReason, Command, EndReason, Event, LedgerDelta, Monotonic, Node, NodeConfig, Now, Position, Record,
+    AbandonReason, Command, EndReason, Event, LedgerDelta, Monotonic, Node, NodeConfig, Now, Position, Record, Stream,
     Subscription, SubscriptionEvent, notification,
 };
 use uuid::Uuid;
@@ -281,4 +281,32 @@ fn a_folder_is_watched_without_its_children_and_a_mailbox_with_all() {
     }
     let calendar = WellKnown::Calendar.id_in(MEGAN);
     assert_eq!(of(None).sees(&created(1, calendar)), None, "messages are no events");
+}
+
+#[test]
+fn what_is_loaded_from_parked_rows_takes_no_room_from_new_matches() {
+    let mut world = World::new(subscription());
+    let (partition, epoch) = (Partition::of(MEGAN), EPOCH + 1);
+    let stream = Stream { subscription: subscription().id, kind: StreamKind::Changes };
+    let state = PartitionState {
+        cursor: Position(9),
+        head: Position(9),
+        wall: NOW,
+        subscriptions: vec![SubscriptionSpan {
+            subscription: Arc::new(subscription()),
+            began: Position(1),
+            ended: None,
+        }],
+        parked: vec![stream],
+        ..<_>::default()
+    };
+    world.handle(Event::Leases { asked: Monotonic(0), renewal: false, held: vec![(partition, epoch)] });
+    world.handle(Event::State { partition, epoch, state: Some(state) });
+    let reference = ParkedRef { position: Position(5), change: Some(ChangeType::Created) };
+    let due = NOW.plus_minutes(5);
+    let row = Parked { stream, refs: vec![reference], attempts: 4, due, since: NOW, batch_max: 1 };
+    let records = vec![Arc::new(Record::Change(created(5, WellKnown::Inbox.id_in(MEGAN))))];
+    world.handle(Event::Parked { partition, epoch, stream, rows: Some(vec![LoadedParked { row, records }]) });
+    let stats = world.node.stats();
+    assert_eq!((stats.deliveries_in_memory, stats.deliveries_unparked), (1, 0));
 }

@@ -47,6 +47,8 @@ pub struct NodeStats {
     pub attempts_in_flight: usize,
     pub slots_taken: u32,
     pub deliveries_in_memory: usize,
+    /// Those of them that no parked row holds.
+    pub deliveries_unparked: usize,
     pub window_records: usize,
     /// Records of the log that are known of and not matched yet.
     pub records_behind: u64,
@@ -100,6 +102,7 @@ impl Node {
             attempts_in_flight: self.sending.in_flight.len(),
             slots_taken: self.sending.slots_taken(),
             deliveries_in_memory: sum(|owned| owned.held),
+            deliveries_unparked: sum(Owned::unparked),
             window_records: sum(|owned| owned.window.len()),
             records_behind: self.partitions.values().map(|owned| owned.head.0.saturating_sub(owned.applied.0)).sum(),
         }

@@ -225,7 +225,9 @@ impl Node {
         let complete = rows.len() < self.config.read_rows;
         // No wait is longer than the longest: a due time beyond it comes from a clock that was wrong.
         let latest = now.mono.plus_micros(retry::wait_micros_max());
-        owned.held += state.load(rows, |due| mono_of(due, now).min(latest));
+        let loaded = state.load(rows, |due| mono_of(due, now).min(latest));
+        owned.held += loaded;
+        owned.held_parked += loaded;
         if complete {
             owned.end_tail(stream);
         }
