@@ -1,9 +1,11 @@
 //! A committed mutation of an item, and the set of writes that one operation on a mailbox asks for.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::item::NOT_IN_CHANGES;
-use crate::{ChangeId, Folder, FolderId, Item, ItemId, Properties, TenantId, Timestamp, UserId};
+use crate::{AttachmentId, ChangeId, Folder, FolderId, ImmutableId, Item, ItemId, NewAttachment, Properties};
+use crate::{TenantId, Timestamp, UserId};
 
 /// What happened to an item, in Graph's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,8 +36,15 @@ pub struct Change {
     pub tenant: TenantId,
     pub mailbox: UserId,
     pub item: ItemId,
+    /// The item's immutable UUID, where it is not that of `item`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub immutable: Option<Uuid>,
     /// The folder that holds the item, or held it when it was deleted.
     pub folder: FolderId,
+    /// If the change is one half of a move: the folder at the move's other end. The item was deleted
+    /// from `folder` and lies there now, or was created in `folder` and lay there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<FolderId>,
     pub change: ChangeType,
     pub at: Timestamp,
     /// The item after the change; as it last was, if it was deleted.
@@ -47,6 +56,11 @@ pub struct Change {
 }
 
 impl Change {
+    /// The id that the item keeps when it moves.
+    pub fn immutable_id(&self) -> ImmutableId {
+        ImmutableId::new(self.item.kind, self.immutable.unwrap_or(self.item.uuid))
+    }
+
     /// `item` came to be; its `version` is the change's id.
     pub fn created(tenant: TenantId, item: &Item, at: Timestamp) -> Self {
         Self::of(tenant, item, ChangeType::Created, item.version, at)
@@ -76,7 +90,9 @@ impl Change {
             tenant,
             mailbox: item.mailbox,
             item: item.id,
+            immutable: (item.immutable != item.id.uuid).then_some(item.immutable),
             folder: item.folder,
+            moved: None,
             change,
             at,
             after,
@@ -106,6 +122,13 @@ pub struct Mutation {
     pub folder_puts: Vec<Folder>,
     /// Folders to remove; their items are removed by `removes`.
     pub folder_removes: Vec<FolderId>,
+    /// Attachments to write. Those of an item that is removed go with it, unless the same mutation puts
+    /// an item with the same immutable UUID: a moved item keeps its own.
+    pub attachment_puts: Vec<NewAttachment>,
+    /// Attachments to remove, by the immutable UUID of their item.
+    pub attachment_removes: Vec<(Uuid, AttachmentId)>,
+    /// Every attachment of the first item is copied to the second, by immutable UUIDs.
+    pub attachment_copies: Vec<(Uuid, Uuid)>,
     /// What subscribers may hear of, in order.
     pub changes: Vec<Change>,
 }

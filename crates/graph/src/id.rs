@@ -103,6 +103,8 @@ pub struct InvalidId;
 
 const ITEM_PREFIX: [u8; 3] = [0x00, 0x03, 0x24];
 const FOLDER_PREFIX: [u8; 3] = [0x01, 0x03, 0x24];
+const IMMUTABLE_PREFIX: [u8; 3] = [0x00, 0x09, 0x00];
+const ATTACHMENT_PREFIX: [u8; 3] = [0x00, 0x03, 0x25];
 
 fn encode(prefix: [u8; 3], kind: Kind, uuid: Uuid) -> String {
     let mut bytes = [0u8; 23];
@@ -180,6 +182,40 @@ outlook_id! {
 outlook_id! {
     /// A mail folder, calendar or contact folder, by the kind it holds. It never changes.
     FolderId, FOLDER_PREFIX
+}
+
+outlook_id! {
+    /// An item of a mailbox by the id that stays when it moves.
+    ImmutableId, IMMUTABLE_PREFIX
+}
+
+outlook_id! {
+    /// An attachment of an item, by the item's kind. It stays when the item moves.
+    AttachmentId, ATTACHMENT_PREFIX
+}
+
+/// An item as a caller names one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ItemKey {
+    Id(ItemId),
+    Immutable(ImmutableId),
+}
+
+impl ItemKey {
+    pub fn kind(self) -> Kind {
+        match self {
+            ItemKey::Id(id) => id.kind,
+            ItemKey::Immutable(id) => id.kind,
+        }
+    }
+}
+
+impl FromStr for ItemKey {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        text.parse().map(ItemKey::Id).or_else(|_| text.parse().map(ItemKey::Immutable))
+    }
 }
 
 impl ChangeId {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{ChangeId, FolderId, ItemId, Kind, Timestamp, UserId};
+use crate::{ChangeId, FolderId, ImmutableId, ItemId, Kind, Timestamp, UserId};
 
 /// A property bag in Graph's JSON form, by Graph's property names.
 ///
@@ -16,13 +16,16 @@ pub type Properties = Map<String, Value>;
 
 /// Properties too large or too secret for a change record: neither selectable in a rich
 /// notification nor filterable in a subscription.
-pub const NOT_IN_CHANGES: [&str; 4] = ["body", "uniqueBody", "attachments", "internetMessageHeaders"];
+pub const NOT_IN_CHANGES: [&str; 5] =
+    ["body", "uniqueBody", "attachments", "internetMessageHeaders", "exceptionOccurrences"];
 
 /// One message, event or contact: the typed key fields and the property bag.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Item {
     pub id: ItemId,
+    /// The UUID that the item was made with. A move gives it another [`Item::id`], never another of this.
+    pub immutable: Uuid,
     pub mailbox: UserId,
     /// The folder, calendar or contact folder that holds it.
     pub folder: FolderId,
@@ -34,6 +37,11 @@ pub struct Item {
 }
 
 impl Item {
+    /// The id that stays when the item moves.
+    pub fn immutable_id(&self) -> ImmutableId {
+        ImmutableId::new(self.id.kind, self.immutable)
+    }
+
     /// What lists sort by, newest first: `receivedDateTime` of messages, `start` of events, the
     /// time of creation of contacts.
     pub fn sort_key(&self) -> Timestamp {
@@ -45,16 +53,32 @@ impl Item {
                 .get("start")
                 .and_then(|start| start.get("dateTime"))
                 .and_then(Value::as_str)
-                .and_then(|text| format!("{}Z", text.trim_end_matches('Z')).parse().ok()),
+                .and_then(utc),
             Kind::Contact => None,
         };
         found.unwrap_or(self.created)
+    }
+
+    /// When the last occurrence of an event ends; far in the future if it never does. Of other kinds, the
+    /// time of the sort key.
+    pub fn last_end(&self) -> Timestamp {
+        let end = self.properties.get("end").and_then(|end| end.get("dateTime")).and_then(Value::as_str);
+        match (self.id.kind, self.properties.contains_key("recurrence")) {
+            (Kind::Event, true) => Timestamp::from_micros(i64::MAX),
+            (Kind::Event, false) => end.and_then(utc).unwrap_or_else(|| self.sort_key()),
+            _ => self.sort_key(),
+        }
     }
 
     /// Whether the item counts into its folder's `unreadItemCount`.
     pub fn is_unread(&self) -> bool {
         self.id.kind == Kind::Message && self.properties.get("isRead") == Some(&Value::Bool(false))
     }
+}
+
+/// A time without a zone, which stands for UTC.
+fn utc(text: &str) -> Option<Timestamp> {
+    format!("{}Z", text.trim_end_matches('Z')).parse().ok()
 }
 
 /// A mail folder, calendar or contact folder.
@@ -67,6 +91,10 @@ pub struct Folder {
     pub parent: Option<FolderId>,
     pub display_name: String,
     pub well_known: Option<WellKnown>,
+    /// What else it has, in Graph's JSON form: `isHidden`, a search folder's `filterQuery`, a
+    /// calendar's `color`, extended properties.
+    #[serde(default)]
+    pub properties: Properties,
 }
 
 macro_rules! well_known {
@@ -147,6 +175,7 @@ impl WellKnown {
             parent: below_root.then(|| WellKnown::MsgFolderRoot.id_in(mailbox)),
             display_name: self.display_name().to_owned(),
             well_known: Some(self),
+            properties: Properties::new(),
         }
     }
 

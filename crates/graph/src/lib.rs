@@ -3,6 +3,7 @@
 //! Pure: this crate knows no async, no SQL, no HTTP, no clock and no source of randomness. Time, new
 //! ids and everything else that varies arrive as arguments.
 
+pub mod attachment;
 pub mod change;
 pub mod fuzz;
 pub mod id;
@@ -10,6 +11,7 @@ pub mod item;
 pub mod mailbox;
 pub mod partition;
 pub mod path;
+pub mod query;
 pub mod refusal;
 pub mod render;
 pub mod schema;
@@ -26,8 +28,12 @@ pub mod mbox;
 pub mod mime;
 pub mod vcard;
 
+pub use attachment::{Attachment, NewAttachment};
 pub use change::{Change, ChangeType, Mutation};
-pub use id::{AppId, ChangeId, FolderId, ItemId, Kind, SubmissionId, SubscriptionId, TenantId, UserId};
+pub use id::{
+    AppId, AttachmentId, ChangeId, FolderId, ImmutableId, ItemId, ItemKey, Kind, SubmissionId, SubscriptionId,
+};
+pub use id::{TenantId, UserId};
 pub use item::{Folder, Item, Properties, WellKnown};
 pub use partition::{PARTITIONS, Partition};
 pub use refusal::Refusal;

@@ -77,6 +77,7 @@ fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, properties: Propertie
     let now = fresh.now.whole_seconds();
     let item = Item {
         id: ItemId::new(folder.kind, fresh.uuid),
+        immutable: fresh.uuid,
         mailbox: owner.id,
         folder,
         created: now,
@@ -84,9 +85,14 @@ fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, properties: Propertie
         version: fresh.change,
         properties,
     };
+    put(owner, fresh, item)
+}
+
+/// An item under an id that was not used before.
+fn put(owner: &Owner, fresh: &Fresh, item: Item) -> Written {
     let mutation = Mutation {
         expect: vec![(item.id, None)],
-        expect_folders: vec![folder],
+        expect_folders: vec![item.folder],
         puts: vec![item.clone()],
         changes: vec![Change::created(owner.tenant, &item, fresh.now)],
         ..Mutation::default()

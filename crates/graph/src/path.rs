@@ -1,7 +1,10 @@
 //! The grammar of paths: what a request below `/v1.0` addresses, and what a subscription's `resource`
 //! watches. It reads text only; whether a user, folder or item exists is for others to say.
 
+mod folder;
+mod item;
 mod segments;
+mod user;
 mod watch;
 
 use crate::{FolderId, Kind, UserId, WellKnown};
@@ -12,8 +15,17 @@ pub use watch::{QueryOption, Watch, WatchError, watch};
 /// What a path addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resource {
+    /// `$metadata`
+    Metadata,
+    /// `$batch`
+    Batch,
     Users,
     User(UserKey),
+    /// Something of a user that is neither an item nor a folder.
+    OfUser {
+        user: UserKey,
+        part: UserPart,
+    },
     /// A collection of items. `/events` is the default calendar's; without a folder it is all items
     /// of the kind in the mailbox.
     Items {
@@ -21,22 +33,48 @@ pub enum Resource {
         kind: Kind,
         folder: Option<FolderKey>,
     },
-    /// One item. With a folder, it is there only while that folder holds it.
-    Item {
+    /// The changes of a collection of items since a token.
+    ItemsDelta {
         user: UserKey,
         kind: Kind,
         folder: Option<FolderKey>,
-        id: String,
     },
-    ItemAction {
+    /// How many items a collection holds, as plain text.
+    ItemsCount {
         user: UserKey,
         kind: Kind,
         folder: Option<FolderKey>,
-        id: String,
+    },
+    Item(ItemPath),
+    ItemAction {
+        item: ItemPath,
         action: ItemAction,
+    },
+    /// Something that belongs to one item.
+    OfItem {
+        item: ItemPath,
+        part: ItemPart,
+    },
+    /// The occurrences of a calendar in a time window.
+    CalendarView {
+        user: UserKey,
+        calendar: FolderKey,
+    },
+    CalendarViewDelta {
+        user: UserKey,
+        calendar: FolderKey,
     },
     /// Mail folders, calendars or contact folders, by the kind they hold: at the top, or below `parent`.
     Folders {
+        user: UserKey,
+        kind: Kind,
+        parent: Option<FolderKey>,
+    },
+    FoldersDelta {
+        user: UserKey,
+        kind: Kind,
+    },
+    FoldersCount {
         user: UserKey,
         kind: Kind,
         parent: Option<FolderKey>,
@@ -46,10 +84,35 @@ pub enum Resource {
         kind: Kind,
         folder: FolderKey,
     },
-    SendMail(UserKey),
+    FolderAction {
+        user: UserKey,
+        kind: Kind,
+        folder: FolderKey,
+        action: FolderAction,
+    },
+    CalendarGroups(UserKey),
+    CalendarGroup {
+        user: UserKey,
+        group: FolderKey,
+    },
+    /// The calendars of a group.
+    CalendarsOfGroup {
+        user: UserKey,
+        group: FolderKey,
+    },
     Subscriptions,
     Subscription(String),
     Reauthorize(String),
+}
+
+/// Where one item is. With a folder, it is there only while that folder holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemPath {
+    pub user: UserKey,
+    pub kind: Kind,
+    pub folder: Option<FolderKey>,
+    /// As the path has it: an id, an immutable id, or an occurrence's.
+    pub id: String,
 }
 
 /// An action on one item.
@@ -58,6 +121,73 @@ pub enum ItemAction {
     Send,
     Move,
     Copy,
+    PermanentDelete,
+    Reply,
+    ReplyAll,
+    Forward,
+    CreateReply,
+    CreateReplyAll,
+    CreateForward,
+    Accept,
+    Decline,
+    TentativelyAccept,
+    Cancel,
+    SnoozeReminder,
+    DismissReminder,
+}
+
+/// What belongs to one item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemPart {
+    /// `$value`: the message as MIME.
+    Value,
+    Attachments,
+    AttachmentsCount,
+    Attachment(String),
+    /// `attachments/{id}/$value`
+    AttachmentValue(String),
+    /// `attachments/createUploadSession`
+    CreateUploadSession,
+    Extensions,
+    Extension(String),
+    /// The occurrences of a series in a time window.
+    Instances,
+    InstancesDelta,
+    /// The occurrences of a series that differ from it.
+    ExceptionOccurrences,
+    /// The calendar that holds an event.
+    Calendar,
+    /// The event that a meeting message is about.
+    Event,
+    Photo,
+    /// `photo/$value`
+    PhotoValue,
+}
+
+/// An action on one folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FolderAction {
+    Move,
+    Copy,
+    PermanentDelete,
+    GetSchedule,
+}
+
+/// What a user has besides items and folders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserPart {
+    SendMail,
+    TranslateExchangeIds,
+    MasterCategories,
+    MasterCategory(String),
+    /// Reminders in a time window, by the function's parameters as they stand in the path.
+    ReminderView {
+        start: String,
+        end: String,
+    },
+    FocusedOverrides,
+    FocusedOverride(String),
+    MailboxSettings,
 }
 
 /// A user as a path names one.
@@ -121,18 +251,18 @@ pub fn parse(path: &str) -> Result<Resource, PathError> {
     let mut segments = Segments::cut(path)?;
     let first = segments.name()?.ok_or(PathError::Empty)?;
     let resource = match first.text.as_str() {
-        "me" if first.key.is_none() => in_mailbox(&mut segments, UserKey::Me)?,
+        "me" if first.key.is_none() => user::in_mailbox(&mut segments, UserKey::Me)?,
         "users" => match key_of(first, &mut segments) {
             None => Resource::Users,
-            Some(key) => in_mailbox(&mut segments, user_key(&key)?)?,
+            Some(key) => user::in_mailbox(&mut segments, user_key(&key)?)?,
         },
         "subscriptions" => subscriptions(first, &mut segments)?,
-        _ => return Err(PathError::UnknownSegment(shown(&first.text))),
+        "$metadata" => Resource::Metadata,
+        "$batch" => Resource::Batch,
+        _ => return Err(unknown(&first.text)),
     };
-    match segments.key() {
-        None => Ok(resource),
-        Some(rest) => Err(PathError::UnknownSegment(shown(&rest))),
-    }
+    segments.end()?;
+    Ok(resource)
 }
 
 fn subscriptions(name: Name, segments: &mut Segments) -> Result<Resource, PathError> {
@@ -142,90 +272,28 @@ fn subscriptions(name: Name, segments: &mut Segments) -> Result<Resource, PathEr
     match segments.name()? {
         None => Ok(Resource::Subscription(id)),
         Some(name) if name.text == "reauthorize" && name.key.is_none() => Ok(Resource::Reauthorize(id)),
-        Some(name) => Err(PathError::UnknownSegment(shown(&name.text))),
+        Some(name) => Err(unknown(&name.text)),
     }
 }
 
-fn in_mailbox(segments: &mut Segments, user: UserKey) -> Result<Resource, PathError> {
-    let Some(name) = segments.name()? else {
-        return Ok(Resource::User(user));
-    };
-    match (name.text.as_str(), name.key.is_some()) {
-        ("messages", _) => items(name, segments, Place { user, kind: Kind::Message, folder: None }),
-        ("events", _) => items(name, segments, Place { user, kind: Kind::Event, folder: None }),
-        ("contacts", _) => items(name, segments, Place { user, kind: Kind::Contact, folder: None }),
-        ("mailfolders", _) => folders(name, segments, user, Kind::Message),
-        ("calendars", _) => folders(name, segments, user, Kind::Event),
-        ("contactfolders", _) => folders(name, segments, user, Kind::Contact),
-        ("calendar", false) => {
-            let folder = FolderKey::WellKnown(WellKnown::Calendar);
-            in_folder(segments, user, Kind::Event, folder)
-        }
-        ("sendmail", false) => Ok(Resource::SendMail(user)),
-        _ => Err(PathError::UnknownSegment(shown(&name.text))),
-    }
+fn unknown(segment: &str) -> PathError {
+    PathError::UnknownSegment(shown(segment))
 }
 
-/// Where a collection of items lies.
-struct Place {
-    user: UserKey,
-    kind: Kind,
-    folder: Option<FolderKey>,
+/// A function of a collection, in a key's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Function {
+    Delta,
+    Count,
 }
 
-fn items(name: Name, segments: &mut Segments, place: Place) -> Result<Resource, PathError> {
-    let Place { user, kind, folder } = place;
-    let Some(id) = key_of(name, segments) else {
-        let default = || (kind == Kind::Event).then_some(FolderKey::WellKnown(WellKnown::Calendar));
-        return Ok(Resource::Items { user, kind, folder: folder.or_else(default) });
-    };
-    if is_function(&id) {
-        return Err(PathError::UnknownSegment(shown(&id)));
-    }
-    let Some(name) = segments.name()? else {
-        return Ok(Resource::Item { user, kind, folder, id });
-    };
-    let action = match (kind, name.text.as_str()) {
-        _ if name.key.is_some() => None,
-        (Kind::Message, "send") => Some(ItemAction::Send),
-        (Kind::Message | Kind::Contact, "move") => Some(ItemAction::Move),
-        (Kind::Message, "copy") => Some(ItemAction::Copy),
-        _ => None,
-    };
-    let action = action.ok_or_else(|| PathError::UnknownSegment(shown(&name.text)))?;
-    Ok(Resource::ItemAction { user, kind, folder, id, action })
-}
-
-/// Whether a segment in a key's place is a function of the collection (`delta`, `$count`).
-fn is_function(key: &str) -> bool {
+/// The function that a segment in a key's place names; ids never look like one.
+fn function(key: &str) -> Option<Function> {
     let name = key.to_ascii_lowercase();
-    let name = name.strip_prefix("microsoft.graph.").unwrap_or(&name);
-    name.starts_with('$') || name == "delta" || name.starts_with("delta(")
-}
-
-fn folders(name: Name, segments: &mut Segments, user: UserKey, kind: Kind) -> Result<Resource, PathError> {
-    match key_of(name, segments) {
-        None => Ok(Resource::Folders { user, kind, parent: None }),
-        Some(key) if is_function(&key) => Err(PathError::UnknownSegment(shown(&key))),
-        Some(key) => in_folder(segments, user, kind, FolderKey::read(kind, &key)),
-    }
-}
-
-fn in_folder(segments: &mut Segments, user: UserKey, kind: Kind, mut folder: FolderKey) -> Result<Resource, PathError> {
-    loop {
-        let Some(name) = segments.name()? else {
-            return Ok(Resource::Folder { user, kind, folder });
-        };
-        if name.text == kind.collection() {
-            return items(name, segments, Place { user, kind, folder: Some(folder) });
-        }
-        if name.text != "childfolders" || kind == Kind::Event {
-            return Err(PathError::UnknownSegment(shown(&name.text)));
-        }
-        match key_of(name, segments) {
-            None => return Ok(Resource::Folders { user, kind, parent: Some(folder) }),
-            Some(key) => folder = FolderKey::read(kind, &key),
-        }
+    match name.strip_prefix("microsoft.graph.").unwrap_or(&name) {
+        "delta" | "delta()" => Some(Function::Delta),
+        "$count" => Some(Function::Count),
+        _ => None,
     }
 }
 

@@ -10,12 +10,41 @@ use crate::schema::Entity;
 use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown};
 
 /// What a response shows of a resource.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     /// The `@odata.context`, if this resource carries it itself.
     pub context: Option<&'a str>,
     /// `None`: all properties that are shown unasked.
     pub select: Option<&'a Select>,
+    pub prefer: &'a Preferences,
+}
+
+impl Default for View<'_> {
+    fn default() -> Self {
+        static NONE: Preferences =
+            Preferences { immutable_ids: false, body: None, time_zone: None, unsafe_html: false };
+        View { context: None, select: None, prefer: &NONE }
+    }
+}
+
+/// What a caller prefers of the form of items, by `Prefer` headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preferences {
+    /// `IdType="ImmutableId"`: ids that stay when an item moves.
+    pub immutable_ids: bool,
+    /// `outlook.body-content-type`: `None` as stored.
+    pub body: Option<BodyType>,
+    /// `outlook.timezone`: the zone of `start` and `end`, as the caller named it; UTC unless given.
+    pub time_zone: Option<String>,
+    /// `outlook.allow-unsafe-html`
+    pub unsafe_html: bool,
+}
+
+/// The form of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyType {
+    Text,
+    Html,
 }
 
 /// The properties that a `$select` asks for, in Graph's spelling.
@@ -79,7 +108,12 @@ pub fn item(item: &Item, view: View<'_>) -> Value {
         shown.insert("uniqueBody".to_owned(), body.unwrap_or_default());
     }
     shown.insert("@odata.etag".to_owned(), item.version.etag().into());
-    finish(shown, item.id.to_string(), view.context)
+    finish(shown, item_id(item, view.prefer), view.context)
+}
+
+/// The id under which a caller is told of an item.
+pub fn item_id(item: &Item, prefer: &Preferences) -> String {
+    if prefer.immutable_ids { item.immutable_id().to_string() } else { item.id.to_string() }
 }
 
 /// Properties that are not stored in the property bag.

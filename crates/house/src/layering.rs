@@ -9,7 +9,8 @@ use crate::source::{File, used_paths};
 
 /// Which crates of the workspace each crate may depend on, by folder.
 pub const ARROWS: &[(&str, &[&str])] = &[
-    ("graph", &[]),
+    ("odata", &[]),
+    ("graph", &["odata"]),
     ("protocol", &[]),
     ("notify", &["graph", "protocol"]),
     ("store", &["graph", "notify"]),
@@ -20,7 +21,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that only decide.
-pub const PURE: &[&str] = &["graph", "protocol", "notify"];
+pub const PURE: &[&str] = &["odata", "graph", "protocol", "notify"];
 
 /// Something that some crates must not know.
 pub struct Ban {

@@ -120,6 +120,8 @@ mod tests {
             tenant: TenantId(uuid(3)),
             mailbox: UserId(uuid(2)),
             item: ItemId::new(Kind::Message, uuid(9)),
+            immutable: None,
+            moved: None,
             folder: FolderId::new(Kind::Message, uuid(8)),
             change: ChangeType::Created,
             at: Timestamp::from_seconds(1_789_000_000),

@@ -48,6 +48,8 @@ fn created(number: u64, folder: FolderId) -> Change {
         tenant: TenantId(Uuid::from_u128(3)),
         mailbox: MEGAN,
         item: ItemId::new(folder.kind, Uuid::from_u128(number.into())),
+        immutable: None,
+        moved: None,
         folder,
         change: ChangeType::Created,
         at: NOW,

@@ -49,6 +49,8 @@ fn change(number: u64, n: u64) -> Record {
         tenant: TenantId(Uuid::nil()),
         mailbox: mailbox(n),
         item: ItemId::new(Kind::Message, Uuid::from_u128(number.into())),
+        immutable: None,
+        moved: None,
         folder: WellKnown::Inbox.id_in(mailbox(n)),
         change: ChangeType::Created,
         at: START,

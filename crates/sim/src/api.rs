@@ -79,15 +79,17 @@ impl World {
     }
 
     fn write(&mut self, mailbox: UserId, mutation: Mutation, submit: Option<Submission>) {
-        let commit = Commit { tenant: TENANT, mailbox, mutation, submit, once: None, quiet: false };
+        let commit = Commit { submit, ..Commit::of(TENANT, mailbox, mutation) };
         self.storage.model.commit(commit).ok();
         self.appended();
     }
 
     fn create(&mut self) {
         let (mailbox, kind) = (self.a_mailbox(), self.a_kind());
+        let uuid = self.uuid();
         let item = Item {
-            id: ItemId::new(kind, self.uuid()),
+            id: ItemId::new(kind, uuid),
+            immutable: uuid,
             mailbox,
             folder: self.a_folder(mailbox, kind),
             created: date(self.at),
@@ -134,8 +136,11 @@ impl World {
         let folder = self.a_folder(old.mailbox, old.id.kind);
         let id = ItemId::new(old.id.kind, self.uuid());
         let item = Item { id, folder, version: ChangeId(self.uuid()), ..old.clone() };
-        let gone = Change::deleted(TENANT, &old, ChangeId(self.uuid()), date(self.at));
-        let changes = vec![gone, Change::created(TENANT, &item, date(self.at))];
+        let mut gone = Change::deleted(TENANT, &old, ChangeId(self.uuid()), date(self.at));
+        gone.moved = Some(folder);
+        let mut here = Change::created(TENANT, &item, date(self.at));
+        here.moved = Some(old.folder);
+        let changes = vec![gone, here];
         self.api.items[index] = item.clone();
         self.write(
             old.mailbox,

@@ -187,8 +187,10 @@ impl World {
     }
 
     fn delivered(&mut self, submission: &Submission, recipient: graph::UserId) -> Commit {
+        let uuid = self.uuid();
         let item = Item {
-            id: ItemId::new(Kind::Message, self.uuid()),
+            id: ItemId::new(Kind::Message, uuid),
+            immutable: uuid,
             mailbox: recipient,
             folder: WellKnown::Inbox.id_in(recipient),
             created: date(self.at),
@@ -199,16 +201,12 @@ impl World {
         let change = Change::created(TENANT, &item, date(self.at));
         let mutation = Mutation { puts: vec![item], changes: vec![change], ..Mutation::default() };
         Commit {
-            tenant: TENANT,
-            mailbox: recipient,
-            mutation,
-            submit: None,
             once: Some(Once {
                 key: format!("{}:{recipient}", submission.id),
                 now: date(self.at),
                 until: date(self.at).plus_minutes(60 * 24),
             }),
-            quiet: false,
+            ..Commit::of(TENANT, recipient, mutation)
         }
     }
 

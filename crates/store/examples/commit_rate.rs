@@ -59,7 +59,7 @@ async fn main() {
             async move {
                 let mailbox = mailbox_id((number * TASKS + task) % mailboxes);
                 let kind = WellKnown::Inbox.kind();
-                let query = ItemQuery { mailbox, kind, folder: None, skip: 0, top: 10 };
+                let query = ItemQuery::newest(mailbox, kind, None, 10);
                 store.items(query).await.expect("a read");
             }
         })

@@ -7,14 +7,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use graph::query::Query;
 use graph::{
-    AppId, ChangeId, Folder, FolderId, Item, ItemId, Kind, Mutation, Partition, SubscriptionId, TenantId, Timestamp,
-    UserId,
+    AppId, Attachment, AttachmentId, ChangeId, Folder, FolderId, ImmutableId, Item, ItemId, Kind, Mutation, Partition,
+    SubscriptionId, TenantId, Timestamp, UserId,
 };
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{EndReason, LifecycleEvent, Submission};
 use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 pub mod memory;
 pub mod sqlite;
@@ -58,13 +60,55 @@ pub trait Store: Send + Sync + 'static {
     /// (`FolderGone`), and a folder that would still hold an item is not removed (`ItemChanged`).
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError>;
     async fn item(&self, mailbox: UserId, id: ItemId) -> Result<Option<Item>, StoreError>;
-    /// Items of a kind, newest sort key first (ties by id). What lies in Recoverable Items is read and
-    /// counted only by that folder's name.
+    async fn item_by_immutable(&self, mailbox: UserId, id: ImmutableId) -> Result<Option<Item>, StoreError>;
+    /// A page of the items that a query finds, in its order. What lies in Recoverable Items is read and
+    /// counted only by that folder's name. What it holds in memory does not grow with the mailbox.
     async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError>;
-    async fn count_items(&self, mailbox: UserId, kind: Kind, folder: Option<FolderId>) -> Result<u64, StoreError>;
+    /// How many items a query finds, whatever its page.
+    async fn count_items(&self, query: ItemQuery) -> Result<u64, StoreError>;
+    /// Events of a calendar that begin before `window.until` and, all their occurrences taken together,
+    /// end after `window.from` (see [`Item::last_end`]): by id, after `after`, at most `limit`.
+    async fn events_between(
+        &self,
+        mailbox: UserId,
+        calendar: FolderId,
+        window: Window,
+        after: Option<ItemId>,
+        limit: u64,
+    ) -> Result<Vec<Item>, StoreError>;
+    /// What has changed in a place since a revision, oldest first.
+    async fn delta(&self, query: DeltaQuery) -> Result<Delta, DeltaError>;
+    /// The attachments of an item, by [`Item::immutable`], oldest first.
+    async fn attachments(&self, mailbox: UserId, item: Uuid) -> Result<Vec<Attachment>, StoreError>;
+    /// One attachment with its content.
+    async fn attachment(
+        &self,
+        mailbox: UserId,
+        item: Uuid,
+        id: AttachmentId,
+    ) -> Result<Option<(Attachment, Vec<u8>)>, StoreError>;
     /// All folders of a mailbox, with their counts.
     async fn folders(&self, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError>;
     async fn folder(&self, mailbox: UserId, id: FolderId) -> Result<Option<FolderCounts>, StoreError>;
+
+    // --- uploads ---
+
+    /// Keeps the beginning of an upload, and forgets uploads of the mailbox that expired before `now`.
+    async fn begin_upload(&self, upload: Upload, now: Timestamp) -> Result<(), StoreError>;
+    /// An upload that has not expired at `now`.
+    async fn upload(&self, mailbox: UserId, id: Uuid, now: Timestamp) -> Result<Option<Upload>, StoreError>;
+    /// Adds bytes to an upload, whose received length must be `at`, and moves its expiry.
+    async fn append_upload(
+        &self,
+        mailbox: UserId,
+        id: Uuid,
+        at: u64,
+        bytes: Vec<u8>,
+        expires: Timestamp,
+    ) -> Result<(), UploadError>;
+    /// All bytes of an upload, in order.
+    async fn upload_content(&self, mailbox: UserId, id: Uuid) -> Result<Vec<u8>, StoreError>;
+    async fn end_upload(&self, mailbox: UserId, id: Uuid) -> Result<(), StoreError>;
 
     // --- subscriptions ---
 
@@ -185,6 +229,17 @@ pub struct Commit {
     pub once: Option<Once>,
     /// Whether subscribers hear of it. A quiet write (an import) appends nothing to the log.
     pub quiet: bool,
+    /// Removals that happened before this time may be forgotten: delta tokens from before them are too
+    /// old from then on.
+    pub forget_before: Timestamp,
+}
+
+impl Commit {
+    /// A commit of nothing but a mutation, that forgets nothing.
+    pub fn of(tenant: TenantId, mailbox: UserId, mutation: Mutation) -> Self {
+        let forget_before = Timestamp::from_micros(i64::MIN);
+        Self { tenant, mailbox, mutation, submit: None, once: None, quiet: false, forget_before }
+    }
 }
 
 /// A key by which a write happens once in its mailbox.
@@ -209,13 +264,115 @@ pub struct Committed {
 pub type Appended = Committed;
 
 /// Which items to read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ItemQuery {
     pub mailbox: UserId,
-    pub kind: Kind,
-    pub folder: Option<FolderId>,
+    /// The folders to look in; `None`: all of the mailbox apart from Recoverable Items.
+    pub folders: Option<Vec<FolderId>>,
+    pub query: Query,
     pub skip: u64,
     pub top: u64,
+}
+
+impl ItemQuery {
+    /// The first `top` items of a kind in a folder, or in the mailbox, newest first.
+    pub fn newest(mailbox: UserId, kind: Kind, folder: Option<FolderId>, top: u64) -> Self {
+        Self { mailbox, folders: folder.map(|folder| vec![folder]), query: Query::all(kind), skip: 0, top }
+    }
+}
+
+/// A span of time: from `from`, until before `until`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
+
+/// The number of a commit in its partition: of two commits the later one has the greater revision. Every
+/// item and folder carries that of its last write. 0 stands before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub u64);
+
+/// Which changes to read.
+#[derive(Clone, Copy, Debug)]
+pub struct DeltaQuery {
+    pub mailbox: UserId,
+    pub place: DeltaPlace,
+    pub since: Revision,
+    /// Removals count only after this: while a client reads everything for the first time, what was
+    /// removed before it began is nothing to it.
+    pub removals_since: Revision,
+    pub limit: u64,
+}
+
+/// Where changes are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeltaPlace {
+    /// Items that lie in one folder, or in any of the mailbox that holds the kind.
+    Items(Kind, Option<FolderId>),
+    /// Folders that hold a kind. A folder changes with its own properties and with its counts.
+    Folders(Kind),
+}
+
+/// Changes in the order of their revisions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delta {
+    pub entries: Vec<(Revision, DeltaEntry)>,
+    /// Everything up to here is in `entries`; ask again from here.
+    pub until: Revision,
+    /// Whether more is there now.
+    pub more: bool,
+}
+
+/// One thing that changed, as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DeltaEntry {
+    Item(Box<Item>),
+    /// It is gone from the place: deleted, or moved elsewhere.
+    ItemGone {
+        id: ItemId,
+        immutable: Uuid,
+    },
+    Folder(Box<FolderCounts>),
+    FolderGone(FolderId),
+}
+
+/// Why there is no delta.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeltaError {
+    /// Removals since then have been forgotten.
+    #[error("the changes since then are not known any more")]
+    TooOld,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A large attachment on its way in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Upload {
+    pub id: Uuid,
+    pub mailbox: UserId,
+    /// [`Item::immutable`] of the item that it is for.
+    pub item: ImmutableId,
+    /// What the attachment will be, in Graph's JSON form.
+    pub properties: graph::Properties,
+    /// Its length in bytes when it is whole.
+    pub size: u64,
+    pub received: u64,
+    pub expires: Timestamp,
+}
+
+/// Why bytes were not added to an upload.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UploadError {
+    #[error("there is no such upload")]
+    NotFound,
+    #[error("{received} bytes have been received")]
+    OutOfTurn { received: u64 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A folder and what it holds.

@@ -9,7 +9,7 @@ use rusqlite::ffi;
 use serde_json::json;
 use tempfile::TempDir;
 use tidings_store::sqlite::{OpenError, OpenOptions, SqliteStore};
-use tidings_store::{CommitError, Committed, Store, StoreError};
+use tidings_store::{CommitError, Committed, ItemQuery, Store, StoreError};
 
 use self::fault_vfs::Disk;
 use self::support::*;
@@ -60,7 +60,7 @@ impl World {
             let Record::Change(change) = &**record else { panic!("only messages were written") };
             assert!(self.store.item(MEGAN, change.item).await.unwrap().is_some());
         }
-        let items = self.store.count_items(MEGAN, Kind::Message, None).await.unwrap();
+        let items = self.store.count_items(ItemQuery::newest(MEGAN, Kind::Message, None, 0)).await.unwrap();
         assert_eq!(items, log.len() as u64, "one item for each change");
         log
     }

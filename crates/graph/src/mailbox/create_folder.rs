@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{FolderWritten, Fresh, Owner};
 use crate::schema::{self, Entity};
-use crate::{Folder, FolderId, Kind, Mutation, Refusal, WellKnown};
+use crate::{Folder, FolderId, Kind, Mutation, Properties, Refusal, WellKnown};
 
 /// The longest name of a folder, in characters.
 pub const FOLDER_NAME_CHARS_MAX: usize = 255;
@@ -31,7 +31,8 @@ pub fn create_folder(
     }
     let display_name = read_name(kind, body)?.ok_or(Refusal::Missing { property: name_property(kind) })?;
     let id = FolderId::new(kind, fresh.uuid);
-    let folder = Folder { id, mailbox: owner.id, parent, display_name, well_known: None };
+    let folder =
+        Folder { id, mailbox: owner.id, parent, display_name, well_known: None, properties: Properties::new() };
     refuse_namesake(&folder, folders)?;
     let expect_folders = parent.into_iter().collect();
     let mutation = Mutation { expect_folders, folder_puts: vec![folder.clone()], ..Mutation::default() };

@@ -1,32 +1,55 @@
 //! `move` and `copy`.
 
-use super::{Fresh, Owner, Written, put_new, take_away};
-use crate::{FolderId, Item, Kind, Refusal};
+use super::{Fresh, Owner, Written, put, put_new, take_away};
+use crate::{FolderId, Item, ItemId, Kind, Properties, Refusal};
 
-/// Moves an item to a folder of its kind. It gets a new id: subscribers hear that the old item was
-/// deleted and a new one created.
+/// Moves an item to a folder of its kind. It gets a new id and keeps its immutable one: subscribers hear
+/// that the old item was deleted and a new one created, as two halves of one move.
 pub fn move_item(owner: &Owner, fresh: &Fresh, item: &Item, destination: FolderId) -> Result<Written, Refusal> {
-    let mut written = put_again(owner, fresh, item, destination)?;
-    for moved in written.mutation.puts.iter_mut().chain([&mut written.item]) {
-        moved.created = item.created;
-    }
+    check_destination(item, destination)?;
+    Ok(refile(owner, fresh, item, destination, item.properties.clone()))
+}
+
+/// The item in another folder, perhaps with other properties: the write of a move.
+pub(super) fn refile(
+    owner: &Owner,
+    fresh: &Fresh,
+    item: &Item,
+    destination: FolderId,
+    properties: Properties,
+) -> Written {
+    let moved = Item {
+        id: ItemId::new(item.id.kind, fresh.uuid),
+        folder: destination,
+        modified: fresh.now.whole_seconds(),
+        version: fresh.change,
+        properties,
+        ..item.clone()
+    };
+    let mut written = put(owner, fresh, moved);
     take_away(owner, fresh, item, &mut written.mutation);
-    Ok(written)
+    for change in &mut written.mutation.changes {
+        let other_end = if change.item == item.id { destination } else { item.folder };
+        change.moved = Some(other_end);
+    }
+    written
 }
 
-/// Copies an item to a folder of its kind.
+/// Copies an item, with its attachments, to a folder of its kind.
 pub fn copy_item(owner: &Owner, fresh: &Fresh, item: &Item, destination: FolderId) -> Result<Written, Refusal> {
-    let mut written = put_again(owner, fresh, item, destination)?;
+    check_destination(item, destination)?;
+    let mut written = put_new(owner, fresh, destination, item.properties.clone());
     written.mutation.expect.push((item.id, Some(item.version)));
+    written.mutation.attachment_copies.push((item.immutable, written.item.immutable));
     Ok(written)
 }
 
-fn put_again(owner: &Owner, fresh: &Fresh, item: &Item, destination: FolderId) -> Result<Written, Refusal> {
+fn check_destination(item: &Item, destination: FolderId) -> Result<(), Refusal> {
     if item.id.kind == Kind::Event {
         return Err(Refusal::NotMovable);
     }
     if destination.kind != item.id.kind {
         return Err(Refusal::FolderNotFound);
     }
-    Ok(put_new(owner, fresh, destination, item.properties.clone()))
+    Ok(())
 }

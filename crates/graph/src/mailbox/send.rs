@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::create::begin_draft;
 use super::message::RECIPIENT_LISTS;
-use super::{Fresh, Owner, address_of, complete, flag, put_new, take_away};
+use super::relocate::refile;
+use super::{Fresh, Owner, address_of, complete, flag, put_new};
 use crate::{Item, Kind, Mutation, Properties, Refusal, WellKnown, schema};
 
 /// How many recipients a message may have, all lists together.
@@ -36,15 +37,14 @@ pub fn send_mail(owner: &Owner, fresh: &Fresh, message: Value, save: bool) -> Re
     Ok(Sent { mutation, message, recipients })
 }
 
-/// Sends a draft: it leaves its folder and appears in Sent Items under a new id.
+/// Sends a draft: it moves to Sent Items.
 pub fn send_draft(owner: &Owner, fresh: &Fresh, draft: &Item) -> Result<Sent, Refusal> {
     if draft.id.kind != Kind::Message || !flag(&draft.properties, "isDraft") {
         return Err(Refusal::NotADraft);
     }
     let (properties, recipients) = depart(owner, fresh, draft.properties.clone())?;
     let message = as_received(&properties);
-    let mut mutation = put_new(owner, fresh, WellKnown::SentItems.id_in(owner.id), properties).mutation;
-    take_away(owner, fresh, draft, &mut mutation);
+    let mutation = refile(owner, fresh, draft, WellKnown::SentItems.id_in(owner.id), properties).mutation;
     Ok(Sent { mutation, message, recipients })
 }
 

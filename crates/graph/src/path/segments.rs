@@ -50,6 +50,14 @@ impl Segments {
     pub fn key(&mut self) -> Option<String> {
         self.0.next()
     }
+
+    /// Whether the path ends here.
+    pub fn end(&mut self) -> Result<(), PathError> {
+        match self.0.next() {
+            None => Ok(()),
+            Some(rest) => Err(PathError::UnknownSegment(shown(&rest))),
+        }
+    }
 }
 
 /// Cuts at the first `/` that does not lie in a quoted key.

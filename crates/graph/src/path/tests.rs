@@ -16,8 +16,13 @@ fn messages(user: UserKey, folder: Option<FolderKey>) -> Resource {
     Resource::Items { user, kind: Kind::Message, folder }
 }
 
+/// An item of the signed-in user.
+fn path_of(kind: Kind, id: &str) -> ItemPath {
+    ItemPath { user: UserKey::Me, kind, folder: None, id: id.to_owned() }
+}
+
 fn message(user: UserKey, id: &str) -> Resource {
-    Resource::Item { user, kind: Kind::Message, folder: None, id: id.to_owned() }
+    Resource::Item(ItemPath { user, kind: Kind::Message, folder: None, id: id.to_owned() })
 }
 
 #[test]
@@ -104,7 +109,7 @@ fn each_kind_has_its_folders() {
         ),
         (
             "me/mailFolders/inbox/messages/A=".to_owned(),
-            Resource::Item { user: user(), kind: Kind::Message, folder: inbox(), id: "A=".to_owned() },
+            Resource::Item(ItemPath { user: user(), kind: Kind::Message, folder: inbox(), id: "A=".to_owned() }),
         ),
     ] {
         assert_eq!(parse(&path), Ok(resource), "{path}");
@@ -127,12 +132,14 @@ fn actions_are_read_with_and_without_their_namespace() {
         ("me/messages/A=/microsoft.graph.move", ItemAction::Move),
         ("me/messages('A=')/Copy", ItemAction::Copy),
     ] {
-        let id = "A=".to_owned();
-        let resource = Resource::ItemAction { user: UserKey::Me, kind: Kind::Message, folder: None, id, action };
+        let resource = Resource::ItemAction { item: path_of(Kind::Message, "A="), action };
         assert_eq!(parse(path), Ok(resource), "{path}");
     }
-    assert_eq!(parse("me/sendMail"), Ok(Resource::SendMail(UserKey::Me)));
-    assert_eq!(parse("me/microsoft.graph.sendMail"), Ok(Resource::SendMail(UserKey::Me)));
+    assert_eq!(parse("me/sendMail"), Ok(Resource::OfUser { user: UserKey::Me, part: UserPart::SendMail }));
+    assert_eq!(
+        parse("me/microsoft.graph.sendMail"),
+        Ok(Resource::OfUser { user: UserKey::Me, part: UserPart::SendMail })
+    );
     assert_eq!(parse("subscriptions"), Ok(Resource::Subscriptions));
     assert_eq!(parse("/Subscriptions('x')"), Ok(Resource::Subscription("x".to_owned())));
     assert_eq!(parse("subscriptions/x/reauthorize"), Ok(Resource::Reauthorize("x".to_owned())));
@@ -140,14 +147,74 @@ fn actions_are_read_with_and_without_their_namespace() {
 }
 
 #[test]
+fn functions_stand_in_the_place_of_a_key() {
+    let user = || UserKey::Me;
+    let calendar = || FolderKey::WellKnown(WellKnown::Calendar);
+    for path in ["me/messages/delta", "me/messages/microsoft.graph.delta()", "me/messages/Delta()"] {
+        let delta = Resource::ItemsDelta { user: user(), kind: Kind::Message, folder: None };
+        assert_eq!(parse(path), Ok(delta), "{path}");
+    }
+    for (path, resource) in [
+        ("me/messages/$count", Resource::ItemsCount { user: user(), kind: Kind::Message, folder: None }),
+        (
+            "me/mailFolders('inbox')/messages/delta",
+            Resource::ItemsDelta { user: user(), kind: Kind::Message, folder: inbox() },
+        ),
+        ("me/events/delta", Resource::ItemsDelta { user: user(), kind: Kind::Event, folder: Some(calendar()) }),
+        ("me/mailFolders/delta", Resource::FoldersDelta { user: user(), kind: Kind::Message }),
+        ("me/contactFolders/delta()", Resource::FoldersDelta { user: user(), kind: Kind::Contact }),
+        ("me/calendarView", Resource::CalendarView { user: user(), calendar: calendar() }),
+        ("me/calendar/calendarView/delta", Resource::CalendarViewDelta { user: user(), calendar: calendar() }),
+        ("me/mailFolders/$count", Resource::FoldersCount { user: user(), kind: Kind::Message, parent: None }),
+    ] {
+        assert_eq!(parse(path), Ok(resource), "{path}");
+    }
+}
+
+#[test]
+fn what_belongs_to_an_item_is_found_below_it() {
+    for (path, kind, part) in [
+        ("me/messages/A=/$value", Kind::Message, ItemPart::Value),
+        ("me/messages/A=/attachments", Kind::Message, ItemPart::Attachments),
+        ("me/events/A=/attachments/B=", Kind::Event, ItemPart::Attachment("B=".to_owned())),
+        ("me/messages/A=/attachments('B=')/$value", Kind::Message, ItemPart::AttachmentValue("B=".to_owned())),
+        ("me/messages/A=/attachments/createUploadSession", Kind::Message, ItemPart::CreateUploadSession),
+        ("me/contacts/A=/extensions/com.x", Kind::Contact, ItemPart::Extension("com.x".to_owned())),
+        ("me/contacts/A=/photo/$value", Kind::Contact, ItemPart::PhotoValue),
+        ("me/messages/A=/microsoft.graph.eventMessage/event", Kind::Message, ItemPart::Event),
+    ] {
+        assert_eq!(parse(path), Ok(Resource::OfItem { item: path_of(kind, "A="), part }), "{path}");
+    }
+    let instances = Resource::OfItem {
+        item: ItemPath { folder: Some(FolderKey::Unknown("x".to_owned())), ..path_of(Kind::Event, "A=") },
+        part: ItemPart::Instances,
+    };
+    assert_eq!(parse("me/calendars/x/events/A=/instances"), Ok(instances));
+}
+
+#[test]
+fn what_belongs_to_a_user_is_found_below_it() {
+    let of = |part| Ok(Resource::OfUser { user: UserKey::Me, part });
+    assert_eq!(parse("me/outlook/masterCategories/x"), of(UserPart::MasterCategory("x".to_owned())));
+    assert_eq!(parse("me/inferenceClassification/overrides"), of(UserPart::FocusedOverrides));
+    assert_eq!(parse("me/translateExchangeIds"), of(UserPart::TranslateExchangeIds));
+    let (start, end) = ("2026-11-01".to_owned(), "2026-12-01".to_owned());
+    let path = "me/reminderView(startDateTime='2026-11-01',EndDateTime='2026-12-01')";
+    assert_eq!(parse(path), of(UserPart::ReminderView { start, end }));
+    assert_eq!(parse("$batch"), Ok(Resource::Batch));
+    assert_eq!(parse("$metadata"), Ok(Resource::Metadata));
+}
+
+#[test]
 fn what_is_no_resource_is_refused_by_the_segment_at_fault() {
     let unknown = |segment: &str| Err(PathError::UnknownSegment(segment.to_owned()));
     assert_eq!(parse("groups/x/events"), unknown("groups"));
     assert_eq!(parse("me/drive"), unknown("drive"));
-    assert_eq!(parse("me/messages/delta"), unknown("delta"));
-    assert_eq!(parse("me/messages/microsoft.graph.delta()"), unknown("microsoft.graph.delta()"));
-    assert_eq!(parse("me/messages/$count"), unknown("$count"));
-    assert_eq!(parse("me/messages/A=/attachments"), unknown("attachments"));
+    assert_eq!(parse("me/messages/$nonsense"), unknown("$nonsense"));
+    assert_eq!(parse("me/contacts/A=/attachments"), unknown("attachments"));
+    assert_eq!(parse("me/messages/A=/attachments/B=/more"), unknown("more"));
+    assert_eq!(parse("me/mailFolders/inbox/childFolders/delta"), unknown("delta"));
+    assert_eq!(parse("me/calendars/delta"), unknown("delta"));
     assert_eq!(parse("me/events/A=/send"), unknown("send"));
     assert_eq!(parse("me/messages/A=/send/more"), unknown("more"));
     assert_eq!(parse(""), Err(PathError::Empty));

@@ -30,7 +30,7 @@ fn draft() -> Item {
 #[test]
 fn a_message() {
     let context = context("https://localhost/v1.0", megan().id, "messages", None, true);
-    let view = View { context: Some(&context), select: None };
+    let view = View { context: Some(&context), ..View::default() };
     insta::assert_json_snapshot!(item(&draft(), view), @r#"
     {
       "@odata.context": "https://localhost/v1.0/$metadata#users('622eaaff-0683-4862-9de4-f2ec83c2bd98')/messages/$entity",
@@ -261,7 +261,7 @@ fn a_selection_shows_what_it_names_and_always_the_id() {
     let select = Select::read(Entity::Message, "Subject, BODY,from/emailAddress,uniqueBody").unwrap();
     let select = select.as_ref();
     let context = context("https://localhost/v1.0", megan().id, "messages", select, false);
-    insta::assert_json_snapshot!(item(&draft(), View { context: Some(&context), select }), @r#"
+    insta::assert_json_snapshot!(item(&draft(), View { context: Some(&context), select, ..View::default() }), @r#"
     {
       "@odata.context": "https://localhost/v1.0/$metadata#users('622eaaff-0683-4862-9de4-f2ec83c2bd98')/messages(body,from,subject,uniqueBody)",
       "@odata.etag": "W/\"CQAAABYAAAAAAAAAAAAAAAAAAAAAAAACAAAAAAAA\"",
@@ -282,8 +282,11 @@ fn a_selection_shows_what_it_names_and_always_the_id() {
     let unknown = Refusal::UnknownProperty { property: "subjekt".to_owned() };
     assert_eq!(Select::read(Entity::Message, "subjekt"), Err(unknown));
     let name = Select::read(Entity::Calendar, "name").unwrap();
-    let calendar =
-        calendar(&WellKnown::Calendar.folder_in(megan().id), &megan(), View { context: None, select: name.as_ref() });
+    let calendar = calendar(
+        &WellKnown::Calendar.folder_in(megan().id),
+        &megan(),
+        View { select: name.as_ref(), ..View::default() },
+    );
     assert_eq!(calendar.as_object().unwrap().keys().collect::<Vec<_>>(), ["id", "name"]);
 }
 
@@ -304,6 +307,6 @@ fn attachments_and_headers_are_not_shown_unasked() {
         assert!(message.properties.contains_key(name) && shown.get(name).is_none(), "{name}");
     }
     let select = Select::read(Entity::Message, "internetMessageHeaders").unwrap();
-    let shown = item(&message, View { context: None, select: select.as_ref() });
+    let shown = item(&message, View { select: select.as_ref(), ..View::default() });
     assert_eq!(shown["internetMessageHeaders"][0]["name"], "x-a");
 }

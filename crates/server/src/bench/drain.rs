@@ -146,8 +146,10 @@ fn created(mailbox: UserId, clock: &Clock) -> Commit {
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.into()))
     .collect();
+    let uuid = ids::new_uuid();
     let item = Item {
-        id: ItemId::new(Kind::Message, ids::new_uuid()),
+        id: ItemId::new(Kind::Message, uuid),
+        immutable: uuid,
         mailbox,
         folder: WellKnown::Inbox.id_in(mailbox),
         created: now,
@@ -158,7 +160,7 @@ fn created(mailbox: UserId, clock: &Clock) -> Commit {
     let change = Change::created(tenant(), &item, now);
     let mutation =
         Mutation { expect: vec![(item.id, None)], puts: vec![item], changes: vec![change], ..Mutation::default() };
-    Commit { tenant: tenant(), mailbox, mutation, submit: None, once: None, quiet: false }
+    Commit::of(tenant(), mailbox, mutation)
 }
 
 /// Nobody sends mail in this benchmark.

@@ -26,6 +26,8 @@ pub enum ApiError {
     /// The path does not begin with a version that is served.
     Version(String),
     Path(PathError),
+    /// Graph has this resource; this server does not serve it.
+    NotServed,
     Method,
     Query(QueryError),
     /// The body is no JSON, or too deep, or its text is not UTF-8.
@@ -113,6 +115,9 @@ impl ApiError {
             ),
             ApiError::Version(segment) => shape(BAD, "BadRequest", format!("Invalid version: {segment}")),
             ApiError::Path(error) => path(error),
+            ApiError::NotServed => {
+                shape(StatusCode::NOT_IMPLEMENTED, "NotImplemented", "This resource is not served here.")
+            }
             ApiError::Method => shape(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "Request_BadRequest",

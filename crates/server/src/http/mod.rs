@@ -8,6 +8,7 @@ pub mod context;
 pub mod error;
 pub mod graph;
 pub mod listener;
+pub mod prefer;
 pub mod query;
 
 use std::sync::Arc;

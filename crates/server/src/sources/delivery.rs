@@ -73,14 +73,8 @@ pub(crate) async fn receive(
     for _ in 0..ATTEMPTS_MAX {
         let written = mailbox::receive(&owner, &fresh(), write.folder, write.properties.clone());
         let mutation = written.map_err(|refusal| DeliverError::Refused(refusal.to_string()))?.mutation;
-        let commit = Commit {
-            tenant: owner.tenant,
-            mailbox: owner.id,
-            mutation,
-            submit: None,
-            once: write.once.clone(),
-            quiet: write.quiet,
-        };
+        let commit =
+            Commit { once: write.once.clone(), quiet: write.quiet, ..Commit::of(owner.tenant, owner.id, mutation) };
         return match store.commit(commit).await {
             Ok(_) => Ok(Delivered::New),
             Err(CommitError::AlreadyDone) => Ok(Delivered::Duplicate),

@@ -1,9 +1,8 @@
 //! One mailbox of the model.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use graph::{Folder, FolderId, Item, ItemId, Kind, Mutation, Timestamp, UserId, WellKnown};
+use graph::{Folder, FolderId, Item, ItemId, Mutation, Timestamp, UserId, WellKnown};
 
 use crate::{CommitError, FolderCounts, ItemQuery, Once};
 
@@ -83,16 +82,16 @@ impl Mailbox {
         self.items.get(&id)
     }
 
-    pub fn items(&self, query: ItemQuery) -> Vec<Item> {
-        let mut found: Vec<&Item> = self.matching(query.kind, query.folder).collect();
-        found.sort_by_key(|item| (Reverse(item.sort_key()), item.id));
+    pub fn items(&self, query: &ItemQuery) -> Vec<Item> {
+        let mut found: Vec<&Item> = self.matching(query).collect();
+        found.sort_by(|a, b| query.query.compare(a, b));
         let skip = usize::try_from(query.skip).unwrap_or(usize::MAX);
         let top = usize::try_from(query.top).unwrap_or(usize::MAX);
         found.into_iter().skip(skip).take(top).cloned().collect()
     }
 
-    pub fn count(&self, kind: Kind, folder: Option<FolderId>) -> u64 {
-        self.matching(kind, folder).count() as u64
+    pub fn count(&self, query: &ItemQuery) -> u64 {
+        self.matching(query).count() as u64
     }
 
     pub fn folders(&self) -> Vec<FolderCounts> {
@@ -103,12 +102,12 @@ impl Mailbox {
         self.folders.get(&id).map(|folder| self.counts(folder))
     }
 
-    fn matching(&self, kind: Kind, folder: Option<FolderId>) -> impl Iterator<Item = &Item> {
-        let shown = move |item: &Item| match folder {
-            Some(folder) => item.folder == folder,
+    fn matching<'a>(&'a self, query: &'a ItemQuery) -> impl Iterator<Item = &'a Item> {
+        let shown = |item: &Item| match &query.folders {
+            Some(folders) => folders.contains(&item.folder),
             None => item.folder != WellKnown::RecoverableItemsDeletions.id_in(item.mailbox),
         };
-        self.items.values().filter(move |item| item.id.kind == kind && shown(item))
+        self.items.values().filter(move |item| shown(item) && query.query.matches(item))
     }
 
     fn counts(&self, folder: &Folder) -> FolderCounts {

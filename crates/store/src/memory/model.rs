@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use graph::{
-    AppId, ChangeId, FolderId, Item, ItemId, Kind, PARTITIONS, Partition, SubscriptionId, TenantId, Timestamp, UserId,
+    AppId, ChangeId, FolderId, Item, ItemId, PARTITIONS, Partition, SubscriptionId, TenantId, Timestamp, UserId,
 };
 use notify::checkpoint::{LoadedParked, PARKED_REFS_MAX, PartitionState, SubscriptionSpan};
 use notify::log::{EndReason, LifecycleEvent, SubscriptionEvent};
@@ -141,7 +141,7 @@ impl Model {
 /// Mailboxes.
 impl Model {
     pub fn commit(&mut self, commit: Commit) -> Result<Committed, CommitError> {
-        let Commit { tenant, mailbox, mutation, submit, once, quiet } = commit;
+        let Commit { tenant, mailbox, mutation, submit, once, quiet, forget_before: _ } = commit;
         let held = self.mailboxes.get_mut(&mailbox).ok_or(CommitError::NoMailbox(mailbox))?;
         debug_assert_eq!(self.users[&mailbox].tenant, tenant, "a mailbox is of its user's tenant");
         debug_assert!(mutation.puts.iter().all(|item| item.mailbox == mailbox), "one commit writes one mailbox");
@@ -161,11 +161,11 @@ impl Model {
     }
 
     pub fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
-        Ok(self.mailboxes.get(&query.mailbox).map(|held| held.items(query)).unwrap_or_default())
+        Ok(self.mailboxes.get(&query.mailbox).map(|held| held.items(&query)).unwrap_or_default())
     }
 
-    pub fn count_items(&self, mailbox: UserId, kind: Kind, folder: Option<FolderId>) -> Result<u64, StoreError> {
-        Ok(self.mailboxes.get(&mailbox).map(|held| held.count(kind, folder)).unwrap_or_default())
+    pub fn count_items(&self, query: ItemQuery) -> Result<u64, StoreError> {
+        Ok(self.mailboxes.get(&query.mailbox).map(|held| held.count(&query)).unwrap_or_default())
     }
 
     pub fn folders(&self, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError> {

@@ -12,10 +12,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use graph::{AppId, ChangeId, FolderId, Item, ItemId, Kind, Partition, SubscriptionId, TenantId, Timestamp, UserId};
+use graph::{AppId, Attachment, AttachmentId, ChangeId, FolderId, ImmutableId, Item, ItemId, Partition};
+use graph::{SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{EndReason, LifecycleEvent};
 use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
+use uuid::Uuid;
 
 use self::mailbox::{EncodedCommit, folder, item};
 use self::partition::EncodedCheckpoint;
@@ -24,8 +26,9 @@ use self::subscription::EncodedSubscription;
 use self::wal::Source;
 use self::writer::Writer;
 use crate::{
-    App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Counters, FolderCounts, ItemQuery,
-    Lease, NodeId, Publish, Store, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, User,
+    App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Counters, Delta, DeltaError,
+    DeltaQuery, FolderCounts, ItemQuery, Lease, NodeId, Publish, Store, StoreError, SubscriptionError,
+    SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 
 mod directory;
@@ -148,11 +151,70 @@ impl Store for SqliteStore {
     }
 
     async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
-        self.readers.scan(move |connection| item::items(connection, query)).await
+        self.readers.scan(move |connection| item::items(connection, &query)).await
     }
 
-    async fn count_items(&self, mailbox: UserId, kind: Kind, folder: Option<FolderId>) -> Result<u64, StoreError> {
-        self.readers.point(move |connection| folder::count_items(connection, mailbox, kind, folder)).await
+    async fn count_items(&self, query: ItemQuery) -> Result<u64, StoreError> {
+        self.readers.point(move |connection| folder::count_items(connection, &query)).await
+    }
+
+    async fn events_between(
+        &self,
+        _mailbox: UserId,
+        _calendar: FolderId,
+        _window: Window,
+        _after: Option<ItemId>,
+        _limit: u64,
+    ) -> Result<Vec<Item>, StoreError> {
+        Err(StoreError::Unavailable("not built yet".to_owned()))
+    }
+
+    async fn delta(&self, _query: DeltaQuery) -> Result<Delta, DeltaError> {
+        Err(StoreError::Unavailable("not built yet".to_owned()).into())
+    }
+
+    async fn attachments(&self, _mailbox: UserId, _item: Uuid) -> Result<Vec<Attachment>, StoreError> {
+        Err(StoreError::Unavailable("not built yet".to_owned()))
+    }
+
+    async fn attachment(
+        &self,
+        _mailbox: UserId,
+        _item: Uuid,
+        _id: AttachmentId,
+    ) -> Result<Option<(Attachment, Vec<u8>)>, StoreError> {
+        Err(StoreError::Unavailable("not built yet".to_owned()))
+    }
+
+    async fn item_by_immutable(&self, mailbox: UserId, id: ImmutableId) -> Result<Option<Item>, StoreError> {
+        self.item(mailbox, ItemId::new(id.kind, id.uuid)).await
+    }
+
+    async fn begin_upload(&self, _upload: Upload, _now: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable("not built yet".to_owned()))
+    }
+
+    async fn upload(&self, _mailbox: UserId, _id: Uuid, _now: Timestamp) -> Result<Option<Upload>, StoreError> {
+        Err(StoreError::Unavailable("not built yet".to_owned()))
+    }
+
+    async fn append_upload(
+        &self,
+        _mailbox: UserId,
+        _id: Uuid,
+        _at: u64,
+        _bytes: Vec<u8>,
+        _expires: Timestamp,
+    ) -> Result<(), UploadError> {
+        Err(StoreError::Unavailable("not built yet".to_owned()).into())
+    }
+
+    async fn upload_content(&self, _mailbox: UserId, _id: Uuid) -> Result<Vec<u8>, StoreError> {
+        Err(StoreError::Unavailable("not built yet".to_owned()))
+    }
+
+    async fn end_upload(&self, _mailbox: UserId, _id: Uuid) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable("not built yet".to_owned()))
     }
 
     async fn folders(&self, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError> {

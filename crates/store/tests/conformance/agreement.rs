@@ -166,8 +166,9 @@ impl Pair {
             Call::List { mailbox, folder, skip, top } => {
                 let (mailbox, kind) = (MAILBOXES[mailbox], Kind::Message);
                 let folder = folder.map(|folder| folder_of(mailbox, folder));
-                both!(self, items(ItemQuery { mailbox, kind, folder, skip, top })).unwrap();
-                both!(self, count_items(mailbox, kind, folder)).unwrap();
+                let query = ItemQuery { skip, ..ItemQuery::newest(mailbox, kind, folder, top) };
+                both!(self, items(query.clone())).unwrap();
+                both!(self, count_items(query.clone())).unwrap();
             }
             Call::Subscriptions { app, creator, after, limit } => {
                 let app = graph::AppId(Uuid::from_u128(app));
@@ -205,13 +206,20 @@ impl Pair {
             Call::PutFolder { mailbox, folder } => {
                 let mailbox = MAILBOXES[mailbox];
                 let (id, parent) = (folder_of(mailbox, folder), Some(folder_of(mailbox, 0)));
-                let folder = Folder { id, mailbox, parent, display_name: self.versions.to_string(), well_known: None };
+                let folder = Folder {
+                    id,
+                    mailbox,
+                    parent,
+                    display_name: self.versions.to_string(),
+                    well_known: None,
+                    properties: graph::Properties::new(),
+                };
                 commit_of(mailbox, Mutation { folder_puts: vec![folder], ..Mutation::default() })
             }
             Call::RemoveFolder { mailbox, folder, with_items } => {
                 let mailbox = MAILBOXES[mailbox];
                 let folder = folder_of(mailbox, folder);
-                let query = ItemQuery { mailbox, kind: Kind::Message, folder: Some(folder), skip: 0, top: 100 };
+                let query = ItemQuery::newest(mailbox, Kind::Message, Some(folder), 100);
                 let items: Vec<Item> = if with_items { self.model.items(query).unwrap() } else { Vec::new() };
                 let removes = items.iter().map(|item| item.id).collect();
                 let mutation = Mutation { removes, folder_removes: vec![folder], ..Mutation::default() };
@@ -263,7 +271,7 @@ impl Pair {
     async fn compare(&mut self) -> Result<(), TestCaseError> {
         for mailbox in MAILBOXES {
             both!(self, folders(mailbox)).unwrap();
-            let query = ItemQuery { mailbox, kind: Kind::Message, folder: None, skip: 0, top: 100 };
+            let query = ItemQuery::newest(mailbox, Kind::Message, None, 100);
             both!(self, items(query)).unwrap();
         }
         for partition in [MEGAN, ADELE].map(Partition::of) {

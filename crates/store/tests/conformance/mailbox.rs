@@ -16,6 +16,7 @@ fn folder(number: u128) -> Folder {
         parent: Some(inbox(MEGAN)),
         display_name: format!("folder {number}"),
         well_known: None,
+        properties: Properties::new(),
     }
 }
 
@@ -107,7 +108,7 @@ pub async fn an_emptied_folder_is_removed(world: World) {
     };
     world.store.commit(commit_of(MEGAN, mutation)).await.unwrap();
     assert_eq!(world.store.folder(MEGAN, folder(9).id).await, Ok(None));
-    assert_eq!(world.store.count_items(MEGAN, Kind::Message, None).await, Ok(1));
+    assert_eq!(world.store.count_items(ItemQuery::newest(MEGAN, Kind::Message, None, 0)).await, Ok(1));
     assert_eq!(world.store.item(MEGAN, moved.id).await, Ok(Some(moved)));
 }
 
@@ -150,7 +151,7 @@ pub async fn a_quiet_write_appends_nothing(world: World) {
     let committed = world.store.commit(quiet).await.unwrap();
     assert_eq!(committed.position, Position(1));
     assert_eq!(world.heard.of(committed.partition).len(), 1);
-    assert_eq!(world.store.count_items(MEGAN, Kind::Message, None).await, Ok(2));
+    assert_eq!(world.store.count_items(ItemQuery::newest(MEGAN, Kind::Message, None, 0)).await, Ok(2));
 }
 
 pub async fn a_submission_follows_the_changes(world: World) {
@@ -179,13 +180,13 @@ pub async fn lists_over_folders_are_newest_first(world: World) {
         }
         world.store.commit(create(&item)).await.unwrap();
     }
-    let query = ItemQuery { mailbox: MEGAN, kind: Kind::Message, folder: None, skip: 0, top: 100 };
-    assert_eq!(list(&world, query).await, [5, 7, 4, 8, 2, 0, 9, 6, 1, 3]);
-    assert_eq!(list(&world, ItemQuery { skip: 3, top: 4, ..query }).await, [8, 2, 0, 9]);
-    assert_eq!(list(&world, ItemQuery { top: 0, ..query }).await, [0u128; 0]);
-    assert_eq!(list(&world, ItemQuery { folder: Some(inbox(MEGAN)), ..query }).await, [4, 8, 2, 0, 6]);
-    assert_eq!(list(&world, ItemQuery { kind: Kind::Event, ..query }).await, [0u128; 0]);
-    assert_eq!(list(&world, ItemQuery { skip: u64::MAX, top: u64::MAX, ..query }).await, [0u128; 0]);
+    let query = ItemQuery::newest(MEGAN, Kind::Message, None, 100);
+    assert_eq!(list(&world, query.clone()).await, [5, 7, 4, 8, 2, 0, 9, 6, 1, 3]);
+    assert_eq!(list(&world, ItemQuery { skip: 3, top: 4, ..query.clone() }).await, [8, 2, 0, 9]);
+    assert_eq!(list(&world, ItemQuery { top: 0, ..query.clone() }).await, [0u128; 0]);
+    assert_eq!(list(&world, ItemQuery { folders: Some(vec![inbox(MEGAN)]), ..query.clone() }).await, [4, 8, 2, 0, 6]);
+    assert_eq!(list(&world, ItemQuery::newest(MEGAN, Kind::Event, None, 100)).await, [0u128; 0]);
+    assert_eq!(list(&world, ItemQuery { skip: u64::MAX, top: u64::MAX, ..query.clone() }).await, [0u128; 0]);
 }
 
 pub async fn recoverable_items_are_seen_only_in_their_folder(world: World) {
@@ -195,11 +196,11 @@ pub async fn recoverable_items_are_seen_only_in_their_folder(world: World) {
     for item in [&message(MEGAN, 1, 1), &purged] {
         world.store.commit(create(item)).await.unwrap();
     }
-    let query = ItemQuery { mailbox: MEGAN, kind: Kind::Message, folder: None, skip: 0, top: 100 };
-    assert_eq!(list(&world, query).await, [1]);
-    assert_eq!(list(&world, ItemQuery { folder: Some(recoverable), ..query }).await, [2]);
-    assert_eq!(world.store.count_items(MEGAN, Kind::Message, None).await, Ok(1));
-    assert_eq!(world.store.count_items(MEGAN, Kind::Message, Some(recoverable)).await, Ok(1));
+    let query = ItemQuery::newest(MEGAN, Kind::Message, None, 100);
+    assert_eq!(list(&world, query.clone()).await, [1]);
+    assert_eq!(list(&world, ItemQuery { folders: Some(vec![recoverable]), ..query.clone() }).await, [2]);
+    assert_eq!(world.store.count_items(ItemQuery::newest(MEGAN, Kind::Message, None, 0)).await, Ok(1));
+    assert_eq!(world.store.count_items(ItemQuery::newest(MEGAN, Kind::Message, Some(recoverable), 0)).await, Ok(1));
 }
 
 async fn list(world: &World, query: ItemQuery) -> Vec<u128> {
@@ -222,9 +223,9 @@ pub async fn counts_follow_the_items(world: World) {
     world.store.commit(delete(&moved)).await.unwrap();
     assert_eq!(counts(&world).await, [(1, 1), (0, 0)]);
     let archive = Some(WellKnown::Archive.id_in(MEGAN));
-    assert_eq!(world.store.count_items(MEGAN, Kind::Message, archive).await, Ok(0));
-    assert_eq!(world.store.count_items(MEGAN, Kind::Message, Some(inbox(MEGAN))).await, Ok(1));
-    assert_eq!(world.store.count_items(MEGAN, Kind::Event, Some(inbox(MEGAN))).await, Ok(0));
+    assert_eq!(world.store.count_items(ItemQuery::newest(MEGAN, Kind::Message, archive, 0)).await, Ok(0));
+    assert_eq!(world.store.count_items(ItemQuery::newest(MEGAN, Kind::Message, Some(inbox(MEGAN)), 0)).await, Ok(1));
+    assert_eq!(world.store.count_items(ItemQuery::newest(MEGAN, Kind::Event, Some(inbox(MEGAN)), 0)).await, Ok(0));
 }
 
 /// Total and unread of the Inbox and the Archive.

@@ -53,6 +53,7 @@ pub fn message(mailbox: UserId, number: u128, received: i64) -> Item {
     properties.insert("receivedDateTime".to_owned(), json!(at(received)));
     Item {
         id: item_id(number),
+        immutable: item_id(number).uuid,
         mailbox,
         folder: inbox(mailbox),
         created: at(received),
@@ -63,7 +64,7 @@ pub fn message(mailbox: UserId, number: u128, received: i64) -> Item {
 }
 
 pub fn commit_of(mailbox: UserId, mutation: Mutation) -> Commit {
-    Commit { tenant: TENANT, mailbox, mutation, submit: None, once: None, quiet: false }
+    Commit::of(TENANT, mailbox, mutation)
 }
 
 pub fn once(key: &str, now: i64, until: i64) -> Once {

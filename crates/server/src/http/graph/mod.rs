@@ -11,7 +11,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use graph::mailbox::{Fresh, Owner};
-use graph::path::{ItemAction, Resource, UserKey};
+use graph::path::{ItemAction, ItemPart, ItemPath, Resource, UserKey, UserPart};
+use graph::render::Preferences;
 use graph::{ChangeId, FolderId, Item, Kind, Mutation, UserId, path};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
@@ -22,6 +23,7 @@ use store::{Commit, CommitError, User};
 use super::answer::Answer;
 use super::context::Context;
 use super::error::ApiError;
+use super::prefer;
 use super::query::Query;
 use super::read_body;
 use crate::app::AppState;
@@ -31,12 +33,16 @@ use crate::{directory, ids};
 /// How often an operation is tried again when another writer was faster.
 pub const TRIES: usize = 5;
 
+/// How long delta queries tell of what was removed.
+const REMOVALS_KEPT_MINUTES: i64 = 30 * 24 * 60;
+
 /// A request that is being answered.
 pub struct Call<'a> {
     pub state: &'a AppState,
     pub context: &'a Context,
     pub principal: &'a Principal,
     pub query: Query,
+    pub prefer: Preferences,
     pub headers: &'a HeaderMap,
     pub body: Bytes,
     /// `v1.0` or `beta`.
@@ -59,7 +65,8 @@ pub async fn handle(
     let query = Query::read(parts.uri.query().unwrap_or_default())?;
     let body = read_body(body, &state.limits).await?;
     let headers = &parts.headers;
-    let call = Call { state, context, principal: &principal, query, headers, body, version, path: below };
+    let prefer = prefer::read(headers);
+    let call = Call { state, context, principal: &principal, query, prefer, headers, body, version, path: below };
     dispatch(&call, &parts.method, resource).await
 }
 
@@ -82,37 +89,39 @@ fn authenticate(state: &AppState, context: &Context, headers: &HeaderMap) -> Res
     Ok(state.tokens.check(token.trim(), context.now)?)
 }
 
+/// Each area answers for its resources; the order of arms is that of [`Resource`].
 async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Result<Answer, ApiError> {
     match (method.as_str(), resource) {
+        ("GET", Resource::Metadata) => Err(ApiError::NotServed),
+        ("POST", Resource::Batch) => Err(ApiError::NotServed),
         ("GET", Resource::Users) => users::list::list(call).await,
         ("GET", Resource::User(user)) => users::get::get(call, &user).await,
+        ("POST", Resource::OfUser { user, part: UserPart::SendMail }) => send_mail::send_mail(call, &user).await,
+        (_, Resource::OfUser { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::Items { user, kind, folder }) => items::list::list(call, &user, kind, folder).await,
         ("POST", Resource::Items { user, kind, folder }) => items::create::create(call, &user, kind, folder).await,
-        (_, Resource::Item { user, kind, folder, id }) => {
-            let place = items::Place { user, kind, folder, id };
-            match method.as_str() {
-                "GET" => items::get::get(call, &place).await,
-                "PATCH" => items::patch::patch(call, &place).await,
-                "DELETE" => items::delete::delete(call, &place).await,
-                _ => Err(ApiError::Method),
-            }
-        }
-        ("POST", Resource::ItemAction { user, kind, folder, id, action }) => {
-            let place = items::Place { user, kind, folder, id };
-            match action {
-                ItemAction::Move => items::relocate::move_(call, &place).await,
-                ItemAction::Copy => items::relocate::copy(call, &place).await,
-                ItemAction::Send => items::send::send(call, &place).await,
-            }
-        }
+        ("GET", Resource::ItemsDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::ItemsCount { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::Item(item)) => items::get::get(call, &item).await,
+        ("PATCH", Resource::Item(item)) => items::patch::patch(call, &item).await,
+        ("DELETE", Resource::Item(item)) => items::delete::delete(call, &item).await,
+        ("POST", Resource::ItemAction { item, action }) => item_action(call, &item, action).await,
+        (_, Resource::OfItem { item, part }) => item_part(call, method, &item, part).await,
+        ("GET", Resource::CalendarView { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::CalendarViewDelta { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::Folders { user, kind, parent }) => folders::list::list(call, &user, kind, parent).await,
         ("POST", Resource::Folders { user, kind, parent }) => folders::create::create(call, &user, kind, parent).await,
+        ("GET", Resource::FoldersDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::FoldersCount { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::Folder { user, kind, folder }) => folders::get::get(call, &user, kind, &folder).await,
         ("PATCH", Resource::Folder { user, kind, folder }) => folders::patch::patch(call, &user, kind, &folder).await,
         ("DELETE", Resource::Folder { user, kind, folder }) => {
             folders::delete::delete(call, &user, kind, &folder).await
         }
-        ("POST", Resource::SendMail(user)) => send_mail::send_mail(call, &user).await,
+        ("POST", Resource::FolderAction { .. }) => Err(ApiError::NotServed),
+        (_, Resource::CalendarGroups(_) | Resource::CalendarGroup { .. } | Resource::CalendarsOfGroup { .. }) => {
+            Err(ApiError::NotServed)
+        }
         ("GET", Resource::Subscriptions) => subscriptions::list::list(call).await,
         ("POST", Resource::Subscriptions) => subscriptions::create::create(call).await,
         ("GET", Resource::Subscription(id)) => subscriptions::get::get(call, &id).await,
@@ -120,6 +129,33 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         ("DELETE", Resource::Subscription(id)) => subscriptions::delete::delete(call, &id).await,
         ("POST", Resource::Reauthorize(id)) => subscriptions::reauthorize::reauthorize(call, &id).await,
         _ => Err(ApiError::Method),
+    }
+}
+
+async fn item_action(call: &Call<'_>, item: &ItemPath, action: ItemAction) -> Result<Answer, ApiError> {
+    match action {
+        ItemAction::Move => items::relocate::move_(call, item).await,
+        ItemAction::Copy => items::relocate::copy(call, item).await,
+        ItemAction::Send => items::send::send(call, item).await,
+        ItemAction::PermanentDelete => Err(ApiError::NotServed),
+        ItemAction::Reply | ItemAction::ReplyAll | ItemAction::Forward => Err(ApiError::NotServed),
+        ItemAction::CreateReply | ItemAction::CreateReplyAll | ItemAction::CreateForward => Err(ApiError::NotServed),
+        ItemAction::Accept | ItemAction::Decline | ItemAction::TentativelyAccept => Err(ApiError::NotServed),
+        ItemAction::Cancel => Err(ApiError::NotServed),
+        ItemAction::SnoozeReminder | ItemAction::DismissReminder => Err(ApiError::NotServed),
+    }
+}
+
+async fn item_part(_call: &Call<'_>, _method: &Method, _item: &ItemPath, part: ItemPart) -> Result<Answer, ApiError> {
+    match part {
+        ItemPart::Value => Err(ApiError::NotServed),
+        ItemPart::Attachments | ItemPart::AttachmentsCount => Err(ApiError::NotServed),
+        ItemPart::Attachment(_) | ItemPart::AttachmentValue(_) => Err(ApiError::NotServed),
+        ItemPart::CreateUploadSession => Err(ApiError::NotServed),
+        ItemPart::Extensions | ItemPart::Extension(_) => Err(ApiError::NotServed),
+        ItemPart::Instances | ItemPart::InstancesDelta | ItemPart::ExceptionOccurrences => Err(ApiError::NotServed),
+        ItemPart::Calendar | ItemPart::Event => Err(ApiError::NotServed),
+        ItemPart::Photo | ItemPart::PhotoValue => Err(ApiError::NotServed),
     }
 }
 
@@ -221,7 +257,8 @@ impl Call<'_> {
 
     /// A commit of nothing but the mutation.
     pub fn commit_of(&self, owner: &Owner, mutation: Mutation) -> Commit {
-        Commit { tenant: owner.tenant, mailbox: owner.id, mutation, submit: None, once: None, quiet: false }
+        let forget_before = self.context.now.plus_minutes(-REMOVALS_KEPT_MINUTES);
+        Commit { forget_before, ..Commit::of(owner.tenant, owner.id, mutation) }
     }
 
     /// The id of an existing folder that a path or body names.

@@ -182,12 +182,9 @@ impl Places<'_> {
             let made =
                 made.map_err(|refusal| Trouble::Item(format!("the folder {name:?} cannot be made: {refusal}")))?;
             let commit = Commit {
-                tenant: owner.tenant,
-                mailbox: owner.id,
-                mutation: made.mutation,
-                submit: None,
                 once: once.map(|key| Once { key, now: fresh.now, until: fresh.now.plus_minutes(1) }),
                 quiet: true,
+                ..Commit::of(owner.tenant, owner.id, made.mutation)
             };
             match self.store.commit(commit).await {
                 Ok(_) => return Ok(made.folder.id),

@@ -1,11 +1,11 @@
 //! Folders and their counts, which the transaction that writes the items keeps.
 
-use graph::{Folder, FolderId, Kind, Partition, UserId, WellKnown};
+use graph::{Folder, FolderId, Partition, Properties, UserId, WellKnown};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::sqlite::error::{cell, corrupt};
 use crate::sqlite::row::{Key, folder_id, folder_key, kind_byte};
-use crate::{FolderCounts, StoreError};
+use crate::{FolderCounts, ItemQuery, StoreError};
 
 /// Adds or replaces a folder; its counts stay.
 pub(in crate::sqlite) fn put_folder(
@@ -101,12 +101,9 @@ pub(in crate::sqlite) fn folder(
 }
 
 /// How many items of a kind a folder, or the mailbox apart from Recoverable Items, holds.
-pub(in crate::sqlite) fn count_items(
-    connection: &Connection,
-    mailbox: UserId,
-    kind: Kind,
-    folder: Option<FolderId>,
-) -> Result<u64, StoreError> {
+pub(in crate::sqlite) fn count_items(connection: &Connection, query: &ItemQuery) -> Result<u64, StoreError> {
+    let (mailbox, kind) = (query.mailbox, query.query.kind());
+    let folder = query.folders.as_ref().and_then(|folders| folders.first().copied());
     let sql = "SELECT COALESCE(SUM(total), 0) FROM folder
         WHERE partition = ?1 AND mailbox = ?2 AND id >= ?3 AND id < ?4 AND CASE WHEN ?5 IS NULL THEN id <> ?6 ELSE id = ?5 END";
     let mut statement = connection.prepare_cached(sql)?;
@@ -131,6 +128,7 @@ fn read(row: &Row<'_>, mailbox: UserId) -> Result<FolderCounts, StoreError> {
         parent: parent.map(|parent| known("parent", parent)).transpose()?,
         display_name: cell(row, 2, ("folder", "display_name"), id)?,
         well_known: well_known.map_err(|error| corrupt(("folder", "well_known"), id, error))?,
+        properties: Properties::new(),
     };
     Ok(FolderCounts {
         folder,

@@ -176,6 +176,7 @@ fn read(row: &Row<'_>, mailbox: UserId) -> Result<Item, StoreError> {
     let json = json.map_err(|error| corrupt(("item", "properties"), id, error))?;
     Ok(Item {
         id,
+        immutable: id.uuid,
         mailbox,
         folder,
         created: Timestamp::from_micros(cell(row, 3, ("item", "created"), id)?),
@@ -194,11 +195,10 @@ const FOLDER_LIST: &str = "SELECT sort_key, id, number FROM item
 
 /// Reads one page of a list. A list over several folders merges theirs, so that a page costs what it
 /// skips and shows, however large the mailbox is.
-pub(in crate::sqlite) fn items(connection: &Connection, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
+pub(in crate::sqlite) fn items(connection: &Connection, query: &ItemQuery) -> Result<Vec<Item>, StoreError> {
     let _snapshot = connection.unchecked_transaction()?;
-    let folders = match query.folder {
-        Some(folder) if folder.kind != query.kind => return Ok(Vec::new()),
-        Some(folder) => vec![folder_key(folder)],
+    let folders = match &query.folders {
+        Some(folders) => folders.iter().filter(|id| id.kind == query.query.kind()).copied().map(folder_key).collect(),
         None => filled_folders(connection, query)?,
     };
     let partition = Partition::of(query.mailbox).0;
@@ -218,11 +218,11 @@ pub(in crate::sqlite) fn items(connection: &Connection, query: ItemQuery) -> Res
 }
 
 /// The folders that a list over the mailbox is made of.
-fn filled_folders(connection: &Connection, query: ItemQuery) -> Result<Vec<Key>, StoreError> {
+fn filled_folders(connection: &Connection, query: &ItemQuery) -> Result<Vec<Key>, StoreError> {
     let sql = "SELECT id FROM folder
         WHERE partition = ?1 AND mailbox = ?2 AND id >= ?3 AND id < ?4 AND total > 0 AND id <> ?5";
     let mut statement = connection.prepare_cached(sql)?;
-    let (low, high) = ([kind_byte(query.kind)], [kind_byte(query.kind) + 1]);
+    let (low, high) = ([kind_byte(query.query.kind())], [kind_byte(query.query.kind()) + 1]);
     let hidden = folder_key(WellKnown::RecoverableItemsDeletions.id_in(query.mailbox));
     let key = params![Partition::of(query.mailbox).0, query.mailbox.0.as_bytes(), low, high, hidden];
     let folders = statement.query_map(key, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
@@ -230,7 +230,7 @@ fn filled_folders(connection: &Connection, query: ItemQuery) -> Result<Vec<Key>,
 }
 
 /// The row numbers of the page that the query asks for.
-fn merge(lists: &mut [Rows<'_>], query: ItemQuery) -> Result<Vec<i64>, StoreError> {
+fn merge(lists: &mut [Rows<'_>], query: &ItemQuery) -> Result<Vec<i64>, StoreError> {
     let mut heads = BinaryHeap::with_capacity(lists.len());
     for (list, rows) in lists.iter_mut().enumerate() {
         heads.extend(next(rows)?.map(|(place, number)| Reverse((place, list, number))));

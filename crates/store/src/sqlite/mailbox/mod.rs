@@ -37,7 +37,7 @@ pub(super) struct EncodedCommit {
 
 impl EncodedCommit {
     pub fn new(commit: Commit) -> Result<Self, StoreError> {
-        let Commit { mailbox, mutation, submit, once, quiet, tenant: _ } = commit;
+        let Commit { mailbox, mutation, submit, once, quiet, tenant: _, forget_before: _ } = commit;
         let changes = mutation.changes.into_iter().map(Record::Change);
         let records: Vec<Record> = if quiet { Vec::new() } else { changes.chain(submit.map(Record::Submit)).collect() };
         Ok(Self {

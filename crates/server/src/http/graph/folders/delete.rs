@@ -54,7 +54,7 @@ async fn some_items(call: &Call<'_>, owner: &Owner, doomed: &[FolderId]) -> Resu
     let mut items = Vec::new();
     for folder in doomed {
         let top = BATCH - items.len() as u64;
-        let query = ItemQuery { mailbox: owner.id, kind: folder.kind, folder: Some(*folder), skip: 0, top };
+        let query = ItemQuery::newest(owner.id, folder.kind, Some(*folder), top);
         let found = call.state.store.items(query).await?;
         items.extend(found.into_iter().map(|item| (item, ChangeId(ids::new_uuid()))));
         if items.len() as u64 >= BATCH {

@@ -32,7 +32,7 @@ pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, parent: Option<Fo
     found.sort_by(|one, other| one.folder.display_name.cmp(&other.folder.display_name));
     let total = found.len() as u64;
     let skip = usize::try_from(page.skip).unwrap_or(usize::MAX);
-    let view = View { context: None, select: select.as_ref() };
+    let view = View { context: None, select: select.as_ref(), prefer: &call.prefer };
     let value: Vec<Value> =
         found.iter().skip(skip).take(page.top as usize).map(|found| shown(found, &owner, view)).collect();
     let context = render::context(&call.base(), owner.id, collection(kind), select.as_ref(), false);

@@ -43,7 +43,7 @@ fn shown(found: &FolderCounts, owner: &Owner, view: View<'_>) -> Value {
 fn single(call: &Call<'_>, owner: &Owner, found: &FolderCounts, select: Option<&Select>, status: StatusCode) -> Answer {
     let kind = found.folder.id.kind;
     let context = render::context(&call.base(), owner.id, collection(kind), select, true);
-    Answer::json(status, &shown(found, owner, View { context: Some(&context), select }))
+    Answer::json(status, &shown(found, owner, View { context: Some(&context), select, prefer: &call.prefer }))
 }
 
 /// A folder as the store has it, if it is of that kind.

@@ -2,20 +2,21 @@
 //! contacts at once, it is gone.
 
 use graph::mailbox;
+use graph::path::ItemPath;
 use http::StatusCode;
 use store::CommitError;
 
-use super::Place;
+use super::find;
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::{Call, TRIES};
 
-pub async fn delete(call: &Call<'_>, place: &Place) -> Result<Answer, ApiError> {
+pub async fn delete(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    call.require_write(place.kind)?;
-    let owner = call.owner(&place.user).await?;
+    call.require_write(path.kind)?;
+    let owner = call.owner(&path.user).await?;
     for _ in 0..TRIES {
-        let item = place.item(call, &owner).await?;
+        let item = find(call, &owner, path).await?;
         call.check_match(&item)?;
         let mutation = mailbox::delete(&owner, &call.fresh(), &item);
         match call.commit(&owner, mutation, None).await {

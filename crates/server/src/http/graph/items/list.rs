@@ -24,15 +24,15 @@ pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, folder: Option<Fo
         None => None,
     };
     // One more than the page, to know whether another follows.
-    let query = ItemQuery { mailbox: owner.id, kind, folder, skip: page.skip, top: page.top + 1 };
-    let found = call.state.store.items(query).await?;
+    let query = ItemQuery { skip: page.skip, ..ItemQuery::newest(owner.id, kind, folder, page.top + 1) };
+    let found = call.state.store.items(query.clone()).await?;
     let shown = found.iter().take(page.top as usize);
-    let view = View { context: None, select: select.as_ref() };
+    let view = View { context: None, select: select.as_ref(), prefer: &call.prefer };
     let value: Vec<Value> = shown.map(|item| render::item(item, view)).collect();
     let context = render::context(&call.base(), owner.id, kind.collection(), select.as_ref(), false);
     let mut body = json!({"@odata.context": context});
     if page.count {
-        body["@odata.count"] = call.state.store.count_items(owner.id, kind, folder).await?.into();
+        body["@odata.count"] = call.state.store.count_items(query).await?.into();
     }
     if found.len() as u64 > page.top {
         body["@odata.nextLink"] = call.next_page(page.skip + page.top).into();

@@ -2,21 +2,22 @@
 //! property by property.
 
 use graph::mailbox;
+use graph::path::ItemPath;
 use http::StatusCode;
 use store::CommitError;
 
-use super::{Place, whole};
+use super::{find, whole};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::{Call, TRIES};
 
-pub async fn patch(call: &Call<'_>, place: &Place) -> Result<Answer, ApiError> {
+pub async fn patch(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    call.require_write(place.kind)?;
-    let owner = call.owner(&place.user).await?;
+    call.require_write(path.kind)?;
+    let owner = call.owner(&path.user).await?;
     let body = call.json()?;
     for _ in 0..TRIES {
-        let item = place.item(call, &owner).await?;
+        let item = find(call, &owner, path).await?;
         call.check_match(&item)?;
         let written = mailbox::patch(&owner, &call.fresh(), &item, body.clone())?;
         if written.mutation == graph::Mutation::default() {

@@ -1,33 +1,34 @@
 //! `POST …/move` and `POST …/copy`: 201 with the item in its new place, under a new id.
 
 use graph::mailbox::{self, Fresh, Owner, Written};
+use graph::path::ItemPath;
 use graph::schema;
 use graph::{FolderId, Item, Refusal};
 use http::StatusCode;
 use store::CommitError;
 
-use super::{Place, location, whole};
+use super::{find, location, whole};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::{Call, TRIES};
 
 type Rule = fn(&Owner, &Fresh, &Item, FolderId) -> Result<Written, Refusal>;
 
-pub async fn move_(call: &Call<'_>, place: &Place) -> Result<Answer, ApiError> {
-    relocate(call, place, mailbox::move_item).await
+pub async fn move_(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
+    relocate(call, path, mailbox::move_item).await
 }
 
-pub async fn copy(call: &Call<'_>, place: &Place) -> Result<Answer, ApiError> {
-    relocate(call, place, mailbox::copy_item).await
+pub async fn copy(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
+    relocate(call, path, mailbox::copy_item).await
 }
 
-async fn relocate(call: &Call<'_>, place: &Place, rule: Rule) -> Result<Answer, ApiError> {
+async fn relocate(call: &Call<'_>, path: &ItemPath, rule: Rule) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    call.require_write(place.kind)?;
-    let owner = call.owner(&place.user).await?;
-    let destination = schema::destination(place.kind, call.json()?)?;
+    call.require_write(path.kind)?;
+    let owner = call.owner(&path.user).await?;
+    let destination = schema::destination(path.kind, call.json()?)?;
     for _ in 0..TRIES {
-        let item = place.item(call, &owner).await?;
+        let item = find(call, &owner, path).await?;
         let folder = call.folder(owner.id, &destination).await?;
         let written = rule(&owner, &call.fresh(), &item, folder)?;
         match call.commit(&owner, written.mutation, None).await {

@@ -1,23 +1,24 @@
 //! `POST /messages/{id}/send`: 202. The draft leaves Drafts for Sent Items, and its recipients get it.
 
 use graph::mailbox;
+use graph::path::ItemPath;
 use http::StatusCode;
 use store::CommitError;
 
-use super::Place;
+use super::find;
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::send_mail::submission;
 use crate::http::graph::{Call, TRIES};
 
-pub async fn send(call: &Call<'_>, place: &Place) -> Result<Answer, ApiError> {
+pub async fn send(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
     if !call.principal.rights.sends_mail() {
         return Err(ApiError::AccessDenied);
     }
-    let owner = call.owner(&place.user).await?;
+    let owner = call.owner(&path.user).await?;
     for _ in 0..TRIES {
-        let draft = place.item(call, &owner).await?;
+        let draft = find(call, &owner, path).await?;
         let mut sent = mailbox::send_draft(&owner, &call.fresh(), &draft)?;
         let mutation = std::mem::take(&mut sent.mutation);
         let submit = submission(call, &owner, sent).await?;

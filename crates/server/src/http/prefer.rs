@@ -1,0 +1,28 @@
+//! The `Prefer` headers that shape answers.
+
+use graph::render::{BodyType, Preferences};
+use http::HeaderMap;
+
+/// The longest name of a time zone that is read.
+const TIME_ZONE_BYTES_MAX: usize = 128;
+
+/// Reads what is understood; preferences may be passed over, so nothing is refused.
+pub fn read(headers: &HeaderMap) -> Preferences {
+    let mut read = Preferences::default();
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    for preference in values.flat_map(|value| value.split(',')) {
+        let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
+        let value = value.trim().trim_matches('"');
+        match name.trim().to_ascii_lowercase().as_str() {
+            "idtype" => read.immutable_ids = value.eq_ignore_ascii_case("ImmutableId"),
+            "outlook.body-content-type" if value.eq_ignore_ascii_case("text") => read.body = Some(BodyType::Text),
+            "outlook.body-content-type" if value.eq_ignore_ascii_case("html") => read.body = Some(BodyType::Html),
+            "outlook.timezone" if !value.is_empty() && value.len() <= TIME_ZONE_BYTES_MAX => {
+                read.time_zone = Some(value.to_owned());
+            }
+            "outlook.allow-unsafe-html" => read.unsafe_html = true,
+            _ => {}
+        }
+    }
+    read
+}
