@@ -12,6 +12,7 @@ pub mod mailbox;
 pub mod partition;
 pub mod path;
 pub mod query;
+pub mod recurrence;
 pub mod refusal;
 pub mod render;
 pub mod schema;
@@ -36,5 +37,6 @@ pub use id::{
 pub use id::{TenantId, UserId};
 pub use item::{Folder, Item, Properties, WellKnown};
 pub use partition::{PARTITIONS, Partition};
+pub use recurrence::Recurrence;
 pub use refusal::Refusal;
 pub use time::Timestamp;
