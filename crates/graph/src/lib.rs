@@ -9,6 +9,7 @@ pub mod fuzz;
 pub mod id;
 pub mod item;
 pub mod mailbox;
+pub mod occurrence;
 pub mod partition;
 pub mod path;
 pub mod query;
@@ -36,6 +37,7 @@ pub use id::{
 };
 pub use id::{TenantId, UserId};
 pub use item::{Folder, Item, Properties, WellKnown};
+pub use occurrence::{Occurrence, OccurrenceId};
 pub use partition::{PARTITIONS, Partition};
 pub use recurrence::Recurrence;
 pub use refusal::Refusal;

@@ -31,7 +31,7 @@ pub struct Recurrence {
     /// The zone whose clocks the series keeps; UTC for all-day events, whose days belong to no zone.
     zone: TimeZone,
     /// When the event itself begins, in that zone.
-    begins_on: Date,
+    pub(crate) begins_on: Date,
     begins: Time,
     /// How many days after its beginning an occurrence ends, and when on that day.
     ends: (i32, Time),
@@ -102,6 +102,12 @@ impl Recurrence {
             Range::Numbered(_) => self.number_from(Date::MAX),
         };
         self.slot(after.checked_sub(1)?)
+    }
+
+    /// Whether the event itself is at the time of the first occurrence, as it should be, or on the first
+    /// day of the range, before it was brought there.
+    pub(crate) fn begins_with_an_occurrence(&self) -> bool {
+        self.begins_on == self.from || self.date(0) == Some(self.begins_on)
     }
 
     pub fn is_endless(&self) -> bool {

@@ -19,6 +19,16 @@ pub enum RecurrenceError {
     Empty,
 }
 
+impl RecurrenceError {
+    /// The property at fault, by its path in the event.
+    pub fn property(&self) -> &'static str {
+        match self {
+            RecurrenceError::Missing { property } | RecurrenceError::Invalid { property, .. } => property,
+            RecurrenceError::Empty => "recurrence",
+        }
+    }
+}
+
 /// Bounds of what is expanded. A request may ask for less: see [`Recurrence::requested`].
 const LIMITS: Limits = Limits { days: 10_000, other: 10_000, count: 1_000_000 };
 /// The longest pauses between occurrences (in days, and in weeks, months or years) and the most
@@ -43,17 +53,13 @@ impl Recurrence {
         }
     }
 
-    /// The same, of an event as a request has it: within Exchange's limits, in a zone that is known, and
-    /// with a range that starts on the day of the event.
+    /// The same, of an event as a request has it: within Exchange's limits, and in a zone that is known.
     pub fn requested(event: &Properties) -> Result<Option<Self>, RecurrenceError> {
         let Some(stated) = event.get("recurrence").filter(|stated| !stated.is_null()) else { return Ok(None) };
         let recurrence = read(event, stated, &REQUEST_LIMITS)?;
         let zone = stated.pointer("/range/recurrenceTimeZone").and_then(Value::as_str).unwrap_or_default();
         if !zone.is_empty() && zone != CUSTOM_ZONE && zone::find(zone).is_none() {
             return Err(invalid("recurrence/range/recurrenceTimeZone", "a time zone that is known"));
-        }
-        if recurrence.begins_on != recurrence.from {
-            return Err(invalid("recurrence/range/startDate", "the day of start"));
         }
         Ok(Some(recurrence))
     }
