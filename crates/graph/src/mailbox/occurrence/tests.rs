@@ -46,7 +46,8 @@ fn body() -> Value {
         "end": local("2026-01-05T10:00:00"),
         "recurrence": {
             "pattern": { "type": "weekly", "interval": 1, "daysOfWeek": ["monday"] },
-            "range": { "type": "numbered", "startDate": "2026-01-05", "numberOfOccurrences": 10 },
+            "range": { "type": "numbered", "startDate": "2026-01-05", "numberOfOccurrences": 10,
+                "recurrenceTimeZone": "W. Europe Standard Time" },
         },
     })
 }
