@@ -237,3 +237,12 @@ async fn counts(world: &World) -> [(u64, u64); 2] {
     }
     counts
 }
+
+pub async fn a_folder_keeps_its_properties(world: World) {
+    let properties = Properties::from_iter([("isHidden".to_owned(), json!(true))]);
+    let hidden = Folder { properties, ..folder(9) };
+    world.store.commit(put_folder(&hidden)).await.unwrap();
+    assert_eq!(world.store.folder(MEGAN, hidden.id).await.unwrap().unwrap().folder, hidden);
+    world.store.commit(put_folder(&folder(9))).await.unwrap();
+    assert_eq!(world.store.folder(MEGAN, hidden.id).await.unwrap().unwrap().folder, folder(9));
+}

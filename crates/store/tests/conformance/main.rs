@@ -10,6 +10,7 @@ use tidings_store::sqlite::SqliteStore;
 use self::support::{Heard, settle};
 
 mod agreement;
+mod attachment;
 mod checkpoint;
 mod directory;
 mod lease;
@@ -78,6 +79,17 @@ mod stories {
             lists_over_folders_are_newest_first
             recoverable_items_are_seen_only_in_their_folder
             counts_follow_the_items
+            a_folder_keeps_its_properties
+        }
+        attachment {
+            a_moved_item_is_found_by_the_id_that_stays
+            two_items_do_not_have_one_immutable_id
+            attachments_are_listed_oldest_first_and_read_whole
+            attachments_stay_with_a_moved_item_and_go_with_a_removed_one
+            a_copy_gets_every_attachment
+            an_attachment_needs_its_item
+            an_upload_takes_its_bytes_in_turn
+            an_upload_whose_time_is_over_is_forgotten
         }
         subscription {
             a_life_is_told_in_the_log
