@@ -22,6 +22,7 @@ mod rename_folder;
 mod search_folder;
 mod send;
 mod settings;
+mod undeliverable;
 mod when;
 
 use serde_json::Value;
@@ -45,6 +46,7 @@ pub(crate) use search_folder::show as show_search;
 pub use search_folder::{SEARCH_FOLDER_TYPE, SearchFolder};
 pub use send::{RECIPIENTS_MAX, Sent, send_draft, send_mail};
 pub use settings::{CATEGORY_NAME_CHARS_MAX, SETTINGS_MAX, Settings};
+pub use undeliverable::report_undeliverable;
 
 /// Whose mailbox it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,5 +212,7 @@ fn complete_attachment(fresh: &Fresh, attachment: &mut Properties) -> Result<(),
     Ok(())
 }
 
+#[cfg(test)]
+mod folder_tests;
 #[cfg(test)]
 mod tests;

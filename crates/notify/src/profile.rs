@@ -42,7 +42,7 @@ impl Profile {
     pub const fn observed() -> Self {
         Self {
             name: "observed",
-            // "Outlook message, event, contact: 10080 minutes (under seven days)", of which 10070 are granted.
+            // "Subscription expiration can only be 10070 minutes in the future.": the service's own answer to more.
             life_minutes_max: 10_070,
             // "this is expected; use id and changeKey to find duplicates": Microsoft Q&A 5903442.
             events_are_written_twice: true,

@@ -121,7 +121,7 @@ fn recipients(owner: &Owner, old: &Properties, how: Answering) -> (Vec<Value>, V
 }
 
 /// The answer belongs to the conversation of what it answers, and says so to other mail systems.
-fn continue_thread(fresh: &Fresh, old: &Properties, properties: &mut Properties) {
+pub(super) fn continue_thread(fresh: &Fresh, old: &Properties, properties: &mut Properties) {
     let own = text(old, "internetMessageId");
     let id = Some(text(old, "conversationId")).filter(|id| !id.is_empty()).map(str::to_owned);
     properties.insert("conversationId".to_owned(), id.unwrap_or_else(|| conversation_id(own)).into());
@@ -152,3 +152,7 @@ fn continue_thread(fresh: &Fresh, old: &Properties, properties: &mut Properties)
         headers.push(json!({ "name": "References", "value": references }));
     }
 }
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

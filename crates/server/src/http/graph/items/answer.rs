@@ -11,7 +11,7 @@ use store::CommitError;
 use super::{find, location, whole};
 use crate::http::answer;
 use crate::http::error::ApiError;
-use crate::http::graph::send_mail::submission;
+use crate::http::graph::send_mail::departure;
 use crate::http::graph::{Call, TRIES};
 
 pub async fn send(call: &Call<'_>, path: &ItemPath, how: Answering) -> Result<answer::Answer, ApiError> {
@@ -23,9 +23,8 @@ pub async fn send(call: &Call<'_>, path: &ItemPath, how: Answering) -> Result<an
     let asked = parameters(call, how)?;
     for _ in 0..TRIES {
         let original = find(call, &owner, path).await?;
-        let mut sent = mailbox::send_answer(&owner, &call.fresh(), &original, how, asked.clone())?;
-        let mutation = std::mem::take(&mut sent.mutation);
-        let submit = submission(call, &owner, sent).await?;
+        let sent = mailbox::send_answer(&owner, &call.fresh(), &original, how, asked.clone())?;
+        let (mutation, submit) = departure(call, &owner, sent).await?;
         match call.commit(&owner, mutation, submit).await {
             Ok(()) => return Ok(answer::Answer::empty(StatusCode::ACCEPTED)),
             Err(CommitError::ItemChanged(_)) => {}
