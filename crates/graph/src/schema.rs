@@ -2,11 +2,13 @@
 //! that this server sets. A body that passes is in Graph's own spelling.
 
 mod actions;
+mod fields;
 mod read;
 mod types;
 
 use crate::Kind;
 pub use actions::{Answer, TRANSLATED_IDS_MAX, Translation, answer, read_named, translation};
+pub use fields::Fields;
 pub use read::{DEPTH_MAX, MEMBERS_MAX, STRING_BYTES_MAX, destination, read, send_mail};
 
 /// A type that a request body can be of.
