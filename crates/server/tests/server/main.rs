@@ -2,9 +2,13 @@
 
 mod admin;
 mod delivery;
+mod focused;
+mod folders;
 mod identity;
+mod ids;
 mod mailbox;
 mod parity;
 mod refusals;
+mod replies;
 mod subscriptions;
 mod world;
