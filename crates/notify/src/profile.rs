@@ -1,5 +1,7 @@
 //! Limits and behaviours that Graph's documentation or observation gives, under one name.
 
+use crate::throttle::ThrottleLimits;
+
 /// A named set of limits. Every value may be overridden in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
@@ -14,6 +16,8 @@ pub struct Profile {
     pub client_state_chars_max: usize,
     /// Whether an equal subscription of the same app and creator is refused with 409.
     pub refuse_duplicates: bool,
+    /// How much one app may ask, where requests are throttled at all.
+    pub throttle: ThrottleLimits,
 }
 
 impl Profile {
@@ -31,6 +35,7 @@ impl Profile {
             client_state_chars_max: 128,
             // "Subscription Id <> already exists for the requested combination", 409: create subscription.
             refuse_duplicates: true,
+            throttle: ThrottleLimits::documented(),
         }
     }
 }
