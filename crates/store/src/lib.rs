@@ -321,6 +321,8 @@ pub struct Delta {
     pub entries: Vec<(Revision, DeltaEntry)>,
     /// Everything up to here is in `entries`; ask again from here.
     pub until: Revision,
+    /// The mailbox's last revision.
+    pub now: Revision,
     /// Whether more is there now.
     pub more: bool,
 }
