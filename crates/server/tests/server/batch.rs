@@ -111,7 +111,19 @@ async fn a_batch_that_cannot_be_is_refused_whole_and_nothing_is_done() {
     ] {
         seen.push(batch(&world, requests).await.refusal());
     }
-    insta::assert_json_snapshot!(seen, @"");
+    insta::assert_json_snapshot!(seen, @r#"
+    [
+      "400 MaximumValueExceeded: Number of batch request steps exceeds the maximum value of 20.",
+      "400 BadRequest: Invalid batch payload format.",
+      "400 BadRequest: Duplicate request id : W.",
+      "400 BadRequest: Invalid dependency for request id : 1.",
+      "400 BadRequest: Invalid dependency for request id : 1.",
+      "400 BadRequest: Write request id : 1 does not contain Content-Type header or body.",
+      "400 BadRequest: Invalid batch payload format.",
+      "400 BadRequest: Invalid batch payload format.",
+      "400 BadRequest: Invalid batch payload format."
+    ]
+    "#);
     assert_eq!(world.megan().send("POST", "/v1.0/$batch", "{".to_owned()).await.status, 400);
     assert_eq!(world.stranger().post("/v1.0/$batch", json!({"requests": [post]})).await.status, 401);
     assert_eq!(world.megan().get("/v1.0/$batch").await.status, 405);

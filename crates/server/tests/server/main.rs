@@ -3,6 +3,7 @@
 mod admin;
 mod batch;
 mod delivery;
+mod delta;
 mod identity;
 mod mailbox;
 mod metadata;

@@ -19,7 +19,22 @@ async fn a_mailbox_that_was_asked_too_often_answers_429_and_when_to_come_again()
         assert_ne!(world.megan().get(path).await.status, 429, "{path}");
     }
     let refused = world.megan().get("/v1.0/me/messages").await;
-    insta::assert_json_snapshot!(settled(&refused.json), @"");
+    insta::assert_json_snapshot!(settled(&refused.json), @r#"
+    {
+      "error": {
+        "code": "TooManyRequests",
+        "innerError": {
+          "client-request-id": "7d6c0c2a-0000-4000-8000-000000000001",
+          "code": "429",
+          "date": "[date]",
+          "message": "Please retry after",
+          "request-id": "[request-id]",
+          "status": "429"
+        },
+        "message": "Please retry again later."
+      }
+    }
+    "#);
     assert_eq!(refused.status, 429);
     assert_eq!(refused.header("retry-after"), "600");
     // Another mailbox of the same app is open.
