@@ -38,7 +38,6 @@ pub use create::{create, write_again};
 pub use create_folder::{FOLDER_NAME_CHARS_MAX, create_folder};
 pub use delete::{delete, remove};
 pub use delete_folder::{FolderDeletion, delete_folder, doomed, remove_folders};
-pub use delete_folder::{FolderDeletion, delete_folder, remove_folders};
 pub use move_folder::{FOLDERS_COPIED_MAX, FolderCopy, copy_folder, copy_items, move_folder};
 pub use occurrence::{CANCELLED_MAX, EXCEPTIONS_MAX, OccurrenceWritten, cancel_occurrence, patch_occurrence};
 pub use patch::patch;
