@@ -94,7 +94,6 @@ impl Entity {
     /// Properties that Graph has here and this server does not serve yet.
     pub(crate) fn is_unsupported(self, name: &str) -> bool {
         match self {
-            Entity::Contact => ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"].contains(&name),
             Entity::Calendar => name == "color",
             _ => false,
         }

@@ -201,9 +201,15 @@ fn a_contact() {
       "otherAddress": {},
       "parentFolderId": "AQMkDte_2bRZi1JolXD3EZTJ9oQAAAA=",
       "personalNotes": null,
+      "primaryEmailAddress": {
+        "address": "adele@contoso.test",
+        "name": "adele@contoso.test"
+      },
       "profession": null,
+      "secondaryEmailAddress": null,
       "spouseName": null,
       "surname": null,
+      "tertiaryEmailAddress": null,
       "title": null,
       "yomiCompanyName": null,
       "yomiGivenName": null,

@@ -127,6 +127,10 @@ impl Caller<'_> {
     }
 
     pub async fn send(&self, method: &str, path: &str, body: String) -> Reply {
+        self.send_bytes(method, path, body.into_bytes()).await
+    }
+
+    pub async fn send_bytes(&self, method: &str, path: &str, body: Vec<u8>) -> Reply {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
