@@ -107,6 +107,10 @@ pub fn item(item: &Item, view: View<'_>) -> Value {
         let body = item.properties.get("body").cloned();
         shown.insert("uniqueBody".to_owned(), body.unwrap_or_default());
     }
+    // What is asked for by name is there even if the item has no such thing.
+    for name in view.select.into_iter().flat_map(|select| &select.0).filter(|name| is_shown(name)) {
+        shown.entry(*name).or_insert_with(|| Entity::from(kind).absent(name));
+    }
     shown.insert("@odata.etag".to_owned(), item.version.etag().into());
     finish(shown, item_id(item, view.prefer), view.context)
 }

@@ -275,6 +275,7 @@ fn a_selection_shows_what_it_names_and_always_the_id() {
         "content": "<p>x</p>",
         "contentType": "html"
       },
+      "from": null,
       "id": "AAMkRgAAAAAAAAAAAAAAAAAAAAEAAAA=",
       "subject": "Hi",
       "uniqueBody": {

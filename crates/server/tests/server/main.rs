@@ -6,6 +6,7 @@ mod delivery;
 mod identity;
 mod mailbox;
 mod parity;
+mod properties;
 mod refusals;
 mod subscriptions;
 mod world;
