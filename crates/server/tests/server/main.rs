@@ -1,6 +1,7 @@
 //! The server as its callers see it: stories with roles, told against the API in process.
 
 mod admin;
+mod clients;
 mod contacts;
 mod delivery;
 mod identity;
