@@ -7,6 +7,9 @@ mod types;
 use crate::Kind;
 pub use read::{DEPTH_MAX, MEMBERS_MAX, STRING_BYTES_MAX, destination, read, send_mail};
 
+/// Graph's types as JSON: names, bases, properties, relations and members of enumerations.
+pub const METADATA: &str = include_str!("schema/types.json");
+
 /// A type that a request body can be of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entity {
@@ -48,6 +51,12 @@ impl Entity {
         types::all().entity(self).property(name).map(|property| property.name.as_str())
     }
 
+    /// Whether a body may hold what is related to the entity under this name.
+    pub fn takes_relation(self, name: &str) -> bool {
+        let relation = types::all().entity(self).property(name);
+        relation.is_some_and(|relation| !matches!(relation.shape, types::Shape::Unsupported))
+    }
+
     /// How a property is shown that has no value: an empty collection, or null.
     pub fn absent(self, name: &str) -> serde_json::Value {
         let collection = types::all().entity(self).property(name).is_some_and(|property| property.collection);
@@ -56,7 +65,7 @@ impl Entity {
 
     /// Properties that the server alone sets. A body may repeat them, as clients do that send back
     /// what they got; they are dropped.
-    pub(crate) fn is_server_managed(self, name: &str) -> bool {
+    pub fn is_server_managed(self, name: &str) -> bool {
         const ANY: [&str; 6] =
             ["id", "changeKey", "createdDateTime", "lastModifiedDateTime", "parentFolderId", "webLink"];
         let own: &[&str] = match self {

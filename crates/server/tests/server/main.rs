@@ -6,6 +6,7 @@ mod contacts;
 mod delivery;
 mod identity;
 mod mailbox;
+mod openapi;
 mod parity;
 mod properties;
 mod refusals;
