@@ -20,6 +20,7 @@ pub mod zone;
 
 mod archive;
 pub mod fuzz_formats;
+pub mod html;
 pub mod ical;
 mod ical_people;
 mod ical_recurrence;
