@@ -11,6 +11,7 @@ pub mod item;
 pub mod mailbox;
 pub mod partition;
 pub mod path;
+pub mod photo;
 pub mod query;
 pub mod refusal;
 pub mod render;

@@ -116,6 +116,10 @@ pub fn item(item: &Item, view: View<'_>) -> Value {
         let unique = item.properties.get("body").map(|body| body::unique(body, view.prefer));
         shown.insert("uniqueBody".to_owned(), unique.unwrap_or_default());
     }
+    // What is asked for by name is there even if the item has no such thing.
+    for name in view.select.into_iter().flat_map(|select| &select.0).filter(|name| is_shown(name)) {
+        shown.entry(*name).or_insert_with(|| Entity::from(kind).absent(name));
+    }
     shown.insert("@odata.etag".to_owned(), item.version.etag().into());
     finish(shown, item_id(item, view.prefer), view.context)
 }
@@ -180,9 +184,12 @@ fn shown_as_null(kind: Kind) -> &'static [&'static str] {
             "nickName",
             "officeLocation",
             "personalNotes",
+            "primaryEmailAddress",
             "profession",
+            "secondaryEmailAddress",
             "spouseName",
             "surname",
+            "tertiaryEmailAddress",
             "title",
             "yomiCompanyName",
             "yomiGivenName",

@@ -52,6 +52,12 @@ impl Entity {
         types::all().entity(self).property(name).map(|property| property.name.as_str())
     }
 
+    /// How a property is shown that has no value: an empty collection, or null.
+    pub fn absent(self, name: &str) -> serde_json::Value {
+        let collection = types::all().entity(self).property(name).is_some_and(|property| property.collection);
+        if collection { serde_json::json!([]) } else { serde_json::Value::Null }
+    }
+
     /// Properties that the server alone sets. A body may repeat them, as clients do that send back
     /// what they got; they are dropped.
     pub(crate) fn is_server_managed(self, name: &str) -> bool {
@@ -98,7 +104,6 @@ impl Entity {
     /// Properties that Graph has here and this server does not serve yet.
     pub(crate) fn is_unsupported(self, name: &str) -> bool {
         match self {
-            Entity::Contact => ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"].contains(&name),
             Entity::Calendar => name == "color",
             _ => false,
         }

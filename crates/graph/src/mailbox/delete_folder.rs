@@ -1,4 +1,4 @@
-//! `DELETE` of a mail folder.
+//! `DELETE` of a mail or contact folder.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +11,17 @@ use crate::{Change, ChangeId, Folder, FolderId, Item, Kind, Mutation, Refusal, T
 pub enum FolderDeletion {
     /// It moves below Deleted Items with everything in it; its items keep their ids.
     ToDeletedItems(Mutation),
-    /// It lay below Deleted Items: these folders go for good, with their items. See [`remove_folders`].
+    /// It has no way back: these folders go for good, with their items. See [`remove_folders`].
     ForGood(Vec<FolderId>),
 }
 
-/// Deletes a mail folder. `folders` are all of the mailbox.
+/// Deletes a folder. Contact folders have no bin to go to. `folders` are all of the mailbox.
 pub fn delete_folder(folder: &Folder, folders: &[Folder]) -> Result<FolderDeletion, Refusal> {
-    if folder.well_known.is_some() || folder.id.kind != Kind::Message {
+    if folder.well_known.is_some() || folder.id.kind == Kind::Event {
         return Err(Refusal::FolderProtected);
     }
     let bin = WellKnown::DeletedItems.id_in(folder.mailbox);
-    if below(bin, folders).contains(&folder.id) {
+    if folder.id.kind == Kind::Contact || below(bin, folders).contains(&folder.id) {
         let doomed = below(folder.id, folders).into_iter().chain([folder.id]).collect();
         return Ok(FolderDeletion::ForGood(doomed));
     }

@@ -55,11 +55,13 @@ fn is_updatable(kind: Kind, name: &str, is_draft: bool) -> bool {
     }
 }
 
-/// Bodies and addresses keep the members that are not sent, extended properties the ones with other
+/// Bodies and postal addresses keep the members that are not sent, extended properties the ones with other
 /// ids, attendees their answers; everything else is replaced.
 fn merge(properties: &mut Properties, name: &str, value: Value) -> Result<(), Refusal> {
     match (properties.get_mut(name), value) {
-        (Some(Value::Object(old)), Value::Object(new)) if name == "body" || name.ends_with("Address") => {
+        (Some(Value::Object(old)), Value::Object(new))
+            if name == "body" || (name.ends_with("Address") && !name.ends_with("EmailAddress")) =>
+        {
             old.extend(new);
         }
         (Some(Value::Array(old)), Value::Array(new)) if name.ends_with("ExtendedProperties") => {
@@ -114,12 +116,7 @@ fn forget_derived(kind: Kind, before: &Properties, changed: &[String], propertie
             }
         }
     }
-    if kind == Kind::Contact && ["givenName", "middleName", "surname", "generation"].iter().any(|name| has(name)) {
-        if !has("displayName") {
-            forget("displayName");
-        }
-        if !has("fileAs") && text(before, "fileAs") == contact::file_as(before) {
-            forget("fileAs");
-        }
+    if kind == Kind::Contact {
+        contact::forget_derived(before, changed, properties);
     }
 }

@@ -201,9 +201,15 @@ fn a_contact() {
       "otherAddress": {},
       "parentFolderId": "AQMkDte_2bRZi1JolXD3EZTJ9oQAAAA=",
       "personalNotes": null,
+      "primaryEmailAddress": {
+        "address": "adele@contoso.test",
+        "name": "adele@contoso.test"
+      },
       "profession": null,
+      "secondaryEmailAddress": null,
       "spouseName": null,
       "surname": null,
+      "tertiaryEmailAddress": null,
       "title": null,
       "yomiCompanyName": null,
       "yomiGivenName": null,
@@ -269,6 +275,7 @@ fn a_selection_shows_what_it_names_and_always_the_id() {
         "content": "<p>x</p>",
         "contentType": "html"
       },
+      "from": null,
       "id": "AAMkRgAAAAAAAAAAAAAAAAAAAAEAAAA=",
       "subject": "Hi",
       "uniqueBody": {

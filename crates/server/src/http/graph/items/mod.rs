@@ -5,6 +5,7 @@ pub mod delete;
 pub mod get;
 pub mod list;
 pub mod patch;
+pub mod photo;
 pub mod relocate;
 pub mod send;
 
