@@ -12,6 +12,7 @@ pub mod item;
 pub mod mailbox;
 pub mod partition;
 pub mod path;
+pub mod photo;
 pub mod query;
 pub mod refusal;
 pub mod render;
@@ -21,6 +22,7 @@ pub mod zone;
 
 mod archive;
 pub mod fuzz_formats;
+pub mod html;
 pub mod ical;
 mod ical_people;
 mod ical_recurrence;

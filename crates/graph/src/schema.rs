@@ -2,13 +2,17 @@
 //! that this server sets. A body that passes is in Graph's own spelling.
 
 mod actions;
+mod extended;
 mod fields;
+mod parts;
 mod read;
 mod types;
 
 use crate::Kind;
 pub use actions::{Answer, TRANSLATED_IDS_MAX, Translation, answer, read_named, translation};
+pub use extended::{Values, property_id};
 pub use fields::Fields;
+pub use parts::{attachment, attachment_item, extension, extension_members};
 pub use read::{DEPTH_MAX, MEMBERS_MAX, STRING_BYTES_MAX, destination, read, send_mail};
 
 /// A type that a request body can be of.
@@ -50,6 +54,12 @@ impl Entity {
     /// A property's name in Graph's spelling, given in any case.
     pub fn property(self, name: &str) -> Option<&'static str> {
         types::all().entity(self).property(name).map(|property| property.name.as_str())
+    }
+
+    /// How a property is shown that has no value: an empty collection, or null.
+    pub fn absent(self, name: &str) -> serde_json::Value {
+        let collection = types::all().entity(self).property(name).is_some_and(|property| property.collection);
+        if collection { serde_json::json!([]) } else { serde_json::Value::Null }
     }
 
     /// Properties that the server alone sets. A body may repeat them, as clients do that send back
@@ -98,7 +108,6 @@ impl Entity {
     /// Properties that Graph has here and this server does not serve yet.
     pub(crate) fn is_unsupported(self, name: &str) -> bool {
         match self {
-            Entity::Contact => ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"].contains(&name),
             Entity::Calendar => name == "color",
             _ => false,
         }

@@ -1,6 +1,8 @@
 //! The server as its callers see it: stories with roles, told against the API in process.
 
 mod admin;
+mod clients;
+mod contacts;
 mod delivery;
 mod focused;
 mod folders;
@@ -8,6 +10,7 @@ mod identity;
 mod ids;
 mod mailbox;
 mod parity;
+mod properties;
 mod refusals;
 mod replies;
 mod subscriptions;

@@ -5,8 +5,8 @@ use http::StatusCode;
 use notify::{Position, Record};
 use serde_json::{Value, json};
 use tidings_server::seed;
-use tidings_server::sources::delivery::Mailboxes;
 use tidings_server::sources::Inbound as _;
+use tidings_server::sources::delivery::Mailboxes;
 
 use crate::world::{Caller, World, ok};
 
