@@ -5,6 +5,7 @@
 
 pub mod attachment;
 pub mod change;
+pub mod exchange_id;
 pub mod fuzz;
 pub mod id;
 pub mod item;
@@ -21,6 +22,7 @@ pub mod zone;
 
 mod archive;
 pub mod fuzz_formats;
+pub mod html;
 pub mod ical;
 mod ical_people;
 mod ical_recurrence;
@@ -31,6 +33,7 @@ pub mod vcard;
 
 pub use attachment::{Attachment, NewAttachment};
 pub use change::{Change, ChangeType, Mutation};
+pub use exchange_id::{ExchangeId, ExchangeIdFormat};
 pub use id::{
     AppId, AttachmentId, ChangeId, FolderId, ImmutableId, ItemId, ItemKey, Kind, SubmissionId, SubscriptionId,
 };

@@ -1,10 +1,18 @@
 //! What a request body may hold: names, types and enumerations as in Graph's metadata, and the bounds
 //! that this server sets. A body that passes is in Graph's own spelling.
 
+mod actions;
+mod extended;
+mod fields;
+mod parts;
 mod read;
 mod types;
 
 use crate::Kind;
+pub use actions::{Answer, TRANSLATED_IDS_MAX, Translation, answer, read_named, translation};
+pub use extended::{Values, property_id};
+pub use fields::Fields;
+pub use parts::{attachment, attachment_item, extension, extension_members};
 pub use read::{DEPTH_MAX, MEMBERS_MAX, STRING_BYTES_MAX, destination, read, send_mail};
 
 /// Graph's types as JSON: names, bases, properties, relations and members of enumerations.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Fresh, Owner, Written, address_of, complete, contact, flag};
-use crate::{Change, Item, Kind, Mutation, Properties, Refusal, schema};
+use super::{Fresh, Owner, Written, address_of, complete, contact, flag, rewrite};
+use crate::{Item, Kind, Properties, Refusal, schema};
 
 /// Changes an item. A patch that alters nothing still makes a version; a property that cannot be
 /// changed may be repeated with the value it has.
@@ -25,14 +25,7 @@ pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<W
     }
     forget_derived(kind, &item.properties, &changed, &mut properties);
     complete(owner, fresh, kind, &mut properties)?;
-    let item_after = Item { modified: fresh.now.whole_seconds(), version: fresh.change, properties, ..item.clone() };
-    let mutation = Mutation {
-        expect: vec![(item.id, Some(item.version))],
-        puts: vec![item_after.clone()],
-        changes: vec![Change::updated(owner.tenant, item, &item_after, fresh.now)],
-        ..Mutation::default()
-    };
-    Ok(Written { item: item_after, mutation })
+    Ok(rewrite(owner, fresh, item, properties))
 }
 
 const MESSAGE: [&str; 14] = [
@@ -52,13 +45,13 @@ const MESSAGE: [&str; 14] = [
     "toRecipients",
 ];
 const MESSAGE_DRAFT: [&str; 4] = ["body", "internetMessageId", "replyTo", "subject"];
-const EVENT_FIXED: [&str; 2] = ["attachments", "transactionId"];
+/// Parts of an item that have requests of their own.
+const FIXED: [&str; 3] = ["attachments", "extensions", "transactionId"];
 
 fn is_updatable(kind: Kind, name: &str, is_draft: bool) -> bool {
     match kind {
         Kind::Message => MESSAGE.contains(&name) || (is_draft && MESSAGE_DRAFT.contains(&name)),
-        Kind::Event => !EVENT_FIXED.contains(&name),
-        Kind::Contact => true,
+        Kind::Event | Kind::Contact => !FIXED.contains(&name),
     }
 }
 
