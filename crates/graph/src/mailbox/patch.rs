@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Fresh, Owner, Written, address_of, complete, contact, flag, rewrite, text};
+use super::{Fresh, Owner, Written, address_of, complete, contact, flag, rewrite};
 use crate::{Item, Kind, Properties, Refusal, schema};
 
 /// Changes an item. A patch that alters nothing still makes a version; a property that cannot be

@@ -21,22 +21,34 @@ pub struct Answer {
     body: Option<Vec<u8>>,
     content_type: Cow<'static, str>,
     location: Option<String>,
+    /// `Preference-Applied`
+    preferences: Option<String>,
 }
 
 impl Answer {
     pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
         // Values of ours always have a JSON form.
         let body = serde_json::to_vec(body).unwrap_or_default();
-        Self { status, body: Some(body), content_type: CONTENT_TYPE.into(), location: None }
+        Self { status, body: Some(body), content_type: CONTENT_TYPE.into(), location: None, preferences: None }
     }
 
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, body: None, content_type: CONTENT_TYPE.into(), location: None }
+        Self { status, body: None, content_type: CONTENT_TYPE.into(), location: None, preferences: None }
     }
 
     /// Bytes that are no JSON: the `$value` of something.
     pub fn bytes(content_type: impl Into<Cow<'static, str>>, body: Vec<u8>) -> Self {
-        Self { status: StatusCode::OK, body: Some(body), content_type: content_type.into(), location: None }
+        Self {
+            status: StatusCode::OK,
+            body: Some(body),
+            content_type: content_type.into(),
+            location: None,
+            preferences: None,
+        }
+    }
+
+    pub fn with_preferences(self, preferences: Option<String>) -> Self {
+        Self { preferences, ..self }
     }
 
     pub fn at(self, location: String) -> Self {
@@ -52,7 +64,7 @@ pub fn response(context: &Context, outcome: Result<Answer, ApiError>) -> Respons
         retry_after = error.retry_after();
         challenge = matches!(error, ApiError::Token(_));
         let (status, body) = error.render(context);
-        Answer { status, body: Some(body), content_type: CONTENT_TYPE.into(), location: None }
+        Answer { status, body: Some(body), content_type: CONTENT_TYPE.into(), location: None, preferences: None }
     });
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answer.status;
@@ -71,6 +83,9 @@ pub fn response(context: &Context, outcome: Result<Answer, ApiError>) -> Respons
     }
     if let Some(location) = answer.location {
         set(header::LOCATION, location);
+    }
+    if let Some(preferences) = answer.preferences {
+        set(HeaderName::from_static("preference-applied"), preferences);
     }
     if let Some(seconds) = retry_after {
         set(header::RETRY_AFTER, seconds.to_string());

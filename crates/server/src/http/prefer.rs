@@ -26,3 +26,23 @@ pub fn read(headers: &HeaderMap) -> Preferences {
     }
     read
 }
+
+/// `Preference-Applied`: what was understood, if anything.
+pub fn applied(prefer: &Preferences) -> Option<String> {
+    let mut applied = Vec::new();
+    match prefer.body {
+        Some(BodyType::Text) => applied.push("outlook.body-content-type=\"text\"".to_owned()),
+        Some(BodyType::Html) => applied.push("outlook.body-content-type=\"html\"".to_owned()),
+        None => {}
+    }
+    if let Some(zone) = &prefer.time_zone {
+        applied.push(format!("outlook.timezone=\"{zone}\""));
+    }
+    if prefer.unsafe_html {
+        applied.push("outlook.allow-unsafe-html".to_owned());
+    }
+    if prefer.immutable_ids {
+        applied.push("IdType=\"ImmutableId\"".to_owned());
+    }
+    (!applied.is_empty()).then(|| applied.join(", "))
+}

@@ -1,5 +1,6 @@
 //! `POST /me/sendMail`: 202 once the message is durable: kept in Sent Items unless told otherwise, and
 //! on its way to the recipients of the same tenant. Other recipients get nothing: there is no relay.
+//! As `text/plain` the message is MIME in base64, and is always kept.
 
 use graph::SubmissionId;
 use graph::mailbox::{self, Owner, Sent};
@@ -19,8 +20,12 @@ pub async fn send_mail(call: &Call<'_>, user: &UserKey) -> Result<Answer, ApiErr
         return Err(ApiError::AccessDenied);
     }
     let owner = call.owner(user).await?;
-    let (message, save) = schema::send_mail(call.json()?)?;
-    let mut sent = mailbox::send_mail(&owner, &call.fresh(), message, save)?;
+    let mut sent = if call.is_mime() {
+        mailbox::send_mime(&owner, &call.fresh(), &call.body)?
+    } else {
+        let (message, save) = schema::send_mail(call.json()?)?;
+        mailbox::send_mail(&owner, &call.fresh(), message, save)?
+    };
     let mutation = std::mem::take(&mut sent.mutation);
     let submit = submission(call, &owner, sent).await?;
     call.commit(&owner, mutation, submit).await?;

@@ -1,5 +1,5 @@
-//! `POST` of an item to a collection: 201 with the item. A message is a draft. An event whose
-//! `transactionId` was used before is answered with the event that is there.
+//! `POST` of an item to a collection: 201 with the item. A message is a draft; as `text/plain` it is MIME
+//! in base64. An event whose `transactionId` was used before is answered with the event that is there.
 
 use graph::mailbox;
 use graph::path::{FolderKey, UserKey};
@@ -25,7 +25,10 @@ pub async fn create(
         Some(key) => call.folder(owner.id, &key).await?,
         None => default_folder(kind).id_in(owner.id),
     };
-    let written = mailbox::create(&owner, &call.fresh(), folder, call.json()?)?;
+    let written = match kind {
+        Kind::Message if call.is_mime() => mailbox::create_mime(&owner, &call.fresh(), folder, &call.body)?,
+        _ => mailbox::create(&owner, &call.fresh(), folder, call.json()?)?,
+    };
     let item = match call.commit(&owner, written.mutation, None).await {
         Ok(()) => written.item,
         Err(CommitError::ItemChanged(id)) => call.state.store.item(owner.id, id).await?.ok_or(ApiError::Contended)?,

@@ -1,13 +1,16 @@
 //! Messages, events and contacts: one file for each operation, for all three kinds.
 
+pub mod attachments;
 pub mod create;
 pub mod delete;
+pub mod extensions;
 pub mod get;
 pub mod list;
 pub mod patch;
 pub mod photo;
 pub mod relocate;
 pub mod send;
+pub mod value;
 
 use graph::mailbox::Owner;
 use graph::path::ItemPath;

@@ -5,6 +5,7 @@ use graph::path::ItemPath;
 use http::StatusCode;
 use store::CommitError;
 
+use super::attachments::carry;
 use super::find;
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
@@ -20,6 +21,7 @@ pub async fn send(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> 
     for _ in 0..TRIES {
         let draft = find(call, &owner, path).await?;
         let mut sent = mailbox::send_draft(&owner, &call.fresh(), &draft)?;
+        carry(call, &owner, &draft, &mut sent.message).await?;
         let mutation = std::mem::take(&mut sent.mutation);
         let submit = submission(call, &owner, sent).await?;
         match call.commit(&owner, mutation, submit).await {
