@@ -1,17 +1,21 @@
 //! The server as its callers see it: stories with roles, told against the API in process.
 
 mod admin;
+mod attachments;
 mod batch;
+mod bodies;
 mod clients;
 mod contacts;
 mod delivery;
 mod delta;
+mod extensions;
 mod focused;
 mod folders;
 mod identity;
 mod ids;
 mod mailbox;
 mod metadata;
+mod mime;
 mod openapi;
 mod parity;
 mod properties;
