@@ -1,5 +1,8 @@
 //! Items and folders as Graph's JSON.
 
+mod occurrence;
+mod time_zone;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
@@ -8,6 +11,7 @@ use crate::mailbox::Owner;
 use crate::path::PATH_BYTES_MAX;
 use crate::schema::Entity;
 use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown};
+pub use occurrence::occurrence;
 
 /// What a response shows of a resource.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +111,11 @@ pub fn item(item: &Item, view: View<'_>) -> Value {
         let body = item.properties.get("body").cloned();
         shown.insert("uniqueBody".to_owned(), body.unwrap_or_default());
     }
+    occurrence::show_cancelled(item, view, &mut shown);
+    if let Some(zone) = &view.prefer.time_zone {
+        let is_all_day = item.properties.get("isAllDay") == Some(&Value::Bool(true));
+        time_zone::show_in(zone, is_all_day, &mut shown);
+    }
     shown.insert("@odata.etag".to_owned(), item.version.etag().into());
     finish(shown, item_id(item, view.prefer), view.context)
 }
@@ -138,7 +147,7 @@ const ONLY_SELECTED: [&str; 2] = ["internetMessageHeaders", "uniqueBody"];
 const RELATIONS: [&str; 3] = ["attachments", "multiValueExtendedProperties", "singleValueExtendedProperties"];
 
 fn is_shown(kind: Kind, name: &str, select: Option<&Select>) -> bool {
-    if RELATIONS.contains(&name) {
+    if RELATIONS.contains(&name) || (kind == Kind::Event && occurrence::INTERNAL.contains(&name)) {
         return false;
     }
     match select {
@@ -183,12 +192,16 @@ fn shown_as_null(kind: Kind) -> &'static [&'static str] {
 
 /// A link in the form of Outlook on the web's. No page answers there.
 fn web_link(item: &Item) -> Option<String> {
-    let (query, view) = match item.id.kind {
+    link_to(item.id.kind, &item.id.to_string())
+}
+
+fn link_to(kind: Kind, id: &str) -> Option<String> {
+    let (query, view) = match kind {
         Kind::Message => ("ItemID", "viewmodel=ReadMessageItem"),
         Kind::Event => ("itemid", "path=/calendar/item"),
         Kind::Contact => return None,
     };
-    let id = item.id.to_string().replace('=', "%3D");
+    let id = id.replace('=', "%3D");
     Some(format!("https://outlook.example/owa/?{query}={id}&exvsurl=1&{view}"))
 }
 

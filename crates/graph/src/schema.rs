@@ -2,11 +2,13 @@
 //! that this server sets. A body that passes is in Graph's own spelling.
 
 mod csdl;
+mod fields;
 mod read;
 mod types;
 
 use crate::Kind;
 pub use csdl::csdl;
+pub use fields::Fields;
 pub use read::{DEPTH_MAX, MEMBERS_MAX, STRING_BYTES_MAX, destination, read, send_mail};
 
 /// A type that a request body can be of.
@@ -47,6 +49,9 @@ impl Entity {
 
     /// A property's name in Graph's spelling, given in any case.
     pub fn property(self, name: &str) -> Option<&'static str> {
+        if self == Entity::Event && name.eq_ignore_ascii_case("occurrenceId") {
+            return Some("occurrenceId");
+        }
         types::all().entity(self).property(name).map(|property| property.name.as_str())
     }
 

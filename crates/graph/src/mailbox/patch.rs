@@ -2,15 +2,37 @@
 
 use serde_json::Value;
 
-use super::{Fresh, Owner, Written, address_of, complete, contact, flag, text};
+use super::{Fresh, Owner, Written, address_of, complete, contact, flag, series, text};
 use crate::{Change, Item, Kind, Mutation, Properties, Refusal, schema};
 
 /// Changes an item. A patch that alters nothing still makes a version; a property that cannot be
 /// changed may be repeated with the value it has.
 pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<Written, Refusal> {
     let kind = item.id.kind;
+    let (mut properties, changed) = apply(owner, fresh, kind, &item.properties, body)?;
+    if kind == Kind::Event {
+        series::change(&changed, &mut properties)?;
+    }
+    let item_after = Item { modified: fresh.now.whole_seconds(), version: fresh.change, properties, ..item.clone() };
+    let mutation = Mutation {
+        expect: vec![(item.id, Some(item.version))],
+        puts: vec![item_after.clone()],
+        changes: vec![Change::updated(owner.tenant, item, &item_after, fresh.now)],
+        ..Mutation::default()
+    };
+    Ok(Written { item: item_after, mutation })
+}
+
+/// The properties with a patch applied, and the names of those that it altered.
+pub(super) fn apply(
+    owner: &Owner,
+    fresh: &Fresh,
+    kind: Kind,
+    before: &Properties,
+    body: Value,
+) -> Result<(Properties, Vec<String>), Refusal> {
     let sent = schema::read(kind.into(), body)?;
-    let mut properties = item.properties.clone();
+    let mut properties = before.clone();
     let is_draft = flag(&properties, "isDraft");
     let mut changed = Vec::new();
     for (name, value) in sent {
@@ -23,16 +45,9 @@ pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<W
         merge(&mut properties, &name, value)?;
         changed.push(name);
     }
-    forget_derived(kind, &item.properties, &changed, &mut properties);
+    forget_derived(kind, before, &changed, &mut properties);
     complete(owner, fresh, kind, &mut properties)?;
-    let item_after = Item { modified: fresh.now.whole_seconds(), version: fresh.change, properties, ..item.clone() };
-    let mutation = Mutation {
-        expect: vec![(item.id, Some(item.version))],
-        puts: vec![item_after.clone()],
-        changes: vec![Change::updated(owner.tenant, item, &item_after, fresh.now)],
-        ..Mutation::default()
-    };
-    Ok(Written { item: item_after, mutation })
+    Ok((properties, changed))
 }
 
 const MESSAGE: [&str; 14] = [
