@@ -7,6 +7,7 @@ pub mod attachment;
 pub mod batch;
 pub mod change;
 pub mod delta;
+pub mod exchange_id;
 pub mod fuzz;
 pub mod id;
 pub mod item;
@@ -34,6 +35,7 @@ pub mod vcard;
 
 pub use attachment::{Attachment, NewAttachment};
 pub use change::{Change, ChangeType, Mutation};
+pub use exchange_id::{ExchangeId, ExchangeIdFormat};
 pub use id::{
     AppId, AttachmentId, ChangeId, FolderId, ImmutableId, ItemId, ItemKey, Kind, SubmissionId, SubscriptionId,
 };

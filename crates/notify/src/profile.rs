@@ -18,6 +18,8 @@ pub struct Profile {
     pub refuse_duplicates: bool,
     /// How much one app may ask, where requests are throttled at all.
     pub throttle: ThrottleLimits,
+    /// Whether an event that the API made is written once more at once, so that `updated` follows `created`.
+    pub events_are_written_twice: bool,
 }
 
 impl Profile {
@@ -36,6 +38,20 @@ impl Profile {
             // "Subscription Id <> already exists for the requested combination", 409: create subscription.
             refuse_duplicates: true,
             throttle: ThrottleLimits::documented(),
+            // Nothing is documented of further writes.
+            events_are_written_twice: false,
+        }
+    }
+
+    /// What the live service is reported to do, where that differs.
+    pub const fn observed() -> Self {
+        Self {
+            name: "observed",
+            // "Subscription expiration can only be 10070 minutes in the future.": the service's own answer to more.
+            life_minutes_max: 10_070,
+            // "this is expected; use id and changeKey to find duplicates": Microsoft Q&A 5903442.
+            events_are_written_twice: true,
+            ..Self::documented()
         }
     }
 }

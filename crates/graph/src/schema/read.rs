@@ -65,7 +65,7 @@ pub fn destination(kind: Kind, body: Value) -> Result<FolderKey, Refusal> {
     }
 }
 
-fn parameters<const N: usize>(body: Value, names: [&'static str; N]) -> Result<[Option<Value>; N], Refusal> {
+pub(super) fn parameters<const N: usize>(body: Value, names: [&'static str; N]) -> Result<[Option<Value>; N], Refusal> {
     if is_deeper(&body, DEPTH_MAX) {
         return Err(Refusal::TooDeep { levels_max: DEPTH_MAX });
     }
@@ -85,7 +85,7 @@ fn parameters<const N: usize>(body: Value, names: [&'static str; N]) -> Result<[
     Ok(found)
 }
 
-fn is_deeper(value: &Value, levels: usize) -> bool {
+pub(super) fn is_deeper(value: &Value, levels: usize) -> bool {
     match value {
         Value::Array(members) => levels == 0 || members.iter().any(|member| is_deeper(member, levels - 1)),
         Value::Object(members) => levels == 0 || members.values().any(|member| is_deeper(member, levels - 1)),
@@ -184,7 +184,7 @@ fn named(name: &str, value: Value) -> Result<Value, Refusal> {
     }
 }
 
-fn object(schema: &Struct, value: Value) -> Result<Map<String, Value>, Refusal> {
+pub(super) fn object(schema: &Struct, value: Value) -> Result<Map<String, Value>, Refusal> {
     let Value::Object(members) = value else {
         return Err(Refusal::invalid("", "an object"));
     };
