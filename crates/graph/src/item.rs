@@ -17,8 +17,8 @@ pub type Properties = Map<String, Value>;
 
 /// Properties too large or too secret for a change record: neither selectable in a rich
 /// notification nor filterable in a subscription.
-pub const NOT_IN_CHANGES: [&str; 5] =
-    ["body", "uniqueBody", "attachments", "internetMessageHeaders", "exceptionOccurrences"];
+pub const NOT_IN_CHANGES: [&str; 6] =
+    ["body", "uniqueBody", "attachments", "extensions", "internetMessageHeaders", "exceptionOccurrences"];
 
 /// One message, event or contact: the typed key fields and the property bag.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -15,6 +15,7 @@ pub mod mailbox;
 pub mod occurrence;
 pub mod partition;
 pub mod path;
+pub mod photo;
 pub mod query;
 pub mod recurrence;
 pub mod refusal;
@@ -25,6 +26,7 @@ pub mod zone;
 
 mod archive;
 pub mod fuzz_formats;
+pub mod html;
 pub mod ical;
 mod ical_people;
 mod ical_recurrence;

@@ -55,6 +55,22 @@ pub enum Refusal {
     InvalidRecipient { address: String },
     #[error("the message has more than {recipients_max} recipients")]
     TooManyRecipients { recipients_max: usize },
+    #[error("the attachment is larger than {bytes_max} bytes: upload it in parts")]
+    AttachmentTooLarge { bytes_max: usize },
+    #[error("the attachment to upload is smaller than {bytes_min} bytes: attach it by one request")]
+    UploadTooSmall { bytes_min: u64 },
+    #[error("the attachment to upload is larger than {bytes_max} bytes")]
+    UploadTooLarge { bytes_max: u64 },
+    #[error("the item has {attachments_max} attachments, which is the most")]
+    TooManyAttachments { attachments_max: usize },
+    #[error("the attachments of the message are larger than {bytes_max} bytes together")]
+    MessageTooLarge { bytes_max: u64 },
+    #[error("an extension named {name} exists on the item")]
+    ExtensionExists { name: String },
+    #[error("the body is no base64")]
+    MimeNotBase64,
+    #[error("{0}")]
+    Mime(crate::mime::MimeError),
     #[error("the mailbox may not send as {address}")]
     SendAsDenied { address: String },
     #[error(transparent)]

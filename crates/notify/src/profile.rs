@@ -16,10 +16,10 @@ pub struct Profile {
     pub client_state_chars_max: usize,
     /// Whether an equal subscription of the same app and creator is refused with 409.
     pub refuse_duplicates: bool,
-    /// How much one app may ask, where requests are throttled at all.
-    pub throttle: ThrottleLimits,
     /// Whether an event that the API made is written once more at once, so that `updated` follows `created`.
     pub events_are_written_twice: bool,
+    /// How much one app may ask, where requests are throttled at all.
+    pub throttle: ThrottleLimits,
 }
 
 impl Profile {
@@ -37,9 +37,9 @@ impl Profile {
             client_state_chars_max: 128,
             // "Subscription Id <> already exists for the requested combination", 409: create subscription.
             refuse_duplicates: true,
-            throttle: ThrottleLimits::documented(),
             // Nothing is documented of further writes.
             events_are_written_twice: false,
+            throttle: ThrottleLimits::documented(),
         }
     }
 

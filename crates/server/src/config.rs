@@ -260,8 +260,8 @@ impl Config {
             subscriptions_per_mailbox_max: asked.per_mailbox_max.unwrap_or(base.subscriptions_per_mailbox_max),
             client_state_chars_max: asked.client_state_chars_max.unwrap_or(base.client_state_chars_max),
             refuse_duplicates: asked.refuse_duplicates.unwrap_or(base.refuse_duplicates),
-            throttle: self.throttling.limits(base.throttle),
             events_are_written_twice: asked.events_are_written_twice.unwrap_or(base.events_are_written_twice),
+            throttle: self.throttling.limits(base.throttle),
         }
     }
 

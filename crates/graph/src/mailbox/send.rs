@@ -102,9 +102,10 @@ fn is_address(text: &str) -> bool {
 
 /// What is the sender's own stays behind.
 fn as_received(properties: &Properties) -> Properties {
-    const SENDERS_OWN: [&str; 8] = [
+    const SENDERS_OWN: [&str; 9] = [
         "bccRecipients",
         "categories",
+        "extensions",
         "flag",
         "inferenceClassification",
         "isDraft",

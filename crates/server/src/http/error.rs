@@ -125,20 +125,6 @@ impl ApiError {
         }
     }
 
-    /// Where to go instead.
-    pub fn location(&self) -> Option<String> {
-        match self {
-            ApiError::SyncState { location, .. } => Some(location.clone()),
-            _ => None,
-        }
-    }
-
-    /// Graph repeats within what the part behind its front end said when it is asked too much.
-    fn cause(&self) -> Option<InnerCause<'static>> {
-        let ApiError::Throttled(Throttled::TooMany { .. }) = self else { return None };
-        Some(InnerCause { code: "429".into(), message: "Please retry after".into(), status: "429".into() })
-    }
-
     /// The code and the message.
     pub fn code_and_message(&self) -> (&'static str, Cow<'static, str>) {
         let shape = self.shape();
@@ -153,6 +139,20 @@ impl ApiError {
             }
             _ => ApiError::MalformedId,
         }
+    }
+
+    /// Where to go instead.
+    pub fn location(&self) -> Option<String> {
+        match self {
+            ApiError::SyncState { location, .. } => Some(location.clone()),
+            _ => None,
+        }
+    }
+
+    /// Graph repeats within what the part behind its front end said when it is asked too much.
+    fn cause(&self) -> Option<InnerCause<'static>> {
+        let ApiError::Throttled(Throttled::TooMany { .. }) = self else { return None };
+        Some(InnerCause { code: "429".into(), message: "Please retry after".into(), status: "429".into() })
     }
 
     fn shape(&self) -> Shape {

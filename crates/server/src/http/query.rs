@@ -165,7 +165,6 @@ fn full_name(name: &str) -> String {
         "$skiptoken",
         "$deltatoken",
     ];
-    // Not OData's own options, so without a `$`.
     const PLAIN: [&str; 3] = ["startDateTime", "endDateTime", "includeHiddenFolders"];
     let lower = name.trim().to_ascii_lowercase();
     let found = KNOWN.into_iter().find(|known| lower.trim_start_matches('$') == &known[1..]);

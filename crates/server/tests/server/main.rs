@@ -2,6 +2,8 @@
 
 mod admin;
 mod batch;
+mod clients;
+mod contacts;
 mod delivery;
 mod delta;
 mod focused;
@@ -10,7 +12,9 @@ mod identity;
 mod ids;
 mod mailbox;
 mod metadata;
+mod openapi;
 mod parity;
+mod properties;
 mod refusals;
 mod replies;
 mod subscriptions;

@@ -87,6 +87,15 @@ impl World {
         Caller { world: self, authorization: Some(authorization.to_owned()), headers: Vec::new() }
     }
 
+    /// A request as it is, without what callers always send.
+    pub async fn request(&self, request: Request<Body>) -> Reply {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Reply { status: parts.status.as_u16(), headers: parts.headers, json, body: body.to_vec() }
+    }
+
     fn user(&self, number: usize) -> Caller<'_> {
         let now = self.state.clock.wall();
         let user: User = seed::users().remove(number);
@@ -138,6 +147,10 @@ impl Caller<'_> {
     }
 
     pub async fn send(&self, method: &str, path: &str, body: String) -> Reply {
+        self.send_bytes(method, path, body.into_bytes()).await
+    }
+
+    pub async fn send_bytes(&self, method: &str, path: &str, body: Vec<u8>) -> Reply {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -150,11 +163,7 @@ impl Caller<'_> {
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
-        let response = self.world.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Reply { status: parts.status.as_u16(), headers: parts.headers, json, body: body.to_vec() }
+        self.world.request(request.body(Body::from(body)).unwrap()).await
     }
 }
 

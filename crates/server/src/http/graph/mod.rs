@@ -253,7 +253,7 @@ async fn folder_action(
     }
 }
 
-async fn item_part(_call: &Call<'_>, _method: &Method, _item: &ItemPath, part: ItemPart) -> Result<Answer, ApiError> {
+async fn item_part(call: &Call<'_>, method: &Method, item: &ItemPath, part: ItemPart) -> Result<Answer, ApiError> {
     match part {
         ItemPart::Value => Err(ApiError::NotServed),
         ItemPart::Attachments | ItemPart::AttachmentsCount => Err(ApiError::NotServed),
@@ -262,7 +262,7 @@ async fn item_part(_call: &Call<'_>, _method: &Method, _item: &ItemPath, part: I
         ItemPart::Extensions | ItemPart::Extension(_) => Err(ApiError::NotServed),
         ItemPart::Instances | ItemPart::InstancesDelta | ItemPart::ExceptionOccurrences => Err(ApiError::NotServed),
         ItemPart::Calendar | ItemPart::Event => Err(ApiError::NotServed),
-        ItemPart::Photo | ItemPart::PhotoValue => Err(ApiError::NotServed),
+        ItemPart::Photo | ItemPart::PhotoValue => items::photo::photo(call, method, item, &part).await,
     }
 }
 
