@@ -6,6 +6,7 @@ mod clients;
 mod contacts;
 mod delivery;
 mod delta;
+mod errors;
 mod focused;
 mod folders;
 mod identity;
