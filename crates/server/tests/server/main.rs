@@ -8,6 +8,7 @@ mod clients;
 mod contacts;
 mod delivery;
 mod delta;
+mod errors;
 mod extensions;
 mod focused;
 mod folders;
