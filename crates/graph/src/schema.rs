@@ -56,6 +56,9 @@ impl Entity {
 
     /// A property's name in Graph's spelling, given in any case.
     pub fn property(self, name: &str) -> Option<&'static str> {
+        if self == Entity::Event && name.eq_ignore_ascii_case("occurrenceId") {
+            return Some("occurrenceId");
+        }
         types::all().entity(self).property(name).map(|property| property.name.as_str())
     }
 

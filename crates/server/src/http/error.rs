@@ -261,6 +261,19 @@ fn mailbox(refusal: &graph::Refusal) -> Shape {
         }
         Refusal::Missing { .. } | Refusal::Unsupported { .. } => shape(bad, "ErrorInvalidRequest", sentence(refusal)),
         Refusal::NotUpdatable { .. } => shape(bad, "ErrorInvalidPropertySet", sentence(refusal)),
+        Refusal::Recurrence(error) => with_detail(
+            shape(bad, "ErrorPropertyValidationFailure", "At least one property failed validation."),
+            Some(error.property().to_owned()),
+            error.to_string(),
+        ),
+        Refusal::OccurrenceNotFound => {
+            shape(StatusCode::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store.")
+        }
+        Refusal::OccurrenceCrossing => shape(
+            bad,
+            "ErrorOccurrenceCrossingBoundary",
+            "Modified occurrence is crossing or overlapping adjacent occurrence.",
+        ),
         Refusal::UnknownTimeZone { .. } => shape(bad, "TimeZoneNotSupportedException", sentence(refusal)),
         Refusal::FolderNotFound => {
             shape(StatusCode::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store.")
