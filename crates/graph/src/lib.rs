@@ -4,7 +4,9 @@
 //! ids and everything else that varies arrive as arguments.
 
 pub mod attachment;
+pub mod batch;
 pub mod change;
+pub mod delta;
 pub mod exchange_id;
 pub mod fuzz;
 pub mod id;

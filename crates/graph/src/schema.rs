@@ -2,6 +2,7 @@
 //! that this server sets. A body that passes is in Graph's own spelling.
 
 mod actions;
+mod csdl;
 mod extended;
 mod fields;
 mod parts;
@@ -10,6 +11,7 @@ mod types;
 
 use crate::Kind;
 pub use actions::{Answer, TRANSLATED_IDS_MAX, Translation, answer, read_named, translation};
+pub use csdl::csdl;
 pub use extended::{Values, property_id};
 pub use fields::Fields;
 pub use parts::{attachment, attachment_item, extension, extension_members};

@@ -60,7 +60,7 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
 }
 
 /// `//` counts as `/`: an official SDK sends it on every call.
-fn collapse(path: &str) -> String {
+pub(crate) fn collapse(path: &str) -> String {
     let mut collapsed = String::with_capacity(path.len());
     for letter in path.chars() {
         if !(letter == '/' && collapsed.ends_with('/')) {
