@@ -8,6 +8,7 @@ mod delivery;
 mod delta;
 mod focused;
 mod folders;
+mod fuzz;
 mod identity;
 mod ids;
 mod mailbox;
