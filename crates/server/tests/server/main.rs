@@ -12,6 +12,7 @@ mod errors;
 mod extensions;
 mod focused;
 mod folders;
+mod fuzz;
 mod identity;
 mod ids;
 mod mailbox;
