@@ -3,6 +3,8 @@
 //! Every operation is a function of the present state, the request and [`Fresh`]; it answers with the
 //! [`Mutation`] to commit. Bodies are read by [`crate::schema`]; what is absent gets Outlook's defaults.
 
+mod calendar;
+pub mod calendar_group;
 mod contact;
 mod conversation;
 mod create;
@@ -10,6 +12,7 @@ mod create_folder;
 mod delete;
 mod delete_folder;
 mod event;
+pub mod meeting;
 mod message;
 mod patch;
 mod preview;
@@ -24,8 +27,9 @@ use uuid::Uuid;
 
 use crate::{Change, ChangeId, Folder, FolderId, Item, ItemId, Kind, Mutation, Properties, Refusal, TenantId};
 use crate::{Timestamp, UserId};
+pub use calendar::{create_calendar, delete_calendar, patch_calendar};
 pub use conversation::{conversation_id, conversation_index};
-pub use create::create;
+pub use create::{create, transaction_uuid};
 pub use create_folder::{FOLDER_NAME_CHARS_MAX, create_folder};
 pub use delete::{delete, remove};
 pub use delete_folder::{FolderDeletion, delete_folder, remove_folders};
@@ -54,7 +58,8 @@ pub struct Fresh {
     pub uuid: Uuid,
     /// For the version that the operation writes.
     pub change: ChangeId,
-    /// For the removal of the old item, where an operation replaces one by another.
+    /// For the removal of the old item, where an operation replaces one by another; for the version of the
+    /// second item, where it writes two.
     pub removal: ChangeId,
 }
 

@@ -42,6 +42,20 @@ pub enum Refusal {
     InvalidRecipient { address: String },
     #[error("the message has more than {recipients_max} recipients")]
     TooManyRecipients { recipients_max: usize },
+    #[error("only the organizer can cancel a meeting")]
+    NotTheOrganizer,
+    #[error("the organizer cannot respond to the meeting")]
+    OwnMeeting,
+    #[error("the event has no organizer to respond to")]
+    NoOrganizer,
+    #[error("the meeting has been cancelled")]
+    MeetingCancelled,
+    #[error("proposedNewTime needs sendResponse to be true")]
+    ProposalWithoutResponse,
+    #[error("the organizer does not allow new time proposals for this event")]
+    ProposalsNotAllowed,
+    #[error("the calendar group holds calendars")]
+    GroupNotEmpty,
     #[error("the mailbox may not send as {address}")]
     SendAsDenied { address: String },
 }

@@ -1,13 +1,17 @@
 //! Items and folders as Graph's JSON.
 
+mod calendar;
+mod meeting;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::mailbox::Owner;
 use crate::path::PATH_BYTES_MAX;
 use crate::schema::Entity;
 use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown};
+
+pub use calendar::{calendar, calendar_group};
 
 /// What a response shows of a resource.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +111,9 @@ pub fn item(item: &Item, view: View<'_>) -> Value {
         let body = item.properties.get("body").cloned();
         shown.insert("uniqueBody".to_owned(), body.unwrap_or_default());
     }
+    if kind == Kind::Message {
+        meeting::show_type(&item.properties, view.select, &mut shown);
+    }
     shown.insert("@odata.etag".to_owned(), item.version.etag().into());
     finish(shown, item_id(item, view.prefer), view.context)
 }
@@ -138,7 +145,7 @@ const ONLY_SELECTED: [&str; 2] = ["internetMessageHeaders", "uniqueBody"];
 const RELATIONS: [&str; 3] = ["attachments", "multiValueExtendedProperties", "singleValueExtendedProperties"];
 
 fn is_shown(kind: Kind, name: &str, select: Option<&Select>) -> bool {
-    if RELATIONS.contains(&name) {
+    if RELATIONS.contains(&name) || (kind == Kind::Message && name == "iCalUId") {
         return false;
     }
     match select {
@@ -217,26 +224,6 @@ pub fn mail_folder(folder: &Folder, counts: Counts, view: View<'_>) -> Value {
 /// Whether lists of mail folders leave it out unless they are asked for hidden ones.
 pub fn is_hidden(folder: &Folder) -> bool {
     folder.well_known == Some(WellKnown::RecoverableItemsDeletions)
-}
-
-/// A calendar.
-pub fn calendar(folder: &Folder, owner: &Owner, view: View<'_>) -> Value {
-    let is_default = folder.well_known == Some(WellKnown::Calendar);
-    let shown = json!({
-        "name": folder.display_name,
-        "color": "auto",
-        "hexColor": "",
-        "isDefaultCalendar": is_default,
-        "canShare": true,
-        "canViewPrivateItems": true,
-        "canEdit": true,
-        "allowedOnlineMeetingProviders": [],
-        "defaultOnlineMeetingProvider": "unknown",
-        "isTallyingResponses": is_default,
-        "isRemovable": !is_default,
-        "owner": { "name": owner.name, "address": owner.address },
-    });
-    folder_json(folder, shown, view)
 }
 
 /// A contact folder.

@@ -1,10 +1,12 @@
 //! What a request body may hold: names, types and enumerations as in Graph's metadata, and the bounds
 //! that this server sets. A body that passes is in Graph's own spelling.
 
+mod meeting;
 mod read;
 mod types;
 
 use crate::Kind;
+pub use meeting::{Response, comment, event_forward, response};
 pub use read::{DEPTH_MAX, MEMBERS_MAX, STRING_BYTES_MAX, destination, read, send_mail};
 
 /// A type that a request body can be of.
@@ -15,12 +17,20 @@ pub enum Entity {
     Contact,
     MailFolder,
     Calendar,
+    CalendarGroup,
     ContactFolder,
 }
 
 impl Entity {
-    pub const ALL: [Entity; 6] =
-        [Entity::Message, Entity::Event, Entity::Contact, Entity::MailFolder, Entity::Calendar, Entity::ContactFolder];
+    pub const ALL: [Entity; 7] = [
+        Entity::Message,
+        Entity::Event,
+        Entity::Contact,
+        Entity::MailFolder,
+        Entity::Calendar,
+        Entity::CalendarGroup,
+        Entity::ContactFolder,
+    ];
 
     /// The type's name in Graph's metadata.
     pub fn type_name(self) -> &'static str {
@@ -30,6 +40,7 @@ impl Entity {
             Entity::Contact => "contact",
             Entity::MailFolder => "mailFolder",
             Entity::Calendar => "calendar",
+            Entity::CalendarGroup => "calendarGroup",
             Entity::ContactFolder => "contactFolder",
         }
     }
@@ -79,13 +90,12 @@ impl Entity {
                 "canEdit",
                 "canShare",
                 "canViewPrivateItems",
-                "defaultOnlineMeetingProvider",
                 "hexColor",
-                "isDefaultCalendar",
                 "isRemovable",
                 "isTallyingResponses",
                 "owner",
             ],
+            Entity::CalendarGroup => &["classId"],
             Entity::Contact | Entity::ContactFolder => &[],
         };
         ANY.contains(&name) || own.contains(&name)
@@ -95,7 +105,6 @@ impl Entity {
     pub(crate) fn is_unsupported(self, name: &str) -> bool {
         match self {
             Entity::Contact => ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"].contains(&name),
-            Entity::Calendar => name == "color",
             _ => false,
         }
     }

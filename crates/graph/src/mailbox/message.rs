@@ -56,7 +56,7 @@ fn complete_flag(properties: &mut Properties) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn new_message_id(owner: &Owner, fresh: &Fresh) -> String {
+pub(super) fn new_message_id(owner: &Owner, fresh: &Fresh) -> String {
     let domain = owner.address.rsplit_once('@').map_or(owner.address.as_str(), |(_, domain)| domain);
     format!("<{}@{domain}>", fresh.uuid)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Fresh, Owner, Written, address_of, complete, contact, flag, text};
+use super::{Fresh, Owner, Written, address_of, complete, contact, flag, meeting, text};
 use crate::{Change, Item, Kind, Mutation, Properties, Refusal, schema};
 
 /// Changes an item. A patch that alters nothing still makes a version; a property that cannot be
@@ -25,6 +25,9 @@ pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<W
     }
     forget_derived(kind, &item.properties, &changed, &mut properties);
     complete(owner, fresh, kind, &mut properties)?;
+    if kind == Kind::Event {
+        meeting::forget_answers(owner, &item.properties, &mut properties);
+    }
     let item_after = Item { modified: fresh.now.whole_seconds(), version: fresh.change, properties, ..item.clone() };
     let mutation = Mutation {
         expect: vec![(item.id, Some(item.version))],

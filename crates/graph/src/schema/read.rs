@@ -65,7 +65,7 @@ pub fn destination(kind: Kind, body: Value) -> Result<FolderKey, Refusal> {
     }
 }
 
-fn parameters<const N: usize>(body: Value, names: [&'static str; N]) -> Result<[Option<Value>; N], Refusal> {
+pub(super) fn parameters<const N: usize>(body: Value, names: [&'static str; N]) -> Result<[Option<Value>; N], Refusal> {
     if is_deeper(&body, DEPTH_MAX) {
         return Err(Refusal::TooDeep { levels_max: DEPTH_MAX });
     }
@@ -173,7 +173,7 @@ fn single(property: &Property, value: Value) -> Result<Value, Refusal> {
     }
 }
 
-fn named(name: &str, value: Value) -> Result<Value, Refusal> {
+pub(super) fn named(name: &str, value: Value) -> Result<Value, Refusal> {
     if name == "attachment" {
         return attachment(value);
     }
@@ -222,7 +222,7 @@ fn enumeration(members: &[String], value: &Value) -> Result<Value, Refusal> {
     }
 }
 
-fn string(value: Value, length_max: usize) -> Result<String, Refusal> {
+pub(super) fn string(value: Value, length_max: usize) -> Result<String, Refusal> {
     match value {
         Value::String(text) if text.len() <= length_max => Ok(text),
         Value::String(_) => Err(Refusal::TooLong { property: String::new(), length_max, unit: "bytes" }),
@@ -231,7 +231,7 @@ fn string(value: Value, length_max: usize) -> Result<String, Refusal> {
 }
 
 /// Some clients send booleans as strings, and Graph takes them.
-fn boolean(value: &Value) -> Option<bool> {
+pub(super) fn boolean(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(value) => Some(*value),
         Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),

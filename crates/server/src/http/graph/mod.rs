@@ -1,7 +1,9 @@
 //! Graph: from a request to the one operation that it names.
 
+mod calendars;
 mod folders;
 mod items;
+mod meetings;
 mod send_mail;
 mod subscriptions;
 mod users;
@@ -10,7 +12,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
-use graph::mailbox::{Fresh, Owner};
+use graph::mailbox::meeting::Answer as Reply;
+use graph::mailbox::{Fresh, Owner, calendar_group};
 use graph::path::{ItemAction, ItemPart, ItemPath, Resource, UserKey, UserPart};
 use graph::render::Preferences;
 use graph::{ChangeId, FolderId, Item, Kind, Mutation, UserId, path};
@@ -34,7 +37,7 @@ use crate::{directory, ids};
 pub const TRIES: usize = 5;
 
 /// How long delta queries tell of what was removed.
-const REMOVALS_KEPT_MINUTES: i64 = 30 * 24 * 60;
+pub const REMOVALS_KEPT_MINUTES: i64 = 30 * 24 * 60;
 
 /// A request that is being answered.
 pub struct Call<'a> {
@@ -109,6 +112,19 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         (_, Resource::OfItem { item, part }) => item_part(call, method, &item, part).await,
         ("GET", Resource::CalendarView { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::CalendarViewDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::Folders { user, kind: Kind::Event, .. }) => calendars::list::list(call, &user, None).await,
+        ("POST", Resource::Folders { user, kind: Kind::Event, .. }) => {
+            calendars::create::create(call, &user, None).await
+        }
+        ("GET", Resource::Folder { user, kind: Kind::Event, folder }) => {
+            calendars::get::get(call, &user, &folder).await
+        }
+        ("PATCH", Resource::Folder { user, kind: Kind::Event, folder }) => {
+            calendars::patch::patch(call, &user, &folder).await
+        }
+        ("DELETE", Resource::Folder { user, kind: Kind::Event, folder }) => {
+            calendars::delete::delete(call, &user, &folder).await
+        }
         ("GET", Resource::Folders { user, kind, parent }) => folders::list::list(call, &user, kind, parent).await,
         ("POST", Resource::Folders { user, kind, parent }) => folders::create::create(call, &user, kind, parent).await,
         ("GET", Resource::FoldersDelta { .. }) => Err(ApiError::NotServed),
@@ -119,8 +135,14 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
             folders::delete::delete(call, &user, kind, &folder).await
         }
         ("POST", Resource::FolderAction { .. }) => Err(ApiError::NotServed),
-        (_, Resource::CalendarGroups(_) | Resource::CalendarGroup { .. } | Resource::CalendarsOfGroup { .. }) => {
-            Err(ApiError::NotServed)
+        ("GET", Resource::CalendarGroups(user)) => calendars::groups::list(call, &user).await,
+        ("POST", Resource::CalendarGroups(user)) => calendars::groups::create(call, &user).await,
+        ("GET", Resource::CalendarGroup { user, group }) => calendars::group::get(call, &user, &group).await,
+        ("PATCH", Resource::CalendarGroup { user, group }) => calendars::group::patch(call, &user, &group).await,
+        ("DELETE", Resource::CalendarGroup { user, group }) => calendars::group::delete(call, &user, &group).await,
+        ("GET", Resource::CalendarsOfGroup { user, group }) => calendars::list::list(call, &user, Some(&group)).await,
+        ("POST", Resource::CalendarsOfGroup { user, group }) => {
+            calendars::create::create(call, &user, Some(&group)).await
         }
         ("GET", Resource::Subscriptions) => subscriptions::list::list(call).await,
         ("POST", Resource::Subscriptions) => subscriptions::create::create(call).await,
@@ -138,15 +160,18 @@ async fn item_action(call: &Call<'_>, item: &ItemPath, action: ItemAction) -> Re
         ItemAction::Copy => items::relocate::copy(call, item).await,
         ItemAction::Send => items::send::send(call, item).await,
         ItemAction::PermanentDelete => Err(ApiError::NotServed),
+        ItemAction::Forward if item.kind == Kind::Event => meetings::forward::forward(call, item).await,
         ItemAction::Reply | ItemAction::ReplyAll | ItemAction::Forward => Err(ApiError::NotServed),
         ItemAction::CreateReply | ItemAction::CreateReplyAll | ItemAction::CreateForward => Err(ApiError::NotServed),
-        ItemAction::Accept | ItemAction::Decline | ItemAction::TentativelyAccept => Err(ApiError::NotServed),
-        ItemAction::Cancel => Err(ApiError::NotServed),
+        ItemAction::Accept => meetings::respond::respond(call, item, Reply::Accepted).await,
+        ItemAction::Decline => meetings::respond::respond(call, item, Reply::Declined).await,
+        ItemAction::TentativelyAccept => meetings::respond::respond(call, item, Reply::Tentative).await,
+        ItemAction::Cancel => meetings::cancel::cancel(call, item).await,
         ItemAction::SnoozeReminder | ItemAction::DismissReminder => Err(ApiError::NotServed),
     }
 }
 
-async fn item_part(_call: &Call<'_>, _method: &Method, _item: &ItemPath, part: ItemPart) -> Result<Answer, ApiError> {
+async fn item_part(call: &Call<'_>, method: &Method, item: &ItemPath, part: ItemPart) -> Result<Answer, ApiError> {
     match part {
         ItemPart::Value => Err(ApiError::NotServed),
         ItemPart::Attachments | ItemPart::AttachmentsCount => Err(ApiError::NotServed),
@@ -154,7 +179,9 @@ async fn item_part(_call: &Call<'_>, _method: &Method, _item: &ItemPath, part: I
         ItemPart::CreateUploadSession => Err(ApiError::NotServed),
         ItemPart::Extensions | ItemPart::Extension(_) => Err(ApiError::NotServed),
         ItemPart::Instances | ItemPart::InstancesDelta | ItemPart::ExceptionOccurrences => Err(ApiError::NotServed),
-        ItemPart::Calendar | ItemPart::Event => Err(ApiError::NotServed),
+        ItemPart::Calendar if method == Method::GET => calendars::of_event::get(call, item).await,
+        ItemPart::Event if method == Method::GET => meetings::get::get(call, item).await,
+        ItemPart::Calendar | ItemPart::Event => Err(ApiError::Method),
         ItemPart::Photo | ItemPart::PhotoValue => Err(ApiError::NotServed),
     }
 }
@@ -265,8 +292,8 @@ impl Call<'_> {
     pub async fn folder(&self, mailbox: UserId, key: &path::FolderKey) -> Result<FolderId, ApiError> {
         let id = key.id_in(mailbox).ok_or(ApiError::MalformedId)?;
         match self.state.store.folder(mailbox, id).await? {
-            Some(found) => Ok(found.folder.id),
-            None => Err(ApiError::ItemNotFound),
+            Some(found) if !calendar_group::is_group(&found.folder) => Ok(found.folder.id),
+            _ => Err(ApiError::ItemNotFound),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! `POST /me/sendMail`: 202 once the message is durable: kept in Sent Items unless told otherwise, and
 //! on its way to the recipients of the same tenant. Other recipients get nothing: there is no relay.
 
-use graph::SubmissionId;
 use graph::mailbox::{self, Owner, Sent};
 use graph::path::UserKey;
-use graph::schema;
+use graph::{SubmissionId, UserId, schema};
 use http::StatusCode;
 use notify::Submission;
 
@@ -29,15 +28,7 @@ pub async fn send_mail(call: &Call<'_>, user: &UserKey) -> Result<Answer, ApiErr
 
 /// The message on its way to those recipients that have a mailbox in the sender's tenant.
 pub(super) async fn submission(call: &Call<'_>, owner: &Owner, sent: Sent) -> Result<Option<Submission>, ApiError> {
-    let mut recipients = Vec::with_capacity(sent.recipients.len());
-    for address in &sent.recipients {
-        if let Some(user) = call.state.directory.by_address(address).await?
-            && user.tenant == owner.tenant
-            && !recipients.contains(&user.id)
-        {
-            recipients.push(user.id);
-        }
-    }
+    let recipients = mailboxes(call, owner, &sent.recipients).await?;
     Ok((!recipients.is_empty()).then(|| Submission {
         id: SubmissionId(ids::new_uuid()),
         tenant: owner.tenant,
@@ -46,5 +37,20 @@ pub(super) async fn submission(call: &Call<'_>, owner: &Owner, sent: Sent) -> Re
         recipients,
         at: call.context.now,
         message: sent.message,
+        meeting: None,
     }))
+}
+
+/// Those of the addresses that have a mailbox in the sender's tenant, each once.
+pub(super) async fn mailboxes(call: &Call<'_>, owner: &Owner, addresses: &[String]) -> Result<Vec<UserId>, ApiError> {
+    let mut found = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        if let Some(user) = call.state.directory.by_address(address).await?
+            && user.tenant == owner.tenant
+            && !found.contains(&user.id)
+        {
+            found.push(user.id);
+        }
+    }
+    Ok(found)
 }

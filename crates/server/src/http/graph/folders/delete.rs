@@ -34,7 +34,11 @@ pub async fn delete(call: &Call<'_>, user: &UserKey, kind: Kind, key: &FolderKey
     Err(ApiError::Contended)
 }
 
-async fn remove(call: &Call<'_>, owner: &Owner, doomed: &[FolderId]) -> Result<bool, ApiError> {
+pub(in crate::http::graph) async fn remove(
+    call: &Call<'_>,
+    owner: &Owner,
+    doomed: &[FolderId],
+) -> Result<bool, ApiError> {
     loop {
         let items = some_items(call, owner, doomed).await?;
         let last = (items.len() as u64) < BATCH;

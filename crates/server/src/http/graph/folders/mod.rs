@@ -54,12 +54,12 @@ async fn existing(call: &Call<'_>, owner: &Owner, kind: Kind, key: &FolderKey) -
 }
 
 /// All folders of a mailbox.
-async fn all(call: &Call<'_>, owner: &Owner) -> Result<Vec<Folder>, ApiError> {
+pub(super) async fn all(call: &Call<'_>, owner: &Owner) -> Result<Vec<Folder>, ApiError> {
     Ok(call.state.store.folders(owner.id).await?.into_iter().map(|found| found.folder).collect())
 }
 
 /// Commits, and tells whether it must be tried again on the mailbox as it is now.
-async fn committed(call: &Call<'_>, owner: &Owner, mutation: Mutation) -> Result<bool, ApiError> {
+pub(super) async fn committed(call: &Call<'_>, owner: &Owner, mutation: Mutation) -> Result<bool, ApiError> {
     match call.commit(owner, mutation, None).await {
         Ok(()) => Ok(true),
         Err(CommitError::ItemChanged(_)) => Ok(false),

@@ -1,16 +1,14 @@
-//! `POST` of an item to a collection: 201 with the item. A message is a draft. An event whose
-//! `transactionId` was used before is answered with the event that is there.
+//! `POST` of an item to a collection: 201 with the item. A message is a draft.
 
 use graph::mailbox;
 use graph::path::{FolderKey, UserKey};
 use graph::{Kind, WellKnown};
 use http::StatusCode;
-use store::CommitError;
 
 use super::{location, whole};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
-use crate::http::graph::Call;
+use crate::http::graph::{Call, meetings};
 
 pub async fn create(
     call: &Call<'_>,
@@ -25,12 +23,12 @@ pub async fn create(
         Some(key) => call.folder(owner.id, &key).await?,
         None => default_folder(kind).id_in(owner.id),
     };
+    if kind == Kind::Event {
+        return meetings::create::create(call, &owner, folder).await;
+    }
     let written = mailbox::create(&owner, &call.fresh(), folder, call.json()?)?;
-    let item = match call.commit(&owner, written.mutation, None).await {
-        Ok(()) => written.item,
-        Err(CommitError::ItemChanged(id)) => call.state.store.item(owner.id, id).await?.ok_or(ApiError::Contended)?,
-        Err(error) => return Err(error.into()),
-    };
+    call.commit(&owner, written.mutation, None).await?;
+    let item = written.item;
     Ok(whole(call, StatusCode::CREATED, &item).at(location(call, &item)))
 }
 
