@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+use super::error::VerbError;
 use super::wal::Source;
 use crate::StoreError;
 
@@ -34,10 +35,10 @@ impl Readers {
     }
 
     /// Runs a query of any length, away from the tasks.
-    pub async fn scan<T: Send + 'static>(
+    pub async fn scan<T: Send + 'static, E: VerbError>(
         self: &Arc<Self>,
-        query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+        query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
         let stopped = |_| StoreError::Unavailable("the store is closed".to_owned());
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(stopped)?;
         let readers = Arc::clone(self);
@@ -50,12 +51,13 @@ impl Readers {
         tokio::task::spawn_blocking(run).await.map_err(failed)?
     }
 
-    fn run<T>(&self, query: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn run<T, E: VerbError>(&self, query: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
         let idle = self.idle().pop();
-        let connection = idle.map_or_else(|| self.source.connect(CACHE_KIB), Ok)?;
+        let connection = idle.map_or_else(|| self.source.connect(CACHE_KIB), Ok).map_err(StoreError::from)?;
         let answer = query(&connection);
         // One that met trouble is not used again.
-        if !matches!(answer, Err(StoreError::Unavailable(_))) && connection.is_autocommit() {
+        let failure = answer.as_ref().err().and_then(VerbError::failure);
+        if !matches!(failure, Some(StoreError::Unavailable(_))) && connection.is_autocommit() {
             self.idle().push(connection);
         }
         answer

@@ -285,7 +285,7 @@ impl Call<'_> {
     /// A commit of nothing but the mutation.
     pub fn commit_of(&self, owner: &Owner, mutation: Mutation) -> Commit {
         let forget_before = self.context.now.plus_minutes(-REMOVALS_KEPT_MINUTES);
-        Commit { forget_before, ..Commit::of(owner.tenant, owner.id, mutation) }
+        Commit { now: self.context.now, forget_before, ..Commit::of(owner.tenant, owner.id, mutation) }
     }
 
     /// The id of an existing folder that a path or body names.
