@@ -5,6 +5,7 @@
 
 pub mod attachment;
 pub mod change;
+pub mod exchange_id;
 pub mod fuzz;
 pub mod id;
 pub mod item;
@@ -30,6 +31,7 @@ pub mod vcard;
 
 pub use attachment::{Attachment, NewAttachment};
 pub use change::{Change, ChangeType, Mutation};
+pub use exchange_id::{ExchangeId, ExchangeIdFormat};
 pub use id::{
     AppId, AttachmentId, ChangeId, FolderId, ImmutableId, ItemId, ItemKey, Kind, SubmissionId, SubscriptionId,
 };

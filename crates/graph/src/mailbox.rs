@@ -3,6 +3,7 @@
 //! Every operation is a function of the present state, the request and [`Fresh`]; it answers with the
 //! [`Mutation`] to commit. Bodies are read by [`crate::schema`]; what is absent gets Outlook's defaults.
 
+mod answer;
 mod calendar;
 pub mod calendar_group;
 mod contact;
@@ -14,31 +15,42 @@ mod delete_folder;
 mod event;
 pub mod meeting;
 mod message;
+mod move_folder;
 mod patch;
 mod preview;
+mod quote;
 mod receive;
 mod relocate;
 mod rename_folder;
+mod search_folder;
 mod send;
+mod settings;
+mod undeliverable;
 mod when;
 
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{Change, ChangeId, Folder, FolderId, Item, ItemId, Kind, Mutation, Properties, Refusal, TenantId};
-use crate::{Timestamp, UserId};
-pub use calendar::{create_calendar, delete_calendar, patch_calendar};
+use crate::{Timestamp, UserId, WellKnown};
+pub use answer::{Answering, answer_draft, send_answer};
+pub use calendar::{create_calendar, patch_calendar};
 pub use conversation::{conversation_id, conversation_index};
-pub use create::{create, transaction_uuid};
+pub use create::{create, transaction_uuid, write_again};
 pub use create_folder::{FOLDER_NAME_CHARS_MAX, create_folder};
 pub use delete::{delete, remove};
-pub use delete_folder::{FolderDeletion, delete_folder, remove_folders};
+pub use delete_folder::{FolderDeletion, delete_folder, doomed, remove_folders};
+pub use move_folder::{FOLDERS_COPIED_MAX, FolderCopy, copy_folder, copy_items, move_folder};
 pub use patch::patch;
 pub use preview::{PREVIEW_CHARS_MAX, preview};
 pub use receive::receive;
 pub use relocate::{copy_item, move_item};
 pub use rename_folder::rename_folder;
+pub(crate) use search_folder::show as show_search;
+pub use search_folder::{SEARCH_FOLDER_TYPE, SearchFolder};
 pub use send::{RECIPIENTS_MAX, Sent, send_draft, send_mail};
+pub use settings::{CATEGORY_NAME_CHARS_MAX, SETTINGS_MAX, Settings};
+pub use undeliverable::report_undeliverable;
 
 /// Whose mailbox it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,13 +105,19 @@ fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, properties: Propertie
     put(owner, fresh, item)
 }
 
+/// Whether a folder is Recoverable Items, of whose contents nobody is told: what comes there is deleted.
+fn is_buried(owner: &Owner, folder: FolderId) -> bool {
+    folder.kind == Kind::Message && folder == WellKnown::RecoverableItemsDeletions.id_in(owner.id)
+}
+
 /// An item under an id that was not used before.
 fn put(owner: &Owner, fresh: &Fresh, item: Item) -> Written {
+    let told = !is_buried(owner, item.folder);
     let mutation = Mutation {
         expect: vec![(item.id, None)],
         expect_folders: vec![item.folder],
         puts: vec![item.clone()],
-        changes: vec![Change::created(owner.tenant, &item, fresh.now)],
+        changes: told.then(|| Change::created(owner.tenant, &item, fresh.now)).into_iter().collect(),
         ..Mutation::default()
     };
     Written { item, mutation }
@@ -109,7 +127,9 @@ fn put(owner: &Owner, fresh: &Fresh, item: Item) -> Written {
 fn take_away(owner: &Owner, fresh: &Fresh, old: &Item, mutation: &mut Mutation) {
     mutation.expect.push((old.id, Some(old.version)));
     mutation.removes.push(old.id);
-    mutation.changes.insert(0, Change::deleted(owner.tenant, old, fresh.removal, fresh.now));
+    if !is_buried(owner, old.folder) {
+        mutation.changes.insert(0, Change::deleted(owner.tenant, old, fresh.removal, fresh.now));
+    }
 }
 
 /// Gives an item of a kind what it must have, and brings what it has into the form that is stored.
@@ -197,5 +217,7 @@ fn complete_attachment(fresh: &Fresh, attachment: &mut Properties) -> Result<(),
     Ok(())
 }
 
+#[cfg(test)]
+mod folder_tests;
 #[cfg(test)]
 mod tests;

@@ -25,13 +25,24 @@ pub enum Refusal {
     TooLong { property: String, length_max: usize, unit: &'static str },
     #[error("the time zone {name} is not known")]
     UnknownTimeZone { name: String },
+    #[error("a category named {name} exists")]
+    CategoryExists { name: String },
     #[error("the folder does not exist")]
     FolderNotFound,
     #[error("a folder named {name} exists there")]
     FolderExists { name: String },
-    /// A well-known folder keeps its name and place.
-    #[error("this folder cannot be renamed or deleted")]
+    /// A well-known folder stays.
+    #[error("this folder cannot be deleted")]
     FolderProtected,
+    /// A well-known folder keeps its name.
+    #[error("this folder cannot be renamed")]
+    FolderNameFixed,
+    /// A well-known folder keeps its place.
+    #[error("this folder cannot be moved")]
+    FolderFixed,
+    /// A search folder shows items and holds none.
+    #[error("a search folder cannot hold items")]
+    SearchFolder,
     #[error("this kind of item cannot be moved or copied")]
     NotMovable,
     #[error("only a draft can be sent")]

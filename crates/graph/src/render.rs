@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use crate::mailbox::{SEARCH_FOLDER_TYPE, SearchFolder, show_search};
 use crate::path::PATH_BYTES_MAX;
 use crate::schema::Entity;
 use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown};
@@ -102,7 +103,7 @@ pub fn item(item: &Item, view: View<'_>) -> Value {
     for name in shown_as_null(kind).iter().filter(|name| is_shown(name)) {
         shown.entry(*name).or_insert(Value::Null);
     }
-    for (name, value) in computed(item) {
+    for (name, value) in computed(item, view.prefer) {
         if is_shown(name) {
             shown.insert(name.to_owned(), value);
         }
@@ -124,7 +125,7 @@ pub fn item_id(item: &Item, prefer: &Preferences) -> String {
 }
 
 /// Properties that are not stored in the property bag.
-fn computed(item: &Item) -> Vec<(&'static str, Value)> {
+fn computed(item: &Item, prefer: &Preferences) -> Vec<(&'static str, Value)> {
     let mut computed = vec![
         ("createdDateTime", item.created.to_string().into()),
         ("lastModifiedDateTime", item.modified.to_string().into()),
@@ -133,7 +134,7 @@ fn computed(item: &Item) -> Vec<(&'static str, Value)> {
     if item.id.kind != Kind::Event {
         computed.push(("parentFolderId", item.folder.to_string().into()));
     }
-    if let Some(link) = web_link(item) {
+    if let Some(link) = web_link(item, prefer) {
         computed.push(("webLink", link.into()));
     }
     computed
@@ -189,13 +190,13 @@ fn shown_as_null(kind: Kind) -> &'static [&'static str] {
 }
 
 /// A link in the form of Outlook on the web's. No page answers there.
-fn web_link(item: &Item) -> Option<String> {
+fn web_link(item: &Item, prefer: &Preferences) -> Option<String> {
     let (query, view) = match item.id.kind {
         Kind::Message => ("ItemID", "viewmodel=ReadMessageItem"),
         Kind::Event => ("itemid", "path=/calendar/item"),
         Kind::Contact => return None,
     };
-    let id = item.id.to_string().replace('=', "%3D");
+    let id = item_id(item, prefer).replace('=', "%3D");
     Some(format!("https://outlook.example/owa/?{query}={id}&exvsurl=1&{view}"))
 }
 
@@ -218,12 +219,23 @@ pub fn mail_folder(folder: &Folder, counts: Counts, view: View<'_>) -> Value {
         "totalItemCount": counts.total,
         "isHidden": is_hidden(folder),
     });
-    folder_json(folder, shown, view)
+    let mut shown = shown;
+    let is_search = SearchFolder::of(folder).is_some();
+    if let Some(shown) = shown.as_object_mut() {
+        show_search(folder, shown);
+    }
+    let mut shown = folder_json(folder, shown, view);
+    if is_search {
+        shown["@odata.type"] = SEARCH_FOLDER_TYPE.into();
+    }
+    shown
 }
 
 /// Whether lists of mail folders leave it out unless they are asked for hidden ones.
 pub fn is_hidden(folder: &Folder) -> bool {
-    folder.well_known == Some(WellKnown::RecoverableItemsDeletions)
+    let never_shown = [WellKnown::RecoverableItemsDeletions, WellKnown::SearchFolders];
+    folder.well_known.is_some_and(|known| never_shown.contains(&known))
+        || folder.properties.get("isHidden") == Some(&Value::Bool(true))
 }
 
 /// A contact folder.

@@ -1,11 +1,13 @@
 //! What a request body may hold: names, types and enumerations as in Graph's metadata, and the bounds
 //! that this server sets. A body that passes is in Graph's own spelling.
 
+mod actions;
 mod meeting;
 mod read;
 mod types;
 
 use crate::Kind;
+pub use actions::{Answer, TRANSLATED_IDS_MAX, Translation, answer, read_named, translation};
 pub use meeting::{Response, comment, event_forward, response};
 pub use read::{DEPTH_MAX, MEMBERS_MAX, STRING_BYTES_MAX, destination, read, send_mail};
 

@@ -14,6 +14,8 @@ pub struct Profile {
     pub client_state_chars_max: usize,
     /// Whether an equal subscription of the same app and creator is refused with 409.
     pub refuse_duplicates: bool,
+    /// Whether an event that the API made is written once more at once, so that `updated` follows `created`.
+    pub events_are_written_twice: bool,
 }
 
 impl Profile {
@@ -31,6 +33,20 @@ impl Profile {
             client_state_chars_max: 128,
             // "Subscription Id <> already exists for the requested combination", 409: create subscription.
             refuse_duplicates: true,
+            // Nothing is documented of further writes.
+            events_are_written_twice: false,
+        }
+    }
+
+    /// What the live service is reported to do, where that differs.
+    pub const fn observed() -> Self {
+        Self {
+            name: "observed",
+            // "Subscription expiration can only be 10070 minutes in the future.": the service's own answer to more.
+            life_minutes_max: 10_070,
+            // "this is expected; use id and changeKey to find duplicates": Microsoft Q&A 5903442.
+            events_are_written_twice: true,
+            ..Self::documented()
         }
     }
 }

@@ -52,6 +52,7 @@ pub struct Subscriptions {
     pub per_mailbox_max: Option<u64>,
     pub client_state_chars_max: Option<usize>,
     pub refuse_duplicates: Option<bool>,
+    pub events_are_written_twice: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -59,6 +60,7 @@ pub struct Subscriptions {
 pub enum ProfileName {
     #[default]
     Documented,
+    Observed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -118,6 +120,7 @@ impl Default for Subscriptions {
             per_mailbox_max: None,
             client_state_chars_max: None,
             refuse_duplicates: None,
+            events_are_written_twice: None,
         }
     }
 }
@@ -213,6 +216,7 @@ impl Config {
         let asked = &self.subscriptions;
         let base = match asked.profile {
             ProfileName::Documented => Profile::documented(),
+            ProfileName::Observed => Profile::observed(),
         };
         Profile {
             name: base.name,
@@ -221,6 +225,7 @@ impl Config {
             subscriptions_per_mailbox_max: asked.per_mailbox_max.unwrap_or(base.subscriptions_per_mailbox_max),
             client_state_chars_max: asked.client_state_chars_max.unwrap_or(base.client_state_chars_max),
             refuse_duplicates: asked.refuse_duplicates.unwrap_or(base.refuse_duplicates),
+            events_are_written_twice: asked.events_are_written_twice.unwrap_or(base.events_are_written_twice),
         }
     }
 

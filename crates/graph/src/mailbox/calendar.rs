@@ -1,4 +1,4 @@
-//! Calendars: what can be set of one, and where its events go when it is deleted.
+//! Calendars: what can be set of one.
 
 use serde_json::Value;
 
@@ -57,14 +57,6 @@ pub fn patch_calendar(folder: &Folder, folders: &[Folder], body: Value) -> Resul
     let mutation =
         Mutation { expect_folders: vec![folder.id], folder_puts: vec![patched.clone()], ..Mutation::default() };
     Ok(FolderWritten { folder: patched, mutation })
-}
-
-/// The folders that go for good when a calendar is deleted, with their events.
-pub fn delete_calendar(folder: &Folder) -> Result<Vec<FolderId>, Refusal> {
-    match folder.well_known {
-        Some(_) => Err(Refusal::FolderProtected),
-        None => Ok(vec![folder.id]),
-    }
 }
 
 fn set(folder: &mut Folder, body: Value) -> Result<(), Refusal> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Fresh, Owner, Written, complete, put_new};
-use crate::{FolderId, Kind, Properties, Refusal, schema};
+use crate::{Change, FolderId, Item, Kind, Properties, Refusal, schema};
 
 /// Makes an item of the folder's kind in it.
 pub fn create(owner: &Owner, fresh: &Fresh, folder: FolderId, body: Value) -> Result<Written, Refusal> {
@@ -21,6 +21,15 @@ pub fn create(owner: &Owner, fresh: &Fresh, folder: FolderId, body: Value) -> Re
 pub fn transaction_uuid(owner: &Owner, transaction: &str, nth: u32) -> Uuid {
     let name = [&nth.to_be_bytes(), transaction.as_bytes()].concat();
     Uuid::new_v5(&owner.id.0, &name)
+}
+
+/// Writes a new item once more: subscribers hear that it was created, and then that it was updated.
+pub fn write_again(owner: &Owner, fresh: &Fresh, written: Written) -> Written {
+    let Written { item: first, mut mutation } = written;
+    let item = Item { version: fresh.removal, ..first.clone() };
+    mutation.puts = vec![item.clone()];
+    mutation.changes.push(Change::updated(owner.tenant, &first, &item, fresh.now));
+    Written { item, mutation }
 }
 
 /// A draft's times and state are the server's; headers that are not the client's own cannot be set.

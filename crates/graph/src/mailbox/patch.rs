@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Fresh, Owner, Written, address_of, complete, contact, flag, meeting, text};
+use super::{Fresh, Owner, Written, address_of, complete, contact, flag, is_buried, meeting, text};
 use crate::{Change, Item, Kind, Mutation, Properties, Refusal, schema};
 
 /// Changes an item. A patch that alters nothing still makes a version; a property that cannot be
@@ -32,7 +32,10 @@ pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<W
     let mutation = Mutation {
         expect: vec![(item.id, Some(item.version))],
         puts: vec![item_after.clone()],
-        changes: vec![Change::updated(owner.tenant, item, &item_after, fresh.now)],
+        changes: match is_buried(owner, item.folder) {
+            true => Vec::new(),
+            false => vec![Change::updated(owner.tenant, item, &item_after, fresh.now)],
+        },
         ..Mutation::default()
     };
     Ok(Written { item: item_after, mutation })

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use graph::SubscriptionId;
-use graph::path::{PathError, WatchError};
+use graph::item::ABSENT_FOLDERS;
+use graph::path::{FolderKey, PathError, WatchError};
 use http::StatusCode;
 use notify::rules::{self, UrlRole};
 use protocol::error::{ErrorDetail, Operation, extension_message};
@@ -95,6 +96,22 @@ impl ApiError {
             ApiError::Store(StoreError::Full(_)) => Some(30),
             ApiError::Store(StoreError::Unavailable(_)) => Some(2),
             _ => None,
+        }
+    }
+
+    /// The code and the message.
+    pub fn code_and_message(&self) -> (&'static str, Cow<'static, str>) {
+        let shape = self.shape();
+        (shape.code, shape.message)
+    }
+
+    /// Why a folder's name or id leads nowhere, whatever the mailbox.
+    pub fn no_folder(key: &FolderKey) -> Self {
+        match key {
+            FolderKey::Unknown(name) if ABSENT_FOLDERS.iter().any(|absent| absent.eq_ignore_ascii_case(name)) => {
+                ApiError::ItemNotFound
+            }
+            _ => ApiError::MalformedId,
         }
     }
 
@@ -254,6 +271,12 @@ fn mailbox(refusal: &graph::Refusal) -> Shape {
         Refusal::FolderProtected => {
             shape(bad, "ErrorDeleteDistinguishedFolder", "Distinguished folders cannot be deleted.")
         }
+        Refusal::FolderNameFixed => shape(bad, "ErrorInvalidOperation", "Distinguished folders cannot be renamed."),
+        Refusal::FolderFixed => shape(bad, "ErrorMoveDistinguishedFolder", "Distinguished folders cannot be moved."),
+        Refusal::CategoryExists { .. } => {
+            shape(StatusCode::CONFLICT, "ErrorCategoryExists", "A category with the specified name already exists.")
+        }
+        Refusal::SearchFolder => shape(bad, "ErrorInvalidOperation", "A search folder cannot hold items."),
         Refusal::NotMovable | Refusal::NotADraft => shape(bad, "ErrorInvalidOperation", sentence(refusal)),
         Refusal::OwnMeeting => shape(
             bad,

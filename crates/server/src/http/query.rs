@@ -24,6 +24,8 @@ pub enum QueryError {
     Range { option: &'static str, value: String, low: u64, high: u64 },
     #[error("Invalid value '{value}' for $count query option found. Valid values are 'true' and 'false'.")]
     Count { value: String },
+    #[error("Invalid value '{value}' for {option} query option found. Valid values are 'true' and 'false'.")]
+    Flag { option: &'static str, value: String },
     #[error("Could not find a property named '{property}' on type 'microsoft.graph.{type_name}'.")]
     UnknownProperty { property: String, type_name: &'static str },
     #[error("The sort order '{asked}' is not supported by this server; only '{served}' is.")]
@@ -74,6 +76,16 @@ impl Query {
 
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// An option that is `true` or `false`, in any case; `false` if it is absent.
+    pub fn flag(&self, name: &'static str) -> Result<bool, QueryError> {
+        match self.get(name) {
+            None => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Some(text) => Err(QueryError::Flag { option: name, value: shortened(text) }),
+        }
     }
 
     /// `$select` of an entity; `None` for everything.
@@ -136,6 +148,10 @@ fn number(query: &Query, option: &'static str, low: u64, high: u64) -> Result<Op
 
 /// Options may be written without their `$`.
 fn full_name(name: &str) -> String {
+    // Not one of OData's own options, so without a `$`.
+    if name.trim().eq_ignore_ascii_case("includeHiddenFolders") {
+        return "includeHiddenFolders".to_owned();
+    }
     const KNOWN: [&str; 9] =
         ["$top", "$skip", "$select", "$count", "$orderby", "$filter", "$search", "$expand", "$skiptoken"];
     let lower = name.trim().to_ascii_lowercase();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use graph::mailbox::meeting::{self, Meeting};
-use graph::mailbox::{self, Fresh, Owner};
+use graph::mailbox::{self, Fresh, Owner, Settings};
 use graph::{FolderId, Properties, WellKnown};
 use serde_json::json;
 use store::{Commit, CommitError, Committed, Once, Store, StoreError, User};
@@ -31,6 +31,15 @@ impl Mailboxes {
         Self { store, fresh }
     }
 
+    /// Sorts a message as its sender's override says.
+    async fn classify(&self, user: &User, message: &mut Properties) -> Result<(), DeliverError> {
+        let root = self.store.folder(user.id, WellKnown::MsgFolderRoot.id_in(user.id)).await;
+        if let Some(root) = root.map_err(|error| DeliverError::Temporary(error.to_string()))? {
+            Settings::of(&root.folder).classify(message);
+        }
+        Ok(())
+    }
+
     /// Puts news of a meeting into the user's mailbox, once: the message and the event that it is about.
     pub(super) async fn deliver_meeting(
         &self,
@@ -40,6 +49,8 @@ impl Mailboxes {
         once_key: String,
     ) -> Result<Delivered, DeliverError> {
         let owner = owner_of(user);
+        let mut mail = mail.clone();
+        self.classify(user, &mut mail).await?;
         let temporary = |error: StoreError| DeliverError::Temporary(error.to_string());
         for _ in 0..ATTEMPTS_MAX {
             let event = match meeting::event_of_meeting(&owner, meeting) {
@@ -47,7 +58,7 @@ impl Mailboxes {
                 None => None,
             };
             let fresh = (self.fresh)();
-            let arrived = meeting::receive_meeting(&owner, &fresh, mail, meeting, event.as_ref());
+            let arrived = meeting::receive_meeting(&owner, &fresh, &mail, meeting, event.as_ref());
             let mutation = arrived.map_err(|refusal| DeliverError::Refused(refusal.to_string()))?;
             let until = fresh.now.plus_minutes(DELIVERY_REMEMBERED_MINUTES);
             let once = Some(Once { key: once_key.clone(), now: fresh.now, until });
@@ -67,11 +78,13 @@ impl Inbound for Mailboxes {
         self.store.user_by_address(address).await
     }
 
-    /// The message is received now, whatever the servers on its way wrote.
+    /// The message is received now, whatever the servers on its way wrote, and sorted as its sender's
+    /// override says.
     async fn deliver(&self, user: &User, properties: Properties, once_key: String) -> Result<Delivered, DeliverError> {
         let mut properties = properties;
         let now = (self.fresh)().now;
         properties.insert("receivedDateTime".to_owned(), json!(now.whole_seconds()));
+        self.classify(user, &mut properties).await?;
         let write = Write {
             user,
             folder: WellKnown::Inbox.id_in(user.id),

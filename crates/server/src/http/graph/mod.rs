@@ -5,7 +5,9 @@ mod folders;
 mod items;
 mod meetings;
 mod send_mail;
+mod settings;
 mod subscriptions;
+mod translate_ids;
 mod users;
 
 use std::sync::Arc;
@@ -13,10 +15,10 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use graph::mailbox::meeting::Answer as Reply;
-use graph::mailbox::{Fresh, Owner, calendar_group};
-use graph::path::{ItemAction, ItemPart, ItemPath, Resource, UserKey, UserPart};
+use graph::mailbox::{Answering, Fresh, Owner, SearchFolder, calendar_group};
+use graph::path::{FolderAction, FolderKey, ItemAction, ItemPart, ItemPath, Resource, UserKey, UserPart};
 use graph::render::Preferences;
-use graph::{ChangeId, FolderId, Item, Kind, Mutation, UserId, path};
+use graph::{ChangeId, FolderId, Item, Kind, Mutation, Refusal, UserId, WellKnown, path};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use notify::Submission;
@@ -100,7 +102,10 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         ("GET", Resource::Users) => users::list::list(call).await,
         ("GET", Resource::User(user)) => users::get::get(call, &user).await,
         ("POST", Resource::OfUser { user, part: UserPart::SendMail }) => send_mail::send_mail(call, &user).await,
-        (_, Resource::OfUser { .. }) => Err(ApiError::NotServed),
+        ("POST", Resource::OfUser { user, part: UserPart::TranslateExchangeIds }) => {
+            translate_ids::translate_ids(call, &user).await
+        }
+        (_, Resource::OfUser { user, part }) => user_part(call, method, &user, part).await,
         ("GET", Resource::Items { user, kind, folder }) => items::list::list(call, &user, kind, folder).await,
         ("POST", Resource::Items { user, kind, folder }) => items::create::create(call, &user, kind, folder).await,
         ("GET", Resource::ItemsDelta { .. }) => Err(ApiError::NotServed),
@@ -122,9 +127,6 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         ("PATCH", Resource::Folder { user, kind: Kind::Event, folder }) => {
             calendars::patch::patch(call, &user, &folder).await
         }
-        ("DELETE", Resource::Folder { user, kind: Kind::Event, folder }) => {
-            calendars::delete::delete(call, &user, &folder).await
-        }
         ("GET", Resource::Folders { user, kind, parent }) => folders::list::list(call, &user, kind, parent).await,
         ("POST", Resource::Folders { user, kind, parent }) => folders::create::create(call, &user, kind, parent).await,
         ("GET", Resource::FoldersDelta { .. }) => Err(ApiError::NotServed),
@@ -134,7 +136,9 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         ("DELETE", Resource::Folder { user, kind, folder }) => {
             folders::delete::delete(call, &user, kind, &folder).await
         }
-        ("POST", Resource::FolderAction { .. }) => Err(ApiError::NotServed),
+        ("POST", Resource::FolderAction { user, kind, folder, action }) => {
+            folder_action(call, &user, kind, &folder, action).await
+        }
         ("GET", Resource::CalendarGroups(user)) => calendars::groups::list(call, &user).await,
         ("POST", Resource::CalendarGroups(user)) => calendars::groups::create(call, &user).await,
         ("GET", Resource::CalendarGroup { user, group }) => calendars::group::get(call, &user, &group).await,
@@ -159,15 +163,45 @@ async fn item_action(call: &Call<'_>, item: &ItemPath, action: ItemAction) -> Re
         ItemAction::Move => items::relocate::move_(call, item).await,
         ItemAction::Copy => items::relocate::copy(call, item).await,
         ItemAction::Send => items::send::send(call, item).await,
-        ItemAction::PermanentDelete => Err(ApiError::NotServed),
-        ItemAction::Forward if item.kind == Kind::Event => meetings::forward::forward(call, item).await,
-        ItemAction::Reply | ItemAction::ReplyAll | ItemAction::Forward => Err(ApiError::NotServed),
-        ItemAction::CreateReply | ItemAction::CreateReplyAll | ItemAction::CreateForward => Err(ApiError::NotServed),
+        ItemAction::PermanentDelete => items::permanent_delete::permanent_delete(call, item).await,
+        ItemAction::Reply => items::answer::send(call, item, Answering::Reply).await,
+        ItemAction::ReplyAll => items::answer::send(call, item, Answering::ReplyAll).await,
+        ItemAction::Forward if item.kind == Kind::Message => items::answer::send(call, item, Answering::Forward).await,
+        ItemAction::Forward => meetings::forward::forward(call, item).await,
+        ItemAction::CreateReply => items::answer::draft(call, item, Answering::Reply).await,
+        ItemAction::CreateReplyAll => items::answer::draft(call, item, Answering::ReplyAll).await,
+        ItemAction::CreateForward => items::answer::draft(call, item, Answering::Forward).await,
         ItemAction::Accept => meetings::respond::respond(call, item, Reply::Accepted).await,
         ItemAction::Decline => meetings::respond::respond(call, item, Reply::Declined).await,
         ItemAction::TentativelyAccept => meetings::respond::respond(call, item, Reply::Tentative).await,
         ItemAction::Cancel => meetings::cancel::cancel(call, item).await,
         ItemAction::SnoozeReminder | ItemAction::DismissReminder => Err(ApiError::NotServed),
+    }
+}
+
+async fn user_part(call: &Call<'_>, method: &Method, user: &UserKey, part: UserPart) -> Result<Answer, ApiError> {
+    match part {
+        UserPart::MasterCategories => settings::categories::all(call, method, user).await,
+        UserPart::MasterCategory(id) => settings::categories::one(call, method, user, &id).await,
+        UserPart::FocusedOverrides => settings::overrides::all(call, method, user).await,
+        UserPart::FocusedOverride(id) => settings::overrides::one(call, method, user, &id).await,
+        UserPart::SendMail | UserPart::TranslateExchangeIds => Err(ApiError::Method),
+        UserPart::ReminderView { .. } | UserPart::MailboxSettings => Err(ApiError::NotServed),
+    }
+}
+
+async fn folder_action(
+    call: &Call<'_>,
+    user: &UserKey,
+    kind: Kind,
+    folder: &FolderKey,
+    action: FolderAction,
+) -> Result<Answer, ApiError> {
+    match action {
+        FolderAction::Move => folders::relocate::move_(call, user, folder).await,
+        FolderAction::Copy => folders::relocate::copy(call, user, folder).await,
+        FolderAction::PermanentDelete => folders::permanent_delete::permanent_delete(call, user, kind, folder).await,
+        FolderAction::GetSchedule => Err(ApiError::NotServed),
     }
 }
 
@@ -204,7 +238,7 @@ impl Call<'_> {
 
     /// The next page of this same collection, skipping what was shown.
     pub fn next_page(&self, skip: u64) -> String {
-        let kept = ["$top", "$select", "$orderby", "$count"];
+        let kept = ["$top", "$select", "$orderby", "$count", "includeHiddenFolders"];
         let option = |name: &&str| self.query.get(name).map(|value| format!("{name}={}&", encoded(value)));
         let options: String = kept.iter().filter_map(option).collect();
         self.url(&format!("{}?{options}$skip={skip}", self.path.trim_end_matches('/')))
@@ -290,11 +324,22 @@ impl Call<'_> {
 
     /// The id of an existing folder that a path or body names.
     pub async fn folder(&self, mailbox: UserId, key: &path::FolderKey) -> Result<FolderId, ApiError> {
-        let id = key.id_in(mailbox).ok_or(ApiError::MalformedId)?;
+        let id = key.id_in(mailbox).ok_or_else(|| ApiError::no_folder(key))?;
         match self.state.store.folder(mailbox, id).await? {
             Some(found) if !calendar_group::is_group(&found.folder) => Ok(found.folder.id),
             _ => Err(ApiError::ItemNotFound),
         }
+    }
+
+    /// The same of a folder that is to hold an item.
+    pub async fn filing_folder(&self, mailbox: UserId, key: &path::FolderKey) -> Result<FolderId, ApiError> {
+        let id = key.id_in(mailbox).ok_or_else(|| ApiError::no_folder(key))?;
+        let folder = self.state.store.folder(mailbox, id).await?.ok_or(ApiError::ItemNotFound)?.folder;
+        let only_shows = SearchFolder::of(&folder).is_some() || folder.well_known == Some(WellKnown::SearchFolders);
+        if calendar_group::is_group(&folder) {
+            return Err(ApiError::ItemNotFound);
+        }
+        if only_shows { Err(Refusal::SearchFolder.into()) } else { Ok(folder.id) }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Calendars and groups of calendars.
 
 pub mod create;
-pub mod delete;
 pub mod get;
 pub mod group;
 pub mod groups;

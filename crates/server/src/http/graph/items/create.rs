@@ -20,7 +20,7 @@ pub async fn create(
     call.require_write(kind)?;
     let owner = call.owner(user).await?;
     let folder = match folder {
-        Some(key) => call.folder(owner.id, &key).await?,
+        Some(key) => call.filing_folder(owner.id, &key).await?,
         None => default_folder(kind).id_in(owner.id),
     };
     if kind == Kind::Event {

@@ -1,5 +1,6 @@
-//! `DELETE` of an item: 204. A message goes to Deleted Items first; from there, and for events and
-//! contacts at once, it is gone. The attendees of an organizer's meeting are told that it is off.
+//! `DELETE` of an item: 204. A message goes to Deleted Items first, from there to Recoverable Items, and
+//! from there for good; events and contacts are gone at once. The attendees of an organizer's meeting are
+//! told that it is off.
 
 use graph::mailbox::{self, meeting};
 use graph::path::ItemPath;

@@ -1,7 +1,7 @@
 //! `POST` of an event: 201 with the event, and invitations on their way to its attendees. An event whose
 //! `transactionId` was used before is answered with the event that it made, while that is there.
 
-use graph::mailbox::{self, Fresh, Owner, meeting};
+use graph::mailbox::{self, Fresh, Owner, Written, meeting};
 use graph::{FolderId, Item, ItemId, Kind, Refusal};
 use http::StatusCode;
 use serde_json::Value;
@@ -18,7 +18,7 @@ const DELETED_MAX: u32 = 32;
 
 pub async fn create(call: &Call<'_>, owner: &Owner, calendar: FolderId) -> Result<Answer, ApiError> {
     let body = call.json()?;
-    let written = mailbox::create(owner, &call.fresh(), calendar, body.clone())?;
+    let written = written(call, owner, &call.fresh(), calendar, body.clone())?;
     let transaction = written.item.properties.get("transactionId").and_then(Value::as_str).unwrap_or_default();
     let item = match transaction {
         "" => {
@@ -30,6 +30,20 @@ pub async fn create(call: &Call<'_>, owner: &Owner, calendar: FolderId) -> Resul
         transaction => create_once(call, owner, calendar, transaction, &body).await?,
     };
     Ok(whole(call, StatusCode::CREATED, &item).at(location(call, &item)))
+}
+
+fn written(
+    call: &Call<'_>,
+    owner: &Owner,
+    fresh: &Fresh,
+    calendar: FolderId,
+    body: Value,
+) -> Result<Written, ApiError> {
+    let written = mailbox::create(owner, fresh, calendar, body)?;
+    match call.state.profile.events_are_written_twice {
+        true => Ok(mailbox::write_again(owner, fresh, written)),
+        false => Ok(written),
+    }
 }
 
 /// The event of a transaction: the one that is there, or a new one under an id that no event had before it.
@@ -46,7 +60,7 @@ async fn create_once(
         if let Some(there) = call.state.store.item(owner.id, id).await? {
             return Ok(there);
         }
-        let written = mailbox::create(owner, &fresh, calendar, body.clone())?;
+        let written = written(call, owner, &fresh, calendar, body.clone())?;
         let notice = meeting::invitation(owner, &call.fresh(), &written.item)?;
         let now = call.context.now;
         let key = format!("event {}", fresh.uuid);

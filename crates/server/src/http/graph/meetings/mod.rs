@@ -6,14 +6,13 @@ pub mod forward;
 pub mod get;
 pub mod respond;
 
-use graph::SubmissionId;
 use graph::mailbox::Owner;
 use graph::mailbox::meeting::Notice;
+use graph::{SubmissionId, UserId};
 use notify::Submission;
 use serde_json::{Value, json};
 
 use super::Call;
-use super::send_mail::mailboxes;
 use crate::http::error::ApiError;
 use crate::ids;
 
@@ -35,6 +34,20 @@ pub(super) async fn submission(
         message: notice.mail,
         meeting: Some(Box::new(notice.meeting)),
     }))
+}
+
+/// Those of the addresses that have a mailbox in the sender's tenant, each once.
+async fn mailboxes(call: &Call<'_>, owner: &Owner, addresses: &[String]) -> Result<Vec<UserId>, ApiError> {
+    let mut found = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        if let Some(user) = call.state.directory.by_address(address).await?
+            && user.tenant == owner.tenant
+            && !found.contains(&user.id)
+        {
+            found.push(user.id);
+        }
+    }
+    Ok(found)
 }
 
 /// The parameters of an action, all of which may be left out.
