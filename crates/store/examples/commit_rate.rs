@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use graph::{UserId, WellKnown};
+use graph::{Item, UserId, WellKnown};
+use serde_json::json;
 use tidings_store::sqlite::SqliteStore;
 use tidings_store::{ItemQuery, Store};
 use uuid::Uuid;
@@ -36,7 +37,7 @@ async fn main() {
             async move {
                 let mailbox = mailbox_id((number * TASKS + task) % mailboxes);
                 let item = message(mailbox, scattered(task, number), i64::try_from(number).expect("small"));
-                let item = edited(&item, "bodyPreview", "x".repeat(600).into());
+                let item = like_mail(&item, scattered(task, number));
                 store.commit(create(&item)).await.expect("a commit");
             }
         })
@@ -70,6 +71,17 @@ async fn main() {
 
 fn mailbox_id(number: u128) -> UserId {
     UserId(Uuid::from_u128(0x1000 + number))
+}
+
+/// What lists find a message by, and some text.
+fn like_mail(item: &Item, random: u128) -> Item {
+    let from = json!({ "emailAddress": { "address": format!("person{}@contoso.test", random % 997) } });
+    let mut item = edited(item, "bodyPreview", "x".repeat(600).into());
+    item.properties.insert("from".to_owned(), from);
+    item.properties.insert("subject".to_owned(), format!("Notes of the meeting on {}", random % 10_007).into());
+    item.properties.insert("internetMessageId".to_owned(), format!("<{random:032x}@mail.contoso.test>").into());
+    item.properties.insert("conversationId".to_owned(), format!("AAQkAGI2{:040x}=", random >> 2).into());
+    item
 }
 
 /// Ids are random in life.

@@ -21,6 +21,10 @@ use uuid::Uuid;
 pub mod memory;
 pub mod sqlite;
 
+/// Each thing that is remembered for a time takes so many old ones away, so that they shrink faster than
+/// they grow.
+const FORGOTTEN_AT_ONCE: u64 = 4;
+
 /// Called after each commit with the records that it appended to a partition, in order.
 pub type Publish = Arc<dyn Fn(Partition, Vec<(Position, Arc<Record>)>) + Send + Sync>;
 
@@ -57,7 +61,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Applies a mutation of one mailbox and appends its changes, and the submission if there is one,
     /// to the partition's log. Besides what the mutation expects, an item needs a folder of its kind
-    /// (`FolderGone`), and a folder that would still hold an item is not removed (`ItemChanged`).
+    /// (`FolderGone`); a folder that would still hold an item is not removed, two items do not have one
+    /// immutable id, no item gets another one, and an attachment needs its item (`ItemChanged`).
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError>;
     async fn item(&self, mailbox: UserId, id: ItemId) -> Result<Option<Item>, StoreError>;
     async fn item_by_immutable(&self, mailbox: UserId, id: ImmutableId) -> Result<Option<Item>, StoreError>;
@@ -229,16 +234,19 @@ pub struct Commit {
     pub once: Option<Once>,
     /// Whether subscribers hear of it. A quiet write (an import) appends nothing to the log.
     pub quiet: bool,
+    /// When it happens.
+    pub now: Timestamp,
     /// Removals that happened before this time may be forgotten: delta tokens from before them are too
     /// old from then on.
     pub forget_before: Timestamp,
 }
 
 impl Commit {
-    /// A commit of nothing but a mutation, that forgets nothing.
+    /// A commit of nothing but a mutation, at the time of its last change, that forgets nothing.
     pub fn of(tenant: TenantId, mailbox: UserId, mutation: Mutation) -> Self {
         let forget_before = Timestamp::from_micros(i64::MIN);
-        Self { tenant, mailbox, mutation, submit: None, once: None, quiet: false, forget_before }
+        let now = mutation.changes.iter().map(|change| change.at).max().unwrap_or(forget_before);
+        Self { tenant, mailbox, mutation, submit: None, once: None, quiet: false, now, forget_before }
     }
 }
 
@@ -299,10 +307,12 @@ pub struct Revision(pub u64);
 pub struct DeltaQuery {
     pub mailbox: UserId,
     pub place: DeltaPlace,
+    /// 0 reads everything as it is now, and no removals.
     pub since: Revision,
-    /// Removals count only after this: while a client reads everything for the first time, what was
-    /// removed before it began is nothing to it.
+    /// Removals count only after this: while a client reads everything for the first time, in parts, what
+    /// was removed before it began is nothing to it. It is [`Delta::now`] of the first part.
     pub removals_since: Revision,
+    /// How many entries are enough. Those of one revision are never parted, so there may be more.
     pub limit: u64,
 }
 
@@ -321,6 +331,8 @@ pub struct Delta {
     pub entries: Vec<(Revision, DeltaEntry)>,
     /// Everything up to here is in `entries`; ask again from here.
     pub until: Revision,
+    /// The mailbox's last revision.
+    pub now: Revision,
     /// Whether more is there now.
     pub more: bool,
 }

@@ -1,76 +1,55 @@
-//! One mailbox of the model.
+//! One mailbox of the model: what it holds, and how that is read.
 
 use std::collections::BTreeMap;
 
-use graph::{Folder, FolderId, Item, ItemId, Mutation, Timestamp, UserId, WellKnown};
+use graph::{
+    Attachment, AttachmentId, Folder, FolderId, ImmutableId, Item, ItemId, Kind, Timestamp, UserId, WellKnown,
+};
+use uuid::Uuid;
 
-use crate::{CommitError, FolderCounts, ItemQuery, Once};
+use crate::{FolderCounts, ItemQuery, Once, Revision, Window};
 
 /// What a user's mailbox holds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Mailbox {
-    items: BTreeMap<ItemId, Item>,
-    folders: BTreeMap<FolderId, Folder>,
+    pub(super) items: BTreeMap<ItemId, Revised<Item>>,
+    pub(super) folders: BTreeMap<FolderId, Revised<Folder>>,
+    /// By the immutable UUIDs of their items.
+    pub(super) attachments: BTreeMap<Uuid, Vec<(Attachment, Vec<u8>)>>,
+    pub(super) tombstones: Vec<Tombstone>,
+    /// The last revision of which a tombstone has been forgotten.
+    pub(super) floor: Revision,
     /// Keys of writes that happened, with the time until which they must be remembered.
-    once: BTreeMap<String, Timestamp>,
+    pub(super) once: BTreeMap<String, Timestamp>,
+}
+
+/// Something with the revision of its last write.
+#[derive(Clone, Debug)]
+pub(super) struct Revised<T> {
+    pub revision: Revision,
+    pub value: T,
+}
+
+/// An item left a folder, or a folder the mailbox.
+#[derive(Clone, Debug)]
+pub(super) struct Tombstone {
+    pub revision: Revision,
+    pub at: Timestamp,
+    pub gone: Gone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gone {
+    Item { folder: FolderId, id: ItemId, immutable: Uuid },
+    Folder(FolderId),
 }
 
 impl Mailbox {
     /// A new mailbox: the well-known folders, and nothing in them.
-    pub fn new(user: UserId) -> Self {
-        let folders = WellKnown::ALL.iter().map(|known| (known.id_in(user), known.folder_in(user))).collect();
-        Self { items: BTreeMap::new(), folders, once: BTreeMap::new() }
-    }
-
-    /// Checks everything before it writes anything.
-    pub fn check(&self, mutation: &Mutation, once: Option<&Once>) -> Result<(), CommitError> {
-        let known = |once: &Once| self.once.get(&once.key).is_some_and(|until| *until > once.now);
-        if once.is_some_and(known) {
-            return Err(CommitError::AlreadyDone);
-        }
-        for (id, version) in &mutation.expect {
-            if self.items.get(id).map(|item| item.version) != *version {
-                return Err(CommitError::ItemChanged(*id));
-            }
-        }
-        if let Some(gone) = mutation.expect_folders.iter().find(|id| !self.folders.contains_key(id)) {
-            return Err(CommitError::FolderGone(*gone));
-        }
-        let made = |id: FolderId| mutation.folder_puts.iter().any(|folder| folder.id == id);
-        let fits = |item: &Item| {
-            item.folder.kind == item.id.kind && (self.folders.contains_key(&item.folder) || made(item.folder))
-        };
-        let lost = mutation.puts.iter().find(|item| !fits(item));
-        if let Some(item) = lost {
-            return Err(CommitError::FolderGone(item.folder));
-        }
-        match mutation.folder_removes.iter().find_map(|folder| self.left_in(*folder, mutation)) {
-            Some(item) => Err(CommitError::ItemChanged(item)),
-            None => Ok(()),
-        }
-    }
-
-    /// The first item that a folder would still hold after the mutation.
-    fn left_in(&self, folder: FolderId, mutation: &Mutation) -> Option<ItemId> {
-        let kept = self.items.values().filter(|item| mutation.puts.iter().all(|put| put.id != item.id));
-        let left = kept.chain(&mutation.puts).filter(|item| item.folder == folder).map(|item| item.id);
-        left.filter(|id| !mutation.removes.contains(id)).min()
-    }
-
-    /// Applies a mutation that [`Mailbox::check`] let pass.
-    pub fn apply(&mut self, mutation: &Mutation) {
-        for folder in &mutation.folder_puts {
-            self.folders.insert(folder.id, folder.clone());
-        }
-        for item in &mutation.puts {
-            self.items.insert(item.id, item.clone());
-        }
-        for id in &mutation.removes {
-            self.items.remove(id);
-        }
-        for id in &mutation.folder_removes {
-            self.folders.remove(id);
-        }
+    pub fn new(user: UserId, revision: Revision) -> Self {
+        let folder = |known: &WellKnown| Revised { revision, value: known.folder_in(user) };
+        let folders = WellKnown::ALL.iter().map(|known| (known.id_in(user), folder(known))).collect();
+        Self { folders, ..Self::default() }
     }
 
     pub fn remember(&mut self, once: Once) {
@@ -79,7 +58,15 @@ impl Mailbox {
     }
 
     pub fn item(&self, id: ItemId) -> Option<&Item> {
-        self.items.get(&id)
+        self.items.get(&id).map(|item| &item.value)
+    }
+
+    pub fn all_items(&self) -> impl Iterator<Item = &Item> {
+        self.items.values().map(|item| &item.value)
+    }
+
+    pub fn item_by_immutable(&self, id: ImmutableId) -> Option<&Item> {
+        self.all_items().find(|item| item.immutable_id() == id)
     }
 
     pub fn items(&self, query: &ItemQuery) -> Vec<Item> {
@@ -94,29 +81,54 @@ impl Mailbox {
         self.matching(query).count() as u64
     }
 
-    pub fn folders(&self) -> Vec<FolderCounts> {
-        self.folders.values().map(|folder| self.counts(folder)).collect()
-    }
-
-    pub fn folder(&self, id: FolderId) -> Option<FolderCounts> {
-        self.folders.get(&id).map(|folder| self.counts(folder))
-    }
-
     fn matching<'a>(&'a self, query: &'a ItemQuery) -> impl Iterator<Item = &'a Item> {
         let shown = |item: &Item| match &query.folders {
             Some(folders) => folders.contains(&item.folder),
             None => item.folder != WellKnown::RecoverableItemsDeletions.id_in(item.mailbox),
         };
-        self.items.values().filter(move |item| shown(item) && query.query.matches(item))
+        self.all_items().filter(move |item| shown(item) && query.query.matches(item))
     }
 
-    fn counts(&self, folder: &Folder) -> FolderCounts {
-        let held = || self.items.values().filter(|item| item.folder == folder.id);
+    pub fn events_between(&self, calendar: FolderId, window: Window, after: Option<ItemId>, limit: u64) -> Vec<Item> {
+        let asked = |item: &&Item| {
+            item.id.kind == Kind::Event
+                && item.folder == calendar
+                && item.sort_key() < window.until
+                && item.last_end() > window.from
+                && after.is_none_or(|after| item.id > after)
+        };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.all_items().filter(asked).take(limit).cloned().collect()
+    }
+
+    pub fn attachments(&self, item: Uuid) -> &[(Attachment, Vec<u8>)] {
+        self.attachments.get(&item).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    pub fn attachment(&self, item: Uuid, id: AttachmentId) -> Option<&(Attachment, Vec<u8>)> {
+        self.attachments(item).iter().find(|(attachment, _)| attachment.id == id)
+    }
+
+    pub fn folders(&self) -> Vec<FolderCounts> {
+        self.folders.values().map(|folder| self.counts(&folder.value)).collect()
+    }
+
+    pub fn folder(&self, id: FolderId) -> Option<FolderCounts> {
+        self.folders.get(&id).map(|folder| self.counts(&folder.value))
+    }
+
+    pub fn counts(&self, folder: &Folder) -> FolderCounts {
+        let held = || self.all_items().filter(|item| item.folder == folder.id);
         FolderCounts {
             folder: folder.clone(),
             total: held().count() as u64,
             unread: held().filter(|item| item.is_unread()).count() as u64,
-            children: self.folders.values().filter(|child| child.parent == Some(folder.id)).count() as u64,
+            children: self.children(folder.id).len() as u64,
         }
+    }
+
+    pub fn children(&self, id: FolderId) -> Vec<FolderId> {
+        let folders = self.folders.values().map(|folder| &folder.value);
+        folders.filter(|folder| folder.parent == Some(id)).map(|folder| folder.id).collect()
     }
 }

@@ -19,8 +19,12 @@ use crate::{
     SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 
+mod delta;
 mod mailbox;
 mod model;
+mod mutation;
+mod post;
+mod upload;
 
 pub use model::{AppendedRecords, Model};
 
@@ -101,63 +105,63 @@ impl Store for MemoryStore {
         self.model().count_items(query)
     }
 
+    async fn item_by_immutable(&self, mailbox: UserId, id: ImmutableId) -> Result<Option<Item>, StoreError> {
+        self.model().item_by_immutable(mailbox, id)
+    }
+
     async fn events_between(
         &self,
-        _mailbox: UserId,
-        _calendar: FolderId,
-        _window: Window,
-        _after: Option<ItemId>,
-        _limit: u64,
+        mailbox: UserId,
+        calendar: FolderId,
+        window: Window,
+        after: Option<ItemId>,
+        limit: u64,
     ) -> Result<Vec<Item>, StoreError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
+        self.model().events_between(mailbox, calendar, window, after, limit)
     }
 
-    async fn delta(&self, _query: DeltaQuery) -> Result<Delta, DeltaError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()).into())
+    async fn delta(&self, query: DeltaQuery) -> Result<Delta, DeltaError> {
+        self.model().delta(query)
     }
 
-    async fn attachments(&self, _mailbox: UserId, _item: Uuid) -> Result<Vec<Attachment>, StoreError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
+    async fn attachments(&self, mailbox: UserId, item: Uuid) -> Result<Vec<Attachment>, StoreError> {
+        self.model().attachments(mailbox, item)
     }
 
     async fn attachment(
         &self,
-        _mailbox: UserId,
-        _item: Uuid,
-        _id: AttachmentId,
+        mailbox: UserId,
+        item: Uuid,
+        id: AttachmentId,
     ) -> Result<Option<(Attachment, Vec<u8>)>, StoreError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
+        self.model().attachment(mailbox, item, id)
     }
 
-    async fn item_by_immutable(&self, mailbox: UserId, id: ImmutableId) -> Result<Option<Item>, StoreError> {
-        self.item(mailbox, ItemId::new(id.kind, id.uuid)).await
+    async fn begin_upload(&self, upload: Upload, now: Timestamp) -> Result<(), StoreError> {
+        self.write(|model| model.begin_upload(upload, now))
     }
 
-    async fn begin_upload(&self, _upload: Upload, _now: Timestamp) -> Result<(), StoreError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
-    }
-
-    async fn upload(&self, _mailbox: UserId, _id: Uuid, _now: Timestamp) -> Result<Option<Upload>, StoreError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
+    async fn upload(&self, mailbox: UserId, id: Uuid, now: Timestamp) -> Result<Option<Upload>, StoreError> {
+        self.model().upload(mailbox, id, now)
     }
 
     async fn append_upload(
         &self,
-        _mailbox: UserId,
-        _id: Uuid,
-        _at: u64,
-        _bytes: Vec<u8>,
-        _expires: Timestamp,
+        mailbox: UserId,
+        id: Uuid,
+        at: u64,
+        bytes: Vec<u8>,
+        expires: Timestamp,
     ) -> Result<(), UploadError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()).into())
+        self.write(|model| model.append_upload(mailbox, id, at, bytes, expires))
     }
 
-    async fn upload_content(&self, _mailbox: UserId, _id: Uuid) -> Result<Vec<u8>, StoreError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
+    async fn upload_content(&self, mailbox: UserId, id: Uuid) -> Result<Vec<u8>, StoreError> {
+        self.model().upload_content(mailbox, id)
     }
 
-    async fn end_upload(&self, _mailbox: UserId, _id: Uuid) -> Result<(), StoreError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
+    async fn end_upload(&self, mailbox: UserId, id: Uuid) -> Result<(), StoreError> {
+        self.write(|model| model.end_upload(mailbox, id))
     }
 
     async fn folders(&self, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError> {

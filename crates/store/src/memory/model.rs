@@ -6,17 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use graph::{
-    AppId, ChangeId, FolderId, Item, ItemId, PARTITIONS, Partition, SubscriptionId, TenantId, Timestamp, UserId,
-};
+use graph::{AppId, ChangeId, PARTITIONS, Partition, SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PARKED_REFS_MAX, PartitionState, SubscriptionSpan};
 use notify::log::{EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::{Checkpoint, LedgerDelta, Parked, Position, Record, Stream, Subscription};
+use uuid::Uuid;
 
 use super::mailbox::Mailbox;
 use crate::{
-    App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, CorruptRow, Counters, FolderCounts,
-    ItemQuery, Lease, NodeId, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, User,
+    App, Appended, BeginError, CheckpointError, CorruptRow, Counters, Lease, NodeId, Revision, StoreError,
+    SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, Upload, User,
 };
 
 /// What one verb appended to a partition's log, in order.
@@ -26,13 +25,15 @@ pub type AppendedRecords = (Partition, Vec<(Position, Arc<Record>)>);
 #[derive(Clone, Debug)]
 pub struct Model {
     tenants: BTreeMap<TenantId, Tenant>,
-    users: BTreeMap<UserId, User>,
+    pub(super) users: BTreeMap<UserId, User>,
     apps: BTreeMap<AppId, App>,
-    mailboxes: BTreeMap<UserId, Mailbox>,
+    pub(super) mailboxes: BTreeMap<UserId, Mailbox>,
+    /// With what they have received.
+    pub(super) uploads: BTreeMap<(UserId, Uuid), (Upload, Vec<u8>)>,
     subscriptions: BTreeMap<SubscriptionId, SubscriptionSpan>,
     partitions: Vec<Shard>,
     appended: Option<AppendedRecords>,
-    counters: Counters,
+    pub(super) counters: Counters,
 }
 
 /// The rows of one partition.
@@ -40,6 +41,7 @@ pub struct Model {
 struct Shard {
     /// The record at position p stands at index p - 1: the log is dense by its form.
     log: Vec<Arc<Record>>,
+    revision: Revision,
     epoch: u64,
     lease: Option<(NodeId, Timestamp)>,
     number: u64,
@@ -56,6 +58,7 @@ impl Default for Model {
             users: BTreeMap::new(),
             apps: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
+            uploads: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             partitions: vec![Shard::default(); usize::from(PARTITIONS)],
             appended: None,
@@ -78,7 +81,14 @@ impl Model {
         &mut self.partitions[usize::from(partition.0)]
     }
 
-    fn append(&mut self, partition: Partition, records: Vec<Record>) -> Appended {
+    /// The revision of a commit that happens now.
+    pub(super) fn next_revision(&mut self, partition: Partition) -> Revision {
+        let revision = &mut self.shard_mut(partition).revision;
+        revision.0 += 1;
+        *revision
+    }
+
+    pub(super) fn append(&mut self, partition: Partition, records: Vec<Record>) -> Appended {
         let shard = self.shard_mut(partition);
         let mut appended = Vec::with_capacity(records.len());
         for record in records.into_iter().map(Arc::new) {
@@ -102,7 +112,10 @@ impl Model {
     }
 
     pub fn put_user(&mut self, user: User) -> Result<(), StoreError> {
-        self.mailboxes.entry(user.id).or_insert_with(|| Mailbox::new(user.id));
+        if !self.mailboxes.contains_key(&user.id) {
+            let revision = self.next_revision(Partition::of(user.id));
+            self.mailboxes.insert(user.id, Mailbox::new(user.id, revision));
+        }
         self.users.insert(user.id, user);
         self.counters.commits += 1;
         Ok(())
@@ -135,45 +148,6 @@ impl Model {
 
     pub fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
         Ok(self.apps.get(&id).cloned())
-    }
-}
-
-/// Mailboxes.
-impl Model {
-    pub fn commit(&mut self, commit: Commit) -> Result<Committed, CommitError> {
-        let Commit { tenant, mailbox, mutation, submit, once, quiet, forget_before: _ } = commit;
-        let held = self.mailboxes.get_mut(&mailbox).ok_or(CommitError::NoMailbox(mailbox))?;
-        debug_assert_eq!(self.users[&mailbox].tenant, tenant, "a mailbox is of its user's tenant");
-        debug_assert!(mutation.puts.iter().all(|item| item.mailbox == mailbox), "one commit writes one mailbox");
-        held.check(&mutation, once.as_ref())?;
-        held.apply(&mutation);
-        if let Some(once) = once {
-            held.remember(once);
-        }
-        self.counters.item_rows += mutation.puts.len() as u64;
-        let changes = mutation.changes.into_iter().map(Record::Change);
-        let records = if quiet { Vec::new() } else { changes.chain(submit.map(Record::Submit)).collect() };
-        Ok(self.append(Partition::of(mailbox), records))
-    }
-
-    pub fn item(&self, mailbox: UserId, id: ItemId) -> Result<Option<Item>, StoreError> {
-        Ok(self.mailboxes.get(&mailbox).and_then(|held| held.item(id)).cloned())
-    }
-
-    pub fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
-        Ok(self.mailboxes.get(&query.mailbox).map(|held| held.items(&query)).unwrap_or_default())
-    }
-
-    pub fn count_items(&self, query: ItemQuery) -> Result<u64, StoreError> {
-        Ok(self.mailboxes.get(&query.mailbox).map(|held| held.count(&query)).unwrap_or_default())
-    }
-
-    pub fn folders(&self, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError> {
-        Ok(self.mailboxes.get(&mailbox).map(Mailbox::folders).unwrap_or_default())
-    }
-
-    pub fn folder(&self, mailbox: UserId, id: FolderId) -> Result<Option<FolderCounts>, StoreError> {
-        Ok(self.mailboxes.get(&mailbox).and_then(|held| held.folder(id)))
     }
 }
 

@@ -28,8 +28,10 @@ pub(super) fn put_user(tx: &mut Tx<'_>, user: &User) -> Result<(), StoreError> {
         user.display_name,
     ])?;
     if is_new {
+        let partition = Partition::of(user.id);
+        let revision = tx.next_revision(partition)?;
         for folder in WellKnown::ALL {
-            put_folder(tx.connection, Partition::of(user.id), &folder.folder_in(user.id))?;
+            put_folder(tx.connection, partition, &folder.folder_in(user.id), revision)?;
         }
     }
     Ok(())

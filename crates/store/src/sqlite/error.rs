@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use rusqlite::types::FromSql;
 use rusqlite::{ErrorCode, Row};
 
-use crate::{BeginError, CheckpointError, CommitError, CorruptRow, StoreError, SubscriptionError};
+use crate::{
+    BeginError, CheckpointError, CommitError, CorruptRow, DeltaError, StoreError, SubscriptionError, UploadError,
+};
 
 /// Why a data directory could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +69,7 @@ macro_rules! verb_error {
     )*};
 }
 
-verb_error!(CommitError, BeginError, SubscriptionError, CheckpointError);
+verb_error!(CommitError, BeginError, SubscriptionError, CheckpointError, UploadError, DeltaError);
 
 /// The value at `index`; what cannot be read is a corrupt row of `table`.
 pub(super) fn cell<T: FromSql>(

@@ -17,9 +17,10 @@ use graph::{SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{EndReason, LifecycleEvent};
 use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
+use rusqlite::Connection;
 use uuid::Uuid;
 
-use self::mailbox::{EncodedCommit, folder, item};
+use self::mailbox::{EncodedCommit, attachment, delta, folder, item, list};
 use self::partition::EncodedCheckpoint;
 use self::readers::Readers;
 use self::subscription::EncodedSubscription;
@@ -40,6 +41,7 @@ mod readers;
 mod row;
 mod schema;
 mod subscription;
+mod upload;
 mod wal;
 mod writer;
 
@@ -151,70 +153,76 @@ impl Store for SqliteStore {
     }
 
     async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
-        self.readers.scan(move |connection| item::items(connection, &query)).await
+        let whole = query.query.is_unfiltered();
+        let read = move |connection: &Connection| list::items(connection, &query);
+        if whole { self.readers.scan(read).await } else { self.readers.search(read).await }
     }
 
     async fn count_items(&self, query: ItemQuery) -> Result<u64, StoreError> {
-        self.readers.point(move |connection| folder::count_items(connection, &query)).await
+        match query.query.is_unfiltered() {
+            true => self.readers.point(|connection| list::count_items(connection, &query)).await,
+            false => self.readers.search(move |connection| list::count_items(connection, &query)).await,
+        }
     }
 
     async fn events_between(
         &self,
-        _mailbox: UserId,
-        _calendar: FolderId,
-        _window: Window,
-        _after: Option<ItemId>,
-        _limit: u64,
+        mailbox: UserId,
+        calendar: FolderId,
+        window: Window,
+        after: Option<ItemId>,
+        limit: u64,
     ) -> Result<Vec<Item>, StoreError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
+        let place = (mailbox, calendar);
+        self.readers.search(move |connection| list::events_between(connection, place, window, after, limit)).await
     }
 
-    async fn delta(&self, _query: DeltaQuery) -> Result<Delta, DeltaError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()).into())
+    async fn delta(&self, query: DeltaQuery) -> Result<Delta, DeltaError> {
+        self.readers.scan(move |connection| delta::delta(connection, query)).await
     }
 
-    async fn attachments(&self, _mailbox: UserId, _item: Uuid) -> Result<Vec<Attachment>, StoreError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
+    async fn attachments(&self, mailbox: UserId, item: Uuid) -> Result<Vec<Attachment>, StoreError> {
+        self.readers.point(move |connection| attachment::attachments(connection, mailbox, item)).await
     }
 
     async fn attachment(
         &self,
-        _mailbox: UserId,
-        _item: Uuid,
-        _id: AttachmentId,
+        mailbox: UserId,
+        item: Uuid,
+        id: AttachmentId,
     ) -> Result<Option<(Attachment, Vec<u8>)>, StoreError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
+        self.readers.scan(move |connection| attachment::attachment(connection, mailbox, item, id)).await
     }
 
     async fn item_by_immutable(&self, mailbox: UserId, id: ImmutableId) -> Result<Option<Item>, StoreError> {
-        self.item(mailbox, ItemId::new(id.kind, id.uuid)).await
+        self.readers.point(move |connection| item::item_by_immutable(connection, mailbox, id)).await
     }
 
-    async fn begin_upload(&self, _upload: Upload, _now: Timestamp) -> Result<(), StoreError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
+    async fn begin_upload(&self, upload: Upload, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.write(move |tx| upload::begin(tx, &upload, now)).await
     }
 
-    async fn upload(&self, _mailbox: UserId, _id: Uuid, _now: Timestamp) -> Result<Option<Upload>, StoreError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
+    async fn upload(&self, mailbox: UserId, id: Uuid, now: Timestamp) -> Result<Option<Upload>, StoreError> {
+        self.readers.point(move |connection| upload::upload(connection, mailbox, id, now)).await
     }
 
     async fn append_upload(
         &self,
-        _mailbox: UserId,
-        _id: Uuid,
-        _at: u64,
-        _bytes: Vec<u8>,
-        _expires: Timestamp,
+        mailbox: UserId,
+        id: Uuid,
+        at: u64,
+        bytes: Vec<u8>,
+        expires: Timestamp,
     ) -> Result<(), UploadError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()).into())
+        self.writer.write(move |tx| upload::append(tx, (mailbox, id), at, &bytes, expires)).await
     }
 
-    async fn upload_content(&self, _mailbox: UserId, _id: Uuid) -> Result<Vec<u8>, StoreError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
+    async fn upload_content(&self, mailbox: UserId, id: Uuid) -> Result<Vec<u8>, StoreError> {
+        self.readers.scan(move |connection| upload::content(connection, mailbox, id)).await
     }
 
-    async fn end_upload(&self, _mailbox: UserId, _id: Uuid) -> Result<(), StoreError> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
+    async fn end_upload(&self, mailbox: UserId, id: Uuid) -> Result<(), StoreError> {
+        self.writer.write(move |tx| upload::end(tx, mailbox, id)).await
     }
 
     async fn folders(&self, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError> {

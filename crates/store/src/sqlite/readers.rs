@@ -5,21 +5,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+use super::error::VerbError;
 use super::wal::Source;
 use crate::StoreError;
 
-const CONNECTIONS: usize = 4;
-const CACHE_KIB: i64 = 16 << 10;
+/// Each sort of read has turns of its own, so that the slower ones never keep the faster ones waiting.
+const POINTS: usize = 3;
+const SCANS: usize = 3;
+const SEARCHES: usize = 2;
+const CACHE_KIB: i64 = 8 << 10;
 
 pub(super) struct Readers {
     source: Source,
-    turns: Arc<Semaphore>,
+    points: Arc<Semaphore>,
+    scans: Arc<Semaphore>,
+    searches: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
     pub fn new(source: Source) -> Self {
-        Self { source, turns: Arc::new(Semaphore::new(CONNECTIONS)), idle: Mutex::new(Vec::new()) }
+        let turns = |count| Arc::new(Semaphore::new(count));
+        let (points, scans, searches) = (turns(POINTS), turns(SCANS), turns(SEARCHES));
+        Self { source, points, scans, searches, idle: Mutex::new(Vec::new()) }
     }
 
     /// Runs a query that touches a few pages, where it is asked: handing it to another thread and back
@@ -29,17 +37,33 @@ impl Readers {
         query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send,
     ) -> Result<T, StoreError> {
         let stopped = |_| StoreError::Unavailable("the store is closed".to_owned());
-        let _turn = self.turns.acquire().await.map_err(stopped)?;
+        let _turn = self.points.acquire().await.map_err(stopped)?;
         self.run(query)
     }
 
-    /// Runs a query of any length, away from the tasks.
-    pub async fn scan<T: Send + 'static>(
+    /// Runs a query whose length the caller has limited, away from the tasks.
+    pub async fn scan<T: Send + 'static, E: VerbError>(
         self: &Arc<Self>,
-        query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+        query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        self.run_apart(&self.scans, query).await
+    }
+
+    /// Runs a query that may have to look at a whole mailbox, away from the tasks.
+    pub async fn search<T: Send + 'static, E: VerbError>(
+        self: &Arc<Self>,
+        query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        self.run_apart(&self.searches, query).await
+    }
+
+    async fn run_apart<T: Send + 'static, E: VerbError>(
+        self: &Arc<Self>,
+        turns: &Arc<Semaphore>,
+        query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
         let stopped = |_| StoreError::Unavailable("the store is closed".to_owned());
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(stopped)?;
+        let turn = Arc::clone(turns).acquire_owned().await.map_err(stopped)?;
         let readers = Arc::clone(self);
         let run = move || {
             let answer = readers.run(query);
@@ -50,12 +74,13 @@ impl Readers {
         tokio::task::spawn_blocking(run).await.map_err(failed)?
     }
 
-    fn run<T>(&self, query: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn run<T, E: VerbError>(&self, query: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
         let idle = self.idle().pop();
-        let connection = idle.map_or_else(|| self.source.connect(CACHE_KIB), Ok)?;
+        let connection = idle.map_or_else(|| self.source.connect(CACHE_KIB), Ok).map_err(StoreError::from)?;
         let answer = query(&connection);
         // One that met trouble is not used again.
-        if !matches!(answer, Err(StoreError::Unavailable(_))) && connection.is_autocommit() {
+        let failure = answer.as_ref().err().and_then(VerbError::failure);
+        if !matches!(failure, Some(StoreError::Unavailable(_))) && connection.is_autocommit() {
             self.idle().push(connection);
         }
         answer
@@ -63,7 +88,9 @@ impl Readers {
 
     /// Closes the idle connections; later queries fail.
     pub fn close(&self) {
-        self.turns.close();
+        for turns in [&self.points, &self.scans, &self.searches] {
+            turns.close();
+        }
         self.idle().clear();
     }
 

@@ -1,6 +1,6 @@
 //! How values stand in rows.
 
-use graph::{FolderId, ItemId, Kind, Partition};
+use graph::{AttachmentId, FolderId, ImmutableId, ItemId, Kind, Partition};
 use notify::{Position, StreamKind};
 use uuid::Uuid;
 
@@ -24,6 +24,18 @@ fn key(kind: Kind, uuid: Uuid) -> Key {
 
 pub(super) fn item_key(id: ItemId) -> Key {
     key(id.kind, id.uuid)
+}
+
+pub(super) fn immutable_key(id: ImmutableId) -> Key {
+    key(id.kind, id.uuid)
+}
+
+pub(super) fn attachment_key(id: AttachmentId) -> Key {
+    key(id.kind, id.uuid)
+}
+
+pub(super) fn attachment_id(key: Key) -> Option<AttachmentId> {
+    parts(key).map(|(kind, uuid)| AttachmentId { kind, uuid })
 }
 
 pub(super) fn folder_key(id: FolderId) -> Key {

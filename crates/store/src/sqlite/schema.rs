@@ -11,8 +11,12 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use super::error::OpenError;
 
+mod v3;
+
 /// Each raises the schema version by one. Migrations only add.
-const MIGRATIONS: [&str; 2] = [V1, V2];
+const MIGRATIONS: [Migration; 3] = [|tx| tx.execute_batch(V1), |tx| tx.execute_batch(V2), v3::migrate];
+
+type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
 const V1: &str = "
     CREATE TABLE tenant (id BLOB PRIMARY KEY, domain TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -128,7 +132,7 @@ const V2: &str = "CREATE INDEX once_by_until ON once (partition, until)";
 /// The version that this release writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const STATEMENTS_CACHED: usize = 96;
+const STATEMENTS_CACHED: usize = 160;
 const JOURNAL_BYTES_MAX: i64 = 64 << 20;
 
 /// Which virtual file system of SQLite a store is kept on; `None`: the operating system's.
@@ -183,7 +187,7 @@ fn version(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
 fn migrate(transaction: &Transaction<'_>, found: i64) -> rusqlite::Result<()> {
     let done = usize::try_from(found).unwrap_or_default();
     for migration in MIGRATIONS.iter().skip(done) {
-        transaction.execute_batch(migration)?;
+        migration(transaction)?;
     }
     if done == 0 {
         for partition in 0..PARTITIONS {

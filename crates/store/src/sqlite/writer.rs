@@ -17,10 +17,11 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::VerbError;
+use super::mailbox::revision::last_revision;
 use super::row::{log_key, log_key_max, log_position};
 use super::wal::{Source, WalGuard};
 use crate::memory::AppendedRecords;
-use crate::{Appended, Counters, Publish, StoreError};
+use crate::{Appended, Counters, Publish, Revision, StoreError};
 
 /// Verbs in one transaction at most.
 const GROUP_MAX: usize = 1_000;
@@ -44,7 +45,7 @@ impl Tx<'_> {
     /// Appends records. Their positions are taken now: the writer is alone, so the order of its
     /// transactions is the order of the log.
     pub fn append(&mut self, partition: Partition, records: &[Encoded]) -> Result<Appended, rusqlite::Error> {
-        let head = &mut self.heads.0[usize::from(partition.0)];
+        let head = &mut self.heads.positions[usize::from(partition.0)];
         let mut insert = self.connection.prepare_cached("INSERT INTO log (key, record) VALUES (?1, ?2)")?;
         let mut appended = Vec::with_capacity(records.len());
         for (record, json) in records {
@@ -62,18 +63,33 @@ impl Tx<'_> {
 
     /// The position that the next record of a partition will have.
     pub fn next_position(&self, partition: Partition) -> Position {
-        self.heads.0[usize::from(partition.0)].next()
+        self.heads.positions[usize::from(partition.0)].next()
+    }
+
+    /// The revision of what the verb writes: one more than the partition's last.
+    pub fn next_revision(&mut self, partition: Partition) -> Result<Revision, StoreError> {
+        let last = &mut self.heads.revisions[usize::from(partition.0)];
+        let next = match last {
+            Some(last) => last.0 + 1,
+            None => last_revision(self.connection, partition)?.0 + 1,
+        };
+        *last = Some(Revision(next));
+        Ok(Revision(next))
     }
 }
 
-/// The last position of each partition's log.
+/// The last position of each partition's log, and its last revision once something has asked for it.
 #[derive(Clone)]
-struct Heads(Vec<Position>);
+struct Heads {
+    positions: Vec<Position>,
+    revisions: Vec<Option<Revision>>,
+}
 
 impl Heads {
     fn read(connection: &Connection) -> rusqlite::Result<Self> {
         let partitions = (0..PARTITIONS).map(Partition);
-        partitions.map(|partition| head(connection, partition)).collect::<rusqlite::Result<_>>().map(Heads)
+        let positions = partitions.map(|partition| head(connection, partition)).collect::<rusqlite::Result<_>>()?;
+        Ok(Self { positions, revisions: vec![None; usize::from(PARTITIONS)] })
     }
 }
 

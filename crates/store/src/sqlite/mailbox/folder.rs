@@ -4,19 +4,28 @@ use graph::{Folder, FolderId, Partition, Properties, UserId, WellKnown};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::sqlite::error::{cell, corrupt};
-use crate::sqlite::row::{Key, folder_id, folder_key, kind_byte};
-use crate::{FolderCounts, ItemQuery, StoreError};
+use crate::sqlite::row::{Key, folder_id, folder_key};
+use crate::{FolderCounts, Revision, StoreError};
 
-/// Adds or replaces a folder; its counts stay.
+/// Adds or replaces a folder; its counts stay. A parent that gets or loses it has changed too.
 pub(in crate::sqlite) fn put_folder(
     connection: &Connection,
     partition: Partition,
     folder: &Folder,
+    revision: Revision,
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO folder (partition, mailbox, id, parent, display_name, well_known)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    let parents = (parent_of(connection, partition, folder.mailbox, folder.id)?, folder.parent.map(folder_key));
+    if parents.0 != parents.1 {
+        for parent in [parents.0, parents.1].into_iter().flatten() {
+            touch(connection, partition, folder.mailbox, parent, revision)?;
+        }
+    }
+    let properties = (!folder.properties.is_empty()).then(|| serde_json::to_vec(&folder.properties)).transpose();
+    let properties = properties.map_err(|error| corrupt(("folder", "properties"), folder.id, error))?;
+    let sql = "INSERT INTO folder (partition, mailbox, id, parent, display_name, well_known, properties, revision)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
         ON CONFLICT DO UPDATE SET parent = excluded.parent, display_name = excluded.display_name,
-        well_known = excluded.well_known";
+        well_known = excluded.well_known, properties = excluded.properties, revision = excluded.revision";
     connection.prepare_cached(sql)?.execute(params![
         partition.0,
         folder.mailbox.0.as_bytes(),
@@ -24,19 +33,51 @@ pub(in crate::sqlite) fn put_folder(
         folder.parent.map(folder_key),
         folder.display_name,
         folder.well_known.map(WellKnown::name),
+        properties,
+        revision.0,
     ])?;
     Ok(())
 }
 
+/// The parent of a folder, if the folder is there and has one.
+fn parent_of(
+    connection: &Connection,
+    partition: Partition,
+    mailbox: UserId,
+    id: FolderId,
+) -> Result<Option<Key>, StoreError> {
+    let sql = "SELECT parent FROM folder WHERE partition = ?1 AND mailbox = ?2 AND id = ?3";
+    let key = params![partition.0, mailbox.0.as_bytes(), folder_key(id)];
+    Ok(connection.prepare_cached(sql)?.query_row(key, |row| row.get(0)).optional()?.flatten())
+}
+
+fn touch(
+    connection: &Connection,
+    partition: Partition,
+    mailbox: UserId,
+    folder: Key,
+    revision: Revision,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE folder SET revision = ?4 WHERE partition = ?1 AND mailbox = ?2 AND id = ?3";
+    connection.prepare_cached(sql)?.execute(params![partition.0, mailbox.0.as_bytes(), folder, revision.0])?;
+    Ok(())
+}
+
+/// Removes a folder, if it is there.
 pub(super) fn remove(
     connection: &Connection,
     partition: Partition,
     mailbox: UserId,
     id: FolderId,
-) -> Result<(), StoreError> {
+    revision: Revision,
+) -> Result<bool, StoreError> {
+    if let Some(parent) = parent_of(connection, partition, mailbox, id)? {
+        touch(connection, partition, mailbox, parent, revision)?;
+    }
     let sql = "DELETE FROM folder WHERE partition = ?1 AND mailbox = ?2 AND id = ?3";
-    connection.prepare_cached(sql)?.execute(params![partition.0, mailbox.0.as_bytes(), folder_key(id)])?;
-    Ok(())
+    let removed =
+        connection.prepare_cached(sql)?.execute(params![partition.0, mailbox.0.as_bytes(), folder_key(id)])?;
+    Ok(removed > 0)
 }
 
 pub(super) fn exists(
@@ -64,19 +105,28 @@ impl FolderTally {
         }
     }
 
-    pub fn write(&self, connection: &Connection, partition: Partition, mailbox: UserId) -> Result<(), StoreError> {
-        let sql = "UPDATE folder SET total = total + ?4, unread = unread + ?5
+    pub fn write(
+        &self,
+        connection: &Connection,
+        partition: Partition,
+        mailbox: UserId,
+        revision: Revision,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE folder SET total = total + ?4, unread = unread + ?5, revision = ?6
             WHERE partition = ?1 AND mailbox = ?2 AND id = ?3";
         for (folder, total, unread) in self.0.iter().filter(|(_, total, unread)| (*total, *unread) != (0, 0)) {
             let mut update = connection.prepare_cached(sql)?;
-            update.execute(params![partition.0, mailbox.0.as_bytes(), folder, total, unread])?;
+            update.execute(params![partition.0, mailbox.0.as_bytes(), folder, total, unread, revision.0])?;
         }
         Ok(())
     }
 }
 
-const COLUMNS: &str = "id, parent, display_name, well_known, total, unread, (SELECT COUNT(*) FROM folder AS child
-    WHERE child.partition = folder.partition AND child.mailbox = folder.mailbox AND child.parent = folder.id)";
+/// The columns that [`read`] reads.
+pub(super) const COLUMNS: &str =
+    "id, parent, display_name, well_known, total, unread, (SELECT COUNT(*) FROM folder AS child
+    WHERE child.partition = folder.partition AND child.mailbox = folder.mailbox AND child.parent = folder.id),
+    properties";
 
 pub(in crate::sqlite) fn folders(connection: &Connection, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM folder WHERE partition = ?1 AND mailbox = ?2 ORDER BY id");
@@ -100,21 +150,16 @@ pub(in crate::sqlite) fn folder(
     statement.query_row(key, |row| Ok(read(row, mailbox))).optional()?.transpose()
 }
 
-/// How many items of a kind a folder, or the mailbox apart from Recoverable Items, holds.
-pub(in crate::sqlite) fn count_items(connection: &Connection, query: &ItemQuery) -> Result<u64, StoreError> {
-    let (mailbox, kind) = (query.mailbox, query.query.kind());
-    let folder = query.folders.as_ref().and_then(|folders| folders.first().copied());
-    let sql = "SELECT COALESCE(SUM(total), 0) FROM folder
-        WHERE partition = ?1 AND mailbox = ?2 AND id >= ?3 AND id < ?4 AND CASE WHEN ?5 IS NULL THEN id <> ?6 ELSE id = ?5 END";
+/// How many items a folder holds.
+pub(super) fn total(connection: &Connection, mailbox: UserId, id: FolderId) -> Result<u64, StoreError> {
+    let sql = "SELECT total FROM folder WHERE partition = ?1 AND mailbox = ?2 AND id = ?3";
     let mut statement = connection.prepare_cached(sql)?;
-    let (low, high) = ([kind_byte(kind)], [kind_byte(kind) + 1]);
-    let (partition, folder) = (Partition::of(mailbox).0, folder.map(folder_key));
-    let hidden = folder_key(WellKnown::RecoverableItemsDeletions.id_in(mailbox));
-    let key = params![partition, mailbox.0.as_bytes(), low, high, folder, hidden];
-    statement.query_row(key, |row| Ok(cell(row, 0, ("folder", "total"), mailbox)))?
+    let key = params![Partition::of(mailbox).0, mailbox.0.as_bytes(), folder_key(id)];
+    let total = statement.query_row(key, |row| Ok(cell(row, 0, ("folder", "total"), id))).optional()?;
+    total.unwrap_or(Ok(0))
 }
 
-fn read(row: &Row<'_>, mailbox: UserId) -> Result<FolderCounts, StoreError> {
+pub(super) fn read(row: &Row<'_>, mailbox: UserId) -> Result<FolderCounts, StoreError> {
     let known = |column: &'static str, key: Key| {
         folder_id(key).ok_or_else(|| corrupt(("folder", column), mailbox, "it is of an unknown kind"))
     };
@@ -122,13 +167,16 @@ fn read(row: &Row<'_>, mailbox: UserId) -> Result<FolderCounts, StoreError> {
     let parent: Option<Key> = cell(row, 1, ("folder", "parent"), id)?;
     let well_known: Option<String> = cell(row, 3, ("folder", "well_known"), id)?;
     let well_known = well_known.map(|name| name.parse()).transpose();
+    let json: Option<Vec<u8>> = cell(row, 7, ("folder", "properties"), id)?;
+    let properties = json.map(|json| serde_json::from_slice::<Properties>(&json)).transpose();
+    let properties = properties.map_err(|error| corrupt(("folder", "properties"), id, error))?;
     let folder = Folder {
         id,
         mailbox,
         parent: parent.map(|parent| known("parent", parent)).transpose()?,
         display_name: cell(row, 2, ("folder", "display_name"), id)?,
         well_known: well_known.map_err(|error| corrupt(("folder", "well_known"), id, error))?,
-        properties: Properties::new(),
+        properties: properties.unwrap_or_default(),
     };
     Ok(FolderCounts {
         folder,

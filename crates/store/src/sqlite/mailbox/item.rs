@@ -1,20 +1,21 @@
 //! Items.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
-use graph::{ChangeId, FolderId, Item, ItemId, Partition, Timestamp, UserId, WellKnown};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Rows, params};
+use graph::{ChangeId, FolderId, ImmutableId, Item, ItemId, Partition, Timestamp, UserId};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use uuid::Uuid;
 
+use super::columns::Columns;
 use super::folder::FolderTally;
 use crate::sqlite::error::{cell, corrupt};
-use crate::sqlite::row::{Key, folder_id, folder_key, item_id, item_key, kind_byte, signed};
-use crate::{ItemQuery, StoreError};
+use crate::sqlite::row::{Key, folder_id, folder_key, immutable_key, item_id, item_key};
+use crate::{Revision, StoreError};
 
 /// An item in its stored form.
 pub(super) struct EncodedItem {
     pub id: ItemId,
+    pub immutable: Uuid,
     pub folder: FolderId,
     sort_key: i64,
     unread: bool,
@@ -22,6 +23,7 @@ pub(super) struct EncodedItem {
     created: i64,
     modified: i64,
     properties: Vec<u8>,
+    columns: Columns,
 }
 
 impl EncodedItem {
@@ -29,6 +31,7 @@ impl EncodedItem {
         let json = serde_json::to_vec(&item.properties);
         Ok(Self {
             id: item.id,
+            immutable: item.immutable,
             folder: item.folder,
             sort_key: item.sort_key().as_micros(),
             unread: item.is_unread(),
@@ -36,7 +39,13 @@ impl EncodedItem {
             created: item.created.as_micros(),
             modified: item.modified.as_micros(),
             properties: json.map_err(|error| corrupt(("item", "properties"), item.id, error))?,
+            columns: Columns::of(item),
         })
+    }
+
+    /// What stands in the column `immutable`.
+    fn immutable_key(&self) -> Option<Key> {
+        (self.immutable != self.id.uuid).then(|| item_key(ItemId::new(self.id.kind, self.immutable)))
     }
 }
 
@@ -45,9 +54,30 @@ impl EncodedItem {
 pub(super) struct Before {
     number: i64,
     pub version: [u8; 16],
-    folder: Key,
-    sort_key: i64,
+    pub folder: Key,
     unread: bool,
+    /// As the column has it: `None` where it is the same as the id.
+    pub immutable: Option<Key>,
+}
+
+impl Before {
+    pub fn immutable_of(&self, id: ItemId) -> Key {
+        self.immutable.unwrap_or_else(|| item_key(id))
+    }
+}
+
+/// A row before the transaction's first write, and as it is now.
+#[derive(Clone, Copy)]
+struct Seen {
+    first: Option<Before>,
+    now: Option<Before>,
+}
+
+/// An item that is no longer in a folder.
+pub(super) struct Left {
+    pub id: ItemId,
+    pub folder: Key,
+    pub immutable: Option<Key>,
 }
 
 /// The rows that one commit looks at or writes, each read once.
@@ -55,51 +85,60 @@ pub(super) struct Touched<'a> {
     connection: &'a Connection,
     partition: u16,
     mailbox: [u8; 16],
-    rows: Vec<(ItemId, Option<Before>)>,
+    rows: BTreeMap<ItemId, Seen>,
 }
 
 impl<'a> Touched<'a> {
     pub fn new(connection: &'a Connection, partition: Partition, mailbox: UserId) -> Self {
-        Self { connection, partition: partition.0, mailbox: *mailbox.0.as_bytes(), rows: Vec::new() }
+        Self { connection, partition: partition.0, mailbox: *mailbox.0.as_bytes(), rows: BTreeMap::new() }
     }
 
     /// The row as the transaction has it now.
     pub fn before(&mut self, id: ItemId) -> Result<Option<Before>, StoreError> {
-        if let Some((_, row)) = self.rows.iter().find(|(known, _)| *known == id) {
-            return Ok(*row);
+        if let Some(seen) = self.rows.get(&id) {
+            return Ok(seen.now);
         }
-        let sql = "SELECT number, version, folder, sort_key, unread FROM item
+        let sql = "SELECT number, version, folder, unread, immutable FROM item
             WHERE partition = ?1 AND mailbox = ?2 AND id = ?3";
         let mut statement = self.connection.prepare_cached(sql)?;
         let key = params![self.partition, self.mailbox, item_key(id)];
         let row = statement.query_row(key, |row| Ok(read_before(row, id))).optional()?.transpose()?;
-        self.rows.push((id, row));
+        self.rows.insert(id, Seen { first: row, now: row });
         Ok(row)
     }
 
+    /// The item that has an immutable id.
+    pub fn holder(&mut self, immutable: ImmutableId) -> Result<Option<ItemId>, StoreError> {
+        let same = ItemId::new(immutable.kind, immutable.uuid);
+        if self.before(same)?.is_some_and(|row| row.immutable.is_none()) {
+            return Ok(Some(same));
+        }
+        let sql = "SELECT id FROM item WHERE partition = ?1 AND mailbox = ?2 AND immutable = ?3";
+        let key = params![self.partition, self.mailbox, immutable_key(immutable)];
+        let id: Option<Key> = self.connection.prepare_cached(sql)?.query_row(key, |row| row.get(0)).optional()?;
+        Ok(id.and_then(item_id))
+    }
+
     fn set(&mut self, id: ItemId, row: Option<Before>) {
-        if let Some((_, known)) = self.rows.iter_mut().find(|(known, _)| *known == id) {
-            *known = row;
+        if let Some(seen) = self.rows.get_mut(&id) {
+            seen.now = row;
         }
     }
 
-    pub fn put(&mut self, item: &EncodedItem, tally: &mut FolderTally) -> Result<(), StoreError> {
+    pub fn put(&mut self, item: &EncodedItem, revision: Revision, tally: &mut FolderTally) -> Result<(), StoreError> {
         let folder = folder_key(item.folder);
-        let (version, sort_key, unread) = (item.version, item.sort_key, item.unread);
+        let (version, unread, immutable) = (item.version, item.unread, item.immutable_key());
         let number = match self.before(item.id)? {
-            None => self.insert(item, folder)?,
+            None => self.insert(item, folder, revision)?,
             Some(before) => {
                 tally.add(before.folder, -1, -i64::from(before.unread));
-                if (before.folder, before.sort_key) == (folder, sort_key) {
-                    self.update(before.number, item)?;
-                } else {
-                    self.refile(before.number, item, folder)?;
-                }
+                self.update(before.number, item, revision)?;
+                self.refile(before, item, folder)?;
                 before.number
             }
         };
         tally.add(folder, 1, i64::from(unread));
-        self.set(item.id, Some(Before { number, version, folder, sort_key, unread }));
+        self.set(item.id, Some(Before { number, version, folder, unread, immutable }));
         Ok(())
     }
 
@@ -111,10 +150,20 @@ impl<'a> Touched<'a> {
         Ok(())
     }
 
-    fn insert(&self, item: &EncodedItem, folder: Key) -> Result<i64, StoreError> {
+    /// The items that the transaction took out of a folder.
+    pub fn left(&self) -> impl Iterator<Item = Left> {
+        let gone = |first: &Before, now: Option<Before>| now.is_none_or(|now| now.folder != first.folder);
+        self.rows.iter().filter_map(move |(id, seen)| {
+            let first = seen.first.filter(|first| gone(first, seen.now))?;
+            Some(Left { id: *id, folder: first.folder, immutable: first.immutable })
+        })
+    }
+
+    fn insert(&self, item: &EncodedItem, folder: Key, revision: Revision) -> Result<i64, StoreError> {
         let sql = "INSERT INTO item
-            (partition, mailbox, id, folder, sort_key, unread, version, created, modified, properties)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+            (partition, mailbox, id, folder, sort_key, unread, version, created, modified, properties, immutable,
+            revision, from_address, subject, internet_message_id, conversation_id, last_end)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
         Ok(self.connection.prepare_cached(sql)?.insert(params![
             self.partition,
             self.mailbox,
@@ -126,23 +175,48 @@ impl<'a> Touched<'a> {
             item.created,
             item.modified,
             item.properties,
+            item.immutable_key(),
+            revision.0,
+            item.columns.from,
+            item.columns.subject,
+            item.columns.internet_message_id,
+            item.columns.conversation_id,
+            item.columns.last_end,
         ])?)
     }
 
-    /// Writes a row whose place in the lists stays; no index is touched.
-    fn update(&self, number: i64, item: &EncodedItem) -> Result<(), StoreError> {
-        let sql = "UPDATE item SET unread = ?2, version = ?3, created = ?4, modified = ?5, properties = ?6
+    /// Writes what no list but that of revisions is made of.
+    fn update(&self, number: i64, item: &EncodedItem, revision: Revision) -> Result<(), StoreError> {
+        let sql = "UPDATE item SET version = ?2, created = ?3, modified = ?4, properties = ?5, revision = ?6
             WHERE number = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let (created, modified) = (item.created, item.modified);
-        statement.execute(params![number, item.unread, item.version, created, modified, item.properties])?;
+        statement.execute(params![number, item.version, created, modified, item.properties, revision.0])?;
         Ok(())
     }
 
-    fn refile(&self, number: i64, item: &EncodedItem, folder: Key) -> Result<(), StoreError> {
-        let sql = "UPDATE item SET folder = ?2, sort_key = ?3 WHERE number = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![number, folder, item.sort_key])?;
-        self.update(number, item)
+    /// Writes what lists are made of, where it is another: SQLite writes every index of a column that it is
+    /// told to set.
+    fn refile(&self, before: Before, item: &EncodedItem, folder: Key) -> Result<(), StoreError> {
+        if before.unread != item.unread {
+            let sql = "UPDATE item SET unread = ?2 WHERE number = ?1";
+            self.connection.prepare_cached(sql)?.execute(params![before.number, item.unread])?;
+        }
+        let sql = "UPDATE item SET (folder, sort_key, last_end, from_address, subject, internet_message_id,
+            conversation_id) = (?2, ?3, ?4, ?5, ?6, ?7, ?8) WHERE number = ?1 AND (folder, sort_key, last_end,
+            from_address, subject, internet_message_id, conversation_id) IS NOT (?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let Columns { from, subject, internet_message_id, conversation_id, last_end } = &item.columns;
+        self.connection.prepare_cached(sql)?.execute(params![
+            before.number,
+            folder,
+            item.sort_key,
+            last_end,
+            from,
+            subject,
+            internet_message_id,
+            conversation_id,
+        ])?;
+        Ok(())
     }
 }
 
@@ -151,32 +225,59 @@ fn read_before(row: &Row<'_>, id: ItemId) -> Result<Before, StoreError> {
         number: cell(row, 0, ("item", "number"), id)?,
         version: cell(row, 1, ("item", "version"), id)?,
         folder: cell(row, 2, ("item", "folder"), id)?,
-        sort_key: cell(row, 3, ("item", "sort_key"), id)?,
-        unread: cell(row, 4, ("item", "unread"), id)?,
+        unread: cell(row, 3, ("item", "unread"), id)?,
+        immutable: cell(row, 4, ("item", "immutable"), id)?,
     })
 }
+
+/// The columns that [`read`] reads.
+pub(super) const COLUMNS: &str = "id, folder, version, created, modified, properties, immutable";
 
 pub(in crate::sqlite) fn item(
     connection: &Connection,
     mailbox: UserId,
     id: ItemId,
 ) -> Result<Option<Item>, StoreError> {
-    let sql = "SELECT id, folder, version, created, modified, properties FROM item
-        WHERE partition = ?1 AND mailbox = ?2 AND id = ?3";
-    let mut statement = connection.prepare_cached(sql)?;
+    let condition = "partition = ?1 AND mailbox = ?2 AND id = ?3";
     let key = params![Partition::of(mailbox).0, mailbox.0.as_bytes(), item_key(id)];
+    find(connection, condition, key, mailbox)
+}
+
+/// Looks where an item lies that has never moved, then where the others do.
+pub(in crate::sqlite) fn item_by_immutable(
+    connection: &Connection,
+    mailbox: UserId,
+    id: ImmutableId,
+) -> Result<Option<Item>, StoreError> {
+    let key = params![Partition::of(mailbox).0, mailbox.0.as_bytes(), immutable_key(id)];
+    let unmoved = "partition = ?1 AND mailbox = ?2 AND id = ?3 AND immutable IS NULL";
+    match find(connection, unmoved, key, mailbox)? {
+        Some(item) => Ok(Some(item)),
+        None => find(connection, "partition = ?1 AND mailbox = ?2 AND immutable = ?3", key, mailbox),
+    }
+}
+
+fn find(
+    connection: &Connection,
+    condition: &str,
+    key: impl Params,
+    mailbox: UserId,
+) -> Result<Option<Item>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM item WHERE {condition}"))?;
     statement.query_row(key, |row| Ok(read(row, mailbox))).optional()?.transpose()
 }
 
-fn read(row: &Row<'_>, mailbox: UserId) -> Result<Item, StoreError> {
+pub(super) fn read(row: &Row<'_>, mailbox: UserId) -> Result<Item, StoreError> {
     let unknown = |column: &'static str| corrupt(("item", column), mailbox, "it is of an unknown kind");
     let id = item_id(cell(row, 0, ("item", "id"), mailbox)?).ok_or_else(|| unknown("id"))?;
     let folder = folder_id(cell(row, 1, ("item", "folder"), id)?).ok_or_else(|| unknown("folder"))?;
     let json = row.get_ref(5)?.as_blob();
     let json = json.map_err(|error| corrupt(("item", "properties"), id, error))?;
+    let immutable: Option<Key> = cell(row, 6, ("item", "immutable"), id)?;
+    let immutable = immutable.map(|key| item_id(key).ok_or_else(|| unknown("immutable"))).transpose()?;
     Ok(Item {
         id,
-        immutable: id.uuid,
+        immutable: immutable.unwrap_or(id).uuid,
         mailbox,
         folder,
         created: Timestamp::from_micros(cell(row, 3, ("item", "created"), id)?),
@@ -184,71 +285,4 @@ fn read(row: &Row<'_>, mailbox: UserId) -> Result<Item, StoreError> {
         version: ChangeId(Uuid::from_bytes(cell(row, 2, ("item", "version"), id)?)),
         properties: serde_json::from_slice(json).map_err(|error| corrupt(("item", "properties"), id, error))?,
     })
-}
-
-/// Where an item stands in a list: newest first, ties by id.
-type Place = (Reverse<i64>, Key);
-
-/// One folder's items in order, from its index alone.
-const FOLDER_LIST: &str = "SELECT sort_key, id, number FROM item
-    WHERE partition = ?1 AND mailbox = ?2 AND folder = ?3 ORDER BY sort_key DESC, id";
-
-/// Reads one page of a list. A list over several folders merges theirs, so that a page costs what it
-/// skips and shows, however large the mailbox is.
-pub(in crate::sqlite) fn items(connection: &Connection, query: &ItemQuery) -> Result<Vec<Item>, StoreError> {
-    let _snapshot = connection.unchecked_transaction()?;
-    let folders = match &query.folders {
-        Some(folders) => folders.iter().filter(|id| id.kind == query.query.kind()).copied().map(folder_key).collect(),
-        None => filled_folders(connection, query)?,
-    };
-    let partition = Partition::of(query.mailbox).0;
-    let mut statements = Vec::with_capacity(folders.len());
-    for _ in &folders {
-        statements.push(connection.prepare_cached(FOLDER_LIST)?);
-    }
-    let mut lists = Vec::with_capacity(folders.len());
-    for (statement, folder) in statements.iter_mut().zip(&folders) {
-        let statement: &mut CachedStatement<'_> = statement;
-        lists.push(statement.query(params![partition, query.mailbox.0.as_bytes(), folder])?);
-    }
-    let numbers = merge(&mut lists, query)?;
-    let sql = "SELECT id, folder, version, created, modified, properties FROM item WHERE number = ?1";
-    let mut statement = connection.prepare_cached(sql)?;
-    numbers.into_iter().map(|number| statement.query_row([number], |row| Ok(read(row, query.mailbox)))?).collect()
-}
-
-/// The folders that a list over the mailbox is made of.
-fn filled_folders(connection: &Connection, query: &ItemQuery) -> Result<Vec<Key>, StoreError> {
-    let sql = "SELECT id FROM folder
-        WHERE partition = ?1 AND mailbox = ?2 AND id >= ?3 AND id < ?4 AND total > 0 AND id <> ?5";
-    let mut statement = connection.prepare_cached(sql)?;
-    let (low, high) = ([kind_byte(query.query.kind())], [kind_byte(query.query.kind()) + 1]);
-    let hidden = folder_key(WellKnown::RecoverableItemsDeletions.id_in(query.mailbox));
-    let key = params![Partition::of(query.mailbox).0, query.mailbox.0.as_bytes(), low, high, hidden];
-    let folders = statement.query_map(key, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    Ok(folders)
-}
-
-/// The row numbers of the page that the query asks for.
-fn merge(lists: &mut [Rows<'_>], query: &ItemQuery) -> Result<Vec<i64>, StoreError> {
-    let mut heads = BinaryHeap::with_capacity(lists.len());
-    for (list, rows) in lists.iter_mut().enumerate() {
-        heads.extend(next(rows)?.map(|(place, number)| Reverse((place, list, number))));
-    }
-    let mut page = Vec::new();
-    let mut skip = query.skip;
-    while signed(query.top) > page.len() as i64 {
-        let Some(Reverse((_, list, number))) = heads.pop() else { break };
-        match skip {
-            0 => page.push(number),
-            _ => skip -= 1,
-        }
-        heads.extend(next(&mut lists[list])?.map(|(place, number)| Reverse((place, list, number))));
-    }
-    Ok(page)
-}
-
-fn next(rows: &mut Rows<'_>) -> Result<Option<(Place, i64)>, StoreError> {
-    let row = rows.next()?;
-    Ok(row.map(|row| Ok::<_, rusqlite::Error>(((Reverse(row.get(0)?), row.get(1)?), row.get(2)?))).transpose()?)
 }

@@ -3,23 +3,30 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use graph::{Folder, FolderId, ItemId, Partition, UserId};
+use graph::{AttachmentId, Folder, FolderId, ItemId, Partition, Timestamp, UserId};
 use notify::Record;
 use rusqlite::{Connection, params};
+use uuid::Uuid;
 
+use self::attachment::{Attachments, EncodedAttachment};
 use self::folder::FolderTally;
 use self::item::{EncodedItem, Touched};
-use super::directory;
+use self::tombstone::Tombstones;
 use super::error::corrupt;
-use super::row::{folder_key, item_id};
 use super::writer::{Encoded, Tx};
-use crate::{Commit, CommitError, Committed, Once, StoreError};
+use crate::{Commit, CommitError, Committed, FORGOTTEN_AT_ONCE, Once, StoreError};
 
+pub(super) mod attachment;
+mod check;
+pub(super) mod columns;
+pub(super) mod delta;
 pub(super) mod folder;
 pub(super) mod item;
-
-/// Each key that is remembered takes so many old ones away, so that they shrink faster than they grow.
-const FORGOTTEN_AT_ONCE: u32 = 4;
+pub(super) mod list;
+mod rank;
+pub(super) mod revision;
+mod tombstone;
+mod walk;
 
 /// A commit in its stored form, made on the caller's thread: the writer only writes.
 pub(super) struct EncodedCommit {
@@ -31,15 +38,21 @@ pub(super) struct EncodedCommit {
     removes: Vec<ItemId>,
     folder_puts: Vec<Folder>,
     folder_removes: Vec<FolderId>,
+    attachment_puts: Vec<EncodedAttachment>,
+    attachment_removes: Vec<(Uuid, AttachmentId)>,
+    attachment_copies: Vec<(Uuid, Uuid)>,
     records: Vec<Encoded>,
     once: Option<Once>,
+    now: Timestamp,
+    forget_before: Timestamp,
 }
 
 impl EncodedCommit {
     pub fn new(commit: Commit) -> Result<Self, StoreError> {
-        let Commit { mailbox, mutation, submit, once, quiet, tenant: _, forget_before: _ } = commit;
+        let Commit { mailbox, mutation, submit, once, quiet, now, forget_before, tenant: _ } = commit;
         let changes = mutation.changes.into_iter().map(Record::Change);
         let records: Vec<Record> = if quiet { Vec::new() } else { changes.chain(submit.map(Record::Submit)).collect() };
+        let attachment_puts = mutation.attachment_puts.into_iter().map(EncodedAttachment::new);
         Ok(Self {
             partition: Partition::of(mailbox),
             mailbox,
@@ -49,8 +62,13 @@ impl EncodedCommit {
             removes: mutation.removes,
             folder_puts: mutation.folder_puts,
             folder_removes: mutation.folder_removes,
+            attachment_puts: attachment_puts.collect::<Result<_, _>>()?,
+            attachment_removes: mutation.attachment_removes,
+            attachment_copies: mutation.attachment_copies,
             records: records.into_iter().map(encode).collect::<Result<_, _>>()?,
             once,
+            now,
+            forget_before,
         })
     }
 }
@@ -63,27 +81,58 @@ pub(super) fn encode(record: Record) -> Result<Encoded, StoreError> {
 
 /// Checks everything, then writes.
 pub(super) fn commit(tx: &mut Tx<'_>, commit: &EncodedCommit) -> Result<Committed, CommitError> {
-    let mut touched = Touched::new(tx.connection, commit.partition, commit.mailbox);
-    check(tx.connection, commit, &mut touched)?;
+    let (connection, partition, mailbox) = (tx.connection, commit.partition, commit.mailbox);
+    let mut touched = Touched::new(connection, partition, mailbox);
+    check::check(connection, commit, &mut touched)?;
+    let revision = tx.next_revision(partition)?;
     for folder in &commit.folder_puts {
-        folder::put_folder(tx.connection, commit.partition, folder)?;
+        folder::put_folder(connection, partition, folder, revision)?;
     }
+    let lost = check::lost(commit, &mut touched)?;
     let mut tally = FolderTally::default();
-    for put in &commit.puts {
-        touched.put(put, &mut tally)?;
-    }
-    for id in &commit.removes {
+    // What goes makes room first: an item that replaces it may have its immutable id.
+    let removes: BTreeSet<ItemId> = commit.removes.iter().copied().collect();
+    for id in &removes {
         touched.remove(*id, &mut tally)?;
     }
-    tally.write(tx.connection, commit.partition, commit.mailbox)?;
-    for id in &commit.folder_removes {
-        folder::remove(tx.connection, commit.partition, commit.mailbox, *id)?;
+    for put in commit.puts.iter().filter(|put| !removes.contains(&put.id)) {
+        touched.put(put, revision, &mut tally)?;
     }
+    tally.write(connection, partition, mailbox, revision)?;
+    write_attachments(connection, commit, &lost)?;
+    let mut tombstones = Tombstones { connection, partition, mailbox, revision, at: commit.now, written: 0 };
+    for left in touched.left() {
+        tombstones.item(&left)?;
+    }
+    for id in &commit.folder_removes {
+        if folder::remove(connection, partition, mailbox, *id, revision)? {
+            tombstones.folder(*id)?;
+        }
+    }
+    tombstones.forget(commit.forget_before)?;
     if let Some(once) = &commit.once {
-        remember(tx.connection, commit, once)?;
+        remember(connection, commit, once)?;
     }
     tx.tally.item_rows += commit.puts.len() as u64;
-    Ok(tx.append(commit.partition, &commit.records)?)
+    Ok(tx.append(partition, &commit.records)?)
+}
+
+/// Removes attachments, adds some, copies some, and removes those of the items that are `lost`.
+fn write_attachments(connection: &Connection, commit: &EncodedCommit, lost: &[Uuid]) -> Result<(), StoreError> {
+    let attachments = Attachments { connection, partition: commit.partition, mailbox: commit.mailbox };
+    for (item, id) in &commit.attachment_removes {
+        attachments.remove(*item, *id)?;
+    }
+    for new in &commit.attachment_puts {
+        attachments.put(new)?;
+    }
+    for (from, to) in &commit.attachment_copies {
+        attachments.copy(*from, *to)?;
+    }
+    for item in lost {
+        attachments.remove_all(*item)?;
+    }
+    Ok(())
 }
 
 /// Remembers a once-key, and forgets some whose time is over.
@@ -96,61 +145,4 @@ fn remember(connection: &Connection, commit: &EncodedCommit, once: &Once) -> Res
     let row = params![partition, commit.mailbox.0.as_bytes(), once.key, once.until.as_micros()];
     connection.prepare_cached(sql)?.execute(row)?;
     Ok(())
-}
-
-fn check(connection: &Connection, commit: &EncodedCommit, touched: &mut Touched<'_>) -> Result<(), CommitError> {
-    let (partition, mailbox) = (commit.partition, commit.mailbox);
-    if !directory::exists(connection, mailbox)? {
-        return Err(CommitError::NoMailbox(mailbox));
-    }
-    if let Some(once) = &commit.once {
-        let sql = "SELECT 1 FROM once WHERE partition = ?1 AND mailbox = ?2 AND key = ?3 AND until > ?4";
-        let key = params![partition.0, mailbox.0.as_bytes(), once.key, once.now.as_micros()];
-        if connection.prepare_cached(sql)?.exists(key)? {
-            return Err(CommitError::AlreadyDone);
-        }
-    }
-    for (id, version) in &commit.expect {
-        if touched.before(*id)?.map(|before| before.version) != version.map(|version| *version.0.as_bytes()) {
-            return Err(CommitError::ItemChanged(*id));
-        }
-    }
-    let mut known: Vec<FolderId> = Vec::new();
-    for id in &commit.expect_folders {
-        if !known.contains(id) && !folder::exists(connection, partition, mailbox, *id)? {
-            return Err(CommitError::FolderGone(*id));
-        }
-        known.push(*id);
-    }
-    known.extend(commit.folder_puts.iter().map(|folder| folder.id));
-    for put in &commit.puts {
-        let found = known.contains(&put.folder) || folder::exists(connection, partition, mailbox, put.folder)?;
-        if !found || put.folder.kind != put.id.kind {
-            return Err(CommitError::FolderGone(put.folder));
-        }
-        known.push(put.folder);
-    }
-    for id in &commit.folder_removes {
-        if let Some(item) = left_in(connection, commit, *id)? {
-            return Err(CommitError::ItemChanged(item));
-        }
-    }
-    Ok(())
-}
-
-/// The first item that a folder would still hold after the mutation.
-fn left_in(connection: &Connection, commit: &EncodedCommit, folder: FolderId) -> Result<Option<ItemId>, StoreError> {
-    let removed: BTreeSet<ItemId> = commit.removes.iter().copied().collect();
-    let put: BTreeSet<ItemId> = commit.puts.iter().map(|put| put.id).collect();
-    let sql = "SELECT id FROM item WHERE partition = ?1 AND mailbox = ?2 AND folder = ?3";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params![commit.partition.0, commit.mailbox.0.as_bytes(), folder_key(folder)])?;
-    let mut left: BTreeSet<ItemId> = commit.puts.iter().filter(|put| put.folder == folder).map(|put| put.id).collect();
-    while let Some(row) = rows.next()? {
-        let id = item_id(row.get(0)?).ok_or_else(|| corrupt(("item", "id"), commit.mailbox, "unknown kind"))?;
-        if !put.contains(&id) {
-            left.insert(id);
-        }
-    }
-    Ok(left.into_iter().find(|id| !removed.contains(id)))
 }

@@ -1,5 +1,6 @@
-//! `GET` of a collection of folders by pages: mail folders below the root (without hidden ones) or below
-//! a parent, calendars, contact folders without the default one; by name unless `$orderby` says otherwise.
+//! `GET` of a collection of folders by pages: mail folders below the root or below a parent (without hidden
+//! ones unless `includeHiddenFolders=true`), contact folders without the default one; by name unless
+//! `$orderby` says otherwise.
 
 use graph::mailbox::Owner;
 use graph::path::{FolderKey, UserKey};
@@ -61,9 +62,10 @@ pub async fn found(
         (None, Kind::Contact) => Some(WellKnown::Contacts.id_in(owner.id)),
         (None, Kind::Event) => None,
     };
+    let hidden = call.query.flag("includeHiddenFolders")?;
     let mut found = call.state.store.folders(owner.id).await?;
     found.retain(|found| {
-        found.folder.id.kind == kind && found.folder.parent == below && !render::is_hidden(&found.folder)
+        found.folder.id.kind == kind && found.folder.parent == below && (hidden || !render::is_hidden(&found.folder))
     });
     found.sort_by(|one, other| one.folder.display_name.cmp(&other.folder.display_name));
     let view = View { context: None, select: None, prefer: &call.prefer };
