@@ -23,6 +23,7 @@ mod mime;
 mod openapi;
 mod parity;
 mod properties;
+mod queries;
 mod refusals;
 mod replies;
 mod subscriptions;
