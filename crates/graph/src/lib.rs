@@ -5,6 +5,7 @@
 
 pub mod attachment;
 pub mod change;
+pub mod expand;
 pub mod fuzz;
 pub mod id;
 pub mod item;
@@ -15,6 +16,7 @@ pub mod query;
 pub mod refusal;
 pub mod render;
 pub mod schema;
+pub mod search;
 pub mod time;
 pub mod zone;
 

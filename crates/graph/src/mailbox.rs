@@ -30,7 +30,7 @@ pub use create_folder::{FOLDER_NAME_CHARS_MAX, create_folder};
 pub use delete::{delete, remove};
 pub use delete_folder::{FolderDeletion, delete_folder, remove_folders};
 pub use patch::patch;
-pub use preview::{PREVIEW_CHARS_MAX, preview};
+pub use preview::{PREVIEW_CHARS_MAX, plain_text, preview};
 pub use receive::receive;
 pub use relocate::{copy_item, move_item};
 pub use rename_folder::rename_folder;

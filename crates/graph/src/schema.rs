@@ -1,10 +1,12 @@
 //! What a request body may hold: names, types and enumerations as in Graph's metadata, and the bounds
 //! that this server sets. A body that passes is in Graph's own spelling.
 
+mod fields;
 mod read;
 mod types;
 
 use crate::Kind;
+pub use fields::Fields;
 pub use read::{DEPTH_MAX, MEMBERS_MAX, STRING_BYTES_MAX, destination, read, send_mail};
 
 /// A type that a request body can be of.

@@ -1,5 +1,7 @@
 //! Successful answers, with the headers that Graph's carry.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -17,17 +19,24 @@ pub const CONTENT_TYPE: &str =
 pub struct Answer {
     status: StatusCode,
     body: Option<Vec<u8>>,
+    content_type: Cow<'static, str>,
     location: Option<String>,
 }
 
 impl Answer {
     pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
         // Values of ours always have a JSON form.
-        Self { status, body: Some(serde_json::to_vec(body).unwrap_or_default()), location: None }
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        Self { status, body: Some(body), content_type: CONTENT_TYPE.into(), location: None }
     }
 
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, body: None, location: None }
+        Self { status, body: None, content_type: CONTENT_TYPE.into(), location: None }
+    }
+
+    /// Bytes that are no JSON: the `$value` of something.
+    pub fn bytes(content_type: impl Into<Cow<'static, str>>, body: Vec<u8>) -> Self {
+        Self { status: StatusCode::OK, body: Some(body), content_type: content_type.into(), location: None }
     }
 
     pub fn at(self, location: String) -> Self {
@@ -43,7 +52,7 @@ pub fn response(context: &Context, outcome: Result<Answer, ApiError>) -> Respons
         retry_after = error.retry_after();
         challenge = matches!(error, ApiError::Token(_));
         let (status, body) = error.render(context);
-        Answer { status, body: Some(body), location: None }
+        Answer { status, body: Some(body), content_type: CONTENT_TYPE.into(), location: None }
     });
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answer.status;
@@ -58,7 +67,7 @@ pub fn response(context: &Context, outcome: Result<Answer, ApiError>) -> Respons
     set(HeaderName::from_static("odata-version"), "4.0".to_owned());
     set(header::CACHE_CONTROL, "no-cache".to_owned());
     if answer.body.is_some() {
-        set(header::CONTENT_TYPE, CONTENT_TYPE.to_owned());
+        set(header::CONTENT_TYPE, answer.content_type.into_owned());
     }
     if let Some(location) = answer.location {
         set(header::LOCATION, location);

@@ -5,6 +5,7 @@ mod delivery;
 mod identity;
 mod mailbox;
 mod parity;
+mod queries;
 mod refusals;
 mod subscriptions;
 mod world;

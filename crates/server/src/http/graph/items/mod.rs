@@ -1,7 +1,9 @@
 //! Messages, events and contacts: one file for each operation, for all three kinds.
 
+pub mod count;
 pub mod create;
 pub mod delete;
+mod expand;
 pub mod get;
 pub mod list;
 pub mod patch;
