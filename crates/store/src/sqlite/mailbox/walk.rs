@@ -194,7 +194,21 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        part
+        self.within_sort_keys(part)
+    }
+
+    fn within_sort_keys(&self, part: Part) -> Part {
+        let (low, high) = self.scan.sort_keys;
+        let bound = |part: Part, bound: Bound<i64>, sign: &str| match bound {
+            Bound::Included(at) => part.and(&format!("sort_key {sign}= "), Value::Integer(at)),
+            Bound::Excluded(at) => part.and(&format!("sort_key {sign} "), Value::Integer(at)),
+            Bound::Unbounded => part,
+        };
+        // Those of the column itself are conditions already.
+        match self.scan.column {
+            Column::SortKey => part,
+            _ => bound(bound(part, low, ">"), high, "<"),
+        }
     }
 
     /// Reads rows of a part until the piece is full. `value` is what all of them have in the column.
