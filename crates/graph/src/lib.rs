@@ -15,6 +15,7 @@ pub mod path;
 pub mod query;
 pub mod recurrence;
 pub mod refusal;
+pub mod reminder;
 pub mod render;
 pub mod schema;
 pub mod time;

@@ -16,6 +16,7 @@ mod patch;
 mod preview;
 mod receive;
 mod relocate;
+mod remind;
 mod rename_folder;
 mod send;
 mod series;
@@ -36,6 +37,7 @@ pub use patch::patch;
 pub use preview::{PREVIEW_CHARS_MAX, preview};
 pub use receive::receive;
 pub use relocate::{copy_item, move_item};
+pub use remind::{Remind, new_reminder_time, remind, remind_of_occurrence};
 pub use rename_folder::rename_folder;
 pub use send::{RECIPIENTS_MAX, Sent, send_draft, send_mail};
 

@@ -1,6 +1,7 @@
 //! Items and folders as Graph's JSON.
 
 mod occurrence;
+mod reminder;
 mod time_zone;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use crate::path::PATH_BYTES_MAX;
 use crate::schema::Entity;
 use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown};
 pub use occurrence::occurrence;
+pub use reminder::reminder;
 
 /// What a response shows of a resource.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Fresh, Owner, Written, address_of, complete, contact, flag, series, text};
+use crate::occurrence::REMINDER;
 use crate::{Change, Item, Kind, Mutation, Properties, Refusal, schema};
 
 /// Changes an item. A patch that alters nothing still makes a version; a property that cannot be
@@ -13,6 +14,11 @@ pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<W
     if kind == Kind::Event {
         series::change(&changed, &mut properties)?;
     }
+    Ok(update(owner, fresh, item, properties))
+}
+
+/// A new version of an item, with these properties.
+pub(super) fn update(owner: &Owner, fresh: &Fresh, item: &Item, properties: Properties) -> Written {
     let item_after = Item { modified: fresh.now.whole_seconds(), version: fresh.change, properties, ..item.clone() };
     let mutation = Mutation {
         expect: vec![(item.id, Some(item.version))],
@@ -20,7 +26,7 @@ pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<W
         changes: vec![Change::updated(owner.tenant, item, &item_after, fresh.now)],
         ..Mutation::default()
     };
-    Ok(Written { item: item_after, mutation })
+    Written { item: item_after, mutation }
 }
 
 /// The properties with a patch applied, and the names of those that it altered.
@@ -124,6 +130,9 @@ fn forget_derived(kind: Kind, before: &Properties, changed: &[String], propertie
         forget("bodyPreview");
     }
     if kind == Kind::Event {
+        if ["start", "isReminderOn", "reminderMinutesBeforeStart"].iter().any(|name| has(name)) {
+            forget(REMINDER);
+        }
         for (cause, derived) in [
             ("start", "originalStartTimeZone"),
             ("end", "originalEndTimeZone"),

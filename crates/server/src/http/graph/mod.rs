@@ -2,6 +2,7 @@
 
 mod folders;
 mod items;
+mod occurrences;
 mod send_mail;
 mod subscriptions;
 mod users;
@@ -13,12 +14,14 @@ use bytes::Bytes;
 use graph::mailbox::{Fresh, Owner};
 use graph::path::{ItemAction, ItemPart, ItemPath, Resource, UserKey, UserPart};
 use graph::render::Preferences;
-use graph::{ChangeId, FolderId, Item, Kind, Mutation, UserId, path};
+use graph::{ChangeId, FolderId, Item, Kind, Mutation, OccurrenceId, UserId, path};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use notify::Submission;
 use serde_json::Value;
 use store::{Commit, CommitError, User};
+
+pub use occurrences::WindowError;
 
 use super::answer::Answer;
 use super::context::Context;
@@ -62,12 +65,32 @@ pub async fn handle(
     let (version, below) = version(path)?;
     let principal = authenticate(state, context, &parts.headers)?;
     let resource = path::parse(below)?;
-    let query = Query::read(parts.uri.query().unwrap_or_default())?;
-    let body = read_body(body, &state.limits).await?;
     let headers = &parts.headers;
     let prefer = prefer::read(headers);
+    check_time_zone(&prefer, &resource)?;
+    let query = Query::read(parts.uri.query().unwrap_or_default())?;
+    let body = read_body(body, &state.limits).await?;
     let call = Call { state, context, principal: &principal, query, prefer, headers, body, version, path: below };
     dispatch(&call, &parts.method, resource).await
+}
+
+/// A zone that times are to be shown in must be known, where times are shown.
+fn check_time_zone(prefer: &Preferences, resource: &Resource) -> Result<(), ApiError> {
+    let shows_times = match resource {
+        Resource::Items { kind, .. } | Resource::ItemsDelta { kind, .. } => *kind == Kind::Event,
+        Resource::Item(item) | Resource::ItemAction { item, .. } | Resource::OfItem { item, .. } => {
+            item.kind == Kind::Event
+        }
+        Resource::CalendarView { .. } | Resource::CalendarViewDelta { .. } => true,
+        Resource::OfUser { part, .. } => matches!(part, UserPart::ReminderView { .. }),
+        _ => false,
+    };
+    match &prefer.time_zone {
+        Some(name) if shows_times && graph::zone::find(name).is_none() => {
+            Err(graph::Refusal::UnknownTimeZone { name: name.clone() }.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn version(path: &str) -> Result<(&'static str, &str), ApiError> {
@@ -91,12 +114,18 @@ fn authenticate(state: &AppState, context: &Context, headers: &HeaderMap) -> Res
 
 /// Each area answers for its resources; the order of arms is that of [`Resource`].
 async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Result<Answer, ApiError> {
+    if let Some(id) = occurrence(&resource) {
+        return of_occurrence(call, method, resource, id).await;
+    }
     match (method.as_str(), resource) {
         ("GET", Resource::Metadata) => Err(ApiError::NotServed),
         ("POST", Resource::Batch) => Err(ApiError::NotServed),
         ("GET", Resource::Users) => users::list::list(call).await,
         ("GET", Resource::User(user)) => users::get::get(call, &user).await,
         ("POST", Resource::OfUser { user, part: UserPart::SendMail }) => send_mail::send_mail(call, &user).await,
+        ("GET", Resource::OfUser { user, part: UserPart::ReminderView { start, end } }) => {
+            occurrences::reminder_view::reminder_view(call, &user, &start, &end).await
+        }
         (_, Resource::OfUser { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::Items { user, kind, folder }) => items::list::list(call, &user, kind, folder).await,
         ("POST", Resource::Items { user, kind, folder }) => items::create::create(call, &user, kind, folder).await,
@@ -107,7 +136,7 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         ("DELETE", Resource::Item(item)) => items::delete::delete(call, &item).await,
         ("POST", Resource::ItemAction { item, action }) => item_action(call, &item, action).await,
         (_, Resource::OfItem { item, part }) => item_part(call, method, &item, part).await,
-        ("GET", Resource::CalendarView { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::CalendarView { user, calendar }) => occurrences::view::view(call, &user, &calendar).await,
         ("GET", Resource::CalendarViewDelta { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::Folders { user, kind, parent }) => folders::list::list(call, &user, kind, parent).await,
         ("POST", Resource::Folders { user, kind, parent }) => folders::create::create(call, &user, kind, parent).await,
@@ -132,6 +161,36 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
     }
 }
 
+/// The occurrence that a resource is, or that it belongs to.
+fn occurrence(resource: &Resource) -> Option<OccurrenceId> {
+    match resource {
+        Resource::Item(item) | Resource::ItemAction { item, .. } | Resource::OfItem { item, .. } => {
+            occurrences::named(item)
+        }
+        _ => None,
+    }
+}
+
+/// What belongs to an occurrence is its master's.
+async fn of_occurrence(
+    call: &Call<'_>,
+    method: &Method,
+    resource: Resource,
+    id: OccurrenceId,
+) -> Result<Answer, ApiError> {
+    match (method.as_str(), resource) {
+        ("GET", Resource::Item(item)) => occurrences::get::get(call, &item, id).await,
+        ("PATCH", Resource::Item(item)) => occurrences::patch::patch(call, &item, id).await,
+        ("DELETE", Resource::Item(item)) => occurrences::delete::delete(call, &item, id).await,
+        ("POST", Resource::ItemAction { item, action }) => item_action(call, &item, action).await,
+        ("GET", Resource::OfItem { item, part }) => {
+            item_part(call, method, &occurrences::master_path(&item, id), part).await
+        }
+        (_, Resource::OfItem { .. }) => Err(ApiError::NotServed),
+        _ => Err(ApiError::Method),
+    }
+}
+
 async fn item_action(call: &Call<'_>, item: &ItemPath, action: ItemAction) -> Result<Answer, ApiError> {
     match action {
         ItemAction::Move => items::relocate::move_(call, item).await,
@@ -142,18 +201,25 @@ async fn item_action(call: &Call<'_>, item: &ItemPath, action: ItemAction) -> Re
         ItemAction::CreateReply | ItemAction::CreateReplyAll | ItemAction::CreateForward => Err(ApiError::NotServed),
         ItemAction::Accept | ItemAction::Decline | ItemAction::TentativelyAccept => Err(ApiError::NotServed),
         ItemAction::Cancel => Err(ApiError::NotServed),
-        ItemAction::SnoozeReminder | ItemAction::DismissReminder => Err(ApiError::NotServed),
+        ItemAction::SnoozeReminder | ItemAction::DismissReminder => {
+            occurrences::remind::remind(call, item, action).await
+        }
     }
 }
 
-async fn item_part(_call: &Call<'_>, _method: &Method, _item: &ItemPath, part: ItemPart) -> Result<Answer, ApiError> {
+async fn item_part(call: &Call<'_>, method: &Method, item: &ItemPath, part: ItemPart) -> Result<Answer, ApiError> {
     match part {
         ItemPart::Value => Err(ApiError::NotServed),
         ItemPart::Attachments | ItemPart::AttachmentsCount => Err(ApiError::NotServed),
         ItemPart::Attachment(_) | ItemPart::AttachmentValue(_) => Err(ApiError::NotServed),
         ItemPart::CreateUploadSession => Err(ApiError::NotServed),
         ItemPart::Extensions | ItemPart::Extension(_) => Err(ApiError::NotServed),
-        ItemPart::Instances | ItemPart::InstancesDelta | ItemPart::ExceptionOccurrences => Err(ApiError::NotServed),
+        ItemPart::Instances if method == Method::GET => occurrences::instances::instances(call, item).await,
+        ItemPart::ExceptionOccurrences if method == Method::GET => {
+            occurrences::exceptions::exceptions(call, item).await
+        }
+        ItemPart::Instances | ItemPart::ExceptionOccurrences => Err(ApiError::Method),
+        ItemPart::InstancesDelta => Err(ApiError::NotServed),
         ItemPart::Calendar | ItemPart::Event => Err(ApiError::NotServed),
         ItemPart::Photo | ItemPart::PhotoValue => Err(ApiError::NotServed),
     }
@@ -177,7 +243,7 @@ impl Call<'_> {
 
     /// The next page of this same collection, skipping what was shown.
     pub fn next_page(&self, skip: u64) -> String {
-        let kept = ["$top", "$select", "$orderby", "$count"];
+        let kept = ["startDateTime", "endDateTime", "$top", "$select", "$orderby", "$count"];
         let option = |name: &&str| self.query.get(name).map(|value| format!("{name}={}&", encoded(value)));
         let options: String = kept.iter().filter_map(option).collect();
         self.url(&format!("{}?{options}$skip={skip}", self.path.trim_end_matches('/')))
