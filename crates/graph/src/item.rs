@@ -17,8 +17,8 @@ pub type Properties = Map<String, Value>;
 
 /// Properties too large or too secret for a change record: neither selectable in a rich
 /// notification nor filterable in a subscription.
-pub const NOT_IN_CHANGES: [&str; 5] =
-    ["body", "uniqueBody", "attachments", "internetMessageHeaders", "exceptionOccurrences"];
+pub const NOT_IN_CHANGES: [&str; 6] =
+    ["body", "uniqueBody", "attachments", "extensions", "internetMessageHeaders", "exceptionOccurrences"];
 
 /// One message, event or contact: the typed key fields and the property bag.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ impl Item {
 pub struct Folder {
     pub id: FolderId,
     pub mailbox: UserId,
-    /// `None` for the root of mail folders, for calendars and for the contact folder at the top.
+    /// `None` for the roots of mail and search folders, for calendars and for the contact folder at the top.
     pub parent: Option<FolderId>,
     pub display_name: String,
     pub well_known: Option<WellKnown>,
@@ -128,9 +128,15 @@ well_known! {
     Outbox "outbox" "Outbox" Message,
     ConversationHistory "conversationhistory" "Conversation History" Message,
     RecoverableItemsDeletions "recoverableitemsdeletions" "Deletions" Message,
+    SearchFolders "searchfolders" "Finder" Message,
     Calendar "calendar" "Calendar" Event,
     Contacts "contacts" "Contacts" Contact,
 }
+
+/// Well-known names of folders that a mailbox gets only by what is not served here: Outlook's own
+/// synchronisation, mail that is sent later, and Clutter, which is no longer made.
+pub const ABSENT_FOLDERS: [&str; 6] =
+    ["clutter", "conflicts", "localfailures", "scheduled", "serverfailures", "syncissues"];
 
 /// The text names no folder that every mailbox has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -160,7 +166,8 @@ impl WellKnown {
 
     /// The folder as it is in a new mailbox.
     pub fn folder_in(self, mailbox: UserId) -> Folder {
-        let below_root = self.kind() == Kind::Message && self != WellKnown::MsgFolderRoot;
+        let is_root = matches!(self, WellKnown::MsgFolderRoot | WellKnown::SearchFolders);
+        let below_root = self.kind() == Kind::Message && !is_root;
         Folder {
             id: self.id_in(mailbox),
             mailbox,
@@ -185,6 +192,7 @@ impl WellKnown {
             WellKnown::RecoverableItemsDeletions => 9,
             WellKnown::Calendar => 10,
             WellKnown::Contacts => 11,
+            WellKnown::SearchFolders => 12,
         }
     }
 }

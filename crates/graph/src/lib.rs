@@ -4,7 +4,10 @@
 //! ids and everything else that varies arrive as arguments.
 
 pub mod attachment;
+pub mod batch;
 pub mod change;
+pub mod delta;
+pub mod exchange_id;
 pub mod fuzz;
 pub mod id;
 pub mod item;
@@ -12,6 +15,7 @@ pub mod mailbox;
 pub mod occurrence;
 pub mod partition;
 pub mod path;
+pub mod photo;
 pub mod query;
 pub mod recurrence;
 pub mod refusal;
@@ -23,6 +27,7 @@ pub mod zone;
 
 mod archive;
 pub mod fuzz_formats;
+pub mod html;
 pub mod ical;
 mod ical_people;
 mod ical_recurrence;
@@ -33,6 +38,7 @@ pub mod vcard;
 
 pub use attachment::{Attachment, NewAttachment};
 pub use change::{Change, ChangeType, Mutation};
+pub use exchange_id::{ExchangeId, ExchangeIdFormat};
 pub use id::{
     AppId, AttachmentId, ChangeId, FolderId, ImmutableId, ItemId, ItemKey, Kind, SubmissionId, SubscriptionId,
 };

@@ -27,13 +27,24 @@ pub enum Refusal {
     TooLong { property: String, length_max: usize, unit: &'static str },
     #[error("the time zone {name} is not known")]
     UnknownTimeZone { name: String },
+    #[error("a category named {name} exists")]
+    CategoryExists { name: String },
     #[error("the folder does not exist")]
     FolderNotFound,
     #[error("a folder named {name} exists there")]
     FolderExists { name: String },
-    /// A well-known folder keeps its name and place.
-    #[error("this folder cannot be renamed or deleted")]
+    /// A well-known folder stays.
+    #[error("this folder cannot be deleted")]
     FolderProtected,
+    /// A well-known folder keeps its name.
+    #[error("this folder cannot be renamed")]
+    FolderNameFixed,
+    /// A well-known folder keeps its place.
+    #[error("this folder cannot be moved")]
+    FolderFixed,
+    /// A search folder shows items and holds none.
+    #[error("a search folder cannot hold items")]
+    SearchFolder,
     #[error("this kind of item cannot be moved or copied")]
     NotMovable,
     #[error("only a draft can be sent")]
@@ -44,6 +55,22 @@ pub enum Refusal {
     InvalidRecipient { address: String },
     #[error("the message has more than {recipients_max} recipients")]
     TooManyRecipients { recipients_max: usize },
+    #[error("the attachment is larger than {bytes_max} bytes: upload it in parts")]
+    AttachmentTooLarge { bytes_max: usize },
+    #[error("the attachment to upload is smaller than {bytes_min} bytes: attach it by one request")]
+    UploadTooSmall { bytes_min: u64 },
+    #[error("the attachment to upload is larger than {bytes_max} bytes")]
+    UploadTooLarge { bytes_max: u64 },
+    #[error("the item has {attachments_max} attachments, which is the most")]
+    TooManyAttachments { attachments_max: usize },
+    #[error("the attachments of the message are larger than {bytes_max} bytes together")]
+    MessageTooLarge { bytes_max: u64 },
+    #[error("an extension named {name} exists on the item")]
+    ExtensionExists { name: String },
+    #[error("the body is no base64")]
+    MimeNotBase64,
+    #[error("{0}")]
+    Mime(crate::mime::MimeError),
     #[error("the mailbox may not send as {address}")]
     SendAsDenied { address: String },
     #[error(transparent)]

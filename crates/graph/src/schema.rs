@@ -1,11 +1,24 @@
 //! What a request body may hold: names, types and enumerations as in Graph's metadata, and the bounds
 //! that this server sets. A body that passes is in Graph's own spelling.
 
+mod actions;
+mod csdl;
+mod extended;
+mod fields;
+mod parts;
 mod read;
 mod types;
 
 use crate::Kind;
+pub use actions::{Answer, TRANSLATED_IDS_MAX, Translation, answer, read_named, translation};
+pub use csdl::csdl;
+pub use extended::{Values, property_id};
+pub use fields::Fields;
+pub use parts::{attachment, attachment_item, extension, extension_members};
 pub use read::{DEPTH_MAX, MEMBERS_MAX, STRING_BYTES_MAX, destination, read, send_mail};
+
+/// Graph's types as JSON: names, bases, properties, relations and members of enumerations.
+pub const METADATA: &str = include_str!("schema/types.json");
 
 /// A type that a request body can be of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +64,21 @@ impl Entity {
         types::all().entity(self).property(name).map(|property| property.name.as_str())
     }
 
+    /// Whether a body may hold what is related to the entity under this name.
+    pub fn takes_relation(self, name: &str) -> bool {
+        let relation = types::all().entity(self).property(name);
+        relation.is_some_and(|relation| !matches!(relation.shape, types::Shape::Unsupported))
+    }
+
+    /// How a property is shown that has no value: an empty collection, or null.
+    pub fn absent(self, name: &str) -> serde_json::Value {
+        let collection = types::all().entity(self).property(name).is_some_and(|property| property.collection);
+        if collection { serde_json::json!([]) } else { serde_json::Value::Null }
+    }
+
     /// Properties that the server alone sets. A body may repeat them, as clients do that send back
     /// what they got; they are dropped.
-    pub(crate) fn is_server_managed(self, name: &str) -> bool {
+    pub fn is_server_managed(self, name: &str) -> bool {
         const ANY: [&str; 6] =
             ["id", "changeKey", "createdDateTime", "lastModifiedDateTime", "parentFolderId", "webLink"];
         let own: &[&str] = match self {
@@ -97,7 +122,6 @@ impl Entity {
     /// Properties that Graph has here and this server does not serve yet.
     pub(crate) fn is_unsupported(self, name: &str) -> bool {
         match self {
-            Entity::Contact => ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"].contains(&name),
             Entity::Calendar => name == "color",
             _ => false,
         }

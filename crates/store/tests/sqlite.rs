@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use graph::{Partition, UserId};
+use graph::{Kind, Partition, UserId};
 use notify::{Position, Subscription};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tidings_store::sqlite::{OpenError, SqliteStore};
-use tidings_store::{CommitError, NodeId, Publish, Store, StoreError};
+use tidings_store::{CommitError, DeltaEntry, DeltaPlace, DeltaQuery, NodeId, Publish, Revision, Store, StoreError};
 use uuid::Uuid;
 
 use self::support::*;
@@ -88,6 +88,69 @@ async fn another_count_of_partitions_is_refused() {
     drop(store);
     tamper(&directory, "UPDATE meta SET value = 64 WHERE name = 'partitions'");
     assert!(matches!(open(&directory).err(), Some(OpenError::Partitions { found: 64, expected: 256, .. })));
+}
+
+/// Takes away what version 3 of the schema adds.
+const BACK_TO_VERSION_2: &str = "
+    DROP TABLE tombstone; DROP TABLE delta_floor; DROP TABLE attachment; DROP TABLE upload; DROP TABLE upload_chunk;
+    DROP INDEX item_by_immutable; DROP INDEX item_by_revision; DROP INDEX item_by_unread; DROP INDEX item_by_from;
+    DROP INDEX item_by_subject; DROP INDEX item_by_message_id; DROP INDEX item_by_conversation; DROP INDEX item_by_end;
+    ALTER TABLE folder DROP COLUMN properties; ALTER TABLE folder DROP COLUMN revision;
+    ALTER TABLE item DROP COLUMN immutable; ALTER TABLE item DROP COLUMN revision;
+    ALTER TABLE item DROP COLUMN from_address; ALTER TABLE item DROP COLUMN subject;
+    ALTER TABLE item DROP COLUMN internet_message_id; ALTER TABLE item DROP COLUMN conversation_id;
+    ALTER TABLE item DROP COLUMN last_end;
+    UPDATE meta SET value = 2 WHERE name = 'schema_version';
+";
+
+#[tokio::test]
+async fn data_of_an_older_release_is_brought_up() {
+    let (directory, store) = settled().await;
+    for number in 1..=3 {
+        store.commit(create(&message(MEGAN, number, 1))).await.unwrap();
+    }
+    store.commit(delete(&message(MEGAN, 2, 1))).await.unwrap();
+    let columns = "SELECT group_concat(id || from_address || subject || unread, ',') FROM item";
+    drop(store);
+    let filled = look(&directory, columns);
+    tamper(&directory, BACK_TO_VERSION_2);
+    let store = open(&directory).unwrap();
+    let place = DeltaPlace::Items(Kind::Message, None);
+    let query = DeltaQuery { mailbox: MEGAN, place, since: Revision(0), removals_since: Revision(0), limit: 1 };
+    let first = store.delta(query).await.unwrap();
+    assert!(first.more, "older items have revisions of their own");
+    let newer = message(MEGAN, 4, 1);
+    store.commit(create(&newer)).await.unwrap();
+    let rest = store.delta(DeltaQuery { since: first.until, removals_since: first.now, limit: 10, ..query }).await;
+    let items: Vec<DeltaEntry> = rest.unwrap().entries.into_iter().map(|(_, entry)| entry).collect();
+    assert_eq!(items, [message(MEGAN, 3, 1), newer.clone()].map(|item| DeltaEntry::Item(Box::new(item))));
+    store.commit(delete(&newer)).await.unwrap();
+    drop(store);
+    assert_eq!(look(&directory, columns), filled);
+}
+
+fn look(directory: &TempDir, sql: &str) -> String {
+    let database = Connection::open(directory.path().join("tidings.db")).unwrap();
+    database.query_row(sql, (), |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn revisions_go_on_after_a_restart() {
+    let (directory, store) = settled().await;
+    let place = DeltaPlace::Items(Kind::Message, None);
+    let query = DeltaQuery { mailbox: MEGAN, place, since: Revision(0), removals_since: Revision(0), limit: 10 };
+    let mut last = Revision(0);
+    let item = message(MEGAN, 1, 1);
+    let mut store = store;
+    for commit in [create(&item), delete(&item), create(&item)] {
+        store.commit(commit).await.unwrap();
+        let now = store.delta(query).await.unwrap().now;
+        assert!(now > last, "{now:?}");
+        last = now;
+        drop(store);
+        store = open(&directory).unwrap();
+        assert_eq!(store.delta(query).await.unwrap().now, last);
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Fresh, Owner, Written, complete, put_new, series, text};
-use crate::{FolderId, Kind, Properties, Refusal, schema};
+use crate::{Change, FolderId, Item, Kind, Properties, Refusal, schema};
 
 /// Makes an item of the folder's kind in it.
 ///
@@ -24,6 +24,15 @@ pub fn create(owner: &Owner, fresh: &Fresh, folder: FolderId, body: Value) -> Re
         transaction => Fresh { uuid: Uuid::new_v5(&owner.id.0, transaction.as_bytes()), ..*fresh },
     };
     Ok(put_new(owner, &fresh, folder, properties))
+}
+
+/// Writes a new item once more: subscribers hear that it was created, and then that it was updated.
+pub fn write_again(owner: &Owner, fresh: &Fresh, written: Written) -> Written {
+    let Written { item: first, mut mutation } = written;
+    let item = Item { version: fresh.removal, ..first.clone() };
+    mutation.puts = vec![item.clone()];
+    mutation.changes.push(Change::updated(owner.tenant, &first, &item, fresh.now));
+    Written { item, mutation }
 }
 
 /// A draft's times and state are the server's; headers that are not the client's own cannot be set.

@@ -12,7 +12,7 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 
 pub(super) fn complete(owner: &Owner, fresh: &Fresh, properties: &mut Properties) -> Result<(), Refusal> {
     complete_times(properties)?;
-    complete_body(fresh, properties)?;
+    complete_body(properties);
     complete_locations(properties);
     complete_attendees(owner, properties);
     series::complete(properties);

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use serde_json::Value;
 
-use super::patch::{apply, update};
+use super::patch::apply;
 use super::{Fresh, Owner, Written};
 use crate::occurrence::{Instance, Occurrence, Series, set_cancelled, set_exception, time_of};
 use crate::recurrence::Slot;
@@ -39,11 +39,11 @@ pub fn patch_occurrence(
         check_neighbours(&series, slot, &after)?;
     }
     let changed = difference(&series.unchanged(slot).item.properties, after);
-    rewrite(owner, fresh, master, slot, changed)
+    keep(owner, fresh, master, slot, changed)
 }
 
 /// Keeps what differs of an occurrence from its series.
-pub(super) fn rewrite(
+pub(super) fn keep(
     owner: &Owner,
     fresh: &Fresh,
     master: &Item,
@@ -54,7 +54,7 @@ pub(super) fn rewrite(
     set_exception(&mut properties, slot.start, Some(changed));
     let kept = crate::occurrence::exceptions(&properties).count();
     within(kept, EXCEPTIONS_MAX, "exceptionOccurrences")?;
-    let Written { item: master, mutation } = update(owner, fresh, master, properties);
+    let Written { item: master, mutation } = super::rewrite(owner, fresh, master, properties);
     let written = Series::of(&master).and_then(|series| series.occurrence(slot.date));
     let occurrence = written.ok_or(Refusal::OccurrenceNotFound)?;
     Ok(OccurrenceWritten { occurrence, mutation })
@@ -67,7 +67,7 @@ pub fn cancel_occurrence(owner: &Owner, fresh: &Fresh, master: &Item, date: Date
     set_exception(&mut properties, slot.start, None);
     set_cancelled(&mut properties, date);
     within(crate::occurrence::cancelled(&properties).count(), CANCELLED_MAX, "cancelledOccurrences")?;
-    Ok(update(owner, fresh, master, properties).mutation)
+    Ok(super::rewrite(owner, fresh, master, properties).mutation)
 }
 
 /// The series, an occurrence that is in it, and where the recurrence has that.

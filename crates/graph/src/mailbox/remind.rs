@@ -4,8 +4,8 @@
 use jiff::civil::Date;
 use serde_json::Value;
 
-use super::occurrence::{OccurrenceWritten, find, rewrite};
-use super::{Fresh, Owner, Written, patch::update};
+use super::occurrence::{OccurrenceWritten, find, keep};
+use super::{Fresh, Owner, Written, rewrite};
 use crate::occurrence::{REMINDER, Series, exceptions};
 use crate::{Item, Mutation, Properties, Refusal, Timestamp, reminder};
 
@@ -33,7 +33,7 @@ pub fn remind(owner: &Owner, fresh: &Fresh, event: &Item, what: Remind) -> Resul
             properties.insert(REMINDER.to_owned(), reminder::snoozed(until));
         }
     }
-    let Written { mutation, .. } = update(owner, fresh, event, properties);
+    let Written { mutation, .. } = rewrite(owner, fresh, event, properties);
     Ok(mutation)
 }
 
@@ -53,7 +53,7 @@ pub fn remind_of_occurrence(
         Remind::At(until) => reminder::snoozed(until),
     };
     changed.insert(REMINDER.to_owned(), became);
-    let OccurrenceWritten { mutation, .. } = rewrite(owner, fresh, master, slot, changed)?;
+    let OccurrenceWritten { mutation, .. } = keep(owner, fresh, master, slot, changed)?;
     Ok(mutation)
 }
 

@@ -28,6 +28,11 @@ pub struct Sent {
 pub fn send_mail(owner: &Owner, fresh: &Fresh, message: Value, save: bool) -> Result<Sent, Refusal> {
     let mut properties = schema::read(Kind::Message.into(), message)?;
     begin_draft(&mut properties)?;
+    send_new(owner, fresh, properties, save)
+}
+
+/// Sends a message that stands nowhere yet, and keeps it in Sent Items if `save`.
+pub(super) fn send_new(owner: &Owner, fresh: &Fresh, properties: Properties, save: bool) -> Result<Sent, Refusal> {
     let (properties, recipients) = depart(owner, fresh, properties)?;
     let message = as_received(&properties);
     let mutation = match save {
@@ -97,9 +102,10 @@ fn is_address(text: &str) -> bool {
 
 /// What is the sender's own stays behind.
 fn as_received(properties: &Properties) -> Properties {
-    const SENDERS_OWN: [&str; 8] = [
+    const SENDERS_OWN: [&str; 9] = [
         "bccRecipients",
         "categories",
+        "extensions",
         "flag",
         "inferenceClassification",
         "isDraft",

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use graph::{ChangeType, Folder, FolderId, Item, Kind, Mutation, Partition, UserId, WellKnown};
+use graph::{
+    Attachment, AttachmentId, ChangeType, Folder, FolderId, ImmutableId, Item, Kind, Mutation, NewAttachment,
+    Partition, Properties, UserId, WellKnown,
+};
 use notify::log::{EndReason, LifecycleEvent};
 use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Position, Stream, StreamKind, Subscription};
 use proptest::prelude::*;
@@ -12,7 +15,9 @@ use serde_json::json;
 use tempfile::TempDir;
 use tidings_store::memory::Model;
 use tidings_store::sqlite::SqliteStore;
-use tidings_store::{Commit, ItemQuery, NodeId, Store, SubscriptionLimits, SubscriptionQuery, Tenant};
+use tidings_store::{
+    Commit, DeltaPlace, DeltaQuery, ItemQuery, NodeId, Revision, Store, SubscriptionLimits, SubscriptionQuery, Tenant,
+};
 use uuid::Uuid;
 
 use crate::support::*;
@@ -22,21 +27,102 @@ const MAILBOXES: [UserId; 4] = [MEGAN, ADELE, NEIGHBOUR, NOBODY];
 /// A call by small numbers, so that calls meet: the same few items, folders, subscriptions and nodes.
 #[derive(Clone, Debug)]
 enum Call {
-    Put { mailbox: usize, item: u128, folder: usize, received: i64, unread: bool, stale: bool, quiet: bool },
-    Remove { mailbox: usize, item: u128, stale: bool },
-    PutFolder { mailbox: usize, folder: usize },
-    RemoveFolder { mailbox: usize, folder: usize, with_items: bool },
-    Once { mailbox: usize, item: u128, key: u8 },
-    Begin { number: u128, mailbox: usize, app: u128, limits: (u64, bool) },
-    Patch { number: u128, expires: i64, stale: bool },
-    End { number: u128, if_expires: Option<i64> },
-    Lifecycle { number: u128 },
-    Acquire { node: u128, now: i64, max: usize },
-    Renew { node: u128, now: i64 },
-    Release { node: u128 },
-    Checkpoint { mailbox: usize, epoch: u64, ahead: u64, advance: u64, number: u128, park: bool, unpark: bool },
-    List { mailbox: usize, folder: Option<usize>, skip: u64, top: u64 },
-    Subscriptions { app: u128, creator: Option<usize>, after: Option<u128>, limit: u64 },
+    Put {
+        mailbox: usize,
+        item: u128,
+        folder: usize,
+        received: i64,
+        unread: bool,
+        stale: bool,
+        quiet: bool,
+    },
+    Remove {
+        mailbox: usize,
+        item: u128,
+        stale: bool,
+    },
+    PutFolder {
+        mailbox: usize,
+        folder: usize,
+    },
+    RemoveFolder {
+        mailbox: usize,
+        folder: usize,
+        with_items: bool,
+    },
+    Once {
+        mailbox: usize,
+        item: u128,
+        key: u8,
+    },
+    Begin {
+        number: u128,
+        mailbox: usize,
+        app: u128,
+        limits: (u64, bool),
+    },
+    Patch {
+        number: u128,
+        expires: i64,
+        stale: bool,
+    },
+    End {
+        number: u128,
+        if_expires: Option<i64>,
+    },
+    Lifecycle {
+        number: u128,
+    },
+    Acquire {
+        node: u128,
+        now: i64,
+        max: usize,
+    },
+    Renew {
+        node: u128,
+        now: i64,
+    },
+    Release {
+        node: u128,
+    },
+    Checkpoint {
+        mailbox: usize,
+        epoch: u64,
+        ahead: u64,
+        advance: u64,
+        number: u128,
+        park: bool,
+        unpark: bool,
+    },
+    /// Under another id, with an attachment.
+    Move {
+        mailbox: usize,
+        item: u128,
+        to: u128,
+        folder: usize,
+        attach: bool,
+        copy: bool,
+        forget_before: i64,
+    },
+    Delta {
+        mailbox: usize,
+        folder: Option<usize>,
+        since: u64,
+        removals_since: u64,
+        limit: u64,
+    },
+    List {
+        mailbox: usize,
+        folder: Option<usize>,
+        skip: u64,
+        top: u64,
+    },
+    Subscriptions {
+        app: u128,
+        creator: Option<usize>,
+        after: Option<u128>,
+        limit: u64,
+    },
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -52,7 +138,7 @@ fn call() -> impl Strategy<Value = Call> {
         1 => (mailbox(), folder.clone()).prop_map(|(mailbox, folder)| Call::PutFolder { mailbox, folder }),
         1 => (mailbox(), folder.clone(), any::<bool>())
             .prop_map(|(mailbox, folder, with_items)| Call::RemoveFolder { mailbox, folder, with_items }),
-        1 => (mailbox(), item, 0..3u8).prop_map(|(mailbox, item, key)| Call::Once { mailbox, item, key }),
+        1 => (mailbox(), item.clone(), 0..3u8).prop_map(|(mailbox, item, key)| Call::Once { mailbox, item, key }),
         3 => (number.clone(), mailbox(), 0..2u128, (1..4u64, any::<bool>()))
             .prop_map(|(number, mailbox, app, limits)| Call::Begin { number, mailbox, app, limits }),
         2 => (number.clone(), 0..3i64, rarely()).prop_map(|(number, expires, stale)| Call::Patch { number, expires, stale }),
@@ -65,6 +151,16 @@ fn call() -> impl Strategy<Value = Call> {
             .prop_map(|(mailbox, epoch, ahead, advance, number, park, unpark)| {
                 Call::Checkpoint { mailbox, epoch, ahead, advance, number, park, unpark }
             }),
+        6 => (mailbox(), item.clone(), item.clone(), folder.clone(), any::<bool>(), rarely(), -2..4i64).prop_map(
+            |(mailbox, item, to, folder, attach, copy, forget_before)| {
+                Call::Move { mailbox, item, to, folder, attach, copy, forget_before }
+            }
+        ),
+        4 => (mailbox(), proptest::option::of(0..5usize), 0..30u64, 0..30u64, 0..6u64).prop_map(
+            |(mailbox, folder, since, removals_since, limit)| {
+                Call::Delta { mailbox, folder, since, removals_since, limit }
+            }
+        ),
         2 => (mailbox(), proptest::option::of(folder), 0..4u64, 0..4u64)
             .prop_map(|(mailbox, folder, skip, top)| Call::List { mailbox, folder, skip, top }),
         1 => (0..2u128, proptest::option::of(0..3usize), proptest::option::of(0..5u128), 0..4u64)
@@ -80,6 +176,12 @@ fn folder_of(mailbox: UserId, number: usize) -> FolderId {
         2 => FolderId::new(Kind::Message, Uuid::from_u128(mailbox.0.as_u128() << 8)),
         _ => WellKnown::Calendar.id_in(mailbox),
     }
+}
+
+fn new_attachment(item: Uuid, number: u128) -> NewAttachment {
+    let attachment =
+        Attachment { id: AttachmentId::new(Kind::Message, Uuid::from_u128(number)), properties: Properties::new() };
+    NewAttachment { item, attachment, content: vec![number as u8; 3] }
 }
 
 /// Both stores, the model first.
@@ -124,6 +226,7 @@ impl Pair {
             | Call::Remove { .. }
             | Call::PutFolder { .. }
             | Call::RemoveFolder { .. }
+            | Call::Move { .. }
             | Call::Once { .. } => {
                 let commit = self.commit_of(call);
                 both!(self, commit(commit)).ok();
@@ -162,6 +265,15 @@ impl Pair {
             Call::Checkpoint { .. } => {
                 let checkpoint = self.checkpoint_of(call);
                 both!(self, checkpoint(checkpoint)).ok();
+            }
+            Call::Delta { mailbox, folder, since, removals_since, limit } => {
+                let mailbox = MAILBOXES[mailbox];
+                let (since, removals_since) = (Revision(since), Revision(removals_since));
+                let place = match folder {
+                    Some(4) => DeltaPlace::Folders(Kind::Message),
+                    folder => DeltaPlace::Items(Kind::Message, folder.map(|folder| folder_of(mailbox, folder))),
+                };
+                both!(self, delta(DeltaQuery { mailbox, place, since, removals_since, limit })).ok();
             }
             Call::List { mailbox, folder, skip, top } => {
                 let (mailbox, kind) = (MAILBOXES[mailbox], Kind::Message);
@@ -212,7 +324,7 @@ impl Pair {
                     parent,
                     display_name: self.versions.to_string(),
                     well_known: None,
-                    properties: graph::Properties::new(),
+                    properties: Properties::new(),
                 };
                 commit_of(mailbox, Mutation { folder_puts: vec![folder], ..Mutation::default() })
             }
@@ -224,6 +336,28 @@ impl Pair {
                 let removes = items.iter().map(|item| item.id).collect();
                 let mutation = Mutation { removes, folder_removes: vec![folder], ..Mutation::default() };
                 commit_of(mailbox, mutation)
+            }
+            Call::Move { mailbox, item, to, folder, attach, copy, forget_before } => {
+                let mailbox = MAILBOXES[mailbox];
+                let old = self.model.item(mailbox, item_id(item)).unwrap();
+                let old = old.unwrap_or_else(|| message(mailbox, item, 0));
+                let new = Item {
+                    id: item_id(to),
+                    folder: folder_of(mailbox, folder),
+                    version: change_id(self.versions),
+                    ..old.clone()
+                };
+                let attachment = new_attachment(new.immutable, self.versions % 3);
+                let removed = (new.immutable, new_attachment(new.immutable, self.versions % 5).attachment.id);
+                let mutation = Mutation {
+                    puts: vec![new.clone()],
+                    removes: Some(old.id).filter(|id| *id != new.id).into_iter().collect(),
+                    attachment_puts: Some(attachment).filter(|_| attach).into_iter().collect(),
+                    attachment_removes: vec![removed],
+                    attachment_copies: Some((new.immutable, item_id(0).uuid)).filter(|_| copy).into_iter().collect(),
+                    ..Mutation::default()
+                };
+                Commit { now: at(item as i64), forget_before: at(forget_before), ..commit_of(mailbox, mutation) }
             }
             Call::Once { mailbox, item, key } => {
                 let mut commit = create(&message(MAILBOXES[mailbox], item, 0));
@@ -273,6 +407,17 @@ impl Pair {
             both!(self, folders(mailbox)).unwrap();
             let query = ItemQuery::newest(mailbox, Kind::Message, None, 100);
             both!(self, items(query)).unwrap();
+            for place in [DeltaPlace::Items(Kind::Message, None), DeltaPlace::Folders(Kind::Message)] {
+                let since = Revision(0);
+                both!(self, delta(DeltaQuery { mailbox, place, since, removals_since: since, limit: 100 })).unwrap();
+            }
+            for number in 0..6 {
+                let immutable = item_id(number).uuid;
+                both!(self, item_by_immutable(mailbox, ImmutableId::new(Kind::Message, immutable))).unwrap();
+                for attachment in both!(self, attachments(mailbox, immutable)).unwrap() {
+                    both!(self, attachment(mailbox, immutable, attachment.id)).unwrap();
+                }
+            }
         }
         for partition in [MEGAN, ADELE].map(Partition::of) {
             let log = both!(self, read_log(partition, Position(0), usize::MAX)).unwrap();

@@ -1,9 +1,9 @@
 //! Items and folders, and the commit that writes them.
 
-use graph::{Folder, FolderId, Item, Kind, Mutation, Partition, Properties, SubmissionId, WellKnown};
+use graph::{Folder, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties, SubmissionId, WellKnown};
 use notify::{Position, Record, Submission};
 use serde_json::json;
-use tidings_store::{CommitError, ItemQuery};
+use tidings_store::{CommitError, ItemQuery, Window};
 use uuid::Uuid;
 
 use crate::World;
@@ -245,4 +245,42 @@ pub async fn a_folder_keeps_its_properties(world: World) {
     assert_eq!(world.store.folder(MEGAN, hidden.id).await.unwrap().unwrap().folder, hidden);
     world.store.commit(put_folder(&folder(9))).await.unwrap();
     assert_eq!(world.store.folder(MEGAN, hidden.id).await.unwrap().unwrap().folder, folder(9));
+}
+
+/// An event from one second to another; a recurring one ends never.
+fn event(number: u128, (from, to): (i64, i64), recurs: bool) -> Item {
+    let mut item = message(MEGAN, number, 0);
+    item.id = ItemId::new(Kind::Event, item.immutable);
+    item.folder = WellKnown::Calendar.id_in(MEGAN);
+    item.properties = Properties::from_iter([
+        ("start".to_owned(), json!({ "dateTime": at(from).to_string().trim_end_matches('Z'), "timeZone": "UTC" })),
+        ("end".to_owned(), json!({ "dateTime": at(to).to_string().trim_end_matches('Z'), "timeZone": "UTC" })),
+    ]);
+    if recurs {
+        item.properties.insert("recurrence".to_owned(), json!({}));
+    }
+    item
+}
+
+pub async fn events_are_found_by_when_they_begin_and_end(world: World) {
+    let spans = [((0, 10), false), ((5, 20), false), ((20, 30), false), ((0, 1), true), ((40, 50), true)];
+    for (number, (span, recurs)) in (1..).zip(spans) {
+        world.store.commit(create(&event(number, span, recurs))).await.unwrap();
+    }
+    let calendar = WellKnown::Calendar.id_in(MEGAN);
+    let find = async |from, until, after: Option<u128>, limit| {
+        let window = Window { from: at(from), until: at(until) };
+        let after = after.map(|number| ItemId::new(Kind::Event, Uuid::from_u128(number)));
+        let found = world.store.events_between(MEGAN, calendar, window, after, limit).await.unwrap();
+        found.into_iter().map(|item| item.id.uuid.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(find(10, 20, None, 10).await, [2, 4]);
+    assert_eq!(find(9, 21, None, 10).await, [1, 2, 3, 4]);
+    assert_eq!(find(9, 21, None, 2).await, [1, 2]);
+    assert_eq!(find(9, 21, Some(2), 10).await, [3, 4]);
+    assert_eq!(find(60, 90, None, 10).await, [4, 5]);
+    let later = edited(&event(1, (60, 70), false), "subject", json!("later"));
+    world.store.commit(update(&event(1, (0, 10), false), &later)).await.unwrap();
+    assert_eq!(find(0, 30, None, 10).await, [2, 3, 4]);
+    assert_eq!(find(60, 90, None, 10).await, [1, 4, 5]);
 }

@@ -12,6 +12,7 @@ use self::support::{Heard, settle};
 mod agreement;
 mod attachment;
 mod checkpoint;
+mod delta;
 mod directory;
 mod lease;
 mod log;
@@ -80,6 +81,7 @@ mod stories {
             recoverable_items_are_seen_only_in_their_folder
             counts_follow_the_items
             a_folder_keeps_its_properties
+            events_are_found_by_when_they_begin_and_end
         }
         attachment {
             a_moved_item_is_found_by_the_id_that_stays
@@ -90,6 +92,17 @@ mod stories {
             an_attachment_needs_its_item
             an_upload_takes_its_bytes_in_turn
             an_upload_whose_time_is_over_is_forgotten
+        }
+        delta {
+            a_first_reading_shows_what_is_there_and_no_removals
+            a_later_reading_shows_what_changed_since
+            a_move_is_a_removal_where_the_item_was
+            an_item_that_left_and_came_back_shows_its_removal_first
+            recoverable_items_are_no_place_of_the_mailbox
+            a_delta_is_read_in_parts_and_no_commit_is_parted
+            what_went_before_a_first_reading_began_is_nothing_to_it
+            a_reading_from_before_forgotten_removals_is_too_old
+            a_folder_changes_with_its_counts
         }
         subscription {
             a_life_is_told_in_the_log

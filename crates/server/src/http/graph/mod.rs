@@ -1,27 +1,31 @@
 //! Graph: from a request to the one operation that it names.
 
+mod batch;
+mod delta;
 mod folders;
 mod items;
+mod metadata;
 mod occurrences;
 mod send_mail;
+mod settings;
 mod subscriptions;
+mod throttle;
+mod translate_ids;
 mod users;
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
-use graph::mailbox::{Fresh, Owner};
-use graph::path::{ItemAction, ItemPart, ItemPath, Resource, UserKey, UserPart};
+use graph::mailbox::{Answering, Fresh, Owner, SearchFolder};
+use graph::path::{FolderAction, FolderKey, ItemAction, ItemPart, ItemPath, Resource, UserKey, UserPart};
 use graph::render::Preferences;
-use graph::{ChangeId, FolderId, Item, Kind, Mutation, OccurrenceId, UserId, path};
+use graph::{ChangeId, FolderId, Item, Kind, Mutation, OccurrenceId, Refusal, UserId, WellKnown, path};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use notify::Submission;
 use serde_json::Value;
 use store::{Commit, CommitError, User};
-
-pub use occurrences::WindowError;
 
 use super::answer::Answer;
 use super::context::Context;
@@ -32,6 +36,9 @@ use super::read_body;
 use crate::app::AppState;
 use crate::identity::{Principal, TokenError};
 use crate::{directory, ids};
+pub use delta::DeltaRefusal;
+pub use occurrences::WindowError;
+pub use throttle::Throttling;
 
 /// How often an operation is tried again when another writer was faster.
 pub const TRIES: usize = 5;
@@ -54,6 +61,25 @@ pub struct Call<'a> {
     path: &'a str,
 }
 
+/// A request as it came in, by itself or in a batch; without its body.
+struct Asked<'a> {
+    method: &'a Method,
+    /// With the version, without the query.
+    path: &'a str,
+    query: &'a str,
+    headers: &'a HeaderMap,
+}
+
+/// What a request's head says, before its body is looked at.
+struct Head<'a> {
+    version: &'static str,
+    /// The path below the version, as sent.
+    path: &'a str,
+    principal: Arc<Principal>,
+    resource: Resource,
+    query: Query,
+}
+
 /// Answers a request below a version's root.
 pub async fn handle(
     state: &Arc<AppState>,
@@ -62,16 +88,60 @@ pub async fn handle(
     path: &str,
     body: Body,
 ) -> Result<Answer, ApiError> {
-    let (version, below) = version(path)?;
-    let principal = authenticate(state, context, &parts.headers)?;
-    let resource = path::parse(below)?;
-    let headers = &parts.headers;
+    if metadata::is_asked(&parts.method, path) {
+        return Ok(metadata::metadata());
+    }
+    let query = parts.uri.query().unwrap_or_default();
+    let asked = Asked { method: &parts.method, path, query, headers: &parts.headers };
+    let head = head(state, context, &asked)?;
+    let body = read_body(body, &state.limits).await?;
+    match (asked.method.as_str(), &head.resource) {
+        ("POST", Resource::Batch) => batch::batch(state, context, &asked, &head, &body).await,
+        _ => serve(state, context, &asked, head, body).await,
+    }
+}
+
+fn head<'a>(state: &AppState, context: &Context, asked: &Asked<'a>) -> Result<Head<'a>, ApiError> {
+    let (version, path) = version(asked.path)?;
+    let principal = authenticate(state, context, asked.headers)?;
+    let resource = path::parse(path)?;
+    Ok(Head { version, path, principal, resource, query: Query::read(asked.query)? })
+}
+
+/// Answers one request that is no batch.
+async fn serve(
+    state: &AppState,
+    context: &Context,
+    asked: &Asked<'_>,
+    head: Head<'_>,
+    body: Bytes,
+) -> Result<Answer, ApiError> {
+    let _place = throttle::enter(state, asked.method, &head, body.len()).await?;
+    let Head { version, path, principal, resource, query } = head;
+    let headers = asked.headers;
     let prefer = prefer::read(headers);
     check_time_zone(&prefer, &resource)?;
-    let query = Query::read(parts.uri.query().unwrap_or_default())?;
-    let body = read_body(body, &state.limits).await?;
-    let call = Call { state, context, principal: &principal, query, prefer, headers, body, version, path: below };
-    dispatch(&call, &parts.method, resource).await
+    let call = Call { state, context, principal: &principal, query, prefer, headers, body, version, path };
+    dispatch(&call, asked.method, resource).await
+}
+
+/// The user that a path means, in the directory of the caller's tenant.
+async fn find_user(state: &AppState, principal: &Principal, key: &UserKey) -> Result<Option<Arc<User>>, ApiError> {
+    let found = match key {
+        UserKey::Me => {
+            let me = principal.user().ok_or(ApiError::MeWithoutUser)?;
+            state.directory.user(me).await?
+        }
+        UserKey::Id(id) => state.directory.user(*id).await?,
+        UserKey::Upn(upn) => state.directory.by_address(upn).await?,
+    };
+    Ok(found.filter(|user| user.tenant == principal.tenant))
+}
+
+/// The mailbox that a request goes to, if it goes to one that exists.
+async fn mailbox_of(state: &AppState, head: &Head<'_>) -> Option<UserId> {
+    let user = head.resource.user()?;
+    find_user(state, &head.principal, user).await.ok().flatten().map(|user| user.id)
 }
 
 /// A zone that times are to be shown in must be known, where times are shown.
@@ -118,18 +188,21 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         return of_occurrence(call, method, resource, id).await;
     }
     match (method.as_str(), resource) {
-        ("GET", Resource::Metadata) => Err(ApiError::NotServed),
-        ("POST", Resource::Batch) => Err(ApiError::NotServed),
+        ("GET", Resource::Metadata) => Ok(metadata::metadata()),
+        ("POST", Resource::Batch) => Err(ApiError::NestedBatch),
         ("GET", Resource::Users) => users::list::list(call).await,
         ("GET", Resource::User(user)) => users::get::get(call, &user).await,
         ("POST", Resource::OfUser { user, part: UserPart::SendMail }) => send_mail::send_mail(call, &user).await,
+        ("POST", Resource::OfUser { user, part: UserPart::TranslateExchangeIds }) => {
+            translate_ids::translate_ids(call, &user).await
+        }
         ("GET", Resource::OfUser { user, part: UserPart::ReminderView { start, end } }) => {
             occurrences::reminder_view::reminder_view(call, &user, &start, &end).await
         }
-        (_, Resource::OfUser { .. }) => Err(ApiError::NotServed),
+        (_, Resource::OfUser { user, part }) => user_part(call, method, &user, part).await,
         ("GET", Resource::Items { user, kind, folder }) => items::list::list(call, &user, kind, folder).await,
         ("POST", Resource::Items { user, kind, folder }) => items::create::create(call, &user, kind, folder).await,
-        ("GET", Resource::ItemsDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::ItemsDelta { user, kind, folder }) => delta::items::items(call, &user, kind, folder).await,
         ("GET", Resource::ItemsCount { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::Item(item)) => items::get::get(call, &item).await,
         ("PATCH", Resource::Item(item)) => items::patch::patch(call, &item).await,
@@ -137,17 +210,19 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         ("POST", Resource::ItemAction { item, action }) => item_action(call, &item, action).await,
         (_, Resource::OfItem { item, part }) => item_part(call, method, &item, part).await,
         ("GET", Resource::CalendarView { user, calendar }) => occurrences::view::view(call, &user, &calendar).await,
-        ("GET", Resource::CalendarViewDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::CalendarViewDelta { user, calendar }) => delta::view::view(call, &user, &calendar).await,
         ("GET", Resource::Folders { user, kind, parent }) => folders::list::list(call, &user, kind, parent).await,
         ("POST", Resource::Folders { user, kind, parent }) => folders::create::create(call, &user, kind, parent).await,
-        ("GET", Resource::FoldersDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::FoldersDelta { user, kind }) => delta::folders::folders(call, &user, kind).await,
         ("GET", Resource::FoldersCount { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::Folder { user, kind, folder }) => folders::get::get(call, &user, kind, &folder).await,
         ("PATCH", Resource::Folder { user, kind, folder }) => folders::patch::patch(call, &user, kind, &folder).await,
         ("DELETE", Resource::Folder { user, kind, folder }) => {
             folders::delete::delete(call, &user, kind, &folder).await
         }
-        ("POST", Resource::FolderAction { .. }) => Err(ApiError::NotServed),
+        ("POST", Resource::FolderAction { user, kind, folder, action }) => {
+            folder_action(call, &user, kind, &folder, action).await
+        }
         (_, Resource::CalendarGroups(_) | Resource::CalendarGroup { .. } | Resource::CalendarsOfGroup { .. }) => {
             Err(ApiError::NotServed)
         }
@@ -196,14 +271,45 @@ async fn item_action(call: &Call<'_>, item: &ItemPath, action: ItemAction) -> Re
         ItemAction::Move => items::relocate::move_(call, item).await,
         ItemAction::Copy => items::relocate::copy(call, item).await,
         ItemAction::Send => items::send::send(call, item).await,
-        ItemAction::PermanentDelete => Err(ApiError::NotServed),
-        ItemAction::Reply | ItemAction::ReplyAll | ItemAction::Forward => Err(ApiError::NotServed),
-        ItemAction::CreateReply | ItemAction::CreateReplyAll | ItemAction::CreateForward => Err(ApiError::NotServed),
+        ItemAction::PermanentDelete => items::permanent_delete::permanent_delete(call, item).await,
+        ItemAction::Reply => items::answer::send(call, item, Answering::Reply).await,
+        ItemAction::ReplyAll => items::answer::send(call, item, Answering::ReplyAll).await,
+        ItemAction::Forward if item.kind == Kind::Message => items::answer::send(call, item, Answering::Forward).await,
+        ItemAction::Forward => Err(ApiError::NotServed),
+        ItemAction::CreateReply => items::answer::draft(call, item, Answering::Reply).await,
+        ItemAction::CreateReplyAll => items::answer::draft(call, item, Answering::ReplyAll).await,
+        ItemAction::CreateForward => items::answer::draft(call, item, Answering::Forward).await,
         ItemAction::Accept | ItemAction::Decline | ItemAction::TentativelyAccept => Err(ApiError::NotServed),
         ItemAction::Cancel => Err(ApiError::NotServed),
         ItemAction::SnoozeReminder | ItemAction::DismissReminder => {
             occurrences::remind::remind(call, item, action).await
         }
+    }
+}
+
+async fn user_part(call: &Call<'_>, method: &Method, user: &UserKey, part: UserPart) -> Result<Answer, ApiError> {
+    match part {
+        UserPart::MasterCategories => settings::categories::all(call, method, user).await,
+        UserPart::MasterCategory(id) => settings::categories::one(call, method, user, &id).await,
+        UserPart::FocusedOverrides => settings::overrides::all(call, method, user).await,
+        UserPart::FocusedOverride(id) => settings::overrides::one(call, method, user, &id).await,
+        UserPart::SendMail | UserPart::TranslateExchangeIds | UserPart::ReminderView { .. } => Err(ApiError::Method),
+        UserPart::MailboxSettings => Err(ApiError::NotServed),
+    }
+}
+
+async fn folder_action(
+    call: &Call<'_>,
+    user: &UserKey,
+    kind: Kind,
+    folder: &FolderKey,
+    action: FolderAction,
+) -> Result<Answer, ApiError> {
+    match action {
+        FolderAction::Move => folders::relocate::move_(call, user, folder).await,
+        FolderAction::Copy => folders::relocate::copy(call, user, folder).await,
+        FolderAction::PermanentDelete => folders::permanent_delete::permanent_delete(call, user, kind, folder).await,
+        FolderAction::GetSchedule => Err(ApiError::NotServed),
     }
 }
 
@@ -221,7 +327,7 @@ async fn item_part(call: &Call<'_>, method: &Method, item: &ItemPath, part: Item
         ItemPart::Instances | ItemPart::ExceptionOccurrences => Err(ApiError::Method),
         ItemPart::InstancesDelta => Err(ApiError::NotServed),
         ItemPart::Calendar | ItemPart::Event => Err(ApiError::NotServed),
-        ItemPart::Photo | ItemPart::PhotoValue => Err(ApiError::NotServed),
+        ItemPart::Photo | ItemPart::PhotoValue => items::photo::photo(call, method, item, &part).await,
     }
 }
 
@@ -243,7 +349,7 @@ impl Call<'_> {
 
     /// The next page of this same collection, skipping what was shown.
     pub fn next_page(&self, skip: u64) -> String {
-        let kept = ["startDateTime", "endDateTime", "$top", "$select", "$orderby", "$count"];
+        let kept = ["startDateTime", "endDateTime", "$top", "$select", "$orderby", "$count", "includeHiddenFolders"];
         let option = |name: &&str| self.query.get(name).map(|value| format!("{name}={}&", encoded(value)));
         let options: String = kept.iter().filter_map(option).collect();
         self.url(&format!("{}?{options}$skip={skip}", self.path.trim_end_matches('/')))
@@ -269,15 +375,7 @@ impl Call<'_> {
 
     /// A user of the caller's tenant.
     pub async fn user(&self, key: &UserKey) -> Result<Option<Arc<User>>, ApiError> {
-        let found = match key {
-            UserKey::Me => {
-                let me = self.principal.user().ok_or(ApiError::MeWithoutUser)?;
-                self.state.directory.user(me).await?
-            }
-            UserKey::Id(id) => self.state.directory.user(*id).await?,
-            UserKey::Upn(upn) => self.state.directory.by_address(upn).await?,
-        };
-        Ok(found.filter(|user| user.tenant == self.principal.tenant))
+        find_user(self.state, self.principal, key).await
     }
 
     pub fn require_read(&self, kind: Kind) -> Result<(), ApiError> {
@@ -329,11 +427,19 @@ impl Call<'_> {
 
     /// The id of an existing folder that a path or body names.
     pub async fn folder(&self, mailbox: UserId, key: &path::FolderKey) -> Result<FolderId, ApiError> {
-        let id = key.id_in(mailbox).ok_or(ApiError::MalformedId)?;
+        let id = key.id_in(mailbox).ok_or_else(|| ApiError::no_folder(key))?;
         match self.state.store.folder(mailbox, id).await? {
             Some(found) => Ok(found.folder.id),
             None => Err(ApiError::ItemNotFound),
         }
+    }
+
+    /// The same of a folder that is to hold an item.
+    pub async fn filing_folder(&self, mailbox: UserId, key: &path::FolderKey) -> Result<FolderId, ApiError> {
+        let id = key.id_in(mailbox).ok_or_else(|| ApiError::no_folder(key))?;
+        let folder = self.state.store.folder(mailbox, id).await?.ok_or(ApiError::ItemNotFound)?.folder;
+        let only_shows = SearchFolder::of(&folder).is_some() || folder.well_known == Some(WellKnown::SearchFolders);
+        if only_shows { Err(Refusal::SearchFolder.into()) } else { Ok(folder.id) }
     }
 }
 

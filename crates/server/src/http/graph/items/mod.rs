@@ -1,10 +1,13 @@
 //! Messages, events and contacts: one file for each operation, for all three kinds.
 
+pub mod answer;
 pub mod create;
 pub mod delete;
 pub mod get;
 pub mod list;
 pub mod patch;
+pub mod permanent_delete;
+pub mod photo;
 pub mod relocate;
 pub mod send;
 
