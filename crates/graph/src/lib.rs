@@ -29,6 +29,7 @@ mod archive;
 pub mod fuzz_formats;
 pub mod html;
 pub mod ical;
+mod ical_occurrences;
 mod ical_people;
 mod ical_recurrence;
 mod ical_zones;
