@@ -49,7 +49,7 @@ const PAGE: &[&str] = &["$select", "$top", "$skip", "$count"];
 const ITEMS: &[&str] = &["$select", "$top", "$skip", "$count", "$orderby", "$filter", "$expand"];
 const MESSAGES: &[&str] = &["$select", "$top", "$skip", "$count", "$orderby", "$filter", "$expand", "$search"];
 const COUNT: &[&str] = &["$filter"];
-const WINDOW: &[&str] = &["startDateTime!", "endDateTime!", "$select", "$top", "$skip", "$count"];
+const WINDOW: &[&str] = &["startDateTime!", "endDateTime!", "$select", "$top", "$skip", "$count", "$orderby"];
 const PICTURE: Body = Body::Bytes(&["image/jpeg", "image/png"]);
 
 /// All routes, in the order of the description.
@@ -58,6 +58,7 @@ pub fn all() -> Vec<Route> {
     directory(&mut routes);
     mail(&mut routes);
     calendar(&mut routes);
+    occurrences(&mut routes);
     contacts(&mut routes);
     subscriptions(&mut routes);
     routes
@@ -148,6 +149,23 @@ fn calendar(routes: &mut Vec<Route>) {
     at.delete("/calendar", "Refused: the default calendar stays");
     folders(&mut at, "/calendars", "calendar", "{calendar-id}", PAGE);
     items(&mut at, "/calendars/{calendar-id}/events", "event", "{event-id}", ITEMS);
+}
+
+fn occurrences(routes: &mut Vec<Route>) {
+    let mut at = Below(routes, true);
+    for calendar in ["", "/calendar", "/calendars/{calendar-id}"] {
+        let path = format!("{calendar}/calendarView");
+        at.get(&path, "What a calendar holds in a time window, series expanded", WINDOW, Answer::List("event"));
+    }
+    let one = "/events/{event-id}";
+    at.get(&format!("{one}/instances"), "Occurrences in a time window", WINDOW, Answer::List("event"));
+    let differing = format!("{one}/exceptionOccurrences");
+    at.get(&differing, "Occurrences that differ from their series", PAGE, Answer::List("event"));
+    let time = Body::Parameters(&[("newReminderTime!", "graph.dateTimeTimeZone")]);
+    at.post(&format!("{one}/snoozeReminder"), "Be reminded again later", time, Answer::Status(200));
+    at.post(&format!("{one}/dismissReminder"), "Be reminded no more", Body::None, Answer::Status(200));
+    let view = "/reminderView(startDateTime='{startDateTime}',endDateTime='{endDateTime}')";
+    at.get(view, "Reminders of what is in a time window", &["$top", "$skip", "$count"], Answer::Object(200));
 }
 
 fn contacts(routes: &mut Vec<Route>) {
