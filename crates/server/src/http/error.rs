@@ -282,6 +282,26 @@ fn mailbox(refusal: &graph::Refusal) -> Shape {
             shape(bad, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
         }
         Refusal::TooManyRecipients { .. } => shape(bad, "ErrorMaxRecipientsExceeded", sentence(refusal)),
+        Refusal::AttachmentTooLarge { .. } => {
+            shape(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", sentence(refusal))
+        }
+        Refusal::UploadTooSmall { .. } => {
+            shape(bad, "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize", sentence(refusal))
+        }
+        Refusal::UploadTooLarge { .. } => shape(bad, "ErrorAttachmentSizeLimitExceeded", sentence(refusal)),
+        Refusal::TooManyAttachments { .. } => shape(bad, "ErrorExceededMaxAttachmentCount", sentence(refusal)),
+        Refusal::MessageTooLarge { .. } => shape(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "ErrorMessageSizeExceeded",
+            "The message exceeds the maximum supported size.",
+        ),
+        Refusal::ExtensionExists { .. } => {
+            shape(StatusCode::CONFLICT, "NameAlreadyExists", "An extension already exists with given id.")
+        }
+        Refusal::MimeNotBase64 => {
+            shape(bad, "ErrorMimeContentInvalidBase64String", "Invalid base64 string for MIME content")
+        }
+        Refusal::Mime(_) => shape(bad, "ErrorMimeContentInvalid", sentence(refusal)),
         Refusal::SendAsDenied { .. } => shape(
             StatusCode::FORBIDDEN,
             "ErrorSendAsDenied",
