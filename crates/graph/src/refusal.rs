@@ -1,6 +1,8 @@
 //! Why the rules of a mailbox refuse a request. Which status and code that is on the wire is the HTTP
 //! layer's affair.
 
+use crate::recurrence::RecurrenceError;
+
 /// A request that the rules of a mailbox refuse. Properties are named by their path in the body:
 /// `toRecipients/emailAddress/address`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +73,19 @@ pub enum Refusal {
     Mime(crate::mime::MimeError),
     #[error("the mailbox may not send as {address}")]
     SendAsDenied { address: String },
+    #[error(transparent)]
+    Recurrence(RecurrenceError),
+    /// It was cancelled, or the recurrence never had it.
+    #[error("the series has no such occurrence")]
+    OccurrenceNotFound,
+    #[error("the occurrence would cross or overlap the one before or after it")]
+    OccurrenceCrossing,
+}
+
+impl From<RecurrenceError> for Refusal {
+    fn from(error: RecurrenceError) -> Self {
+        Refusal::Recurrence(error)
+    }
 }
 
 impl Refusal {

@@ -2,6 +2,8 @@
 
 mod attachment;
 mod body;
+mod occurrence;
+mod time_zone;
 
 use std::collections::BTreeSet;
 
@@ -12,6 +14,7 @@ use crate::path::PATH_BYTES_MAX;
 use crate::schema::Entity;
 use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown};
 pub use attachment::{AttachmentSelect, AttachmentView, attachment};
+pub use occurrence::occurrence;
 
 /// What a response shows of a resource.
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +123,11 @@ pub fn item(item: &Item, view: View<'_>) -> Value {
     for name in view.select.into_iter().flat_map(|select| &select.0).filter(|name| is_shown(name)) {
         shown.entry(*name).or_insert_with(|| Entity::from(kind).absent(name));
     }
+    occurrence::show_cancelled(item, view, &mut shown);
+    if let Some(zone) = &view.prefer.time_zone {
+        let is_all_day = item.properties.get("isAllDay") == Some(&Value::Bool(true));
+        time_zone::show_in(zone, is_all_day, &mut shown);
+    }
     shown.insert("@odata.etag".to_owned(), item.version.etag().into());
     finish(shown, item_id(item, view.prefer), view.context)
 }
@@ -152,7 +160,7 @@ const RELATIONS: [&str; 4] =
     ["attachments", "extensions", "multiValueExtendedProperties", "singleValueExtendedProperties"];
 
 fn is_shown(kind: Kind, name: &str, select: Option<&Select>) -> bool {
-    if RELATIONS.contains(&name) {
+    if RELATIONS.contains(&name) || (kind == Kind::Event && occurrence::INTERNAL.contains(&name)) {
         return false;
     }
     match select {
@@ -200,12 +208,16 @@ fn shown_as_null(kind: Kind) -> &'static [&'static str] {
 
 /// A link in the form of Outlook on the web's. No page answers there.
 fn web_link(item: &Item, prefer: &Preferences) -> Option<String> {
-    let (query, view) = match item.id.kind {
+    link_to(item.id.kind, &item_id(item, prefer))
+}
+
+fn link_to(kind: Kind, id: &str) -> Option<String> {
+    let (query, view) = match kind {
         Kind::Message => ("ItemID", "viewmodel=ReadMessageItem"),
         Kind::Event => ("itemid", "path=/calendar/item"),
         Kind::Contact => return None,
     };
-    let id = item_id(item, prefer).replace('=', "%3D");
+    let id = id.replace('=', "%3D");
     Some(format!("https://outlook.example/owa/?{query}={id}&exvsurl=1&{view}"))
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Fresh, Owner, Written, complete, put_new, text};
+use super::{Fresh, Owner, Written, complete, put_new, series, text};
 use crate::{Change, FolderId, Item, Kind, Properties, Refusal, schema};
 
 /// Makes an item of the folder's kind in it.
@@ -16,6 +16,9 @@ pub fn create(owner: &Owner, fresh: &Fresh, folder: FolderId, body: Value) -> Re
         begin_draft(&mut properties)?;
     }
     complete(owner, fresh, folder.kind, &mut properties)?;
+    if folder.kind == Kind::Event {
+        series::begin(&mut properties)?;
+    }
     let fresh = match text(&properties, "transactionId") {
         "" => *fresh,
         transaction => Fresh { uuid: Uuid::new_v5(&owner.id.0, transaction.as_bytes()), ..*fresh },

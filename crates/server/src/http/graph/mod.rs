@@ -1,10 +1,14 @@
 //! Graph: from a request to the one operation that it names.
 
+mod batch;
+mod delta;
 mod folders;
 mod items;
+mod metadata;
 mod send_mail;
 mod settings;
 mod subscriptions;
+mod throttle;
 mod translate_ids;
 mod users;
 
@@ -31,12 +35,14 @@ use super::read_body;
 use crate::app::AppState;
 use crate::identity::{Principal, TokenError};
 use crate::{directory, ids};
+pub use delta::DeltaRefusal;
+pub use throttle::Throttling;
 
 /// How often an operation is tried again when another writer was faster.
 pub const TRIES: usize = 5;
 
 /// How long delta queries tell of what was removed.
-const REMOVALS_KEPT_MINUTES: i64 = 30 * 24 * 60;
+pub const REMOVALS_KEPT_MINUTES: i64 = 30 * 24 * 60;
 
 /// A request that is being answered.
 pub struct Call<'a> {
@@ -53,6 +59,25 @@ pub struct Call<'a> {
     path: &'a str,
 }
 
+/// A request as it came in, by itself or in a batch; without its body.
+struct Asked<'a> {
+    method: &'a Method,
+    /// With the version, without the query.
+    path: &'a str,
+    query: &'a str,
+    headers: &'a HeaderMap,
+}
+
+/// What a request's head says, before its body is looked at.
+struct Head<'a> {
+    version: &'static str,
+    /// The path below the version, as sent.
+    path: &'a str,
+    principal: Arc<Principal>,
+    resource: Resource,
+    query: Query,
+}
+
 /// Answers a request below a version's root.
 pub async fn handle(
     state: &Arc<AppState>,
@@ -61,15 +86,63 @@ pub async fn handle(
     path: &str,
     body: Body,
 ) -> Result<Answer, ApiError> {
-    let (version, below) = version(path)?;
-    let principal = authenticate(state, context, &parts.headers)?;
-    let resource = path::parse(below)?;
-    let query = Query::read(parts.uri.query().unwrap_or_default())?;
+    if metadata::is_asked(&parts.method, path) {
+        return Ok(metadata::metadata());
+    }
+    let query = parts.uri.query().unwrap_or_default();
+    let asked = Asked { method: &parts.method, path, query, headers: &parts.headers };
+    let head = head(state, context, &asked)?;
     let body = read_body(body, &state.limits).await?;
-    let headers = &parts.headers;
+    match (asked.method.as_str(), &head.resource) {
+        ("POST", Resource::Batch) => batch::batch(state, context, &asked, &head, &body).await,
+        _ => serve(state, context, &asked, head, body).await,
+    }
+}
+
+fn head<'a>(state: &AppState, context: &Context, asked: &Asked<'a>) -> Result<Head<'a>, ApiError> {
+    let (version, path) = version(asked.path)?;
+    let principal = authenticate(state, context, asked.headers)?;
+    let resource = path::parse(path)?;
+    Ok(Head { version, path, principal, resource, query: Query::read(asked.query)? })
+}
+
+/// Answers one request that is no batch.
+async fn serve(
+    state: &AppState,
+    context: &Context,
+    asked: &Asked<'_>,
+    head: Head<'_>,
+    body: Bytes,
+) -> Result<Answer, ApiError> {
+    let _place = throttle::enter(state, asked.method, &head, body.len()).await?;
+    let Head { version, path, principal, resource, query } = head;
+    let headers = asked.headers;
     let prefer = prefer::read(headers);
-    let call = Call { state, context, principal: &principal, query, prefer, headers, body, version, path: below };
-    dispatch(&call, &parts.method, resource).await
+    let call = Call { state, context, principal: &principal, query, prefer, headers, body, version, path };
+    let answer = dispatch(&call, asked.method, resource).await?;
+    Ok(match prefer::applied(&call.prefer) {
+        Some(followed) => answer.applied(&followed),
+        None => answer,
+    })
+}
+
+/// The user that a path means, in the directory of the caller's tenant.
+async fn find_user(state: &AppState, principal: &Principal, key: &UserKey) -> Result<Option<Arc<User>>, ApiError> {
+    let found = match key {
+        UserKey::Me => {
+            let me = principal.user().ok_or(ApiError::MeWithoutUser)?;
+            state.directory.user(me).await?
+        }
+        UserKey::Id(id) => state.directory.user(*id).await?,
+        UserKey::Upn(upn) => state.directory.by_address(upn).await?,
+    };
+    Ok(found.filter(|user| user.tenant == principal.tenant))
+}
+
+/// The mailbox that a request goes to, if it goes to one that exists.
+async fn mailbox_of(state: &AppState, head: &Head<'_>) -> Option<UserId> {
+    let user = head.resource.user()?;
+    find_user(state, &head.principal, user).await.ok().flatten().map(|user| user.id)
 }
 
 fn version(path: &str) -> Result<(&'static str, &str), ApiError> {
@@ -94,8 +167,8 @@ fn authenticate(state: &AppState, context: &Context, headers: &HeaderMap) -> Res
 /// Each area answers for its resources; the order of arms is that of [`Resource`].
 async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Result<Answer, ApiError> {
     match (method.as_str(), resource) {
-        ("GET", Resource::Metadata) => Err(ApiError::NotServed),
-        ("POST", Resource::Batch) => Err(ApiError::NotServed),
+        ("GET", Resource::Metadata) => Ok(metadata::metadata()),
+        ("POST", Resource::Batch) => Err(ApiError::NestedBatch),
         ("GET", Resource::Users) => users::list::list(call).await,
         ("GET", Resource::User(user)) => users::get::get(call, &user).await,
         ("POST", Resource::OfUser { user, part: UserPart::SendMail }) => send_mail::send_mail(call, &user).await,
@@ -105,7 +178,7 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         (_, Resource::OfUser { user, part }) => user_part(call, method, &user, part).await,
         ("GET", Resource::Items { user, kind, folder }) => items::list::list(call, &user, kind, folder).await,
         ("POST", Resource::Items { user, kind, folder }) => items::create::create(call, &user, kind, folder).await,
-        ("GET", Resource::ItemsDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::ItemsDelta { user, kind, folder }) => delta::items::items(call, &user, kind, folder).await,
         ("GET", Resource::ItemsCount { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::Item(item)) => items::get::get(call, &item).await,
         ("PATCH", Resource::Item(item)) => items::patch::patch(call, &item).await,
@@ -113,10 +186,10 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         ("POST", Resource::ItemAction { item, action }) => item_action(call, &item, action).await,
         (_, Resource::OfItem { item, part }) => item_part(call, method, &item, part).await,
         ("GET", Resource::CalendarView { .. }) => Err(ApiError::NotServed),
-        ("GET", Resource::CalendarViewDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::CalendarViewDelta { user, calendar }) => delta::view::view(call, &user, &calendar).await,
         ("GET", Resource::Folders { user, kind, parent }) => folders::list::list(call, &user, kind, parent).await,
         ("POST", Resource::Folders { user, kind, parent }) => folders::create::create(call, &user, kind, parent).await,
-        ("GET", Resource::FoldersDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::FoldersDelta { user, kind }) => delta::folders::folders(call, &user, kind).await,
         ("GET", Resource::FoldersCount { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::Folder { user, kind, folder }) => folders::get::get(call, &user, kind, &folder).await,
         ("PATCH", Resource::Folder { user, kind, folder }) => folders::patch::patch(call, &user, kind, &folder).await,
@@ -186,11 +259,15 @@ async fn folder_action(
 
 async fn item_part(call: &Call<'_>, method: &Method, item: &ItemPath, part: ItemPart) -> Result<Answer, ApiError> {
     match part {
-        ItemPart::Value => Err(ApiError::NotServed),
-        ItemPart::Attachments | ItemPart::AttachmentsCount => Err(ApiError::NotServed),
-        ItemPart::Attachment(_) | ItemPart::AttachmentValue(_) => Err(ApiError::NotServed),
-        ItemPart::CreateUploadSession => Err(ApiError::NotServed),
-        ItemPart::Extensions | ItemPart::Extension(_) => Err(ApiError::NotServed),
+        ItemPart::Value if method == Method::GET => items::value::value(call, item).await,
+        ItemPart::Value => Err(ApiError::Method),
+        ItemPart::Attachments | ItemPart::AttachmentsCount | ItemPart::CreateUploadSession => {
+            items::attachments::part(call, method, item, &part).await
+        }
+        ItemPart::Attachment(_) | ItemPart::AttachmentValue(_) => {
+            items::attachments::part(call, method, item, &part).await
+        }
+        ItemPart::Extensions | ItemPart::Extension(_) => items::extensions::part(call, method, item, &part).await,
         ItemPart::Instances | ItemPart::InstancesDelta | ItemPart::ExceptionOccurrences => Err(ApiError::NotServed),
         ItemPart::Calendar | ItemPart::Event => Err(ApiError::NotServed),
         ItemPart::Photo | ItemPart::PhotoValue => items::photo::photo(call, method, item, &part).await,
@@ -215,7 +292,7 @@ impl Call<'_> {
 
     /// The next page of this same collection, skipping what was shown.
     pub fn next_page(&self, skip: u64) -> String {
-        let kept = ["$top", "$select", "$orderby", "$count", "includeHiddenFolders"];
+        let kept = ["$top", "$select", "$orderby", "$count", "$expand", "includeHiddenFolders"];
         let option = |name: &&str| self.query.get(name).map(|value| format!("{name}={}&", encoded(value)));
         let options: String = kept.iter().filter_map(option).collect();
         self.url(&format!("{}?{options}$skip={skip}", self.path.trim_end_matches('/')))
@@ -223,6 +300,13 @@ impl Call<'_> {
 
     pub fn json(&self) -> Result<Value, ApiError> {
         serde_json::from_slice(&self.body).map_err(|_| ApiError::Json)
+    }
+
+    /// Whether the body is a message as MIME, in base64.
+    pub fn is_mime(&self) -> bool {
+        let content_type = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case("text/plain")
     }
 
     /// The mailbox that a path names, if it exists and the caller may look into it.
@@ -241,15 +325,7 @@ impl Call<'_> {
 
     /// A user of the caller's tenant.
     pub async fn user(&self, key: &UserKey) -> Result<Option<Arc<User>>, ApiError> {
-        let found = match key {
-            UserKey::Me => {
-                let me = self.principal.user().ok_or(ApiError::MeWithoutUser)?;
-                self.state.directory.user(me).await?
-            }
-            UserKey::Id(id) => self.state.directory.user(*id).await?,
-            UserKey::Upn(upn) => self.state.directory.by_address(upn).await?,
-        };
-        Ok(found.filter(|user| user.tenant == self.principal.tenant))
+        find_user(self.state, self.principal, key).await
     }
 
     pub fn require_read(&self, kind: Kind) -> Result<(), ApiError> {

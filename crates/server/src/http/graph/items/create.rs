@@ -1,5 +1,5 @@
-//! `POST` of an item to a collection: 201 with the item. A message is a draft. An event whose
-//! `transactionId` was used before is answered with the event that is there.
+//! `POST` of an item to a collection: 201 with the item. A message is a draft; as `text/plain` it is MIME
+//! in base64. An event whose `transactionId` was used before is answered with the event that is there.
 
 use graph::mailbox;
 use graph::path::{FolderKey, UserKey};
@@ -26,7 +26,10 @@ pub async fn create(
         None => default_folder(kind).id_in(owner.id),
     };
     let fresh = call.fresh();
-    let mut written = mailbox::create(&owner, &fresh, folder, call.json()?)?;
+    let mut written = match kind {
+        Kind::Message if call.is_mime() => mailbox::create_mime(&owner, &fresh, folder, &call.body)?,
+        _ => mailbox::create(&owner, &fresh, folder, call.json()?)?,
+    };
     if kind == Kind::Event && call.state.profile.events_are_written_twice {
         written = mailbox::write_again(&owner, &fresh, written);
     }
