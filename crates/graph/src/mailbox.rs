@@ -3,6 +3,7 @@
 //! Every operation is a function of the present state, the request and [`Fresh`]; it answers with the
 //! [`Mutation`] to commit. Bodies are read by [`crate::schema`]; what is absent gets Outlook's defaults.
 
+mod answer;
 pub mod attachment;
 mod contact;
 mod conversation;
@@ -14,33 +15,47 @@ mod event;
 pub mod extension;
 mod message;
 mod mime;
+mod move_folder;
+mod occurrence;
 mod patch;
 mod photo;
 mod preview;
+mod quote;
 mod receive;
 mod relocate;
 mod rename_folder;
+mod search_folder;
 mod send;
+mod series;
+mod settings;
+mod undeliverable;
 mod when;
 
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{Change, ChangeId, Folder, FolderId, Item, ItemId, Kind, Mutation, Properties, Refusal, TenantId};
-use crate::{Timestamp, UserId};
+use crate::{Timestamp, UserId, WellKnown};
+pub use answer::{Answering, answer_draft, send_answer};
 pub use conversation::{conversation_id, conversation_index};
-pub use create::create;
+pub use create::{create, write_again};
 pub use create_folder::{FOLDER_NAME_CHARS_MAX, create_folder};
 pub use delete::{delete, remove};
-pub use delete_folder::{FolderDeletion, delete_folder, remove_folders};
+pub use delete_folder::{FolderDeletion, delete_folder, doomed, remove_folders};
 pub use mime::{create_mime, send_mime};
+pub use move_folder::{FOLDERS_COPIED_MAX, FolderCopy, copy_folder, copy_items, move_folder};
+pub use occurrence::{CANCELLED_MAX, EXCEPTIONS_MAX, OccurrenceWritten, cancel_occurrence, patch_occurrence};
 pub use patch::patch;
 pub use photo::{PHOTO_BYTES_MAX, photo_id, remove_photo, set_photo};
 pub use preview::{PREVIEW_CHARS_MAX, preview};
 pub use receive::receive;
 pub use relocate::{copy_item, move_item};
 pub use rename_folder::rename_folder;
+pub(crate) use search_folder::show as show_search;
+pub use search_folder::{SEARCH_FOLDER_TYPE, SearchFolder};
 pub use send::{RECIPIENTS_MAX, Sent, send_draft, send_mail};
+pub use settings::{CATEGORY_NAME_CHARS_MAX, SETTINGS_MAX, Settings};
+pub use undeliverable::report_undeliverable;
 
 /// Whose mailbox it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,23 +114,30 @@ fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, mut properties: Prope
 
 /// An item as it is after a write that leaves it where it is.
 fn rewrite(owner: &Owner, fresh: &Fresh, item: &Item, properties: Properties) -> Written {
+    let told = !is_buried(owner, item.folder);
     let after = Item { modified: fresh.now.whole_seconds(), version: fresh.change, properties, ..item.clone() };
     let mutation = Mutation {
         expect: vec![(item.id, Some(item.version))],
         puts: vec![after.clone()],
-        changes: vec![Change::updated(owner.tenant, item, &after, fresh.now)],
+        changes: told.then(|| Change::updated(owner.tenant, item, &after, fresh.now)).into_iter().collect(),
         ..Mutation::default()
     };
     Written { item: after, mutation }
 }
 
+/// Whether a folder is Recoverable Items, of whose contents nobody is told: what comes there is deleted.
+fn is_buried(owner: &Owner, folder: FolderId) -> bool {
+    folder.kind == Kind::Message && folder == WellKnown::RecoverableItemsDeletions.id_in(owner.id)
+}
+
 /// An item under an id that was not used before.
 fn put(owner: &Owner, fresh: &Fresh, item: Item) -> Written {
+    let told = !is_buried(owner, item.folder);
     let mutation = Mutation {
         expect: vec![(item.id, None)],
         expect_folders: vec![item.folder],
         puts: vec![item.clone()],
-        changes: vec![Change::created(owner.tenant, &item, fresh.now)],
+        changes: told.then(|| Change::created(owner.tenant, &item, fresh.now)).into_iter().collect(),
         ..Mutation::default()
     };
     Written { item, mutation }
@@ -125,7 +147,9 @@ fn put(owner: &Owner, fresh: &Fresh, item: Item) -> Written {
 fn take_away(owner: &Owner, fresh: &Fresh, old: &Item, mutation: &mut Mutation) {
     mutation.expect.push((old.id, Some(old.version)));
     mutation.removes.push(old.id);
-    mutation.changes.insert(0, Change::deleted(owner.tenant, old, fresh.removal, fresh.now));
+    if !is_buried(owner, old.folder) {
+        mutation.changes.insert(0, Change::deleted(owner.tenant, old, fresh.removal, fresh.now));
+    }
 }
 
 /// Gives an item of a kind what it must have, and brings what it has into the form that is stored.
@@ -197,5 +221,7 @@ fn complete_body(properties: &mut Properties) {
     default(properties, "bodyPreview", || shown.into());
 }
 
+#[cfg(test)]
+mod folder_tests;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! Why the rules of a mailbox refuse a request. Which status and code that is on the wire is the HTTP
 //! layer's affair.
 
+use crate::recurrence::RecurrenceError;
+
 /// A request that the rules of a mailbox refuse. Properties are named by their path in the body:
 /// `toRecipients/emailAddress/address`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,13 +27,24 @@ pub enum Refusal {
     TooLong { property: String, length_max: usize, unit: &'static str },
     #[error("the time zone {name} is not known")]
     UnknownTimeZone { name: String },
+    #[error("a category named {name} exists")]
+    CategoryExists { name: String },
     #[error("the folder does not exist")]
     FolderNotFound,
     #[error("a folder named {name} exists there")]
     FolderExists { name: String },
-    /// A well-known folder keeps its name and place.
-    #[error("this folder cannot be renamed or deleted")]
+    /// A well-known folder stays.
+    #[error("this folder cannot be deleted")]
     FolderProtected,
+    /// A well-known folder keeps its name.
+    #[error("this folder cannot be renamed")]
+    FolderNameFixed,
+    /// A well-known folder keeps its place.
+    #[error("this folder cannot be moved")]
+    FolderFixed,
+    /// A search folder shows items and holds none.
+    #[error("a search folder cannot hold items")]
+    SearchFolder,
     #[error("this kind of item cannot be moved or copied")]
     NotMovable,
     #[error("only a draft can be sent")]
@@ -60,6 +73,19 @@ pub enum Refusal {
     Mime(crate::mime::MimeError),
     #[error("the mailbox may not send as {address}")]
     SendAsDenied { address: String },
+    #[error(transparent)]
+    Recurrence(RecurrenceError),
+    /// It was cancelled, or the recurrence never had it.
+    #[error("the series has no such occurrence")]
+    OccurrenceNotFound,
+    #[error("the occurrence would cross or overlap the one before or after it")]
+    OccurrenceCrossing,
+}
+
+impl From<RecurrenceError> for Refusal {
+    fn from(error: RecurrenceError) -> Self {
+        Refusal::Recurrence(error)
+    }
 }
 
 impl Refusal {

@@ -36,6 +36,7 @@ fn subscription() -> Subscription {
         lifecycle_url: Some("https://hook.example.net/l".to_owned()),
         client_state: None,
         tls_version: "v1_2".to_owned(),
+        immutable_ids: false,
         expires: NOW.plus_minutes(24 * 60),
         created: NOW,
     }
@@ -283,6 +284,57 @@ fn a_folder_is_watched_without_its_children_and_a_mailbox_with_all() {
     }
     let calendar = WellKnown::Calendar.id_in(MEGAN);
     assert_eq!(of(None).sees(&created(1, calendar)), None, "messages are no events");
+}
+
+/// The two halves of a move.
+fn moved(from: FolderId, to: FolderId) -> [Change; 2] {
+    let mut gone = created(1, from);
+    gone.change = ChangeType::Deleted;
+    gone.moved = Some(to);
+    let mut here = created(2, to);
+    here.immutable = Some(gone.item.uuid);
+    here.moved = Some(from);
+    [gone, here]
+}
+
+#[test]
+fn a_move_is_one_update_to_who_watches_both_ends_by_immutable_ids() {
+    let (inbox, archive) = (WellKnown::Inbox.id_in(MEGAN), WellKnown::Archive.id_in(MEGAN));
+    let of = |folder, immutable_ids| Subscription {
+        target: Target { folder, ..subscription().target },
+        change_types: ChangeType::ALL.into_iter().collect(),
+        immutable_ids,
+        ..subscription()
+    };
+    let halves = moved(inbox, archive);
+    let sees = |of: Subscription| [of.sees(&halves[0]), of.sees(&halves[1])];
+    let (deleted, created) = (Some(ChangeType::Deleted), Some(ChangeType::Created));
+    assert_eq!(sees(of(None, false)), [deleted, created]);
+    assert_eq!(sees(of(None, true)), [None, Some(ChangeType::Updated)]);
+    for immutable_ids in [false, true] {
+        assert_eq!(sees(of(Some(inbox), immutable_ids)), [deleted, None]);
+        assert_eq!(sees(of(Some(archive), immutable_ids)), [None, created]);
+    }
+    let keys = |of: Subscription| [of.item_key(&halves[0]), of.item_key(&halves[1])];
+    let [before, after] = keys(of(None, true));
+    assert_eq!(before, after, "the immutable id stays");
+    let [before, after] = keys(of(None, false));
+    assert_ne!(before, after);
+}
+
+#[test]
+fn an_item_that_comes_back_is_told_of_in_order_by_its_immutable_id() {
+    let (inbox, archive) = (WellKnown::Inbox.id_in(MEGAN), WellKnown::Archive.id_in(MEGAN));
+    let target = Target { folder: Some(inbox), ..subscription().target };
+    let change_types = ChangeType::ALL.into_iter().collect();
+    let mut world = World::new(Subscription { target, change_types, immutable_ids: true, ..subscription() });
+    let [gone, _] = moved(inbox, archive);
+    let [_, mut back] = moved(archive, inbox);
+    back.immutable = Some(gone.item.uuid);
+    world.append([Record::Change(gone), Record::Change(back)]);
+    world.pass(SECOND);
+    let sizes: Vec<usize> = world.attempts().iter().map(|attempt| attempt.notifications.len()).collect();
+    assert_eq!(sizes, [1], "the return waits until the departure was acknowledged");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Fresh, Owner, Written, complete, put_new, text};
-use crate::{FolderId, Kind, Properties, Refusal, schema};
+use super::{Fresh, Owner, Written, complete, put_new, series, text};
+use crate::{Change, FolderId, Item, Kind, Properties, Refusal, schema};
 
 /// Makes an item of the folder's kind in it.
 ///
@@ -16,11 +16,23 @@ pub fn create(owner: &Owner, fresh: &Fresh, folder: FolderId, body: Value) -> Re
         begin_draft(&mut properties)?;
     }
     complete(owner, fresh, folder.kind, &mut properties)?;
+    if folder.kind == Kind::Event {
+        series::begin(&mut properties)?;
+    }
     let fresh = match text(&properties, "transactionId") {
         "" => *fresh,
         transaction => Fresh { uuid: Uuid::new_v5(&owner.id.0, transaction.as_bytes()), ..*fresh },
     };
     Ok(put_new(owner, &fresh, folder, properties))
+}
+
+/// Writes a new item once more: subscribers hear that it was created, and then that it was updated.
+pub fn write_again(owner: &Owner, fresh: &Fresh, written: Written) -> Written {
+    let Written { item: first, mut mutation } = written;
+    let item = Item { version: fresh.removal, ..first.clone() };
+    mutation.puts = vec![item.clone()];
+    mutation.changes.push(Change::updated(owner.tenant, &first, &item, fresh.now));
+    Written { item, mutation }
 }
 
 /// A draft's times and state are the server's; headers that are not the client's own cannot be set.

@@ -2,15 +2,30 @@
 
 use serde_json::Value;
 
-use super::{Fresh, Owner, Written, address_of, complete, contact, flag, rewrite};
+use super::{Fresh, Owner, Written, address_of, complete, contact, flag, rewrite, series};
 use crate::{Item, Kind, Properties, Refusal, schema};
 
 /// Changes an item. A patch that alters nothing still makes a version; a property that cannot be
 /// changed may be repeated with the value it has.
 pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<Written, Refusal> {
     let kind = item.id.kind;
+    let (mut properties, changed) = apply(owner, fresh, kind, &item.properties, body)?;
+    if kind == Kind::Event {
+        series::change(&changed, &mut properties)?;
+    }
+    Ok(rewrite(owner, fresh, item, properties))
+}
+
+/// The properties with a patch applied, and the names of those that it altered.
+pub(super) fn apply(
+    owner: &Owner,
+    fresh: &Fresh,
+    kind: Kind,
+    before: &Properties,
+    body: Value,
+) -> Result<(Properties, Vec<String>), Refusal> {
     let sent = schema::read(kind.into(), body)?;
-    let mut properties = item.properties.clone();
+    let mut properties = before.clone();
     let is_draft = flag(&properties, "isDraft");
     let mut changed = Vec::new();
     for (name, value) in sent {
@@ -23,9 +38,9 @@ pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<W
         merge(&mut properties, &name, value)?;
         changed.push(name);
     }
-    forget_derived(kind, &item.properties, &changed, &mut properties);
+    forget_derived(kind, before, &changed, &mut properties);
     complete(owner, fresh, kind, &mut properties)?;
-    Ok(rewrite(owner, fresh, item, properties))
+    Ok((properties, changed))
 }
 
 const MESSAGE: [&str; 14] = [

@@ -31,7 +31,7 @@ pub fn send_mail(owner: &Owner, fresh: &Fresh, message: Value, save: bool) -> Re
     send_new(owner, fresh, properties, save)
 }
 
-/// Sends a message that lies in no folder.
+/// Sends a message that stands nowhere yet, and keeps it in Sent Items if `save`.
 pub(super) fn send_new(owner: &Owner, fresh: &Fresh, properties: Properties, save: bool) -> Result<Sent, Refusal> {
     let (properties, recipients) = depart(owner, fresh, properties)?;
     let message = as_received(&properties);

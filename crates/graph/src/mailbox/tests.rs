@@ -1,4 +1,4 @@
-use serde_json::json;
+pub(super) use serde_json::json;
 
 use super::*;
 use crate::{ChangeType, WellKnown};
@@ -26,11 +26,11 @@ pub(super) fn folder(well_known: WellKnown) -> FolderId {
     well_known.id_in(megan().id)
 }
 
-fn folders() -> Vec<Folder> {
+pub(super) fn folders() -> Vec<Folder> {
     WellKnown::ALL.iter().map(|well_known| well_known.folder_in(megan().id)).collect()
 }
 
-fn made(well_known: WellKnown, body: Value) -> Item {
+pub(super) fn made(well_known: WellKnown, body: Value) -> Item {
     create(&megan(), &fresh(1), folder(well_known), body).unwrap().item
 }
 
@@ -38,7 +38,7 @@ pub(super) fn draft(body: Value) -> Item {
     made(WellKnown::Drafts, body)
 }
 
-fn meeting() -> Value {
+pub(super) fn meeting() -> Value {
     json!({
         "subject": "Plan",
         "start": { "dateTime": "2026-11-25T10:00:00", "timeZone": "W. Europe Standard Time" },
@@ -46,11 +46,11 @@ fn meeting() -> Value {
     })
 }
 
-fn patched(item: &Item, body: Value) -> Item {
+pub(super) fn patched(item: &Item, body: Value) -> Item {
     patch(&megan(), &fresh(2), item, body).unwrap().item
 }
 
-fn refused(item: &Item, body: Value) -> String {
+pub(super) fn refused(item: &Item, body: Value) -> String {
     patch(&megan(), &fresh(2), item, body).unwrap_err().to_string()
 }
 
@@ -58,7 +58,7 @@ fn members<'a>(properties: &'a Properties, name: &str) -> impl Iterator<Item = &
     properties[name].as_array().into_iter().flatten()
 }
 
-fn changes(mutation: &Mutation) -> Vec<(ChangeType, ItemId, FolderId)> {
+pub(super) fn changes(mutation: &Mutation) -> Vec<(ChangeType, ItemId, FolderId)> {
     mutation.changes.iter().map(|change| (change.change, change.item, change.folder)).collect()
 }
 
@@ -386,14 +386,24 @@ fn only_a_draft_changes_its_subject() {
 fn a_flag_is_set_with_times_in_utc_and_cleared_whole() {
     let item = draft(json!({}));
     let due = json!({ "dateTime": "2026-11-25T10:00:00", "timeZone": "Europe/Berlin" });
-    let flagged = patched(&item, json!({ "flag": { "flagStatus": "Flagged", "dueDateTime": due } }));
+    let start = json!({ "dateTime": "2026-11-24T10:00:00", "timeZone": "Europe/Berlin" });
+    let flagged =
+        patched(&item, json!({ "flag": { "flagStatus": "Flagged", "startDateTime": start, "dueDateTime": due } }));
     assert_eq!(
         flagged.properties["flag"],
         json!({
             "flagStatus": "flagged",
+            "startDateTime": { "dateTime": "2026-11-24T09:00:00.0000000", "timeZone": "UTC" },
             "dueDateTime": { "dateTime": "2026-11-25T09:00:00.0000000", "timeZone": "UTC" },
         })
     );
+    let no_start = json!({ "flag": { "flagStatus": "flagged", "dueDateTime": due } });
+    assert_eq!(refused(&item, no_start), "flag/startDateTime is required");
+    let backwards = json!({ "flag": { "flagStatus": "flagged", "startDateTime": due, "dueDateTime": start } });
+    assert_eq!(refused(&item, backwards), "flag/dueDateTime must be no earlier than flag/startDateTime");
+    let complete = patched(&item, json!({ "flag": { "flagStatus": "complete" } }));
+    let completed = &complete.properties["flag"]["completedDateTime"]["dateTime"];
+    assert_eq!(completed, "2026-11-21T00:00:00.0000000");
     let cleared = patched(&flagged, json!({ "flag": { "flagStatus": "notFlagged", "dueDateTime": due } }));
     assert_eq!(cleared.properties["flag"], json!({ "flagStatus": "notFlagged" }));
 }
@@ -492,7 +502,7 @@ fn a_recurrence_is_whole_or_refused() {
 }
 
 #[test]
-fn a_deleted_message_goes_to_deleted_items_and_from_there_for_good() {
+fn a_deleted_message_goes_to_deleted_items_then_to_recoverable_items_then_for_good() {
     let (owner, item) = (megan(), draft(json!({})));
     let mutation = delete(&owner, &fresh(2), &item);
     let bin = folder(WellKnown::DeletedItems);
@@ -502,9 +512,17 @@ fn a_deleted_message_goes_to_deleted_items_and_from_there_for_good() {
     assert_eq!(mutation.removes, [item.id]);
     assert_eq!(changes(&mutation), [(ChangeType::Deleted, item.id, item.folder), (ChangeType::Created, moved.id, bin)]);
     assert_ne!(mutation.changes[0].id, mutation.changes[1].id);
-    let gone = delete(&owner, &fresh(3), moved);
-    assert!(gone.puts.is_empty());
-    assert_eq!(changes(&gone), [(ChangeType::Deleted, moved.id, bin)]);
+    let buried = delete(&owner, &fresh(3), moved);
+    let lost = &buried.puts[0];
+    assert_eq!((lost.folder, lost.immutable), (folder(WellKnown::RecoverableItemsDeletions), item.immutable));
+    assert_eq!(changes(&buried), [(ChangeType::Deleted, moved.id, bin)], "nobody hears of its arrival there");
+    assert_eq!(buried.changes[0].moved, None, "to every subscriber it is gone");
+    assert_eq!(changes(&patch(&owner, &fresh(4), lost, json!({ "isRead": false })).unwrap().mutation), []);
+    let restored = move_item(&owner, &fresh(5), lost, folder(WellKnown::Inbox)).unwrap();
+    let back = (ChangeType::Created, restored.item.id, folder(WellKnown::Inbox));
+    assert_eq!((changes(&restored.mutation), restored.mutation.changes[0].moved), (vec![back], None));
+    let gone = delete(&owner, &fresh(6), lost);
+    assert_eq!((gone.puts.len(), &gone.removes, changes(&gone)), (0, &vec![lost.id], vec![]));
 }
 
 #[test]
@@ -641,7 +659,7 @@ fn a_folder_has_a_place_and_a_name_of_its_own() {
         (json!({}), "displayName is required"),
         (json!({ "displayName": " " }), "displayName must be a name"),
         (json!({ "displayName": "x".repeat(256) }), "displayName is too long: 255 characters are the most"),
-        (json!({ "displayName": "x", "isHidden": true }), "isHidden is not supported"),
+        (json!({ "displayName": "x", "isHidden": "yes" }), "isHidden must be a boolean"),
     ] {
         assert_eq!(make(Kind::Message, None, &all, body.clone()).unwrap_err().to_string(), refusal, "{body}");
     }
@@ -654,11 +672,13 @@ fn a_folder_has_a_place_and_a_name_of_its_own() {
 fn well_known_folders_keep_their_names() {
     let all = folders();
     let inbox = WellKnown::Inbox.folder_in(megan().id);
-    assert_eq!(rename_folder(&inbox, &all, json!({ "displayName": "In" })), Err(Refusal::FolderProtected));
+    assert_eq!(rename_folder(&inbox, &all, json!({ "displayName": "In" })), Err(Refusal::FolderNameFixed));
     assert!(rename_folder(&inbox, &all, json!({ "displayName": "Inbox" })).is_ok());
     assert_eq!(delete_folder(&inbox, &all), Err(Refusal::FolderProtected));
     let team = create_folder(&megan(), &fresh(1), Kind::Event, None, &all, json!({ "name": "Team" })).unwrap().folder;
-    assert_eq!(delete_folder(&team, &all), Err(Refusal::FolderProtected));
+    assert_eq!(delete_folder(&team, &all), Ok(FolderDeletion::ForGood(vec![team.id])), "it is a calendar");
+    let calendar = WellKnown::Calendar.folder_in(megan().id);
+    assert_eq!(delete_folder(&calendar, &all), Err(Refusal::FolderProtected));
 }
 
 #[test]

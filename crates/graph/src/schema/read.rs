@@ -86,7 +86,7 @@ pub(super) fn parameters<const N: usize>(body: Value, names: [&'static str; N]) 
     Ok(found)
 }
 
-fn is_deeper(value: &Value, levels: usize) -> bool {
+pub(super) fn is_deeper(value: &Value, levels: usize) -> bool {
     match value {
         Value::Array(members) => levels == 0 || members.iter().any(|member| is_deeper(member, levels - 1)),
         Value::Object(members) => levels == 0 || members.values().any(|member| is_deeper(member, levels - 1)),

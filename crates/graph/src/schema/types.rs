@@ -78,7 +78,7 @@ pub(super) fn all() -> &'static Types {
     static TYPES: OnceLock<Types> = OnceLock::new();
     TYPES.get_or_init(|| {
         let raw: BTreeMap<String, RawType> =
-            serde_json::from_str(include_str!("types.json")).expect("the embedded metadata is well formed");
+            serde_json::from_str(super::METADATA).expect("the embedded metadata is well formed");
         Types(raw.keys().map(|name| (name.clone(), build(&raw, name))).collect())
     })
 }

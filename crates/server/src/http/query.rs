@@ -24,6 +24,8 @@ pub enum QueryError {
     Range { option: &'static str, value: String, low: u64, high: u64 },
     #[error("Invalid value '{value}' for $count query option found. Valid values are 'true' and 'false'.")]
     Count { value: String },
+    #[error("Invalid value '{value}' for {option} query option found. Valid values are 'true' and 'false'.")]
+    Flag { option: &'static str, value: String },
     #[error("Could not find a property named '{property}' on type 'microsoft.graph.{type_name}'.")]
     UnknownProperty { property: String, type_name: &'static str },
     #[error("The sort order '{asked}' is not supported by this server; only '{served}' is.")]
@@ -76,6 +78,16 @@ impl Query {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// An option that is `true` or `false`, in any case; `false` if it is absent.
+    pub fn flag(&self, name: &'static str) -> Result<bool, QueryError> {
+        match self.get(name) {
+            None => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Some(text) => Err(QueryError::Flag { option: name, value: shortened(text) }),
+        }
+    }
+
     /// `$select` of an entity; `None` for everything.
     pub fn select(&self, entity: Entity) -> Result<Option<Select>, QueryError> {
         let Some(list) = self.get("$select") else { return Ok(None) };
@@ -114,6 +126,11 @@ impl Page {
     }
 }
 
+/// `$top` by itself.
+pub fn top(query: &Query) -> Result<Option<u16>, QueryError> {
+    Ok(number(query, "$top", 1, TOP_MAX)?.and_then(|top| u16::try_from(top).ok()))
+}
+
 /// The one order that the store serves, newest first.
 fn check_order(asked: &str, kind: Kind) -> Result<(), QueryError> {
     let served = match kind {
@@ -136,11 +153,23 @@ fn number(query: &Query, option: &'static str, low: u64, high: u64) -> Result<Op
 
 /// Options may be written without their `$`.
 fn full_name(name: &str) -> String {
-    const KNOWN: [&str; 9] =
-        ["$top", "$skip", "$select", "$count", "$orderby", "$filter", "$search", "$expand", "$skiptoken"];
+    const KNOWN: [&str; 10] = [
+        "$top",
+        "$skip",
+        "$select",
+        "$count",
+        "$orderby",
+        "$filter",
+        "$search",
+        "$expand",
+        "$skiptoken",
+        "$deltatoken",
+    ];
+    const PLAIN: [&str; 3] = ["startDateTime", "endDateTime", "includeHiddenFolders"];
     let lower = name.trim().to_ascii_lowercase();
     let found = KNOWN.into_iter().find(|known| lower.trim_start_matches('$') == &known[1..]);
-    found.map_or_else(|| shortened(name), str::to_owned)
+    let plain = || PLAIN.into_iter().find(|known| lower.eq_ignore_ascii_case(known));
+    found.or_else(plain).map_or_else(|| shortened(name), str::to_owned)
 }
 
 fn decoded(text: &str) -> Result<String, QueryError> {

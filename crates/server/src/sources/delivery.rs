@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use graph::mailbox::{self, Fresh, Owner};
+use graph::mailbox::{self, Fresh, Owner, Settings};
 use graph::{FolderId, Properties, WellKnown};
 use serde_json::json;
 use store::{Commit, CommitError, Once, Store, StoreError, User};
@@ -37,11 +37,16 @@ impl Inbound for Mailboxes {
         self.store.user_by_address(address).await
     }
 
-    /// The message is received now, whatever the servers on its way wrote.
+    /// The message is received now, whatever the servers on its way wrote, and sorted as its sender's
+    /// override says.
     async fn deliver(&self, user: &User, properties: Properties, once_key: String) -> Result<Delivered, DeliverError> {
         let mut properties = properties;
         let now = (self.fresh)().now;
         properties.insert("receivedDateTime".to_owned(), json!(now.whole_seconds()));
+        let root = self.store.folder(user.id, WellKnown::MsgFolderRoot.id_in(user.id)).await;
+        if let Some(root) = root.map_err(|error| DeliverError::Temporary(error.to_string()))? {
+            Settings::of(&root.folder).classify(&mut properties);
+        }
         let write = Write {
             user,
             folder: WellKnown::Inbox.id_in(user.id),

@@ -2,16 +2,25 @@
 
 mod admin;
 mod attachments;
+mod batch;
 mod bodies;
 mod clients;
 mod contacts;
 mod delivery;
+mod delta;
 mod extensions;
+mod focused;
+mod folders;
 mod identity;
+mod ids;
 mod mailbox;
+mod metadata;
 mod mime;
+mod openapi;
 mod parity;
 mod properties;
 mod refusals;
+mod replies;
 mod subscriptions;
+mod throttling;
 mod world;

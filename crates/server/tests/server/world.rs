@@ -17,6 +17,7 @@ use store::{Store, User};
 use tidings_server::app::{AppState, Engine, Handshake, Limits};
 use tidings_server::clock::Clock;
 use tidings_server::directory::Directory;
+use tidings_server::http::graph::Throttling;
 use tidings_server::identity::{Grant, Tokens};
 use tidings_server::{http as api, seed};
 use tower::ServiceExt as _;
@@ -37,6 +38,15 @@ impl World {
     }
 
     pub async fn with(profile: Profile) -> Self {
+        Self::made(profile, false).await
+    }
+
+    /// A server that tells apps to wait, within the profile's limits.
+    pub async fn throttled(profile: Profile) -> Self {
+        Self::made(profile, true).await
+    }
+
+    async fn made(profile: Profile, throttled: bool) -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(|_, _| {})));
         seed::plant(store.as_ref()).await.unwrap();
         let (receivers, engine) = (Arc::new(Receivers::default()), Arc::new(Ends::default()));
@@ -45,6 +55,7 @@ impl World {
             store,
             clock: Clock::new(),
             tokens: Tokens::new(signing_key()).unwrap(),
+            throttling: throttled.then(|| Throttling::new(profile.throttle)),
             profile,
             handshake: receivers.clone(),
             engine: engine.clone(),

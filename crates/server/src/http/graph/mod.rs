@@ -1,19 +1,25 @@
 //! Graph: from a request to the one operation that it names.
 
+mod batch;
+mod delta;
 mod folders;
 mod items;
+mod metadata;
 mod send_mail;
+mod settings;
 mod subscriptions;
+mod throttle;
+mod translate_ids;
 mod users;
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
-use graph::mailbox::{Fresh, Owner};
-use graph::path::{ItemAction, ItemPart, ItemPath, Resource, UserKey, UserPart};
+use graph::mailbox::{Answering, Fresh, Owner, SearchFolder};
+use graph::path::{FolderAction, FolderKey, ItemAction, ItemPart, ItemPath, Resource, UserKey, UserPart};
 use graph::render::Preferences;
-use graph::{ChangeId, FolderId, Item, Kind, Mutation, UserId, path};
+use graph::{ChangeId, FolderId, Item, Kind, Mutation, Refusal, UserId, WellKnown, path};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use notify::Submission;
@@ -29,6 +35,8 @@ use super::read_body;
 use crate::app::AppState;
 use crate::identity::{Principal, TokenError};
 use crate::{directory, ids};
+pub use delta::DeltaRefusal;
+pub use throttle::Throttling;
 
 /// How often an operation is tried again when another writer was faster.
 pub const TRIES: usize = 5;
@@ -51,6 +59,25 @@ pub struct Call<'a> {
     path: &'a str,
 }
 
+/// A request as it came in, by itself or in a batch; without its body.
+struct Asked<'a> {
+    method: &'a Method,
+    /// With the version, without the query.
+    path: &'a str,
+    query: &'a str,
+    headers: &'a HeaderMap,
+}
+
+/// What a request's head says, before its body is looked at.
+struct Head<'a> {
+    version: &'static str,
+    /// The path below the version, as sent.
+    path: &'a str,
+    principal: Arc<Principal>,
+    resource: Resource,
+    query: Query,
+}
+
 /// Answers a request below a version's root.
 pub async fn handle(
     state: &Arc<AppState>,
@@ -59,16 +86,60 @@ pub async fn handle(
     path: &str,
     body: Body,
 ) -> Result<Answer, ApiError> {
-    let (version, below) = version(path)?;
-    let principal = authenticate(state, context, &parts.headers)?;
-    let resource = path::parse(below)?;
-    let query = Query::read(parts.uri.query().unwrap_or_default())?;
+    if metadata::is_asked(&parts.method, path) {
+        return Ok(metadata::metadata());
+    }
+    let query = parts.uri.query().unwrap_or_default();
+    let asked = Asked { method: &parts.method, path, query, headers: &parts.headers };
+    let head = head(state, context, &asked)?;
     let body = read_body(body, &state.limits).await?;
-    let headers = &parts.headers;
+    match (asked.method.as_str(), &head.resource) {
+        ("POST", Resource::Batch) => batch::batch(state, context, &asked, &head, &body).await,
+        _ => serve(state, context, &asked, head, body).await,
+    }
+}
+
+fn head<'a>(state: &AppState, context: &Context, asked: &Asked<'a>) -> Result<Head<'a>, ApiError> {
+    let (version, path) = version(asked.path)?;
+    let principal = authenticate(state, context, asked.headers)?;
+    let resource = path::parse(path)?;
+    Ok(Head { version, path, principal, resource, query: Query::read(asked.query)? })
+}
+
+/// Answers one request that is no batch.
+async fn serve(
+    state: &AppState,
+    context: &Context,
+    asked: &Asked<'_>,
+    head: Head<'_>,
+    body: Bytes,
+) -> Result<Answer, ApiError> {
+    let _place = throttle::enter(state, asked.method, &head, body.len()).await?;
+    let Head { version, path, principal, resource, query } = head;
+    let headers = asked.headers;
     let prefer = prefer::read(headers);
-    let call = Call { state, context, principal: &principal, query, prefer, headers, body, version, path: below };
-    let answer = dispatch(&call, &parts.method, resource).await?;
-    Ok(answer.with_preferences(prefer::applied(&call.prefer)))
+    let call = Call { state, context, principal: &principal, query, prefer, headers, body, version, path };
+    let answer = dispatch(&call, asked.method, resource).await?;
+    Ok(prefer::applied(&call.prefer).iter().fold(answer, |answer, preference| answer.applied(preference)))
+}
+
+/// The user that a path means, in the directory of the caller's tenant.
+async fn find_user(state: &AppState, principal: &Principal, key: &UserKey) -> Result<Option<Arc<User>>, ApiError> {
+    let found = match key {
+        UserKey::Me => {
+            let me = principal.user().ok_or(ApiError::MeWithoutUser)?;
+            state.directory.user(me).await?
+        }
+        UserKey::Id(id) => state.directory.user(*id).await?,
+        UserKey::Upn(upn) => state.directory.by_address(upn).await?,
+    };
+    Ok(found.filter(|user| user.tenant == principal.tenant))
+}
+
+/// The mailbox that a request goes to, if it goes to one that exists.
+async fn mailbox_of(state: &AppState, head: &Head<'_>) -> Option<UserId> {
+    let user = head.resource.user()?;
+    find_user(state, &head.principal, user).await.ok().flatten().map(|user| user.id)
 }
 
 fn version(path: &str) -> Result<(&'static str, &str), ApiError> {
@@ -93,15 +164,18 @@ fn authenticate(state: &AppState, context: &Context, headers: &HeaderMap) -> Res
 /// Each area answers for its resources; the order of arms is that of [`Resource`].
 async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Result<Answer, ApiError> {
     match (method.as_str(), resource) {
-        ("GET", Resource::Metadata) => Err(ApiError::NotServed),
-        ("POST", Resource::Batch) => Err(ApiError::NotServed),
+        ("GET", Resource::Metadata) => Ok(metadata::metadata()),
+        ("POST", Resource::Batch) => Err(ApiError::NestedBatch),
         ("GET", Resource::Users) => users::list::list(call).await,
         ("GET", Resource::User(user)) => users::get::get(call, &user).await,
         ("POST", Resource::OfUser { user, part: UserPart::SendMail }) => send_mail::send_mail(call, &user).await,
-        (_, Resource::OfUser { .. }) => Err(ApiError::NotServed),
+        ("POST", Resource::OfUser { user, part: UserPart::TranslateExchangeIds }) => {
+            translate_ids::translate_ids(call, &user).await
+        }
+        (_, Resource::OfUser { user, part }) => user_part(call, method, &user, part).await,
         ("GET", Resource::Items { user, kind, folder }) => items::list::list(call, &user, kind, folder).await,
         ("POST", Resource::Items { user, kind, folder }) => items::create::create(call, &user, kind, folder).await,
-        ("GET", Resource::ItemsDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::ItemsDelta { user, kind, folder }) => delta::items::items(call, &user, kind, folder).await,
         ("GET", Resource::ItemsCount { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::Item(item)) => items::get::get(call, &item).await,
         ("PATCH", Resource::Item(item)) => items::patch::patch(call, &item).await,
@@ -109,17 +183,19 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         ("POST", Resource::ItemAction { item, action }) => item_action(call, &item, action).await,
         (_, Resource::OfItem { item, part }) => item_part(call, method, &item, part).await,
         ("GET", Resource::CalendarView { .. }) => Err(ApiError::NotServed),
-        ("GET", Resource::CalendarViewDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::CalendarViewDelta { user, calendar }) => delta::view::view(call, &user, &calendar).await,
         ("GET", Resource::Folders { user, kind, parent }) => folders::list::list(call, &user, kind, parent).await,
         ("POST", Resource::Folders { user, kind, parent }) => folders::create::create(call, &user, kind, parent).await,
-        ("GET", Resource::FoldersDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::FoldersDelta { user, kind }) => delta::folders::folders(call, &user, kind).await,
         ("GET", Resource::FoldersCount { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::Folder { user, kind, folder }) => folders::get::get(call, &user, kind, &folder).await,
         ("PATCH", Resource::Folder { user, kind, folder }) => folders::patch::patch(call, &user, kind, &folder).await,
         ("DELETE", Resource::Folder { user, kind, folder }) => {
             folders::delete::delete(call, &user, kind, &folder).await
         }
-        ("POST", Resource::FolderAction { .. }) => Err(ApiError::NotServed),
+        ("POST", Resource::FolderAction { user, kind, folder, action }) => {
+            folder_action(call, &user, kind, &folder, action).await
+        }
         (_, Resource::CalendarGroups(_) | Resource::CalendarGroup { .. } | Resource::CalendarsOfGroup { .. }) => {
             Err(ApiError::NotServed)
         }
@@ -138,12 +214,43 @@ async fn item_action(call: &Call<'_>, item: &ItemPath, action: ItemAction) -> Re
         ItemAction::Move => items::relocate::move_(call, item).await,
         ItemAction::Copy => items::relocate::copy(call, item).await,
         ItemAction::Send => items::send::send(call, item).await,
-        ItemAction::PermanentDelete => Err(ApiError::NotServed),
-        ItemAction::Reply | ItemAction::ReplyAll | ItemAction::Forward => Err(ApiError::NotServed),
-        ItemAction::CreateReply | ItemAction::CreateReplyAll | ItemAction::CreateForward => Err(ApiError::NotServed),
+        ItemAction::PermanentDelete => items::permanent_delete::permanent_delete(call, item).await,
+        ItemAction::Reply => items::answer::send(call, item, Answering::Reply).await,
+        ItemAction::ReplyAll => items::answer::send(call, item, Answering::ReplyAll).await,
+        ItemAction::Forward if item.kind == Kind::Message => items::answer::send(call, item, Answering::Forward).await,
+        ItemAction::Forward => Err(ApiError::NotServed),
+        ItemAction::CreateReply => items::answer::draft(call, item, Answering::Reply).await,
+        ItemAction::CreateReplyAll => items::answer::draft(call, item, Answering::ReplyAll).await,
+        ItemAction::CreateForward => items::answer::draft(call, item, Answering::Forward).await,
         ItemAction::Accept | ItemAction::Decline | ItemAction::TentativelyAccept => Err(ApiError::NotServed),
         ItemAction::Cancel => Err(ApiError::NotServed),
         ItemAction::SnoozeReminder | ItemAction::DismissReminder => Err(ApiError::NotServed),
+    }
+}
+
+async fn user_part(call: &Call<'_>, method: &Method, user: &UserKey, part: UserPart) -> Result<Answer, ApiError> {
+    match part {
+        UserPart::MasterCategories => settings::categories::all(call, method, user).await,
+        UserPart::MasterCategory(id) => settings::categories::one(call, method, user, &id).await,
+        UserPart::FocusedOverrides => settings::overrides::all(call, method, user).await,
+        UserPart::FocusedOverride(id) => settings::overrides::one(call, method, user, &id).await,
+        UserPart::SendMail | UserPart::TranslateExchangeIds => Err(ApiError::Method),
+        UserPart::ReminderView { .. } | UserPart::MailboxSettings => Err(ApiError::NotServed),
+    }
+}
+
+async fn folder_action(
+    call: &Call<'_>,
+    user: &UserKey,
+    kind: Kind,
+    folder: &FolderKey,
+    action: FolderAction,
+) -> Result<Answer, ApiError> {
+    match action {
+        FolderAction::Move => folders::relocate::move_(call, user, folder).await,
+        FolderAction::Copy => folders::relocate::copy(call, user, folder).await,
+        FolderAction::PermanentDelete => folders::permanent_delete::permanent_delete(call, user, kind, folder).await,
+        FolderAction::GetSchedule => Err(ApiError::NotServed),
     }
 }
 
@@ -182,7 +289,7 @@ impl Call<'_> {
 
     /// The next page of this same collection, skipping what was shown.
     pub fn next_page(&self, skip: u64) -> String {
-        let kept = ["$top", "$select", "$orderby", "$count", "$expand"];
+        let kept = ["$top", "$select", "$orderby", "$count", "$expand", "includeHiddenFolders"];
         let option = |name: &&str| self.query.get(name).map(|value| format!("{name}={}&", encoded(value)));
         let options: String = kept.iter().filter_map(option).collect();
         self.url(&format!("{}?{options}$skip={skip}", self.path.trim_end_matches('/')))
@@ -215,15 +322,7 @@ impl Call<'_> {
 
     /// A user of the caller's tenant.
     pub async fn user(&self, key: &UserKey) -> Result<Option<Arc<User>>, ApiError> {
-        let found = match key {
-            UserKey::Me => {
-                let me = self.principal.user().ok_or(ApiError::MeWithoutUser)?;
-                self.state.directory.user(me).await?
-            }
-            UserKey::Id(id) => self.state.directory.user(*id).await?,
-            UserKey::Upn(upn) => self.state.directory.by_address(upn).await?,
-        };
-        Ok(found.filter(|user| user.tenant == self.principal.tenant))
+        find_user(self.state, self.principal, key).await
     }
 
     pub fn require_read(&self, kind: Kind) -> Result<(), ApiError> {
@@ -275,11 +374,19 @@ impl Call<'_> {
 
     /// The id of an existing folder that a path or body names.
     pub async fn folder(&self, mailbox: UserId, key: &path::FolderKey) -> Result<FolderId, ApiError> {
-        let id = key.id_in(mailbox).ok_or(ApiError::MalformedId)?;
+        let id = key.id_in(mailbox).ok_or_else(|| ApiError::no_folder(key))?;
         match self.state.store.folder(mailbox, id).await? {
             Some(found) => Ok(found.folder.id),
             None => Err(ApiError::ItemNotFound),
         }
+    }
+
+    /// The same of a folder that is to hold an item.
+    pub async fn filing_folder(&self, mailbox: UserId, key: &path::FolderKey) -> Result<FolderId, ApiError> {
+        let id = key.id_in(mailbox).ok_or_else(|| ApiError::no_folder(key))?;
+        let folder = self.state.store.folder(mailbox, id).await?.ok_or(ApiError::ItemNotFound)?.folder;
+        let only_shows = SearchFolder::of(&folder).is_some() || folder.well_known == Some(WellKnown::SearchFolders);
+        if only_shows { Err(Refusal::SearchFolder.into()) } else { Ok(folder.id) }
     }
 }
 

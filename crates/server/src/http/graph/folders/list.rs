@@ -1,5 +1,5 @@
-//! `GET` of a collection of folders by pages: mail folders below the root (without hidden ones) or below
-//! a parent, calendars, contact folders without the default one.
+//! `GET` of a collection of folders by pages: mail folders below the root or below a parent (without hidden
+//! ones unless `includeHiddenFolders=true`), calendars, contact folders without the default one.
 
 use graph::path::{FolderKey, UserKey};
 use graph::render::{self, View};
@@ -14,9 +14,10 @@ use crate::http::graph::Call;
 use crate::http::query::Page;
 
 pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, parent: Option<FolderKey>) -> Result<Answer, ApiError> {
-    call.query.allow(&["$select", "$top", "$skip", "$count"])?;
+    call.query.allow(&["$select", "$top", "$skip", "$count", "includeHiddenFolders"])?;
     let page = Page::read(&call.query, None)?;
     let select = select(call, kind)?;
+    let hidden = call.query.flag("includeHiddenFolders")?;
     call.require_read(kind)?;
     let owner = call.owner(user).await?;
     let below = match (&parent, kind) {
@@ -27,7 +28,7 @@ pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, parent: Option<Fo
     };
     let mut found = call.state.store.folders(owner.id).await?;
     found.retain(|found| {
-        found.folder.id.kind == kind && found.folder.parent == below && !render::is_hidden(&found.folder)
+        found.folder.id.kind == kind && found.folder.parent == below && (hidden || !render::is_hidden(&found.folder))
     });
     found.sort_by(|one, other| one.folder.display_name.cmp(&other.folder.display_name));
     let total = found.len() as u64;

@@ -22,13 +22,17 @@ pub async fn create(
     call.require_write(kind)?;
     let owner = call.owner(user).await?;
     let folder = match folder {
-        Some(key) => call.folder(owner.id, &key).await?,
+        Some(key) => call.filing_folder(owner.id, &key).await?,
         None => default_folder(kind).id_in(owner.id),
     };
-    let written = match kind {
-        Kind::Message if call.is_mime() => mailbox::create_mime(&owner, &call.fresh(), folder, &call.body)?,
-        _ => mailbox::create(&owner, &call.fresh(), folder, call.json()?)?,
+    let fresh = call.fresh();
+    let mut written = match kind {
+        Kind::Message if call.is_mime() => mailbox::create_mime(&owner, &fresh, folder, &call.body)?,
+        _ => mailbox::create(&owner, &fresh, folder, call.json()?)?,
     };
+    if kind == Kind::Event && call.state.profile.events_are_written_twice {
+        written = mailbox::write_again(&owner, &fresh, written);
+    }
     let item = match call.commit(&owner, written.mutation, None).await {
         Ok(()) => written.item,
         Err(CommitError::ItemChanged(id)) => call.state.store.item(owner.id, id).await?.ok_or(ApiError::Contended)?,

@@ -1,5 +1,5 @@
-//! `DELETE` of an item: 204. A message goes to Deleted Items first; from there, and for events and
-//! contacts at once, it is gone.
+//! `DELETE` of an item: 204. A message goes to Deleted Items first, from there to Recoverable Items, and
+//! from there for good; events and contacts are gone at once.
 
 use graph::mailbox;
 use graph::path::ItemPath;

@@ -1,5 +1,6 @@
 //! Messages, events and contacts: one file for each operation, for all three kinds.
 
+pub mod answer;
 pub mod attachments;
 pub mod create;
 pub mod delete;
@@ -7,6 +8,7 @@ pub mod extensions;
 pub mod get;
 pub mod list;
 pub mod patch;
+pub mod permanent_delete;
 pub mod photo;
 pub mod relocate;
 pub mod send;

@@ -29,7 +29,7 @@ async fn relocate(call: &Call<'_>, path: &ItemPath, rule: Rule) -> Result<Answer
     let destination = schema::destination(path.kind, call.json()?)?;
     for _ in 0..TRIES {
         let item = find(call, &owner, path).await?;
-        let folder = call.folder(owner.id, &destination).await?;
+        let folder = call.filing_folder(owner.id, &destination).await?;
         let written = rule(&owner, &call.fresh(), &item, folder)?;
         match call.commit(&owner, written.mutation, None).await {
             Ok(()) => {

@@ -9,7 +9,7 @@ use super::attachments::carry;
 use super::find;
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
-use crate::http::graph::send_mail::submission;
+use crate::http::graph::send_mail::departure;
 use crate::http::graph::{Call, TRIES};
 
 pub async fn send(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
@@ -22,8 +22,7 @@ pub async fn send(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> 
         let draft = find(call, &owner, path).await?;
         let mut sent = mailbox::send_draft(&owner, &call.fresh(), &draft)?;
         carry(call, &owner, &draft, &mut sent.message).await?;
-        let mutation = std::mem::take(&mut sent.mutation);
-        let submit = submission(call, &owner, sent).await?;
+        let (mutation, submit) = departure(call, &owner, sent).await?;
         match call.commit(&owner, mutation, submit).await {
             Ok(()) => return Ok(Answer::empty(StatusCode::ACCEPTED)),
             Err(CommitError::ItemChanged(_)) => {}
