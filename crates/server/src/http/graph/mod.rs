@@ -1,9 +1,11 @@
 //! Graph: from a request to the one operation that it names.
 
 mod batch;
+mod calendars;
 mod delta;
 mod folders;
 mod items;
+mod meetings;
 mod metadata;
 mod send_mail;
 mod settings;
@@ -16,7 +18,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
-use graph::mailbox::{Answering, Fresh, Owner, SearchFolder};
+use graph::mailbox::meeting::Answer as Reply;
+use graph::mailbox::{Answering, Fresh, Owner, SearchFolder, calendar_group};
 use graph::path::{FolderAction, FolderKey, ItemAction, ItemPart, ItemPath, Resource, UserKey, UserPart};
 use graph::render::Preferences;
 use graph::{ChangeId, FolderId, Item, Kind, Mutation, Refusal, UserId, WellKnown, path};
@@ -120,7 +123,10 @@ async fn serve(
     let prefer = prefer::read(headers);
     let call = Call { state, context, principal: &principal, query, prefer, headers, body, version, path };
     let answer = dispatch(&call, asked.method, resource).await?;
-    Ok(prefer::applied(&call.prefer).iter().fold(answer, |answer, preference| answer.applied(preference)))
+    Ok(match prefer::applied(&call.prefer) {
+        Some(followed) => answer.applied(&followed),
+        None => answer,
+    })
 }
 
 /// The user that a path means, in the directory of the caller's tenant.
@@ -184,6 +190,16 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         (_, Resource::OfItem { item, part }) => item_part(call, method, &item, part).await,
         ("GET", Resource::CalendarView { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::CalendarViewDelta { user, calendar }) => delta::view::view(call, &user, &calendar).await,
+        ("GET", Resource::Folders { user, kind: Kind::Event, .. }) => calendars::list::list(call, &user, None).await,
+        ("POST", Resource::Folders { user, kind: Kind::Event, .. }) => {
+            calendars::create::create(call, &user, None).await
+        }
+        ("GET", Resource::Folder { user, kind: Kind::Event, folder }) => {
+            calendars::get::get(call, &user, &folder).await
+        }
+        ("PATCH", Resource::Folder { user, kind: Kind::Event, folder }) => {
+            calendars::patch::patch(call, &user, &folder).await
+        }
         ("GET", Resource::Folders { user, kind, parent }) => folders::list::list(call, &user, kind, parent).await,
         ("POST", Resource::Folders { user, kind, parent }) => folders::create::create(call, &user, kind, parent).await,
         ("GET", Resource::FoldersDelta { user, kind }) => delta::folders::folders(call, &user, kind).await,
@@ -196,8 +212,14 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         ("POST", Resource::FolderAction { user, kind, folder, action }) => {
             folder_action(call, &user, kind, &folder, action).await
         }
-        (_, Resource::CalendarGroups(_) | Resource::CalendarGroup { .. } | Resource::CalendarsOfGroup { .. }) => {
-            Err(ApiError::NotServed)
+        ("GET", Resource::CalendarGroups(user)) => calendars::groups::list(call, &user).await,
+        ("POST", Resource::CalendarGroups(user)) => calendars::groups::create(call, &user).await,
+        ("GET", Resource::CalendarGroup { user, group }) => calendars::group::get(call, &user, &group).await,
+        ("PATCH", Resource::CalendarGroup { user, group }) => calendars::group::patch(call, &user, &group).await,
+        ("DELETE", Resource::CalendarGroup { user, group }) => calendars::group::delete(call, &user, &group).await,
+        ("GET", Resource::CalendarsOfGroup { user, group }) => calendars::list::list(call, &user, Some(&group)).await,
+        ("POST", Resource::CalendarsOfGroup { user, group }) => {
+            calendars::create::create(call, &user, Some(&group)).await
         }
         ("GET", Resource::Subscriptions) => subscriptions::list::list(call).await,
         ("POST", Resource::Subscriptions) => subscriptions::create::create(call).await,
@@ -218,12 +240,14 @@ async fn item_action(call: &Call<'_>, item: &ItemPath, action: ItemAction) -> Re
         ItemAction::Reply => items::answer::send(call, item, Answering::Reply).await,
         ItemAction::ReplyAll => items::answer::send(call, item, Answering::ReplyAll).await,
         ItemAction::Forward if item.kind == Kind::Message => items::answer::send(call, item, Answering::Forward).await,
-        ItemAction::Forward => Err(ApiError::NotServed),
+        ItemAction::Forward => meetings::forward::forward(call, item).await,
         ItemAction::CreateReply => items::answer::draft(call, item, Answering::Reply).await,
         ItemAction::CreateReplyAll => items::answer::draft(call, item, Answering::ReplyAll).await,
         ItemAction::CreateForward => items::answer::draft(call, item, Answering::Forward).await,
-        ItemAction::Accept | ItemAction::Decline | ItemAction::TentativelyAccept => Err(ApiError::NotServed),
-        ItemAction::Cancel => Err(ApiError::NotServed),
+        ItemAction::Accept => meetings::respond::respond(call, item, Reply::Accepted).await,
+        ItemAction::Decline => meetings::respond::respond(call, item, Reply::Declined).await,
+        ItemAction::TentativelyAccept => meetings::respond::respond(call, item, Reply::Tentative).await,
+        ItemAction::Cancel => meetings::cancel::cancel(call, item).await,
         ItemAction::SnoozeReminder | ItemAction::DismissReminder => Err(ApiError::NotServed),
     }
 }
@@ -266,7 +290,9 @@ async fn item_part(call: &Call<'_>, method: &Method, item: &ItemPath, part: Item
         }
         ItemPart::Extensions | ItemPart::Extension(_) => items::extensions::part(call, method, item, &part).await,
         ItemPart::Instances | ItemPart::InstancesDelta | ItemPart::ExceptionOccurrences => Err(ApiError::NotServed),
-        ItemPart::Calendar | ItemPart::Event => Err(ApiError::NotServed),
+        ItemPart::Calendar if method == Method::GET => calendars::of_event::get(call, item).await,
+        ItemPart::Event if method == Method::GET => meetings::get::get(call, item).await,
+        ItemPart::Calendar | ItemPart::Event => Err(ApiError::Method),
         ItemPart::Photo | ItemPart::PhotoValue => items::photo::photo(call, method, item, &part).await,
     }
 }
@@ -376,8 +402,8 @@ impl Call<'_> {
     pub async fn folder(&self, mailbox: UserId, key: &path::FolderKey) -> Result<FolderId, ApiError> {
         let id = key.id_in(mailbox).ok_or_else(|| ApiError::no_folder(key))?;
         match self.state.store.folder(mailbox, id).await? {
-            Some(found) => Ok(found.folder.id),
-            None => Err(ApiError::ItemNotFound),
+            Some(found) if !calendar_group::is_group(&found.folder) => Ok(found.folder.id),
+            _ => Err(ApiError::ItemNotFound),
         }
     }
 
@@ -386,6 +412,9 @@ impl Call<'_> {
         let id = key.id_in(mailbox).ok_or_else(|| ApiError::no_folder(key))?;
         let folder = self.state.store.folder(mailbox, id).await?.ok_or(ApiError::ItemNotFound)?.folder;
         let only_shows = SearchFolder::of(&folder).is_some() || folder.well_known == Some(WellKnown::SearchFolders);
+        if calendar_group::is_group(&folder) {
+            return Err(ApiError::ItemNotFound);
+        }
         if only_shows { Err(Refusal::SearchFolder.into()) } else { Ok(folder.id) }
     }
 }
