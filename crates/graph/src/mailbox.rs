@@ -5,6 +5,8 @@
 
 mod answer;
 pub mod attachment;
+mod calendar;
+pub mod calendar_group;
 mod contact;
 mod conversation;
 mod create;
@@ -13,6 +15,7 @@ mod delete;
 mod delete_folder;
 mod event;
 pub mod extension;
+pub mod meeting;
 mod message;
 mod mime;
 mod move_folder;
@@ -37,8 +40,9 @@ use uuid::Uuid;
 use crate::{Change, ChangeId, Folder, FolderId, Item, ItemId, Kind, Mutation, Properties, Refusal, TenantId};
 use crate::{Timestamp, UserId, WellKnown};
 pub use answer::{Answering, answer_draft, send_answer};
+pub use calendar::{create_calendar, patch_calendar};
 pub use conversation::{conversation_id, conversation_index};
-pub use create::{create, write_again};
+pub use create::{create, transaction_uuid, write_again};
 pub use create_folder::{FOLDER_NAME_CHARS_MAX, create_folder};
 pub use delete::{delete, remove};
 pub use delete_folder::{FolderDeletion, delete_folder, doomed, remove_folders};
@@ -75,7 +79,8 @@ pub struct Fresh {
     pub uuid: Uuid,
     /// For the version that the operation writes.
     pub change: ChangeId,
-    /// For the removal of the old item, where an operation replaces one by another.
+    /// For the removal of the old item, where an operation replaces one by another; for the version of the
+    /// second item, where it writes two.
     pub removal: ChangeId,
 }
 

@@ -2,6 +2,8 @@
 
 mod attachment;
 mod body;
+mod calendar;
+mod meeting;
 mod occurrence;
 mod time_zone;
 
@@ -9,12 +11,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::mailbox::{Owner, SEARCH_FOLDER_TYPE, SearchFolder, show_search};
+use crate::mailbox::{SEARCH_FOLDER_TYPE, SearchFolder, show_search};
 use crate::path::PATH_BYTES_MAX;
 use crate::schema::Entity;
 use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown};
 pub use attachment::{AttachmentSelect, AttachmentView, attachment};
 pub use occurrence::occurrence;
+
+pub use calendar::{calendar, calendar_group};
 
 /// What a response shows of a resource.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +132,9 @@ pub fn item(item: &Item, view: View<'_>) -> Value {
         let is_all_day = item.properties.get("isAllDay") == Some(&Value::Bool(true));
         time_zone::show_in(zone, is_all_day, &mut shown);
     }
+    if kind == Kind::Message {
+        meeting::show_type(&item.properties, view.select, &mut shown);
+    }
     shown.insert("@odata.etag".to_owned(), item.version.etag().into());
     finish(shown, item_id(item, view.prefer), view.context)
 }
@@ -160,7 +167,12 @@ const RELATIONS: [&str; 4] =
     ["attachments", "extensions", "multiValueExtendedProperties", "singleValueExtendedProperties"];
 
 fn is_shown(kind: Kind, name: &str, select: Option<&Select>) -> bool {
-    if RELATIONS.contains(&name) || (kind == Kind::Event && occurrence::INTERNAL.contains(&name)) {
+    let internal = match kind {
+        Kind::Message => name == "iCalUId",
+        Kind::Event => occurrence::INTERNAL.contains(&name),
+        Kind::Contact => false,
+    };
+    if RELATIONS.contains(&name) || internal {
         return false;
     }
     match select {
@@ -257,26 +269,6 @@ pub fn is_hidden(folder: &Folder) -> bool {
     let never_shown = [WellKnown::RecoverableItemsDeletions, WellKnown::SearchFolders];
     folder.well_known.is_some_and(|known| never_shown.contains(&known))
         || folder.properties.get("isHidden") == Some(&Value::Bool(true))
-}
-
-/// A calendar.
-pub fn calendar(folder: &Folder, owner: &Owner, view: View<'_>) -> Value {
-    let is_default = folder.well_known == Some(WellKnown::Calendar);
-    let shown = json!({
-        "name": folder.display_name,
-        "color": "auto",
-        "hexColor": "",
-        "isDefaultCalendar": is_default,
-        "canShare": true,
-        "canViewPrivateItems": true,
-        "canEdit": true,
-        "allowedOnlineMeetingProviders": [],
-        "defaultOnlineMeetingProvider": "unknown",
-        "isTallyingResponses": is_default,
-        "isRemovable": !is_default,
-        "owner": { "name": owner.name, "address": owner.address },
-    });
-    folder_json(folder, shown, view)
 }
 
 /// A contact folder.

@@ -5,6 +5,7 @@ mod actions;
 mod csdl;
 mod extended;
 mod fields;
+mod meeting;
 mod parts;
 mod read;
 mod types;
@@ -14,6 +15,7 @@ pub use actions::{Answer, TRANSLATED_IDS_MAX, Translation, answer, read_named, t
 pub use csdl::csdl;
 pub use extended::{Values, property_id};
 pub use fields::Fields;
+pub use meeting::{Response, comment, event_forward, response};
 pub use parts::{attachment, attachment_item, extension, extension_members};
 pub use read::{DEPTH_MAX, MEMBERS_MAX, STRING_BYTES_MAX, destination, read, send_mail};
 
@@ -28,12 +30,20 @@ pub enum Entity {
     Contact,
     MailFolder,
     Calendar,
+    CalendarGroup,
     ContactFolder,
 }
 
 impl Entity {
-    pub const ALL: [Entity; 6] =
-        [Entity::Message, Entity::Event, Entity::Contact, Entity::MailFolder, Entity::Calendar, Entity::ContactFolder];
+    pub const ALL: [Entity; 7] = [
+        Entity::Message,
+        Entity::Event,
+        Entity::Contact,
+        Entity::MailFolder,
+        Entity::Calendar,
+        Entity::CalendarGroup,
+        Entity::ContactFolder,
+    ];
 
     /// The type's name in Graph's metadata.
     pub fn type_name(self) -> &'static str {
@@ -43,6 +53,7 @@ impl Entity {
             Entity::Contact => "contact",
             Entity::MailFolder => "mailFolder",
             Entity::Calendar => "calendar",
+            Entity::CalendarGroup => "calendarGroup",
             Entity::ContactFolder => "contactFolder",
         }
     }
@@ -107,24 +118,15 @@ impl Entity {
                 "canEdit",
                 "canShare",
                 "canViewPrivateItems",
-                "defaultOnlineMeetingProvider",
                 "hexColor",
-                "isDefaultCalendar",
                 "isRemovable",
                 "isTallyingResponses",
                 "owner",
             ],
+            Entity::CalendarGroup => &["classId"],
             Entity::Contact | Entity::ContactFolder => &[],
         };
         ANY.contains(&name) || own.contains(&name)
-    }
-
-    /// Properties that Graph has here and this server does not serve yet.
-    pub(crate) fn is_unsupported(self, name: &str) -> bool {
-        match self {
-            Entity::Calendar => name == "color",
-            _ => false,
-        }
     }
 }
 

@@ -10,13 +10,12 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use async_trait::async_trait;
 use graph::mailbox::Fresh;
-use graph::{ChangeId, Partition, SubscriptionId, UserId};
-use notify::log::Submission;
+use graph::{ChangeId, Partition, SubscriptionId};
 use notify::{NodeConfig, Position, Profile};
 use protocol::HandshakeError;
 use rustls::ServerConfig;
 use store::sqlite::SqliteStore;
-use store::{NodeId, Store, StoreError};
+use store::{NodeId, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,13 +24,13 @@ use crate::app::{self, AppState, Handshake, Limits};
 use crate::clock::Clock;
 use crate::data_dir::DataDir;
 use crate::directory::Directory;
-use crate::engine::{self, Deliver};
+use crate::engine;
 use crate::http::graph::Throttling;
 use crate::http::listener::Listener;
 use crate::identity::Tokens;
 use crate::outbound::{Outbound, OutboundConfig};
 use crate::sources::delivery::{FreshSource, Mailboxes};
-use crate::sources::{DeliverError, Inbound, lmtp};
+use crate::sources::lmtp;
 use crate::{admin, http, ids, seed};
 
 /// How long requests under way may take after the stop.
@@ -132,7 +131,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let parts = engine::Parts {
         store: store.clone(),
         outbound: outbound.clone(),
-        deliver: Arc::new(Delivery { store: store.clone(), mailboxes: mailboxes.clone() }),
+        deliver: mailboxes.clone(),
         clock,
         node: NodeId(ids::new_uuid()),
         config: delivery,
@@ -269,36 +268,5 @@ impl Handshake for Outbound {
 impl app::Engine for engine::Engine {
     async fn end_committed(&self, partition: Partition, subscription: SubscriptionId, position: Position) {
         engine::Engine::end_committed(self, partition, subscription, position).await;
-    }
-}
-
-/// Puts submitted messages into Inboxes, through the same door as LMTP.
-struct Delivery {
-    store: Arc<dyn Store>,
-    mailboxes: Arc<Mailboxes>,
-}
-
-#[async_trait]
-impl Deliver for Delivery {
-    async fn deliver(&self, submission: &Submission, recipient: UserId) -> bool {
-        let user = match self.store.user(recipient).await {
-            Ok(Some(user)) => user,
-            Ok(None) => return true,
-            // To try again would not mend it, and nothing after it in the log could be passed.
-            Err(error @ StoreError::Corrupt(_)) => {
-                tracing::error!(submission = %submission.id, %recipient, %error, "a submitted message was given up");
-                return true;
-            }
-            Err(_) => return false,
-        };
-        let once = format!("submission:{}", submission.id);
-        match self.mailboxes.deliver(&user, submission.message.clone(), once).await {
-            Ok(_) | Err(DeliverError::NoMailbox) => true,
-            Err(DeliverError::Refused(why)) => {
-                tracing::warn!(submission = %submission.id, %recipient, why, "a submitted message was refused");
-                true
-            }
-            Err(DeliverError::Temporary(_)) => false,
-        }
     }
 }

@@ -160,6 +160,7 @@ impl World {
             recipients,
             at: date(self.at),
             message: Properties::new(),
+            meeting: None,
         };
         self.write(sender, Mutation::default(), Some(submission));
     }

@@ -10,6 +10,15 @@ use crate::{Properties, Refusal};
 /// How Outlook writes that nobody has answered yet.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
+/// What the `iCalUId` of every event made here begins with, in the layout of Outlook's global object ids.
+/// The event's own UUID is at its end.
+pub(super) const UID_PREFIX: &str = "040000008200E00074C5B7101A82E008";
+
+/// The status of an attendee who has not answered.
+pub(super) fn no_answer() -> Value {
+    json!({ "response": "none", "time": NEVER })
+}
+
 pub(super) fn complete(owner: &Owner, fresh: &Fresh, properties: &mut Properties) -> Result<(), Refusal> {
     complete_times(properties)?;
     complete_body(properties);
@@ -116,7 +125,7 @@ fn complete_attendees(owner: &Owner, properties: &mut Properties) {
         if let Some(attendee) = attendee.as_object_mut() {
             attendee.retain(|_, value| !value.is_null());
             default(attendee, "type", || "required".into());
-            default(attendee, "status", || json!({ "response": "none", "time": NEVER }));
+            default(attendee, "status", no_answer);
         }
     }
     let own = || json!({ "emailAddress": { "name": owner.name, "address": owner.address } });
@@ -131,9 +140,8 @@ fn complete_attendees(owner: &Owner, properties: &mut Properties) {
     default(properties, "responseStatus", || json!({ "response": response, "time": NEVER }));
 }
 
-/// A UID in the layout of Outlook's global object ids.
 fn new_uid(fresh: &Fresh) -> String {
     let made = windows_time(fresh.now).swap_bytes();
     let guid = fresh.uuid.simple().to_string().to_uppercase();
-    format!("040000008200E00074C5B7101A82E00800000000{made:016X}000000000000000010000000{guid}")
+    format!("{UID_PREFIX}00000000{made:016X}000000000000000010000000{guid}")
 }

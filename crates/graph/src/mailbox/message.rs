@@ -70,7 +70,7 @@ fn complete_flag(fresh: &Fresh, properties: &mut Properties) -> Result<(), Refus
     Ok(())
 }
 
-fn new_message_id(owner: &Owner, fresh: &Fresh) -> String {
+pub(super) fn new_message_id(owner: &Owner, fresh: &Fresh) -> String {
     let domain = owner.address.rsplit_once('@').map_or(owner.address.as_str(), |(_, domain)| domain);
     format!("<{}@{domain}>", fresh.uuid)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Fresh, Owner, Written, address_of, complete, contact, flag, rewrite, series};
+use super::{Fresh, Owner, Written, address_of, complete, contact, flag, meeting, rewrite, series};
 use crate::{Item, Kind, Properties, Refusal, schema};
 
 /// Changes an item. A patch that alters nothing still makes a version; a property that cannot be
@@ -12,6 +12,7 @@ pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<W
     let (mut properties, changed) = apply(owner, fresh, kind, &item.properties, body)?;
     if kind == Kind::Event {
         series::change(&changed, &mut properties)?;
+        meeting::forget_answers(owner, &item.properties, &mut properties);
     }
     Ok(rewrite(owner, fresh, item, properties))
 }

@@ -80,7 +80,11 @@ fn depart(owner: &Owner, fresh: &Fresh, mut properties: Properties) -> Result<(P
 
 fn recipients(properties: &Properties) -> Result<Vec<String>, Refusal> {
     let lists = RECIPIENT_LISTS.iter().filter(|list| **list != "replyTo");
-    let members = lists.filter_map(|list| properties.get(*list)?.as_array()).flatten();
+    recipients_of(lists.filter_map(|list| properties.get(*list)?.as_array()).flatten())
+}
+
+/// The addresses of recipients, each once, in lower case.
+pub(super) fn recipients_of<'a>(members: impl Iterator<Item = &'a Value>) -> Result<Vec<String>, Refusal> {
     let mut found = BTreeSet::new();
     for recipient in members {
         let address = address_of(recipient).trim();
@@ -95,7 +99,7 @@ fn recipients(properties: &Properties) -> Result<Vec<String>, Refusal> {
     if found.is_empty() { Err(Refusal::NoRecipients) } else { Ok(found.into_iter().collect()) }
 }
 
-fn is_address(text: &str) -> bool {
+pub(super) fn is_address(text: &str) -> bool {
     let plain = text.len() <= 320 && !text.contains(|c: char| c.is_whitespace() || c.is_control());
     plain && text.rsplit_once('@').is_some_and(|(user, domain)| !user.is_empty() && !domain.is_empty())
 }

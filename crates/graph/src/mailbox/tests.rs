@@ -249,14 +249,11 @@ fn an_all_day_event_stays_on_its_days() {
 }
 
 #[test]
-fn the_same_transaction_makes_the_same_event() {
-    let mut body = meeting();
-    body["transactionId"] = json!("once");
-    let calendar = folder(WellKnown::Calendar);
-    let first = create(&megan(), &fresh(1), calendar, body.clone()).unwrap();
-    let second = create(&megan(), &fresh(2), calendar, body).unwrap();
-    assert_eq!(first.item.id, second.item.id);
-    assert_eq!(second.mutation.expect, [(first.item.id, None)]);
+fn a_transaction_names_an_event_and_another_one_when_that_is_gone() {
+    let first = transaction_uuid(&megan(), "once", 0);
+    assert_eq!(first, transaction_uuid(&megan(), "once", 0));
+    assert_ne!(first, transaction_uuid(&megan(), "once", 1));
+    assert_ne!(first, transaction_uuid(&megan(), "twice", 0));
 }
 
 #[test]

@@ -31,9 +31,6 @@ pub fn read(entity: Entity, body: Value) -> Result<Properties, Refusal> {
         if entity.is_server_managed(&property.name) {
             continue;
         }
-        if entity.is_unsupported(&property.name) {
-            return Err(Refusal::Unsupported { property: property.name.clone() });
-        }
         insert(&mut properties, property, value)?;
     }
     Ok(properties)
@@ -174,7 +171,7 @@ fn single(property: &Property, value: Value) -> Result<Value, Refusal> {
     }
 }
 
-fn named(name: &str, value: Value) -> Result<Value, Refusal> {
+pub(super) fn named(name: &str, value: Value) -> Result<Value, Refusal> {
     match name {
         "attachment" => return parts::attachment_member(value).map(Value::Object),
         "extension" => return parts::extension_member(value).map(Value::Object),

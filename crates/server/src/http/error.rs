@@ -414,6 +414,21 @@ fn mailbox(refusal: &graph::Refusal) -> Shape {
         }
         Refusal::SearchFolder => shape(bad, "ErrorInvalidOperation", "A search folder cannot hold items."),
         Refusal::NotMovable | Refusal::NotADraft => shape(bad, "ErrorInvalidOperation", sentence(refusal)),
+        Refusal::OwnMeeting => shape(
+            bad,
+            "ErrorInvalidRequest",
+            "Your request can't be completed. You can't respond to this meeting because you're the meeting organizer.",
+        ),
+        Refusal::NotTheOrganizer => shape(
+            bad,
+            "ErrorInvalidRequest",
+            "Your request can't be completed. You need to be an organizer to cancel a meeting.",
+        ),
+        Refusal::NoOrganizer
+        | Refusal::MeetingCancelled
+        | Refusal::ProposalWithoutResponse
+        | Refusal::ProposalsNotAllowed => shape(bad, "ErrorInvalidRequest", sentence(refusal)),
+        Refusal::GroupNotEmpty => shape(bad, "ErrorCannotDeleteObject", sentence(refusal)),
         Refusal::NoRecipients | Refusal::InvalidRecipient { .. } => {
             shape(bad, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
         }

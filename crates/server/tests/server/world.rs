@@ -72,6 +72,10 @@ impl World {
         self.user(1)
     }
 
+    pub fn alex(&self) -> Caller<'_> {
+        self.user(2)
+    }
+
     /// The seeded app, for itself.
     pub fn app(&self) -> Caller<'_> {
         let now = self.state.clock.wall();

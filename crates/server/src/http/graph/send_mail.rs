@@ -63,6 +63,7 @@ pub(super) async fn departure(
         recipients,
         at: call.context.now,
         message: sent.message,
+        meeting: None,
     });
     Ok((sent.mutation, submission))
 }

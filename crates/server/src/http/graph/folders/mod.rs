@@ -8,7 +8,7 @@ pub mod patch;
 pub mod permanent_delete;
 pub mod relocate;
 
-use graph::mailbox::Owner;
+use graph::mailbox::{Owner, calendar_group};
 use graph::path::FolderKey;
 use graph::render::{self, Counts, Select, View};
 use graph::schema::Entity;
@@ -55,7 +55,8 @@ async fn existing(call: &Call<'_>, owner: &Owner, kind: Kind, key: &FolderKey) -
     if found.is_none() && *key == FolderKey::WellKnown(WellKnown::SearchFolders) {
         found = Some(search_root(owner));
     }
-    found.filter(|found| found.folder.id.kind == kind).ok_or(ApiError::ItemNotFound)
+    let is_one = |folder: &Folder| folder.id.kind == kind && !calendar_group::is_group(folder);
+    found.filter(|found| is_one(&found.folder)).ok_or(ApiError::ItemNotFound)
 }
 
 /// The root of search folders, which is made with the first of them in mailboxes that are older than it.
@@ -64,7 +65,7 @@ fn search_root(owner: &Owner) -> FolderCounts {
 }
 
 /// All folders of a mailbox.
-async fn all(call: &Call<'_>, owner: &Owner) -> Result<Vec<Folder>, ApiError> {
+pub(super) async fn all(call: &Call<'_>, owner: &Owner) -> Result<Vec<Folder>, ApiError> {
     let mut folders: Vec<Folder> =
         call.state.store.folders(owner.id).await?.into_iter().map(|found| found.folder).collect();
     let root = WellKnown::SearchFolders.id_in(owner.id);
@@ -75,7 +76,7 @@ async fn all(call: &Call<'_>, owner: &Owner) -> Result<Vec<Folder>, ApiError> {
 }
 
 /// Commits, and tells whether it must be tried again on the mailbox as it is now.
-async fn committed(call: &Call<'_>, owner: &Owner, mutation: Mutation) -> Result<bool, ApiError> {
+pub(super) async fn committed(call: &Call<'_>, owner: &Owner, mutation: Mutation) -> Result<bool, ApiError> {
     match call.commit(owner, mutation, None).await {
         Ok(()) => Ok(true),
         Err(CommitError::ItemChanged(_)) => Ok(false),

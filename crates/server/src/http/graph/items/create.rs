@@ -5,12 +5,11 @@ use graph::mailbox;
 use graph::path::{FolderKey, UserKey};
 use graph::{Kind, WellKnown};
 use http::StatusCode;
-use store::CommitError;
 
 use super::{location, whole};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
-use crate::http::graph::Call;
+use crate::http::graph::{Call, meetings};
 
 pub async fn create(
     call: &Call<'_>,
@@ -25,19 +24,16 @@ pub async fn create(
         Some(key) => call.filing_folder(owner.id, &key).await?,
         None => default_folder(kind).id_in(owner.id),
     };
+    if kind == Kind::Event {
+        return meetings::create::create(call, &owner, folder).await;
+    }
     let fresh = call.fresh();
-    let mut written = match kind {
+    let written = match kind {
         Kind::Message if call.is_mime() => mailbox::create_mime(&owner, &fresh, folder, &call.body)?,
         _ => mailbox::create(&owner, &fresh, folder, call.json()?)?,
     };
-    if kind == Kind::Event && call.state.profile.events_are_written_twice {
-        written = mailbox::write_again(&owner, &fresh, written);
-    }
-    let item = match call.commit(&owner, written.mutation, None).await {
-        Ok(()) => written.item,
-        Err(CommitError::ItemChanged(id)) => call.state.store.item(owner.id, id).await?.ok_or(ApiError::Contended)?,
-        Err(error) => return Err(error.into()),
-    };
+    call.commit(&owner, written.mutation, None).await?;
+    let item = written.item;
     Ok(whole(call, StatusCode::CREATED, &item).at(location(call, &item)))
 }
 

@@ -25,7 +25,7 @@ use crate::http::error::ApiError;
 use crate::http::graph::Call;
 
 /// The item that a path names, as it is now. With a folder it is there only while that folder holds it.
-async fn find(call: &Call<'_>, owner: &Owner, path: &ItemPath) -> Result<Item, ApiError> {
+pub(super) async fn find(call: &Call<'_>, owner: &Owner, path: &ItemPath) -> Result<Item, ApiError> {
     let key: ItemKey = path.id.parse().map_err(|_| ApiError::MalformedId)?;
     if key.kind() != path.kind {
         return Err(ApiError::ItemNotFound);
@@ -40,13 +40,13 @@ async fn find(call: &Call<'_>, owner: &Owner, path: &ItemPath) -> Result<Item, A
 }
 
 /// A single item in full.
-fn whole(call: &Call<'_>, status: StatusCode, item: &Item) -> Answer {
+pub(super) fn whole(call: &Call<'_>, status: StatusCode, item: &Item) -> Answer {
     let context = render::context(&call.base(), item.mailbox, item.id.kind.collection(), None, true);
     Answer::json(status, &render::item(item, View { context: Some(&context), select: None, prefer: &call.prefer }))
 }
 
 /// Where a new item can be read.
-fn location(call: &Call<'_>, item: &Item) -> String {
+pub(super) fn location(call: &Call<'_>, item: &Item) -> String {
     call.url(&format!(
         "users('{}')/{}('{}')",
         item.mailbox,
