@@ -11,6 +11,7 @@ use super::{collection, existing, select, shown};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::Call;
+use crate::http::graph::items::search_folder;
 use crate::http::query::Page;
 
 pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, parent: Option<FolderKey>) -> Result<Answer, ApiError> {
@@ -34,8 +35,11 @@ pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, parent: Option<Fo
     let total = found.len() as u64;
     let skip = usize::try_from(page.skip).unwrap_or(usize::MAX);
     let view = View { context: None, select: select.as_ref(), prefer: &call.prefer };
-    let value: Vec<Value> =
-        found.iter().skip(skip).take(page.top as usize).map(|found| shown(found, &owner, view)).collect();
+    let mut value: Vec<Value> = Vec::new();
+    for found in found.iter_mut().skip(skip).take(page.top as usize) {
+        search_folder::count(call, &owner, found).await?;
+        value.push(shown(found, &owner, view));
+    }
     let context = render::context(&call.base(), owner.id, collection(kind), select.as_ref(), false);
     let mut body = json!({"@odata.context": context});
     if page.count {

@@ -8,12 +8,20 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use store::ItemQuery;
 
+use super::search_folder;
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::Call;
 use crate::http::query::Page;
 
 pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, folder: Option<FolderKey>) -> Result<Answer, ApiError> {
+    if let (Kind::Message, Some(key)) = (kind, &folder) {
+        call.require_read(kind)?;
+        let owner = call.owner(user).await?;
+        if let Some(search) = search_folder::find(call, &owner, Some(key)).await? {
+            return search_folder::list(call, &owner, &search).await;
+        }
+    }
     call.query.allow(&["$select", "$top", "$skip", "$count", "$orderby"])?;
     let page = Page::read(&call.query, Some(kind))?;
     let select = call.query.select(Entity::from(kind))?;
