@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::occurrence::{Series, time_of};
 use crate::{ChangeId, FolderId, ImmutableId, ItemId, Kind, Timestamp, UserId};
 
 /// A property bag in Graph's JSON form, by Graph's property names.
@@ -16,8 +17,8 @@ pub type Properties = Map<String, Value>;
 
 /// Properties too large or too secret for a change record: neither selectable in a rich
 /// notification nor filterable in a subscription.
-pub const NOT_IN_CHANGES: [&str; 5] =
-    ["body", "uniqueBody", "attachments", "internetMessageHeaders", "exceptionOccurrences"];
+pub const NOT_IN_CHANGES: [&str; 6] =
+    ["body", "uniqueBody", "attachments", "extensions", "internetMessageHeaders", "exceptionOccurrences"];
 
 /// One message, event or contact: the typed key fields and the property bag.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,12 +49,7 @@ impl Item {
         let time = |value: &Value| value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
         let found = match self.id.kind {
             Kind::Message => self.properties.get("receivedDateTime").and_then(time),
-            Kind::Event => self
-                .properties
-                .get("start")
-                .and_then(|start| start.get("dateTime"))
-                .and_then(Value::as_str)
-                .and_then(utc),
+            Kind::Event => time_of(&self.properties, "start"),
             Kind::Contact => None,
         };
         found.unwrap_or(self.created)
@@ -62,11 +58,12 @@ impl Item {
     /// When the last occurrence of an event ends; far in the future if it never does. Of other kinds, the
     /// time of the sort key.
     pub fn last_end(&self) -> Timestamp {
-        let end = self.properties.get("end").and_then(|end| end.get("dateTime")).and_then(Value::as_str);
-        match (self.id.kind, self.properties.contains_key("recurrence")) {
-            (Kind::Event, true) => Timestamp::from_micros(i64::MAX),
-            (Kind::Event, false) => end.and_then(utc).unwrap_or_else(|| self.sort_key()),
-            _ => self.sort_key(),
+        if self.id.kind != Kind::Event {
+            return self.sort_key();
+        }
+        match Series::of(self) {
+            Some(series) => series.last_end().unwrap_or(Timestamp::from_micros(i64::MAX)),
+            None => time_of(&self.properties, "end").unwrap_or_else(|| self.sort_key()),
         }
     }
 
@@ -74,11 +71,6 @@ impl Item {
     pub fn is_unread(&self) -> bool {
         self.id.kind == Kind::Message && self.properties.get("isRead") == Some(&Value::Bool(false))
     }
-}
-
-/// A time without a zone, which stands for UTC.
-fn utc(text: &str) -> Option<Timestamp> {
-    format!("{}Z", text.trim_end_matches('Z')).parse().ok()
 }
 
 /// A mail folder, calendar or contact folder.

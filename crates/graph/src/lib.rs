@@ -4,15 +4,20 @@
 //! ids and everything else that varies arrive as arguments.
 
 pub mod attachment;
+pub mod batch;
 pub mod change;
+pub mod delta;
 pub mod exchange_id;
 pub mod fuzz;
 pub mod id;
 pub mod item;
 pub mod mailbox;
+pub mod occurrence;
 pub mod partition;
 pub mod path;
+pub mod photo;
 pub mod query;
+pub mod recurrence;
 pub mod refusal;
 pub mod render;
 pub mod schema;
@@ -21,6 +26,7 @@ pub mod zone;
 
 mod archive;
 pub mod fuzz_formats;
+pub mod html;
 pub mod ical;
 mod ical_people;
 mod ical_recurrence;
@@ -37,6 +43,8 @@ pub use id::{
 };
 pub use id::{TenantId, UserId};
 pub use item::{Folder, Item, Properties, WellKnown};
+pub use occurrence::{Occurrence, OccurrenceId};
 pub use partition::{PARTITIONS, Partition};
+pub use recurrence::Recurrence;
 pub use refusal::Refusal;
 pub use time::Timestamp;

@@ -4,6 +4,7 @@
 //! [`Mutation`] to commit. Bodies are read by [`crate::schema`]; what is absent gets Outlook's defaults.
 
 mod answer;
+pub mod attachment;
 mod calendar;
 pub mod calendar_group;
 mod contact;
@@ -13,10 +14,14 @@ mod create_folder;
 mod delete;
 mod delete_folder;
 mod event;
+pub mod extension;
 pub mod meeting;
 mod message;
+mod mime;
 mod move_folder;
+mod occurrence;
 mod patch;
+mod photo;
 mod preview;
 mod quote;
 mod receive;
@@ -24,6 +29,7 @@ mod relocate;
 mod rename_folder;
 mod search_folder;
 mod send;
+mod series;
 mod settings;
 mod undeliverable;
 mod when;
@@ -40,8 +46,11 @@ pub use create::{create, transaction_uuid, write_again};
 pub use create_folder::{FOLDER_NAME_CHARS_MAX, create_folder};
 pub use delete::{delete, remove};
 pub use delete_folder::{FolderDeletion, delete_folder, doomed, remove_folders};
+pub use mime::{create_mime, send_mime};
 pub use move_folder::{FOLDERS_COPIED_MAX, FolderCopy, copy_folder, copy_items, move_folder};
+pub use occurrence::{CANCELLED_MAX, EXCEPTIONS_MAX, OccurrenceWritten, cancel_occurrence, patch_occurrence};
 pub use patch::patch;
+pub use photo::{PHOTO_BYTES_MAX, photo_id, remove_photo, set_photo};
 pub use preview::{PREVIEW_CHARS_MAX, preview};
 pub use receive::receive;
 pub use relocate::{copy_item, move_item};
@@ -89,9 +98,10 @@ pub struct FolderWritten {
     pub mutation: Mutation,
 }
 
-/// A new item in a folder.
-fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, properties: Properties) -> Written {
+/// A new item in a folder, with the attachments that its properties bring.
+fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, mut properties: Properties) -> Written {
     let now = fresh.now.whole_seconds();
+    let attachments = attachment::take(fresh, folder.kind, &mut properties);
     let item = Item {
         id: ItemId::new(folder.kind, fresh.uuid),
         immutable: fresh.uuid,
@@ -102,7 +112,22 @@ fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, properties: Propertie
         version: fresh.change,
         properties,
     };
-    put(owner, fresh, item)
+    let mut written = put(owner, fresh, item);
+    written.mutation.attachment_puts = attachments;
+    written
+}
+
+/// An item as it is after a write that leaves it where it is.
+fn rewrite(owner: &Owner, fresh: &Fresh, item: &Item, properties: Properties) -> Written {
+    let told = !is_buried(owner, item.folder);
+    let after = Item { modified: fresh.now.whole_seconds(), version: fresh.change, properties, ..item.clone() };
+    let mutation = Mutation {
+        expect: vec![(item.id, Some(item.version))],
+        puts: vec![after.clone()],
+        changes: told.then(|| Change::updated(owner.tenant, item, &after, fresh.now)).into_iter().collect(),
+        ..Mutation::default()
+    };
+    Written { item: after, mutation }
 }
 
 /// Whether a folder is Recoverable Items, of whose contents nobody is told: what comes there is deleted.
@@ -135,14 +160,16 @@ fn take_away(owner: &Owner, fresh: &Fresh, old: &Item, mutation: &mut Mutation) 
 /// Gives an item of a kind what it must have, and brings what it has into the form that is stored.
 fn complete(owner: &Owner, fresh: &Fresh, kind: Kind, properties: &mut Properties) -> Result<(), Refusal> {
     properties.retain(|_, value| !value.is_null());
+    extension::complete(properties)?;
     match kind {
-        Kind::Message => message::complete(owner, fresh, properties),
-        Kind::Event => event::complete(owner, fresh, properties),
+        Kind::Message => message::complete(owner, fresh, properties)?,
+        Kind::Event => event::complete(owner, fresh, properties)?,
         Kind::Contact => {
             contact::complete(properties);
-            Ok(())
+            return Ok(());
         }
     }
+    attachment::complete(owner, fresh, properties)
 }
 
 /// Sets a property that is absent.
@@ -186,8 +213,8 @@ fn members_mut<'a>(properties: &'a mut Properties, name: &str) -> impl Iterator<
     properties.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
-/// Gives a body its type and content, and the item its preview and the mark of its attachments.
-fn complete_body(fresh: &Fresh, properties: &mut Properties) -> Result<(), Refusal> {
+/// Gives a body its type and content, and the item its preview.
+fn complete_body(properties: &mut Properties) {
     default(properties, "body", || serde_json::json!({}));
     let mut shown = String::new();
     if let Some(body) = properties.get_mut("body").and_then(Value::as_object_mut) {
@@ -197,24 +224,6 @@ fn complete_body(fresh: &Fresh, properties: &mut Properties) -> Result<(), Refus
         shown = preview(text(body, "contentType"), text(body, "content"));
     }
     default(properties, "bodyPreview", || shown.into());
-    let mut attached = false;
-    for attachment in members_mut(properties, "attachments").filter_map(Value::as_object_mut) {
-        complete_attachment(fresh, attachment)?;
-        attached |= !flag(attachment, "isInline");
-    }
-    default(properties, "hasAttachments", || attached.into());
-    Ok(())
-}
-
-fn complete_attachment(fresh: &Fresh, attachment: &mut Properties) -> Result<(), Refusal> {
-    if text(attachment, "name").is_empty() {
-        return Err(Refusal::Missing { property: "attachments/name" });
-    }
-    let encoded = text(attachment, "contentBytes").trim_end_matches('=').len();
-    default(attachment, "size", || (encoded / 4 * 3 + (encoded % 4).saturating_sub(1)).into());
-    default(attachment, "isInline", || false.into());
-    default(attachment, "lastModifiedDateTime", || fresh.now.whole_seconds().to_string().into());
-    Ok(())
 }
 
 #[cfg(test)]

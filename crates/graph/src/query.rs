@@ -1,14 +1,53 @@
 //! What a list of items asks for: which items, in which order, and by which index a store finds them.
 
+mod scan;
+mod value;
+
 use std::cmp::{Ordering, Reverse};
 use std::ops::Bound;
+use std::sync::Arc;
 
+use odata::{Filter, Order, Problems, folded, parse};
+
+use crate::schema::{Entity, Fields};
 use crate::{Item, Kind, Properties};
+pub use value::Held;
 
-/// A filter and an order, of items of one kind.
-#[derive(Clone, Debug, PartialEq)]
+/// A filter and an order, of items of one kind. A copy is cheap.
+#[derive(Clone, Debug)]
 pub struct Query {
     kind: Kind,
+    asked: Option<Arc<Asked>>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    filter_text: String,
+    order_text: String,
+    filter: Option<Filter>,
+    order: Vec<Key>,
+    scan: Scan,
+}
+
+/// One key of an order.
+#[derive(Debug)]
+struct Key {
+    /// What it sorts by, if that is in a column.
+    column: Option<Column>,
+    order: Order,
+    descending: bool,
+}
+
+/// Why a query cannot be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryRefusal {
+    #[error("the filter is wrong")]
+    Filter(#[source] Problems),
+    #[error("the order is wrong")]
+    Order(#[source] Problems),
+    /// Messages are ordered by what their filter names first, in the same sequence.
+    #[error("the restriction or sort order is too complex")]
+    Inefficient,
 }
 
 /// What a store keeps of each item, besides the property bag, to find it by.
@@ -42,6 +81,8 @@ pub struct Scan {
     pub descending: bool,
     /// Whether the column's order, ties by newest sort key and then by id, is the order that is asked for.
     pub in_order: bool,
+    /// A range of [`Column::SortKey`] that holds them as well.
+    pub sort_keys: (Bound<i64>, Bound<i64>),
 }
 
 /// How many characters of a subject are in its column.
@@ -54,10 +95,8 @@ pub fn cell(item: &Item, column: Column) -> Option<Cell> {
     match column {
         Column::SortKey => Some(Cell::Integer(item.sort_key().as_micros())),
         Column::Unread => Some(Cell::Integer(item.is_unread().into())),
-        Column::From => message(Some(Cell::Text(sender(&item.properties).to_lowercase()))),
-        Column::Subject => message(Some(Cell::Text(
-            text("subject").unwrap_or_default().to_lowercase().chars().take(SUBJECT_CHARS_MAX).collect(),
-        ))),
+        Column::From => message(Some(Cell::Text(folded(sender(&item.properties)).into_owned()))),
+        Column::Subject => message(Some(Cell::Text(beginning(&folded(text("subject").unwrap_or_default()))))),
         Column::InternetMessageId => message(text("internetMessageId").map(|id| Cell::Text(id.to_owned()))),
         Column::ConversationId => message(text("conversationId").map(|id| Cell::Text(id.to_owned()))),
     }
@@ -68,39 +107,136 @@ fn sender(properties: &Properties) -> &str {
     address.and_then(|address| address.as_str()).unwrap_or_default()
 }
 
+/// As much of a folded subject as is in its column.
+fn beginning(subject: &str) -> String {
+    subject.chars().take(SUBJECT_CHARS_MAX).collect()
+}
+
+/// The column that holds a property, by its path.
+fn column(kind: Kind, path: &[String]) -> Option<Column> {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    match (kind, path.as_slice()) {
+        (Kind::Message, ["receivedDateTime"]) => Some(Column::SortKey),
+        (Kind::Event, ["start", "dateTime"]) => Some(Column::SortKey),
+        (Kind::Contact, ["createdDateTime"]) => Some(Column::SortKey),
+        (Kind::Message, ["isRead"]) => Some(Column::Unread),
+        (Kind::Message, ["from", "emailAddress", "address"]) => Some(Column::From),
+        (Kind::Message, ["subject"]) => Some(Column::Subject),
+        (Kind::Message, ["internetMessageId"]) => Some(Column::InternetMessageId),
+        (Kind::Message, ["conversationId"]) => Some(Column::ConversationId),
+        _ => None,
+    }
+}
+
 impl Query {
     /// All items of a kind, newest first.
     pub fn all(kind: Kind) -> Self {
-        Self { kind }
+        Self { kind, asked: None }
+    }
+
+    /// Reads the values of `$filter` and `$orderby`.
+    pub fn read(kind: Kind, filter: Option<&str>, orderby: Option<&str>) -> Result<Self, QueryRefusal> {
+        if filter.is_none() && orderby.is_none() {
+            return Ok(Self::all(kind));
+        }
+        let fields = Fields::of(Entity::from(kind));
+        let (filter_text, order_text) = (filter.unwrap_or_default(), orderby.unwrap_or_default());
+        let filter = filter.map(|text| Filter::read(text, &fields)).transpose().map_err(QueryRefusal::Filter)?;
+        let order = match orderby {
+            Some(text) => keys(kind, text, &fields).map_err(QueryRefusal::Order)?,
+            None => Vec::new(),
+        };
+        if let (Kind::Message, Some(filter)) = (kind, &filter)
+            && !is_served(filter, &order)
+        {
+            return Err(QueryRefusal::Inefficient);
+        }
+        let scan = scan::best(kind, filter.as_ref(), &order);
+        let (filter_text, order_text) = (filter_text.to_owned(), order_text.to_owned());
+        Ok(Self { kind, asked: Some(Arc::new(Asked { filter_text, order_text, filter, order, scan })) })
     }
 
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
+    fn filter(&self) -> Option<&Filter> {
+        self.asked.as_ref().and_then(|asked| asked.filter.as_ref())
+    }
+
     /// Whether the query finds every item of its kind.
     pub fn is_unfiltered(&self) -> bool {
-        true
+        self.filter().is_none()
+    }
+
+    /// The properties that the filter looks at; one may come twice.
+    pub fn properties(&self) -> impl Iterator<Item = &str> {
+        let paths = self.filter().map(Filter::paths).unwrap_or_default();
+        paths.into_iter().filter_map(|path| path.first().map(String::as_str))
     }
 
     /// Whether the query finds this item.
     pub fn matches(&self, item: &Item) -> bool {
-        item.id.kind == self.kind
+        item.id.kind == self.kind && self.filter().is_none_or(|filter| filter.matches(Held::Item(item)))
     }
 
     /// The order that is asked for; then newest sort key first, then by id: never equal for two items.
+    /// Of subjects it looks at as much as is in their column.
     pub fn compare(&self, a: &Item, b: &Item) -> Ordering {
-        (Reverse(a.sort_key()), a.id).cmp(&(Reverse(b.sort_key()), b.id))
+        let keys = self.asked.iter().flat_map(|asked| &asked.order);
+        let asked = keys.map(|key| key.compare(a, b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal);
+        asked.then_with(|| (Reverse(a.sort_key()), a.id).cmp(&(Reverse(b.sort_key()), b.id)))
     }
 
     /// The best way to find what matches.
     pub fn scan(&self) -> Scan {
-        Scan {
-            column: Column::SortKey,
-            low: Bound::Unbounded,
-            high: Bound::Unbounded,
-            descending: true,
-            in_order: true,
-        }
+        self.asked.as_ref().map_or_else(|| scan::best(self.kind, None, &[]), |asked| asked.scan.clone())
     }
 }
+
+impl PartialEq for Query {
+    fn eq(&self, other: &Self) -> bool {
+        let texts =
+            |query: &Self| query.asked.as_ref().map(|asked| (asked.filter_text.clone(), asked.order_text.clone()));
+        self.kind == other.kind && texts(self) == texts(other)
+    }
+}
+
+impl Key {
+    fn compare(&self, a: &Item, b: &Item) -> Ordering {
+        let found = match self.column {
+            Some(Column::Unread) => cell(b, Column::Unread).cmp(&cell(a, Column::Unread)),
+            Some(column) => cell(a, column).cmp(&cell(b, column)),
+            None => return self.order.compare(Held::Item(a), Held::Item(b)),
+        };
+        if self.descending { found.reverse() } else { found }
+    }
+}
+
+fn keys(kind: Kind, text: &str, fields: &Fields) -> Result<Vec<Key>, Problems> {
+    // As a whole first, so that all problems are told.
+    Order::read(text, fields)?;
+    let read = |key: odata::tree::Key| {
+        let order = Order::check(std::slice::from_ref(&key), fields)?;
+        let column = order.keys().next().and_then(|(path, _)| column(kind, path));
+        Ok(Key { column, order, descending: key.descending })
+    };
+    parse::orderby(text)?.into_iter().map(read).collect()
+}
+
+/// Whether the properties of the order stand in the filter, first and in the same sequence, as Graph wants
+/// it of messages.
+fn is_served(filter: &Filter, order: &[Key]) -> bool {
+    let mut filtered: Vec<&[String]> = Vec::new();
+    for path in filter.paths() {
+        if !filtered.contains(&path) {
+            filtered.push(path);
+        }
+    }
+    let mut ordered = order.iter().flat_map(|key| key.order.keys()).map(|(path, _)| path);
+    let mut filtered = filtered.into_iter();
+    ordered.all(|path| filtered.next() == Some(path))
+}
+
+#[cfg(test)]
+mod tests;

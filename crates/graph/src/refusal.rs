@@ -1,6 +1,8 @@
 //! Why the rules of a mailbox refuse a request. Which status and code that is on the wire is the HTTP
 //! layer's affair.
 
+use crate::recurrence::RecurrenceError;
+
 /// A request that the rules of a mailbox refuse. Properties are named by their path in the body:
 /// `toRecipients/emailAddress/address`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,8 +69,37 @@ pub enum Refusal {
     ProposalsNotAllowed,
     #[error("the calendar group holds calendars")]
     GroupNotEmpty,
+    #[error("the attachment is larger than {bytes_max} bytes: upload it in parts")]
+    AttachmentTooLarge { bytes_max: usize },
+    #[error("the attachment to upload is smaller than {bytes_min} bytes: attach it by one request")]
+    UploadTooSmall { bytes_min: u64 },
+    #[error("the attachment to upload is larger than {bytes_max} bytes")]
+    UploadTooLarge { bytes_max: u64 },
+    #[error("the item has {attachments_max} attachments, which is the most")]
+    TooManyAttachments { attachments_max: usize },
+    #[error("the attachments of the message are larger than {bytes_max} bytes together")]
+    MessageTooLarge { bytes_max: u64 },
+    #[error("an extension named {name} exists on the item")]
+    ExtensionExists { name: String },
+    #[error("the body is no base64")]
+    MimeNotBase64,
+    #[error("{0}")]
+    Mime(crate::mime::MimeError),
     #[error("the mailbox may not send as {address}")]
     SendAsDenied { address: String },
+    #[error(transparent)]
+    Recurrence(RecurrenceError),
+    /// It was cancelled, or the recurrence never had it.
+    #[error("the series has no such occurrence")]
+    OccurrenceNotFound,
+    #[error("the occurrence would cross or overlap the one before or after it")]
+    OccurrenceCrossing,
+}
+
+impl From<RecurrenceError> for Refusal {
+    fn from(error: RecurrenceError) -> Self {
+        Refusal::Recurrence(error)
+    }
 }
 
 impl Refusal {

@@ -1,7 +1,11 @@
 //! Items and folders as Graph's JSON.
 
+mod attachment;
+mod body;
 mod calendar;
 mod meeting;
+mod occurrence;
+mod time_zone;
 
 use std::collections::BTreeSet;
 
@@ -11,6 +15,8 @@ use crate::mailbox::{SEARCH_FOLDER_TYPE, SearchFolder, show_search};
 use crate::path::PATH_BYTES_MAX;
 use crate::schema::Entity;
 use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown};
+pub use attachment::{AttachmentSelect, AttachmentView, attachment};
+pub use occurrence::occurrence;
 
 pub use calendar::{calendar, calendar_group};
 
@@ -99,7 +105,12 @@ pub fn item(item: &Item, view: View<'_>) -> Value {
     let kind = item.id.kind;
     let is_shown = |name: &str| is_shown(kind, name, view.select);
     let stored = item.properties.iter().filter(|(name, _)| is_shown(name));
-    let mut shown: Map<String, Value> = stored.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut shown: Map<String, Value> = stored
+        .map(|(name, value)| match name.as_str() {
+            "body" => (name.clone(), body::shown(value, view.prefer)),
+            _ => (name.clone(), value.clone()),
+        })
+        .collect();
     for name in shown_as_null(kind).iter().filter(|name| is_shown(name)) {
         shown.entry(*name).or_insert(Value::Null);
     }
@@ -109,8 +120,17 @@ pub fn item(item: &Item, view: View<'_>) -> Value {
         }
     }
     if kind == Kind::Message && is_shown("uniqueBody") {
-        let body = item.properties.get("body").cloned();
-        shown.insert("uniqueBody".to_owned(), body.unwrap_or_default());
+        let unique = item.properties.get("body").map(|body| body::unique(body, view.prefer));
+        shown.insert("uniqueBody".to_owned(), unique.unwrap_or_default());
+    }
+    // What is asked for by name is there even if the item has no such thing.
+    for name in view.select.into_iter().flat_map(|select| &select.0).filter(|name| is_shown(name)) {
+        shown.entry(*name).or_insert_with(|| Entity::from(kind).absent(name));
+    }
+    occurrence::show_cancelled(item, view, &mut shown);
+    if let Some(zone) = &view.prefer.time_zone {
+        let is_all_day = item.properties.get("isAllDay") == Some(&Value::Bool(true));
+        time_zone::show_in(zone, is_all_day, &mut shown);
     }
     if kind == Kind::Message {
         meeting::show_type(&item.properties, view.select, &mut shown);
@@ -143,10 +163,16 @@ fn computed(item: &Item, prefer: &Preferences) -> Vec<(&'static str, Value)> {
 /// Properties that come only when they are asked for.
 const ONLY_SELECTED: [&str; 2] = ["internetMessageHeaders", "uniqueBody"];
 /// Relations; `$select` does not show them.
-const RELATIONS: [&str; 3] = ["attachments", "multiValueExtendedProperties", "singleValueExtendedProperties"];
+const RELATIONS: [&str; 4] =
+    ["attachments", "extensions", "multiValueExtendedProperties", "singleValueExtendedProperties"];
 
 fn is_shown(kind: Kind, name: &str, select: Option<&Select>) -> bool {
-    if RELATIONS.contains(&name) || (kind == Kind::Message && name == "iCalUId") {
+    let is_internal = match kind {
+        Kind::Message => name == "iCalUId",
+        Kind::Event => occurrence::INTERNAL.contains(&name),
+        Kind::Contact => false,
+    };
+    if RELATIONS.contains(&name) || is_internal {
         return false;
     }
     match select {
@@ -178,9 +204,12 @@ fn shown_as_null(kind: Kind) -> &'static [&'static str] {
             "nickName",
             "officeLocation",
             "personalNotes",
+            "primaryEmailAddress",
             "profession",
+            "secondaryEmailAddress",
             "spouseName",
             "surname",
+            "tertiaryEmailAddress",
             "title",
             "yomiCompanyName",
             "yomiGivenName",
@@ -191,12 +220,16 @@ fn shown_as_null(kind: Kind) -> &'static [&'static str] {
 
 /// A link in the form of Outlook on the web's. No page answers there.
 fn web_link(item: &Item, prefer: &Preferences) -> Option<String> {
-    let (query, view) = match item.id.kind {
+    link_to(item.id.kind, &item_id(item, prefer))
+}
+
+fn link_to(kind: Kind, id: &str) -> Option<String> {
+    let (query, view) = match kind {
         Kind::Message => ("ItemID", "viewmodel=ReadMessageItem"),
         Kind::Event => ("itemid", "path=/calendar/item"),
         Kind::Contact => return None,
     };
-    let id = item_id(item, prefer).replace('=', "%3D");
+    let id = id.replace('=', "%3D");
     Some(format!("https://outlook.example/owa/?{query}={id}&exvsurl=1&{view}"))
 }
 

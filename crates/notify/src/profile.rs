@@ -1,5 +1,7 @@
 //! Limits and behaviours that Graph's documentation or observation gives, under one name.
 
+use crate::throttle::ThrottleLimits;
+
 /// A named set of limits. Every value may be overridden in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
@@ -16,6 +18,8 @@ pub struct Profile {
     pub refuse_duplicates: bool,
     /// Whether an event that the API made is written once more at once, so that `updated` follows `created`.
     pub events_are_written_twice: bool,
+    /// How much one app may ask, where requests are throttled at all.
+    pub throttle: ThrottleLimits,
 }
 
 impl Profile {
@@ -35,6 +39,7 @@ impl Profile {
             refuse_duplicates: true,
             // Nothing is documented of further writes.
             events_are_written_twice: false,
+            throttle: ThrottleLimits::documented(),
         }
     }
 

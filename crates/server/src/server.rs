@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::data_dir::DataDir;
 use crate::directory::Directory;
 use crate::engine;
+use crate::http::graph::Throttling;
 use crate::http::listener::Listener;
 use crate::identity::Tokens;
 use crate::outbound::{Outbound, OutboundConfig};
@@ -46,6 +47,8 @@ pub struct Settings {
     pub delivery: NodeConfig,
     pub outbound: OutboundConfig,
     pub limits: Limits,
+    /// Whether apps that ask too much are told to wait.
+    pub throttle: bool,
     /// Plant the tenant of `tidings dev`, and let the admin API provoke lifecycle events.
     pub dev: bool,
 }
@@ -105,7 +108,7 @@ impl Running {
 
 /// Opens the store, binds every address and begins to serve.
 pub async fn start(settings: Settings) -> anyhow::Result<Running> {
-    let Settings { data, listen, tls, profile, delivery, outbound, limits, dev } = settings;
+    let Settings { data, listen, tls, profile, delivery, outbound, limits, throttle, dev } = settings;
     let clock = Clock::new();
     let bound = Bound::bind(&listen, tls).await?;
     let addresses = bound.addresses()?;
@@ -139,6 +142,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         store,
         clock,
         tokens,
+        throttling: throttle.then(|| Throttling::new(profile.throttle)),
         profile,
         handshake: outbound,
         engine: Arc::new(engine),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Fresh, Owner, Written, complete, put_new};
+use super::{Fresh, Owner, Written, complete, put_new, series};
 use crate::{Change, FolderId, Item, Kind, Properties, Refusal, schema};
 
 /// Makes an item of the folder's kind in it.
@@ -13,6 +13,9 @@ pub fn create(owner: &Owner, fresh: &Fresh, folder: FolderId, body: Value) -> Re
         begin_draft(&mut properties)?;
     }
     complete(owner, fresh, folder.kind, &mut properties)?;
+    if folder.kind == Kind::Event {
+        series::begin(&mut properties)?;
+    }
     Ok(put_new(owner, fresh, folder, properties))
 }
 

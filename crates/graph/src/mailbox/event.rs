@@ -4,11 +4,8 @@ use serde_json::{Value, json};
 
 use super::conversation::windows_time;
 use super::when::When;
-use super::{Fresh, Owner, address_of, complete_body, default, flag, members_mut, name_recipient, text};
+use super::{Fresh, Owner, address_of, complete_body, default, flag, members_mut, name_recipient, series, text};
 use crate::{Properties, Refusal};
-
-/// The longest pause between occurrences, in the pattern's unit.
-const INTERVAL_MAX: i64 = 999;
 
 /// How Outlook writes that nobody has answered yet.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -24,10 +21,10 @@ pub(super) fn no_answer() -> Value {
 
 pub(super) fn complete(owner: &Owner, fresh: &Fresh, properties: &mut Properties) -> Result<(), Refusal> {
     complete_times(properties)?;
-    complete_body(fresh, properties)?;
+    complete_body(properties);
     complete_locations(properties);
     complete_attendees(owner, properties);
-    complete_recurrence(properties)?;
+    series::complete(properties);
     let repeats = properties.contains_key("recurrence");
     default(properties, "type", || if repeats { "seriesMaster" } else { "singleInstance" }.into());
     default(properties, "iCalUId", || new_uid(fresh).into());
@@ -80,46 +77,6 @@ fn complete_times(properties: &mut Properties) -> Result<(), Refusal> {
         properties.insert(name.to_owned(), when.to_value());
         default(properties, zone_name, || when.zone.into());
     }
-    Ok(())
-}
-
-/// A recurrence says how it repeats and from when on.
-fn complete_recurrence(properties: &mut Properties) -> Result<(), Refusal> {
-    let zone = text(properties, "originalStartTimeZone").to_owned();
-    let Some(recurrence) = properties.get_mut("recurrence").and_then(Value::as_object_mut) else {
-        return Ok(());
-    };
-    let Some(pattern) = recurrence.get_mut("pattern").and_then(Value::as_object_mut) else {
-        return Err(Refusal::Missing { property: "recurrence/pattern" });
-    };
-    pattern.retain(|_, value| !value.is_null());
-    if !pattern.contains_key("type") {
-        return Err(Refusal::Missing { property: "recurrence/pattern/type" });
-    }
-    for (name, value) in [
-        ("dayOfMonth", json!(0)),
-        ("daysOfWeek", json!([])),
-        ("firstDayOfWeek", json!("sunday")),
-        ("index", json!("first")),
-        ("interval", json!(1)),
-        ("month", json!(0)),
-    ] {
-        default(pattern, name, || value);
-    }
-    if !pattern["interval"].as_i64().is_some_and(|interval| (1..=INTERVAL_MAX).contains(&interval)) {
-        return Err(Refusal::invalid("recurrence/pattern/interval", format!("from 1 to {INTERVAL_MAX}")));
-    }
-    let Some(range) = recurrence.get_mut("range").and_then(Value::as_object_mut) else {
-        return Err(Refusal::Missing { property: "recurrence/range" });
-    };
-    range.retain(|_, value| !value.is_null());
-    if !range.contains_key("startDate") {
-        return Err(Refusal::Missing { property: "recurrence/range/startDate" });
-    }
-    let range_type = if range.contains_key("endDate") { "endDate" } else { "noEnd" };
-    default(range, "type", || range_type.into());
-    default(range, "numberOfOccurrences", || 0.into());
-    default(range, "recurrenceTimeZone", || zone.into());
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::{Properties, Refusal};
 pub(super) const RECIPIENT_LISTS: [&str; 4] = ["toRecipients", "ccRecipients", "bccRecipients", "replyTo"];
 
 pub(super) fn complete(owner: &Owner, fresh: &Fresh, properties: &mut Properties) -> Result<(), Refusal> {
-    complete_body(fresh, properties)?;
+    complete_body(properties);
     complete_flag(fresh, properties)?;
     for list in RECIPIENT_LISTS {
         default(properties, list, || json!([]));

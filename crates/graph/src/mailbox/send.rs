@@ -106,9 +106,10 @@ pub(super) fn is_address(text: &str) -> bool {
 
 /// What is the sender's own stays behind.
 fn as_received(properties: &Properties) -> Properties {
-    const SENDERS_OWN: [&str; 8] = [
+    const SENDERS_OWN: [&str; 9] = [
         "bccRecipients",
         "categories",
+        "extensions",
         "flag",
         "inferenceClassification",
         "isDraft",

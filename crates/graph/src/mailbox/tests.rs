@@ -54,6 +54,10 @@ pub(super) fn refused(item: &Item, body: Value) -> String {
     patch(&megan(), &fresh(2), item, body).unwrap_err().to_string()
 }
 
+fn members<'a>(properties: &'a Properties, name: &str) -> impl Iterator<Item = &'a Value> {
+    properties[name].as_array().into_iter().flatten()
+}
+
 pub(super) fn changes(mutation: &Mutation) -> Vec<(ChangeType, ItemId, FolderId)> {
     mutation.changes.iter().map(|change| (change.change, change.item, change.folder)).collect()
 }
@@ -276,6 +280,68 @@ fn a_contact_whose_name_changes_is_renamed() {
 }
 
 #[test]
+fn a_contact_has_three_places_for_mail_addresses_and_lists_them() {
+    let at = |name: &str| json!({ "name": name, "address": format!("{name}@contoso.test") });
+    let shown = |item: &Item| {
+        let place = |name: &str| item.properties.get(name).map(|place| place["name"].clone()).unwrap_or_default();
+        let listed = members(&item.properties, "emailAddresses").map(|address| address["name"].clone());
+        let places = ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"].map(place);
+        (places, listed.collect::<Vec<_>>())
+    };
+    let listed = made(WellKnown::Contacts, json!({ "emailAddresses": [at("a"), {}, at("b"), at("c"), at("d")] }));
+    assert_eq!(shown(&listed), ([json!("a"), json!("b"), json!("c")], vec![json!("a"), json!("b"), json!("c")]));
+    let replaced = patched(&listed, json!({ "secondaryEmailAddress": at("x"), "tertiaryEmailAddress": null }));
+    assert_eq!(shown(&replaced), ([json!("a"), json!("x"), json!(null)], vec![json!("a"), json!("x")]));
+    let gap = patched(&replaced, json!({ "primaryEmailAddress": null }));
+    assert_eq!(shown(&gap), ([json!(null), json!("x"), json!(null)], vec![json!("x")]));
+    assert_eq!(patched(&gap, json!({})).properties, gap.properties);
+    // A client that sends back what it read, with another list, means the list.
+    let mut whole = Value::Object(listed.properties.clone());
+    whole["emailAddresses"] = json!([at("z")]);
+    assert_eq!(shown(&patched(&listed, whole)), ([json!("z"), json!(null), json!(null)], vec![json!("z")]));
+    let both = json!({ "emailAddresses": [at("a"), at("b")], "primaryEmailAddress": at("p") });
+    let both = made(WellKnown::Contacts, both);
+    assert_eq!(shown(&both), ([json!("p"), json!("b"), json!(null)], vec![json!("p"), json!("b")]));
+}
+
+#[test]
+fn a_contact_named_after_its_address_or_company_follows_them() {
+    let contact = made(WellKnown::Contacts, json!({ "emailAddresses": [{ "address": "a@contoso.test" }] }));
+    let moved = patched(&contact, json!({ "primaryEmailAddress": { "address": "b@contoso.test" } })).properties;
+    assert_eq!((text(&moved, "displayName"), text(&moved, "fileAs")), ("b@contoso.test", "b@contoso.test"));
+    let named = patched(&contact, json!({ "displayName": "Boss" }));
+    let named = patched(&named, json!({ "companyName": "Contoso" })).properties;
+    assert_eq!((text(&named, "displayName"), text(&named, "fileAs")), ("Boss", "Contoso"));
+}
+
+#[test]
+fn an_empty_postal_address_has_no_members() {
+    let contact = made(WellKnown::Contacts, json!({ "homeAddress": { "city": "Lyon", "street": null } }));
+    assert_eq!(contact.properties["homeAddress"], json!({ "city": "Lyon" }));
+    let emptied = patched(&contact, json!({ "homeAddress": { "city": null } })).properties;
+    assert_eq!((&emptied["homeAddress"], &emptied["otherAddress"]), (&json!({}), &json!({})));
+    let emptied = patched(&contact, json!({ "homeAddress": null })).properties;
+    assert_eq!(emptied["homeAddress"], json!({}));
+}
+
+#[test]
+fn a_photo_is_a_picture_and_an_update_of_its_contact() {
+    let contact = made(WellKnown::Contacts, json!({ "givenName": "Ada" }));
+    let png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x02\x80\0\0\x01\xe0".to_vec();
+    let written = set_photo(&megan(), &fresh(2), &contact, png.clone()).unwrap();
+    assert_eq!(changes(&written.mutation), [(ChangeType::Updated, contact.id, contact.folder)]);
+    assert_ne!(written.item.version, contact.version);
+    let [put] = &written.mutation.attachment_puts[..] else { panic!("one photo is written") };
+    assert_eq!((put.item, put.attachment.id, &put.content), (contact.immutable, photo_id(&contact), &png));
+    assert_eq!((&put.attachment.properties["width"], &put.attachment.properties["height"]), (&json!(640), &json!(480)));
+    let removed = remove_photo(&megan(), &fresh(3), &written.item);
+    assert_eq!(removed.mutation.attachment_removes, [(contact.immutable, photo_id(&contact))]);
+    let refused = |content| set_photo(&megan(), &fresh(2), &contact, content).unwrap_err().to_string();
+    assert_eq!(refused(b"GIF89a".to_vec()), "the photo must be a JPEG or PNG file");
+    assert_eq!(refused(vec![0; PHOTO_BYTES_MAX + 1]), "the photo is too long: 4194304 bytes are the most");
+}
+
+#[test]
 fn a_patch_makes_a_version_and_tells_the_old_values() {
     let item = draft(json!({ "subject": "Old", "body": { "content": "a" } }));
     let body = json!({ "Subject": "New", "isRead": true, "body": { "content": "b" }, "id": "x" });
@@ -379,12 +445,12 @@ fn attendees_that_are_sent_again_keep_their_answers() {
 
 #[test]
 fn extended_properties_are_merged_by_id() {
-    let property = |id: &str, value: &str| json!({ "id": id, "value": value });
-    let item = draft(json!({ "singleValueExtendedProperties": [property("a", "1"), property("b", "2")] }));
-    let merged = patched(&item, json!({ "singleValueExtendedProperties": [property("b", "3")] }));
+    let property = |id: &str, value: &str| json!({ "id": format!("String {id}"), "value": value });
+    let item = draft(json!({ "singleValueExtendedProperties": [property("0x7001", "1"), property("0x700a", "2")] }));
+    let merged = patched(&item, json!({ "singleValueExtendedProperties": [property("0X700A", "3")] }));
     let stored = &merged.properties["singleValueExtendedProperties"];
-    assert_eq!(stored, &json!([property("a", "1"), property("b", "3")]));
-    let many: Vec<_> = (0..999).map(|n| property(&n.to_string(), "x")).collect();
+    assert_eq!(stored, &json!([property("0x7001", "1"), property("0x700a", "3")]));
+    let many: Vec<_> = (0..999).map(|n| property(&format!("0x{n:x}"), "x")).collect();
     let too_many = refused(&item, json!({ "singleValueExtendedProperties": many }));
     assert_eq!(too_many, "singleValueExtendedProperties is too long: 1000 members are the most");
 }
@@ -567,23 +633,6 @@ fn mail_that_cannot_be_sent_is_refused() {
 }
 
 #[test]
-fn attachments_are_kept_with_their_size_and_mark_the_message() {
-    let attachment = |inline: bool| {
-        json!({
-            "@odata.type": "#Microsoft.Graph.FileAttachment",
-            "name": "a.txt",
-            "contentBytes": "SGVsbG8=",
-            "isInline": inline,
-        })
-    };
-    let with = draft(json!({ "attachments": [attachment(false)] })).properties;
-    assert_eq!(with["hasAttachments"], true);
-    assert_eq!(with["attachments"][0]["size"], 5);
-    assert_eq!(with["attachments"][0]["@odata.type"], "#microsoft.graph.fileAttachment");
-    assert_eq!(draft(json!({ "attachments": [attachment(true)] })).properties["hasAttachments"], false);
-}
-
-#[test]
 fn a_folder_has_a_place_and_a_name_of_its_own() {
     let (owner, mut all) = (megan(), folders());
     let number = std::cell::Cell::new(0);
@@ -627,6 +676,22 @@ fn well_known_folders_keep_their_names() {
     assert_eq!(delete_folder(&team, &all), Ok(FolderDeletion::ForGood(vec![team.id])), "it is a calendar");
     let calendar = WellKnown::Calendar.folder_in(megan().id);
     assert_eq!(delete_folder(&calendar, &all), Err(Refusal::FolderProtected));
+}
+
+#[test]
+fn a_contact_folder_is_deleted_for_good_with_those_below() {
+    let mut all = folders();
+    let make = |parent: Option<FolderId>, n, all: &[Folder]| {
+        create_folder(&megan(), &fresh(n), Kind::Contact, parent, all, json!({ "displayName": "x" })).unwrap().folder
+    };
+    let outer = make(None, 1, &all);
+    assert_eq!(outer.parent, Some(folder(WellKnown::Contacts)));
+    all.push(outer.clone());
+    let inner = make(Some(outer.id), 2, &all);
+    all.push(inner.clone());
+    assert_eq!(delete_folder(&outer, &all), Ok(FolderDeletion::ForGood(vec![inner.id, outer.id])));
+    let default = WellKnown::Contacts.folder_in(megan().id);
+    assert_eq!(delete_folder(&default, &all), Err(Refusal::FolderProtected));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::Entity;
 use super::types::{self, Property, Shape, Struct, Type};
+use super::{Entity, Values, parts, property_id};
 use crate::path::FolderKey;
 use crate::{Kind, Properties, Refusal, Timestamp};
 
@@ -21,12 +21,7 @@ const CONTENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Reads a request body. Names and enumeration members come out in Graph's spelling, date-times in `Z`
 /// with whole seconds; annotations and what only the server sets are dropped.
 pub fn read(entity: Entity, body: Value) -> Result<Properties, Refusal> {
-    if is_deeper(&body, DEPTH_MAX) {
-        return Err(Refusal::TooDeep { levels_max: DEPTH_MAX });
-    }
-    let Value::Object(members) = body else {
-        return Err(Refusal::invalid(entity.type_name(), "a JSON object"));
-    };
+    let members = members(entity.type_name(), body)?;
     let schema = types::all().entity(entity);
     let mut properties = Properties::new();
     for (name, value) in members {
@@ -65,13 +60,19 @@ pub fn destination(kind: Kind, body: Value) -> Result<FolderKey, Refusal> {
     }
 }
 
-pub(super) fn parameters<const N: usize>(body: Value, names: [&'static str; N]) -> Result<[Option<Value>; N], Refusal> {
+/// The members of a body that nests no deeper than is allowed.
+pub(super) fn members(name: &str, body: Value) -> Result<Map<String, Value>, Refusal> {
     if is_deeper(&body, DEPTH_MAX) {
         return Err(Refusal::TooDeep { levels_max: DEPTH_MAX });
     }
-    let Value::Object(members) = body else {
-        return Err(Refusal::invalid("the body", "a JSON object"));
-    };
+    match body {
+        Value::Object(members) => Ok(members),
+        _ => Err(Refusal::invalid(name, "a JSON object")),
+    }
+}
+
+pub(super) fn parameters<const N: usize>(body: Value, names: [&'static str; N]) -> Result<[Option<Value>; N], Refusal> {
+    let members = members("the body", body)?;
     let mut found = [const { None }; N];
     for (name, value) in members {
         if is_annotation(&name) {
@@ -94,11 +95,11 @@ pub(super) fn is_deeper(value: &Value, levels: usize) -> bool {
 }
 
 /// `@odata.type`, `toRecipients@odata.context` and their like, in any case.
-fn is_annotation(name: &str) -> bool {
+pub(super) fn is_annotation(name: &str) -> bool {
     name.starts_with('@') || name.to_ascii_lowercase().contains("@odata.")
 }
 
-fn unknown(name: &str) -> Refusal {
+pub(super) fn unknown(name: &str) -> Refusal {
     Refusal::UnknownProperty { property: name.chars().take(128).collect() }
 }
 
@@ -174,14 +175,31 @@ fn single(property: &Property, value: Value) -> Result<Value, Refusal> {
 }
 
 pub(super) fn named(name: &str, value: Value) -> Result<Value, Refusal> {
-    if name == "attachment" {
-        return attachment(value);
+    match name {
+        "attachment" => return parts::attachment_member(value).map(Value::Object),
+        "extension" => return parts::extension_member(value).map(Value::Object),
+        "outlookItem" => return parts::outlook_item(value).map(Value::Object),
+        "singleValueLegacyExtendedProperty" => return extended(name, value, Values::Single),
+        "multiValueLegacyExtendedProperty" => return extended(name, value, Values::Multi),
+        _ => {}
     }
     match types::all().get(name) {
         Some(Type::Enum(members)) => enumeration(members, &value),
         Some(Type::Struct(schema)) => object(schema, value).map(Value::Object),
         None => Err(Refusal::Unsupported { property: String::new() }),
     }
+}
+
+/// An extended property, whose id says what it is.
+fn extended(name: &str, value: Value, values: Values) -> Result<Value, Refusal> {
+    let Some(Type::Struct(schema)) = types::all().get(name) else {
+        return Err(Refusal::Unsupported { property: String::new() });
+    };
+    let mut read = object(schema, value)?;
+    let id = read.get("id").and_then(Value::as_str).ok_or(Refusal::Missing { property: "id" })?;
+    let id = property_id(id, values).ok_or_else(|| Refusal::invalid("id", values.example()))?;
+    read.insert("id".to_owned(), id.into());
+    Ok(Value::Object(read))
 }
 
 pub(super) fn object(schema: &Struct, value: Value) -> Result<Map<String, Value>, Refusal> {
@@ -195,23 +213,6 @@ pub(super) fn object(schema: &Struct, value: Value) -> Result<Map<String, Value>
         }
     }
     Ok(read)
-}
-
-/// Attachments are of derived types, and say of which.
-fn attachment(value: Value) -> Result<Value, Refusal> {
-    let odata_type = value.as_object().and_then(|members| {
-        let (_, value) = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("@odata.type"))?;
-        value.as_str().map(str::to_owned)
-    });
-    let Some(odata_type) = odata_type else {
-        return Err(Refusal::invalid("@odata.type", "#microsoft.graph.fileAttachment"));
-    };
-    let Some((name, schema)) = types::all().attachment(&odata_type) else {
-        return Err(Refusal::Unsupported { property: odata_type.chars().take(128).collect() });
-    };
-    let mut read = object(schema, value)?;
-    read.insert("@odata.type".to_owned(), format!("#microsoft.graph.{name}").into());
-    Ok(Value::Object(read))
 }
 
 fn enumeration(members: &[String], value: &Value) -> Result<Value, Refusal> {

@@ -3,15 +3,18 @@
 use std::borrow::Cow;
 
 use graph::SubscriptionId;
+use graph::batch::{BatchError, REQUESTS_MAX};
 use graph::item::ABSENT_FOLDERS;
 use graph::path::{FolderKey, PathError, WatchError};
 use http::StatusCode;
 use notify::rules::{self, UrlRole};
-use protocol::error::{ErrorDetail, Operation, extension_message};
+use notify::throttle::Throttled;
+use protocol::error::{ErrorDetail, InnerCause, Operation, extension_message};
 use protocol::{ErrorBody, ErrorObject, HandshakeError, InnerError, PayloadError};
 use store::{CommitError, StoreError};
 
 use super::context::Context;
+use super::graph::DeltaRefusal;
 use super::query::QueryError;
 use crate::identity::TokenError;
 
@@ -58,6 +61,26 @@ pub enum ApiError {
     Duplicate(SubscriptionId),
     SubscriptionNotFound,
     Store(StoreError),
+    /// The batch as a whole.
+    Batch(BatchError),
+    NestedBatch,
+    /// A request of a batch names a server.
+    AbsoluteUrl,
+    /// A request of a batch depends on one that failed.
+    FailedDependency,
+    /// A request of a batch has a longer answer than the batch has room for.
+    TooLargeForBatch,
+    /// A request of a batch was not answered, by a defect of ours.
+    Unanswered,
+    Throttled(Throttled),
+    /// A delta query asks for what it cannot.
+    Delta(DeltaRefusal),
+    /// The changes since a token are not known any more.
+    SyncState {
+        since: u64,
+        /// Where the client begins anew.
+        location: String,
+    },
 }
 
 /// How a refusal looks on the wire.
@@ -82,6 +105,7 @@ impl ApiError {
             date: context.date().into(),
             request_id: context.request_id.to_string().into(),
             client_request_id: context.client_request_id.clone().into(),
+            cause: self.cause(),
         };
         let error =
             ErrorObject { code: code.into(), message, details: detail.into_iter().collect(), inner_error: Some(inner) };
@@ -93,6 +117,8 @@ impl ApiError {
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             ApiError::Contended => Some(1),
+            ApiError::Throttled(Throttled::AtATime) => Some(1),
+            ApiError::Throttled(Throttled::TooMany { retry_after_seconds }) => Some(*retry_after_seconds),
             ApiError::Store(StoreError::Full(_)) => Some(30),
             ApiError::Store(StoreError::Unavailable(_)) => Some(2),
             _ => None,
@@ -113,6 +139,20 @@ impl ApiError {
             }
             _ => ApiError::MalformedId,
         }
+    }
+
+    /// Where to go instead.
+    pub fn location(&self) -> Option<String> {
+        match self {
+            ApiError::SyncState { location, .. } => Some(location.clone()),
+            _ => None,
+        }
+    }
+
+    /// Graph repeats within what the part behind its front end said when it is asked too much.
+    fn cause(&self) -> Option<InnerCause<'static>> {
+        let ApiError::Throttled(Throttled::TooMany { .. }) = self else { return None };
+        Some(InnerCause { code: "429".into(), message: "Please retry after".into(), status: "429".into() })
     }
 
     fn shape(&self) -> Shape {
@@ -211,7 +251,67 @@ impl ApiError {
                 shape(StatusCode::NOT_FOUND, "ResourceNotFound", "The object was not found.")
             }
             ApiError::Store(error) => stored(error),
+            ApiError::Batch(_)
+            | ApiError::NestedBatch
+            | ApiError::AbsoluteUrl
+            | ApiError::FailedDependency
+            | ApiError::TooLargeForBatch
+            | ApiError::Unanswered => batched(self),
+            ApiError::Throttled(Throttled::AtATime) => shape(
+                StatusCode::TOO_MANY_REQUESTS,
+                "ApplicationThrottled",
+                "Application is over its MailboxConcurrency limit.",
+            ),
+            ApiError::Throttled(Throttled::TooMany { .. }) => {
+                shape(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", "Please retry again later.")
+            }
+            ApiError::Delta(refusal) => shape(BAD, refusal.code(), refusal.to_string()),
+            ApiError::SyncState { since, .. } => shape(
+                StatusCode::GONE,
+                "SyncStateNotFound",
+                format!("The sync state generation is not found; generation={since}."),
+            ),
         }
+    }
+}
+
+fn batched(error: &ApiError) -> Shape {
+    let bad = StatusCode::BAD_REQUEST;
+    match error {
+        ApiError::Batch(error) => with_detail(batch(error), None, error.to_string()),
+        ApiError::NestedBatch => shape(bad, "BadRequest", "A batch cannot be part of a batch."),
+        ApiError::AbsoluteUrl => shape(bad, "BadRequest", "The URL of a request in a batch must be relative."),
+        ApiError::FailedDependency => shape(
+            StatusCode::FAILED_DEPENDENCY,
+            "FailedDependency",
+            "The request depends on another one of the batch that failed.",
+        ),
+        ApiError::TooLargeForBatch => {
+            shape(bad, "ResponseTooLarge", "The answers of the batch are too large; send this request alone.")
+        }
+        _ => shape(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalServerError",
+            "The server has not answered this request of the batch; its log says why.",
+        ),
+    }
+}
+
+fn batch(error: &BatchError) -> Shape {
+    let bad = StatusCode::BAD_REQUEST;
+    match error {
+        BatchError::Malformed => shape(bad, "BadRequest", "Invalid batch payload format."),
+        BatchError::TooMany => shape(
+            bad,
+            "MaximumValueExceeded",
+            format!("Number of batch request steps exceeds the maximum value of {REQUESTS_MAX}."),
+        ),
+        BatchError::DuplicateId { id } => shape(bad, "BadRequest", format!("Duplicate request id : {id}.")),
+        BatchError::Dependency { id } => shape(bad, "BadRequest", format!("Invalid dependency for request id : {id}.")),
+        BatchError::ContentType { id } => {
+            shape(bad, "BadRequest", format!("Write request id : {id} does not contain Content-Type header or body."))
+        }
+        BatchError::Body { id } => shape(bad, "BadRequest", format!("Invalid body of request id : {id}.")),
     }
 }
 
@@ -261,6 +361,19 @@ fn mailbox(refusal: &graph::Refusal) -> Shape {
         }
         Refusal::Missing { .. } | Refusal::Unsupported { .. } => shape(bad, "ErrorInvalidRequest", sentence(refusal)),
         Refusal::NotUpdatable { .. } => shape(bad, "ErrorInvalidPropertySet", sentence(refusal)),
+        Refusal::Recurrence(error) => with_detail(
+            shape(bad, "ErrorPropertyValidationFailure", "At least one property failed validation."),
+            Some(error.property().to_owned()),
+            error.to_string(),
+        ),
+        Refusal::OccurrenceNotFound => {
+            shape(StatusCode::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store.")
+        }
+        Refusal::OccurrenceCrossing => shape(
+            bad,
+            "ErrorOccurrenceCrossingBoundary",
+            "Modified occurrence is crossing or overlapping adjacent occurrence.",
+        ),
         Refusal::UnknownTimeZone { .. } => shape(bad, "TimeZoneNotSupportedException", sentence(refusal)),
         Refusal::FolderNotFound => {
             shape(StatusCode::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store.")

@@ -8,6 +8,7 @@ pub mod context;
 pub mod error;
 pub mod graph;
 pub mod listener;
+pub mod openapi;
 pub mod prefer;
 pub mod query;
 
@@ -19,6 +20,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
+use http::{HeaderValue, Method, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use crate::app::{AppState, Limits};
@@ -42,15 +44,23 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
         let body = read_body(body, &limits).await;
         return endpoint::answer(&state, &parts, body, context.now).await;
     }
+    if path.eq_ignore_ascii_case(openapi::PATH) && parts.method == Method::GET {
+        return openapi::answer();
+    }
     let outcome = graph::handle(&state, &context, &parts, &path, body).await;
     if let Err(error) = &outcome {
         tracing::debug!(request_id = %context.request_id, method = %parts.method, path = %path, ?error, "refused");
     }
-    answer::response(&context, outcome)
+    let allowed = matches!(outcome, Err(ApiError::Method)).then(|| openapi::allowed(&path));
+    let mut response = answer::response(&context, outcome);
+    if let Some(Ok(allowed)) = allowed.map(HeaderValue::try_from) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
 }
 
 /// `//` counts as `/`: an official SDK sends it on every call.
-fn collapse(path: &str) -> String {
+pub(crate) fn collapse(path: &str) -> String {
     let mut collapsed = String::with_capacity(path.len());
     for letter in path.chars() {
         if !(letter == '/' && collapsed.ends_with('/')) {

@@ -26,3 +26,14 @@ pub fn read(headers: &HeaderMap) -> Preferences {
     }
     read
 }
+
+/// `odata.maxpagesize`: how many things a page should hold at most.
+pub fn page_size(headers: &HeaderMap) -> Option<u16> {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let found = values.flat_map(|value| value.split(',')).find_map(|preference| {
+        let (name, value) = preference.split_once('=')?;
+        let known = ["odata.maxpagesize", "maxpagesize"].iter().any(|known| name.trim().eq_ignore_ascii_case(known));
+        known.then(|| value.trim().trim_matches('"').parse::<u64>().ok()).flatten()
+    });
+    found.filter(|size| *size > 0).map(|size| u16::try_from(size).unwrap_or(u16::MAX))
+}

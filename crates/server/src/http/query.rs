@@ -126,6 +126,11 @@ impl Page {
     }
 }
 
+/// `$top` by itself.
+pub fn top(query: &Query) -> Result<Option<u16>, QueryError> {
+    Ok(number(query, "$top", 1, TOP_MAX)?.and_then(|top| u16::try_from(top).ok()))
+}
+
 /// The one order that the store serves, newest first.
 fn check_order(asked: &str, kind: Kind) -> Result<(), QueryError> {
     let served = match kind {
@@ -148,15 +153,23 @@ fn number(query: &Query, option: &'static str, low: u64, high: u64) -> Result<Op
 
 /// Options may be written without their `$`.
 fn full_name(name: &str) -> String {
-    // Not one of OData's own options, so without a `$`.
-    if name.trim().eq_ignore_ascii_case("includeHiddenFolders") {
-        return "includeHiddenFolders".to_owned();
-    }
-    const KNOWN: [&str; 9] =
-        ["$top", "$skip", "$select", "$count", "$orderby", "$filter", "$search", "$expand", "$skiptoken"];
+    const KNOWN: [&str; 10] = [
+        "$top",
+        "$skip",
+        "$select",
+        "$count",
+        "$orderby",
+        "$filter",
+        "$search",
+        "$expand",
+        "$skiptoken",
+        "$deltatoken",
+    ];
+    const PLAIN: [&str; 3] = ["startDateTime", "endDateTime", "includeHiddenFolders"];
     let lower = name.trim().to_ascii_lowercase();
     let found = KNOWN.into_iter().find(|known| lower.trim_start_matches('$') == &known[1..]);
-    found.map_or_else(|| shortened(name), str::to_owned)
+    let plain = || PLAIN.into_iter().find(|known| lower.eq_ignore_ascii_case(known));
+    found.or_else(plain).map_or_else(|| shortened(name), str::to_owned)
 }
 
 fn decoded(text: &str) -> Result<String, QueryError> {

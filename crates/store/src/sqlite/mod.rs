@@ -17,6 +17,7 @@ use graph::{SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{EndReason, LifecycleEvent};
 use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
+use rusqlite::Connection;
 use uuid::Uuid;
 
 use self::mailbox::{EncodedCommit, attachment, delta, folder, item, list};
@@ -152,11 +153,16 @@ impl Store for SqliteStore {
     }
 
     async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
-        self.readers.scan(move |connection| list::items(connection, &query)).await
+        let whole = query.query.is_unfiltered();
+        let read = move |connection: &Connection| list::items(connection, &query);
+        if whole { self.readers.scan(read).await } else { self.readers.search(read).await }
     }
 
     async fn count_items(&self, query: ItemQuery) -> Result<u64, StoreError> {
-        self.readers.point(move |connection| folder::count_items(connection, &query)).await
+        match query.query.is_unfiltered() {
+            true => self.readers.point(|connection| list::count_items(connection, &query)).await,
+            false => self.readers.search(move |connection| list::count_items(connection, &query)).await,
+        }
     }
 
     async fn events_between(
@@ -168,7 +174,7 @@ impl Store for SqliteStore {
         limit: u64,
     ) -> Result<Vec<Item>, StoreError> {
         let place = (mailbox, calendar);
-        self.readers.scan(move |connection| list::events_between(connection, place, window, after, limit)).await
+        self.readers.search(move |connection| list::events_between(connection, place, window, after, limit)).await
     }
 
     async fn delta(&self, query: DeltaQuery) -> Result<Delta, DeltaError> {

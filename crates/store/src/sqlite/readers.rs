@@ -9,18 +9,25 @@ use super::error::VerbError;
 use super::wal::Source;
 use crate::StoreError;
 
-const CONNECTIONS: usize = 4;
-const CACHE_KIB: i64 = 16 << 10;
+/// Each sort of read has turns of its own, so that the slower ones never keep the faster ones waiting.
+const POINTS: usize = 3;
+const SCANS: usize = 3;
+const SEARCHES: usize = 2;
+const CACHE_KIB: i64 = 8 << 10;
 
 pub(super) struct Readers {
     source: Source,
-    turns: Arc<Semaphore>,
+    points: Arc<Semaphore>,
+    scans: Arc<Semaphore>,
+    searches: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
     pub fn new(source: Source) -> Self {
-        Self { source, turns: Arc::new(Semaphore::new(CONNECTIONS)), idle: Mutex::new(Vec::new()) }
+        let turns = |count| Arc::new(Semaphore::new(count));
+        let (points, scans, searches) = (turns(POINTS), turns(SCANS), turns(SEARCHES));
+        Self { source, points, scans, searches, idle: Mutex::new(Vec::new()) }
     }
 
     /// Runs a query that touches a few pages, where it is asked: handing it to another thread and back
@@ -30,17 +37,33 @@ impl Readers {
         query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send,
     ) -> Result<T, StoreError> {
         let stopped = |_| StoreError::Unavailable("the store is closed".to_owned());
-        let _turn = self.turns.acquire().await.map_err(stopped)?;
+        let _turn = self.points.acquire().await.map_err(stopped)?;
         self.run(query)
     }
 
-    /// Runs a query of any length, away from the tasks.
+    /// Runs a query whose length the caller has limited, away from the tasks.
     pub async fn scan<T: Send + 'static, E: VerbError>(
         self: &Arc<Self>,
         query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
+        self.run_apart(&self.scans, query).await
+    }
+
+    /// Runs a query that may have to look at a whole mailbox, away from the tasks.
+    pub async fn search<T: Send + 'static, E: VerbError>(
+        self: &Arc<Self>,
+        query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        self.run_apart(&self.searches, query).await
+    }
+
+    async fn run_apart<T: Send + 'static, E: VerbError>(
+        self: &Arc<Self>,
+        turns: &Arc<Semaphore>,
+        query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
         let stopped = |_| StoreError::Unavailable("the store is closed".to_owned());
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(stopped)?;
+        let turn = Arc::clone(turns).acquire_owned().await.map_err(stopped)?;
         let readers = Arc::clone(self);
         let run = move || {
             let answer = readers.run(query);
@@ -65,7 +88,9 @@ impl Readers {
 
     /// Closes the idle connections; later queries fail.
     pub fn close(&self) {
-        self.turns.close();
+        for turns in [&self.points, &self.scans, &self.searches] {
+            turns.close();
+        }
         self.idle().clear();
     }
 

@@ -132,7 +132,7 @@ const V2: &str = "CREATE INDEX once_by_until ON once (partition, until)";
 /// The version that this release writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const STATEMENTS_CACHED: usize = 96;
+const STATEMENTS_CACHED: usize = 160;
 const JOURNAL_BYTES_MAX: i64 = 64 << 20;
 
 /// Which virtual file system of SQLite a store is kept on; `None`: the operating system's.

@@ -1,12 +1,16 @@
 //! Graph: from a request to the one operation that it names.
 
+mod batch;
 mod calendars;
+mod delta;
 mod folders;
 mod items;
 mod meetings;
+mod metadata;
 mod send_mail;
 mod settings;
 mod subscriptions;
+mod throttle;
 mod translate_ids;
 mod users;
 
@@ -34,6 +38,8 @@ use super::read_body;
 use crate::app::AppState;
 use crate::identity::{Principal, TokenError};
 use crate::{directory, ids};
+pub use delta::DeltaRefusal;
+pub use throttle::Throttling;
 
 /// How often an operation is tried again when another writer was faster.
 pub const TRIES: usize = 5;
@@ -56,6 +62,25 @@ pub struct Call<'a> {
     path: &'a str,
 }
 
+/// A request as it came in, by itself or in a batch; without its body.
+struct Asked<'a> {
+    method: &'a Method,
+    /// With the version, without the query.
+    path: &'a str,
+    query: &'a str,
+    headers: &'a HeaderMap,
+}
+
+/// What a request's head says, before its body is looked at.
+struct Head<'a> {
+    version: &'static str,
+    /// The path below the version, as sent.
+    path: &'a str,
+    principal: Arc<Principal>,
+    resource: Resource,
+    query: Query,
+}
+
 /// Answers a request below a version's root.
 pub async fn handle(
     state: &Arc<AppState>,
@@ -64,15 +89,59 @@ pub async fn handle(
     path: &str,
     body: Body,
 ) -> Result<Answer, ApiError> {
-    let (version, below) = version(path)?;
-    let principal = authenticate(state, context, &parts.headers)?;
-    let resource = path::parse(below)?;
-    let query = Query::read(parts.uri.query().unwrap_or_default())?;
+    if metadata::is_asked(&parts.method, path) {
+        return Ok(metadata::metadata());
+    }
+    let query = parts.uri.query().unwrap_or_default();
+    let asked = Asked { method: &parts.method, path, query, headers: &parts.headers };
+    let head = head(state, context, &asked)?;
     let body = read_body(body, &state.limits).await?;
-    let headers = &parts.headers;
+    match (asked.method.as_str(), &head.resource) {
+        ("POST", Resource::Batch) => batch::batch(state, context, &asked, &head, &body).await,
+        _ => serve(state, context, &asked, head, body).await,
+    }
+}
+
+fn head<'a>(state: &AppState, context: &Context, asked: &Asked<'a>) -> Result<Head<'a>, ApiError> {
+    let (version, path) = version(asked.path)?;
+    let principal = authenticate(state, context, asked.headers)?;
+    let resource = path::parse(path)?;
+    Ok(Head { version, path, principal, resource, query: Query::read(asked.query)? })
+}
+
+/// Answers one request that is no batch.
+async fn serve(
+    state: &AppState,
+    context: &Context,
+    asked: &Asked<'_>,
+    head: Head<'_>,
+    body: Bytes,
+) -> Result<Answer, ApiError> {
+    let _place = throttle::enter(state, asked.method, &head, body.len()).await?;
+    let Head { version, path, principal, resource, query } = head;
+    let headers = asked.headers;
     let prefer = prefer::read(headers);
-    let call = Call { state, context, principal: &principal, query, prefer, headers, body, version, path: below };
-    dispatch(&call, &parts.method, resource).await
+    let call = Call { state, context, principal: &principal, query, prefer, headers, body, version, path };
+    dispatch(&call, asked.method, resource).await
+}
+
+/// The user that a path means, in the directory of the caller's tenant.
+async fn find_user(state: &AppState, principal: &Principal, key: &UserKey) -> Result<Option<Arc<User>>, ApiError> {
+    let found = match key {
+        UserKey::Me => {
+            let me = principal.user().ok_or(ApiError::MeWithoutUser)?;
+            state.directory.user(me).await?
+        }
+        UserKey::Id(id) => state.directory.user(*id).await?,
+        UserKey::Upn(upn) => state.directory.by_address(upn).await?,
+    };
+    Ok(found.filter(|user| user.tenant == principal.tenant))
+}
+
+/// The mailbox that a request goes to, if it goes to one that exists.
+async fn mailbox_of(state: &AppState, head: &Head<'_>) -> Option<UserId> {
+    let user = head.resource.user()?;
+    find_user(state, &head.principal, user).await.ok().flatten().map(|user| user.id)
 }
 
 fn version(path: &str) -> Result<(&'static str, &str), ApiError> {
@@ -97,8 +166,8 @@ fn authenticate(state: &AppState, context: &Context, headers: &HeaderMap) -> Res
 /// Each area answers for its resources; the order of arms is that of [`Resource`].
 async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Result<Answer, ApiError> {
     match (method.as_str(), resource) {
-        ("GET", Resource::Metadata) => Err(ApiError::NotServed),
-        ("POST", Resource::Batch) => Err(ApiError::NotServed),
+        ("GET", Resource::Metadata) => Ok(metadata::metadata()),
+        ("POST", Resource::Batch) => Err(ApiError::NestedBatch),
         ("GET", Resource::Users) => users::list::list(call).await,
         ("GET", Resource::User(user)) => users::get::get(call, &user).await,
         ("POST", Resource::OfUser { user, part: UserPart::SendMail }) => send_mail::send_mail(call, &user).await,
@@ -108,7 +177,7 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         (_, Resource::OfUser { user, part }) => user_part(call, method, &user, part).await,
         ("GET", Resource::Items { user, kind, folder }) => items::list::list(call, &user, kind, folder).await,
         ("POST", Resource::Items { user, kind, folder }) => items::create::create(call, &user, kind, folder).await,
-        ("GET", Resource::ItemsDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::ItemsDelta { user, kind, folder }) => delta::items::items(call, &user, kind, folder).await,
         ("GET", Resource::ItemsCount { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::Item(item)) => items::get::get(call, &item).await,
         ("PATCH", Resource::Item(item)) => items::patch::patch(call, &item).await,
@@ -116,7 +185,7 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         ("POST", Resource::ItemAction { item, action }) => item_action(call, &item, action).await,
         (_, Resource::OfItem { item, part }) => item_part(call, method, &item, part).await,
         ("GET", Resource::CalendarView { .. }) => Err(ApiError::NotServed),
-        ("GET", Resource::CalendarViewDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::CalendarViewDelta { user, calendar }) => delta::view::view(call, &user, &calendar).await,
         ("GET", Resource::Folders { user, kind: Kind::Event, .. }) => calendars::list::list(call, &user, None).await,
         ("POST", Resource::Folders { user, kind: Kind::Event, .. }) => {
             calendars::create::create(call, &user, None).await
@@ -129,7 +198,7 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         }
         ("GET", Resource::Folders { user, kind, parent }) => folders::list::list(call, &user, kind, parent).await,
         ("POST", Resource::Folders { user, kind, parent }) => folders::create::create(call, &user, kind, parent).await,
-        ("GET", Resource::FoldersDelta { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::FoldersDelta { user, kind }) => delta::folders::folders(call, &user, kind).await,
         ("GET", Resource::FoldersCount { .. }) => Err(ApiError::NotServed),
         ("GET", Resource::Folder { user, kind, folder }) => folders::get::get(call, &user, kind, &folder).await,
         ("PATCH", Resource::Folder { user, kind, folder }) => folders::patch::patch(call, &user, kind, &folder).await,
@@ -216,7 +285,7 @@ async fn item_part(call: &Call<'_>, method: &Method, item: &ItemPath, part: Item
         ItemPart::Calendar if method == Method::GET => calendars::of_event::get(call, item).await,
         ItemPart::Event if method == Method::GET => meetings::get::get(call, item).await,
         ItemPart::Calendar | ItemPart::Event => Err(ApiError::Method),
-        ItemPart::Photo | ItemPart::PhotoValue => Err(ApiError::NotServed),
+        ItemPart::Photo | ItemPart::PhotoValue => items::photo::photo(call, method, item, &part).await,
     }
 }
 
@@ -264,15 +333,7 @@ impl Call<'_> {
 
     /// A user of the caller's tenant.
     pub async fn user(&self, key: &UserKey) -> Result<Option<Arc<User>>, ApiError> {
-        let found = match key {
-            UserKey::Me => {
-                let me = self.principal.user().ok_or(ApiError::MeWithoutUser)?;
-                self.state.directory.user(me).await?
-            }
-            UserKey::Id(id) => self.state.directory.user(*id).await?,
-            UserKey::Upn(upn) => self.state.directory.by_address(upn).await?,
-        };
-        Ok(found.filter(|user| user.tenant == self.principal.tenant))
+        find_user(self.state, self.principal, key).await
     }
 
     pub fn require_read(&self, kind: Kind) -> Result<(), ApiError> {

@@ -64,7 +64,10 @@ impl Reading<'_> {
     fn items(&self, kind: Kind, asked: Option<FolderId>) -> Result<First, StoreError> {
         let (present, left) = match asked {
             Some(folder) => (vec![folder_key(folder)], vec![folder_key(folder)]),
-            None => (list::filled_folders(self.connection, self.query.mailbox, kind)?, self.left_folders(kind)?),
+            None => {
+                let filled = list::filled_folders(self.connection, self.query.mailbox, kind)?;
+                (filled.into_iter().map(folder_key).collect(), self.left_folders(kind)?)
+            }
         };
         let sql = "SELECT revision, id, number FROM item
             WHERE partition = ?1 AND mailbox = ?2 AND folder = ?3 AND revision > ?4 ORDER BY revision, id";

@@ -4,8 +4,8 @@ use graph::{Folder, FolderId, Partition, Properties, UserId, WellKnown};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::sqlite::error::{cell, corrupt};
-use crate::sqlite::row::{Key, folder_id, folder_key, kind_byte};
-use crate::{FolderCounts, ItemQuery, Revision, StoreError};
+use crate::sqlite::row::{Key, folder_id, folder_key};
+use crate::{FolderCounts, Revision, StoreError};
 
 /// Adds or replaces a folder; its counts stay. A parent that gets or loses it has changed too.
 pub(in crate::sqlite) fn put_folder(
@@ -150,18 +150,13 @@ pub(in crate::sqlite) fn folder(
     statement.query_row(key, |row| Ok(read(row, mailbox))).optional()?.transpose()
 }
 
-/// How many items of a kind a folder, or the mailbox apart from Recoverable Items, holds.
-pub(in crate::sqlite) fn count_items(connection: &Connection, query: &ItemQuery) -> Result<u64, StoreError> {
-    let (mailbox, kind) = (query.mailbox, query.query.kind());
-    let folder = query.folders.as_ref().and_then(|folders| folders.first().copied());
-    let sql = "SELECT COALESCE(SUM(total), 0) FROM folder
-        WHERE partition = ?1 AND mailbox = ?2 AND id >= ?3 AND id < ?4 AND CASE WHEN ?5 IS NULL THEN id <> ?6 ELSE id = ?5 END";
+/// How many items a folder holds.
+pub(super) fn total(connection: &Connection, mailbox: UserId, id: FolderId) -> Result<u64, StoreError> {
+    let sql = "SELECT total FROM folder WHERE partition = ?1 AND mailbox = ?2 AND id = ?3";
     let mut statement = connection.prepare_cached(sql)?;
-    let (low, high) = ([kind_byte(kind)], [kind_byte(kind) + 1]);
-    let (partition, folder) = (Partition::of(mailbox).0, folder.map(folder_key));
-    let hidden = folder_key(WellKnown::RecoverableItemsDeletions.id_in(mailbox));
-    let key = params![partition, mailbox.0.as_bytes(), low, high, folder, hidden];
-    statement.query_row(key, |row| Ok(cell(row, 0, ("folder", "total"), mailbox)))?
+    let key = params![Partition::of(mailbox).0, mailbox.0.as_bytes(), folder_key(id)];
+    let total = statement.query_row(key, |row| Ok(cell(row, 0, ("folder", "total"), id))).optional()?;
+    total.unwrap_or(Ok(0))
 }
 
 pub(super) fn read(row: &Row<'_>, mailbox: UserId) -> Result<FolderCounts, StoreError> {

@@ -1,56 +1,160 @@
 //! Lists of items.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
+use graph::query::Scan;
 use graph::{FolderId, Item, ItemId, Kind, Partition, UserId, WellKnown};
-use rusqlite::{CachedStatement, Connection, Rows, params};
+use rusqlite::{Connection, params};
 
+use super::folder;
 use super::item::{COLUMNS, read};
-use crate::sqlite::row::{Key, folder_key, item_key, kind_byte, signed};
+use super::rank::{FirstOf, Ranked};
+use super::walk::Walk;
+use crate::sqlite::row::{Key, folder_id, folder_key, item_key, kind_byte, signed};
 use crate::{ItemQuery, StoreError, Window};
 
-/// Where an item stands in a list: newest first, ties by id.
-type Place = (Reverse<i64>, Key);
+/// How many items of an order that no index has are held at once; what is further down is found by going
+/// over the items again.
+const RANKED_MAX: usize = 4_096;
 
-/// One folder's items in order, from its index alone.
-const FOLDER_LIST: &str = "SELECT sort_key, id, number FROM item
-    WHERE partition = ?1 AND mailbox = ?2 AND folder = ?3 ORDER BY sort_key DESC, id";
-
-/// Reads one page of a list. A list over several folders merges theirs, so that a page costs what it
-/// skips and shows, however large the mailbox is.
+/// A page of a list. In an order that an index has it costs what it skips and shows, however large the
+/// mailbox is: a list over several folders merges theirs.
 pub(in crate::sqlite) fn items(connection: &Connection, query: &ItemQuery) -> Result<Vec<Item>, StoreError> {
     let _snapshot = connection.unchecked_transaction()?;
-    let folders = match &query.folders {
-        Some(folders) => folders.iter().filter(|id| id.kind == query.query.kind()).copied().map(folder_key).collect(),
-        None => filled_folders(connection, query.mailbox, query.query.kind())?,
-    };
-    let partition = Partition::of(query.mailbox).0;
-    let mut statements = Vec::with_capacity(folders.len());
-    for _ in &folders {
-        statements.push(connection.prepare_cached(FOLDER_LIST)?);
+    let scan = query.query.scan();
+    let list = List { connection, query, scan: &scan };
+    let numbers = if scan.in_order { list.page()? } else { list.ranked_page()? };
+    numbers.into_iter().map(|number| list.read(number)).collect()
+}
+
+/// How many items a query finds.
+pub(in crate::sqlite) fn count_items(connection: &Connection, query: &ItemQuery) -> Result<u64, StoreError> {
+    let _snapshot = connection.unchecked_transaction()?;
+    let scan = query.query.scan();
+    let list = List { connection, query, scan: &scan };
+    let mut count = 0;
+    for folder in list.folders()? {
+        if query.query.is_unfiltered() {
+            count += folder::total(connection, query.mailbox, folder)?;
+            continue;
+        }
+        let mut walk = Walk::new(connection, &scan, query.mailbox, folder);
+        while let Some((_, number)) = walk.next()? {
+            count += u64::from(query.query.matches(&list.read(number)?));
+        }
     }
-    let mut lists = Vec::with_capacity(folders.len());
-    for (statement, folder) in statements.iter_mut().zip(&folders) {
-        let statement: &mut CachedStatement<'_> = statement;
-        lists.push(statement.query(params![partition, query.mailbox.0.as_bytes(), folder])?);
+    Ok(count)
+}
+
+/// A list that is being read.
+struct List<'a> {
+    connection: &'a Connection,
+    query: &'a ItemQuery,
+    scan: &'a Scan,
+}
+
+impl<'a> List<'a> {
+    /// The folders that the list is made of, each once.
+    fn folders(&self) -> Result<Vec<FolderId>, StoreError> {
+        let kind = self.query.query.kind();
+        match &self.query.folders {
+            Some(folders) => {
+                let folders: BTreeSet<FolderId> = folders.iter().filter(|id| id.kind == kind).copied().collect();
+                Ok(folders.into_iter().collect())
+            }
+            None => filled_folders(self.connection, self.query.mailbox, kind),
+        }
     }
-    let numbers = merge(&mut lists, query)?;
-    let sql = format!("SELECT {COLUMNS} FROM item WHERE number = ?1");
-    let mut statement = connection.prepare_cached(&sql)?;
-    numbers.into_iter().map(|number| statement.query_row([number], |row| Ok(read(row, query.mailbox)))?).collect()
+
+    fn read(&self, number: i64) -> Result<Item, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM item WHERE number = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        statement.query_row([number], |row| Ok(read(row, self.query.mailbox)))?
+    }
+
+    /// The rows of the page, where the walk goes in the order of the list.
+    fn page(&self) -> Result<Vec<i64>, StoreError> {
+        let walk = |folder| Walk::new(self.connection, self.scan, self.query.mailbox, folder);
+        let mut walks: Vec<Walk<'_>> = self.folders()?.into_iter().map(walk).collect();
+        let mut heads = BinaryHeap::with_capacity(walks.len());
+        let (mut page, mut skip) = (Vec::new(), self.query.skip);
+        if self.query.top > 0 {
+            for (index, walk) in walks.iter_mut().enumerate() {
+                heads.extend(walk.next()?.map(|(place, number)| Reverse((place, index, number))));
+            }
+        }
+        while let Some(Reverse((_, index, number))) = heads.pop() {
+            if self.query.query.is_unfiltered() || self.query.query.matches(&self.read(number)?) {
+                match skip {
+                    0 => page.push(number),
+                    _ => skip -= 1,
+                }
+            }
+            if page.len() as u64 >= self.query.top {
+                break;
+            }
+            heads.extend(walks[index].next()?.map(|(place, number)| Reverse((place, index, number))));
+        }
+        Ok(page)
+    }
+
+    /// The rows of the page, where every item must be looked at.
+    fn ranked_page(&self) -> Result<Vec<i64>, StoreError> {
+        let mut left = self.query.skip.saturating_add(self.query.top);
+        let mut rows: Vec<i64> = Vec::new();
+        let mut passed = 0;
+        let mut after: Option<Ranked<'a>> = None;
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(RANKED_MAX);
+            let found = self.first_after(after.as_ref(), most)?;
+            let whole = found.len() == most;
+            left -= found.len() as u64;
+            for ranked in &found {
+                passed += 1;
+                rows.extend(Some(ranked.number).filter(|_| passed > self.query.skip));
+            }
+            after = found.into_iter().next_back();
+            if !whole {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The first items in order, after one of them.
+    fn first_after(&self, after: Option<&Ranked<'a>>, most: usize) -> Result<Vec<Ranked<'a>>, StoreError> {
+        let mut first = FirstOf::new(most);
+        for folder in self.folders()? {
+            let mut walk = Walk::new(self.connection, self.scan, self.query.mailbox, folder);
+            while let Some((_, number)) = walk.next()? {
+                let item = self.read(number)?;
+                if self.query.query.matches(&item) {
+                    let ranked = Ranked::new(&self.query.query, item, number);
+                    if after.is_none_or(|after| ranked > *after) {
+                        first.add(ranked);
+                    }
+                }
+            }
+        }
+        Ok(first.into_sorted())
+    }
 }
 
 /// The folders that a list over the mailbox is made of.
-pub(super) fn filled_folders(connection: &Connection, mailbox: UserId, kind: Kind) -> Result<Vec<Key>, StoreError> {
+pub(super) fn filled_folders(
+    connection: &Connection,
+    mailbox: UserId,
+    kind: Kind,
+) -> Result<Vec<FolderId>, StoreError> {
     let sql = "SELECT id FROM folder
         WHERE partition = ?1 AND mailbox = ?2 AND id >= ?3 AND id < ?4 AND total > 0 AND id <> ?5";
     let mut statement = connection.prepare_cached(sql)?;
     let (low, high) = ([kind_byte(kind)], [kind_byte(kind) + 1]);
     let hidden = folder_key(WellKnown::RecoverableItemsDeletions.id_in(mailbox));
     let key = params![Partition::of(mailbox).0, mailbox.0.as_bytes(), low, high, hidden];
-    let folders = statement.query_map(key, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    Ok(folders)
+    let folders = statement.query_map(key, |row| row.get(0))?.collect::<rusqlite::Result<Vec<Key>>>()?;
+    Ok(folders.into_iter().filter_map(folder_id).collect())
 }
 
 /// Events of a calendar in a window, by id.
@@ -81,28 +185,4 @@ pub(in crate::sqlite) fn events_between(
         events.push(read(row, mailbox)?);
     }
     Ok(events)
-}
-
-/// The row numbers of the page that the query asks for.
-fn merge(lists: &mut [Rows<'_>], query: &ItemQuery) -> Result<Vec<i64>, StoreError> {
-    let mut heads = BinaryHeap::with_capacity(lists.len());
-    for (list, rows) in lists.iter_mut().enumerate() {
-        heads.extend(next(rows)?.map(|(place, number)| Reverse((place, list, number))));
-    }
-    let mut page = Vec::new();
-    let mut skip = query.skip;
-    while signed(query.top) > page.len() as i64 {
-        let Some(Reverse((_, list, number))) = heads.pop() else { break };
-        match skip {
-            0 => page.push(number),
-            _ => skip -= 1,
-        }
-        heads.extend(next(&mut lists[list])?.map(|(place, number)| Reverse((place, list, number))));
-    }
-    Ok(page)
-}
-
-fn next(rows: &mut Rows<'_>) -> Result<Option<(Place, i64)>, StoreError> {
-    let row = rows.next()?;
-    Ok(row.map(|row| Ok::<_, rusqlite::Error>(((Reverse(row.get(0)?), row.get(1)?), row.get(2)?))).transpose()?)
 }

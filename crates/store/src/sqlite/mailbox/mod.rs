@@ -23,8 +23,10 @@ pub(super) mod delta;
 pub(super) mod folder;
 pub(super) mod item;
 pub(super) mod list;
+mod rank;
 pub(super) mod revision;
 mod tombstone;
+mod walk;
 
 /// A commit in its stored form, made on the caller's thread: the writer only writes.
 pub(super) struct EncodedCommit {

@@ -22,7 +22,7 @@ use crate::http::error::ApiError;
 use crate::http::graph::Call;
 
 /// The collection's name in paths and contexts.
-fn collection(kind: Kind) -> &'static str {
+pub(super) fn collection(kind: Kind) -> &'static str {
     match kind {
         Kind::Message => "mailFolders",
         Kind::Event => "calendars",
@@ -30,7 +30,7 @@ fn collection(kind: Kind) -> &'static str {
     }
 }
 
-fn shown(found: &FolderCounts, owner: &Owner, view: View<'_>) -> Value {
+pub(super) fn shown(found: &FolderCounts, owner: &Owner, view: View<'_>) -> Value {
     match found.folder.id.kind {
         Kind::Message => {
             let counts = Counts { total: found.total, unread: found.unread, children: found.children };

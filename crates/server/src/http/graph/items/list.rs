@@ -1,9 +1,9 @@
-//! `GET` of a collection of items, newest first, by pages.
+//! `GET` of a collection of items, newest first, by pages. Contacts without a folder are those of the default one.
 
-use graph::Kind;
 use graph::path::{FolderKey, UserKey};
 use graph::render::{self, View};
 use graph::schema::Entity;
+use graph::{Kind, WellKnown};
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::ItemQuery;
@@ -21,7 +21,8 @@ pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, folder: Option<Fo
     let owner = call.owner(user).await?;
     let folder = match &folder {
         Some(key) => Some(call.folder(owner.id, key).await?),
-        None => None,
+        // A subscription to the same path watches all contact folders.
+        None => (kind == Kind::Contact).then(|| WellKnown::Contacts.id_in(owner.id)),
     };
     // One more than the page, to know whether another follows.
     let query = ItemQuery { skip: page.skip, ..ItemQuery::newest(owner.id, kind, folder, page.top + 1) };

@@ -7,6 +7,7 @@ pub mod get;
 pub mod list;
 pub mod patch;
 pub mod permanent_delete;
+pub mod photo;
 pub mod relocate;
 pub mod send;
 
