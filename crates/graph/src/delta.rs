@@ -13,6 +13,8 @@ use crate::{FolderId, Item, Kind, Timestamp, UserId};
 pub const TOKEN_BYTES_MAX: usize = 6 * 1024;
 /// The longest options that a token carries, all together.
 pub const OPTIONS_BYTES_MAX: usize = 4 * 1024;
+/// How many series a token remembers.
+pub const SERIES_MAX: usize = 64;
 const VERSION: u8 = 1;
 const CHECK_BYTES: usize = 8;
 /// Namespace of checksums; random, fixed for ever.
@@ -70,6 +72,10 @@ pub struct Token {
     pub began: u64,
     #[serde(rename = "o", default)]
     pub options: Options,
+    /// Of a calendar view: series that the client was told of, by their immutable UUIDs. What becomes of their
+    /// occurrences cannot be read off a series that is gone.
+    #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<Uuid>,
 }
 
 /// The text is no token that this server made, or not for this collection.
@@ -78,6 +84,20 @@ pub struct Token {
 pub struct InvalidToken;
 
 impl Token {
+    /// Keeps in mind that the client knows of a series, while there is room.
+    pub fn know_series(&mut self, master: Uuid) {
+        if self.series.len() < SERIES_MAX && !self.series.contains(&master) {
+            self.series.push(master);
+        }
+    }
+
+    /// Forgets a series; whether the client knew of it.
+    pub fn forget_series(&mut self, master: Uuid) -> bool {
+        let known = self.series.len();
+        self.series.retain(|series| *series != master);
+        self.series.len() < known
+    }
+
     /// The token as it stands in a URL.
     pub fn encode(&self) -> String {
         let mut bytes = vec![VERSION];
@@ -165,6 +185,7 @@ mod tests {
             place: Place::Items(Kind::Message, Some(FolderId::new(Kind::Message, Uuid::from_u128(7)))),
             since: 12,
             began: 3,
+            series: Vec::new(),
             options: Options { select: Some("subject".to_owned()), top: Some(5), ..Options::default() },
         }
     }
@@ -176,6 +197,18 @@ mod tests {
         assert_eq!(Token::decode(&text, UserId(Uuid::nil()), made.place), Err(InvalidToken));
         assert_eq!(Token::decode(&text, MAILBOX, Place::Folders(Kind::Message)), Err(InvalidToken));
         assert!(text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter)), "{text}");
+    }
+
+    #[test]
+    fn a_token_remembers_no_more_series_than_it_can_carry() {
+        let mut made = token();
+        made.options.window = Some((i64::MIN, i64::MAX));
+        for series in 0..1_000 {
+            made.know_series(Uuid::from_u128(u128::MAX - series));
+        }
+        assert_eq!(made.series.len(), SERIES_MAX);
+        assert!(made.encode().len() <= TOKEN_BYTES_MAX, "{}", made.encode().len());
+        assert!(made.forget_series(Uuid::from_u128(u128::MAX)) && !made.forget_series(Uuid::from_u128(u128::MAX)));
     }
 
     #[test]

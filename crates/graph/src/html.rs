@@ -346,7 +346,7 @@ fn escape(text: &str, into: &mut String) {
             '>' => into.push_str("&gt;"),
             '"' => into.push_str("&quot;"),
             '\u{a0}' => into.push_str("&nbsp;"),
-            '\0' => {}
+            '\0' | '\r' => {}
             letter => into.push(letter),
         }
     }

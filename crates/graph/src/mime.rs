@@ -21,7 +21,10 @@ use uuid::Uuid;
 use crate::archive::Marks;
 use crate::mailbox::{conversation_id, conversation_index, preview};
 use crate::{Properties, Timestamp};
-pub use write::write;
+pub use write::{media_type, write};
+
+/// The type under which a message as MIME is handed out.
+pub const CONTENT_TYPE: &str = "text/plain";
 
 /// The largest message that is read.
 pub const MESSAGE_BYTES_MAX: usize = 25 * 1024 * 1024;
@@ -312,6 +315,11 @@ fn part_bytes<'a>(message: &'a Message<'_>, part: &MessagePart<'_>) -> Cow<'a, [
         _ => None,
     };
     decoded.map_or(Cow::Borrowed(raw), Cow::Owned)
+}
+
+/// Whether the item in an item attachment is a message.
+pub fn is_message(item: &Properties) -> bool {
+    item.get("@odata.type").and_then(Value::as_str) == Some("#microsoft.graph.message")
 }
 
 fn attachments(message: &Message<'_>, properties: &mut Properties) {

@@ -177,7 +177,7 @@ fn attached<'a>((attachment, content): &'a (Attachment, Vec<u8>), seed: Uuid) ->
 }
 
 /// The type if it is one, without parameters.
-fn media_type(text: &str) -> &str {
+pub fn media_type(text: &str) -> &str {
     let kind = text.split(';').next().unwrap_or_default().trim();
     let token = |part: &str| {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))

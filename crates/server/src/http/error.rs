@@ -60,6 +60,13 @@ pub enum ApiError {
     },
     Duplicate(SubscriptionId),
     SubscriptionNotFound,
+    /// There is no such upload, or it has expired.
+    UploadNotFound,
+    /// No `Content-Range`, or one that does not fit the upload or the body.
+    UploadRange,
+    UploadOutOfTurn,
+    /// Another request sent the same part.
+    UploadOvertaken,
     Store(StoreError),
     /// The batch as a whole.
     Batch(BatchError),
@@ -250,6 +257,22 @@ impl ApiError {
             ApiError::SubscriptionNotFound => {
                 shape(StatusCode::NOT_FOUND, "ResourceNotFound", "The object was not found.")
             }
+            ApiError::UploadNotFound => {
+                shape(StatusCode::NOT_FOUND, "ErrorItemNotFound", "The upload session was not found or has expired.")
+            }
+            ApiError::UploadRange => shape(
+                BAD,
+                "ErrorInvalidRange",
+                "Content-Range must be 'bytes {first}-{last}/{size}' and fit the body and the size of the attachment.",
+            ),
+            ApiError::UploadOutOfTurn => shape(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "ErrorInvalidRange",
+                "The range is not the one that is expected next; a GET of the upload URL tells which is.",
+            ),
+            ApiError::UploadOvertaken => {
+                shape(StatusCode::CONFLICT, "Conflict", "Another request has sent this range at the same time.")
+            }
             ApiError::Store(error) => stored(error),
             ApiError::Batch(_)
             | ApiError::NestedBatch
@@ -410,6 +433,26 @@ fn mailbox(refusal: &graph::Refusal) -> Shape {
             shape(bad, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
         }
         Refusal::TooManyRecipients { .. } => shape(bad, "ErrorMaxRecipientsExceeded", sentence(refusal)),
+        Refusal::AttachmentTooLarge { .. } => {
+            shape(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", sentence(refusal))
+        }
+        Refusal::UploadTooSmall { .. } => {
+            shape(bad, "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize", sentence(refusal))
+        }
+        Refusal::UploadTooLarge { .. } => shape(bad, "ErrorAttachmentSizeLimitExceeded", sentence(refusal)),
+        Refusal::TooManyAttachments { .. } => shape(bad, "ErrorExceededMaxAttachmentCount", sentence(refusal)),
+        Refusal::MessageTooLarge { .. } => shape(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "ErrorMessageSizeExceeded",
+            "The message exceeds the maximum supported size.",
+        ),
+        Refusal::ExtensionExists { .. } => {
+            shape(StatusCode::CONFLICT, "NameAlreadyExists", "An extension already exists with given id.")
+        }
+        Refusal::MimeNotBase64 => {
+            shape(bad, "ErrorMimeContentInvalidBase64String", "Invalid base64 string for MIME content")
+        }
+        Refusal::Mime(_) => shape(bad, "ErrorMimeContentInvalid", sentence(refusal)),
         Refusal::SendAsDenied { .. } => shape(
             StatusCode::FORBIDDEN,
             "ErrorSendAsDenied",

@@ -1,4 +1,4 @@
-//! The listener for apps: Graph below `/v1.0` and `/beta`, and the token endpoint beside it.
+//! The listener for apps: Graph below `/v1.0` and `/beta`, and the token endpoint and uploads beside it.
 //!
 //! Paths are not routed by a router, because keys come in more forms than patterns can tell
 //! (`/users('x')/messages/{id}`, `//`, any case): `graph::path` reads them.
@@ -11,6 +11,7 @@ pub mod listener;
 pub mod openapi;
 pub mod prefer;
 pub mod query;
+pub mod uploads;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +48,11 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
     if path.eq_ignore_ascii_case(openapi::PATH) && parts.method == Method::GET {
         return openapi::answer();
     }
-    let outcome = graph::handle(&state, &context, &parts, &path, body).await;
+    let outcome = if uploads::is_upload_path(&path) {
+        uploads::handle(&state, &context, &parts, &path, body).await
+    } else {
+        graph::handle(&state, &context, &parts, &path, body).await
+    };
     if let Err(error) = &outcome {
         tracing::debug!(request_id = %context.request_id, method = %parts.method, path = %path, ?error, "refused");
     }

@@ -37,3 +37,23 @@ pub fn page_size(headers: &HeaderMap) -> Option<u16> {
     });
     found.filter(|size| *size > 0).map(|size| u16::try_from(size).unwrap_or(u16::MAX))
 }
+
+/// `Preference-Applied`: what was understood, if anything.
+pub fn applied(prefer: &Preferences) -> Option<String> {
+    let mut applied = Vec::new();
+    match prefer.body {
+        Some(BodyType::Text) => applied.push("outlook.body-content-type=\"text\"".to_owned()),
+        Some(BodyType::Html) => applied.push("outlook.body-content-type=\"html\"".to_owned()),
+        None => {}
+    }
+    if let Some(zone) = &prefer.time_zone {
+        applied.push(format!("outlook.timezone=\"{zone}\""));
+    }
+    if prefer.unsafe_html {
+        applied.push("outlook.allow-unsafe-html".to_owned());
+    }
+    if prefer.immutable_ids {
+        applied.push("IdType=\"ImmutableId\"".to_owned());
+    }
+    (!applied.is_empty()).then(|| applied.join(", "))
+}

@@ -159,8 +159,10 @@ impl Caller<'_> {
             .method(method)
             .uri(path)
             .header("host", "graph.test:8443")
-            .header("content-type", "application/json")
             .header("client-request-id", CLIENT_REQUEST_ID);
+        if self.headers.iter().all(|(name, _)| *name != "content-type") {
+            request = request.header("content-type", "application/json");
+        }
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }

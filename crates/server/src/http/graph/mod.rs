@@ -122,7 +122,11 @@ async fn serve(
     let headers = asked.headers;
     let prefer = prefer::read(headers);
     let call = Call { state, context, principal: &principal, query, prefer, headers, body, version, path };
-    dispatch(&call, asked.method, resource).await
+    let answer = dispatch(&call, asked.method, resource).await?;
+    Ok(match prefer::applied(&call.prefer) {
+        Some(followed) => answer.applied(&followed),
+        None => answer,
+    })
 }
 
 /// The user that a path means, in the directory of the caller's tenant.
@@ -276,11 +280,15 @@ async fn folder_action(
 
 async fn item_part(call: &Call<'_>, method: &Method, item: &ItemPath, part: ItemPart) -> Result<Answer, ApiError> {
     match part {
-        ItemPart::Value => Err(ApiError::NotServed),
-        ItemPart::Attachments | ItemPart::AttachmentsCount => Err(ApiError::NotServed),
-        ItemPart::Attachment(_) | ItemPart::AttachmentValue(_) => Err(ApiError::NotServed),
-        ItemPart::CreateUploadSession => Err(ApiError::NotServed),
-        ItemPart::Extensions | ItemPart::Extension(_) => Err(ApiError::NotServed),
+        ItemPart::Value if method == Method::GET => items::value::value(call, item).await,
+        ItemPart::Value => Err(ApiError::Method),
+        ItemPart::Attachments | ItemPart::AttachmentsCount | ItemPart::CreateUploadSession => {
+            items::attachments::part(call, method, item, &part).await
+        }
+        ItemPart::Attachment(_) | ItemPart::AttachmentValue(_) => {
+            items::attachments::part(call, method, item, &part).await
+        }
+        ItemPart::Extensions | ItemPart::Extension(_) => items::extensions::part(call, method, item, &part).await,
         ItemPart::Instances | ItemPart::InstancesDelta | ItemPart::ExceptionOccurrences => Err(ApiError::NotServed),
         ItemPart::Calendar if method == Method::GET => calendars::of_event::get(call, item).await,
         ItemPart::Event if method == Method::GET => meetings::get::get(call, item).await,
@@ -307,7 +315,7 @@ impl Call<'_> {
 
     /// The next page of this same collection, skipping what was shown.
     pub fn next_page(&self, skip: u64) -> String {
-        let kept = ["$top", "$select", "$orderby", "$count", "includeHiddenFolders"];
+        let kept = ["$top", "$select", "$orderby", "$count", "$expand", "includeHiddenFolders"];
         let option = |name: &&str| self.query.get(name).map(|value| format!("{name}={}&", encoded(value)));
         let options: String = kept.iter().filter_map(option).collect();
         self.url(&format!("{}?{options}$skip={skip}", self.path.trim_end_matches('/')))
@@ -315,6 +323,13 @@ impl Call<'_> {
 
     pub fn json(&self) -> Result<Value, ApiError> {
         serde_json::from_slice(&self.body).map_err(|_| ApiError::Json)
+    }
+
+    /// Whether the body is a message as MIME, in base64.
+    pub fn is_mime(&self) -> bool {
+        let content_type = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case("text/plain")
     }
 
     /// The mailbox that a path names, if it exists and the caller may look into it.

@@ -1,6 +1,7 @@
 //! `POST /me/sendMail`: 202 once the message is durable: kept in Sent Items unless told otherwise, and
 //! on its way to the recipients of the same tenant. Other recipients get nothing: there is no relay. Of
 //! addresses that the sender's own domain does not have, a report comes to the sender's Inbox.
+//! As `text/plain` the message is MIME in base64, and is always kept.
 
 use graph::mailbox::{self, Owner, Sent};
 use graph::path::UserKey;
@@ -20,8 +21,12 @@ pub async fn send_mail(call: &Call<'_>, user: &UserKey) -> Result<Answer, ApiErr
         return Err(ApiError::AccessDenied);
     }
     let owner = call.owner(user).await?;
-    let (message, save) = schema::send_mail(call.json()?)?;
-    let sent = mailbox::send_mail(&owner, &call.fresh(), message, save)?;
+    let sent = if call.is_mime() {
+        mailbox::send_mime(&owner, &call.fresh(), &call.body)?
+    } else {
+        let (message, save) = schema::send_mail(call.json()?)?;
+        mailbox::send_mail(&owner, &call.fresh(), message, save)?
+    };
     let (mutation, submit) = departure(call, &owner, sent).await?;
     call.commit(&owner, mutation, submit).await?;
     Ok(Answer::empty(StatusCode::ACCEPTED))

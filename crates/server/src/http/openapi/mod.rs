@@ -119,13 +119,14 @@ pub fn description() -> Value {
 }
 
 fn operation(route: &Route, path: &str) -> Value {
-    let parts = path.split('/').filter(|part| !part.is_empty()).map(|part| part.trim_matches(['{', '}', '$']));
-    let id = parts.fold(route.method.to_ascii_lowercase(), |id, part| format!("{id}.{part}"));
     let mut responses = json!({ "4XX": { "$ref": "#/components/responses/refused" } });
-    let (status, success) = success(route.answer);
+    let (status, mut success) = success(route.answer);
+    if let Answer::Made(entity) = route.answer {
+        success["links"] = links(route, entity);
+    }
     responses[status.to_string()] = success;
     let mut operation = json!({
-        "operationId": id,
+        "operationId": operation_id(route, path),
         "summary": route.summary,
         "parameters": parameters(route, path),
         "responses": responses,
@@ -134,6 +135,28 @@ fn operation(route: &Route, path: &str) -> Value {
         operation["requestBody"] = body;
     }
     operation
+}
+
+/// Unique, and readable: `get.me.messages.message-id`.
+fn operation_id(route: &Route, path: &str) -> String {
+    let parts = path.split('/').filter(|part| !part.is_empty()).map(|part| part.trim_matches(['{', '}', '$']));
+    parts.fold(route.method.to_ascii_lowercase(), |id, part| format!("{id}.{part}"))
+}
+
+/// Where the id of what was made can be used: the routes below the owner's own mailbox, or none, that have
+/// no other key.
+fn links(made: &Route, entity: &str) -> Value {
+    let key = format!("{entity}-id");
+    let mut links = Map::new();
+    for route in routes() {
+        let keys: Vec<&str> = route.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
+        if keys == [key.as_str()] && route.in_mailbox == made.in_mailbox {
+            let owner = if route.in_mailbox { "/me" } else { "" };
+            let id = operation_id(route, &format!("{owner}{}", route.path));
+            links.insert(id.clone(), json!({ "operationId": id, "parameters": { &key: "$response.body#/id" } }));
+        }
+    }
+    Value::Object(links)
 }
 
 fn success(answer: Answer) -> (u16, Value) {
@@ -172,7 +195,7 @@ fn parameters(route: &Route, path: &str) -> Vec<Value> {
         let name = option.trim_end_matches('!');
         let schema = match name {
             "$top" => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
-            "$skip" => json!({ "type": "integer", "minimum": 0, "maximum": i32::MAX }),
+            "$skip" => json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
             "$count" | "includeHiddenFolders" => json!({ "type": "boolean" }),
             "startDateTime" | "endDateTime" => json!({ "type": "string", "format": "date-time" }),
             _ => json!({ "type": "string" }),

@@ -1,14 +1,14 @@
-//! `…/messages/delta` of a folder, `…/contacts/delta` of a folder or the mailbox, `…/events/delta` of a
+//! `…/messages/delta` of a folder, `…/contacts/delta` of a folder or the default one, `…/events/delta` of a
 //! calendar: 200 with items and removals. Messages of all folders at once are not followed, as with Graph.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use graph::Kind;
 use graph::delta::{Options, Place, Received, is_newest_first};
 use graph::path::{FolderKey, UserKey};
 use graph::render::{self, Preferences, View};
 use graph::schema::Entity;
+use graph::{Kind, WellKnown};
 use serde_json::Value;
 use store::DeltaEntry;
 use uuid::Uuid;
@@ -28,15 +28,12 @@ pub async fn items(call: &Call<'_>, user: &UserKey, kind: Kind, folder: Option<F
     call.require_read(kind)?;
     let owner = call.owner(user).await?;
     let folder = match &folder {
-        Some(key) => Some(call.folder(owner.id, key).await?),
-        None => None,
+        Some(key) => call.folder(owner.id, key).await?,
+        None => WellKnown::Contacts.id_in(owner.id),
     };
-    let place = match folder {
-        Some(folder) => format!("{}('{folder}')/", folders::collection(kind)),
-        None => String::new(),
-    };
-    let path = format!("{}/{place}{}/delta", user_path(user, &owner), kind.collection());
-    let round = Round::open(call, path, owner.id, Place::Items(kind, folder), || begin(call, kind, &untaken))?;
+    let place = format!("{}('{folder}')", folders::collection(kind));
+    let path = format!("{}/{place}/{}/delta", user_path(user, &owner), kind.collection());
+    let round = Round::open(call, path, owner.id, Place::Items(kind, Some(folder)), || begin(call, kind, &untaken))?;
     let select = round.select(Entity::from(kind))?;
     let options = &round.token.options;
     let received = options.filter.as_deref().and_then(Received::read);

@@ -113,7 +113,7 @@ impl Round {
                 if !options.fit() {
                     return Err(QueryError::Malformed.into());
                 }
-                Token { mailbox, place, since: 0, began: 0, options }
+                Token { mailbox, place, since: 0, began: 0, options, series: Vec::new() }
             }
             [Some(text), None] | [None, Some(text)] => {
                 Token::decode(text, mailbox, place).map_err(|_| ApiError::Delta(DeltaRefusal::Token))?

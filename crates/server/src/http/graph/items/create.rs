@@ -1,4 +1,5 @@
-//! `POST` of an item to a collection: 201 with the item. A message is a draft.
+//! `POST` of an item to a collection: 201 with the item. A message is a draft; as `text/plain` it is MIME
+//! in base64.
 
 use graph::mailbox;
 use graph::path::{FolderKey, UserKey};
@@ -26,7 +27,11 @@ pub async fn create(
     if kind == Kind::Event {
         return meetings::create::create(call, &owner, folder).await;
     }
-    let written = mailbox::create(&owner, &call.fresh(), folder, call.json()?)?;
+    let fresh = call.fresh();
+    let written = match kind {
+        Kind::Message if call.is_mime() => mailbox::create_mime(&owner, &fresh, folder, &call.body)?,
+        _ => mailbox::create(&owner, &fresh, folder, call.json()?)?,
+    };
     call.commit(&owner, written.mutation, None).await?;
     let item = written.item;
     Ok(whole(call, StatusCode::CREATED, &item).at(location(call, &item)))

@@ -1,8 +1,10 @@
 //! Messages, events and contacts: one file for each operation, for all three kinds.
 
 pub mod answer;
+pub mod attachments;
 pub mod create;
 pub mod delete;
+pub mod extensions;
 pub mod get;
 pub mod list;
 pub mod patch;
@@ -10,6 +12,7 @@ pub mod permanent_delete;
 pub mod photo;
 pub mod relocate;
 pub mod send;
+pub mod value;
 
 use graph::mailbox::Owner;
 use graph::path::ItemPath;

@@ -5,6 +5,7 @@ use graph::path::ItemPath;
 use http::StatusCode;
 use store::CommitError;
 
+use super::attachments::carry;
 use super::find;
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
@@ -19,7 +20,8 @@ pub async fn send(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> 
     let owner = call.owner(&path.user).await?;
     for _ in 0..TRIES {
         let draft = find(call, &owner, path).await?;
-        let sent = mailbox::send_draft(&owner, &call.fresh(), &draft)?;
+        let mut sent = mailbox::send_draft(&owner, &call.fresh(), &draft)?;
+        carry(call, &owner, &draft, &mut sent.message).await?;
         let (mutation, submit) = departure(call, &owner, sent).await?;
         match call.commit(&owner, mutation, submit).await {
             Ok(()) => return Ok(Answer::empty(StatusCode::ACCEPTED)),
