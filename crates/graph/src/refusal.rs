@@ -55,20 +55,6 @@ pub enum Refusal {
     InvalidRecipient { address: String },
     #[error("the message has more than {recipients_max} recipients")]
     TooManyRecipients { recipients_max: usize },
-    #[error("only the organizer can cancel a meeting")]
-    NotTheOrganizer,
-    #[error("the organizer cannot respond to the meeting")]
-    OwnMeeting,
-    #[error("the event has no organizer to respond to")]
-    NoOrganizer,
-    #[error("the meeting has been cancelled")]
-    MeetingCancelled,
-    #[error("proposedNewTime needs sendResponse to be true")]
-    ProposalWithoutResponse,
-    #[error("the organizer does not allow new time proposals for this event")]
-    ProposalsNotAllowed,
-    #[error("the calendar group holds calendars")]
-    GroupNotEmpty,
     #[error("the attachment is larger than {bytes_max} bytes: upload it in parts")]
     AttachmentTooLarge { bytes_max: usize },
     #[error("the attachment to upload is smaller than {bytes_min} bytes: attach it by one request")]
@@ -85,6 +71,20 @@ pub enum Refusal {
     MimeNotBase64,
     #[error("{0}")]
     Mime(crate::mime::MimeError),
+    #[error("only the organizer can cancel a meeting")]
+    NotTheOrganizer,
+    #[error("the organizer cannot respond to the meeting")]
+    OwnMeeting,
+    #[error("the event has no organizer to respond to")]
+    NoOrganizer,
+    #[error("the meeting has been cancelled")]
+    MeetingCancelled,
+    #[error("proposedNewTime needs sendResponse to be true")]
+    ProposalWithoutResponse,
+    #[error("the organizer does not allow new time proposals for this event")]
+    ProposalsNotAllowed,
+    #[error("the calendar group holds calendars")]
+    GroupNotEmpty,
     #[error("the mailbox may not send as {address}")]
     SendAsDenied { address: String },
     #[error(transparent)]

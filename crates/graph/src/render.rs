@@ -169,12 +169,12 @@ const RELATIONS: [&str; 4] =
     ["attachments", "extensions", "multiValueExtendedProperties", "singleValueExtendedProperties"];
 
 fn is_shown(kind: Kind, name: &str, select: Option<&Select>) -> bool {
-    let is_internal = match kind {
+    let internal = match kind {
         Kind::Message => name == "iCalUId",
         Kind::Event => occurrence::INTERNAL.contains(&name),
         Kind::Contact => false,
     };
-    if RELATIONS.contains(&name) || is_internal {
+    if RELATIONS.contains(&name) || internal {
         return false;
     }
     match select {

@@ -128,14 +128,6 @@ impl Entity {
         };
         ANY.contains(&name) || own.contains(&name)
     }
-
-    /// Properties that Graph has here and this server does not serve yet.
-    pub(crate) fn is_unsupported(self, name: &str) -> bool {
-        match self {
-            Entity::Contact => ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"].contains(&name),
-            _ => false,
-        }
-    }
 }
 
 impl From<Kind> for Entity {

@@ -1,6 +1,7 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::mailbox::Owner;
 use crate::mailbox::{Fresh, create};
 use crate::{ChangeId, Timestamp};
 

@@ -31,9 +31,6 @@ pub fn read(entity: Entity, body: Value) -> Result<Properties, Refusal> {
         if entity.is_server_managed(&property.name) {
             continue;
         }
-        if entity.is_unsupported(&property.name) {
-            return Err(Refusal::Unsupported { property: property.name.clone() });
-        }
         insert(&mut properties, property, value)?;
     }
     Ok(properties)
