@@ -35,9 +35,8 @@ async fn a_tree_of_folders_moves_with_its_mail_and_nobody_hears_of_it() {
     let work = folder(&megan, "mailFolders", json!({"displayName": "Work"})).await;
     let plans = folder(&megan, &format!("mailFolders/{work}/childFolders"), json!({"displayName": "Plans"})).await;
     let message = folder(&megan, &format!("mailFolders/{plans}/messages"), json!({"subject": "x"})).await;
-    let moved = megan
-        .post(&format!("/v1.0/me/mailFolders/{work}/childFolders/{plans}/move"), json!({"destinationId": "Archive"}));
-    let moved = ok(moved.await, StatusCode::OK);
+    let path = format!("/v1.0/me/mailFolders/{work}/childFolders/{plans}/move");
+    let moved = ok(megan.post(&path, json!({"destinationId": "Archive"})).await, StatusCode::OK);
     assert_eq!((moved.text("/id"), &moved.json["totalItemCount"]), (plans.clone(), &json!(1)));
     assert_eq!(names(&megan, "mailFolders/archive/childFolders").await, ["Plans"]);
     assert_eq!(
