@@ -19,6 +19,7 @@ pub mod photo;
 pub mod query;
 pub mod recurrence;
 pub mod refusal;
+pub mod reminder;
 pub mod render;
 pub mod schema;
 pub mod time;

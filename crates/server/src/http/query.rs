@@ -58,7 +58,7 @@ impl Query {
         for option in query.split('&').filter(|option| !option.is_empty()) {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
             let name = full_name(&decoded(name)?);
-            if options.iter().any(|(known, _)| *known == name) {
+            if options.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
                 return Err(QueryError::Twice(name));
             }
             options.push((name, decoded(value)?));
@@ -68,14 +68,14 @@ impl Query {
 
     /// Refuses every option that is not among these.
     pub fn allow(&self, names: &[&str]) -> Result<(), QueryError> {
-        match self.0.iter().find(|(name, _)| !names.contains(&name.as_str())) {
+        match self.0.iter().find(|(name, _)| !names.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))) {
             Some((name, _)) => Err(QueryError::Unsupported(name.clone())),
             None => Ok(()),
         }
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// An option that is `true` or `false`, in any case; `false` if it is absent.

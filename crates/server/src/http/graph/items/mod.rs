@@ -25,7 +25,7 @@ use crate::http::error::ApiError;
 use crate::http::graph::Call;
 
 /// The item that a path names, as it is now. With a folder it is there only while that folder holds it.
-pub(super) async fn find(call: &Call<'_>, owner: &Owner, path: &ItemPath) -> Result<Item, ApiError> {
+pub async fn find(call: &Call<'_>, owner: &Owner, path: &ItemPath) -> Result<Item, ApiError> {
     let key: ItemKey = path.id.parse().map_err(|_| ApiError::MalformedId)?;
     if key.kind() != path.kind {
         return Err(ApiError::ItemNotFound);
