@@ -1,5 +1,6 @@
 //! Mail folders, calendars and contact folders: one file for each operation, for all three kinds.
 
+pub mod count;
 pub mod create;
 pub mod delete;
 pub mod get;

@@ -2,8 +2,10 @@
 
 pub mod answer;
 pub mod attachments;
+pub mod count;
 pub mod create;
 pub mod delete;
+mod expand;
 pub mod extensions;
 pub mod get;
 pub mod list;
