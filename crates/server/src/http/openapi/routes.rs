@@ -49,7 +49,7 @@ const PAGE: &[&str] = &["$select", "$top", "$skip", "$count"];
 const ITEMS: &[&str] = &["$select", "$top", "$skip", "$count", "$orderby", "$filter", "$expand"];
 const MESSAGES: &[&str] = &["$select", "$top", "$skip", "$count", "$orderby", "$filter", "$expand", "$search"];
 const COUNT: &[&str] = &["$filter"];
-const WINDOW: &[&str] = &["startDateTime!", "endDateTime!", "$select", "$top", "$skip", "$count"];
+const WINDOW: &[&str] = &["startDateTime!", "endDateTime!", "$select", "$top", "$skip", "$count", "$orderby"];
 const PICTURE: Body = Body::Bytes(&["image/jpeg", "image/png"]);
 
 /// All routes, in the order of the description.
@@ -58,6 +58,7 @@ pub fn all() -> Vec<Route> {
     directory(&mut routes);
     mail(&mut routes);
     calendar(&mut routes);
+    occurrences(&mut routes);
     contacts(&mut routes);
     subscriptions(&mut routes);
     routes
@@ -122,10 +123,35 @@ fn folders(at: &mut Below<'_>, path: &str, entity: &'static str, key: &str, quer
     at.delete(&one, "Delete a folder");
 }
 
+/// What lies beside an item; `attached` if attachments do.
+fn parts(at: &mut Below<'_>, one: &str, attached: bool) {
+    let all = format!("{one}/extensions");
+    at.get(&all, "Extensions of an item", &[], Answer::Object(200));
+    at.post(&all, "Extend an item", Body::Object, Answer::Object(201));
+    let extension = format!("{all}/{{extension-id}}");
+    at.get(&extension, "An extension", &[], Answer::Object(200));
+    at.add("PATCH", &extension, "Change an extension", &[], Body::Object, Answer::Object(200));
+    at.delete(&extension, "Remove an extension");
+    if !attached {
+        return;
+    }
+    let all = format!("{one}/attachments");
+    at.get(&all, "Attachments of an item", PAGE, Answer::List("attachment"));
+    at.post(&all, "Attach something", Body::Object, Answer::Made("attachment"));
+    at.get(&format!("{all}/$count"), "How many attachments", &[], Answer::Bytes("text/plain"));
+    at.post(&format!("{all}/createUploadSession"), "Attach a large file", Body::Object, Answer::Object(201));
+    let attachment = format!("{all}/{{attachment-id}}");
+    at.get(&attachment, "An attachment", &["$select"], Answer::Entity("attachment"));
+    at.delete(&attachment, "Take an attachment away");
+    at.get(&format!("{attachment}/$value"), "The content of an attachment", &[], Answer::Bytes("*/*"));
+}
+
 fn mail(routes: &mut Vec<Route>) {
     let mut at = Below(routes, true);
     items(&mut at, "/messages", "message", "{message-id}", MESSAGES);
     let one = "/messages/{message-id}";
+    parts(&mut at, one, true);
+    at.get(&format!("{one}/$value"), "A message as MIME", &[], Answer::Bytes("text/plain"));
     let destination = Body::Parameters(&[("destinationId!", "Edm.String")]);
     at.post(&format!("{one}/move"), "Move a message", destination, Answer::Made("message"));
     at.post(&format!("{one}/copy"), "Copy a message", destination, Answer::Made("message"));
@@ -143,6 +169,7 @@ fn mail(routes: &mut Vec<Route>) {
 fn calendar(routes: &mut Vec<Route>) {
     let mut at = Below(routes, true);
     items(&mut at, "/events", "event", "{event-id}", ITEMS);
+    parts(&mut at, "/events/{event-id}", true);
     at.get("/calendar", "The default calendar", &["$select"], Answer::Entity("calendar"));
     at.patch("/calendar", "Change the default calendar", "calendar");
     at.delete("/calendar", "Refused: the default calendar stays");
@@ -150,10 +177,28 @@ fn calendar(routes: &mut Vec<Route>) {
     items(&mut at, "/calendars/{calendar-id}/events", "event", "{event-id}", ITEMS);
 }
 
+fn occurrences(routes: &mut Vec<Route>) {
+    let mut at = Below(routes, true);
+    for calendar in ["", "/calendar", "/calendars/{calendar-id}"] {
+        let path = format!("{calendar}/calendarView");
+        at.get(&path, "What a calendar holds in a time window, series expanded", WINDOW, Answer::List("event"));
+    }
+    let one = "/events/{event-id}";
+    at.get(&format!("{one}/instances"), "Occurrences in a time window", WINDOW, Answer::List("event"));
+    let differing = format!("{one}/exceptionOccurrences");
+    at.get(&differing, "Occurrences that differ from their series", PAGE, Answer::List("event"));
+    let time = Body::Parameters(&[("newReminderTime!", "graph.dateTimeTimeZone")]);
+    at.post(&format!("{one}/snoozeReminder"), "Be reminded again later", time, Answer::Status(200));
+    at.post(&format!("{one}/dismissReminder"), "Be reminded no more", Body::None, Answer::Status(200));
+    let view = "/reminderView(startDateTime='{startDateTime}',endDateTime='{endDateTime}')";
+    at.get(view, "Reminders of what is in a time window", &["$top", "$skip", "$count"], Answer::Object(200));
+}
+
 fn contacts(routes: &mut Vec<Route>) {
     let mut at = Below(routes, true);
     items(&mut at, "/contacts", "contact", "{contact-id}", ITEMS);
     let one = "/contacts/{contact-id}";
+    parts(&mut at, one, false);
     let destination = Body::Parameters(&[("destinationId!", "Edm.String")]);
     at.post(&format!("{one}/move"), "Move a contact", destination, Answer::Made("contact"));
     at.get(&format!("{one}/photo"), "What the photo of a contact is", &[], Answer::Entity("profilePhoto"));
