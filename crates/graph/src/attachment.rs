@@ -19,6 +19,6 @@ pub struct NewAttachment {
     /// [`crate::Item::immutable`] of the item that has it.
     pub item: uuid::Uuid,
     pub attachment: Attachment,
-    /// The bytes of a file attachment; nothing of others.
+    /// The bytes of a file attachment. Of an item attachment, the message as MIME if it came so.
     pub content: Vec<u8>,
 }

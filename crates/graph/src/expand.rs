@@ -26,6 +26,8 @@ pub struct Relation {
     order: Option<Order>,
     /// `None`: all properties.
     select: Option<Vec<String>>,
+    /// Of attachments: whether the item in one is shown.
+    item: bool,
     skip: u64,
     top: u64,
 }
@@ -74,10 +76,15 @@ impl Relation {
         page.map(|member| self.selected(member)).collect()
     }
 
+    /// Whether the items in attachments are shown.
+    pub fn shows_item(&self) -> bool {
+        self.item
+    }
+
     /// Whether a property of the members is shown.
     pub fn shows(&self, name: &str) -> bool {
         let named = |select: &Vec<String>| select.iter().any(|asked| asked.eq_ignore_ascii_case(name));
-        self.select.as_ref().is_none_or(named) || name == "id" || name.contains('@')
+        self.select.as_ref().is_none_or(named) || name == "id" || name.contains('@') || (self.item && name == "item")
     }
 
     fn matches(&self, member: &Value) -> bool {
@@ -111,7 +118,7 @@ fn relation(entity: Entity, expansion: &Expansion) -> Result<Relation, Problems>
         });
     };
     let options = &expansion.options;
-    // An item attachment is shown with its item anyway.
+    // The item in an attachment is all that can be expanded further.
     let nested = options.expand.iter().flatten().find(|inner| {
         let last = inner.path.names.last().is_some_and(|last| last.text.eq_ignore_ascii_case("item"));
         name != "attachments" || !last || !inner.options.is_empty()
@@ -125,6 +132,7 @@ fn relation(entity: Entity, expansion: &Expansion) -> Result<Relation, Problems>
         filter: options.filter.as_ref().map(|filter| Filter::check(filter, &fields)).transpose()?,
         order: options.orderby.as_ref().map(|keys| Order::check(keys, &fields)).transpose()?,
         select: options.select.as_deref().and_then(names),
+        item: options.expand.is_some(),
         skip: options.skip.unwrap_or(0),
         top: options.top.unwrap_or(MEMBERS_MAX).min(MEMBERS_MAX),
     })

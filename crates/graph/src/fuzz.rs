@@ -113,7 +113,7 @@ mod tests {
         "622eaaff-0683-4862-9de4-f2ec83c2bd98",
     ];
 
-    const NAMES: [&str; 24] = [
+    const NAMES: [&str; 29] = [
         "subject",
         "body",
         "content",
@@ -138,9 +138,14 @@ mod tests {
         "emailAddresses",
         "recurrence",
         "givenName",
+        "contentBytes",
+        "extensionName",
+        "extensions",
+        "item",
+        "singleValueExtendedProperties",
     ];
 
-    const TEXTS: [&str; 12] = [
+    const TEXTS: [&str; 16] = [
         "",
         "x",
         "HTML",
@@ -151,6 +156,10 @@ mod tests {
         "flagged",
         "Pacific Standard Time",
         "#microsoft.graph.fileAttachment",
+        "#microsoft.graph.itemAttachment",
+        "#microsoft.graph.message",
+        "#microsoft.graph.openTypeExtension",
+        "Integer 0x7001",
         "a@contoso.test",
         "true",
     ];

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::mbox::{Piece, Splitter};
 use crate::mime::Origin;
-use crate::{Properties, ical, mailbox, mime, vcard};
+use crate::{Properties, html, ical, mailbox, mime, vcard};
 
 /// A message is refused or becomes bounded, well-named properties; the same bytes give the same.
 pub fn fuzz_mime(data: &[u8]) {
@@ -15,9 +15,24 @@ pub fn fuzz_mime(data: &[u8]) {
             let preview = message.properties["bodyPreview"].as_str().unwrap_or_default();
             assert!(preview.chars().count() <= mailbox::PREVIEW_CHARS_MAX);
             assert!(message.properties["internetMessageId"].is_string());
+            let written = mime::write(&message.properties, &[], uuid::Uuid::nil());
+            let again = mime::parse(&written, Origin::Delivered).expect("what is written can be read");
+            assert_eq!(again.properties["sentDateTime"].is_string(), true);
         }
         assert_eq!(parsed, mime::parse(data, origin));
     }
+}
+
+/// HTML that was made safe is safe: doing it again changes nothing, and no tag begins what may not stay.
+pub fn fuzz_html(data: &[u8]) {
+    let safe = html::sanitise(&String::from_utf8_lossy(data));
+    assert_eq!(html::sanitise(&safe), safe);
+    for begun in safe.split('<').skip(1) {
+        let begun = begun.to_ascii_lowercase();
+        assert!(!["script", "iframe", "svg", "form", "!"].iter().any(|bad| begun.starts_with(bad)), "{safe}");
+        assert!(begun.starts_with('/') || begun.starts_with(|c: char| c.is_ascii_lowercase()), "{safe}");
+    }
+    assert!(safe.len() <= 16 * data.len(), "{} bytes from {}", safe.len(), data.len());
 }
 
 /// A calendar is refused or becomes bounded, well-named events with a start that is not after the end.
@@ -216,6 +231,54 @@ mod tests {
         "item1.",
         "RELATED;TYPE=spouse:",
     ];
+    const HTML: &[&str] = &[
+        "<p>",
+        "</p>",
+        "<div ",
+        ">",
+        "<b",
+        "</b>",
+        "<a href=",
+        "<img src='",
+        "'",
+        "\"",
+        " style=\"",
+        " onclick=x",
+        "/>",
+        "<style>",
+        "</style>",
+        "<script>",
+        "</script>",
+        "<svg>",
+        "</svg>",
+        "<!--",
+        "-->",
+        "<!",
+        "<![CDATA[",
+        "]]>",
+        "<title>",
+        "</title>",
+        "javascript:",
+        "data:image/png,",
+        "cid:x",
+        "expression(",
+        "@import",
+        "&#13;",
+        "&#0;",
+        "&lt;",
+        "&amp",
+        "&nbsp;",
+        "=",
+        " ",
+        "\n",
+        "\r",
+        "\0",
+        "\u{a0}",
+        "<meta http-equiv=content-type>",
+        "<plaintext>",
+        "<textarea>",
+        "x",
+    ];
     const MBOX: &[&str] =
         &["\n", "\r\n", "\n\n", "From ", "From a@b Sat Nov 21 23:52:24 2026\n", ">From ", ">>From x", "body", "12:34"];
 
@@ -223,6 +286,11 @@ mod tests {
         #[test]
         fn any_bytes_do_no_harm_to_mime(data in soup(MIME)) {
             fuzz_mime(&data);
+        }
+
+        #[test]
+        fn any_bytes_come_out_as_safe_html(data in soup(HTML)) {
+            fuzz_html(&data);
         }
 
         #[test]

@@ -210,6 +210,15 @@ impl ItemKey {
     }
 }
 
+impl fmt::Display for ItemKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ItemKey::Id(id) => id.fmt(f),
+            ItemKey::Immutable(id) => id.fmt(f),
+        }
+    }
+}
+
 impl FromStr for ItemKey {
     type Err = InvalidId;
 

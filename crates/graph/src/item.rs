@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::occurrence::{Series, time_of};
 use crate::{ChangeId, FolderId, ImmutableId, ItemId, Kind, Timestamp, UserId};
 
 /// A property bag in Graph's JSON form, by Graph's property names.
@@ -16,8 +17,8 @@ pub type Properties = Map<String, Value>;
 
 /// Properties too large or too secret for a change record: neither selectable in a rich
 /// notification nor filterable in a subscription.
-pub const NOT_IN_CHANGES: [&str; 5] =
-    ["body", "uniqueBody", "attachments", "internetMessageHeaders", "exceptionOccurrences"];
+pub const NOT_IN_CHANGES: [&str; 6] =
+    ["body", "uniqueBody", "attachments", "extensions", "internetMessageHeaders", "exceptionOccurrences"];
 
 /// One message, event or contact: the typed key fields and the property bag.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,12 +49,7 @@ impl Item {
         let time = |value: &Value| value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
         let found = match self.id.kind {
             Kind::Message => self.properties.get("receivedDateTime").and_then(time),
-            Kind::Event => self
-                .properties
-                .get("start")
-                .and_then(|start| start.get("dateTime"))
-                .and_then(Value::as_str)
-                .and_then(utc),
+            Kind::Event => time_of(&self.properties, "start"),
             Kind::Contact => None,
         };
         found.unwrap_or(self.created)
@@ -62,11 +58,12 @@ impl Item {
     /// When the last occurrence of an event ends; far in the future if it never does. Of other kinds, the
     /// time of the sort key.
     pub fn last_end(&self) -> Timestamp {
-        let end = self.properties.get("end").and_then(|end| end.get("dateTime")).and_then(Value::as_str);
-        match (self.id.kind, self.properties.contains_key("recurrence")) {
-            (Kind::Event, true) => Timestamp::from_micros(i64::MAX),
-            (Kind::Event, false) => end.and_then(utc).unwrap_or_else(|| self.sort_key()),
-            _ => self.sort_key(),
+        if self.id.kind != Kind::Event {
+            return self.sort_key();
+        }
+        match Series::of(self) {
+            Some(series) => series.last_end().unwrap_or(Timestamp::from_micros(i64::MAX)),
+            None => time_of(&self.properties, "end").unwrap_or_else(|| self.sort_key()),
         }
     }
 
@@ -76,18 +73,13 @@ impl Item {
     }
 }
 
-/// A time without a zone, which stands for UTC.
-fn utc(text: &str) -> Option<Timestamp> {
-    format!("{}Z", text.trim_end_matches('Z')).parse().ok()
-}
-
 /// A mail folder, calendar or contact folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Folder {
     pub id: FolderId,
     pub mailbox: UserId,
-    /// `None` for the root of mail folders, for calendars and for the contact folder at the top.
+    /// `None` for the roots of mail and search folders, for calendars and for the contact folder at the top.
     pub parent: Option<FolderId>,
     pub display_name: String,
     pub well_known: Option<WellKnown>,
@@ -136,9 +128,15 @@ well_known! {
     Outbox "outbox" "Outbox" Message,
     ConversationHistory "conversationhistory" "Conversation History" Message,
     RecoverableItemsDeletions "recoverableitemsdeletions" "Deletions" Message,
+    SearchFolders "searchfolders" "Finder" Message,
     Calendar "calendar" "Calendar" Event,
     Contacts "contacts" "Contacts" Contact,
 }
+
+/// Well-known names of folders that a mailbox gets only by what is not served here: Outlook's own
+/// synchronisation, mail that is sent later, and Clutter, which is no longer made.
+pub const ABSENT_FOLDERS: [&str; 6] =
+    ["clutter", "conflicts", "localfailures", "scheduled", "serverfailures", "syncissues"];
 
 /// The text names no folder that every mailbox has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -168,7 +166,8 @@ impl WellKnown {
 
     /// The folder as it is in a new mailbox.
     pub fn folder_in(self, mailbox: UserId) -> Folder {
-        let below_root = self.kind() == Kind::Message && self != WellKnown::MsgFolderRoot;
+        let is_root = matches!(self, WellKnown::MsgFolderRoot | WellKnown::SearchFolders);
+        let below_root = self.kind() == Kind::Message && !is_root;
         Folder {
             id: self.id_in(mailbox),
             mailbox,
@@ -193,6 +192,7 @@ impl WellKnown {
             WellKnown::RecoverableItemsDeletions => 9,
             WellKnown::Calendar => 10,
             WellKnown::Contacts => 11,
+            WellKnown::SearchFolders => 12,
         }
     }
 }

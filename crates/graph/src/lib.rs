@@ -4,16 +4,23 @@
 //! ids and everything else that varies arrive as arguments.
 
 pub mod attachment;
+pub mod batch;
 pub mod change;
+pub mod delta;
+pub mod exchange_id;
 pub mod expand;
 pub mod fuzz;
 pub mod id;
 pub mod item;
 pub mod mailbox;
+pub mod occurrence;
 pub mod partition;
 pub mod path;
+pub mod photo;
 pub mod query;
+pub mod recurrence;
 pub mod refusal;
+pub mod reminder;
 pub mod render;
 pub mod schema;
 pub mod search;
@@ -22,7 +29,9 @@ pub mod zone;
 
 mod archive;
 pub mod fuzz_formats;
+pub mod html;
 pub mod ical;
+mod ical_occurrences;
 mod ical_people;
 mod ical_recurrence;
 mod ical_zones;
@@ -32,11 +41,14 @@ pub mod vcard;
 
 pub use attachment::{Attachment, NewAttachment};
 pub use change::{Change, ChangeType, Mutation};
+pub use exchange_id::{ExchangeId, ExchangeIdFormat};
 pub use id::{
     AppId, AttachmentId, ChangeId, FolderId, ImmutableId, ItemId, ItemKey, Kind, SubmissionId, SubscriptionId,
 };
 pub use id::{TenantId, UserId};
 pub use item::{Folder, Item, Properties, WellKnown};
+pub use occurrence::{Occurrence, OccurrenceId};
 pub use partition::{PARTITIONS, Partition};
+pub use recurrence::Recurrence;
 pub use refusal::Refusal;
 pub use time::Timestamp;

@@ -3,6 +3,10 @@
 //! Every operation is a function of the present state, the request and [`Fresh`]; it answers with the
 //! [`Mutation`] to commit. Bodies are read by [`crate::schema`]; what is absent gets Outlook's defaults.
 
+mod answer;
+pub mod attachment;
+mod calendar;
+pub mod calendar_group;
 mod contact;
 mod conversation;
 mod create;
@@ -10,31 +14,54 @@ mod create_folder;
 mod delete;
 mod delete_folder;
 mod event;
+pub mod extension;
+pub mod meeting;
 mod message;
+mod mime;
+mod move_folder;
+mod occurrence;
 mod patch;
+mod photo;
 mod preview;
+mod quote;
 mod receive;
 mod relocate;
+mod remind;
 mod rename_folder;
+mod search_folder;
 mod send;
+mod series;
+mod settings;
+mod undeliverable;
 mod when;
 
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{Change, ChangeId, Folder, FolderId, Item, ItemId, Kind, Mutation, Properties, Refusal, TenantId};
-use crate::{Timestamp, UserId};
+use crate::{Timestamp, UserId, WellKnown};
+pub use answer::{Answering, answer_draft, send_answer};
+pub use calendar::{create_calendar, patch_calendar};
 pub use conversation::{conversation_id, conversation_index};
-pub use create::create;
+pub use create::{create, transaction_uuid, write_again};
 pub use create_folder::{FOLDER_NAME_CHARS_MAX, create_folder};
 pub use delete::{delete, remove};
-pub use delete_folder::{FolderDeletion, delete_folder, remove_folders};
+pub use delete_folder::{FolderDeletion, delete_folder, doomed, remove_folders};
+pub use mime::{create_mime, send_mime};
+pub use move_folder::{FOLDERS_COPIED_MAX, FolderCopy, copy_folder, copy_items, move_folder};
+pub use occurrence::{CANCELLED_MAX, EXCEPTIONS_MAX, OccurrenceWritten, cancel_occurrence, patch_occurrence};
 pub use patch::patch;
+pub use photo::{PHOTO_BYTES_MAX, photo_id, remove_photo, set_photo};
 pub use preview::{PREVIEW_CHARS_MAX, plain_text, preview};
 pub use receive::receive;
 pub use relocate::{copy_item, move_item};
+pub use remind::{Remind, new_reminder_time, remind, remind_of_occurrence};
 pub use rename_folder::rename_folder;
+pub(crate) use search_folder::show as show_search;
+pub use search_folder::{SEARCH_FOLDER_TYPE, SearchFolder};
 pub use send::{RECIPIENTS_MAX, Sent, send_draft, send_mail};
+pub use settings::{CATEGORY_NAME_CHARS_MAX, SETTINGS_MAX, Settings};
+pub use undeliverable::report_undeliverable;
 
 /// Whose mailbox it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +81,8 @@ pub struct Fresh {
     pub uuid: Uuid,
     /// For the version that the operation writes.
     pub change: ChangeId,
-    /// For the removal of the old item, where an operation replaces one by another.
+    /// For the removal of the old item, where an operation replaces one by another; for the version of the
+    /// second item, where it writes two.
     pub removal: ChangeId,
 }
 
@@ -72,9 +100,10 @@ pub struct FolderWritten {
     pub mutation: Mutation,
 }
 
-/// A new item in a folder.
-fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, properties: Properties) -> Written {
+/// A new item in a folder, with the attachments that its properties bring.
+fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, mut properties: Properties) -> Written {
     let now = fresh.now.whole_seconds();
+    let attachments = attachment::take(fresh, folder.kind, &mut properties);
     let item = Item {
         id: ItemId::new(folder.kind, fresh.uuid),
         immutable: fresh.uuid,
@@ -85,16 +114,37 @@ fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, properties: Propertie
         version: fresh.change,
         properties,
     };
-    put(owner, fresh, item)
+    let mut written = put(owner, fresh, item);
+    written.mutation.attachment_puts = attachments;
+    written
+}
+
+/// An item as it is after a write that leaves it where it is.
+fn rewrite(owner: &Owner, fresh: &Fresh, item: &Item, properties: Properties) -> Written {
+    let told = !is_buried(owner, item.folder);
+    let after = Item { modified: fresh.now.whole_seconds(), version: fresh.change, properties, ..item.clone() };
+    let mutation = Mutation {
+        expect: vec![(item.id, Some(item.version))],
+        puts: vec![after.clone()],
+        changes: told.then(|| Change::updated(owner.tenant, item, &after, fresh.now)).into_iter().collect(),
+        ..Mutation::default()
+    };
+    Written { item: after, mutation }
+}
+
+/// Whether a folder is Recoverable Items, of whose contents nobody is told: what comes there is deleted.
+fn is_buried(owner: &Owner, folder: FolderId) -> bool {
+    folder.kind == Kind::Message && folder == WellKnown::RecoverableItemsDeletions.id_in(owner.id)
 }
 
 /// An item under an id that was not used before.
 fn put(owner: &Owner, fresh: &Fresh, item: Item) -> Written {
+    let told = !is_buried(owner, item.folder);
     let mutation = Mutation {
         expect: vec![(item.id, None)],
         expect_folders: vec![item.folder],
         puts: vec![item.clone()],
-        changes: vec![Change::created(owner.tenant, &item, fresh.now)],
+        changes: told.then(|| Change::created(owner.tenant, &item, fresh.now)).into_iter().collect(),
         ..Mutation::default()
     };
     Written { item, mutation }
@@ -104,20 +154,24 @@ fn put(owner: &Owner, fresh: &Fresh, item: Item) -> Written {
 fn take_away(owner: &Owner, fresh: &Fresh, old: &Item, mutation: &mut Mutation) {
     mutation.expect.push((old.id, Some(old.version)));
     mutation.removes.push(old.id);
-    mutation.changes.insert(0, Change::deleted(owner.tenant, old, fresh.removal, fresh.now));
+    if !is_buried(owner, old.folder) {
+        mutation.changes.insert(0, Change::deleted(owner.tenant, old, fresh.removal, fresh.now));
+    }
 }
 
 /// Gives an item of a kind what it must have, and brings what it has into the form that is stored.
 fn complete(owner: &Owner, fresh: &Fresh, kind: Kind, properties: &mut Properties) -> Result<(), Refusal> {
     properties.retain(|_, value| !value.is_null());
+    extension::complete(properties)?;
     match kind {
-        Kind::Message => message::complete(owner, fresh, properties),
-        Kind::Event => event::complete(owner, fresh, properties),
+        Kind::Message => message::complete(owner, fresh, properties)?,
+        Kind::Event => event::complete(owner, fresh, properties)?,
         Kind::Contact => {
             contact::complete(properties);
-            Ok(())
+            return Ok(());
         }
     }
+    attachment::complete(owner, fresh, properties)
 }
 
 /// Sets a property that is absent.
@@ -161,8 +215,8 @@ fn members_mut<'a>(properties: &'a mut Properties, name: &str) -> impl Iterator<
     properties.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
-/// Gives a body its type and content, and the item its preview and the mark of its attachments.
-fn complete_body(fresh: &Fresh, properties: &mut Properties) -> Result<(), Refusal> {
+/// Gives a body its type and content, and the item its preview.
+fn complete_body(properties: &mut Properties) {
     default(properties, "body", || serde_json::json!({}));
     let mut shown = String::new();
     if let Some(body) = properties.get_mut("body").and_then(Value::as_object_mut) {
@@ -172,25 +226,9 @@ fn complete_body(fresh: &Fresh, properties: &mut Properties) -> Result<(), Refus
         shown = preview(text(body, "contentType"), text(body, "content"));
     }
     default(properties, "bodyPreview", || shown.into());
-    let mut attached = false;
-    for attachment in members_mut(properties, "attachments").filter_map(Value::as_object_mut) {
-        complete_attachment(fresh, attachment)?;
-        attached |= !flag(attachment, "isInline");
-    }
-    default(properties, "hasAttachments", || attached.into());
-    Ok(())
 }
 
-fn complete_attachment(fresh: &Fresh, attachment: &mut Properties) -> Result<(), Refusal> {
-    if text(attachment, "name").is_empty() {
-        return Err(Refusal::Missing { property: "attachments/name" });
-    }
-    let encoded = text(attachment, "contentBytes").trim_end_matches('=').len();
-    default(attachment, "size", || (encoded / 4 * 3 + (encoded % 4).saturating_sub(1)).into());
-    default(attachment, "isInline", || false.into());
-    default(attachment, "lastModifiedDateTime", || fresh.now.whole_seconds().to_string().into());
-    Ok(())
-}
-
+#[cfg(test)]
+mod folder_tests;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,8 @@
 //! limits that hold before and after it, and the mapping. Knows no clock: what a message does not say
 //! (its time of arrival) is left to the caller.
 
+mod write;
+
 use std::borrow::Cow;
 
 use base64::Engine as _;
@@ -19,6 +21,10 @@ use uuid::Uuid;
 use crate::archive::Marks;
 use crate::mailbox::{conversation_id, conversation_index, preview};
 use crate::{Properties, Timestamp};
+pub use write::{media_type, write};
+
+/// The type under which a message as MIME is handed out.
+pub const CONTENT_TYPE: &str = "text/plain";
 
 /// The largest message that is read.
 pub const MESSAGE_BYTES_MAX: usize = 25 * 1024 * 1024;
@@ -73,7 +79,7 @@ pub fn parse(bytes: &[u8], origin: Origin) -> Result<ParsedMessage, MimeError> {
         return Err(MimeError::TooManyLines);
     }
     let message = parser().parse(bytes).ok_or(MimeError::NotAMessage)?;
-    let parsed = map(&message, bytes, origin);
+    let parsed = map(&message, bytes, origin, Depth::Outer);
     dismantle(message);
     parsed
 }
@@ -103,7 +109,14 @@ fn dismantle(message: Message<'_>) {
     }
 }
 
-fn map(message: &Message<'_>, bytes: &[u8], origin: Origin) -> Result<ParsedMessage, MimeError> {
+/// Whether a message is read for itself or for the message that it is attached to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Outer,
+    Inner,
+}
+
+fn map(message: &Message<'_>, bytes: &[u8], origin: Origin, depth: Depth) -> Result<ParsedMessage, MimeError> {
     let headers = message.headers();
     if !headers.iter().any(|header| is_header_name(header.name())) {
         return Err(MimeError::NotAMessage);
@@ -134,7 +147,9 @@ fn map(message: &Message<'_>, bytes: &[u8], origin: Origin) -> Result<ParsedMess
     times(message, &mut properties);
     identity(message, bytes, &mut properties);
     body(message, &mut properties);
-    attachments(message, &mut properties);
+    if depth == Depth::Outer {
+        attachments(message, &mut properties);
+    }
     Ok(ParsedMessage { properties, folder: marks.folder })
 }
 
@@ -302,6 +317,11 @@ fn part_bytes<'a>(message: &'a Message<'_>, part: &MessagePart<'_>) -> Cow<'a, [
     decoded.map_or(Cow::Borrowed(raw), Cow::Owned)
 }
 
+/// Whether the item in an item attachment is a message.
+pub fn is_message(item: &Properties) -> bool {
+    item.get("@odata.type").and_then(Value::as_str) == Some("#microsoft.graph.message")
+}
+
 fn attachments(message: &Message<'_>, properties: &mut Properties) {
     let list: Vec<Value> =
         message.attachments().enumerate().filter_map(|(index, part)| attachment(message, part, index)).collect();
@@ -324,15 +344,31 @@ fn attachment(message: &Message<'_>, part: &MessagePart<'_>, index: usize) -> Op
         None => "application/octet-stream".to_owned(),
     };
     let inner_subject = part.message().and_then(Message::subject);
-    let name = part.attachment_name().or(inner_subject).map(str::to_owned);
-    Some(json!({
-        "@odata.type": if part.is_message() { "#microsoft.graph.itemAttachment" } else { "#microsoft.graph.fileAttachment" },
-        "name": name.unwrap_or_else(|| format!("attachment-{}", index + 1)),
+    let name = part.attachment_name().or(inner_subject).map(str::trim).filter(|name| !name.is_empty());
+    let content = part_bytes(message, part);
+    let item = part.is_message().then(|| inner(&content)).flatten();
+    let mut read = json!({
+        "@odata.type": if item.is_some() { "#microsoft.graph.itemAttachment" } else { "#microsoft.graph.fileAttachment" },
+        "name": name.map_or_else(|| format!("attachment-{}", index + 1), str::to_owned),
         "contentType": content_type,
-        "size": part_bytes(message, part).len(),
+        "contentBytes": STANDARD.encode(&content),
         "isInline": content_id.is_some() && !attached,
         "contentId": content_id,
-    }))
+    });
+    if let Some(item) = item {
+        read["item"] = Value::Object(item);
+    }
+    Some(read)
+}
+
+/// The message within a message. What is attached to that one is in its bytes only.
+fn inner(bytes: &[u8]) -> Option<Properties> {
+    let message = parser().parse(bytes)?;
+    let parsed = map(&message, bytes, Origin::Delivered, Depth::Inner);
+    dismantle(message);
+    let mut properties = parsed.ok()?.properties;
+    properties.insert("@odata.type".to_owned(), json!("#microsoft.graph.message"));
+    Some(properties)
 }
 
 #[cfg(test)]
@@ -431,9 +467,9 @@ JVBERi0xLjQ=\r\n\
         assert_eq!(message["hasAttachments"], true);
         let expected = json!([
             { "@odata.type": "#microsoft.graph.fileAttachment", "name": "logo.png", "contentType": "image/png",
-              "size": 8, "isInline": true, "contentId": "logo@example.org" },
+              "contentBytes": "iVBORw0KGgo=", "isInline": true, "contentId": "logo@example.org" },
             { "@odata.type": "#microsoft.graph.fileAttachment", "name": "Angebot K\u{f6}ln.pdf",
-              "contentType": "application/pdf", "size": 8, "isInline": false, "contentId": null },
+              "contentType": "application/pdf", "contentBytes": "JVBERi0xLjQ=", "isInline": false, "contentId": null },
         ]);
         assert_eq!(message["attachments"], expected);
         let inline_only = String::from_utf8(MULTIPART.to_vec())
@@ -488,6 +524,9 @@ Content-Type: message/rfc822\n\nSubject: inner\nMessage-ID: <inner@x>\n\ninner b
         let message = properties(bytes);
         assert_eq!(message["attachments"][0]["@odata.type"], "#microsoft.graph.itemAttachment");
         assert_eq!(message["attachments"][0]["name"], "inner");
+        assert_eq!(message["attachments"][0]["item"]["subject"], "inner");
+        let raw = message["attachments"][0]["contentBytes"].as_str().unwrap();
+        assert!(STANDARD.decode(raw).unwrap().starts_with(b"Subject: inner\nMessage-ID: <inner@x>\n\ninner body"));
         assert_eq!(message["body"]["content"], "see below");
     }
 

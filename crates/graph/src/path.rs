@@ -3,6 +3,7 @@
 
 mod folder;
 mod item;
+mod owner;
 mod segments;
 mod user;
 mod watch;

@@ -1,13 +1,26 @@
 //! Items and folders as Graph's JSON.
 
+mod attachment;
+mod body;
+mod calendar;
+mod meeting;
+mod occurrence;
+mod reminder;
+mod time_zone;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::mailbox::Owner;
+use crate::mailbox::{SEARCH_FOLDER_TYPE, SearchFolder, show_search};
 use crate::path::PATH_BYTES_MAX;
 use crate::schema::Entity;
 use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown};
+pub use attachment::{AttachmentSelect, AttachmentView, attachment};
+pub use occurrence::occurrence;
+pub use reminder::reminder;
+
+pub use calendar::{calendar, calendar_group};
 
 /// What a response shows of a resource.
 #[derive(Clone, Copy, Debug)]
@@ -94,18 +107,35 @@ pub fn item(item: &Item, view: View<'_>) -> Value {
     let kind = item.id.kind;
     let is_shown = |name: &str| is_shown(kind, name, view.select);
     let stored = item.properties.iter().filter(|(name, _)| is_shown(name));
-    let mut shown: Map<String, Value> = stored.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut shown: Map<String, Value> = stored
+        .map(|(name, value)| match name.as_str() {
+            "body" => (name.clone(), body::shown(value, view.prefer)),
+            _ => (name.clone(), value.clone()),
+        })
+        .collect();
     for name in shown_as_null(kind).iter().filter(|name| is_shown(name)) {
         shown.entry(*name).or_insert(Value::Null);
     }
-    for (name, value) in computed(item) {
+    for (name, value) in computed(item, view.prefer) {
         if is_shown(name) {
             shown.insert(name.to_owned(), value);
         }
     }
     if kind == Kind::Message && is_shown("uniqueBody") {
-        let body = item.properties.get("body").cloned();
-        shown.insert("uniqueBody".to_owned(), body.unwrap_or_default());
+        let unique = item.properties.get("body").map(|body| body::unique(body, view.prefer));
+        shown.insert("uniqueBody".to_owned(), unique.unwrap_or_default());
+    }
+    // What is asked for by name is there even if the item has no such thing.
+    for name in view.select.into_iter().flat_map(|select| &select.0).filter(|name| is_shown(name)) {
+        shown.entry(*name).or_insert_with(|| Entity::from(kind).absent(name));
+    }
+    occurrence::show_cancelled(item, view, &mut shown);
+    if let Some(zone) = &view.prefer.time_zone {
+        let is_all_day = item.properties.get("isAllDay") == Some(&Value::Bool(true));
+        time_zone::show_in(zone, is_all_day, &mut shown);
+    }
+    if kind == Kind::Message {
+        meeting::show_type(&item.properties, view.select, &mut shown);
     }
     shown.insert("@odata.etag".to_owned(), item.version.etag().into());
     finish(shown, item_id(item, view.prefer), view.context)
@@ -117,7 +147,7 @@ pub fn item_id(item: &Item, prefer: &Preferences) -> String {
 }
 
 /// Properties that are not stored in the property bag.
-fn computed(item: &Item) -> Vec<(&'static str, Value)> {
+fn computed(item: &Item, prefer: &Preferences) -> Vec<(&'static str, Value)> {
     let mut computed = vec![
         ("createdDateTime", item.created.to_string().into()),
         ("lastModifiedDateTime", item.modified.to_string().into()),
@@ -126,7 +156,7 @@ fn computed(item: &Item) -> Vec<(&'static str, Value)> {
     if item.id.kind != Kind::Event {
         computed.push(("parentFolderId", item.folder.to_string().into()));
     }
-    if let Some(link) = web_link(item) {
+    if let Some(link) = web_link(item, prefer) {
         computed.push(("webLink", link.into()));
     }
     computed
@@ -135,10 +165,16 @@ fn computed(item: &Item) -> Vec<(&'static str, Value)> {
 /// Properties that come only when they are asked for.
 const ONLY_SELECTED: [&str; 2] = ["internetMessageHeaders", "uniqueBody"];
 /// Relations; `$select` does not show them.
-const RELATIONS: [&str; 3] = ["attachments", "multiValueExtendedProperties", "singleValueExtendedProperties"];
+const RELATIONS: [&str; 4] =
+    ["attachments", "extensions", "multiValueExtendedProperties", "singleValueExtendedProperties"];
 
 fn is_shown(kind: Kind, name: &str, select: Option<&Select>) -> bool {
-    if RELATIONS.contains(&name) {
+    let internal = match kind {
+        Kind::Message => name == "iCalUId",
+        Kind::Event => occurrence::INTERNAL.contains(&name),
+        Kind::Contact => false,
+    };
+    if RELATIONS.contains(&name) || internal {
         return false;
     }
     match select {
@@ -170,9 +206,12 @@ fn shown_as_null(kind: Kind) -> &'static [&'static str] {
             "nickName",
             "officeLocation",
             "personalNotes",
+            "primaryEmailAddress",
             "profession",
+            "secondaryEmailAddress",
             "spouseName",
             "surname",
+            "tertiaryEmailAddress",
             "title",
             "yomiCompanyName",
             "yomiGivenName",
@@ -182,13 +221,17 @@ fn shown_as_null(kind: Kind) -> &'static [&'static str] {
 }
 
 /// A link in the form of Outlook on the web's. No page answers there.
-fn web_link(item: &Item) -> Option<String> {
-    let (query, view) = match item.id.kind {
+fn web_link(item: &Item, prefer: &Preferences) -> Option<String> {
+    link_to(item.id.kind, &item_id(item, prefer))
+}
+
+fn link_to(kind: Kind, id: &str) -> Option<String> {
+    let (query, view) = match kind {
         Kind::Message => ("ItemID", "viewmodel=ReadMessageItem"),
         Kind::Event => ("itemid", "path=/calendar/item"),
         Kind::Contact => return None,
     };
-    let id = item.id.to_string().replace('=', "%3D");
+    let id = id.replace('=', "%3D");
     Some(format!("https://outlook.example/owa/?{query}={id}&exvsurl=1&{view}"))
 }
 
@@ -211,32 +254,23 @@ pub fn mail_folder(folder: &Folder, counts: Counts, view: View<'_>) -> Value {
         "totalItemCount": counts.total,
         "isHidden": is_hidden(folder),
     });
-    folder_json(folder, shown, view)
+    let mut shown = shown;
+    let is_search = SearchFolder::of(folder).is_some();
+    if let Some(shown) = shown.as_object_mut() {
+        show_search(folder, shown);
+    }
+    let mut shown = folder_json(folder, shown, view);
+    if is_search {
+        shown["@odata.type"] = SEARCH_FOLDER_TYPE.into();
+    }
+    shown
 }
 
 /// Whether lists of mail folders leave it out unless they are asked for hidden ones.
 pub fn is_hidden(folder: &Folder) -> bool {
-    folder.well_known == Some(WellKnown::RecoverableItemsDeletions)
-}
-
-/// A calendar.
-pub fn calendar(folder: &Folder, owner: &Owner, view: View<'_>) -> Value {
-    let is_default = folder.well_known == Some(WellKnown::Calendar);
-    let shown = json!({
-        "name": folder.display_name,
-        "color": "auto",
-        "hexColor": "",
-        "isDefaultCalendar": is_default,
-        "canShare": true,
-        "canViewPrivateItems": true,
-        "canEdit": true,
-        "allowedOnlineMeetingProviders": [],
-        "defaultOnlineMeetingProvider": "unknown",
-        "isTallyingResponses": is_default,
-        "isRemovable": !is_default,
-        "owner": { "name": owner.name, "address": owner.address },
-    });
-    folder_json(folder, shown, view)
+    let never_shown = [WellKnown::RecoverableItemsDeletions, WellKnown::SearchFolders];
+    folder.well_known.is_some_and(|known| never_shown.contains(&known))
+        || folder.properties.get("isHidden") == Some(&Value::Bool(true))
 }
 
 /// A contact folder.

@@ -1,13 +1,26 @@
 //! What a request body may hold: names, types and enumerations as in Graph's metadata, and the bounds
 //! that this server sets. A body that passes is in Graph's own spelling.
 
+mod actions;
+mod csdl;
+mod extended;
 mod fields;
+mod meeting;
+mod parts;
 mod read;
 mod types;
 
 use crate::Kind;
+pub use actions::{Answer, TRANSLATED_IDS_MAX, Translation, answer, read_named, translation};
+pub use csdl::csdl;
+pub use extended::{Values, property_id};
 pub use fields::Fields;
+pub use meeting::{Response, comment, event_forward, response};
+pub use parts::{attachment, attachment_item, extension, extension_members};
 pub use read::{DEPTH_MAX, MEMBERS_MAX, STRING_BYTES_MAX, destination, read, send_mail};
+
+/// Graph's types as JSON: names, bases, properties, relations and members of enumerations.
+pub const METADATA: &str = include_str!("schema/types.json");
 
 /// A type that a request body can be of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +30,20 @@ pub enum Entity {
     Contact,
     MailFolder,
     Calendar,
+    CalendarGroup,
     ContactFolder,
 }
 
 impl Entity {
-    pub const ALL: [Entity; 6] =
-        [Entity::Message, Entity::Event, Entity::Contact, Entity::MailFolder, Entity::Calendar, Entity::ContactFolder];
+    pub const ALL: [Entity; 7] = [
+        Entity::Message,
+        Entity::Event,
+        Entity::Contact,
+        Entity::MailFolder,
+        Entity::Calendar,
+        Entity::CalendarGroup,
+        Entity::ContactFolder,
+    ];
 
     /// The type's name in Graph's metadata.
     pub fn type_name(self) -> &'static str {
@@ -32,6 +53,7 @@ impl Entity {
             Entity::Contact => "contact",
             Entity::MailFolder => "mailFolder",
             Entity::Calendar => "calendar",
+            Entity::CalendarGroup => "calendarGroup",
             Entity::ContactFolder => "contactFolder",
         }
     }
@@ -47,12 +69,27 @@ impl Entity {
 
     /// A property's name in Graph's spelling, given in any case.
     pub fn property(self, name: &str) -> Option<&'static str> {
+        if self == Entity::Event && name.eq_ignore_ascii_case("occurrenceId") {
+            return Some("occurrenceId");
+        }
         types::all().entity(self).property(name).map(|property| property.name.as_str())
+    }
+
+    /// Whether a body may hold what is related to the entity under this name.
+    pub fn takes_relation(self, name: &str) -> bool {
+        let relation = types::all().entity(self).property(name);
+        relation.is_some_and(|relation| !matches!(relation.shape, types::Shape::Unsupported))
+    }
+
+    /// How a property is shown that has no value: an empty collection, or null.
+    pub fn absent(self, name: &str) -> serde_json::Value {
+        let collection = types::all().entity(self).property(name).is_some_and(|property| property.collection);
+        if collection { serde_json::json!([]) } else { serde_json::Value::Null }
     }
 
     /// Properties that the server alone sets. A body may repeat them, as clients do that send back
     /// what they got; they are dropped.
-    pub(crate) fn is_server_managed(self, name: &str) -> bool {
+    pub fn is_server_managed(self, name: &str) -> bool {
         const ANY: [&str; 6] =
             ["id", "changeKey", "createdDateTime", "lastModifiedDateTime", "parentFolderId", "webLink"];
         let own: &[&str] = match self {
@@ -81,25 +118,15 @@ impl Entity {
                 "canEdit",
                 "canShare",
                 "canViewPrivateItems",
-                "defaultOnlineMeetingProvider",
                 "hexColor",
-                "isDefaultCalendar",
                 "isRemovable",
                 "isTallyingResponses",
                 "owner",
             ],
+            Entity::CalendarGroup => &["classId"],
             Entity::Contact | Entity::ContactFolder => &[],
         };
         ANY.contains(&name) || own.contains(&name)
-    }
-
-    /// Properties that Graph has here and this server does not serve yet.
-    pub(crate) fn is_unsupported(self, name: &str) -> bool {
-        match self {
-            Entity::Contact => ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"].contains(&name),
-            Entity::Calendar => name == "color",
-            _ => false,
-        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod profile;
 pub mod retry;
 pub mod rules;
 pub mod subscription;
+pub mod throttle;
 
 pub use checkpoint::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Stream, StreamKind};
 pub use clock::{Monotonic, Now};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use graph::mailbox::meeting::Meeting;
 use graph::{AppId, Change, ChangeId, Properties, SubmissionId, SubscriptionId, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -93,4 +94,7 @@ pub struct Submission {
     pub at: Timestamp,
     /// The message as the recipients get it, in Graph's JSON form.
     pub message: Properties,
+    /// What it tells them of a meeting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meeting: Option<Box<Meeting>>,
 }

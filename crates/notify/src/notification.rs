@@ -49,7 +49,7 @@ fn push_change(collection: &mut CollectionWriter, notification: &Notification, c
         Kind::Event => ("Events", "#Microsoft.Graph.Event"),
         Kind::Contact => ("Contacts", "#Microsoft.Graph.Contact"),
     };
-    let item = change.item.to_string();
+    let item = subscription.item_key(change).to_string();
     let resource = format!("Users/{}/{segment}/{item}", change.mailbox);
     collection.push_change(&ChangeNotification {
         subscription_id: subscription.id.to_string().into(),
@@ -109,6 +109,7 @@ mod tests {
             lifecycle_url: None,
             client_state: Some("s3cret".to_owned()),
             tls_version: "v1_2".to_owned(),
+            immutable_ids: false,
             expires: Timestamp::from_seconds(1_790_000_000),
             created: Timestamp::from_seconds(1_780_000_000),
         })

@@ -1,5 +1,7 @@
 //! Limits and behaviours that Graph's documentation or observation gives, under one name.
 
+use crate::throttle::ThrottleLimits;
+
 /// A named set of limits. Every value may be overridden in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
@@ -14,6 +16,10 @@ pub struct Profile {
     pub client_state_chars_max: usize,
     /// Whether an equal subscription of the same app and creator is refused with 409.
     pub refuse_duplicates: bool,
+    /// Whether an event that the API made is written once more at once, so that `updated` follows `created`.
+    pub events_are_written_twice: bool,
+    /// How much one app may ask, where requests are throttled at all.
+    pub throttle: ThrottleLimits,
 }
 
 impl Profile {
@@ -31,6 +37,21 @@ impl Profile {
             client_state_chars_max: 128,
             // "Subscription Id <> already exists for the requested combination", 409: create subscription.
             refuse_duplicates: true,
+            // Nothing is documented of further writes.
+            events_are_written_twice: false,
+            throttle: ThrottleLimits::documented(),
+        }
+    }
+
+    /// What the live service is reported to do, where that differs.
+    pub const fn observed() -> Self {
+        Self {
+            name: "observed",
+            // "Subscription expiration can only be 10070 minutes in the future.": the service's own answer to more.
+            life_minutes_max: 10_070,
+            // "this is expected; use id and changeKey to find duplicates": Microsoft Q&A 5903442.
+            events_are_written_twice: true,
+            ..Self::documented()
         }
     }
 }

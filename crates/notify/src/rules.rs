@@ -293,6 +293,7 @@ mod tests {
             lifecycle_url: None,
             client_state: Some("s3cret".into()),
             tls_version: "v1_2".into(),
+            immutable_ids: false,
             expires: NOW.plus_minutes(60),
             created: NOW,
         }

@@ -1,6 +1,6 @@
 //! A subscription as an app asked for it, and what of it decides whether a change is heard.
 
-use graph::{AppId, Change, ChangeType, FolderId, Kind, SubscriptionId, TenantId, Timestamp, UserId};
+use graph::{AppId, Change, ChangeType, FolderId, ItemKey, Kind, SubscriptionId, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 /// What an app asked to hear of.
@@ -23,6 +23,10 @@ pub struct Subscription {
     pub client_state: Option<String>,
     /// The `latestSupportedTlsVersion`; `v1_2` unless given.
     pub tls_version: String,
+    /// Asked for with `Prefer: IdType="ImmutableId"`: it is told of items by the id that stays when they
+    /// move. It never changes.
+    #[serde(default)]
+    pub immutable_ids: bool,
     pub expires: Timestamp,
     pub created: Timestamp,
 }
@@ -71,11 +75,29 @@ impl From<ChangeTypes> for Vec<ChangeType> {
 
 impl Subscription {
     /// The change type that this subscription sees in `change`, if it must hear of it.
+    ///
+    /// To one with immutable ids, a move within what it watches is one `updated`, told of the half that
+    /// created the item in its new folder.
     pub fn sees(&self, change: &Change) -> Option<ChangeType> {
         let target = &self.target;
-        let in_view = change.mailbox == target.mailbox
-            && change.item.kind == target.kind
-            && target.folder.is_none_or(|folder| folder == change.folder);
-        (in_view && self.change_types.contains(change.change)).then_some(change.change)
+        let watches = |folder| target.folder.is_none_or(|watched| watched == folder);
+        if change.mailbox != target.mailbox || change.item.kind != target.kind || !watches(change.folder) {
+            return None;
+        }
+        let stays = self.immutable_ids && change.moved.is_some_and(watches);
+        let seen = match change.change {
+            ChangeType::Created if stays => ChangeType::Updated,
+            ChangeType::Deleted if stays => return None,
+            other => other,
+        };
+        self.change_types.contains(seen).then_some(seen)
+    }
+
+    /// The id by which this subscription is told of a change's item. Order holds among changes of one.
+    pub fn item_key(&self, change: &Change) -> ItemKey {
+        match self.immutable_ids {
+            true => ItemKey::Immutable(change.immutable_id()),
+            false => ItemKey::Id(change.item),
+        }
     }
 }

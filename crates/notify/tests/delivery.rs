@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use graph::{
-    AppId, Change, ChangeId, ChangeType, FolderId, ItemId, Kind, Partition, Properties, SubscriptionId, TenantId,
-    Timestamp, UserId, WellKnown,
+    AppId, Change, ChangeId, ChangeType, FolderId, ItemId, Kind, Partition, Properties, SubmissionId, SubscriptionId,
+    TenantId, Timestamp, UserId, WellKnown,
 };
 use tidings_notify::checkpoint::{LoadedParked, Parked, ParkedRef, PartitionState, StreamKind, SubscriptionSpan};
 use tidings_notify::node::{Attempt, CheckpointAnswer, Outcome};
 use tidings_notify::subscription::Target;
 use tidings_notify::{
     AbandonReason, Command, EndReason, Event, LedgerDelta, Monotonic, Node, NodeConfig, Now, Position, Record, Stream,
-    Subscription, SubscriptionEvent, notification,
+    Submission, Subscription, SubscriptionEvent, notification,
 };
 use uuid::Uuid;
 
@@ -36,6 +36,7 @@ fn subscription() -> Subscription {
         lifecycle_url: Some("https://hook.example.net/l".to_owned()),
         client_state: None,
         tls_version: "v1_2".to_owned(),
+        immutable_ids: false,
         expires: NOW.plus_minutes(24 * 60),
         created: NOW,
     }
@@ -167,6 +168,45 @@ fn a_request_carries_a_hundred_notifications_at_most() {
 }
 
 #[test]
+fn what_a_mailbox_sends_is_delivered_in_the_order_in_which_it_was_sent() {
+    let mut world = World::new(subscription());
+    let submit = |number: u128, sender: UserId| {
+        Record::Submit(Submission {
+            id: SubmissionId(Uuid::from_u128(number)),
+            tenant: TenantId(Uuid::from_u128(3)),
+            app: None,
+            sender,
+            recipients: vec![UserId(Uuid::from_u128(9))],
+            at: NOW,
+            message: Properties::new(),
+            meeting: None,
+        })
+    };
+    let submitted = |world: &mut World| -> Vec<Position> {
+        let commands = std::mem::take(&mut world.others).into_iter();
+        let positions = commands.filter_map(|command| match command {
+            Command::Submit { position, .. } => Some(position),
+            _ => None,
+        });
+        positions.collect()
+    };
+    let done = |world: &mut World, position, done| {
+        let (partition, epoch) = (Partition::of(MEGAN), EPOCH);
+        world.handle(Event::Submitted { partition, epoch, position, done });
+    };
+    world.append([submit(1, MEGAN), submit(2, MEGAN), submit(3, UserId(Uuid::from_u128(8)))]);
+    assert_eq!(submitted(&mut world), [Position(2), Position(4)], "another sender does not wait");
+    done(&mut world, Position(2), false);
+    assert_eq!(submitted(&mut world), []);
+    world.pass(2 * SECOND);
+    assert_eq!(submitted(&mut world), [Position(2)], "what failed is tried again before what follows");
+    done(&mut world, Position(2), true);
+    assert_eq!(submitted(&mut world), [Position(3)]);
+    done(&mut world, Position(2), true);
+    assert_eq!(submitted(&mut world), [], "an answer that comes twice starts nothing twice");
+}
+
+#[test]
 fn the_item_is_named_by_the_users_id_and_an_unset_state_is_null() {
     let mut world = World::new(subscription());
     world.messages(1);
@@ -283,6 +323,57 @@ fn a_folder_is_watched_without_its_children_and_a_mailbox_with_all() {
     }
     let calendar = WellKnown::Calendar.id_in(MEGAN);
     assert_eq!(of(None).sees(&created(1, calendar)), None, "messages are no events");
+}
+
+/// The two halves of a move.
+fn moved(from: FolderId, to: FolderId) -> [Change; 2] {
+    let mut gone = created(1, from);
+    gone.change = ChangeType::Deleted;
+    gone.moved = Some(to);
+    let mut here = created(2, to);
+    here.immutable = Some(gone.item.uuid);
+    here.moved = Some(from);
+    [gone, here]
+}
+
+#[test]
+fn a_move_is_one_update_to_who_watches_both_ends_by_immutable_ids() {
+    let (inbox, archive) = (WellKnown::Inbox.id_in(MEGAN), WellKnown::Archive.id_in(MEGAN));
+    let of = |folder, immutable_ids| Subscription {
+        target: Target { folder, ..subscription().target },
+        change_types: ChangeType::ALL.into_iter().collect(),
+        immutable_ids,
+        ..subscription()
+    };
+    let halves = moved(inbox, archive);
+    let sees = |of: Subscription| [of.sees(&halves[0]), of.sees(&halves[1])];
+    let (deleted, created) = (Some(ChangeType::Deleted), Some(ChangeType::Created));
+    assert_eq!(sees(of(None, false)), [deleted, created]);
+    assert_eq!(sees(of(None, true)), [None, Some(ChangeType::Updated)]);
+    for immutable_ids in [false, true] {
+        assert_eq!(sees(of(Some(inbox), immutable_ids)), [deleted, None]);
+        assert_eq!(sees(of(Some(archive), immutable_ids)), [None, created]);
+    }
+    let keys = |of: Subscription| [of.item_key(&halves[0]), of.item_key(&halves[1])];
+    let [before, after] = keys(of(None, true));
+    assert_eq!(before, after, "the immutable id stays");
+    let [before, after] = keys(of(None, false));
+    assert_ne!(before, after);
+}
+
+#[test]
+fn an_item_that_comes_back_is_told_of_in_order_by_its_immutable_id() {
+    let (inbox, archive) = (WellKnown::Inbox.id_in(MEGAN), WellKnown::Archive.id_in(MEGAN));
+    let target = Target { folder: Some(inbox), ..subscription().target };
+    let change_types = ChangeType::ALL.into_iter().collect();
+    let mut world = World::new(Subscription { target, change_types, immutable_ids: true, ..subscription() });
+    let [gone, _] = moved(inbox, archive);
+    let [_, mut back] = moved(archive, inbox);
+    back.immutable = Some(gone.item.uuid);
+    world.append([Record::Change(gone), Record::Change(back)]);
+    world.pass(SECOND);
+    let sizes: Vec<usize> = world.attempts().iter().map(|attempt| attempt.notifications.len()).collect();
+    assert_eq!(sizes, [1], "the return waits until the departure was acknowledged");
 }
 
 #[test]

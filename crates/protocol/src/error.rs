@@ -44,6 +44,17 @@ pub struct InnerError<'a> {
     /// The caller's own id, or the request id again.
     #[serde(default, rename = "client-request-id")]
     pub client_request_id: Cow<'a, str>,
+    /// What the part behind the front end said, where Graph repeats it.
+    #[serde(flatten)]
+    pub cause: Option<InnerCause<'a>>,
+}
+
+/// The refusal of a part behind the front end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InnerCause<'a> {
+    pub code: Cow<'a, str>,
+    pub message: Cow<'a, str>,
+    pub status: Cow<'a, str>,
 }
 
 /// What the subscription front end was asked to do when a part behind it refused.
@@ -73,6 +84,7 @@ mod tests {
                 inner_error: Some(InnerError {
                     date: "2026-11-21T10:17:05".into(),
                     request_id: "0d0e0000-0000-4000-8000-000000000001".into(),
+                    cause: None,
                     client_request_id: "7d6c0c2a-0000-4000-8000-000000000001".into(),
                 }),
             },

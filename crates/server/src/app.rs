@@ -11,6 +11,7 @@ use store::Store;
 
 use crate::clock::Clock;
 use crate::directory::Directory;
+use crate::http::graph::Throttling;
 use crate::identity::Tokens;
 
 /// Judges and proves the URLs that apps name, before a subscription may use them.
@@ -39,6 +40,8 @@ pub struct AppState {
     pub handshake: Arc<dyn Handshake>,
     pub engine: Arc<dyn Engine>,
     pub limits: Limits,
+    /// `None`: nobody is ever told to ask less.
+    pub throttling: Option<Throttling>,
 }
 
 /// Bounds on what one request may be. Bodies of mail are the largest that clients send.

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use notify::throttle::{Rate, ThrottleLimits};
 use notify::{NodeConfig, Profile};
 use serde::Deserialize;
 
@@ -24,6 +25,7 @@ pub struct Config {
     pub delivery: Delivery,
     pub outbound: Outbound,
     pub limits: Limits,
+    pub throttling: Throttling,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -52,6 +54,7 @@ pub struct Subscriptions {
     pub per_mailbox_max: Option<u64>,
     pub client_state_chars_max: Option<usize>,
     pub refuse_duplicates: Option<bool>,
+    pub events_are_written_twice: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -59,6 +62,7 @@ pub struct Subscriptions {
 pub enum ProfileName {
     #[default]
     Documented,
+    Observed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -84,6 +88,14 @@ pub struct Limits {
     pub body_seconds_max: u64,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Throttling {
+    pub on: bool,
+    pub mailbox_requests_at_a_time_max: Option<u32>,
+    pub mailbox_requests_per_10_minutes_max: Option<u64>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -94,6 +106,7 @@ impl Default for Config {
             delivery: Delivery::default(),
             outbound: Outbound::default(),
             limits: Limits::default(),
+            throttling: Throttling::default(),
         }
     }
 }
@@ -118,6 +131,7 @@ impl Default for Subscriptions {
             per_mailbox_max: None,
             client_state_chars_max: None,
             refuse_duplicates: None,
+            events_are_written_twice: None,
         }
     }
 }
@@ -169,6 +183,26 @@ impl Default for Limits {
     }
 }
 
+impl Default for Throttling {
+    fn default() -> Self {
+        Self { on: true, mailbox_requests_at_a_time_max: None, mailbox_requests_per_10_minutes_max: None }
+    }
+}
+
+impl Throttling {
+    /// The limits of a profile, with the values that the file overrides.
+    fn limits(&self, base: ThrottleLimits) -> ThrottleLimits {
+        ThrottleLimits {
+            mailbox_at_a_time: self.mailbox_requests_at_a_time_max.unwrap_or(base.mailbox_at_a_time),
+            mailbox: Rate {
+                units: self.mailbox_requests_per_10_minutes_max.unwrap_or(base.mailbox.units),
+                ..base.mailbox
+            },
+            ..base
+        }
+    }
+}
+
 impl Config {
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -205,6 +239,10 @@ impl Config {
             profile.life_minutes_max
         );
         ensure!(profile.life_minutes_max <= 525_600, "subscriptions.life_minutes_max must be at most 525600, a year");
+        ensure!(
+            profile.throttle.mailbox_at_a_time >= 1 && profile.throttle.mailbox.units >= 1,
+            "the limits of throttling must be at least 1; to have none, set throttling.on = false"
+        );
         self.outbound().map(drop)
     }
 
@@ -213,6 +251,7 @@ impl Config {
         let asked = &self.subscriptions;
         let base = match asked.profile {
             ProfileName::Documented => Profile::documented(),
+            ProfileName::Observed => Profile::observed(),
         };
         Profile {
             name: base.name,
@@ -221,6 +260,8 @@ impl Config {
             subscriptions_per_mailbox_max: asked.per_mailbox_max.unwrap_or(base.subscriptions_per_mailbox_max),
             client_state_chars_max: asked.client_state_chars_max.unwrap_or(base.client_state_chars_max),
             refuse_duplicates: asked.refuse_duplicates.unwrap_or(base.refuse_duplicates),
+            events_are_written_twice: asked.events_are_written_twice.unwrap_or(base.events_are_written_twice),
+            throttle: self.throttling.limits(base.throttle),
         }
     }
 

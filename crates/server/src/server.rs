@@ -10,13 +10,12 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use async_trait::async_trait;
 use graph::mailbox::Fresh;
-use graph::{ChangeId, Partition, SubscriptionId, UserId};
-use notify::log::Submission;
+use graph::{ChangeId, Partition, SubscriptionId};
 use notify::{NodeConfig, Position, Profile};
 use protocol::HandshakeError;
 use rustls::ServerConfig;
 use store::sqlite::SqliteStore;
-use store::{NodeId, Store, StoreError};
+use store::{NodeId, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,12 +24,13 @@ use crate::app::{self, AppState, Handshake, Limits};
 use crate::clock::Clock;
 use crate::data_dir::DataDir;
 use crate::directory::Directory;
-use crate::engine::{self, Deliver};
+use crate::engine;
+use crate::http::graph::Throttling;
 use crate::http::listener::Listener;
 use crate::identity::Tokens;
 use crate::outbound::{Outbound, OutboundConfig};
 use crate::sources::delivery::{FreshSource, Mailboxes};
-use crate::sources::{DeliverError, Inbound, lmtp};
+use crate::sources::lmtp;
 use crate::{admin, http, ids, seed};
 
 /// How long requests under way may take after the stop.
@@ -47,6 +47,8 @@ pub struct Settings {
     pub delivery: NodeConfig,
     pub outbound: OutboundConfig,
     pub limits: Limits,
+    /// Whether apps that ask too much are told to wait.
+    pub throttle: bool,
     /// Plant the tenant of `tidings dev`, and let the admin API provoke lifecycle events.
     pub dev: bool,
 }
@@ -106,7 +108,7 @@ impl Running {
 
 /// Opens the store, binds every address and begins to serve.
 pub async fn start(settings: Settings) -> anyhow::Result<Running> {
-    let Settings { data, listen, tls, profile, delivery, outbound, limits, dev } = settings;
+    let Settings { data, listen, tls, profile, delivery, outbound, limits, throttle, dev } = settings;
     let clock = Clock::new();
     let bound = Bound::bind(&listen, tls).await?;
     let addresses = bound.addresses()?;
@@ -129,7 +131,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let parts = engine::Parts {
         store: store.clone(),
         outbound: outbound.clone(),
-        deliver: Arc::new(Delivery { store: store.clone(), mailboxes: mailboxes.clone() }),
+        deliver: mailboxes.clone(),
         clock,
         node: NodeId(ids::new_uuid()),
         config: delivery,
@@ -140,6 +142,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         store,
         clock,
         tokens,
+        throttling: throttle.then(|| Throttling::new(profile.throttle)),
         profile,
         handshake: outbound,
         engine: Arc::new(engine),
@@ -265,36 +268,5 @@ impl Handshake for Outbound {
 impl app::Engine for engine::Engine {
     async fn end_committed(&self, partition: Partition, subscription: SubscriptionId, position: Position) {
         engine::Engine::end_committed(self, partition, subscription, position).await;
-    }
-}
-
-/// Puts submitted messages into Inboxes, through the same door as LMTP.
-struct Delivery {
-    store: Arc<dyn Store>,
-    mailboxes: Arc<Mailboxes>,
-}
-
-#[async_trait]
-impl Deliver for Delivery {
-    async fn deliver(&self, submission: &Submission, recipient: UserId) -> bool {
-        let user = match self.store.user(recipient).await {
-            Ok(Some(user)) => user,
-            Ok(None) => return true,
-            // To try again would not mend it, and nothing after it in the log could be passed.
-            Err(error @ StoreError::Corrupt(_)) => {
-                tracing::error!(submission = %submission.id, %recipient, %error, "a submitted message was given up");
-                return true;
-            }
-            Err(_) => return false,
-        };
-        let once = format!("submission:{}", submission.id);
-        match self.mailboxes.deliver(&user, submission.message.clone(), once).await {
-            Ok(_) | Err(DeliverError::NoMailbox) => true,
-            Err(DeliverError::Refused(why)) => {
-                tracing::warn!(submission = %submission.id, %recipient, why, "a submitted message was refused");
-                true
-            }
-            Err(DeliverError::Temporary(_)) => false,
-        }
     }
 }

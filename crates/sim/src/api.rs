@@ -160,6 +160,7 @@ impl World {
             recipients,
             at: date(self.at),
             message: Properties::new(),
+            meeting: None,
         };
         self.write(sender, Mutation::default(), Some(submission));
     }
@@ -194,6 +195,7 @@ impl World {
             lifecycle_url: self.rng.random_bool(0.6).then(|| self.a_url()),
             client_state: None,
             tls_version: "v1_2".to_owned(),
+            immutable_ids: self.rng.random_bool(0.4),
             expires: self.an_expiry(),
             created: date(self.at),
         };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use graph::{ChangeType, ItemId, Partition, SubscriptionId};
+use graph::{ChangeType, ItemKey, Partition, SubscriptionId};
 use notify::log::{EndReason, Submission, SubscriptionEvent};
 use notify::{Position, Record, StreamKind, Subscription};
 use uuid::Uuid;
@@ -13,7 +13,8 @@ use uuid::Uuid;
 pub struct Match {
     pub kind: StreamKind,
     pub change: Option<ChangeType>,
-    pub item: Option<ItemId>,
+    /// By the id under which the subscription is told of it.
+    pub item: Option<ItemKey>,
     /// When its record was appended, in the world's microseconds.
     pub appended: u64,
     /// Some node was told that a receiver acknowledged it.
@@ -79,8 +80,13 @@ impl Truth {
         match &*record {
             Record::Change(change) => {
                 for span in self.spans.iter_mut().filter(|span| span.partition == partition && span.ended.is_none()) {
-                    if let Some(seen) = span.latest().sees(change) {
-                        let told = Match::new(StreamKind::Changes, Some(seen), Some(change.item), at);
+                    let subscription = span.latest();
+                    if let Some(seen) = subscription.sees(change) {
+                        let item = match subscription.immutable_ids {
+                            true => ItemKey::Immutable(change.immutable_id()),
+                            false => ItemKey::Id(change.item),
+                        };
+                        let told = Match::new(StreamKind::Changes, Some(seen), Some(item), at);
                         span.matches.insert(position, told);
                     }
                 }
@@ -137,7 +143,7 @@ impl Truth {
 }
 
 impl Match {
-    fn new(kind: StreamKind, change: Option<ChangeType>, item: Option<ItemId>, appended: u64) -> Self {
+    fn new(kind: StreamKind, change: Option<ChangeType>, item: Option<ItemKey>, appended: u64) -> Self {
         Self { kind, change, item, appended, acknowledged: false, id: None }
     }
 }

@@ -32,6 +32,29 @@ pub fn conversation_index(root: &str, at: Timestamp) -> String {
     STANDARD.encode(bytes)
 }
 
+/// The longest index that grows: beyond it, answers stand beside what they answer.
+const INDEX_BYTES_MAX: usize = 22 + 5 * 200;
+
+/// The `conversationIndex` of an answer, written at `at`, to the message with the index `parent`: five
+/// bytes more, which hold the time since the thread began. `root` stands for a parent without an index.
+pub fn child_index(parent: &str, root: &str, at: Timestamp, salt: u8) -> String {
+    let parent = STANDARD.decode(parent).ok().filter(|bytes| bytes.len() >= 22 && (bytes.len() - 22).is_multiple_of(5));
+    let Some(mut bytes) = parent else {
+        return conversation_index(root, at);
+    };
+    if bytes.len() + 5 <= INDEX_BYTES_MAX {
+        let mut began = [0u8; 8];
+        began[..5].copy_from_slice(&bytes[1..6]);
+        let since = windows_time(at).saturating_sub(u64::from_be_bytes(began));
+        // Some 1.8 years and more are told coarsely.
+        let (code, since) = if since >> 49 == 0 { (0, since >> 18) } else { (1 << 31, since >> 23) };
+        let since = code | (since as u32 & 0x7fff_ffff);
+        bytes.extend(since.to_be_bytes());
+        bytes.push(salt);
+    }
+    STANDARD.encode(bytes)
+}
+
 /// Steps of 100 ns since 1601; 0 for what lies before.
 pub(super) fn windows_time(at: Timestamp) -> u64 {
     const MICROS_FROM_1601_TO_1970: i64 = 11_644_473_600_000_000;

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{FolderWritten, Fresh, Owner};
+use super::search_folder::{self, SearchFolder, is_search_folder};
+use super::{FolderWritten, Fresh, Owner, is_buried};
 use crate::schema::{self, Entity};
 use crate::{Folder, FolderId, Kind, Mutation, Properties, Refusal, WellKnown};
 
@@ -24,19 +25,60 @@ pub fn create_folder(
         Kind::Contact => Some(WellKnown::Contacts.id_in(owner.id)),
     };
     let parent = parent.or(top);
-    if let Some(parent) = parent
-        && (parent.kind != kind || folders.iter().all(|folder| folder.id != parent))
-    {
-        return Err(Refusal::FolderNotFound);
+    let place = |parent: FolderId| folders.iter().find(|folder| folder.id == parent && parent.kind == kind);
+    if let Some(parent) = parent {
+        let place = place(parent).ok_or(Refusal::FolderNotFound)?;
+        if SearchFolder::of(place).is_some() || is_buried(owner, parent) {
+            return Err(Refusal::invalid("parentFolderId", "a folder that can hold others"));
+        }
     }
+    let (body, properties) = own_properties(owner, kind, body, folders)?;
     let display_name = read_name(kind, body)?.ok_or(Refusal::Missing { property: name_property(kind) })?;
     let id = FolderId::new(kind, fresh.uuid);
-    let folder =
-        Folder { id, mailbox: owner.id, parent, display_name, well_known: None, properties: Properties::new() };
+    let folder = Folder { id, mailbox: owner.id, parent, display_name, well_known: None, properties };
     refuse_namesake(&folder, folders)?;
-    let expect_folders = parent.into_iter().collect();
-    let mutation = Mutation { expect_folders, folder_puts: vec![folder.clone()], ..Mutation::default() };
+    let mutation = below_parent(owner, parent, &folder);
     Ok(FolderWritten { folder, mutation })
+}
+
+/// What a body gives a new folder besides its name, and what is left of the body.
+fn own_properties(
+    owner: &Owner,
+    kind: Kind,
+    mut body: Value,
+    folders: &[Folder],
+) -> Result<(Value, Properties), Refusal> {
+    let mut properties = Properties::new();
+    if kind == Kind::Message && is_search_folder(&body) {
+        (body, properties) = search_folder::read(owner.id, body, folders)?;
+        for property in ["filterQuery", "sourceFolderIds"] {
+            if !properties.contains_key(property) {
+                return Err(Refusal::Missing { property });
+            }
+        }
+    }
+    if kind == Kind::Message
+        && let Some(members) = body.as_object_mut()
+        && let Some(name) = members.keys().find(|name| name.eq_ignore_ascii_case("isHidden")).cloned()
+    {
+        match members.remove(&name) {
+            Some(Value::Bool(true)) => drop(properties.insert("isHidden".to_owned(), true.into())),
+            Some(Value::Bool(false) | Value::Null) | None => {}
+            Some(_) => return Err(Refusal::invalid("isHidden", "a boolean")),
+        }
+    }
+    Ok((body, properties))
+}
+
+/// Puts a folder below its parent. Mailboxes that are older than the root of search folders get it now.
+fn below_parent(owner: &Owner, parent: Option<FolderId>, folder: &Folder) -> Mutation {
+    let mut mutation = Mutation { folder_puts: vec![folder.clone()], ..Mutation::default() };
+    if parent == Some(WellKnown::SearchFolders.id_in(owner.id)) {
+        mutation.folder_puts.insert(0, WellKnown::SearchFolders.folder_in(owner.id));
+    } else {
+        mutation.expect_folders.extend(parent);
+    }
+    mutation
 }
 
 fn name_property(kind: Kind) -> &'static str {
@@ -60,7 +102,7 @@ pub(super) fn read_name(kind: Kind, body: Value) -> Result<Option<String>, Refus
                 found = Some(name.to_owned());
             }
             Value::Null => {}
-            Value::Bool(false) if property == "isHidden" => {}
+            Value::Bool(_) if property == "isHidden" => return Err(Refusal::NotUpdatable { property }),
             _ => return Err(Refusal::Unsupported { property }),
         }
     }

@@ -1,20 +1,18 @@
 //! `DELETE` of an item.
 
-use super::{Fresh, Owner, move_item, take_away};
+use super::relocate::refile;
+use super::{Fresh, Owner, is_buried, take_away};
 use crate::{Item, Kind, Mutation, WellKnown};
 
-/// Deletes an item. A message goes to Deleted Items under a new id; from there, and any event or
-/// contact, it goes for good.
+/// Deletes an item. A message goes to Deleted Items under a new id, from there to Recoverable Items; from
+/// there, and any event or contact, it goes for good.
 pub fn delete(owner: &Owner, fresh: &Fresh, item: &Item) -> Mutation {
-    let bin = WellKnown::DeletedItems.id_in(owner.id);
-    let last = [bin, WellKnown::RecoverableItemsDeletions.id_in(owner.id)].contains(&item.folder);
-    if item.id.kind == Kind::Message
-        && !last
-        && let Ok(moved) = move_item(owner, fresh, item, bin)
-    {
-        return moved.mutation;
+    if item.id.kind != Kind::Message || is_buried(owner, item.folder) {
+        return remove(owner, fresh, item);
     }
-    remove(owner, fresh, item)
+    let bin = WellKnown::DeletedItems.id_in(owner.id);
+    let next = if item.folder == bin { WellKnown::RecoverableItemsDeletions.id_in(owner.id) } else { bin };
+    refile(owner, fresh, item, next, item.properties.clone()).mutation
 }
 
 /// Deletes an item for good, wherever it lies.

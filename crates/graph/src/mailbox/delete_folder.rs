@@ -1,9 +1,10 @@
-//! `DELETE` of a mail folder.
+//! `DELETE` and `permanentDelete` of a folder.
 
 use std::collections::BTreeSet;
 
 use super::Owner;
 use super::create_folder::refuse_namesake;
+use super::search_folder::SearchFolder;
 use crate::{Change, ChangeId, Folder, FolderId, Item, Kind, Mutation, Refusal, Timestamp, WellKnown};
 
 /// What the deletion of a folder comes to.
@@ -11,18 +12,17 @@ use crate::{Change, ChangeId, Folder, FolderId, Item, Kind, Mutation, Refusal, T
 pub enum FolderDeletion {
     /// It moves below Deleted Items with everything in it; its items keep their ids.
     ToDeletedItems(Mutation),
-    /// It lay below Deleted Items: these folders go for good, with their items. See [`remove_folders`].
+    /// It lay below Deleted Items, or is of a sort that does not go there: these folders go for good, with their items. See [`remove_folders`].
     ForGood(Vec<FolderId>),
 }
 
-/// Deletes a mail folder. `folders` are all of the mailbox.
+/// Deletes a folder. `folders` are all of the mailbox. Calendars, contact folders and search folders, which
+/// Deleted Items does not take, go for good.
 pub fn delete_folder(folder: &Folder, folders: &[Folder]) -> Result<FolderDeletion, Refusal> {
-    if folder.well_known.is_some() || folder.id.kind != Kind::Message {
-        return Err(Refusal::FolderProtected);
-    }
+    let doomed = doomed(folder, folders)?;
     let bin = WellKnown::DeletedItems.id_in(folder.mailbox);
-    if below(bin, folders).contains(&folder.id) {
-        let doomed = below(folder.id, folders).into_iter().chain([folder.id]).collect();
+    let is_mail = folder.id.kind == Kind::Message && SearchFolder::of(folder).is_none();
+    if !is_mail || below(bin, folders).contains(&folder.id) {
         return Ok(FolderDeletion::ForGood(doomed));
     }
     let mut moved = Folder { parent: Some(bin), ..folder.clone() };
@@ -33,6 +33,14 @@ pub fn delete_folder(folder: &Folder, folders: &[Folder]) -> Result<FolderDeleti
     }
     let expect_folders = vec![folder.id, bin];
     Ok(FolderDeletion::ToDeletedItems(Mutation { expect_folders, folder_puts: vec![moved], ..Mutation::default() }))
+}
+
+/// A folder and all below it, of which none is one that every mailbox has.
+pub fn doomed(folder: &Folder, folders: &[Folder]) -> Result<Vec<FolderId>, Refusal> {
+    if folder.well_known.is_some() {
+        return Err(Refusal::FolderProtected);
+    }
+    Ok(below(folder.id, folders).into_iter().chain([folder.id]).collect())
 }
 
 /// Removes folders for good. `items` are all that lie in them, each with the id of its deletion.
@@ -48,7 +56,7 @@ pub fn remove_folders(owner: &Owner, now: Timestamp, doomed: &[FolderId], items:
 }
 
 /// All folders below `root`, at any depth.
-fn below(root: FolderId, folders: &[Folder]) -> BTreeSet<FolderId> {
+pub(super) fn below(root: FolderId, folders: &[Folder]) -> BTreeSet<FolderId> {
     let mut found = BTreeSet::new();
     let mut frontier = vec![root];
     while let Some(parent) = frontier.pop() {

@@ -4,21 +4,27 @@ use serde_json::{Value, json};
 
 use super::conversation::windows_time;
 use super::when::When;
-use super::{Fresh, Owner, address_of, complete_body, default, flag, members_mut, name_recipient, text};
+use super::{Fresh, Owner, address_of, complete_body, default, flag, members_mut, name_recipient, series, text};
 use crate::{Properties, Refusal};
-
-/// The longest pause between occurrences, in the pattern's unit.
-const INTERVAL_MAX: i64 = 999;
 
 /// How Outlook writes that nobody has answered yet.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
+/// What the `iCalUId` of every event made here begins with, in the layout of Outlook's global object ids.
+/// The event's own UUID is at its end.
+pub(super) const UID_PREFIX: &str = "040000008200E00074C5B7101A82E008";
+
+/// The status of an attendee who has not answered.
+pub(super) fn no_answer() -> Value {
+    json!({ "response": "none", "time": NEVER })
+}
+
 pub(super) fn complete(owner: &Owner, fresh: &Fresh, properties: &mut Properties) -> Result<(), Refusal> {
     complete_times(properties)?;
-    complete_body(fresh, properties)?;
+    complete_body(properties);
     complete_locations(properties);
     complete_attendees(owner, properties);
-    complete_recurrence(properties)?;
+    series::complete(properties);
     let repeats = properties.contains_key("recurrence");
     default(properties, "type", || if repeats { "seriesMaster" } else { "singleInstance" }.into());
     default(properties, "iCalUId", || new_uid(fresh).into());
@@ -74,46 +80,6 @@ fn complete_times(properties: &mut Properties) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A recurrence says how it repeats and from when on.
-fn complete_recurrence(properties: &mut Properties) -> Result<(), Refusal> {
-    let zone = text(properties, "originalStartTimeZone").to_owned();
-    let Some(recurrence) = properties.get_mut("recurrence").and_then(Value::as_object_mut) else {
-        return Ok(());
-    };
-    let Some(pattern) = recurrence.get_mut("pattern").and_then(Value::as_object_mut) else {
-        return Err(Refusal::Missing { property: "recurrence/pattern" });
-    };
-    pattern.retain(|_, value| !value.is_null());
-    if !pattern.contains_key("type") {
-        return Err(Refusal::Missing { property: "recurrence/pattern/type" });
-    }
-    for (name, value) in [
-        ("dayOfMonth", json!(0)),
-        ("daysOfWeek", json!([])),
-        ("firstDayOfWeek", json!("sunday")),
-        ("index", json!("first")),
-        ("interval", json!(1)),
-        ("month", json!(0)),
-    ] {
-        default(pattern, name, || value);
-    }
-    if !pattern["interval"].as_i64().is_some_and(|interval| (1..=INTERVAL_MAX).contains(&interval)) {
-        return Err(Refusal::invalid("recurrence/pattern/interval", format!("from 1 to {INTERVAL_MAX}")));
-    }
-    let Some(range) = recurrence.get_mut("range").and_then(Value::as_object_mut) else {
-        return Err(Refusal::Missing { property: "recurrence/range" });
-    };
-    range.retain(|_, value| !value.is_null());
-    if !range.contains_key("startDate") {
-        return Err(Refusal::Missing { property: "recurrence/range/startDate" });
-    }
-    let range_type = if range.contains_key("endDate") { "endDate" } else { "noEnd" };
-    default(range, "type", || range_type.into());
-    default(range, "numberOfOccurrences", || 0.into());
-    default(range, "recurrenceTimeZone", || zone.into());
-    Ok(())
-}
-
 /// `location` is the first of `locations` with the names of all; either one gives the other.
 fn complete_locations(properties: &mut Properties) {
     if !properties.contains_key("locations") {
@@ -159,7 +125,7 @@ fn complete_attendees(owner: &Owner, properties: &mut Properties) {
         if let Some(attendee) = attendee.as_object_mut() {
             attendee.retain(|_, value| !value.is_null());
             default(attendee, "type", || "required".into());
-            default(attendee, "status", || json!({ "response": "none", "time": NEVER }));
+            default(attendee, "status", no_answer);
         }
     }
     let own = || json!({ "emailAddress": { "name": owner.name, "address": owner.address } });
@@ -174,9 +140,8 @@ fn complete_attendees(owner: &Owner, properties: &mut Properties) {
     default(properties, "responseStatus", || json!({ "response": response, "time": NEVER }));
 }
 
-/// A UID in the layout of Outlook's global object ids.
 fn new_uid(fresh: &Fresh) -> String {
     let made = windows_time(fresh.now).swap_bytes();
     let guid = fresh.uuid.simple().to_string().to_uppercase();
-    format!("040000008200E00074C5B7101A82E00800000000{made:016X}000000000000000010000000{guid}")
+    format!("{UID_PREFIX}00000000{made:016X}000000000000000010000000{guid}")
 }

@@ -10,8 +10,8 @@ use crate::{Properties, Refusal};
 pub(super) const RECIPIENT_LISTS: [&str; 4] = ["toRecipients", "ccRecipients", "bccRecipients", "replyTo"];
 
 pub(super) fn complete(owner: &Owner, fresh: &Fresh, properties: &mut Properties) -> Result<(), Refusal> {
-    complete_body(fresh, properties)?;
-    complete_flag(properties)?;
+    complete_body(properties);
+    complete_flag(fresh, properties)?;
     for list in RECIPIENT_LISTS {
         default(properties, list, || json!([]));
         members_mut(properties, list).for_each(name_recipient);
@@ -37,8 +37,9 @@ pub(super) fn complete(owner: &Owner, fresh: &Fresh, properties: &mut Properties
     Ok(())
 }
 
-/// Follow-up times are kept in UTC; a flag that is not set has none.
-fn complete_flag(properties: &mut Properties) -> Result<(), Refusal> {
+/// Follow-up times are kept in UTC; a flag that is not set has none. What is due must have a start, and
+/// what is complete was completed at some time.
+fn complete_flag(fresh: &Fresh, properties: &mut Properties) -> Result<(), Refusal> {
     default(properties, "flag", || json!({}));
     let Some(flag) = properties.get_mut("flag").and_then(Value::as_object_mut) else {
         return Ok(());
@@ -53,10 +54,23 @@ fn complete_flag(properties: &mut Properties) -> Result<(), Refusal> {
             *value = When::read(&format!("flag/{name}"), value, false)?.to_value();
         }
     }
+    if text(flag, "flagStatus") == "complete" && !flag.contains_key("completedDateTime") {
+        let today = fresh.now.whole_seconds().to_string();
+        let midnight = format!("{}T00:00:00.0000000", today.split('T').next().unwrap_or_default());
+        flag.insert("completedDateTime".to_owned(), json!({ "dateTime": midnight, "timeZone": "UTC" }));
+    }
+    let at = |name: &str| flag.get(name).map(|when| when.get("dateTime").and_then(Value::as_str).unwrap_or_default());
+    match (at("startDateTime"), at("dueDateTime")) {
+        (None, Some(_)) => return Err(Refusal::Missing { property: "flag/startDateTime" }),
+        (Some(start), Some(due)) if due < start => {
+            return Err(Refusal::invalid("flag/dueDateTime", "no earlier than flag/startDateTime"));
+        }
+        _ => {}
+    }
     Ok(())
 }
 
-fn new_message_id(owner: &Owner, fresh: &Fresh) -> String {
+pub(super) fn new_message_id(owner: &Owner, fresh: &Fresh) -> String {
     let domain = owner.address.rsplit_once('@').map_or(owner.address.as_str(), |(_, domain)| domain);
     format!("<{}@{domain}>", fresh.uuid)
 }

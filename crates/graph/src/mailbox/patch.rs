@@ -2,15 +2,32 @@
 
 use serde_json::Value;
 
-use super::{Fresh, Owner, Written, address_of, complete, contact, flag, text};
-use crate::{Change, Item, Kind, Mutation, Properties, Refusal, schema};
+use super::{Fresh, Owner, Written, address_of, complete, contact, flag, meeting, rewrite, series};
+use crate::occurrence::REMINDER;
+use crate::{Item, Kind, Properties, Refusal, schema};
 
 /// Changes an item. A patch that alters nothing still makes a version; a property that cannot be
 /// changed may be repeated with the value it has.
 pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<Written, Refusal> {
     let kind = item.id.kind;
+    let (mut properties, changed) = apply(owner, fresh, kind, &item.properties, body)?;
+    if kind == Kind::Event {
+        series::change(&changed, &mut properties)?;
+        meeting::forget_answers(owner, &item.properties, &mut properties);
+    }
+    Ok(rewrite(owner, fresh, item, properties))
+}
+
+/// The properties with a patch applied, and the names of those that it altered.
+pub(super) fn apply(
+    owner: &Owner,
+    fresh: &Fresh,
+    kind: Kind,
+    before: &Properties,
+    body: Value,
+) -> Result<(Properties, Vec<String>), Refusal> {
     let sent = schema::read(kind.into(), body)?;
-    let mut properties = item.properties.clone();
+    let mut properties = before.clone();
     let is_draft = flag(&properties, "isDraft");
     let mut changed = Vec::new();
     for (name, value) in sent {
@@ -23,16 +40,9 @@ pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<W
         merge(&mut properties, &name, value)?;
         changed.push(name);
     }
-    forget_derived(kind, &item.properties, &changed, &mut properties);
+    forget_derived(kind, before, &changed, &mut properties);
     complete(owner, fresh, kind, &mut properties)?;
-    let item_after = Item { modified: fresh.now.whole_seconds(), version: fresh.change, properties, ..item.clone() };
-    let mutation = Mutation {
-        expect: vec![(item.id, Some(item.version))],
-        puts: vec![item_after.clone()],
-        changes: vec![Change::updated(owner.tenant, item, &item_after, fresh.now)],
-        ..Mutation::default()
-    };
-    Ok(Written { item: item_after, mutation })
+    Ok((properties, changed))
 }
 
 const MESSAGE: [&str; 14] = [
@@ -52,21 +62,23 @@ const MESSAGE: [&str; 14] = [
     "toRecipients",
 ];
 const MESSAGE_DRAFT: [&str; 4] = ["body", "internetMessageId", "replyTo", "subject"];
-const EVENT_FIXED: [&str; 2] = ["attachments", "transactionId"];
+/// Parts of an item that have requests of their own.
+const FIXED: [&str; 3] = ["attachments", "extensions", "transactionId"];
 
 fn is_updatable(kind: Kind, name: &str, is_draft: bool) -> bool {
     match kind {
         Kind::Message => MESSAGE.contains(&name) || (is_draft && MESSAGE_DRAFT.contains(&name)),
-        Kind::Event => !EVENT_FIXED.contains(&name),
-        Kind::Contact => true,
+        Kind::Event | Kind::Contact => !FIXED.contains(&name),
     }
 }
 
-/// Bodies and addresses keep the members that are not sent, extended properties the ones with other
+/// Bodies and postal addresses keep the members that are not sent, extended properties the ones with other
 /// ids, attendees their answers; everything else is replaced.
 fn merge(properties: &mut Properties, name: &str, value: Value) -> Result<(), Refusal> {
     match (properties.get_mut(name), value) {
-        (Some(Value::Object(old)), Value::Object(new)) if name == "body" || name.ends_with("Address") => {
+        (Some(Value::Object(old)), Value::Object(new))
+            if name == "body" || (name.ends_with("Address") && !name.ends_with("EmailAddress")) =>
+        {
             old.extend(new);
         }
         (Some(Value::Array(old)), Value::Array(new)) if name.ends_with("ExtendedProperties") => {
@@ -109,6 +121,9 @@ fn forget_derived(kind: Kind, before: &Properties, changed: &[String], propertie
         forget("bodyPreview");
     }
     if kind == Kind::Event {
+        if ["start", "isReminderOn", "reminderMinutesBeforeStart"].iter().any(|name| has(name)) {
+            forget(REMINDER);
+        }
         for (cause, derived) in [
             ("start", "originalStartTimeZone"),
             ("end", "originalEndTimeZone"),
@@ -121,12 +136,7 @@ fn forget_derived(kind: Kind, before: &Properties, changed: &[String], propertie
             }
         }
     }
-    if kind == Kind::Contact && ["givenName", "middleName", "surname", "generation"].iter().any(|name| has(name)) {
-        if !has("displayName") {
-            forget("displayName");
-        }
-        if !has("fileAs") && text(before, "fileAs") == contact::file_as(before) {
-            forget("fileAs");
-        }
+    if kind == Kind::Contact {
+        contact::forget_derived(before, changed, properties);
     }
 }

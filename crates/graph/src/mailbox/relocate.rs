@@ -1,6 +1,6 @@
 //! `move` and `copy`.
 
-use super::{Fresh, Owner, Written, put, put_new, take_away};
+use super::{Fresh, Owner, Written, is_buried, put, put_new, take_away};
 use crate::{FolderId, Item, ItemId, Kind, Properties, Refusal};
 
 /// Moves an item to a folder of its kind. It gets a new id and keeps its immutable one: subscribers hear
@@ -28,6 +28,10 @@ pub(super) fn refile(
     };
     let mut written = put(owner, fresh, moved);
     take_away(owner, fresh, item, &mut written.mutation);
+    if is_buried(owner, item.folder) || is_buried(owner, destination) {
+        // Whoever watches sees one half only: a deletion, or the return from it.
+        return written;
+    }
     for change in &mut written.mutation.changes {
         let other_end = if change.item == item.id { destination } else { item.folder };
         change.moved = Some(other_end);

@@ -4,16 +4,25 @@ use serde_json::Value;
 
 use super::FolderWritten;
 use super::create_folder::{read_name, refuse_namesake};
-use crate::{Folder, Mutation, Refusal};
+use super::search_folder::{self, SearchFolder};
+use crate::{Folder, Mutation, Refusal, render};
 
-/// Gives a folder another name. `folders` are all of the mailbox.
+/// Gives a folder another name, or a search folder something else to look for. `folders` are all of the
+/// mailbox.
 pub fn rename_folder(folder: &Folder, folders: &[Folder], body: Value) -> Result<FolderWritten, Refusal> {
     let mut folder = folder.clone();
+    let mut body = body;
+    if SearchFolder::of(&folder).is_some() {
+        let (rest, changed) = search_folder::read(folder.mailbox, body, folders)?;
+        folder.properties.extend(changed);
+        body = rest;
+    }
+    forget_same_hiding(&folder, &mut body);
     if let Some(name) = read_name(folder.id.kind, body)?
         && name != folder.display_name
     {
         if folder.well_known.is_some() {
-            return Err(Refusal::FolderProtected);
+            return Err(Refusal::FolderNameFixed);
         }
         folder.display_name = name;
         refuse_namesake(&folder, folders)?;
@@ -21,4 +30,12 @@ pub fn rename_folder(folder: &Folder, folders: &[Folder], body: Value) -> Result
     let mutation =
         Mutation { expect_folders: vec![folder.id], folder_puts: vec![folder.clone()], ..Mutation::default() };
     Ok(FolderWritten { folder, mutation })
+}
+
+/// Whether a folder is hidden is said when it is made; a body may repeat it.
+fn forget_same_hiding(folder: &Folder, body: &mut Value) {
+    let hidden = Value::Bool(render::is_hidden(folder));
+    if let Some(members) = body.as_object_mut() {
+        members.retain(|name, value| !name.eq_ignore_ascii_case("isHidden") || *value != hidden);
+    }
 }

@@ -28,6 +28,11 @@ pub struct Sent {
 pub fn send_mail(owner: &Owner, fresh: &Fresh, message: Value, save: bool) -> Result<Sent, Refusal> {
     let mut properties = schema::read(Kind::Message.into(), message)?;
     begin_draft(&mut properties)?;
+    send_new(owner, fresh, properties, save)
+}
+
+/// Sends a message that stands nowhere yet, and keeps it in Sent Items if `save`.
+pub(super) fn send_new(owner: &Owner, fresh: &Fresh, properties: Properties, save: bool) -> Result<Sent, Refusal> {
     let (properties, recipients) = depart(owner, fresh, properties)?;
     let message = as_received(&properties);
     let mutation = match save {
@@ -75,7 +80,11 @@ fn depart(owner: &Owner, fresh: &Fresh, mut properties: Properties) -> Result<(P
 
 fn recipients(properties: &Properties) -> Result<Vec<String>, Refusal> {
     let lists = RECIPIENT_LISTS.iter().filter(|list| **list != "replyTo");
-    let members = lists.filter_map(|list| properties.get(*list)?.as_array()).flatten();
+    recipients_of(lists.filter_map(|list| properties.get(*list)?.as_array()).flatten())
+}
+
+/// The addresses of recipients, each once, in lower case.
+pub(super) fn recipients_of<'a>(members: impl Iterator<Item = &'a Value>) -> Result<Vec<String>, Refusal> {
     let mut found = BTreeSet::new();
     for recipient in members {
         let address = address_of(recipient).trim();
@@ -90,16 +99,17 @@ fn recipients(properties: &Properties) -> Result<Vec<String>, Refusal> {
     if found.is_empty() { Err(Refusal::NoRecipients) } else { Ok(found.into_iter().collect()) }
 }
 
-fn is_address(text: &str) -> bool {
+pub(super) fn is_address(text: &str) -> bool {
     let plain = text.len() <= 320 && !text.contains(|c: char| c.is_whitespace() || c.is_control());
     plain && text.rsplit_once('@').is_some_and(|(user, domain)| !user.is_empty() && !domain.is_empty())
 }
 
 /// What is the sender's own stays behind.
 fn as_received(properties: &Properties) -> Properties {
-    const SENDERS_OWN: [&str; 8] = [
+    const SENDERS_OWN: [&str; 9] = [
         "bccRecipients",
         "categories",
+        "extensions",
         "flag",
         "inferenceClassification",
         "isDraft",

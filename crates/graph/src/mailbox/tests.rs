@@ -1,9 +1,9 @@
-use serde_json::json;
+pub(super) use serde_json::json;
 
 use super::*;
 use crate::{ChangeType, WellKnown};
 
-fn megan() -> Owner {
+pub(super) fn megan() -> Owner {
     Owner {
         tenant: "84bd8158-6d4d-4958-8b9f-9d6445542f95".parse().unwrap(),
         id: "622eaaff-0683-4862-9de4-f2ec83c2bd98".parse().unwrap(),
@@ -13,7 +13,7 @@ fn megan() -> Owner {
 }
 
 /// Ids of the n-th operation, a minute after the one before.
-fn fresh(n: u8) -> Fresh {
+pub(super) fn fresh(n: u8) -> Fresh {
     Fresh {
         now: "2026-11-21T10:00:00.25Z".parse::<Timestamp>().unwrap().plus_minutes(n.into()),
         uuid: Uuid::from_u128(u128::from(n) << 64),
@@ -22,23 +22,23 @@ fn fresh(n: u8) -> Fresh {
     }
 }
 
-fn folder(well_known: WellKnown) -> FolderId {
+pub(super) fn folder(well_known: WellKnown) -> FolderId {
     well_known.id_in(megan().id)
 }
 
-fn folders() -> Vec<Folder> {
+pub(super) fn folders() -> Vec<Folder> {
     WellKnown::ALL.iter().map(|well_known| well_known.folder_in(megan().id)).collect()
 }
 
-fn made(well_known: WellKnown, body: Value) -> Item {
+pub(super) fn made(well_known: WellKnown, body: Value) -> Item {
     create(&megan(), &fresh(1), folder(well_known), body).unwrap().item
 }
 
-fn draft(body: Value) -> Item {
+pub(super) fn draft(body: Value) -> Item {
     made(WellKnown::Drafts, body)
 }
 
-fn meeting() -> Value {
+pub(super) fn meeting() -> Value {
     json!({
         "subject": "Plan",
         "start": { "dateTime": "2026-11-25T10:00:00", "timeZone": "W. Europe Standard Time" },
@@ -46,15 +46,19 @@ fn meeting() -> Value {
     })
 }
 
-fn patched(item: &Item, body: Value) -> Item {
+pub(super) fn patched(item: &Item, body: Value) -> Item {
     patch(&megan(), &fresh(2), item, body).unwrap().item
 }
 
-fn refused(item: &Item, body: Value) -> String {
+pub(super) fn refused(item: &Item, body: Value) -> String {
     patch(&megan(), &fresh(2), item, body).unwrap_err().to_string()
 }
 
-fn changes(mutation: &Mutation) -> Vec<(ChangeType, ItemId, FolderId)> {
+fn members<'a>(properties: &'a Properties, name: &str) -> impl Iterator<Item = &'a Value> {
+    properties[name].as_array().into_iter().flatten()
+}
+
+pub(super) fn changes(mutation: &Mutation) -> Vec<(ChangeType, ItemId, FolderId)> {
     mutation.changes.iter().map(|change| (change.change, change.item, change.folder)).collect()
 }
 
@@ -245,14 +249,11 @@ fn an_all_day_event_stays_on_its_days() {
 }
 
 #[test]
-fn the_same_transaction_makes_the_same_event() {
-    let mut body = meeting();
-    body["transactionId"] = json!("once");
-    let calendar = folder(WellKnown::Calendar);
-    let first = create(&megan(), &fresh(1), calendar, body.clone()).unwrap();
-    let second = create(&megan(), &fresh(2), calendar, body).unwrap();
-    assert_eq!(first.item.id, second.item.id);
-    assert_eq!(second.mutation.expect, [(first.item.id, None)]);
+fn a_transaction_names_an_event_and_another_one_when_that_is_gone() {
+    let first = transaction_uuid(&megan(), "once", 0);
+    assert_eq!(first, transaction_uuid(&megan(), "once", 0));
+    assert_ne!(first, transaction_uuid(&megan(), "once", 1));
+    assert_ne!(first, transaction_uuid(&megan(), "twice", 0));
 }
 
 #[test]
@@ -276,6 +277,68 @@ fn a_contact_whose_name_changes_is_renamed() {
     let moved = made(WellKnown::Contacts, json!({ "homeAddress": { "city": "Lyon", "street": "x" } }));
     let moved = patched(&moved, json!({ "homeAddress": { "city": "Paris" } })).properties;
     assert_eq!(moved["homeAddress"], json!({ "city": "Paris", "street": "x" }));
+}
+
+#[test]
+fn a_contact_has_three_places_for_mail_addresses_and_lists_them() {
+    let at = |name: &str| json!({ "name": name, "address": format!("{name}@contoso.test") });
+    let shown = |item: &Item| {
+        let place = |name: &str| item.properties.get(name).map(|place| place["name"].clone()).unwrap_or_default();
+        let listed = members(&item.properties, "emailAddresses").map(|address| address["name"].clone());
+        let places = ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"].map(place);
+        (places, listed.collect::<Vec<_>>())
+    };
+    let listed = made(WellKnown::Contacts, json!({ "emailAddresses": [at("a"), {}, at("b"), at("c"), at("d")] }));
+    assert_eq!(shown(&listed), ([json!("a"), json!("b"), json!("c")], vec![json!("a"), json!("b"), json!("c")]));
+    let replaced = patched(&listed, json!({ "secondaryEmailAddress": at("x"), "tertiaryEmailAddress": null }));
+    assert_eq!(shown(&replaced), ([json!("a"), json!("x"), json!(null)], vec![json!("a"), json!("x")]));
+    let gap = patched(&replaced, json!({ "primaryEmailAddress": null }));
+    assert_eq!(shown(&gap), ([json!(null), json!("x"), json!(null)], vec![json!("x")]));
+    assert_eq!(patched(&gap, json!({})).properties, gap.properties);
+    // A client that sends back what it read, with another list, means the list.
+    let mut whole = Value::Object(listed.properties.clone());
+    whole["emailAddresses"] = json!([at("z")]);
+    assert_eq!(shown(&patched(&listed, whole)), ([json!("z"), json!(null), json!(null)], vec![json!("z")]));
+    let both = json!({ "emailAddresses": [at("a"), at("b")], "primaryEmailAddress": at("p") });
+    let both = made(WellKnown::Contacts, both);
+    assert_eq!(shown(&both), ([json!("p"), json!("b"), json!(null)], vec![json!("p"), json!("b")]));
+}
+
+#[test]
+fn a_contact_named_after_its_address_or_company_follows_them() {
+    let contact = made(WellKnown::Contacts, json!({ "emailAddresses": [{ "address": "a@contoso.test" }] }));
+    let moved = patched(&contact, json!({ "primaryEmailAddress": { "address": "b@contoso.test" } })).properties;
+    assert_eq!((text(&moved, "displayName"), text(&moved, "fileAs")), ("b@contoso.test", "b@contoso.test"));
+    let named = patched(&contact, json!({ "displayName": "Boss" }));
+    let named = patched(&named, json!({ "companyName": "Contoso" })).properties;
+    assert_eq!((text(&named, "displayName"), text(&named, "fileAs")), ("Boss", "Contoso"));
+}
+
+#[test]
+fn an_empty_postal_address_has_no_members() {
+    let contact = made(WellKnown::Contacts, json!({ "homeAddress": { "city": "Lyon", "street": null } }));
+    assert_eq!(contact.properties["homeAddress"], json!({ "city": "Lyon" }));
+    let emptied = patched(&contact, json!({ "homeAddress": { "city": null } })).properties;
+    assert_eq!((&emptied["homeAddress"], &emptied["otherAddress"]), (&json!({}), &json!({})));
+    let emptied = patched(&contact, json!({ "homeAddress": null })).properties;
+    assert_eq!(emptied["homeAddress"], json!({}));
+}
+
+#[test]
+fn a_photo_is_a_picture_and_an_update_of_its_contact() {
+    let contact = made(WellKnown::Contacts, json!({ "givenName": "Ada" }));
+    let png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x02\x80\0\0\x01\xe0".to_vec();
+    let written = set_photo(&megan(), &fresh(2), &contact, png.clone()).unwrap();
+    assert_eq!(changes(&written.mutation), [(ChangeType::Updated, contact.id, contact.folder)]);
+    assert_ne!(written.item.version, contact.version);
+    let [put] = &written.mutation.attachment_puts[..] else { panic!("one photo is written") };
+    assert_eq!((put.item, put.attachment.id, &put.content), (contact.immutable, photo_id(&contact), &png));
+    assert_eq!((&put.attachment.properties["width"], &put.attachment.properties["height"]), (&json!(640), &json!(480)));
+    let removed = remove_photo(&megan(), &fresh(3), &written.item);
+    assert_eq!(removed.mutation.attachment_removes, [(contact.immutable, photo_id(&contact))]);
+    let refused = |content| set_photo(&megan(), &fresh(2), &contact, content).unwrap_err().to_string();
+    assert_eq!(refused(b"GIF89a".to_vec()), "the photo must be a JPEG or PNG file");
+    assert_eq!(refused(vec![0; PHOTO_BYTES_MAX + 1]), "the photo is too long: 4194304 bytes are the most");
 }
 
 #[test]
@@ -320,14 +383,24 @@ fn only_a_draft_changes_its_subject() {
 fn a_flag_is_set_with_times_in_utc_and_cleared_whole() {
     let item = draft(json!({}));
     let due = json!({ "dateTime": "2026-11-25T10:00:00", "timeZone": "Europe/Berlin" });
-    let flagged = patched(&item, json!({ "flag": { "flagStatus": "Flagged", "dueDateTime": due } }));
+    let start = json!({ "dateTime": "2026-11-24T10:00:00", "timeZone": "Europe/Berlin" });
+    let flagged =
+        patched(&item, json!({ "flag": { "flagStatus": "Flagged", "startDateTime": start, "dueDateTime": due } }));
     assert_eq!(
         flagged.properties["flag"],
         json!({
             "flagStatus": "flagged",
+            "startDateTime": { "dateTime": "2026-11-24T09:00:00.0000000", "timeZone": "UTC" },
             "dueDateTime": { "dateTime": "2026-11-25T09:00:00.0000000", "timeZone": "UTC" },
         })
     );
+    let no_start = json!({ "flag": { "flagStatus": "flagged", "dueDateTime": due } });
+    assert_eq!(refused(&item, no_start), "flag/startDateTime is required");
+    let backwards = json!({ "flag": { "flagStatus": "flagged", "startDateTime": due, "dueDateTime": start } });
+    assert_eq!(refused(&item, backwards), "flag/dueDateTime must be no earlier than flag/startDateTime");
+    let complete = patched(&item, json!({ "flag": { "flagStatus": "complete" } }));
+    let completed = &complete.properties["flag"]["completedDateTime"]["dateTime"];
+    assert_eq!(completed, "2026-11-21T00:00:00.0000000");
     let cleared = patched(&flagged, json!({ "flag": { "flagStatus": "notFlagged", "dueDateTime": due } }));
     assert_eq!(cleared.properties["flag"], json!({ "flagStatus": "notFlagged" }));
 }
@@ -372,12 +445,12 @@ fn attendees_that_are_sent_again_keep_their_answers() {
 
 #[test]
 fn extended_properties_are_merged_by_id() {
-    let property = |id: &str, value: &str| json!({ "id": id, "value": value });
-    let item = draft(json!({ "singleValueExtendedProperties": [property("a", "1"), property("b", "2")] }));
-    let merged = patched(&item, json!({ "singleValueExtendedProperties": [property("b", "3")] }));
+    let property = |id: &str, value: &str| json!({ "id": format!("String {id}"), "value": value });
+    let item = draft(json!({ "singleValueExtendedProperties": [property("0x7001", "1"), property("0x700a", "2")] }));
+    let merged = patched(&item, json!({ "singleValueExtendedProperties": [property("0X700A", "3")] }));
     let stored = &merged.properties["singleValueExtendedProperties"];
-    assert_eq!(stored, &json!([property("a", "1"), property("b", "3")]));
-    let many: Vec<_> = (0..999).map(|n| property(&n.to_string(), "x")).collect();
+    assert_eq!(stored, &json!([property("0x7001", "1"), property("0x700a", "3")]));
+    let many: Vec<_> = (0..999).map(|n| property(&format!("0x{n:x}"), "x")).collect();
     let too_many = refused(&item, json!({ "singleValueExtendedProperties": many }));
     assert_eq!(too_many, "singleValueExtendedProperties is too long: 1000 members are the most");
 }
@@ -426,7 +499,7 @@ fn a_recurrence_is_whole_or_refused() {
 }
 
 #[test]
-fn a_deleted_message_goes_to_deleted_items_and_from_there_for_good() {
+fn a_deleted_message_goes_to_deleted_items_then_to_recoverable_items_then_for_good() {
     let (owner, item) = (megan(), draft(json!({})));
     let mutation = delete(&owner, &fresh(2), &item);
     let bin = folder(WellKnown::DeletedItems);
@@ -436,9 +509,17 @@ fn a_deleted_message_goes_to_deleted_items_and_from_there_for_good() {
     assert_eq!(mutation.removes, [item.id]);
     assert_eq!(changes(&mutation), [(ChangeType::Deleted, item.id, item.folder), (ChangeType::Created, moved.id, bin)]);
     assert_ne!(mutation.changes[0].id, mutation.changes[1].id);
-    let gone = delete(&owner, &fresh(3), moved);
-    assert!(gone.puts.is_empty());
-    assert_eq!(changes(&gone), [(ChangeType::Deleted, moved.id, bin)]);
+    let buried = delete(&owner, &fresh(3), moved);
+    let lost = &buried.puts[0];
+    assert_eq!((lost.folder, lost.immutable), (folder(WellKnown::RecoverableItemsDeletions), item.immutable));
+    assert_eq!(changes(&buried), [(ChangeType::Deleted, moved.id, bin)], "nobody hears of its arrival there");
+    assert_eq!(buried.changes[0].moved, None, "to every subscriber it is gone");
+    assert_eq!(changes(&patch(&owner, &fresh(4), lost, json!({ "isRead": false })).unwrap().mutation), []);
+    let restored = move_item(&owner, &fresh(5), lost, folder(WellKnown::Inbox)).unwrap();
+    let back = (ChangeType::Created, restored.item.id, folder(WellKnown::Inbox));
+    assert_eq!((changes(&restored.mutation), restored.mutation.changes[0].moved), (vec![back], None));
+    let gone = delete(&owner, &fresh(6), lost);
+    assert_eq!((gone.puts.len(), &gone.removes, changes(&gone)), (0, &vec![lost.id], vec![]));
 }
 
 #[test]
@@ -552,23 +633,6 @@ fn mail_that_cannot_be_sent_is_refused() {
 }
 
 #[test]
-fn attachments_are_kept_with_their_size_and_mark_the_message() {
-    let attachment = |inline: bool| {
-        json!({
-            "@odata.type": "#Microsoft.Graph.FileAttachment",
-            "name": "a.txt",
-            "contentBytes": "SGVsbG8=",
-            "isInline": inline,
-        })
-    };
-    let with = draft(json!({ "attachments": [attachment(false)] })).properties;
-    assert_eq!(with["hasAttachments"], true);
-    assert_eq!(with["attachments"][0]["size"], 5);
-    assert_eq!(with["attachments"][0]["@odata.type"], "#microsoft.graph.fileAttachment");
-    assert_eq!(draft(json!({ "attachments": [attachment(true)] })).properties["hasAttachments"], false);
-}
-
-#[test]
 fn a_folder_has_a_place_and_a_name_of_its_own() {
     let (owner, mut all) = (megan(), folders());
     let number = std::cell::Cell::new(0);
@@ -592,7 +656,7 @@ fn a_folder_has_a_place_and_a_name_of_its_own() {
         (json!({}), "displayName is required"),
         (json!({ "displayName": " " }), "displayName must be a name"),
         (json!({ "displayName": "x".repeat(256) }), "displayName is too long: 255 characters are the most"),
-        (json!({ "displayName": "x", "isHidden": true }), "isHidden is not supported"),
+        (json!({ "displayName": "x", "isHidden": "yes" }), "isHidden must be a boolean"),
     ] {
         assert_eq!(make(Kind::Message, None, &all, body.clone()).unwrap_err().to_string(), refusal, "{body}");
     }
@@ -605,11 +669,29 @@ fn a_folder_has_a_place_and_a_name_of_its_own() {
 fn well_known_folders_keep_their_names() {
     let all = folders();
     let inbox = WellKnown::Inbox.folder_in(megan().id);
-    assert_eq!(rename_folder(&inbox, &all, json!({ "displayName": "In" })), Err(Refusal::FolderProtected));
+    assert_eq!(rename_folder(&inbox, &all, json!({ "displayName": "In" })), Err(Refusal::FolderNameFixed));
     assert!(rename_folder(&inbox, &all, json!({ "displayName": "Inbox" })).is_ok());
     assert_eq!(delete_folder(&inbox, &all), Err(Refusal::FolderProtected));
     let team = create_folder(&megan(), &fresh(1), Kind::Event, None, &all, json!({ "name": "Team" })).unwrap().folder;
-    assert_eq!(delete_folder(&team, &all), Err(Refusal::FolderProtected));
+    assert_eq!(delete_folder(&team, &all), Ok(FolderDeletion::ForGood(vec![team.id])), "it is a calendar");
+    let calendar = WellKnown::Calendar.folder_in(megan().id);
+    assert_eq!(delete_folder(&calendar, &all), Err(Refusal::FolderProtected));
+}
+
+#[test]
+fn a_contact_folder_is_deleted_for_good_with_those_below() {
+    let mut all = folders();
+    let make = |parent: Option<FolderId>, n, all: &[Folder]| {
+        create_folder(&megan(), &fresh(n), Kind::Contact, parent, all, json!({ "displayName": "x" })).unwrap().folder
+    };
+    let outer = make(None, 1, &all);
+    assert_eq!(outer.parent, Some(folder(WellKnown::Contacts)));
+    all.push(outer.clone());
+    let inner = make(Some(outer.id), 2, &all);
+    all.push(inner.clone());
+    assert_eq!(delete_folder(&outer, &all), Ok(FolderDeletion::ForGood(vec![inner.id, outer.id])));
+    let default = WellKnown::Contacts.folder_in(megan().id);
+    assert_eq!(delete_folder(&default, &all), Err(Refusal::FolderProtected));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::mailbox::Owner;
 use crate::mailbox::{Fresh, create};
 use crate::{ChangeId, Timestamp};
 
@@ -201,9 +202,15 @@ fn a_contact() {
       "otherAddress": {},
       "parentFolderId": "AQMkDte_2bRZi1JolXD3EZTJ9oQAAAA=",
       "personalNotes": null,
+      "primaryEmailAddress": {
+        "address": "adele@contoso.test",
+        "name": "adele@contoso.test"
+      },
       "profession": null,
+      "secondaryEmailAddress": null,
       "spouseName": null,
       "surname": null,
+      "tertiaryEmailAddress": null,
       "title": null,
       "yomiCompanyName": null,
       "yomiGivenName": null,
@@ -269,6 +276,7 @@ fn a_selection_shows_what_it_names_and_always_the_id() {
         "content": "<p>x</p>",
         "contentType": "html"
       },
+      "from": null,
       "id": "AAMkRgAAAAAAAAAAAAAAAAAAAAEAAAA=",
       "subject": "Hi",
       "uniqueBody": {
@@ -291,22 +299,54 @@ fn a_selection_shows_what_it_names_and_always_the_id() {
 }
 
 #[test]
-fn attachments_and_headers_are_not_shown_unasked() {
+fn extensions_and_headers_are_not_shown_unasked() {
     let message = made(
         WellKnown::Drafts,
         json!({
             "internetMessageHeaders": [{ "name": "x-a", "value": "b" }],
-            "singleValueExtendedProperties": [{ "id": "String {x} Name y", "value": "z" }],
-            "attachments": [
-                { "@odata.type": "#microsoft.graph.fileAttachment", "name": "a", "contentBytes": "" },
-            ],
+            "singleValueExtendedProperties": [{ "id": "String 0x7001", "value": "z" }],
+            "extensions": [{ "@odata.type": "microsoft.graph.openTypeExtension", "extensionName": "com.contoso.x" }],
         }),
     );
     let shown = item(&message, View::default());
-    for name in ["internetMessageHeaders", "singleValueExtendedProperties", "attachments"] {
+    for name in ["internetMessageHeaders", "singleValueExtendedProperties", "extensions"] {
         assert!(message.properties.contains_key(name) && shown.get(name).is_none(), "{name}");
     }
     let select = Select::read(Entity::Message, "internetMessageHeaders").unwrap();
     let shown = item(&message, View { select: select.as_ref(), ..View::default() });
     assert_eq!(shown["internetMessageHeaders"][0]["name"], "x-a");
+}
+
+#[test]
+fn bodies_are_shown_in_the_form_that_is_preferred() {
+    let message = made(
+        WellKnown::Drafts,
+        json!({ "body": { "contentType": "html", "content": "<p onclick=x>One</p><blockquote>Two</blockquote>" } }),
+    );
+    let select = Select::read(Entity::Message, "body,uniqueBody").unwrap();
+    let shown = |prefer: &Preferences| {
+        let shown = item(&message, View { context: None, select: select.as_ref(), prefer });
+        (shown["body"]["content"].clone(), shown["uniqueBody"]["content"].clone())
+    };
+    let safe = Preferences::default();
+    assert_eq!(shown(&safe), (json!("<p>One</p><blockquote>Two</blockquote>"), json!("<p>One</p>")));
+    let text = Preferences { body: Some(BodyType::Text), ..Preferences::default() };
+    assert_eq!(shown(&text), (json!("One\nTwo"), json!("One")));
+    let raw = Preferences { unsafe_html: true, ..Preferences::default() };
+    assert_eq!(shown(&raw).0, message.properties["body"]["content"]);
+}
+
+#[test]
+fn what_a_text_quotes_is_not_its_own() {
+    for (text, own) in [
+        ("Yes.\r\n\r\n-----Original Message-----\r\nFrom: x", "Yes."),
+        ("Yes.\n\n________________________________\nFrom: x", "Yes."),
+        ("Yes.\nOn Monday Alex wrote:\n> No.", "Yes."),
+        ("Yes.\n-- \nMegan", "Yes.\n-- \nMegan"),
+    ] {
+        let message = made(WellKnown::Drafts, json!({ "body": { "contentType": "text", "content": text } }));
+        let select = Select::read(Entity::Message, "uniqueBody").unwrap();
+        let shown = item(&message, View { select: select.as_ref(), ..View::default() });
+        assert_eq!(shown["uniqueBody"]["content"], own);
+    }
 }

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::Entity;
 use super::types::{self, Property, Shape, Struct, Type};
+use super::{Entity, Values, parts, property_id};
 use crate::path::FolderKey;
 use crate::{Kind, Properties, Refusal, Timestamp};
 
@@ -21,12 +21,7 @@ const CONTENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Reads a request body. Names and enumeration members come out in Graph's spelling, date-times in `Z`
 /// with whole seconds; annotations and what only the server sets are dropped.
 pub fn read(entity: Entity, body: Value) -> Result<Properties, Refusal> {
-    if is_deeper(&body, DEPTH_MAX) {
-        return Err(Refusal::TooDeep { levels_max: DEPTH_MAX });
-    }
-    let Value::Object(members) = body else {
-        return Err(Refusal::invalid(entity.type_name(), "a JSON object"));
-    };
+    let members = members(entity.type_name(), body)?;
     let schema = types::all().entity(entity);
     let mut properties = Properties::new();
     for (name, value) in members {
@@ -35,9 +30,6 @@ pub fn read(entity: Entity, body: Value) -> Result<Properties, Refusal> {
         };
         if entity.is_server_managed(&property.name) {
             continue;
-        }
-        if entity.is_unsupported(&property.name) {
-            return Err(Refusal::Unsupported { property: property.name.clone() });
         }
         insert(&mut properties, property, value)?;
     }
@@ -65,13 +57,19 @@ pub fn destination(kind: Kind, body: Value) -> Result<FolderKey, Refusal> {
     }
 }
 
-fn parameters<const N: usize>(body: Value, names: [&'static str; N]) -> Result<[Option<Value>; N], Refusal> {
+/// The members of a body that nests no deeper than is allowed.
+pub(super) fn members(name: &str, body: Value) -> Result<Map<String, Value>, Refusal> {
     if is_deeper(&body, DEPTH_MAX) {
         return Err(Refusal::TooDeep { levels_max: DEPTH_MAX });
     }
-    let Value::Object(members) = body else {
-        return Err(Refusal::invalid("the body", "a JSON object"));
-    };
+    match body {
+        Value::Object(members) => Ok(members),
+        _ => Err(Refusal::invalid(name, "a JSON object")),
+    }
+}
+
+pub(super) fn parameters<const N: usize>(body: Value, names: [&'static str; N]) -> Result<[Option<Value>; N], Refusal> {
+    let members = members("the body", body)?;
     let mut found = [const { None }; N];
     for (name, value) in members {
         if is_annotation(&name) {
@@ -85,7 +83,7 @@ fn parameters<const N: usize>(body: Value, names: [&'static str; N]) -> Result<[
     Ok(found)
 }
 
-fn is_deeper(value: &Value, levels: usize) -> bool {
+pub(super) fn is_deeper(value: &Value, levels: usize) -> bool {
     match value {
         Value::Array(members) => levels == 0 || members.iter().any(|member| is_deeper(member, levels - 1)),
         Value::Object(members) => levels == 0 || members.values().any(|member| is_deeper(member, levels - 1)),
@@ -94,11 +92,11 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
 }
 
 /// `@odata.type`, `toRecipients@odata.context` and their like, in any case.
-fn is_annotation(name: &str) -> bool {
+pub(super) fn is_annotation(name: &str) -> bool {
     name.starts_with('@') || name.to_ascii_lowercase().contains("@odata.")
 }
 
-fn unknown(name: &str) -> Refusal {
+pub(super) fn unknown(name: &str) -> Refusal {
     Refusal::UnknownProperty { property: name.chars().take(128).collect() }
 }
 
@@ -173,9 +171,14 @@ fn single(property: &Property, value: Value) -> Result<Value, Refusal> {
     }
 }
 
-fn named(name: &str, value: Value) -> Result<Value, Refusal> {
-    if name == "attachment" {
-        return attachment(value);
+pub(super) fn named(name: &str, value: Value) -> Result<Value, Refusal> {
+    match name {
+        "attachment" => return parts::attachment_member(value).map(Value::Object),
+        "extension" => return parts::extension_member(value).map(Value::Object),
+        "outlookItem" => return parts::outlook_item(value).map(Value::Object),
+        "singleValueLegacyExtendedProperty" => return extended(name, value, Values::Single),
+        "multiValueLegacyExtendedProperty" => return extended(name, value, Values::Multi),
+        _ => {}
     }
     match types::all().get(name) {
         Some(Type::Enum(members)) => enumeration(members, &value),
@@ -184,7 +187,19 @@ fn named(name: &str, value: Value) -> Result<Value, Refusal> {
     }
 }
 
-fn object(schema: &Struct, value: Value) -> Result<Map<String, Value>, Refusal> {
+/// An extended property, whose id says what it is.
+fn extended(name: &str, value: Value, values: Values) -> Result<Value, Refusal> {
+    let Some(Type::Struct(schema)) = types::all().get(name) else {
+        return Err(Refusal::Unsupported { property: String::new() });
+    };
+    let mut read = object(schema, value)?;
+    let id = read.get("id").and_then(Value::as_str).ok_or(Refusal::Missing { property: "id" })?;
+    let id = property_id(id, values).ok_or_else(|| Refusal::invalid("id", values.example()))?;
+    read.insert("id".to_owned(), id.into());
+    Ok(Value::Object(read))
+}
+
+pub(super) fn object(schema: &Struct, value: Value) -> Result<Map<String, Value>, Refusal> {
     let Value::Object(members) = value else {
         return Err(Refusal::invalid("", "an object"));
     };
@@ -197,23 +212,6 @@ fn object(schema: &Struct, value: Value) -> Result<Map<String, Value>, Refusal> 
     Ok(read)
 }
 
-/// Attachments are of derived types, and say of which.
-fn attachment(value: Value) -> Result<Value, Refusal> {
-    let odata_type = value.as_object().and_then(|members| {
-        let (_, value) = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("@odata.type"))?;
-        value.as_str().map(str::to_owned)
-    });
-    let Some(odata_type) = odata_type else {
-        return Err(Refusal::invalid("@odata.type", "#microsoft.graph.fileAttachment"));
-    };
-    let Some((name, schema)) = types::all().attachment(&odata_type) else {
-        return Err(Refusal::Unsupported { property: odata_type.chars().take(128).collect() });
-    };
-    let mut read = object(schema, value)?;
-    read.insert("@odata.type".to_owned(), format!("#microsoft.graph.{name}").into());
-    Ok(Value::Object(read))
-}
-
 fn enumeration(members: &[String], value: &Value) -> Result<Value, Refusal> {
     let member = value.as_str().and_then(|text| members.iter().find(|member| member.eq_ignore_ascii_case(text)));
     match member {
@@ -222,7 +220,7 @@ fn enumeration(members: &[String], value: &Value) -> Result<Value, Refusal> {
     }
 }
 
-fn string(value: Value, length_max: usize) -> Result<String, Refusal> {
+pub(super) fn string(value: Value, length_max: usize) -> Result<String, Refusal> {
     match value {
         Value::String(text) if text.len() <= length_max => Ok(text),
         Value::String(_) => Err(Refusal::TooLong { property: String::new(), length_max, unit: "bytes" }),
@@ -231,7 +229,7 @@ fn string(value: Value, length_max: usize) -> Result<String, Refusal> {
 }
 
 /// Some clients send booleans as strings, and Graph takes them.
-fn boolean(value: &Value) -> Option<bool> {
+pub(super) fn boolean(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(value) => Some(*value),
         Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),

@@ -70,14 +70,15 @@ fn nullable() -> bool {
 }
 
 /// Relations that are written together with the item that owns them. Others have requests of their own.
-const WRITTEN_WITH_OWNER: [&str; 3] = ["attachments", "multiValueExtendedProperties", "singleValueExtendedProperties"];
+const WRITTEN_WITH_OWNER: [&str; 5] =
+    ["attachments", "extensions", "item", "multiValueExtendedProperties", "singleValueExtendedProperties"];
 
 /// The types, read at the first call.
 pub(super) fn all() -> &'static Types {
     static TYPES: OnceLock<Types> = OnceLock::new();
     TYPES.get_or_init(|| {
         let raw: BTreeMap<String, RawType> =
-            serde_json::from_str(include_str!("types.json")).expect("the embedded metadata is well formed");
+            serde_json::from_str(super::METADATA).expect("the embedded metadata is well formed");
         Types(raw.keys().map(|name| (name.clone(), build(&raw, name))).collect())
     })
 }
@@ -137,7 +138,8 @@ impl Types {
     pub fn attachment(&self, odata_type: &str) -> Option<(&'static str, &Struct)> {
         let name = odata_type.trim_start_matches('#').to_ascii_lowercase();
         let name = name.strip_prefix("microsoft.graph.")?;
-        let known = ["fileAttachment"].into_iter().find(|known| known.eq_ignore_ascii_case(name))?;
+        let all = ["fileAttachment", "itemAttachment", "referenceAttachment"];
+        let known = all.into_iter().find(|known| known.eq_ignore_ascii_case(name))?;
         match self.0.get(known)? {
             Type::Struct(found) => Some((known, found)),
             Type::Enum(_) => None,

@@ -167,7 +167,7 @@ impl Node {
                 None
             }
             Event::Submitted { partition, epoch, position, done } => {
-                self.submitted(partition, epoch, position, done, now)
+                self.submitted((partition, epoch, position), done, now, commands)
             }
             Event::Drain => {
                 self.draining = true;

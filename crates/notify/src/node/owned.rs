@@ -234,6 +234,13 @@ impl Owned {
         self.head = self.head.max(position);
     }
 
+    /// The first submission of a sender that has not reached all its recipients.
+    pub fn submitting(&self, sender: UserId) -> Option<(Position, &Arc<Record>)> {
+        let is_of = |record: &Record| matches!(record, Record::Submit(submission) if submission.sender == sender);
+        let index = self.window.iter().position(|entry| entry.submitting && is_of(&entry.record))?;
+        Some((Position(self.cursor.0 + 1 + index as u64), &self.window[index].record))
+    }
+
     fn hearing(&self, change: &Change, position: Position) -> Vec<(SubscriptionId, ChangeType)> {
         let Some(candidates) = self.by_mailbox.get(&change.mailbox) else { return Vec::new() };
         let spans = candidates.iter().filter_map(|id| self.spans.get(id)).filter(|span| span.hears(position));

@@ -96,7 +96,10 @@ impl Node {
             {
                 expiries.push((it.expires, *id));
             }
-            if let Record::Submit(_) = &*record {
+            // What one mailbox sends arrives in the order in which it was sent.
+            if let Record::Submit(submission) = &*record
+                && owned.submitting(submission.sender).is_none()
+            {
                 commands.push(Command::Submit { partition, epoch: owned.epoch, position, record: record.clone() });
             }
             owned.apply(position, record, now, &mut self.sending, share);

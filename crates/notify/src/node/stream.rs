@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use graph::{ChangeType, ItemId, Timestamp};
+use graph::{ChangeType, ItemKey, Timestamp};
 
 use super::NodeConfig;
 use super::fault::Fault;
@@ -46,9 +46,10 @@ impl Delivery {
         Self { change, record, since, attempts: 0, due: since, batch_max: u16::MAX, row: None, place: Place::Queued }
     }
 
-    pub(super) fn item(&self) -> Option<ItemId> {
+    /// The item that it tells `subscription` of.
+    pub(super) fn item(&self, subscription: &Subscription) -> Option<ItemKey> {
         match &*self.record {
-            Record::Change(change) => Some(change.item),
+            Record::Change(change) => Some(subscription.item_key(change)),
             _ => None,
         }
     }
@@ -72,7 +73,7 @@ pub(super) struct StreamState {
     pub deliveries: BTreeMap<Position, Delivery>,
     queue: BTreeSet<Position>,
     waiting: BTreeSet<(Monotonic, Position)>,
-    busy: HashSet<ItemId>,
+    busy: HashSet<ItemKey>,
     /// Unfinished deliveries that have failed at least once.
     failed: usize,
     pub in_flight: usize,
@@ -176,13 +177,13 @@ impl StreamState {
     fn pick_first(&mut self, room: usize) -> Vec<Position> {
         let loaded_up_to = self.tail.as_ref().map_or(Position(u64::MAX), |tail| tail.after);
         let mut taken = Vec::with_capacity(room.min(self.queue.len()).min(SCAN_MAX));
-        let mut held_back: HashSet<ItemId> = HashSet::new();
+        let mut held_back: HashSet<ItemKey> = HashSet::new();
         for &position in self.queue.range(..=loaded_up_to).take(SCAN_MAX) {
             if taken.len() == room {
                 break;
             }
-            let Some(item) = self.deliveries.get(&position).map(Delivery::item) else { continue };
-            match item {
+            let Some(delivery) = self.deliveries.get(&position) else { continue };
+            match delivery.item(&self.subscription) {
                 Some(item) if held_back.contains(&item) => {}
                 Some(item) if !self.busy.insert(item) => {
                     held_back.insert(item);
@@ -237,7 +238,7 @@ impl StreamState {
         if let Some(row) = delivery.row {
             self.dirty_rows.insert(row);
         }
-        if let Some(item) = delivery.item().filter(|_| !keep_order) {
+        if let Some(item) = delivery.item(&self.subscription).filter(|_| !keep_order) {
             self.busy.remove(&item);
         }
     }
@@ -255,7 +256,7 @@ impl StreamState {
             }
         }
         if delivery.place != Place::Queued
-            && let Some(item) = delivery.item()
+            && let Some(item) = delivery.item(&self.subscription)
         {
             self.busy.remove(&item);
         }
@@ -338,7 +339,7 @@ impl StreamState {
         if let Place::Waiting(due) = place {
             self.waiting.insert((due, reference.position));
             self.failed += 1;
-            self.busy.extend(delivery.item());
+            self.busy.extend(delivery.item(&self.subscription));
         } else {
             self.queue.insert(reference.position);
         }

@@ -7,7 +7,7 @@ use graph::{Partition, SubscriptionId, Timestamp};
 use super::Command;
 use super::machine::{Node, STORE_PAUSE_MICROS, Timer};
 use super::wall::mono_of;
-use crate::{Monotonic, Now, Position};
+use crate::{Monotonic, Now, Position, Record};
 
 impl Node {
     pub(super) fn run_timers(&mut self, now: Now, commands: &mut Vec<Command>) {
@@ -79,11 +79,10 @@ impl Node {
 
     pub(super) fn submitted(
         &mut self,
-        partition: Partition,
-        epoch: u64,
-        position: Position,
+        (partition, epoch, position): (Partition, u64, Position),
         done: bool,
         now: Now,
+        commands: &mut Vec<Command>,
     ) -> Option<Partition> {
         let owned = self.partitions.get_mut(&partition).filter(|owned| owned.epoch == epoch)?;
         if !done {
@@ -91,7 +90,14 @@ impl Node {
             return None;
         }
         let index = position.0.checked_sub(owned.cursor.0 + 1)?;
-        owned.window.get_mut(index as usize)?.submitting = false;
+        let entry = owned.window.get_mut(index as usize)?;
+        let was_submitting = std::mem::take(&mut entry.submitting);
+        if let Record::Submit(submission) = &*entry.record.clone()
+            && was_submitting
+            && let Some((position, record)) = owned.submitting(submission.sender)
+        {
+            commands.push(Command::Submit { partition, epoch, position, record: record.clone() });
+        }
         owned.touch(now.mono);
         Some(partition)
     }

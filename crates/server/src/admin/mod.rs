@@ -22,7 +22,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::app::AppState;
 use crate::sources::delivery::FreshSource;
-use crate::sources::import::BATCH_BYTES_MAX;
+use crate::sources::import::ITEM_BYTES_MAX;
 
 /// What the admin API works with.
 #[derive(Clone)]
@@ -61,7 +61,7 @@ impl Modify for Bearer {
 
 pub fn router(admin: Admin) -> Router {
     let open = Router::new().route("/admin/openapi.json", get(openapi));
-    let import = post(import::import).layer(DefaultBodyLimit::max(BATCH_BYTES_MAX + 1024));
+    let import = post(import::import).layer(DefaultBodyLimit::max(ITEM_BYTES_MAX + 1024));
     let guarded = Router::new()
         .route("/admin/status", get(status::status))
         .route("/admin/subscriptions", get(subscriptions::list))

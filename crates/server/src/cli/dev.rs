@@ -65,6 +65,9 @@ pub struct Options {
     /// Listen on addresses that other machines reach. The secrets are well known: for containers only.
     #[arg(long)]
     allow_remote: bool,
+    /// Tell apps that ask too much to wait, as Graph does (429 with Retry-After).
+    #[arg(long)]
+    throttle: bool,
     /// Print one line of JSON when ready, and nothing else.
     #[arg(long)]
     json: bool,
@@ -114,6 +117,7 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
         delivery: NodeConfig { batch_max: options.batch_max, ..NodeConfig::default() },
         outbound: OutboundConfig { policy: Policy { dev: true, ..Policy::default() }, ca_files: options.outbound_ca },
         limits: app::Limits::default(),
+        throttle: options.throttle,
         dev: true,
     })
 }

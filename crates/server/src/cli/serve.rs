@@ -78,6 +78,7 @@ fn settings(config: Config) -> anyhow::Result<Settings> {
             lmtp: config.listen.lmtp,
         },
         tls,
+        throttle: config.throttling.on,
         dev: false,
     })
 }

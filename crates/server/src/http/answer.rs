@@ -14,6 +14,10 @@ use super::error::ApiError;
 pub const CONTENT_TYPE: &str =
     "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
 
+/// Which machine answered: clients log it, and some read it as JSON.
+const DIAGNOSTIC: &str =
+    r#"{"ServerInfo":{"DataCenter":"Local","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"Tidings"}}"#;
+
 /// What a handler says when it is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -21,26 +25,37 @@ pub struct Answer {
     body: Option<Vec<u8>>,
     content_type: Cow<'static, str>,
     location: Option<String>,
+    /// Which of the caller's preferences were followed.
+    applied: Option<String>,
 }
 
 impl Answer {
     pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
         // Values of ours always have a JSON form.
         let body = serde_json::to_vec(body).unwrap_or_default();
-        Self { status, body: Some(body), content_type: CONTENT_TYPE.into(), location: None }
+        Self { body: Some(body), ..Self::empty(status) }
     }
 
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, body: None, content_type: CONTENT_TYPE.into(), location: None }
+        Self { status, body: None, content_type: CONTENT_TYPE.into(), location: None, applied: None }
     }
 
     /// Bytes that are no JSON: the `$value` of something.
     pub fn bytes(content_type: impl Into<Cow<'static, str>>, body: Vec<u8>) -> Self {
-        Self { status: StatusCode::OK, body: Some(body), content_type: content_type.into(), location: None }
+        Self { body: Some(body), content_type: content_type.into(), ..Self::empty(StatusCode::OK) }
     }
 
     pub fn at(self, location: String) -> Self {
         Self { location: Some(location), ..self }
+    }
+
+    /// Says that a preference was followed, as `Preference-Applied` has it.
+    pub fn applied(mut self, preference: &str) -> Self {
+        self.applied = Some(match self.applied {
+            Some(others) => format!("{others}, {preference}"),
+            None => preference.to_owned(),
+        });
+        self
     }
 }
 
@@ -52,7 +67,7 @@ pub fn response(context: &Context, outcome: Result<Answer, ApiError>) -> Respons
         retry_after = error.retry_after();
         challenge = matches!(error, ApiError::Token(_));
         let (status, body) = error.render(context);
-        Answer { status, body: Some(body), content_type: CONTENT_TYPE.into(), location: None }
+        Answer { body: Some(body), location: error.location(), ..Answer::empty(status) }
     });
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answer.status;
@@ -66,11 +81,18 @@ pub fn response(context: &Context, outcome: Result<Answer, ApiError>) -> Respons
     set(HeaderName::from_static("client-request-id"), context.client_request_id.clone());
     set(HeaderName::from_static("odata-version"), "4.0".to_owned());
     set(header::CACHE_CONTROL, "no-cache".to_owned());
+    set(HeaderName::from_static("x-ms-ags-diagnostic"), DIAGNOSTIC.to_owned());
+    if context.is_secure() {
+        set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000".to_owned());
+    }
     if answer.body.is_some() {
         set(header::CONTENT_TYPE, answer.content_type.into_owned());
     }
     if let Some(location) = answer.location {
         set(header::LOCATION, location);
+    }
+    if let Some(applied) = answer.applied {
+        set(HeaderName::from_static("preference-applied"), applied);
     }
     if let Some(seconds) = retry_after {
         set(header::RETRY_AFTER, seconds.to_string());

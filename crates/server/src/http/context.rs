@@ -27,6 +27,11 @@ impl Context {
         Self { request_id, client_request_id, now, origin: origin(parts) }
     }
 
+    /// Whether the request came by TLS.
+    pub fn is_secure(&self) -> bool {
+        self.origin.starts_with("https://")
+    }
+
     /// The time as Graph's errors give it: to the second, without a zone.
     pub fn date(&self) -> String {
         self.now.whole_seconds().to_string().trim_end_matches('Z').to_owned()

@@ -3,14 +3,18 @@
 use std::borrow::Cow;
 
 use graph::SubscriptionId;
-use graph::path::{PathError, WatchError};
+use graph::batch::{BatchError, REQUESTS_MAX};
+use graph::item::ABSENT_FOLDERS;
+use graph::path::{FolderKey, PathError, WatchError};
 use http::StatusCode;
 use notify::rules::{self, UrlRole};
-use protocol::error::{ErrorDetail, Operation, extension_message};
+use notify::throttle::Throttled;
+use protocol::error::{ErrorDetail, InnerCause, Operation, extension_message};
 use protocol::{ErrorBody, ErrorObject, HandshakeError, InnerError, PayloadError};
 use store::{CommitError, StoreError};
 
 use super::context::Context;
+use super::graph::{DeltaRefusal, WindowError};
 use super::query::QueryError;
 use crate::identity::TokenError;
 
@@ -32,6 +36,8 @@ pub enum ApiError {
     Query(QueryError),
     /// The body is no JSON, or too deep, or its text is not UTF-8.
     Json,
+    /// The time window of a list of occurrences.
+    Window(WindowError),
     BodyTooLarge(usize),
     BodyTooSlow,
     Rules(graph::Refusal),
@@ -56,7 +62,34 @@ pub enum ApiError {
     },
     Duplicate(SubscriptionId),
     SubscriptionNotFound,
+    /// There is no such upload, or it has expired.
+    UploadNotFound,
+    /// No `Content-Range`, or one that does not fit the upload or the body.
+    UploadRange,
+    UploadOutOfTurn,
+    /// Another request sent the same part.
+    UploadOvertaken,
     Store(StoreError),
+    /// The batch as a whole.
+    Batch(BatchError),
+    NestedBatch,
+    /// A request of a batch names a server.
+    AbsoluteUrl,
+    /// A request of a batch depends on one that failed.
+    FailedDependency,
+    /// A request of a batch has a longer answer than the batch has room for.
+    TooLargeForBatch,
+    /// A request of a batch was not answered, by a defect of ours.
+    Unanswered,
+    Throttled(Throttled),
+    /// A delta query asks for what it cannot.
+    Delta(DeltaRefusal),
+    /// The changes since a token are not known any more.
+    SyncState {
+        since: u64,
+        /// Where the client begins anew.
+        location: String,
+    },
 }
 
 /// How a refusal looks on the wire.
@@ -82,6 +115,7 @@ impl ApiError {
             date: context.date().into(),
             request_id: context.request_id.to_string().into(),
             client_request_id: context.client_request_id.clone().into(),
+            cause: self.cause(),
         };
         let error = ErrorObject { code: code.into(), message, details, inner_error: Some(inner) };
         (status, serde_json::to_vec(&ErrorBody { error }).unwrap_or_default())
@@ -92,10 +126,42 @@ impl ApiError {
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             ApiError::Contended => Some(1),
+            ApiError::Throttled(Throttled::AtATime) => Some(1),
+            ApiError::Throttled(Throttled::TooMany { retry_after_seconds }) => Some(*retry_after_seconds),
             ApiError::Store(StoreError::Full(_)) => Some(30),
             ApiError::Store(StoreError::Unavailable(_)) => Some(2),
             _ => None,
         }
+    }
+
+    /// The code and the message.
+    pub fn code_and_message(&self) -> (&'static str, Cow<'static, str>) {
+        let shape = self.shape();
+        (shape.code, shape.message)
+    }
+
+    /// Why a folder's name or id leads nowhere, whatever the mailbox.
+    pub fn no_folder(key: &FolderKey) -> Self {
+        match key {
+            FolderKey::Unknown(name) if ABSENT_FOLDERS.iter().any(|absent| absent.eq_ignore_ascii_case(name)) => {
+                ApiError::ItemNotFound
+            }
+            _ => ApiError::MalformedId,
+        }
+    }
+
+    /// Where to go instead.
+    pub fn location(&self) -> Option<String> {
+        match self {
+            ApiError::SyncState { location, .. } => Some(location.clone()),
+            _ => None,
+        }
+    }
+
+    /// Graph repeats within what the part behind its front end said when it is asked too much.
+    fn cause(&self) -> Option<InnerCause<'static>> {
+        let ApiError::Throttled(Throttled::TooMany { .. }) = self else { return None };
+        Some(InnerCause { code: "429".into(), message: "Please retry after".into(), status: "429".into() })
     }
 
     fn shape(&self) -> Shape {
@@ -130,6 +196,7 @@ impl ApiError {
                 "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid \
                  JSON format.",
             ),
+            ApiError::Window(error) => shape(BAD, error.code(), error.to_string()),
             ApiError::BodyTooLarge(limit) => shape(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "RequestEntityTooLarge",
@@ -193,8 +260,84 @@ impl ApiError {
             ApiError::SubscriptionNotFound => {
                 shape(StatusCode::NOT_FOUND, "ResourceNotFound", "The object was not found.")
             }
+            ApiError::UploadNotFound => {
+                shape(StatusCode::NOT_FOUND, "ErrorItemNotFound", "The upload session was not found or has expired.")
+            }
+            ApiError::UploadRange => shape(
+                BAD,
+                "ErrorInvalidRange",
+                "Content-Range must be 'bytes {first}-{last}/{size}' and fit the body and the size of the attachment.",
+            ),
+            ApiError::UploadOutOfTurn => shape(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "ErrorInvalidRange",
+                "The range is not the one that is expected next; a GET of the upload URL tells which is.",
+            ),
+            ApiError::UploadOvertaken => {
+                shape(StatusCode::CONFLICT, "Conflict", "Another request has sent this range at the same time.")
+            }
             ApiError::Store(error) => stored(error),
+            ApiError::Batch(_)
+            | ApiError::NestedBatch
+            | ApiError::AbsoluteUrl
+            | ApiError::FailedDependency
+            | ApiError::TooLargeForBatch
+            | ApiError::Unanswered => batched(self),
+            ApiError::Throttled(Throttled::AtATime) => shape(
+                StatusCode::TOO_MANY_REQUESTS,
+                "ApplicationThrottled",
+                "Application is over its MailboxConcurrency limit.",
+            ),
+            ApiError::Throttled(Throttled::TooMany { .. }) => {
+                shape(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", "Please retry again later.")
+            }
+            ApiError::Delta(refusal) => shape(BAD, refusal.code(), refusal.to_string()),
+            ApiError::SyncState { since, .. } => shape(
+                StatusCode::GONE,
+                "SyncStateNotFound",
+                format!("The sync state generation is not found; generation={since}."),
+            ),
         }
+    }
+}
+
+fn batched(error: &ApiError) -> Shape {
+    let bad = StatusCode::BAD_REQUEST;
+    match error {
+        ApiError::Batch(error) => with_detail(batch(error), None, error.to_string()),
+        ApiError::NestedBatch => shape(bad, "BadRequest", "A batch cannot be part of a batch."),
+        ApiError::AbsoluteUrl => shape(bad, "BadRequest", "The URL of a request in a batch must be relative."),
+        ApiError::FailedDependency => shape(
+            StatusCode::FAILED_DEPENDENCY,
+            "FailedDependency",
+            "The request depends on another one of the batch that failed.",
+        ),
+        ApiError::TooLargeForBatch => {
+            shape(bad, "ResponseTooLarge", "The answers of the batch are too large; send this request alone.")
+        }
+        _ => shape(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalServerError",
+            "The server has not answered this request of the batch; its log says why.",
+        ),
+    }
+}
+
+fn batch(error: &BatchError) -> Shape {
+    let bad = StatusCode::BAD_REQUEST;
+    match error {
+        BatchError::Malformed => shape(bad, "BadRequest", "Invalid batch payload format."),
+        BatchError::TooMany => shape(
+            bad,
+            "MaximumValueExceeded",
+            format!("Number of batch request steps exceeds the maximum value of {REQUESTS_MAX}."),
+        ),
+        BatchError::DuplicateId { id } => shape(bad, "BadRequest", format!("Duplicate request id : {id}.")),
+        BatchError::Dependency { id } => shape(bad, "BadRequest", format!("Invalid dependency for request id : {id}.")),
+        BatchError::ContentType { id } => {
+            shape(bad, "BadRequest", format!("Write request id : {id} does not contain Content-Type header or body."))
+        }
+        BatchError::Body { id } => shape(bad, "BadRequest", format!("Invalid body of request id : {id}.")),
     }
 }
 
@@ -244,7 +387,26 @@ fn mailbox(refusal: &graph::Refusal) -> Shape {
         }
         Refusal::Missing { .. } | Refusal::Unsupported { .. } => shape(bad, "ErrorInvalidRequest", sentence(refusal)),
         Refusal::NotUpdatable { .. } => shape(bad, "ErrorInvalidPropertySet", sentence(refusal)),
-        Refusal::UnknownTimeZone { .. } => shape(bad, "TimeZoneNotSupportedException", sentence(refusal)),
+        Refusal::Recurrence(error) => with_detail(
+            shape(bad, "ErrorPropertyValidationFailure", "At least one property failed validation."),
+            Some(error.property().to_owned()),
+            error.to_string(),
+        ),
+        Refusal::OccurrenceNotFound => {
+            shape(StatusCode::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store.")
+        }
+        Refusal::OccurrenceCrossing => shape(
+            bad,
+            "ErrorOccurrenceCrossingBoundary",
+            "Modified occurrence is crossing or overlapping adjacent occurrence.",
+        ),
+        Refusal::UnknownTimeZone { name } => shape(
+            bad,
+            "TimeZoneNotSupportedException",
+            format!(
+                "A valid TimeZone value must be specified. The following TimeZone value is not supported: '{name}'."
+            ),
+        ),
         Refusal::FolderNotFound => {
             shape(StatusCode::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store.")
         }
@@ -254,11 +416,52 @@ fn mailbox(refusal: &graph::Refusal) -> Shape {
         Refusal::FolderProtected => {
             shape(bad, "ErrorDeleteDistinguishedFolder", "Distinguished folders cannot be deleted.")
         }
+        Refusal::FolderNameFixed => shape(bad, "ErrorInvalidOperation", "Distinguished folders cannot be renamed."),
+        Refusal::FolderFixed => shape(bad, "ErrorMoveDistinguishedFolder", "Distinguished folders cannot be moved."),
+        Refusal::CategoryExists { .. } => {
+            shape(StatusCode::CONFLICT, "ErrorCategoryExists", "A category with the specified name already exists.")
+        }
+        Refusal::SearchFolder => shape(bad, "ErrorInvalidOperation", "A search folder cannot hold items."),
         Refusal::NotMovable | Refusal::NotADraft => shape(bad, "ErrorInvalidOperation", sentence(refusal)),
+        Refusal::OwnMeeting => shape(
+            bad,
+            "ErrorInvalidRequest",
+            "Your request can't be completed. You can't respond to this meeting because you're the meeting organizer.",
+        ),
+        Refusal::NotTheOrganizer => shape(
+            bad,
+            "ErrorInvalidRequest",
+            "Your request can't be completed. You need to be an organizer to cancel a meeting.",
+        ),
+        Refusal::NoOrganizer
+        | Refusal::MeetingCancelled
+        | Refusal::ProposalWithoutResponse
+        | Refusal::ProposalsNotAllowed => shape(bad, "ErrorInvalidRequest", sentence(refusal)),
+        Refusal::GroupNotEmpty => shape(bad, "ErrorCannotDeleteObject", sentence(refusal)),
         Refusal::NoRecipients | Refusal::InvalidRecipient { .. } => {
             shape(bad, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
         }
         Refusal::TooManyRecipients { .. } => shape(bad, "ErrorMaxRecipientsExceeded", sentence(refusal)),
+        Refusal::AttachmentTooLarge { .. } => {
+            shape(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", sentence(refusal))
+        }
+        Refusal::UploadTooSmall { .. } => {
+            shape(bad, "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize", sentence(refusal))
+        }
+        Refusal::UploadTooLarge { .. } => shape(bad, "ErrorAttachmentSizeLimitExceeded", sentence(refusal)),
+        Refusal::TooManyAttachments { .. } => shape(bad, "ErrorExceededMaxAttachmentCount", sentence(refusal)),
+        Refusal::MessageTooLarge { .. } => shape(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "ErrorMessageSizeExceeded",
+            "The message exceeds the maximum supported size.",
+        ),
+        Refusal::ExtensionExists { .. } => {
+            shape(StatusCode::CONFLICT, "NameAlreadyExists", "An extension already exists with given id.")
+        }
+        Refusal::MimeNotBase64 => {
+            shape(bad, "ErrorMimeContentInvalidBase64String", "Invalid base64 string for MIME content")
+        }
+        Refusal::Mime(_) => shape(bad, "ErrorMimeContentInvalid", sentence(refusal)),
         Refusal::SendAsDenied { .. } => shape(
             StatusCode::FORBIDDEN,
             "ErrorSendAsDenied",

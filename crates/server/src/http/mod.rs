@@ -1,4 +1,4 @@
-//! The listener for apps: Graph below `/v1.0` and `/beta`, and the token endpoint beside it.
+//! The listener for apps: Graph below `/v1.0` and `/beta`, and the token endpoint and uploads beside it.
 //!
 //! Paths are not routed by a router, because keys come in more forms than patterns can tell
 //! (`/users('x')/messages/{id}`, `//`, any case): `graph::path` reads them.
@@ -8,8 +8,10 @@ pub mod context;
 pub mod error;
 pub mod graph;
 pub mod listener;
+pub mod openapi;
 pub mod prefer;
 pub mod query;
+pub mod uploads;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
+use http::{HeaderValue, Method, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use crate::app::{AppState, Limits};
@@ -42,15 +45,27 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
         let body = read_body(body, &limits).await;
         return endpoint::answer(&state, &parts, body, context.now).await;
     }
-    let outcome = graph::handle(&state, &context, &parts, &path, body).await;
+    if path.eq_ignore_ascii_case(openapi::PATH) && parts.method == Method::GET {
+        return openapi::answer();
+    }
+    let outcome = if uploads::is_upload_path(&path) {
+        uploads::handle(&state, &context, &parts, &path, body).await
+    } else {
+        graph::handle(&state, &context, &parts, &path, body).await
+    };
     if let Err(error) = &outcome {
         tracing::debug!(request_id = %context.request_id, method = %parts.method, path = %path, ?error, "refused");
     }
-    answer::response(&context, outcome)
+    let allowed = matches!(outcome, Err(ApiError::Method)).then(|| openapi::allowed(&path));
+    let mut response = answer::response(&context, outcome);
+    if let Some(Ok(allowed)) = allowed.map(HeaderValue::try_from) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
 }
 
 /// `//` counts as `/`: an official SDK sends it on every call.
-fn collapse(path: &str) -> String {
+pub(crate) fn collapse(path: &str) -> String {
     let mut collapsed = String::with_capacity(path.len());
     for letter in path.chars() {
         if !(letter == '/' && collapsed.ends_with('/')) {

@@ -27,6 +27,8 @@ pub enum QueryError {
     Range { option: &'static str, value: String, low: u64, high: u64 },
     #[error("Invalid value '{value}' for $count query option found. Valid values are 'true' and 'false'.")]
     Count { value: String },
+    #[error("Invalid value '{value}' for {option} query option found. Valid values are 'true' and 'false'.")]
+    Flag { option: &'static str, value: String },
     #[error("Could not find a property named '{property}' on type 'microsoft.graph.{type_name}'.")]
     UnknownProperty { property: String, type_name: &'static str },
     /// Of `filter`, `orderby` or `expand`.
@@ -122,7 +124,7 @@ impl Query {
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// All options, as they are named and decoded here.
@@ -155,6 +157,16 @@ impl Query {
     pub fn expand(&self, entity: Entity) -> Result<Expand, QueryError> {
         let Some(list) = self.get("$expand") else { return Ok(Expand::default()) };
         Expand::read(entity, list).map_err(|problems| QueryError::of("expand", entity, problems))
+    }
+
+    /// An option that is `true` or `false`, in any case; `false` if it is absent.
+    pub fn flag(&self, name: &'static str) -> Result<bool, QueryError> {
+        match self.get(name) {
+            None => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Some(text) => Err(QueryError::Flag { option: name, value: shortened(text) }),
+        }
     }
 
     /// `$select` of an entity; `None` for everything.
@@ -192,6 +204,11 @@ impl Page {
     }
 }
 
+/// `$top` by itself.
+pub fn top(query: &Query) -> Result<Option<u16>, QueryError> {
+    Ok(number(query, "$top", 1, TOP_MAX)?.and_then(|top| u16::try_from(top).ok()))
+}
+
 fn number(query: &Query, option: &'static str, low: u64, high: u64) -> Result<Option<u64>, QueryError> {
     let Some(text) = query.get(option) else { return Ok(None) };
     let value = text.trim().parse::<u64>().ok().filter(|value| (low..=high).contains(value));
@@ -200,11 +217,23 @@ fn number(query: &Query, option: &'static str, low: u64, high: u64) -> Result<Op
 
 /// Options may be written without their `$`.
 fn full_name(name: &str) -> String {
-    const KNOWN: [&str; 9] =
-        ["$top", "$skip", "$select", "$count", "$orderby", "$filter", "$search", "$expand", "$skiptoken"];
+    const KNOWN: [&str; 10] = [
+        "$top",
+        "$skip",
+        "$select",
+        "$count",
+        "$orderby",
+        "$filter",
+        "$search",
+        "$expand",
+        "$skiptoken",
+        "$deltatoken",
+    ];
+    const PLAIN: [&str; 3] = ["startDateTime", "endDateTime", "includeHiddenFolders"];
     let lower = name.trim().to_ascii_lowercase();
     let found = KNOWN.into_iter().find(|known| lower.trim_start_matches('$') == &known[1..]);
-    found.map_or_else(|| shortened(name), str::to_owned)
+    let plain = || PLAIN.into_iter().find(|known| lower.eq_ignore_ascii_case(known));
+    found.or_else(plain).map_or_else(|| shortened(name), str::to_owned)
 }
 
 fn decoded(text: &str) -> Result<String, QueryError> {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use graph::mailbox::{self, Fresh, Owner};
+use graph::mailbox::meeting::{self, Meeting};
+use graph::mailbox::{self, Fresh, Owner, Settings};
 use graph::{FolderId, Properties, WellKnown};
 use serde_json::json;
-use store::{Commit, CommitError, Once, Store, StoreError, User};
+use store::{Commit, CommitError, Committed, Once, Store, StoreError, User};
 
 use super::{DeliverError, Delivered, Inbound};
 
@@ -21,13 +22,53 @@ const ATTEMPTS_MAX: u32 = 5;
 
 /// The mailboxes of a store, as the place where mail is delivered.
 pub struct Mailboxes {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     fresh: FreshSource,
 }
 
 impl Mailboxes {
     pub fn new(store: Arc<dyn Store>, fresh: FreshSource) -> Self {
         Self { store, fresh }
+    }
+
+    /// Sorts a message as its sender's override says.
+    async fn classify(&self, user: &User, message: &mut Properties) -> Result<(), DeliverError> {
+        let root = self.store.folder(user.id, WellKnown::MsgFolderRoot.id_in(user.id)).await;
+        if let Some(root) = root.map_err(|error| DeliverError::Temporary(error.to_string()))? {
+            Settings::of(&root.folder).classify(message);
+        }
+        Ok(())
+    }
+
+    /// Puts news of a meeting into the user's mailbox, once: the message and the event that it is about.
+    pub(super) async fn deliver_meeting(
+        &self,
+        user: &User,
+        mail: &Properties,
+        meeting: &Meeting,
+        once_key: String,
+    ) -> Result<Delivered, DeliverError> {
+        let owner = owner_of(user);
+        let mut mail = mail.clone();
+        self.classify(user, &mut mail).await?;
+        let temporary = |error: StoreError| DeliverError::Temporary(error.to_string());
+        for _ in 0..ATTEMPTS_MAX {
+            let event = match meeting::event_of_meeting(&owner, meeting) {
+                Some(id) => self.store.item(owner.id, id).await.map_err(temporary)?,
+                None => None,
+            };
+            let fresh = (self.fresh)();
+            let arrived = meeting::receive_meeting(&owner, &fresh, &mail, meeting, event.as_ref());
+            let mutation = arrived.map_err(|refusal| DeliverError::Refused(refusal.to_string()))?;
+            let until = fresh.now.plus_minutes(DELIVERY_REMEMBERED_MINUTES);
+            let once = Some(Once { key: once_key.clone(), now: fresh.now, until });
+            if let Some(delivered) =
+                written(self.store.commit(Commit { once, ..Commit::of(owner.tenant, owner.id, mutation) }).await)?
+            {
+                return Ok(delivered);
+            }
+        }
+        Err(DeliverError::Temporary("the mailbox changes too often".to_owned()))
     }
 }
 
@@ -37,11 +78,13 @@ impl Inbound for Mailboxes {
         self.store.user_by_address(address).await
     }
 
-    /// The message is received now, whatever the servers on its way wrote.
+    /// The message is received now, whatever the servers on its way wrote, and sorted as its sender's
+    /// override says.
     async fn deliver(&self, user: &User, properties: Properties, once_key: String) -> Result<Delivered, DeliverError> {
         let mut properties = properties;
         let now = (self.fresh)().now;
         properties.insert("receivedDateTime".to_owned(), json!(now.whole_seconds()));
+        self.classify(user, &mut properties).await?;
         let write = Write {
             user,
             folder: WellKnown::Inbox.id_in(user.id),
@@ -71,20 +114,27 @@ pub(crate) async fn receive(
 ) -> Result<Delivered, DeliverError> {
     let owner = owner_of(write.user);
     for _ in 0..ATTEMPTS_MAX {
-        let written = mailbox::receive(&owner, &fresh(), write.folder, write.properties.clone());
-        let mutation = written.map_err(|refusal| DeliverError::Refused(refusal.to_string()))?.mutation;
+        let received = mailbox::receive(&owner, &fresh(), write.folder, write.properties.clone());
+        let mutation = received.map_err(|refusal| DeliverError::Refused(refusal.to_string()))?.mutation;
         let commit =
             Commit { once: write.once.clone(), quiet: write.quiet, ..Commit::of(owner.tenant, owner.id, mutation) };
-        return match store.commit(commit).await {
-            Ok(_) => Ok(Delivered::New),
-            Err(CommitError::AlreadyDone) => Ok(Delivered::Duplicate),
-            Err(CommitError::ItemChanged(_)) => continue,
-            Err(CommitError::NoMailbox(_)) => Err(DeliverError::NoMailbox),
-            Err(error @ CommitError::FolderGone(_)) => Err(DeliverError::Refused(error.to_string())),
-            Err(CommitError::Store(error)) => Err(DeliverError::Temporary(error.to_string())),
-        };
+        if let Some(delivered) = written(store.commit(commit).await)? {
+            return Ok(delivered);
+        }
     }
     Err(DeliverError::Temporary("the mailbox changes too often".to_owned()))
+}
+
+/// What a commit came to; `None`: others were faster, and it must be tried again.
+fn written(committed: Result<Committed, CommitError>) -> Result<Option<Delivered>, DeliverError> {
+    match committed {
+        Ok(_) => Ok(Some(Delivered::New)),
+        Err(CommitError::AlreadyDone) => Ok(Some(Delivered::Duplicate)),
+        Err(CommitError::ItemChanged(_)) => Ok(None),
+        Err(CommitError::NoMailbox(_)) => Err(DeliverError::NoMailbox),
+        Err(error @ CommitError::FolderGone(_)) => Err(DeliverError::Refused(error.to_string())),
+        Err(CommitError::Store(error)) => Err(DeliverError::Temporary(error.to_string())),
+    }
 }
 
 pub(crate) fn owner_of(user: &User) -> Owner {

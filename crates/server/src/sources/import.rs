@@ -20,6 +20,8 @@ mod files;
 /// Items of one batch, and the bytes of their JSON.
 pub const BATCH_ITEMS_MAX: usize = 200;
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The JSON of one item, which may be a batch by itself: a message with all that is attached to it.
+pub const ITEM_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Of what could not be read, as much is listed; the rest is only counted.
 pub const UNREADABLE_LISTED_MAX: usize = 1_000;
@@ -175,8 +177,8 @@ pub async fn run(
                 let folder = target.folder.clone().or(folder);
                 let item = ImportItem { user: target.user.clone(), kind, folder, properties, once_key: Some(once_key) };
                 let line = serde_json::to_vec(&item).unwrap_or_default();
-                if line.len() > BATCH_BYTES_MAX {
-                    let why = format!("the item has {} bytes as JSON, more than {BATCH_BYTES_MAX}", line.len());
+                if line.len() > ITEM_BYTES_MAX {
+                    let why = format!("the item has {} bytes as JSON, more than {ITEM_BYTES_MAX}", line.len());
                     report.add_unreadable(Unreadable { file: file.to_path_buf(), place, why });
                     continue;
                 }

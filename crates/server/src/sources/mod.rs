@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod import;
 pub mod lmtp;
 mod once;
+mod submission;
 
 /// Where delivered mail goes.
 #[async_trait]

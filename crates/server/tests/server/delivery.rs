@@ -57,6 +57,7 @@ async fn server() -> Running {
         delivery: NodeConfig::default(),
         outbound: OutboundConfig { policy: Policy { dev: true, ..Policy::default() }, ca_files: Vec::new() },
         limits: Limits::default(),
+        throttle: false,
         dev: true,
     };
     start(settings).await.unwrap()

@@ -1,11 +1,35 @@
 //! The server as its callers see it: stories with roles, told against the API in process.
 
 mod admin;
+mod attachments;
+mod batch;
+mod bodies;
+mod calendar_view;
+mod calendars;
+mod clients;
+mod contacts;
 mod delivery;
+mod delta;
+mod errors;
+mod extensions;
+mod focused;
+mod folders;
+mod fuzz;
 mod identity;
+mod ids;
 mod mailbox;
+mod meetings;
+mod metadata;
+mod mime;
+mod occurrences;
+mod openapi;
 mod parity;
+mod properties;
 mod queries;
 mod refusals;
+mod reminders;
+mod replies;
 mod subscriptions;
+mod throttling;
+mod time_zones;
 mod world;

@@ -17,6 +17,7 @@ use store::{Store, User};
 use tidings_server::app::{AppState, Engine, Handshake, Limits};
 use tidings_server::clock::Clock;
 use tidings_server::directory::Directory;
+use tidings_server::http::graph::Throttling;
 use tidings_server::identity::{Grant, Tokens};
 use tidings_server::{http as api, seed};
 use tower::ServiceExt as _;
@@ -37,6 +38,15 @@ impl World {
     }
 
     pub async fn with(profile: Profile) -> Self {
+        Self::made(profile, false).await
+    }
+
+    /// A server that tells apps to wait, within the profile's limits.
+    pub async fn throttled(profile: Profile) -> Self {
+        Self::made(profile, true).await
+    }
+
+    async fn made(profile: Profile, throttled: bool) -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(|_, _| {})));
         seed::plant(store.as_ref()).await.unwrap();
         let (receivers, engine) = (Arc::new(Receivers::default()), Arc::new(Ends::default()));
@@ -45,6 +55,7 @@ impl World {
             store,
             clock: Clock::new(),
             tokens: Tokens::new(signing_key()).unwrap(),
+            throttling: throttled.then(|| Throttling::new(profile.throttle)),
             profile,
             handshake: receivers.clone(),
             engine: engine.clone(),
@@ -61,6 +72,10 @@ impl World {
         self.user(1)
     }
 
+    pub fn alex(&self) -> Caller<'_> {
+        self.user(2)
+    }
+
     /// The seeded app, for itself.
     pub fn app(&self) -> Caller<'_> {
         let now = self.state.clock.wall();
@@ -74,6 +89,15 @@ impl World {
 
     pub fn bearer(&self, authorization: &str) -> Caller<'_> {
         Caller { world: self, authorization: Some(authorization.to_owned()), headers: Vec::new() }
+    }
+
+    /// A request as it is, without what callers always send.
+    pub async fn request(&self, request: Request<Body>) -> Reply {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Reply { status: parts.status.as_u16(), headers: parts.headers, json, body: body.to_vec() }
     }
 
     fn user(&self, number: usize) -> Caller<'_> {
@@ -127,23 +151,25 @@ impl Caller<'_> {
     }
 
     pub async fn send(&self, method: &str, path: &str, body: String) -> Reply {
+        self.send_bytes(method, path, body.into_bytes()).await
+    }
+
+    pub async fn send_bytes(&self, method: &str, path: &str, body: Vec<u8>) -> Reply {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", "graph.test:8443")
-            .header("content-type", "application/json")
             .header("client-request-id", CLIENT_REQUEST_ID);
+        if self.headers.iter().all(|(name, _)| *name != "content-type") {
+            request = request.header("content-type", "application/json");
+        }
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
-        let response = self.world.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Reply { status: parts.status.as_u16(), headers: parts.headers, json, body: body.to_vec() }
+        self.world.request(request.body(Body::from(body)).unwrap()).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graph::{ItemId, Partition};
+use graph::{ItemKey, Partition};
 use notify::node::{Attempt, Notification};
 use notify::{Now, Position, StreamKind};
 
@@ -238,7 +238,7 @@ impl Watch {
     }
 
     /// Whether an item of a subscription is in flight, or in the attempt that begins.
-    fn is_busy(&self, life: Life, sent: &[Sent], number: usize, item: Option<ItemId>) -> bool {
+    fn is_busy(&self, life: Life, sent: &[Sent], number: usize, item: Option<ItemKey>) -> bool {
         let matches = &self.truth.spans[number].matches;
         let same = |delivery: &Delivery| {
             let told = matches.get(&delivery.1).filter(|_| delivery.0 == number);

@@ -164,6 +164,7 @@ pub async fn a_submission_follows_the_changes(world: World) {
         recipients: vec![ADELE],
         at: at(1),
         message: Properties::new(),
+        meeting: None,
     };
     let mut commit = create(&message(MEGAN, 1, 1));
     commit.submit = Some(submission.clone());

@@ -1,10 +1,12 @@
 //! `POST /me/sendMail`: 202 once the message is durable: kept in Sent Items unless told otherwise, and
-//! on its way to the recipients of the same tenant. Other recipients get nothing: there is no relay.
+//! on its way to the recipients of the same tenant. Other recipients get nothing: there is no relay. Of
+//! addresses that the sender's own domain does not have, a report comes to the sender's Inbox.
+//! As `text/plain` the message is MIME in base64, and is always kept.
 
-use graph::SubmissionId;
 use graph::mailbox::{self, Owner, Sent};
 use graph::path::UserKey;
 use graph::schema;
+use graph::{Mutation, SubmissionId};
 use http::StatusCode;
 use notify::Submission;
 
@@ -19,26 +21,41 @@ pub async fn send_mail(call: &Call<'_>, user: &UserKey) -> Result<Answer, ApiErr
         return Err(ApiError::AccessDenied);
     }
     let owner = call.owner(user).await?;
-    let (message, save) = schema::send_mail(call.json()?)?;
-    let mut sent = mailbox::send_mail(&owner, &call.fresh(), message, save)?;
-    let mutation = std::mem::take(&mut sent.mutation);
-    let submit = submission(call, &owner, sent).await?;
+    let sent = if call.is_mime() {
+        mailbox::send_mime(&owner, &call.fresh(), &call.body)?
+    } else {
+        let (message, save) = schema::send_mail(call.json()?)?;
+        mailbox::send_mail(&owner, &call.fresh(), message, save)?
+    };
+    let (mutation, submit) = departure(call, &owner, sent).await?;
     call.commit(&owner, mutation, submit).await?;
     Ok(Answer::empty(StatusCode::ACCEPTED))
 }
 
-/// The message on its way to those recipients that have a mailbox in the sender's tenant.
-pub(super) async fn submission(call: &Call<'_>, owner: &Owner, sent: Sent) -> Result<Option<Submission>, ApiError> {
+/// What sending writes, and the message on its way to those recipients that have a mailbox in the sender's
+/// tenant.
+pub(super) async fn departure(
+    call: &Call<'_>,
+    owner: &Owner,
+    mut sent: Sent,
+) -> Result<(Mutation, Option<Submission>), ApiError> {
     let mut recipients = Vec::with_capacity(sent.recipients.len());
+    let mut unknown = Vec::new();
     for address in &sent.recipients {
-        if let Some(user) = call.state.directory.by_address(address).await?
-            && user.tenant == owner.tenant
-            && !recipients.contains(&user.id)
-        {
-            recipients.push(user.id);
+        match call.state.directory.by_address(address).await? {
+            Some(user) if user.tenant == owner.tenant => {
+                if !recipients.contains(&user.id) {
+                    recipients.push(user.id);
+                }
+            }
+            None if domain(address).eq_ignore_ascii_case(domain(&owner.address)) => unknown.push(address.clone()),
+            _ => {}
         }
     }
-    Ok((!recipients.is_empty()).then(|| Submission {
+    if !unknown.is_empty() {
+        mailbox::report_undeliverable(owner, &call.fresh(), &mut sent, &unknown)?;
+    }
+    let submission = (!recipients.is_empty()).then(|| Submission {
         id: SubmissionId(ids::new_uuid()),
         tenant: owner.tenant,
         app: Some(call.principal.app),
@@ -46,5 +63,11 @@ pub(super) async fn submission(call: &Call<'_>, owner: &Owner, sent: Sent) -> Re
         recipients,
         at: call.context.now,
         message: sent.message,
-    }))
+        meeting: None,
+    });
+    Ok((sent.mutation, submission))
+}
+
+fn domain(address: &str) -> &str {
+    address.rsplit_once('@').map_or("", |(_, domain)| domain)
 }

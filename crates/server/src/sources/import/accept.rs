@@ -9,7 +9,7 @@ use serde_json::json;
 use store::{Commit, CommitError, Once, Store, StoreError, User};
 use tokio::task::JoinSet;
 
-use super::{Answer, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Failed, ImportItem, Sink, SinkError};
+use super::{Answer, BATCH_ITEMS_MAX, Failed, ITEM_BYTES_MAX, ImportItem, Sink, SinkError};
 use crate::sources::delivery::{FreshSource, Write, owner_of, receive};
 use crate::sources::{DeliverError, Delivered};
 
@@ -23,7 +23,7 @@ const WRITES_MAX: usize = 32;
 /// key are duplicates.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AcceptError {
-    #[error("the batch has more than {BATCH_BYTES_MAX} bytes")]
+    #[error("the batch has more than {ITEM_BYTES_MAX} bytes")]
     TooLarge,
     #[error("the batch has more than {BATCH_ITEMS_MAX} items")]
     TooManyItems,
@@ -39,7 +39,7 @@ pub async fn accept(
     batch: &[u8],
     quiet: bool,
 ) -> Result<Answer, AcceptError> {
-    if batch.len() > BATCH_BYTES_MAX + BATCH_ITEMS_MAX {
+    if batch.len() > ITEM_BYTES_MAX + BATCH_ITEMS_MAX {
         return Err(AcceptError::TooLarge);
     }
     let lines = batch.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());

@@ -230,7 +230,7 @@ async fn a_batch_beyond_its_limits_is_refused_whole() {
     let many = "{}\n".repeat(BATCH_ITEMS_MAX + 1);
     let refused = accept(&place.store, &place.fresh, many.as_bytes(), false).await;
     assert_eq!(refused, Err(AcceptError::TooManyItems));
-    let large = vec![b' '; BATCH_BYTES_MAX + BATCH_ITEMS_MAX + 1];
+    let large = vec![b' '; ITEM_BYTES_MAX + BATCH_ITEMS_MAX + 1];
     assert_eq!(accept(&place.store, &place.fresh, &large, false).await, Err(AcceptError::TooLarge));
 }
 

@@ -1,5 +1,6 @@
-//! `DELETE` of a folder: 204. A mail folder goes below Deleted Items first; from there it is removed for
-//! good with everything in it, in transactions of a bounded size, the folders themselves in the last.
+//! `DELETE` of a folder: 204. A mail folder goes below Deleted Items first; from there, and calendars,
+//! contact folders and search folders at once, it is removed for good with everything in it, in
+//! transactions of a bounded size, the folders themselves in the last.
 
 use graph::mailbox::{self, FolderDeletion, Owner};
 use graph::path::{FolderKey, UserKey};
@@ -34,7 +35,7 @@ pub async fn delete(call: &Call<'_>, user: &UserKey, kind: Kind, key: &FolderKey
     Err(ApiError::Contended)
 }
 
-async fn remove(call: &Call<'_>, owner: &Owner, doomed: &[FolderId]) -> Result<bool, ApiError> {
+pub(super) async fn remove(call: &Call<'_>, owner: &Owner, doomed: &[FolderId]) -> Result<bool, ApiError> {
     loop {
         let items = some_items(call, owner, doomed).await?;
         let last = (items.len() as u64) < BATCH;

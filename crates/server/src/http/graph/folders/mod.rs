@@ -6,12 +6,14 @@ pub mod delete;
 pub mod get;
 pub mod list;
 pub mod patch;
+pub mod permanent_delete;
+pub mod relocate;
 
-use graph::mailbox::Owner;
+use graph::mailbox::{Owner, calendar_group};
 use graph::path::FolderKey;
 use graph::render::{self, Counts, Select, View};
 use graph::schema::Entity;
-use graph::{Folder, Kind, Mutation};
+use graph::{Folder, Kind, Mutation, WellKnown};
 use http::StatusCode;
 use serde_json::Value;
 use store::{CommitError, FolderCounts};
@@ -19,9 +21,10 @@ use store::{CommitError, FolderCounts};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::Call;
+use crate::http::graph::items::search_folder;
 
 /// The collection's name in paths and contexts.
-fn collection(kind: Kind) -> &'static str {
+pub(super) fn collection(kind: Kind) -> &'static str {
     match kind {
         Kind::Message => "mailFolders",
         Kind::Event => "calendars",
@@ -29,7 +32,7 @@ fn collection(kind: Kind) -> &'static str {
     }
 }
 
-fn shown(found: &FolderCounts, owner: &Owner, view: View<'_>) -> Value {
+pub(super) fn shown(found: &FolderCounts, owner: &Owner, view: View<'_>) -> Value {
     match found.folder.id.kind {
         Kind::Message => {
             let counts = Counts { total: found.total, unread: found.unread, children: found.children };
@@ -49,18 +52,35 @@ fn single(call: &Call<'_>, owner: &Owner, found: &FolderCounts, select: Option<&
 
 /// A folder as the store has it, if it is of that kind.
 async fn existing(call: &Call<'_>, owner: &Owner, kind: Kind, key: &FolderKey) -> Result<FolderCounts, ApiError> {
-    let id = key.id_in(owner.id).ok_or(ApiError::MalformedId)?;
-    let found = call.state.store.folder(owner.id, id).await?;
-    found.filter(|found| found.folder.id.kind == kind).ok_or(ApiError::ItemNotFound)
+    let id = key.id_in(owner.id).ok_or_else(|| ApiError::no_folder(key))?;
+    let mut found = call.state.store.folder(owner.id, id).await?;
+    if found.is_none() && *key == FolderKey::WellKnown(WellKnown::SearchFolders) {
+        found = Some(search_root(owner));
+    }
+    let is_one = |folder: &Folder| folder.id.kind == kind && !calendar_group::is_group(folder);
+    let mut found = found.filter(|found| is_one(&found.folder)).ok_or(ApiError::ItemNotFound)?;
+    search_folder::count(call, owner, &mut found).await?;
+    Ok(found)
+}
+
+/// The root of search folders, which is made with the first of them in mailboxes that are older than it.
+fn search_root(owner: &Owner) -> FolderCounts {
+    FolderCounts { folder: WellKnown::SearchFolders.folder_in(owner.id), total: 0, unread: 0, children: 0 }
 }
 
 /// All folders of a mailbox.
-async fn all(call: &Call<'_>, owner: &Owner) -> Result<Vec<Folder>, ApiError> {
-    Ok(call.state.store.folders(owner.id).await?.into_iter().map(|found| found.folder).collect())
+pub(super) async fn all(call: &Call<'_>, owner: &Owner) -> Result<Vec<Folder>, ApiError> {
+    let mut folders: Vec<Folder> =
+        call.state.store.folders(owner.id).await?.into_iter().map(|found| found.folder).collect();
+    let root = WellKnown::SearchFolders.id_in(owner.id);
+    if folders.iter().all(|folder| folder.id != root) {
+        folders.push(search_root(owner).folder);
+    }
+    Ok(folders)
 }
 
 /// Commits, and tells whether it must be tried again on the mailbox as it is now.
-async fn committed(call: &Call<'_>, owner: &Owner, mutation: Mutation) -> Result<bool, ApiError> {
+pub(super) async fn committed(call: &Call<'_>, owner: &Owner, mutation: Mutation) -> Result<bool, ApiError> {
     match call.commit(owner, mutation, None).await {
         Ok(()) => Ok(true),
         Err(CommitError::ItemChanged(_)) => Ok(false),

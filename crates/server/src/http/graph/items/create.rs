@@ -1,16 +1,15 @@
-//! `POST` of an item to a collection: 201 with the item. A message is a draft. An event whose
-//! `transactionId` was used before is answered with the event that is there.
+//! `POST` of an item to a collection: 201 with the item. A message is a draft; as `text/plain` it is MIME
+//! in base64.
 
 use graph::mailbox;
 use graph::path::{FolderKey, UserKey};
 use graph::{Kind, WellKnown};
 use http::StatusCode;
-use store::CommitError;
 
 use super::{location, whole};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
-use crate::http::graph::Call;
+use crate::http::graph::{Call, meetings};
 
 pub async fn create(
     call: &Call<'_>,
@@ -22,15 +21,19 @@ pub async fn create(
     call.require_write(kind)?;
     let owner = call.owner(user).await?;
     let folder = match folder {
-        Some(key) => call.folder(owner.id, &key).await?,
+        Some(key) => call.filing_folder(owner.id, &key).await?,
         None => default_folder(kind).id_in(owner.id),
     };
-    let written = mailbox::create(&owner, &call.fresh(), folder, call.json()?)?;
-    let item = match call.commit(&owner, written.mutation, None).await {
-        Ok(()) => written.item,
-        Err(CommitError::ItemChanged(id)) => call.state.store.item(owner.id, id).await?.ok_or(ApiError::Contended)?,
-        Err(error) => return Err(error.into()),
+    if kind == Kind::Event {
+        return meetings::create::create(call, &owner, folder).await;
+    }
+    let fresh = call.fresh();
+    let written = match kind {
+        Kind::Message if call.is_mime() => mailbox::create_mime(&owner, &fresh, folder, &call.body)?,
+        _ => mailbox::create(&owner, &fresh, folder, call.json()?)?,
     };
+    call.commit(&owner, written.mutation, None).await?;
+    let item = written.item;
     Ok(whole(call, StatusCode::CREATED, &item).at(location(call, &item)))
 }
 

@@ -1,7 +1,8 @@
-//! `DELETE` of an item: 204. A message goes to Deleted Items first; from there, and for events and
-//! contacts at once, it is gone.
+//! `DELETE` of an item: 204. A message goes to Deleted Items first, from there to Recoverable Items, and
+//! from there for good; events and contacts are gone at once. The attendees of an organizer's meeting are
+//! told that it is off.
 
-use graph::mailbox;
+use graph::mailbox::{self, meeting};
 use graph::path::ItemPath;
 use http::StatusCode;
 use store::CommitError;
@@ -9,7 +10,7 @@ use store::CommitError;
 use super::find;
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
-use crate::http::graph::{Call, TRIES};
+use crate::http::graph::{Call, TRIES, meetings};
 
 pub async fn delete(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
@@ -18,8 +19,11 @@ pub async fn delete(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError
     for _ in 0..TRIES {
         let item = find(call, &owner, path).await?;
         call.check_match(&item)?;
-        let mutation = mailbox::delete(&owner, &call.fresh(), &item);
-        match call.commit(&owner, mutation, None).await {
+        let fresh = call.fresh();
+        let mutation = mailbox::delete(&owner, &fresh, &item);
+        let notice = meeting::cancellation(&owner, &fresh, &item, "");
+        let submit = meetings::submission(call, &owner, notice).await?;
+        match call.commit(&owner, mutation, submit).await {
             Ok(()) => return Ok(Answer::empty(StatusCode::NO_CONTENT)),
             Err(CommitError::ItemChanged(_)) => {}
             Err(error) => return Err(error.into()),

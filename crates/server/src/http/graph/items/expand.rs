@@ -1,9 +1,8 @@
 //! Items as an answer shows them, with the relations that `$expand` asks for.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use graph::expand::{Expand, Relation};
-use graph::render::{self, View};
+use graph::mailbox::attachment;
+use graph::render::{self, AttachmentView, View};
 use graph::{Attachment, Item};
 use serde_json::Value;
 
@@ -22,7 +21,7 @@ pub async fn shown(call: &Call<'_>, expand: &Expand, items: &[Item], view: View<
         expand.show(&item.properties, &mut shown);
         if let Some(relation) = expand.attachments() {
             let attachments = call.state.store.attachments(item.mailbox, item.immutable).await?;
-            bytes += attachments.iter().map(size).sum::<u64>();
+            bytes += attachments.iter().map(attachment::size).sum::<u64>();
             shown["attachments"] = members(call, item, attachments, relation).await?.into();
         }
         value.push(shown);
@@ -33,30 +32,21 @@ pub async fn shown(call: &Call<'_>, expand: &Expand, items: &[Item], view: View<
     Ok(value)
 }
 
-fn size(attachment: &Attachment) -> u64 {
-    attachment.properties.get("size").and_then(Value::as_u64).unwrap_or(0)
-}
-
 async fn members(
     call: &Call<'_>,
     item: &Item,
     attachments: Vec<Attachment>,
     relation: &Relation,
 ) -> Result<Vec<Value>, ApiError> {
+    let view = AttachmentView { item: relation.shows_item(), ..AttachmentView::default() };
     let mut all = Vec::with_capacity(attachments.len());
     for attachment in attachments {
-        let id = attachment.id;
-        let is_file =
-            attachment.properties.get("@odata.type").and_then(Value::as_str) == Some("#microsoft.graph.fileAttachment");
-        let mut shown = Value::Object(attachment.properties);
-        shown["id"] = id.to_string().into();
-        if is_file
-            && relation.shows("contentBytes")
-            && let Some((_, content)) = call.state.store.attachment(item.mailbox, item.immutable, id).await?
-        {
-            shown["contentBytes"] = STANDARD.encode(content).into();
+        let mut content = Vec::new();
+        if relation.shows("contentBytes") {
+            let whole = call.state.store.attachment(item.mailbox, item.immutable, attachment.id).await?;
+            content = whole.map(|(_, content)| content).unwrap_or_default();
         }
-        all.push(shown);
+        all.push(render::attachment(&attachment, &content, view));
     }
     Ok(relation.members(all))
 }

@@ -1,14 +1,21 @@
 //! Messages, events and contacts: one file for each operation, for all three kinds.
 
+pub mod answer;
+pub mod attachments;
 pub mod count;
 pub mod create;
 pub mod delete;
 mod expand;
+pub mod extensions;
 pub mod get;
 pub mod list;
 pub mod patch;
+pub mod permanent_delete;
+pub mod photo;
 pub mod relocate;
+pub mod search_folder;
 pub mod send;
+pub mod value;
 
 use graph::mailbox::Owner;
 use graph::path::ItemPath;
@@ -21,7 +28,7 @@ use crate::http::error::ApiError;
 use crate::http::graph::Call;
 
 /// The item that a path names, as it is now. With a folder it is there only while that folder holds it.
-async fn find(call: &Call<'_>, owner: &Owner, path: &ItemPath) -> Result<Item, ApiError> {
+pub(super) async fn find(call: &Call<'_>, owner: &Owner, path: &ItemPath) -> Result<Item, ApiError> {
     let key: ItemKey = path.id.parse().map_err(|_| ApiError::MalformedId)?;
     if key.kind() != path.kind {
         return Err(ApiError::ItemNotFound);
@@ -36,13 +43,13 @@ async fn find(call: &Call<'_>, owner: &Owner, path: &ItemPath) -> Result<Item, A
 }
 
 /// A single item in full.
-fn whole(call: &Call<'_>, status: StatusCode, item: &Item) -> Answer {
+pub(super) fn whole(call: &Call<'_>, status: StatusCode, item: &Item) -> Answer {
     let context = render::context(&call.base(), item.mailbox, item.id.kind.collection(), None, true);
     Answer::json(status, &render::item(item, View { context: Some(&context), select: None, prefer: &call.prefer }))
 }
 
 /// Where a new item can be read.
-fn location(call: &Call<'_>, item: &Item) -> String {
+pub(super) fn location(call: &Call<'_>, item: &Item) -> String {
     call.url(&format!(
         "users('{}')/{}('{}')",
         item.mailbox,

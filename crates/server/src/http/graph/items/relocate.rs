@@ -2,12 +2,13 @@
 
 use graph::mailbox::{self, Fresh, Owner, Written};
 use graph::path::ItemPath;
+use graph::render::{self, View};
 use graph::schema;
 use graph::{FolderId, Item, Refusal};
 use http::StatusCode;
 use store::CommitError;
 
-use super::{find, location, whole};
+use super::{find, location};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::{Call, TRIES};
@@ -29,11 +30,14 @@ async fn relocate(call: &Call<'_>, path: &ItemPath, rule: Rule) -> Result<Answer
     let destination = schema::destination(path.kind, call.json()?)?;
     for _ in 0..TRIES {
         let item = find(call, &owner, path).await?;
-        let folder = call.folder(owner.id, &destination).await?;
+        let folder = call.filing_folder(owner.id, &destination).await?;
         let written = rule(&owner, &call.fresh(), &item, folder)?;
         match call.commit(&owner, written.mutation, None).await {
             Ok(()) => {
-                let answer = whole(call, StatusCode::CREATED, &written.item);
+                // An action's answer is of a type, not of a collection.
+                let context = call.metadata(path.kind.type_name());
+                let view = View { context: Some(&context), select: None, prefer: &call.prefer };
+                let answer = Answer::json(StatusCode::CREATED, &render::item(&written.item, view));
                 return Ok(answer.at(location(call, &written.item)));
             }
             Err(CommitError::ItemChanged(_)) => {}

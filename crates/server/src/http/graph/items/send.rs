@@ -5,10 +5,11 @@ use graph::path::ItemPath;
 use http::StatusCode;
 use store::CommitError;
 
+use super::attachments::carry;
 use super::find;
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
-use crate::http::graph::send_mail::submission;
+use crate::http::graph::send_mail::departure;
 use crate::http::graph::{Call, TRIES};
 
 pub async fn send(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
@@ -20,8 +21,8 @@ pub async fn send(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> 
     for _ in 0..TRIES {
         let draft = find(call, &owner, path).await?;
         let mut sent = mailbox::send_draft(&owner, &call.fresh(), &draft)?;
-        let mutation = std::mem::take(&mut sent.mutation);
-        let submit = submission(call, &owner, sent).await?;
+        carry(call, &owner, &draft, &mut sent.message).await?;
+        let (mutation, submit) = departure(call, &owner, sent).await?;
         match call.commit(&owner, mutation, submit).await {
             Ok(()) => return Ok(Answer::empty(StatusCode::ACCEPTED)),
             Err(CommitError::ItemChanged(_)) => {}

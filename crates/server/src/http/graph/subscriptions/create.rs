@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use graph::{SubscriptionId, UserId};
+use graph::mailbox::SearchFolder;
+use graph::path::WatchError;
+use graph::{SubscriptionId, UserId, WellKnown};
 use http::StatusCode;
 use notify::Subscription;
 use notify::rules::{self, Draft, UrlRole};
@@ -74,7 +76,12 @@ async fn target(call: &Call<'_>, draft: &Draft) -> Result<Target, ApiError> {
         Some(key) => {
             let invalid = || extension(400, "The value of parameter 'Resource' is invalid.");
             let id = key.id_in(mailbox).ok_or_else(invalid)?;
-            Some(call.state.store.folder(mailbox, id).await?.ok_or_else(invalid)?.folder.id)
+            let folder = call.state.store.folder(mailbox, id).await?.ok_or_else(invalid)?.folder;
+            let is_silent = folder.well_known == Some(WellKnown::RecoverableItemsDeletions);
+            if is_silent || SearchFolder::of(&folder).is_some() {
+                return Err(extension(400, WatchError::NotSupported.graph_text()));
+            }
+            Some(folder.id)
         }
     };
     Ok(Target { mailbox, kind: draft.watch.kind, folder })
@@ -94,6 +101,7 @@ fn begun(call: &Call<'_>, draft: Draft, target: Target) -> Subscription {
         lifecycle_url: draft.lifecycle_url,
         client_state: draft.client_state,
         tls_version: draft.tls_version,
+        immutable_ids: call.prefer.immutable_ids,
         expires: draft.expires,
         created: call.context.now,
     }

@@ -1,0 +1,246 @@
+//! The occurrences of a series as events: what the series says, with what was changed of each.
+//!
+//! A series is one item, its master. `exceptionOccurrences` of the master holds the properties by which
+//! single occurrences differ, each with its `originalStart`; `cancelledOccurrences` the days of those
+//! that were taken out. An occurrence is no item of its own: to change one is to change the master.
+
+mod id;
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use crate::recurrence::Slot;
+use crate::{Item, Properties, Recurrence, Timestamp};
+pub use id::OccurrenceId;
+
+/// In the master: the occurrences that differ.
+pub const EXCEPTIONS: &str = "exceptionOccurrences";
+/// In the master: the days of the occurrences that are no more, in order.
+pub const CANCELLED: &str = "cancelledOccurrences";
+/// In an exception and in a single event: what became of its reminder. No change of the event itself.
+pub const REMINDER: &str = "reminder";
+const ORIGINAL_START: &str = "originalStart";
+
+/// Properties of the master that its occurrences do not have.
+const OF_MASTER: [&str; 5] = [EXCEPTIONS, CANCELLED, REMINDER, "recurrence", "transactionId"];
+
+/// An event in a calendar at one time: a single event, or an occurrence of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instance {
+    pub start: Timestamp,
+    pub end: Timestamp,
+    /// Of an occurrence, the day on which the recurrence has it.
+    pub date: Option<Date>,
+}
+
+/// One occurrence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Occurrence {
+    pub id: OccurrenceId,
+    /// The master with the properties of the occurrence.
+    pub item: Item,
+}
+
+/// A series and what was changed of it.
+#[derive(Clone, Debug)]
+pub struct Series<'a> {
+    master: &'a Item,
+    pub recurrence: Recurrence,
+    /// By the original start.
+    exceptions: BTreeMap<Timestamp, &'a Properties>,
+    cancelled: Vec<Date>,
+}
+
+/// What of an event is in the calendar in the time from `from` until before `until`, in no order.
+pub fn instances(event: &Item, from: Timestamp, until: Timestamp) -> Vec<Instance> {
+    if let Some(series) = Series::of(event) {
+        return series.between(from, until).collect();
+    }
+    let (start, end) = (event.sort_key(), event.last_end());
+    let single = Instance { start, end, date: None };
+    if overlaps(start, end, from, until) { vec![single] } else { Vec::new() }
+}
+
+fn overlaps(start: Timestamp, end: Timestamp, from: Timestamp, until: Timestamp) -> bool {
+    start < until && (end > from || start >= from)
+}
+
+impl<'a> Series<'a> {
+    /// The series whose master the event is; `None` if it is none, or no recurrence that can be expanded.
+    pub fn of(event: &'a Item) -> Option<Self> {
+        let recurrence = Recurrence::of(&event.properties).ok().flatten()?;
+        Some(Self {
+            master: event,
+            recurrence,
+            exceptions: exceptions(&event.properties).collect(),
+            cancelled: cancelled(&event.properties).collect(),
+        })
+    }
+
+    /// The occurrences that overlap the time from `from` until before `until`, in no order.
+    pub fn between(&self, from: Timestamp, until: Timestamp) -> impl Iterator<Item = Instance> {
+        let natural = self.recurrence.between(from, until).filter(|slot| !self.exceptions.contains_key(&slot.start));
+        let natural = natural.map(|slot| Instance { start: slot.start, end: slot.end, date: Some(slot.date) });
+        let changed = self.exceptions.keys().filter_map(|start| self.recurrence.slot_at(*start));
+        let changed = changed.map(|slot| self.instance(slot));
+        let changed = changed.filter(move |instance| overlaps(instance.start, instance.end, from, until));
+        natural.chain(changed).filter(|instance| instance.date.is_none_or(|date| !self.is_cancelled(date)))
+    }
+
+    /// The occurrence of that day of the recurrence, unless it was cancelled.
+    pub fn occurrence(&self, date: Date) -> Option<Occurrence> {
+        let slot = self.recurrence.slot_on(date).filter(|_| !self.is_cancelled(date))?;
+        let mut occurrence = self.unchanged(slot);
+        let changed = self.exceptions.get(&slot.start);
+        occurrence.item.properties.extend(changed.into_iter().flat_map(|changed| (*changed).clone()));
+        if changed.is_some_and(|changed| is_exception(changed)) {
+            occurrence.item.properties.insert("type".to_owned(), "exception".into());
+        }
+        Some(occurrence)
+    }
+
+    /// The occurrences that differ from the series, in the order of their original days.
+    pub fn changed(&self) -> impl Iterator<Item = Occurrence> {
+        let differing = self.exceptions.iter().filter(|(_, changed)| is_exception(changed));
+        differing.filter_map(|(start, _)| self.occurrence(self.recurrence.slot_at(*start)?.date))
+    }
+
+    /// The occurrence of a slot as the recurrence has it.
+    pub(crate) fn unchanged(&self, slot: Slot) -> Occurrence {
+        let mut item = self.master.clone();
+        item.properties.retain(|name, _| !OF_MASTER.contains(&name.as_str()));
+        let uid = item.properties.get("iCalUId").and_then(Value::as_str).unwrap_or_default();
+        let uid = occurrence_uid(uid, slot.date);
+        for (name, value) in [
+            ("type", "occurrence".into()),
+            ("seriesMasterId", self.master.id.to_string().into()),
+            (ORIGINAL_START, slot.start.to_string().into()),
+            ("start", utc_value(slot.start)),
+            ("end", utc_value(slot.end)),
+            ("iCalUId", uid.into()),
+        ] {
+            item.properties.insert(name.to_owned(), value);
+        }
+        Occurrence { id: OccurrenceId { master: self.master.immutable, date: slot.date }, item }
+    }
+
+    /// When the occurrence of a slot really is.
+    pub(crate) fn instance(&self, slot: Slot) -> Instance {
+        let changed = self.exceptions.get(&slot.start);
+        let time = |name: &str| changed.and_then(|changed| time_of(changed, name));
+        let (start, end) = (time("start").unwrap_or(slot.start), time("end").unwrap_or(slot.end));
+        Instance { start, end: end.max(start), date: Some(slot.date) }
+    }
+
+    pub(crate) fn is_cancelled(&self, date: Date) -> bool {
+        self.cancelled.binary_search(&date).is_ok()
+    }
+
+    /// When the last occurrence ends; `None` if the series never does.
+    pub fn last_end(&self) -> Option<Timestamp> {
+        let last = self.recurrence.last()?.end;
+        let changed = self.exceptions.values().filter_map(|changed| time_of(changed, "end"));
+        Some(changed.fold(last, Timestamp::max))
+    }
+}
+
+/// Whether an occurrence differs from its series in more than in what became of its reminder.
+fn is_exception(changed: &Properties) -> bool {
+    changed.keys().any(|name| name != ORIGINAL_START && name != REMINDER)
+}
+
+/// What a master says of occurrences that differ, by their original starts.
+pub(crate) fn exceptions(master: &Properties) -> impl Iterator<Item = (Timestamp, &Properties)> {
+    let members = master.get(EXCEPTIONS).and_then(Value::as_array).into_iter().flatten();
+    members.filter_map(|member| {
+        let changed = member.as_object()?;
+        Some((changed.get(ORIGINAL_START)?.as_str()?.parse().ok()?, changed))
+    })
+}
+
+/// The days on which the recurrence of a master has occurrences that are no more.
+pub(crate) fn cancelled(master: &Properties) -> impl Iterator<Item = Date> {
+    let members = master.get(CANCELLED).and_then(Value::as_array).into_iter().flatten();
+    members.filter_map(|day| day.as_str()?.parse().ok())
+}
+
+/// Keeps what differs of one occurrence: `None` forgets it.
+pub(crate) fn set_exception(master: &mut Properties, original: Timestamp, changed: Option<Properties>) {
+    let mut kept: BTreeMap<Timestamp, Properties> =
+        exceptions(master).map(|(start, changed)| (start, changed.clone())).collect();
+    kept.remove(&original);
+    kept.extend(changed.map(|changed| (original, changed)));
+    set_exceptions(master, kept);
+}
+
+/// Keeps what differs of occurrences, by their original starts, and forgets all others.
+pub(crate) fn set_exceptions(master: &mut Properties, kept: BTreeMap<Timestamp, Properties>) {
+    let members = kept.into_iter().map(|(original, mut changed)| {
+        changed.insert(ORIGINAL_START.to_owned(), original.to_string().into());
+        Value::Object(changed)
+    });
+    put_list(master, EXCEPTIONS, members.collect());
+}
+
+/// Takes the occurrence of a day out.
+pub(crate) fn set_cancelled(master: &mut Properties, date: Date) {
+    set_cancelled_days(master, cancelled(master).chain([date]).collect());
+}
+
+/// Takes out the occurrences of these days, and no others.
+pub(crate) fn set_cancelled_days(master: &mut Properties, mut days: Vec<Date>) {
+    days.sort_unstable();
+    days.dedup();
+    put_list(master, CANCELLED, days.iter().map(|day| day.to_string().into()).collect());
+}
+
+/// Forgets what is said of occurrences that the recurrence does not have, or not any more.
+pub(crate) fn forget_missing(master: &mut Properties, recurrence: Option<&Recurrence>) {
+    let is_there = |start| recurrence.is_some_and(|recurrence| recurrence.slot_at(start).is_some());
+    let kept = exceptions(master).filter(|(start, _)| is_there(*start));
+    let kept = kept.map(|(_, changed)| Value::Object(changed.clone())).collect();
+    let days = cancelled(master).filter(|day| recurrence.is_some_and(|series| series.slot_on(*day).is_some()));
+    let days = days.map(|day| day.to_string().into()).collect();
+    put_list(master, EXCEPTIONS, kept);
+    put_list(master, CANCELLED, days);
+}
+
+fn put_list(master: &mut Properties, name: &str, members: Vec<Value>) {
+    if members.is_empty() {
+        master.remove(name);
+    } else {
+        master.insert(name.to_owned(), members.into());
+    }
+}
+
+/// The `iCalUId` of an occurrence: in Outlook's global object ids four bytes are for its day; of other
+/// makers' it is put behind.
+fn occurrence_uid(master: &str, date: Date) -> String {
+    const HEAD: &str = "040000008200E00074C5B7101A82E008";
+    let (year, month, day) = (date.year(), date.month(), date.day());
+    match master.get(..HEAD.len()).zip(master.get(HEAD.len() + 8..)) {
+        Some((head, tail)) if head.eq_ignore_ascii_case(HEAD) => format!("{head}{year:04X}{month:02X}{day:02X}{tail}"),
+        _ => format!("{master}_{year:04}{month:02}{day:02}"),
+    }
+}
+
+/// A time of an event, stored in UTC.
+pub(crate) fn time_of(properties: &Properties, name: &str) -> Option<Timestamp> {
+    let stated = properties.get(name)?.get("dateTime")?.as_str()?;
+    format!("{}Z", stated.trim_end_matches('Z')).parse().ok()
+}
+
+/// A `dateTimeTimeZone` in UTC: with seven fractional digits and no offset.
+pub(crate) fn utc_value(at: Timestamp) -> Value {
+    let time = jiff::Timestamp::from_microsecond(at.as_micros()).unwrap_or_default();
+    zoned_value(time, &TimeZone::UTC, "UTC")
+}
+
+pub(crate) fn zoned_value(at: jiff::Timestamp, zone: &TimeZone, name: &str) -> Value {
+    let local = zone.to_datetime(at);
+    let hundred_nanos = local.subsec_nanosecond() / 100;
+    json!({ "dateTime": format!("{}.{hundred_nanos:07}", local.strftime("%Y-%m-%dT%H:%M:%S")), "timeZone": name })
+}

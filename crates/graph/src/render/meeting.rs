@@ -1,0 +1,24 @@
+//! What messages that speak of meetings show besides.
+
+use serde_json::{Map, Value};
+
+use super::Select;
+use crate::Properties;
+use crate::mailbox::meeting::message_type;
+
+/// Adds the derived type of a message that is one, and what such a message need not have.
+pub(super) fn show_type(message: &Properties, select: Option<&Select>, shown: &mut Map<String, Value>) {
+    let Some(type_name) = message_type(message) else { return };
+    shown.insert("@odata.type".to_owned(), format!("#microsoft.graph.{type_name}").into());
+    if select.is_some() {
+        return;
+    }
+    let absent: &[&str] = match type_name {
+        "eventMessageRequest" => &["previousEndDateTime", "previousLocation", "previousStartDateTime"],
+        "eventMessageResponse" => &["proposedNewTime"],
+        _ => &[],
+    };
+    for name in absent.iter().chain(&["recurrence"]) {
+        shown.entry(*name).or_insert(Value::Null);
+    }
+}

@@ -1,0 +1,47 @@
+//! The groups of calendars: `GET` lists them, the default one first; `POST` makes one: 201, or 409 if one of
+//! that name is there.
+
+use graph::mailbox::calendar_group;
+use graph::path::UserKey;
+use graph::render::{self, View};
+use graph::schema::Entity;
+use graph::{Folder, Kind};
+use http::StatusCode;
+
+use super::{all, made_once, paged, select, single_group};
+use crate::http::answer::Answer;
+use crate::http::error::ApiError;
+use crate::http::graph::{Call, TRIES};
+use crate::http::query::Page;
+
+pub async fn list(call: &Call<'_>, user: &UserKey) -> Result<Answer, ApiError> {
+    call.query.allow(&["$select", "$top", "$skip", "$count"])?;
+    let page = Page::read(&call.query)?;
+    let select = select(call, Entity::CalendarGroup)?;
+    call.require_read(Kind::Event)?;
+    let owner = call.owner(user).await?;
+    let mut groups: Vec<Folder> = all(call, &owner).await?.into_iter().filter(calendar_group::is_group).collect();
+    groups.sort_by(|one, other| one.display_name.cmp(&other.display_name));
+    groups.insert(0, calendar_group::default_group_folder(owner.id));
+    let view = View { context: None, select: select.as_ref(), prefer: &call.prefer };
+    let shown = groups.iter().map(|group| render::calendar_group(group, view)).collect();
+    let context = render::context(&call.base(), owner.id, "calendarGroups", select.as_ref(), false);
+    Ok(paged(call, context, &page, shown))
+}
+
+pub async fn create(call: &Call<'_>, user: &UserKey) -> Result<Answer, ApiError> {
+    call.query.allow(&[])?;
+    call.require_write(Kind::Event)?;
+    let owner = call.owner(user).await?;
+    let body = call.json()?;
+    let mut has_namesake = false;
+    for _ in 0..TRIES {
+        let folders = all(call, &owner).await?;
+        let written = calendar_group::create_group(&owner, &call.fresh(), &folders, body.clone())?;
+        let name = format!("calendarGroup {}", written.folder.display_name.to_lowercase());
+        if made_once(call, call.commit_of(&owner, written.mutation), name, &mut has_namesake).await? {
+            return Ok(single_group(call, &written.folder, None, StatusCode::CREATED));
+        }
+    }
+    Err(ApiError::Contended)
+}

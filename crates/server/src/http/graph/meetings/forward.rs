@@ -1,0 +1,31 @@
+//! `POST /events/{id}/forward`: 202. Others are invited; an organizer who did not forward it hears of it.
+
+use graph::mailbox::meeting;
+use graph::path::ItemPath;
+use graph::{Kind, schema};
+use http::StatusCode;
+use store::CommitError;
+
+use super::submission;
+use crate::http::answer::Answer;
+use crate::http::error::ApiError;
+use crate::http::graph::items::find;
+use crate::http::graph::{Call, TRIES};
+
+pub async fn forward(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
+    call.query.allow(&[])?;
+    call.require_write(Kind::Event)?;
+    let owner = call.owner(&path.user).await?;
+    let (to, comment) = schema::event_forward(call.json()?)?;
+    for _ in 0..TRIES {
+        let event = find(call, &owner, path).await?;
+        let (mutation, notice) = meeting::forward_event(&owner, &call.fresh(), &event, to.clone(), &comment)?;
+        let submit = submission(call, &owner, Some(notice)).await?;
+        match call.commit(&owner, mutation, submit).await {
+            Ok(()) => return Ok(Answer::empty(StatusCode::ACCEPTED)),
+            Err(CommitError::ItemChanged(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(ApiError::Contended)
+}

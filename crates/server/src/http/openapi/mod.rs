@@ -1,0 +1,212 @@
+//! The description of the Graph surface in OpenAPI, at `/openapi.json` for everybody. It is made of the one
+//! table of routes and of Graph's metadata, not written by hand.
+
+mod routes;
+mod schemas;
+
+use std::sync::OnceLock;
+
+use axum::body::Body;
+use axum::response::Response;
+use graph::path::{self, Resource};
+use http::{HeaderValue, header};
+use serde_json::{Map, Value, json};
+
+pub use routes::{Answer, Body as RequestBody, Route};
+
+/// Where the description is.
+pub const PATH: &str = "/openapi.json";
+
+const DESCRIPTION: &str = "Messages, events, contacts and change notifications in the manner of Microsoft Graph, for \
+    apps that work with Graph. Tidings is not affiliated with Microsoft. Names of path segments and properties may \
+    come in any case, and keys in parentheses: /me/messages('{id}').";
+
+/// The answer to whoever asks for the description.
+pub fn answer() -> Response {
+    static TEXT: OnceLock<Vec<u8>> = OnceLock::new();
+    let text = TEXT.get_or_init(|| serde_json::to_vec(&description()).unwrap_or_default());
+    let mut response = Response::new(Body::from(text.as_slice()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// All routes that are served.
+pub fn routes() -> &'static [Route] {
+    static ROUTES: OnceLock<Vec<Route>> = OnceLock::new();
+    ROUTES.get_or_init(routes::all)
+}
+
+/// The methods that a path is served with, for `Allow`. The path begins with its version.
+pub fn allowed(path: &str) -> String {
+    let (_, below) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
+    let Ok(asked) = path::parse(below) else { return String::new() };
+    let asked = shape(&asked);
+    let of_same_shape = |route: &&Route| path::parse(&sample_path(route)).is_ok_and(|known| shape(&known) == asked);
+    let mut methods: Vec<&str> = routes().iter().filter(of_same_shape).map(|route| route.method).collect();
+    methods.sort_unstable();
+    methods.dedup();
+    methods.join(", ")
+}
+
+/// A path of a route, with keys that can be read.
+pub fn sample_path(route: &Route) -> String {
+    let owner = if route.in_mailbox { "me" } else { "" };
+    let mut sample = owner.to_owned();
+    for segment in route.path.split('/').filter(|segment| !segment.is_empty()) {
+        let key = segment.starts_with('{');
+        sample = format!("{sample}/{}", if key { "AQMkAAAA" } else { segment });
+    }
+    sample.replace("{startDateTime}", "2026-12-01").replace("{endDateTime}", "2026-12-02")
+}
+
+/// What kind of thing a path addresses, whoever has it and wherever it lies: resources that are served by
+/// the same methods are equal.
+pub fn shape(resource: &Resource) -> String {
+    match resource {
+        Resource::OfUser { part, .. } => format!("OfUser {}", variant(&format!("{part:?}"))),
+        Resource::Items { kind, .. } => format!("Items {kind:?}"),
+        Resource::ItemsDelta { kind, .. } => format!("ItemsDelta {kind:?}"),
+        Resource::ItemsCount { kind, .. } => format!("ItemsCount {kind:?}"),
+        Resource::Item(item) => format!("Item {:?}", item.kind),
+        Resource::ItemAction { item, action } => format!("ItemAction {:?} {action:?}", item.kind),
+        Resource::OfItem { item, part } => format!("OfItem {:?} {}", item.kind, variant(&format!("{part:?}"))),
+        Resource::Folders { kind, parent, .. } => format!("Folders {kind:?} {}", parent.is_some()),
+        Resource::FoldersDelta { kind, .. } => format!("FoldersDelta {kind:?}"),
+        Resource::FoldersCount { kind, .. } => format!("FoldersCount {kind:?}"),
+        Resource::Folder { kind, .. } => format!("Folder {kind:?}"),
+        Resource::FolderAction { kind, action, .. } => format!("FolderAction {kind:?} {action:?}"),
+        other => variant(&format!("{other:?}")).to_owned(),
+    }
+}
+
+/// The name of an enum's variant, from its debug form.
+fn variant(debug: &str) -> &str {
+    debug.split([' ', '(', '{']).next().unwrap_or_default()
+}
+
+/// The description.
+pub fn description() -> Value {
+    let mut paths = Map::new();
+    for route in routes() {
+        let owners: &[&str] = if route.in_mailbox { &["/me", "/users/{user-id}"] } else { &[""] };
+        for owner in owners {
+            let path = format!("{owner}{}", route.path);
+            let methods = paths.entry(&path).or_insert_with(|| json!({}));
+            methods[route.method.to_ascii_lowercase()] = operation(route, &path);
+        }
+    }
+    let refused = json!({
+        "description": "Refused; the error says why.",
+        "content": { "application/json": { "schema": { "$ref": "#/components/schemas/error" } } },
+    });
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tidings",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": DESCRIPTION,
+            "license": { "name": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": "/v1.0" }, { "url": "/beta" }],
+        "security": [{ "bearer": [] }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
+            "responses": { "refused": refused },
+            "schemas": schemas::all(),
+        },
+    })
+}
+
+fn operation(route: &Route, path: &str) -> Value {
+    let mut responses = json!({ "4XX": { "$ref": "#/components/responses/refused" } });
+    let (status, mut success) = success(route.answer);
+    if let Answer::Made(entity) = route.answer {
+        success["links"] = links(route, entity);
+    }
+    responses[status.to_string()] = success;
+    let mut operation = json!({
+        "operationId": operation_id(route, path),
+        "summary": route.summary,
+        "parameters": parameters(route, path),
+        "responses": responses,
+    });
+    if let Some(body) = request_body(route.body) {
+        operation["requestBody"] = body;
+    }
+    operation
+}
+
+/// Unique, and readable: `get.me.messages.message-id`.
+fn operation_id(route: &Route, path: &str) -> String {
+    let parts = path.split('/').filter(|part| !part.is_empty()).map(|part| part.trim_matches(['{', '}', '$']));
+    parts.fold(route.method.to_ascii_lowercase(), |id, part| format!("{id}.{part}"))
+}
+
+/// Where the id of what was made can be used: the routes below the owner's own mailbox, or none, that have
+/// no other key.
+fn links(made: &Route, entity: &str) -> Value {
+    let key = format!("{entity}-id");
+    let mut links = Map::new();
+    for route in routes() {
+        let keys: Vec<&str> = route.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
+        if keys == [key.as_str()] && route.in_mailbox == made.in_mailbox {
+            let owner = if route.in_mailbox { "/me" } else { "" };
+            let id = operation_id(route, &format!("{owner}{}", route.path));
+            links.insert(id.clone(), json!({ "operationId": id, "parameters": { &key: "$response.body#/id" } }));
+        }
+    }
+    Value::Object(links)
+}
+
+fn success(answer: Answer) -> (u16, Value) {
+    let told = |description: &str, media: &str, schema: Value| json!({ "description": description, "content": { media: { "schema": schema } } });
+    match answer {
+        Answer::Entity(name) => (200, told("The entity.", "application/json", schemas::answered(name))),
+        Answer::Made(name) => (201, told("Made.", "application/json", schemas::answered(name))),
+        Answer::List(name) => (200, told("A page.", "application/json", schemas::page(name))),
+        Answer::Status(status) => (status, json!({ "description": "Done; nothing is told." })),
+        Answer::Object(status) => (status, told("Done.", "application/json", json!({ "type": "object" }))),
+        Answer::Bytes(media) => (200, json!({ "description": "The content.", "content": { media: {} } })),
+    }
+}
+
+fn request_body(body: RequestBody) -> Option<Value> {
+    // Where every parameter may be left out, so may the body.
+    let required = match body {
+        RequestBody::Parameters(parameters) => parameters.iter().any(|(name, _)| name.ends_with('!')),
+        _ => true,
+    };
+    let json_of =
+        |schema: Value| json!({ "required": required, "content": { "application/json": { "schema": schema } } });
+    match body {
+        RequestBody::None => None,
+        RequestBody::Entity(name) => Some(json_of(schemas::written(name))),
+        RequestBody::Parameters(parameters) => Some(json_of(schemas::parameters(parameters))),
+        RequestBody::Object => Some(json_of(json!({ "type": "object" }))),
+        RequestBody::Bytes(media) => {
+            let content: Map<String, Value> = media.iter().map(|media| ((*media).to_owned(), json!({}))).collect();
+            Some(json!({ "required": true, "content": content }))
+        }
+    }
+}
+
+fn parameters(route: &Route, path: &str) -> Vec<Value> {
+    let keys = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    let mut parameters: Vec<Value> = keys
+        .map(|key| json!({ "name": key, "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } }))
+        .collect();
+    for option in route.query {
+        let required = option.ends_with('!');
+        let name = option.trim_end_matches('!');
+        let schema = match name {
+            "$top" => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
+            "$skip" => json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
+            "$count" | "includeHiddenFolders" => json!({ "type": "boolean" }),
+            "startDateTime" | "endDateTime" => json!({ "type": "string", "format": "date-time" }),
+            _ => json!({ "type": "string" }),
+        };
+        parameters.push(json!({ "name": name, "in": "query", "required": required, "schema": schema }));
+    }
+    parameters
+}

@@ -1,0 +1,41 @@
+//! Mail on its way within the tenant: each recipient gets it through the door that LMTP uses, and what it
+//! tells of a meeting in the same transaction.
+
+use async_trait::async_trait;
+use graph::UserId;
+use notify::Submission;
+use store::StoreError;
+
+use super::delivery::Mailboxes;
+use super::{DeliverError, Inbound};
+use crate::engine::Deliver;
+
+#[async_trait]
+impl Deliver for Mailboxes {
+    async fn deliver(&self, submission: &Submission, recipient: UserId) -> bool {
+        let user = match self.store.user(recipient).await {
+            Ok(Some(user)) => user,
+            Ok(None) => return true,
+            // To try again would not mend it, and nothing after it in the log could be passed.
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::error!(submission = %submission.id, %recipient, %error, "a submitted message was given up");
+                return true;
+            }
+            Err(_) => return false,
+        };
+        let once = format!("submission:{}", submission.id);
+        let message = &submission.message;
+        let delivered = match &submission.meeting {
+            Some(meeting) => self.deliver_meeting(&user, message, meeting, once).await,
+            None => Inbound::deliver(self, &user, message.clone(), once).await,
+        };
+        match delivered {
+            Ok(_) | Err(DeliverError::NoMailbox) => true,
+            Err(DeliverError::Refused(why)) => {
+                tracing::warn!(submission = %submission.id, %recipient, why, "a submitted message was refused");
+                true
+            }
+            Err(DeliverError::Temporary(_)) => false,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! An app asks too much.
+
+use http::StatusCode;
+use notify::Profile;
+use notify::throttle::{Rate, ThrottleLimits};
+use serde_json::json;
+
+use crate::world::{World, ok, settled};
+
+fn limits(throttle: ThrottleLimits) -> Profile {
+    Profile { throttle, ..Profile::documented() }
+}
+
+#[tokio::test]
+async fn a_mailbox_that_was_asked_too_often_answers_429_and_when_to_come_again() {
+    let three = ThrottleLimits { mailbox: Rate { units: 3, seconds: 600 }, ..ThrottleLimits::documented() };
+    let world = World::throttled(limits(three)).await;
+    for path in ["/v1.0/me/messages", "/v1.0/users/megan@contoso.test/contacts", "/v1.0/me/messages/x"] {
+        assert_ne!(world.megan().get(path).await.status, 429, "{path}");
+    }
+    let refused = world.megan().get("/v1.0/me/messages").await;
+    insta::assert_json_snapshot!(settled(&refused.json), @r#"
+    {
+      "error": {
+        "code": "TooManyRequests",
+        "innerError": {
+          "client-request-id": "7d6c0c2a-0000-4000-8000-000000000001",
+          "code": "429",
+          "date": "[date]",
+          "message": "Please retry after",
+          "request-id": "[request-id]",
+          "status": "429"
+        },
+        "message": "Please retry again later."
+      }
+    }
+    "#);
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.header("retry-after"), "600");
+    // Another mailbox of the same app is open.
+    ok(world.adele().get("/v1.0/me/messages").await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_fifth_request_at_a_time_to_a_mailbox_is_refused_and_places_return() {
+    let world = World::throttled(limits(ThrottleLimits { mailbox_at_a_time: 0, ..ThrottleLimits::documented() })).await;
+    let refused = world.megan().get("/v1.0/me/messages").await;
+    assert_eq!(refused.refusal(), "429 ApplicationThrottled: Application is over its MailboxConcurrency limit.");
+    assert_eq!(refused.header("retry-after"), "1");
+    // One after another there is no end of requests, whatever becomes of them.
+    let world = World::throttled(limits(ThrottleLimits { mailbox_at_a_time: 1, ..ThrottleLimits::documented() })).await;
+    for _ in 0..20 {
+        ok(world.megan().get("/v1.0/me/messages").await, StatusCode::OK);
+        assert_eq!(world.megan().get("/v1.0/me/messages/x").await.status, 400);
+    }
+}
+
+#[tokio::test]
+async fn subscriptions_have_limits_of_their_own() {
+    let world = World::throttled(Profile::documented()).await;
+    for _ in 0..25 {
+        ok(world.megan().get("/v1.0/subscriptions").await, StatusCode::OK);
+    }
+    let refused = world.megan().get("/v1.0/subscriptions").await;
+    assert_eq!(refused.refusal(), "429 TooManyRequests: Please retry again later.");
+    let retry_after: u32 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=20).contains(&retry_after), "{retry_after}");
+    assert_eq!(world.megan().post("/v1.0/subscriptions", json!({})).await.status, 400);
+}
+
+#[tokio::test]
+async fn nobody_is_throttled_unless_it_was_asked_for() {
+    let one = ThrottleLimits { mailbox: Rate { units: 1, seconds: 600 }, ..ThrottleLimits::documented() };
+    let world = World::with(limits(one)).await;
+    for _ in 0..5 {
+        ok(world.megan().get("/v1.0/me/messages").await, StatusCode::OK);
+    }
+}

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Runs the official SDKs against a development server of its own, over HTTPS on a free port: the Python
+# SDK by HTTP/2, the JavaScript client by HTTP/1.1. Installs them below target/sdk, in the versions that
+# the lock files name; installs Python and npm with the system's package manager if they are missing.
+set -euo pipefail
+set -m
+cd "$(dirname "$0")/../.."
+
+READY_SECONDS_MAX=60
+home="$PWD/target/sdk"
+suites="$PWD/tests/sdk"
+mkdir -p "$home"
+scratch=$(mktemp -d)
+server=""
+
+finish() {
+    [ -z "$server" ] || { kill -KILL -- "-$server" && wait "$server"; } 2>/dev/null || true
+    rm -rf "$scratch"
+}
+trap finish EXIT
+
+fail() {
+    echo "SDKs: $1" >&2
+    exit 1
+}
+
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# install PACKAGES…: by the system's package manager.
+install() {
+    command -v apt-get >/dev/null || fail "install $* first: this script knows apt-get only"
+    as_root apt-get update -qq
+    as_root apt-get install -y -qq "$@" >/dev/null
+}
+
+# Installed anew when what is asked for has changed.
+if ! cmp -s "$suites/python/requirements.txt" "$home/requirements.txt"; then
+    python3 -c 'import venv, ensurepip' 2>/dev/null || install python3 python3-venv
+    rm -rf "$home/python"
+    python3 -m venv "$home/python"
+    "$home/python/bin/pip" install --quiet --disable-pip-version-check --requirement "$suites/python/requirements.txt"
+    cp "$suites/python/requirements.txt" "$home/"
+fi
+if ! cmp -s "$suites/javascript/package-lock.json" "$home/javascript/package-lock.json"; then
+    command -v npm >/dev/null || install npm
+    rm -rf "$home/javascript"
+    mkdir -p "$home/javascript"
+    cp "$suites"/javascript/package*.json "$home/javascript/"
+    # The lock is copied last: it says that all is there.
+    mv "$home/javascript/package-lock.json" "$scratch/"
+    cp "$scratch/package-lock.json" "$home/javascript/npm-lock.json"
+    (cd "$home/javascript" && mv npm-lock.json package-lock.json && npm ci --no-audit --no-fund --loglevel=error) ||
+        { rm -f "$home/javascript/package-lock.json"; fail "npm could not install the JavaScript client"; }
+fi
+
+cargo build --locked --bin tidings
+"${CARGO_TARGET_DIR:-target}/debug/tidings" dev --ephemeral --json \
+    --http 127.0.0.1:0 --https 127.0.0.1:0 --admin 127.0.0.1:0 --lmtp-port 0 >"$scratch/ready.json" 2>"$scratch/server.log" &
+server=$!
+started=$SECONDS
+until [ -s "$scratch/ready.json" ]; do
+    [ $((SECONDS - started)) -lt "$READY_SECONDS_MAX" ] || fail "the server is not ready"
+    kill -0 "$server" 2>/dev/null || { cat "$scratch/server.log" >&2; fail "the server ended"; }
+    sleep 0.1
+done
+export TIDINGS_READY="$scratch/ready.json"
+ca=$("$home/python/bin/python" -c 'import json, os; print(json.load(open(os.environ["TIDINGS_READY"]))["ca"])')
+
+status=0
+(cd "$suites/python" && PYTHONDONTWRITEBYTECODE=1 "$home/python/bin/python" -m unittest --verbose) || status=1
+# The tests lie beside the modules that they import, where Node looks for them.
+cp "$suites"/javascript/*.mjs "$home/javascript/"
+(cd "$home/javascript" && NODE_EXTRA_CA_CERTS="$ca" npx --no-install node --test) || status=1
+if [ "$status" -ne 0 ]; then
+    tail -n 40 "$scratch/server.log" >&2
+    fail "not every story holds"
+fi
