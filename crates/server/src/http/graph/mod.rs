@@ -280,7 +280,11 @@ async fn of_occurrence(
         ("GET", Resource::Item(item)) => occurrences::get::get(call, &item, id).await,
         ("PATCH", Resource::Item(item)) => occurrences::patch::patch(call, &item, id).await,
         ("DELETE", Resource::Item(item)) => occurrences::delete::delete(call, &item, id).await,
-        ("POST", Resource::ItemAction { item, action }) => item_action(call, &item, action).await,
+        ("POST", Resource::ItemAction { item, action }) => match action {
+            ItemAction::SnoozeReminder | ItemAction::DismissReminder => item_action(call, &item, action).await,
+            ItemAction::PermanentDelete => occurrences::delete::delete(call, &item, id).await,
+            _ => Err(ApiError::NotServed),
+        },
         ("GET", Resource::OfItem { item, part }) => {
             item_part(call, method, &occurrences::master_path(&item, id), part).await
         }
