@@ -284,10 +284,10 @@ async fn of_occurrence(
         ("PATCH", Resource::Item(item)) => occurrences::patch::patch(call, &item, id).await,
         ("DELETE", Resource::Item(item)) => occurrences::delete::delete(call, &item, id).await,
         ("POST", Resource::ItemAction { item, action }) => match action {
+            ItemAction::SnoozeReminder | ItemAction::DismissReminder => item_action(call, &item, action).await,
+            ItemAction::PermanentDelete => occurrences::delete::delete(call, &item, id).await,
             // Of a meeting that repeats, only the whole is answered, cancelled and forwarded.
-            ItemAction::Accept | ItemAction::Decline | ItemAction::TentativelyAccept => Err(ApiError::NotServed),
-            ItemAction::Cancel | ItemAction::Forward => Err(ApiError::NotServed),
-            _ => item_action(call, &item, action).await,
+            _ => Err(ApiError::NotServed),
         },
         ("GET", Resource::OfItem { item, part }) => {
             item_part(call, method, &occurrences::master_path(&item, id), part).await
