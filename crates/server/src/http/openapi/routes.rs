@@ -58,6 +58,7 @@ pub fn all() -> Vec<Route> {
     directory(&mut routes);
     mail(&mut routes);
     calendar(&mut routes);
+    meetings(&mut routes);
     occurrences(&mut routes);
     contacts(&mut routes);
     subscriptions(&mut routes);
@@ -175,6 +176,29 @@ fn calendar(routes: &mut Vec<Route>) {
     at.delete("/calendar", "Refused: the default calendar stays");
     folders(&mut at, "/calendars", "calendar", "{calendar-id}", PAGE);
     items(&mut at, "/calendars/{calendar-id}/events", "event", "{event-id}", ITEMS);
+    at.get("/events/{event-id}/calendar", "The calendar that holds an event", &["$select"], Answer::Entity("calendar"));
+    folders(&mut at, "/calendarGroups", "calendarGroup", "{calendarGroup-id}", PAGE);
+    let of_group = "/calendarGroups/{calendarGroup-id}/calendars";
+    at.get(of_group, "The calendars of a group", PAGE, Answer::List("calendar"));
+    at.post(of_group, "Make a calendar in a group", Body::Entity("calendar"), Answer::Made("calendar"));
+}
+
+fn meetings(routes: &mut Vec<Route>) {
+    const COMMENT: (&str, &str) = ("comment", "Edm.String");
+    const SEND: (&str, &str) = ("sendResponse", "Edm.Boolean");
+    const PROPOSED: (&str, &str) = ("proposedNewTime", "graph.timeSlot");
+    let mut at = Below(routes, true);
+    let one = "/events/{event-id}";
+    let mut act = |action: &str, summary: &'static str, parameters: &'static [(&'static str, &'static str)]| {
+        at.post(&format!("{one}/{action}"), summary, Body::Parameters(parameters), Answer::Status(202));
+    };
+    act("accept", "Accept an invitation", &[COMMENT, SEND]);
+    act("tentativelyAccept", "Accept an invitation with reserve", &[COMMENT, SEND, PROPOSED]);
+    act("decline", "Decline an invitation", &[COMMENT, SEND, PROPOSED]);
+    act("cancel", "Cancel a meeting and tell its attendees", &[COMMENT]);
+    act("forward", "Invite others", &[("toRecipients!", "Collection(graph.recipient)"), COMMENT]);
+    let event = "/messages/{message-id}/event";
+    at.get(event, "The event that a meeting message is about", &["$select"], Answer::Entity("event"));
 }
 
 fn occurrences(routes: &mut Vec<Route>) {
