@@ -292,8 +292,9 @@ pub async fn lists_are_filtered_and_ordered_as_asked(world: World) {
         let from = json!({ "emailAddress": { "address": format!("person{}@contoso.test", number % 2) } });
         let subject = json!(format!("Part {}", [3, 1, 2][number as usize % 3]));
         let mut item = edited(&edited(&message(MEGAN, number, number as i64), "from", from), "subject", subject);
-        item.properties.insert("isRead".to_owned(), json!(number % 4 > 0));
-        item.properties.insert("importance".to_owned(), json!(if number % 9 == 0 { "high" } else { "normal" }));
+        item.properties.insert("isRead".to_owned(), json!(!number.is_multiple_of(4)));
+        item.properties
+            .insert("importance".to_owned(), json!(if number.is_multiple_of(9) { "high" } else { "normal" }));
         item.folder = if number < 20 { inbox(MEGAN) } else { WellKnown::Archive.id_in(MEGAN) };
         world.store.commit(create(&item)).await.unwrap();
     }

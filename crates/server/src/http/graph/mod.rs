@@ -283,7 +283,12 @@ async fn of_occurrence(
         ("GET", Resource::Item(item)) => occurrences::get::get(call, &item, id).await,
         ("PATCH", Resource::Item(item)) => occurrences::patch::patch(call, &item, id).await,
         ("DELETE", Resource::Item(item)) => occurrences::delete::delete(call, &item, id).await,
-        ("POST", Resource::ItemAction { item, action }) => item_action(call, &item, action).await,
+        ("POST", Resource::ItemAction { item, action }) => match action {
+            // Of a meeting that repeats, only the whole is answered, cancelled and forwarded.
+            ItemAction::Accept | ItemAction::Decline | ItemAction::TentativelyAccept => Err(ApiError::NotServed),
+            ItemAction::Cancel | ItemAction::Forward => Err(ApiError::NotServed),
+            _ => item_action(call, &item, action).await,
+        },
         ("GET", Resource::OfItem { item, part }) => {
             item_part(call, method, &occurrences::master_path(&item, id), part).await
         }

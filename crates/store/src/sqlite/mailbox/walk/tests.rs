@@ -30,14 +30,14 @@ fn message(number: u128) -> Item {
         ("conversationId".to_owned(), json!(format!("conversation {}", pick(2)))),
         ("receivedDateTime".to_owned(), json!(Timestamp::from_seconds(1_800_000_000 + pick(40) as i64))),
     ]);
-    if number % 3 > 0 {
+    if !number.is_multiple_of(3) {
         properties.insert("internetMessageId".to_owned(), json!(format!("<{}@contoso.test>", pick(2))));
     }
     Item {
         id: ItemId::new(Kind::Message, Uuid::from_u128(number)),
         immutable: Uuid::from_u128(number),
         mailbox: MEGAN,
-        folder: if number % 7 == 0 { WellKnown::Archive.id_in(MEGAN) } else { WellKnown::Inbox.id_in(MEGAN) },
+        folder: if number.is_multiple_of(7) { WellKnown::Archive.id_in(MEGAN) } else { WellKnown::Inbox.id_in(MEGAN) },
         created: Timestamp::default(),
         modified: Timestamp::default(),
         version: ChangeId(Uuid::from_u128(number)),
