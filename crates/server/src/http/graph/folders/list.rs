@@ -5,7 +5,7 @@
 use graph::mailbox::Owner;
 use graph::path::{FolderKey, UserKey};
 use graph::query::Shown;
-use graph::render::{self, View};
+use graph::render::{self, Select, View};
 use graph::schema::Entity;
 use graph::{Kind, WellKnown};
 use http::StatusCode;
@@ -38,7 +38,7 @@ pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, parent: Option<Fo
         expand.show(&found.folder.properties, &mut shown);
         value.push(shown);
     }
-    let context = render::context(&call.base(), owner.id, collection(kind), select.as_ref(), false);
+    let context = context(call, &owner, (user, kind, parent.as_ref()), select.as_ref());
     let mut body = json!({"@odata.context": context});
     if page.count {
         body["@odata.count"] = total.into();
@@ -48,6 +48,24 @@ pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, parent: Option<Fo
     }
     body["value"] = value.into();
     Ok(Answer::json(StatusCode::OK, &body))
+}
+
+/// The `@odata.context`: folders below another are that one's; of the caller's own calendars Graph says `me`.
+fn context(
+    call: &Call<'_>,
+    owner: &Owner,
+    (user, kind, parent): (&UserKey, Kind, Option<&FolderKey>),
+    select: Option<&Select>,
+) -> String {
+    let collection = match parent.and_then(|parent| parent.id_in(owner.id)) {
+        Some(parent) => format!("{}('{parent}')/childFolders", collection(kind)),
+        None => collection(kind).to_owned(),
+    };
+    let context = render::context(&call.base(), owner.id, &collection, select, false);
+    match (user, kind) {
+        (UserKey::Me, Kind::Event) => context.replace(&format!("users('{}')", owner.id), "me"),
+        _ => context,
+    }
 }
 
 /// The folders of a collection that a query finds, in its order.
