@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::Properties;
+use crate::ical_occurrences::fold;
 use crate::ical_people::{attendees, organizer, response_status};
 use crate::ical_recurrence::recurrence;
 use crate::ical_zones::{Zone, Zones, offset_of};
@@ -61,8 +62,9 @@ pub enum EventError {
     UnknownTimeZone(String),
 }
 
-/// Reads a calendar file of the mailbox of `owner` (an address): each event, series master and moved
-/// occurrence becomes an item of its own.
+/// Reads a calendar file of the mailbox of `owner` (an address): each event and each series becomes an item.
+/// What the file says of single occurrences is in their series; of a series that is not in the file, or is
+/// none that Graph could express, it is an item of its own.
 pub fn parse(bytes: &[u8], owner: &str) -> Result<ParsedCalendar, CalendarError> {
     if bytes.len() > CALENDAR_BYTES_MAX {
         return Err(CalendarError::TooLarge(bytes.len()));
@@ -85,6 +87,7 @@ pub fn parse(bytes: &[u8], owner: &str) -> Result<ParsedCalendar, CalendarError>
             _ => {}
         }
     }
+    parsed.events = fold(parsed.events);
     if any { Ok(parsed) } else { Err(CalendarError::NotACalendar) }
 }
 
@@ -526,17 +529,33 @@ X-MICROSOFT-SKYPETEAMSMEETINGURL:https://teams.example/j\nBEGIN:VALARM\nACTION:D
     }
 
     #[test]
-    fn a_moved_occurrence_is_an_item_of_its_own_and_excluded_dates_are_kept() {
+    fn what_is_said_of_single_occurrences_is_put_into_their_series() {
         let parsed = calendar(
-            "BEGIN:VEVENT\nUID:s\nDTSTART:20260105T090000Z\nRRULE:FREQ=WEEKLY\nEXDATE:20260112T090000Z\nEND:VEVENT\n\
-BEGIN:VEVENT\nUID:s\nRECURRENCE-ID:20260119T090000Z\nDTSTART:20260120T090000Z\nEND:VEVENT\n\
+            "BEGIN:VEVENT\nUID:s\nRECURRENCE-ID:20260119T090000Z\nDTSTART:20260120T090000Z\nSUMMARY:Moved\nEND:VEVENT\n\
+BEGIN:VEVENT\nUID:s\nSUMMARY:Plan\nDTSTART:20260105T090000Z\nRRULE:FREQ=WEEKLY\nEXDATE:20260112T090000Z,20260113T090000Z\nEND:VEVENT\n\
+BEGIN:VEVENT\nUID:s\nRECURRENCE-ID:20260126T090000Z\nDTSTART:20260126T090000Z\nSTATUS:CANCELLED\nEND:VEVENT\n\
+BEGIN:VEVENT\nUID:s\nRECURRENCE-ID:20260127T090000Z\nDTSTART:20260127T090000Z\nEND:VEVENT\n\
 BEGIN:VTODO\nUID:t\nSUMMARY:task\nEND:VTODO",
         );
         assert_eq!((parsed.events.len(), parsed.skipped), (2, 1));
-        assert_eq!(parsed.events[0]["type"], "seriesMaster");
-        assert_eq!(parsed.events[0]["extensions"][0]["exdate"], json!(["2026-01-12T09:00:00Z"]));
+        let series = &parsed.events[0];
+        assert_eq!(series["type"], "seriesMaster");
+        assert_eq!(series["cancelledOccurrences"], json!(["2026-01-12", "2026-01-26"]));
+        // The series has nothing on that day that could be excluded.
+        assert_eq!(series["extensions"][0]["exdate"], json!(["2026-01-13T09:00:00Z"]));
+        let time = |text: &str| json!({ "dateTime": text, "timeZone": "UTC" });
+        let exception = json!({ "originalStart": "2026-01-19T09:00:00Z", "subject": "Moved",
+            "start": time("2026-01-20T09:00:00.0000000"), "end": time("2026-01-20T09:00:00.0000000") });
+        assert_eq!(series["exceptionOccurrences"], json!([exception]));
         assert_eq!(parsed.events[1]["type"], "exception");
-        assert_eq!(parsed.events[1]["originalStart"], "2026-01-19T09:00:00Z");
+        assert_eq!(parsed.events[1]["originalStart"], "2026-01-27T09:00:00Z");
+    }
+
+    #[test]
+    fn all_days_of_a_series_can_be_excluded_by_their_dates() {
+        let event = event("DTSTART;VALUE=DATE:20260105\nRRULE:FREQ=DAILY\nEXDATE;VALUE=DATE:20260107\nSUMMARY:Holiday");
+        assert_eq!(event["cancelledOccurrences"], json!(["2026-01-07"]));
+        assert!(event.get("extensions").is_none());
     }
 
     #[test]

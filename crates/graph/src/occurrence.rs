@@ -172,16 +172,26 @@ pub(crate) fn set_exception(master: &mut Properties, original: Timestamp, change
     let mut kept: BTreeMap<Timestamp, Properties> =
         exceptions(master).map(|(start, changed)| (start, changed.clone())).collect();
     kept.remove(&original);
-    if let Some(mut changed) = changed {
+    kept.extend(changed.map(|changed| (original, changed)));
+    set_exceptions(master, kept);
+}
+
+/// Keeps what differs of occurrences, by their original starts, and forgets all others.
+pub(crate) fn set_exceptions(master: &mut Properties, kept: BTreeMap<Timestamp, Properties>) {
+    let members = kept.into_iter().map(|(original, mut changed)| {
         changed.insert(ORIGINAL_START.to_owned(), original.to_string().into());
-        kept.insert(original, changed);
-    }
-    put_list(master, EXCEPTIONS, kept.into_values().map(Value::Object).collect());
+        Value::Object(changed)
+    });
+    put_list(master, EXCEPTIONS, members.collect());
 }
 
 /// Takes the occurrence of a day out.
 pub(crate) fn set_cancelled(master: &mut Properties, date: Date) {
-    let mut days: Vec<Date> = cancelled(master).chain([date]).collect();
+    set_cancelled_days(master, cancelled(master).chain([date]).collect());
+}
+
+/// Takes out the occurrences of these days, and no others.
+pub(crate) fn set_cancelled_days(master: &mut Properties, mut days: Vec<Date>) {
     days.sort_unstable();
     days.dedup();
     put_list(master, CANCELLED, days.iter().map(|day| day.to_string().into()).collect());

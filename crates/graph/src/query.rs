@@ -193,6 +193,12 @@ impl Query {
         paths.into_iter().filter_map(|path| path.first().map(String::as_str))
     }
 
+    /// The properties that the order looks at, apart from those of [`Item::sort_key`]; one may come twice.
+    pub fn order_properties(&self) -> impl Iterator<Item = &str> {
+        let keys = self.asked.iter().flat_map(|asked| &asked.order);
+        keys.flat_map(|key| key.order.keys()).filter_map(|(path, _)| path.first().map(String::as_str))
+    }
+
     /// Whether the query finds this item.
     pub fn matches(&self, item: &Item) -> bool {
         item.id.kind == self.kind

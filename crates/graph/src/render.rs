@@ -5,6 +5,7 @@ mod body;
 mod calendar;
 mod meeting;
 mod occurrence;
+mod reminder;
 mod time_zone;
 
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ use crate::schema::Entity;
 use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown};
 pub use attachment::{AttachmentSelect, AttachmentView, attachment};
 pub use occurrence::occurrence;
+pub use reminder::reminder;
 
 pub use calendar::{calendar, calendar_group};
 

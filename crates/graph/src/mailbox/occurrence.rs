@@ -3,10 +3,11 @@
 use jiff::civil::Date;
 use serde_json::Value;
 
-use super::{Fresh, Owner, patch::apply};
+use super::patch::apply;
+use super::{Fresh, Owner, Written};
 use crate::occurrence::{Instance, Occurrence, Series, set_cancelled, set_exception, time_of};
 use crate::recurrence::Slot;
-use crate::{Change, Item, Kind, Mutation, Properties, Refusal};
+use crate::{Item, Kind, Mutation, Properties, Refusal};
 
 /// The most occurrences of a series that may differ from it, and that may be cancelled.
 pub const EXCEPTIONS_MAX: usize = 1_000;
@@ -38,11 +39,11 @@ pub fn patch_occurrence(
         check_neighbours(&series, slot, &after)?;
     }
     let changed = difference(&series.unchanged(slot).item.properties, after);
-    rewrite(owner, fresh, master, slot, changed)
+    keep(owner, fresh, master, slot, changed)
 }
 
-/// Changes what is kept of an occurrence by what `change` does to it.
-pub(super) fn rewrite(
+/// Keeps what differs of an occurrence from its series.
+pub(super) fn keep(
     owner: &Owner,
     fresh: &Fresh,
     master: &Item,
@@ -53,7 +54,7 @@ pub(super) fn rewrite(
     set_exception(&mut properties, slot.start, Some(changed));
     let kept = crate::occurrence::exceptions(&properties).count();
     within(kept, EXCEPTIONS_MAX, "exceptionOccurrences")?;
-    let (master, mutation) = update(owner, fresh, master, properties);
+    let Written { item: master, mutation } = super::rewrite(owner, fresh, master, properties);
     let written = Series::of(&master).and_then(|series| series.occurrence(slot.date));
     let occurrence = written.ok_or(Refusal::OccurrenceNotFound)?;
     Ok(OccurrenceWritten { occurrence, mutation })
@@ -66,7 +67,7 @@ pub fn cancel_occurrence(owner: &Owner, fresh: &Fresh, master: &Item, date: Date
     set_exception(&mut properties, slot.start, None);
     set_cancelled(&mut properties, date);
     within(crate::occurrence::cancelled(&properties).count(), CANCELLED_MAX, "cancelledOccurrences")?;
-    Ok(update(owner, fresh, master, properties).1)
+    Ok(super::rewrite(owner, fresh, master, properties).mutation)
 }
 
 /// The series, an occurrence that is in it, and where the recurrence has that.
@@ -75,17 +76,6 @@ pub(super) fn find(master: &Item, date: Date) -> Result<(Series<'_>, Occurrence,
     let occurrence = series.occurrence(date).ok_or(Refusal::OccurrenceNotFound)?;
     let slot = series.recurrence.slot_on(date).ok_or(Refusal::OccurrenceNotFound)?;
     Ok((series, occurrence, slot))
-}
-
-fn update(owner: &Owner, fresh: &Fresh, master: &Item, properties: Properties) -> (Item, Mutation) {
-    let after = Item { modified: fresh.now.whole_seconds(), version: fresh.change, properties, ..master.clone() };
-    let mutation = Mutation {
-        expect: vec![(master.id, Some(master.version))],
-        puts: vec![after.clone()],
-        changes: vec![Change::updated(owner.tenant, master, &after, fresh.now)],
-        ..Mutation::default()
-    };
-    (after, mutation)
 }
 
 fn within(count: usize, length_max: usize, property: &str) -> Result<(), Refusal> {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Fresh, Owner, Written, address_of, complete, contact, flag, meeting, rewrite, series};
+use crate::occurrence::REMINDER;
 use crate::{Item, Kind, Properties, Refusal, schema};
 
 /// Changes an item. A patch that alters nothing still makes a version; a property that cannot be
@@ -120,6 +121,9 @@ fn forget_derived(kind: Kind, before: &Properties, changed: &[String], propertie
         forget("bodyPreview");
     }
     if kind == Kind::Event {
+        if ["start", "isReminderOn", "reminderMinutesBeforeStart"].iter().any(|name| has(name)) {
+            forget(REMINDER);
+        }
         for (cause, derived) in [
             ("start", "originalStartTimeZone"),
             ("end", "originalEndTimeZone"),

@@ -4,7 +4,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use crate::{Refusal, zone};
+use crate::{Refusal, Timestamp, zone};
 
 /// A `dateTimeTimeZone` in UTC, and the zone it was given in.
 pub(super) struct When {
@@ -35,6 +35,11 @@ impl When {
             return Err(wrong());
         }
         Ok(Self { at, zone: zone.to_owned() })
+    }
+
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        let at = TimeZone::UTC.to_timestamp(self.at).ok()?;
+        Some(Timestamp::from_micros(at.as_microsecond()))
     }
 
     /// With seven fractional digits and no offset.

@@ -14,7 +14,7 @@ use protocol::{ErrorBody, ErrorObject, HandshakeError, InnerError, PayloadError}
 use store::{CommitError, StoreError};
 
 use super::context::Context;
-use super::graph::DeltaRefusal;
+use super::graph::{DeltaRefusal, WindowError};
 use super::query::QueryError;
 use crate::identity::TokenError;
 
@@ -36,6 +36,8 @@ pub enum ApiError {
     Query(QueryError),
     /// The body is no JSON, or too deep, or its text is not UTF-8.
     Json,
+    /// The time window of a list of occurrences.
+    Window(WindowError),
     BodyTooLarge(usize),
     BodyTooSlow,
     Rules(graph::Refusal),
@@ -194,6 +196,7 @@ impl ApiError {
                 "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid \
                  JSON format.",
             ),
+            ApiError::Window(error) => shape(BAD, error.code(), error.to_string()),
             ApiError::BodyTooLarge(limit) => shape(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "RequestEntityTooLarge",
@@ -397,7 +400,13 @@ fn mailbox(refusal: &graph::Refusal) -> Shape {
             "ErrorOccurrenceCrossingBoundary",
             "Modified occurrence is crossing or overlapping adjacent occurrence.",
         ),
-        Refusal::UnknownTimeZone { .. } => shape(bad, "TimeZoneNotSupportedException", sentence(refusal)),
+        Refusal::UnknownTimeZone { name } => shape(
+            bad,
+            "TimeZoneNotSupportedException",
+            format!(
+                "A valid TimeZone value must be specified. The following TimeZone value is not supported: '{name}'."
+            ),
+        ),
         Refusal::FolderNotFound => {
             shape(StatusCode::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store.")
         }

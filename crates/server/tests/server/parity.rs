@@ -235,7 +235,7 @@ async fn refusals_of_a_mailbox_carry_outlooks_codes() {
     400 ErrorInvalidRecipients: At least one recipient isn't valid.
     403 ErrorSendAsDenied: The user account which was used to submit this request does not have the right to send mail on behalf of the specified sending account.
     400 ErrorMaxRecipientsExceeded: The message has more than 500 recipients.
-    400 TimeZoneNotSupportedException: The time zone Mars is not known.
+    400 TimeZoneNotSupportedException: A valid TimeZone value must be specified. The following TimeZone value is not supported: 'Mars'.
     400 RequestBodyRead: The property 'subjekt' does not exist on the type of this resource. Make sure to only use property names that are defined by the type.
     400 ErrorInvalidPropertySet: subject cannot be changed.
     400 ErrorInvalidOperation: Only a draft can be sent.

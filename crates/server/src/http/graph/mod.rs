@@ -7,6 +7,7 @@ mod folders;
 mod items;
 mod meetings;
 mod metadata;
+mod occurrences;
 mod send_mail;
 mod settings;
 mod subscriptions;
@@ -22,7 +23,7 @@ use graph::mailbox::meeting::Answer as Reply;
 use graph::mailbox::{Answering, Fresh, Owner, SearchFolder, calendar_group};
 use graph::path::{FolderAction, FolderKey, ItemAction, ItemPart, ItemPath, Resource, UserKey, UserPart};
 use graph::render::Preferences;
-use graph::{ChangeId, FolderId, Item, Kind, Mutation, Refusal, UserId, WellKnown, path};
+use graph::{ChangeId, FolderId, Item, Kind, Mutation, OccurrenceId, Refusal, UserId, WellKnown, path};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use notify::Submission;
@@ -39,6 +40,7 @@ use crate::app::AppState;
 use crate::identity::{Principal, TokenError};
 use crate::{directory, ids};
 pub use delta::DeltaRefusal;
+pub use occurrences::WindowError;
 pub use throttle::Throttling;
 
 /// How often an operation is tried again when another writer was faster.
@@ -121,6 +123,7 @@ async fn serve(
     let Head { version, path, principal, resource, query } = head;
     let headers = asked.headers;
     let prefer = prefer::read(headers);
+    check_time_zone(&prefer, &resource)?;
     let call = Call { state, context, principal: &principal, query, prefer, headers, body, version, path };
     let answer = dispatch(&call, asked.method, resource).await?;
     Ok(match prefer::applied(&call.prefer) {
@@ -148,6 +151,25 @@ async fn mailbox_of(state: &AppState, head: &Head<'_>) -> Option<UserId> {
     find_user(state, &head.principal, user).await.ok().flatten().map(|user| user.id)
 }
 
+/// A zone that times are to be shown in must be known, where times are shown.
+fn check_time_zone(prefer: &Preferences, resource: &Resource) -> Result<(), ApiError> {
+    let shows_times = match resource {
+        Resource::Items { kind, .. } | Resource::ItemsDelta { kind, .. } => *kind == Kind::Event,
+        Resource::Item(item) | Resource::ItemAction { item, .. } | Resource::OfItem { item, .. } => {
+            item.kind == Kind::Event
+        }
+        Resource::CalendarView { .. } | Resource::CalendarViewDelta { .. } => true,
+        Resource::OfUser { part, .. } => matches!(part, UserPart::ReminderView { .. }),
+        _ => false,
+    };
+    match &prefer.time_zone {
+        Some(name) if shows_times && graph::zone::find(name).is_none() => {
+            Err(graph::Refusal::UnknownTimeZone { name: name.clone() }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
 fn version(path: &str) -> Result<(&'static str, &str), ApiError> {
     let path = path.trim_start_matches('/');
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
@@ -169,6 +191,9 @@ fn authenticate(state: &AppState, context: &Context, headers: &HeaderMap) -> Res
 
 /// Each area answers for its resources; the order of arms is that of [`Resource`].
 async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Result<Answer, ApiError> {
+    if let Some(id) = occurrence(&resource) {
+        return of_occurrence(call, method, resource, id).await;
+    }
     match (method.as_str(), resource) {
         ("GET", Resource::Metadata) => Ok(metadata::metadata()),
         ("POST", Resource::Batch) => Err(ApiError::NestedBatch),
@@ -177,6 +202,9 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         ("POST", Resource::OfUser { user, part: UserPart::SendMail }) => send_mail::send_mail(call, &user).await,
         ("POST", Resource::OfUser { user, part: UserPart::TranslateExchangeIds }) => {
             translate_ids::translate_ids(call, &user).await
+        }
+        ("GET", Resource::OfUser { user, part: UserPart::ReminderView { start, end } }) => {
+            occurrences::reminder_view::reminder_view(call, &user, &start, &end).await
         }
         (_, Resource::OfUser { user, part }) => user_part(call, method, &user, part).await,
         ("GET", Resource::Items { user, kind, folder }) => items::list::list(call, &user, kind, folder).await,
@@ -188,7 +216,7 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         ("DELETE", Resource::Item(item)) => items::delete::delete(call, &item).await,
         ("POST", Resource::ItemAction { item, action }) => item_action(call, &item, action).await,
         (_, Resource::OfItem { item, part }) => item_part(call, method, &item, part).await,
-        ("GET", Resource::CalendarView { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::CalendarView { user, calendar }) => occurrences::view::view(call, &user, &calendar).await,
         ("GET", Resource::CalendarViewDelta { user, calendar }) => delta::view::view(call, &user, &calendar).await,
         ("GET", Resource::Folders { user, kind: Kind::Event, .. }) => calendars::list::list(call, &user, None).await,
         ("POST", Resource::Folders { user, kind: Kind::Event, .. }) => {
@@ -234,6 +262,41 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
     }
 }
 
+/// The occurrence that a resource is, or that it belongs to.
+fn occurrence(resource: &Resource) -> Option<OccurrenceId> {
+    match resource {
+        Resource::Item(item) | Resource::ItemAction { item, .. } | Resource::OfItem { item, .. } => {
+            occurrences::named(item)
+        }
+        _ => None,
+    }
+}
+
+/// What belongs to an occurrence is its master's.
+async fn of_occurrence(
+    call: &Call<'_>,
+    method: &Method,
+    resource: Resource,
+    id: OccurrenceId,
+) -> Result<Answer, ApiError> {
+    match (method.as_str(), resource) {
+        ("GET", Resource::Item(item)) => occurrences::get::get(call, &item, id).await,
+        ("PATCH", Resource::Item(item)) => occurrences::patch::patch(call, &item, id).await,
+        ("DELETE", Resource::Item(item)) => occurrences::delete::delete(call, &item, id).await,
+        ("POST", Resource::ItemAction { item, action }) => match action {
+            ItemAction::SnoozeReminder | ItemAction::DismissReminder => item_action(call, &item, action).await,
+            ItemAction::PermanentDelete => occurrences::delete::delete(call, &item, id).await,
+            // Of a meeting that repeats, only the whole is answered, cancelled and forwarded.
+            _ => Err(ApiError::NotServed),
+        },
+        ("GET", Resource::OfItem { item, part }) => {
+            item_part(call, method, &occurrences::master_path(&item, id), part).await
+        }
+        (_, Resource::OfItem { .. }) => Err(ApiError::NotServed),
+        _ => Err(ApiError::Method),
+    }
+}
+
 async fn item_action(call: &Call<'_>, item: &ItemPath, action: ItemAction) -> Result<Answer, ApiError> {
     match action {
         ItemAction::Move => items::relocate::move_(call, item).await,
@@ -251,7 +314,9 @@ async fn item_action(call: &Call<'_>, item: &ItemPath, action: ItemAction) -> Re
         ItemAction::Decline => meetings::respond::respond(call, item, Reply::Declined).await,
         ItemAction::TentativelyAccept => meetings::respond::respond(call, item, Reply::Tentative).await,
         ItemAction::Cancel => meetings::cancel::cancel(call, item).await,
-        ItemAction::SnoozeReminder | ItemAction::DismissReminder => Err(ApiError::NotServed),
+        ItemAction::SnoozeReminder | ItemAction::DismissReminder => {
+            occurrences::remind::remind(call, item, action).await
+        }
     }
 }
 
@@ -261,8 +326,8 @@ async fn user_part(call: &Call<'_>, method: &Method, user: &UserKey, part: UserP
         UserPart::MasterCategory(id) => settings::categories::one(call, method, user, &id).await,
         UserPart::FocusedOverrides => settings::overrides::all(call, method, user).await,
         UserPart::FocusedOverride(id) => settings::overrides::one(call, method, user, &id).await,
-        UserPart::SendMail | UserPart::TranslateExchangeIds => Err(ApiError::Method),
-        UserPart::ReminderView { .. } | UserPart::MailboxSettings => Err(ApiError::NotServed),
+        UserPart::SendMail | UserPart::TranslateExchangeIds | UserPart::ReminderView { .. } => Err(ApiError::Method),
+        UserPart::MailboxSettings => Err(ApiError::NotServed),
     }
 }
 
@@ -292,7 +357,12 @@ async fn item_part(call: &Call<'_>, method: &Method, item: &ItemPath, part: Item
             items::attachments::part(call, method, item, &part).await
         }
         ItemPart::Extensions | ItemPart::Extension(_) => items::extensions::part(call, method, item, &part).await,
-        ItemPart::Instances | ItemPart::InstancesDelta | ItemPart::ExceptionOccurrences => Err(ApiError::NotServed),
+        ItemPart::Instances if method == Method::GET => occurrences::instances::instances(call, item).await,
+        ItemPart::ExceptionOccurrences if method == Method::GET => {
+            occurrences::exceptions::exceptions(call, item).await
+        }
+        ItemPart::Instances | ItemPart::ExceptionOccurrences => Err(ApiError::Method),
+        ItemPart::InstancesDelta => Err(ApiError::NotServed),
         ItemPart::Calendar if method == Method::GET => calendars::of_event::get(call, item).await,
         ItemPart::Event if method == Method::GET => meetings::get::get(call, item).await,
         ItemPart::Calendar | ItemPart::Event => Err(ApiError::Method),

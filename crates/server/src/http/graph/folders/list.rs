@@ -16,6 +16,7 @@ use super::{collection, existing, select, shown};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::Call;
+use crate::http::graph::items::search_folder;
 use crate::http::query::Page;
 
 pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, parent: Option<FolderKey>) -> Result<Answer, ApiError> {
@@ -26,12 +27,13 @@ pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, parent: Option<Fo
     let select = select(call, kind)?;
     call.require_read(kind)?;
     let owner = call.owner(user).await?;
-    let found = found(call, &owner, kind, parent.as_ref(), &asked).await?;
+    let mut found = found(call, &owner, kind, parent.as_ref(), &asked).await?;
     let total = found.len() as u64;
     let skip = usize::try_from(page.skip).unwrap_or(usize::MAX);
     let view = View { context: None, select: select.as_ref(), prefer: &call.prefer };
     let mut value: Vec<Value> = Vec::new();
-    for found in found.iter().skip(skip).take(page.top as usize) {
+    for found in found.iter_mut().skip(skip).take(page.top as usize) {
+        search_folder::count(call, &owner, found).await?;
         let mut shown = shown(found, &owner, view);
         expand.show(&found.folder.properties, &mut shown);
         value.push(shown);

@@ -12,7 +12,7 @@ use http::StatusCode;
 use serde_json::json;
 use store::ItemQuery;
 
-use super::expand;
+use super::{expand, search_folder};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::Call;
@@ -21,7 +21,6 @@ use crate::http::query::Page;
 pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, folder: Option<FolderKey>) -> Result<Answer, ApiError> {
     call.query.allow(&["$select", "$top", "$skip", "$count", "$orderby", "$filter", "$search", "$expand"])?;
     let page = Page::read(&call.query)?;
-    let query = call.query.items(kind)?;
     let select = call.query.select(Entity::from(kind))?;
     let expanded = call.query.expand(Entity::from(kind))?;
     call.require_read(kind)?;
@@ -29,8 +28,13 @@ pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, folder: Option<Fo
     // Of a search, no more than its first results.
     let results_max = if is_search(call) { RESULTS_MAX } else { u64::MAX };
     let top = page.top.min(results_max.saturating_sub(page.skip));
-    let place = place(call, &owner, kind, folder.as_ref()).await?;
-    let query = asked(&owner, place, query);
+    let query = match search_folder::find(call, &owner, folder.as_ref()).await? {
+        Some(search) => search_folder::asked(call, &owner, &search).await?,
+        None => {
+            let query = call.query.items(kind)?;
+            asked(&owner, place(call, &owner, kind, folder.as_ref()).await?, query)
+        }
+    };
     let context = render::context(&call.base(), owner.id, kind.collection(), select.as_ref(), false);
     let mut body = json!({"@odata.context": context});
     if page.count {

@@ -13,6 +13,7 @@ pub mod patch;
 pub mod permanent_delete;
 pub mod photo;
 pub mod relocate;
+pub mod search_folder;
 pub mod send;
 pub mod value;
 

@@ -1,0 +1,39 @@
+//! `GET` of the occurrences of a series that differ from it, in the order of their original days.
+
+use graph::occurrence::Series;
+use graph::path::ItemPath;
+use graph::render::{self, View};
+use graph::schema::Entity;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::http::answer::Answer;
+use crate::http::error::ApiError;
+use crate::http::graph::{Call, items};
+use crate::http::query::Page;
+
+pub async fn exceptions(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
+    call.query.allow(&["$select", "$top", "$skip", "$count"])?;
+    let page = Page::read(&call.query)?;
+    let select = call.query.select(Entity::Event)?;
+    call.require_read(path.kind)?;
+    let owner = call.owner(&path.user).await?;
+    let event = items::find(call, &owner, path).await?;
+    let series = Series::of(&event);
+    let differing: Vec<_> = series.iter().flat_map(Series::changed).collect();
+    let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let view = View { context: None, select: select.as_ref(), prefer: &call.prefer };
+    let shown = differing.iter().skip(count(page.skip)).take(count(page.top));
+    let value: Vec<Value> = shown.map(|occurrence| render::occurrence(occurrence, view)).collect();
+    let collection = format!("events('{}')/exceptionOccurrences", render::item_id(&event, &call.prefer));
+    let context = render::context(&call.base(), owner.id, &collection, select.as_ref(), false);
+    let mut body = json!({"@odata.context": context});
+    if page.count {
+        body["@odata.count"] = differing.len().into();
+    }
+    if differing.len() > count(page.skip.saturating_add(page.top)) {
+        body["@odata.nextLink"] = call.next_page(page.skip + page.top).into();
+    }
+    body["value"] = value.into();
+    Ok(Answer::json(StatusCode::OK, &body))
+}

@@ -1,0 +1,147 @@
+//! Megan looks at her calendar.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::world::{Caller, Reply, World, ok};
+
+fn at(time: &str) -> Value {
+    json!({"dateTime": time, "timeZone": "W. Europe Standard Time"})
+}
+
+/// Makes an event of an hour, repeated if there is a pattern, and returns its id.
+async fn event(caller: &Caller<'_>, calendar: &str, subject: &str, start: &str, pattern: Option<Value>) -> String {
+    let hour: u32 = start[11..13].parse().unwrap();
+    let end = format!("{}{:02}{}", &start[..11], hour + 1, &start[13..]);
+    let mut body = json!({"subject": subject, "start": at(start), "end": at(&end)});
+    if let Some(pattern) = pattern {
+        body["recurrence"] = json!({"pattern": pattern, "range": {"type": "noEnd", "startDate": &start[..10]}});
+    }
+    ok(caller.post(&format!("/v1.0/me/{calendar}events"), body).await, StatusCode::CREATED).text("/id")
+}
+
+/// `subject start` of each in the answer.
+fn shown(reply: &Reply) -> Vec<String> {
+    let value = reply.json["value"].as_array().unwrap_or_else(|| panic!("{}", reply.json));
+    let shown = |event: &Value| {
+        let (subject, start) = (event["subject"].as_str().unwrap(), event["start"]["dateTime"].as_str().unwrap());
+        format!("{subject} {}", &start[5..16])
+    };
+    value.iter().map(shown).collect()
+}
+
+#[tokio::test]
+async fn series_are_expanded_among_single_events_by_their_start() {
+    let world = World::new().await;
+    let megan = world.megan();
+    event(&megan, "", "standup", "2026-03-27T09:00:00", Some(json!({"type": "daily", "interval": 1}))).await;
+    event(&megan, "", "lunch", "2026-03-28T12:00:00", None).await;
+    event(&megan, "", "later", "2026-04-28T12:00:00", None).await;
+    let weekly = json!({"type": "weekly", "interval": 1, "daysOfWeek": ["sunday"], "firstDayOfWeek": "monday"});
+    event(&megan, "", "walk", "2026-03-01T08:00:00", Some(weekly)).await;
+    let window = "startDateTime=2026-03-28T00:00:00Z&endDateTime=2026-03-30T00:00:00Z";
+    for path in ["me/calendarView", "me/calendar/calendarView", "me/CalendarView"] {
+        let view = ok(megan.get(&format!("/v1.0/{path}?{window}&$count=true")).await, StatusCode::OK);
+        let expected = ["standup 03-28T08:00", "lunch 03-28T11:00", "walk 03-29T06:00", "standup 03-29T07:00"];
+        assert_eq!(shown(&view), expected, "{path}");
+        assert_eq!(view.json["@odata.count"], 4);
+        let types: Vec<&Value> = view.json["value"].as_array().unwrap().iter().map(|event| &event["type"]).collect();
+        assert_eq!(types, ["occurrence", "singleInstance", "occurrence", "occurrence"]);
+    }
+}
+
+#[tokio::test]
+async fn a_view_is_paged_selected_and_turned_around() {
+    let world = World::new().await;
+    let megan = world.megan();
+    event(&megan, "", "standup", "2026-03-27T09:00:00", Some(json!({"type": "daily", "interval": 1}))).await;
+    event(&megan, "", "retro", "2026-03-28T09:00:00", Some(json!({"type": "daily", "interval": 7}))).await;
+    let mut path = "/v1.0/me/calendarView?startdatetime=2026-03-01&endDateTime=2026-04-05T00:00:00%2B02:00&$top=3&$select=subject,start".to_owned();
+    let mut seen = Vec::new();
+    let mut pages = 0;
+    loop {
+        let page = ok(megan.get(&path).await, StatusCode::OK);
+        seen.extend(shown(&page));
+        pages += 1;
+        assert!(page.json["value"][0].get("end").is_none());
+        match page.text("/@odata.nextLink").strip_prefix("http://graph.test:8443") {
+            Some(rest) => path = rest.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!((pages, seen.len()), (4, 11), "{seen:?}");
+    let mut sorted = seen.clone();
+    sorted.sort_by_key(|shown| shown.split_once(' ').unwrap().1.to_owned());
+    assert_eq!(seen, sorted);
+    let window = "startDateTime=2026-03-01&endDateTime=2026-04-01";
+    let last = megan
+        .get(&format!("/v1.0/me/calendarView?{window}&$orderby=start/dateTime desc&$top=1").replace(' ', "%20"))
+        .await;
+    assert_eq!(shown(&ok(last, StatusCode::OK)), ["standup 03-31T07:00"]);
+}
+
+#[tokio::test]
+async fn each_calendar_has_a_view_of_its_own() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let made = ok(megan.post("/v1.0/me/calendars", json!({"name": "Sport"})).await, StatusCode::CREATED).text("/id");
+    event(&megan, &format!("calendars/{made}/"), "run", "2026-03-28T09:00:00", None).await;
+    event(&megan, "", "work", "2026-03-28T09:00:00", None).await;
+    let window = "startDateTime=2026-03-01&endDateTime=2026-04-01";
+    let view = |path: String| async move { shown(&ok(world.megan().get(&path).await, StatusCode::OK)) };
+    assert_eq!(view(format!("/v1.0/me/calendars/{made}/calendarView?{window}")).await, ["run 03-28T08:00"]);
+}
+
+#[tokio::test]
+async fn what_overlaps_a_window_is_in_it_and_what_touches_it_is_not() {
+    let world = World::new().await;
+    let megan = world.megan();
+    event(&megan, "", "x", "2026-03-28T09:00:00", None).await;
+    let utc = |time: &str| json!({"dateTime": time, "timeZone": "UTC"});
+    let moment = json!({"subject": "moment", "start": utc("2026-03-20T10:00:00"), "end": utc("2026-03-20T10:00:00")});
+    ok(megan.post("/v1.0/me/events", moment).await, StatusCode::CREATED);
+    for (window, expected) in [
+        (["2026-03-28T08:30:00Z", "2026-03-28T08:45:00Z"], 1),
+        (["2026-03-28T09:00:00Z", "2026-03-28T10:00:00Z"], 0),
+        (["2026-03-28T07:00:00Z", "2026-03-28T08:00:00Z"], 0),
+        (["2026-03-20T10:00:00Z", "2026-03-20T11:00:00Z"], 1),
+        (["2026-03-20T09:00:00Z", "2026-03-20T10:00:00Z"], 0),
+    ] {
+        let path = format!("/v1.0/me/calendarView?startDateTime={}&endDateTime={}", window[0], window[1]);
+        assert_eq!(shown(&ok(megan.get(&path).await, StatusCode::OK)).len(), expected, "{window:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_view_needs_a_window_that_is_not_too_long() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let needed = "400 ErrorInvalidParameter: This request requires a time window specified by the query string parameters StartDateTime and EndDateTime.";
+    for (query, refusal) in [
+        ("", needed),
+        ("?startDateTime=2026-01-01", needed),
+        (
+            "?startDateTime=2026-01-01&endDateTime=soon",
+            "400 ErrorInvalidParameter: The value 'soon' of the parameter 'endDateTime' is not a valid date-time.",
+        ),
+        (
+            "?startDateTime=2019-11-12T08:49:06Z&endDateTime=2024-11-12T08:49:06Z",
+            "400 ErrorInvalidRequest: Your request can't be completed. The range between the start and end dates is greater than the allowed range. Maximum number of days: 1825",
+        ),
+        (
+            "?startDateTime=2026-01-02&endDateTime=2026-01-01",
+            "400 ErrorCalendarEndDateIsEarlierThanStartDate: The end of the time window is earlier than its start.",
+        ),
+    ] {
+        assert_eq!(megan.get(&format!("/v1.0/me/calendarView{query}")).await.refusal(), refusal);
+    }
+}
+
+#[tokio::test]
+async fn a_window_far_in_the_future_is_answered_at_once() {
+    let world = World::new().await;
+    let megan = world.megan();
+    event(&megan, "", "forever", "2026-03-27T09:00:00", Some(json!({"type": "daily", "interval": 1}))).await;
+    let view = megan.get("/v1.0/me/calendarView?startDateTime=9000-03-28&endDateTime=9000-03-30").await;
+    assert_eq!(shown(&ok(view, StatusCode::OK)), ["forever 03-28T08:00", "forever 03-29T08:00"]);
+}
