@@ -29,6 +29,7 @@ pub mod zone;
 
 mod archive;
 pub mod fuzz_formats;
+pub mod fuzz_queries;
 pub mod html;
 pub mod ical;
 mod ical_occurrences;

@@ -51,7 +51,7 @@ impl Fields {
             Entity::Message | Entity::Event => &RELATIONS[..],
             Entity::Contact => &RELATIONS[1..],
             Entity::MailFolder | Entity::Calendar | Entity::ContactFolder => &RELATIONS[2..],
-            _ => &[],
+            Entity::CalendarGroup => &[],
         };
         let (relation, type_name) = relations.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
         match types::all().get(type_name)? {
