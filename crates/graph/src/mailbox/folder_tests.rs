@@ -148,10 +148,11 @@ fn a_search_folder_needs_a_filter_and_real_folders() {
         ),
         (
             json!({ "displayName": "a", "filterQuery": "colour eq 'red'" }),
-            "filterQuery must be a filter of messages: the type message has no property colour at position 0",
+            "filterQuery must be a filter of messages: could not find a property named 'colour'",
         ),
     ] {
-        assert_eq!(make(&all, more.clone()).unwrap_err().to_string(), refusal, "{more}");
+        let refused = make(&all, more.clone()).unwrap_err().to_string();
+        assert!(refused.starts_with(refusal), "{more}: {refused}");
     }
     let below = json!({ "displayName": "a" });
     let parent = Some(all.last().unwrap().id);
