@@ -8,6 +8,7 @@ pub mod batch;
 pub mod change;
 pub mod delta;
 pub mod exchange_id;
+pub mod expand;
 pub mod fuzz;
 pub mod id;
 pub mod item;
@@ -22,6 +23,7 @@ pub mod refusal;
 pub mod reminder;
 pub mod render;
 pub mod schema;
+pub mod search;
 pub mod time;
 pub mod zone;
 

@@ -52,7 +52,7 @@ pub use move_folder::{FOLDERS_COPIED_MAX, FolderCopy, copy_folder, copy_items, m
 pub use occurrence::{CANCELLED_MAX, EXCEPTIONS_MAX, OccurrenceWritten, cancel_occurrence, patch_occurrence};
 pub use patch::patch;
 pub use photo::{PHOTO_BYTES_MAX, photo_id, remove_photo, set_photo};
-pub use preview::{PREVIEW_CHARS_MAX, preview};
+pub use preview::{PREVIEW_CHARS_MAX, plain_text, preview};
 pub use receive::receive;
 pub use relocate::{copy_item, move_item};
 pub use remind::{Remind, new_reminder_time, remind, remind_of_occurrence};

@@ -1,16 +1,20 @@
 //! What a list of items asks for: which items, in which order, and by which index a store finds them.
 
 mod scan;
+mod shown;
 mod value;
 
 use std::cmp::{Ordering, Reverse};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use odata::{Filter, Order, Problems, folded, parse};
+use odata::{Filter, Order, folded, parse};
 
 use crate::schema::{Entity, Fields};
+use crate::search::{Search, SearchRefusal};
 use crate::{Item, Kind, Properties};
+pub use odata::{ProblemKind, Problems};
+pub use shown::Shown;
 pub use value::Held;
 
 /// A filter and an order, of items of one kind. A copy is cheap.
@@ -22,9 +26,10 @@ pub struct Query {
 
 #[derive(Debug)]
 struct Asked {
-    filter_text: String,
-    order_text: String,
+    /// The filter, the order and the search, as they were asked for.
+    texts: [String; 3],
     filter: Option<Filter>,
+    search: Option<Search>,
     order: Vec<Key>,
     scan: Scan,
 }
@@ -140,7 +145,7 @@ impl Query {
             return Ok(Self::all(kind));
         }
         let fields = Fields::of(Entity::from(kind));
-        let (filter_text, order_text) = (filter.unwrap_or_default(), orderby.unwrap_or_default());
+        let texts = [filter, orderby, None].map(|text| text.unwrap_or_default().to_owned());
         let filter = filter.map(|text| Filter::read(text, &fields)).transpose().map_err(QueryRefusal::Filter)?;
         let order = match orderby {
             Some(text) => keys(kind, text, &fields).map_err(QueryRefusal::Order)?,
@@ -152,8 +157,17 @@ impl Query {
             return Err(QueryRefusal::Inefficient);
         }
         let scan = scan::best(kind, filter.as_ref(), &order);
-        let (filter_text, order_text) = (filter_text.to_owned(), order_text.to_owned());
-        Ok(Self { kind, asked: Some(Arc::new(Asked { filter_text, order_text, filter, order, scan })) })
+        Ok(Self { kind, asked: Some(Arc::new(Asked { texts, filter, search: None, order, scan })) })
+    }
+
+    /// Reads the value of `$search` of messages, which come newest sent first.
+    pub fn search(text: &str) -> Result<Self, SearchRefusal> {
+        let search = Some(Search::read(text)?);
+        let kind = Kind::Message;
+        let order = keys(kind, "sentDateTime desc", &Fields::of(Entity::Message)).unwrap_or_default();
+        let scan = scan::best(kind, None, &order);
+        let texts = [String::new(), String::new(), text.to_owned()];
+        Ok(Self { kind, asked: Some(Arc::new(Asked { texts, filter: None, search, order, scan })) })
     }
 
     pub fn kind(&self) -> Kind {
@@ -166,7 +180,11 @@ impl Query {
 
     /// Whether the query finds every item of its kind.
     pub fn is_unfiltered(&self) -> bool {
-        self.filter().is_none()
+        self.filter().is_none() && self.sought().is_none()
+    }
+
+    fn sought(&self) -> Option<&Search> {
+        self.asked.as_ref().and_then(|asked| asked.search.as_ref())
     }
 
     /// The properties that the filter looks at; one may come twice.
@@ -175,9 +193,17 @@ impl Query {
         paths.into_iter().filter_map(|path| path.first().map(String::as_str))
     }
 
+    /// The properties that the order looks at, apart from those of [`Item::sort_key`]; one may come twice.
+    pub fn order_properties(&self) -> impl Iterator<Item = &str> {
+        let keys = self.asked.iter().flat_map(|asked| &asked.order);
+        keys.flat_map(|key| key.order.keys()).filter_map(|(path, _)| path.first().map(String::as_str))
+    }
+
     /// Whether the query finds this item.
     pub fn matches(&self, item: &Item) -> bool {
-        item.id.kind == self.kind && self.filter().is_none_or(|filter| filter.matches(Held::Item(item)))
+        item.id.kind == self.kind
+            && self.filter().is_none_or(|filter| filter.matches(Held::Item(item)))
+            && self.sought().is_none_or(|search| search.matches(item))
     }
 
     /// The order that is asked for; then newest sort key first, then by id: never equal for two items.
@@ -196,8 +222,7 @@ impl Query {
 
 impl PartialEq for Query {
     fn eq(&self, other: &Self) -> bool {
-        let texts =
-            |query: &Self| query.asked.as_ref().map(|asked| (asked.filter_text.clone(), asked.order_text.clone()));
+        let texts = |query: &Self| query.asked.as_ref().map(|asked| asked.texts.clone());
         self.kind == other.kind && texts(self) == texts(other)
     }
 }

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use graph::{
-    AppId, Change, ChangeId, ChangeType, FolderId, ItemId, Kind, Partition, Properties, SubscriptionId, TenantId,
-    Timestamp, UserId, WellKnown,
+    AppId, Change, ChangeId, ChangeType, FolderId, ItemId, Kind, Partition, Properties, SubmissionId, SubscriptionId,
+    TenantId, Timestamp, UserId, WellKnown,
 };
 use tidings_notify::checkpoint::{LoadedParked, Parked, ParkedRef, PartitionState, StreamKind, SubscriptionSpan};
 use tidings_notify::node::{Attempt, CheckpointAnswer, Outcome};
 use tidings_notify::subscription::Target;
 use tidings_notify::{
     AbandonReason, Command, EndReason, Event, LedgerDelta, Monotonic, Node, NodeConfig, Now, Position, Record, Stream,
-    Subscription, SubscriptionEvent, notification,
+    Submission, Subscription, SubscriptionEvent, notification,
 };
 use uuid::Uuid;
 
@@ -165,6 +165,45 @@ fn a_request_carries_a_hundred_notifications_at_most() {
     let counts: Vec<usize> = world.attempts().iter().map(|attempt| attempt.notifications.len()).collect();
     assert_eq!(counts, [100, 100, 50]);
     assert_eq!(NodeConfig::default().batch_bytes_max, 1 << 20);
+}
+
+#[test]
+fn what_a_mailbox_sends_is_delivered_in_the_order_in_which_it_was_sent() {
+    let mut world = World::new(subscription());
+    let submit = |number: u128, sender: UserId| {
+        Record::Submit(Submission {
+            id: SubmissionId(Uuid::from_u128(number)),
+            tenant: TenantId(Uuid::from_u128(3)),
+            app: None,
+            sender,
+            recipients: vec![UserId(Uuid::from_u128(9))],
+            at: NOW,
+            message: Properties::new(),
+            meeting: None,
+        })
+    };
+    let submitted = |world: &mut World| -> Vec<Position> {
+        let commands = std::mem::take(&mut world.others).into_iter();
+        let positions = commands.filter_map(|command| match command {
+            Command::Submit { position, .. } => Some(position),
+            _ => None,
+        });
+        positions.collect()
+    };
+    let done = |world: &mut World, position, done| {
+        let (partition, epoch) = (Partition::of(MEGAN), EPOCH);
+        world.handle(Event::Submitted { partition, epoch, position, done });
+    };
+    world.append([submit(1, MEGAN), submit(2, MEGAN), submit(3, UserId(Uuid::from_u128(8)))]);
+    assert_eq!(submitted(&mut world), [Position(2), Position(4)], "another sender does not wait");
+    done(&mut world, Position(2), false);
+    assert_eq!(submitted(&mut world), []);
+    world.pass(2 * SECOND);
+    assert_eq!(submitted(&mut world), [Position(2)], "what failed is tried again before what follows");
+    done(&mut world, Position(2), true);
+    assert_eq!(submitted(&mut world), [Position(3)]);
+    done(&mut world, Position(2), true);
+    assert_eq!(submitted(&mut world), [], "an answer that comes twice starts nothing twice");
 }
 
 #[test]

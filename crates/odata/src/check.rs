@@ -250,7 +250,7 @@ impl<S: Schema> Checker<S> {
         let (least, most) = function.arity();
         if arguments.len() < least || arguments.len() > most {
             // A tree that was not parsed.
-            let takes = if least == most { "as many" } else { "2 or 3" };
+            let takes = if least == most { "another number of arguments" } else { "2 or 3 arguments" };
             self.problem(span, ProblemKind::Arity { name: function.word(), takes, given: arguments.len() });
         }
         (operands.len() == arguments.len()).then(|| (Operand::Call(function, operands), Typed::One(gives)))

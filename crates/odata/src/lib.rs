@@ -5,9 +5,11 @@
 //! wrong with the text, [`check`] gives it types, and what was checked is evaluated without errors.
 
 pub mod check;
+pub mod fuzz;
 pub mod instant;
 pub mod parse;
 pub mod problem;
+pub mod sample;
 pub mod tree;
 
 mod compare;

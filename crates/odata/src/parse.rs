@@ -316,7 +316,7 @@ impl Parser {
         let arguments = self.list();
         let (least, most) = function.arity();
         if !(least..=most).contains(&arguments.len()) && !self.gave_up() {
-            let takes = if least != most { "2 or 3" } else { ["1", "2"][least - 1] };
+            let takes = if least != most { "2 or 3 arguments" } else { ["1 argument", "2 arguments"][least - 1] };
             let kind = ProblemKind::Arity { name: function.word(), takes, given: arguments.len() };
             self.problem(self.since(start), kind);
         }

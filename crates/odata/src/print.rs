@@ -71,8 +71,9 @@ impl Display for Expr {
                 term(f, right, least)
             }
             Node::In(left, members) => {
-                // A comparison to the left needs none, but reads better with them.
-                term(f, left, Level::Unary)?;
+                // One comparison before it needs none.
+                let is_compared = matches!(left.node, Node::Compare(..)) && level(&left.node) == Level::Relation;
+                term(f, left, if is_compared { Level::Relation } else { Level::Unary })?;
                 f.write_str(" in ")?;
                 listed(f, members)
             }

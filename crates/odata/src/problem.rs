@@ -36,7 +36,7 @@ pub enum ProblemKind {
     Operator(String),
     #[error("an unknown function with name '{0}' was found")]
     Function(String),
-    #[error("the function '{name}' takes {takes} arguments, not {given}")]
+    #[error("the function '{name}' takes {takes}, not {given}")]
     Arity { name: &'static str, takes: &'static str, given: usize },
     #[error("the option '{0}' is not known here")]
     Option(String),

@@ -30,7 +30,7 @@ async fn main() {
             store.put_user(user(mailbox_id(mailbox), &format!("user{mailbox}@contoso.test"))).await.expect("a user");
         }
         println!("{mailboxes} mailboxes, {TASKS} tasks");
-        let before = store.counters();
+        let (before, cost_before) = (store.counters(), writer_cost());
         let shared = Arc::clone(&store);
         measure("commits", move |task, number| {
             let store = Arc::clone(&shared);
@@ -44,6 +44,11 @@ async fn main() {
         .await;
         let counters = store.counters();
         println!("  {:.1} commits to a sync", counters.log_rows as f64 / (counters.commits - before.commits) as f64);
+        if let Some(((micros, bytes), (micros_before, bytes_before))) = writer_cost().zip(cost_before) {
+            let each = |sum: u64| sum as f64 / counters.log_rows as f64;
+            let (micros, bytes) = (each(micros - micros_before), each(bytes - bytes_before));
+            println!("  each took {micros:.0} us of the writer's CPU and wrote {:.1} KiB", bytes / 1024.0);
+        }
         let shared = Arc::clone(&store);
         measure("point reads", move |task, number| {
             let store = Arc::clone(&shared);
@@ -67,6 +72,18 @@ async fn main() {
         .await;
         store.close().await;
     }
+}
+
+/// Microseconds of CPU that the writer's thread has used, and bytes that the process has written; Linux tells.
+fn writer_cost() -> Option<(u64, u64)> {
+    let mut threads = std::fs::read_dir("/proc/self/task").ok()?.filter_map(|thread| Some(thread.ok()?.path()));
+    let named =
+        |path: &PathBuf| std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.starts_with("store-wri"));
+    let schedule = std::fs::read_to_string(threads.find(named)?.join("schedstat")).ok()?;
+    let nanos: u64 = schedule.split_whitespace().next()?.parse().ok()?;
+    let io = std::fs::read_to_string("/proc/self/io").ok()?;
+    let bytes = io.lines().find_map(|line| line.strip_prefix("wchar: "))?.parse().ok()?;
+    Some((nanos / 1_000, bytes))
 }
 
 fn mailbox_id(number: u128) -> UserId {

@@ -66,6 +66,9 @@ impl World {
     }
 }
 
+/// More writes to the disk than a commit makes.
+const WRITES: u64 = 60;
+
 /// A message of a few pages.
 fn large_message(number: u128) -> Item {
     edited(&message(MEGAN, number, 1), "body", json!("b".repeat(12_000)))
@@ -134,7 +137,7 @@ async fn a_full_disk_is_said_and_nothing_is_half_written() {
 async fn a_disk_that_fills_up_in_the_middle_writes_all_or_nothing() {
     let mut world = world().await;
     let (mut written, mut refused) = (0, 0);
-    for nth in 1..=24 {
+    for nth in 1..=WRITES {
         world.disk.fail_write(nth, ffi::SQLITE_FULL);
         match world.create(u128::from(nth)).await {
             Ok(_) => written += 1,
@@ -166,7 +169,7 @@ async fn a_failed_sync_is_never_acknowledged_nor_published() {
 async fn a_failed_write_is_never_acknowledged() {
     let world = world().await;
     let mut last = Position(0);
-    for nth in 1..=24 {
+    for nth in 1..=WRITES {
         world.disk.fail_write(nth, ffi::SQLITE_IOERR_WRITE);
         let before = world.log().await.len();
         match world.create(u128::from(nth)).await {

@@ -98,8 +98,8 @@ const BACK_TO_VERSION_2: &str = "
     ALTER TABLE folder DROP COLUMN properties; ALTER TABLE folder DROP COLUMN revision;
     ALTER TABLE item DROP COLUMN immutable; ALTER TABLE item DROP COLUMN revision;
     ALTER TABLE item DROP COLUMN from_address; ALTER TABLE item DROP COLUMN subject;
-    ALTER TABLE item DROP COLUMN internet_message_id; ALTER TABLE item DROP COLUMN conversation_id;
-    ALTER TABLE item DROP COLUMN last_end;
+    ALTER TABLE item DROP COLUMN message_id_key; ALTER TABLE item DROP COLUMN conversation_key;
+    ALTER TABLE item DROP COLUMN last_end; ALTER TABLE item DROP COLUMN place; ALTER TABLE folder DROP COLUMN place;
     UPDATE meta SET value = 2 WHERE name = 'schema_version';
 ";
 
@@ -110,7 +110,9 @@ async fn data_of_an_older_release_is_brought_up() {
         store.commit(create(&message(MEGAN, number, 1))).await.unwrap();
     }
     store.commit(delete(&message(MEGAN, 2, 1))).await.unwrap();
-    let columns = "SELECT group_concat(id || from_address || subject || unread, ',') FROM item";
+    let columns =
+        "SELECT group_concat(item.id || from_address || subject || item.unread || item.place || folder.place, ',')
+        FROM item JOIN folder ON folder.id = item.folder";
     drop(store);
     let filled = look(&directory, columns);
     tamper(&directory, BACK_TO_VERSION_2);

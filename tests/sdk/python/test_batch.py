@@ -18,7 +18,8 @@ class Batches(SdkTest):
         lost = self.client.me.messages.by_message_id("nonsense").to_get_request_information()
         for request in (inbox, me, lost):
             request.path_parameters["baseurl"] = self.adapter.base_url
-        content = BatchRequestContent({"1": BatchRequestItem(inbox), "2": BatchRequestItem(me), "3": BatchRequestItem(lost)})
+        items = [BatchRequestItem(request, id) for id, request in (("1", inbox), ("2", me), ("3", lost))]
+        content = BatchRequestContent({item.id: item for item in items})
         answers = await BatchRequestBuilder(self.adapter).post(content)
         self.assertEqual({"1": 200, "2": 200, "3": 400}, answers.get_response_status_codes())
         self.assertEqual("Inbox", answers.response_body("1", MailFolder).display_name)

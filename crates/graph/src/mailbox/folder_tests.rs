@@ -146,6 +146,10 @@ fn a_search_folder_needs_a_filter_and_real_folders() {
             json!({ "displayName": "a", "filterQuery": "x".repeat(5_000) }),
             "filterQuery is too long: 4096 bytes are the most",
         ),
+        (
+            json!({ "displayName": "a", "filterQuery": "colour eq 'red'" }),
+            "filterQuery must be a filter of messages: the type message has no property colour at position 0",
+        ),
     ] {
         assert_eq!(make(&all, more.clone()).unwrap_err().to_string(), refusal, "{more}");
     }

@@ -1,6 +1,10 @@
 //! The first characters of a body as plain text.
 
+use std::borrow::Cow;
+
 use mail_parser::decoders::html::html_to_text;
+
+use crate::Item;
 
 /// The length of a preview, in characters.
 pub const PREVIEW_CHARS_MAX: usize = 255;
@@ -24,4 +28,12 @@ pub fn preview(content_type: &str, content: &str) -> String {
         }
     }
     shown.chars().take(PREVIEW_CHARS_MAX).collect()
+}
+
+/// The body of an item without markup; `None` if it has none.
+pub fn plain_text(item: &Item) -> Option<Cow<'_, str>> {
+    let body = item.properties.get("body")?;
+    let content = body.get("content")?.as_str()?;
+    let is_html = body.get("contentType")?.as_str()?.eq_ignore_ascii_case("html");
+    Some(if is_html { Cow::Owned(html_to_text(content)) } else { Cow::Borrowed(content) })
 }

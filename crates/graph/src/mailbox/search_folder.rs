@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::delete_folder::below;
 use crate::path::FolderKey;
+use crate::query::{Query, QueryRefusal};
 use crate::{Folder, FolderId, Kind, Properties, Refusal, UserId, schema};
 
 /// The value of `@odata.type` by which a mail folder is one, in any case.
@@ -67,6 +68,9 @@ pub(super) fn read(mailbox: UserId, body: Value, folders: &[Folder]) -> Result<(
         if filter.len() > SEARCH_FILTER_BYTES_MAX {
             let property = "filterQuery".to_owned();
             return Err(Refusal::TooLong { property, length_max: SEARCH_FILTER_BYTES_MAX, unit: "bytes" });
+        }
+        if let Err(QueryRefusal::Filter(problems)) = Query::read(Kind::Message, Some(filter), None) {
+            return Err(Refusal::invalid("filterQuery", format!("a filter of messages: {problems}")));
         }
     }
     if let Some(sources) = own.get("sourceFolderIds").and_then(Value::as_array) {

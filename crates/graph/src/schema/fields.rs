@@ -28,12 +28,36 @@ const KEYS: [&str; 9] = [
     "uid",
 ];
 
+/// What `$expand` shows, with its type: of messages and events all, of contacts without the first, of
+/// folders without the first two.
+const RELATIONS: [(&str, &str); 4] = [
+    ("attachments", "attachment"),
+    ("extensions", "extension"),
+    ("multiValueExtendedProperties", "multiValueLegacyExtendedProperty"),
+    ("singleValueExtendedProperties", "singleValueLegacyExtendedProperty"),
+];
+
 /// Properties that are made only for showing.
 const CLOSED: [&str; 3] = ["attachments", "uniqueBody", "webLink"];
 
 impl Fields {
     pub fn of(entity: Entity) -> Self {
         Self { name: entity.type_name(), properties: types::all().entity(entity) }
+    }
+
+    /// The members of a relation that `$expand` shows, with the relation's name in Graph's spelling.
+    pub fn of_relation(entity: Entity, name: &str) -> Option<(&'static str, Self)> {
+        let relations = match entity {
+            Entity::Message | Entity::Event => &RELATIONS[..],
+            Entity::Contact => &RELATIONS[1..],
+            Entity::MailFolder | Entity::Calendar | Entity::ContactFolder => &RELATIONS[2..],
+            _ => &[],
+        };
+        let (relation, type_name) = relations.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        match types::all().get(type_name)? {
+            Type::Struct(properties) => Some((relation, Self { name: type_name, properties })),
+            Type::Enum(_) => None,
+        }
     }
 
     /// The type is one that stands alone, not a part of one.

@@ -98,26 +98,26 @@ struct Shape {
     code: &'static str,
     message: Cow<'static, str>,
     /// What Graph's sentence leaves unsaid: the property at fault and what to change.
-    detail: Option<(Option<String>, String)>,
+    details: Vec<(Option<String>, String)>,
 }
 
 impl ApiError {
     /// The status and the JSON body.
     pub fn render(&self, context: &Context) -> (StatusCode, Vec<u8>) {
-        let Shape { status, code, message, detail } = self.shape();
-        let detail = detail.map(|(target, message)| ErrorDetail {
+        let Shape { status, code, message, details } = self.shape();
+        let detail = |(target, message): (Option<String>, String)| ErrorDetail {
             code: code.into(),
             message: message.into(),
             target: target.map(Cow::Owned),
-        });
+        };
+        let details = details.into_iter().map(detail).collect();
         let inner = InnerError {
             date: context.date().into(),
             request_id: context.request_id.to_string().into(),
             client_request_id: context.client_request_id.clone().into(),
             cause: self.cause(),
         };
-        let error =
-            ErrorObject { code: code.into(), message, details: detail.into_iter().collect(), inner_error: Some(inner) };
+        let error = ErrorObject { code: code.into(), message, details, inner_error: Some(inner) };
         (status, serde_json::to_vec(&ErrorBody { error }).unwrap_or_default())
     }
 
@@ -189,7 +189,7 @@ impl ApiError {
                 "Request_BadRequest",
                 "Specified HTTP method is not allowed for the request target.",
             ),
-            ApiError::Query(error) => shape(BAD, error.code(), error.to_string()),
+            ApiError::Query(error) => Shape { details: error.details(), ..shape(BAD, error.code(), error.to_string()) },
             ApiError::Json => shape(
                 BAD,
                 "BadRequest",
@@ -342,11 +342,11 @@ fn batch(error: &BatchError) -> Shape {
 }
 
 fn shape(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Shape {
-    Shape { status, code, message: message.into(), detail: None }
+    Shape { status, code, message: message.into(), details: Vec::new() }
 }
 
 fn with_detail(shape: Shape, target: Option<String>, message: String) -> Shape {
-    Shape { detail: Some((target, message)), ..shape }
+    Shape { details: vec![(target, message)], ..shape }
 }
 
 /// What to change where the mailbox refuses a subscription in few words.

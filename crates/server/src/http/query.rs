@@ -1,8 +1,11 @@
-//! The query options that collections take. An option that is not supported is refused by its name,
-//! never passed over.
+//! The query options that collections take. An option of OData's that is not supported is refused by its
+//! name, never passed over; others, without a `$`, are the caller's own.
 
+use graph::expand::Expand;
+use graph::query::{ProblemKind, Problems, QueryRefusal, Shown};
 use graph::render::Select;
-use graph::schema::Entity;
+use graph::schema::{Entity, Fields};
+use graph::search::SearchRefusal;
 use graph::{Kind, Refusal};
 use percent_encoding::percent_decode_str;
 
@@ -28,8 +31,15 @@ pub enum QueryError {
     Flag { option: &'static str, value: String },
     #[error("Could not find a property named '{property}' on type 'microsoft.graph.{type_name}'.")]
     UnknownProperty { property: String, type_name: &'static str },
-    #[error("The sort order '{asked}' is not supported by this server; only '{served}' is.")]
-    Order { asked: String, served: &'static str },
+    /// Of `filter`, `orderby` or `expand`.
+    #[error("Invalid {clause} clause: {}.", first(problems))]
+    Clause { clause: &'static str, problems: Problems },
+    #[error("Invalid search clause: {0}.")]
+    Search(SearchRefusal),
+    #[error("The restriction or sort order is too complex for this operation.")]
+    Inefficient,
+    #[error("The query parameter '{0}' is not supported with '$search'.")]
+    WithSearch(&'static str),
     #[error("The query is not UTF-8 after percent-decoding, or too long.")]
     Malformed,
 }
@@ -39,10 +49,49 @@ impl QueryError {
     pub fn code(&self) -> &'static str {
         match self {
             QueryError::UnknownProperty { .. } => "RequestBroker--ParseUri",
-            QueryError::Order { .. } => "InefficientFilter",
+            QueryError::Inefficient => "InefficientFilter",
+            QueryError::WithSearch("$filter") => "SearchWithFilter",
+            QueryError::WithSearch(_) => "SearchWithOrderBy",
             _ => "BadRequest",
         }
     }
+
+    /// Each problem of a clause: where it is, and how to write it instead.
+    pub fn details(&self) -> Vec<(Option<String>, String)> {
+        let QueryError::Clause { clause, problems } = self else { return Vec::new() };
+        let each = problems.0.iter().map(|problem| {
+            let help = problem.help().map(|help| format!("; {help}")).unwrap_or_default();
+            (Some(format!("${clause}")), format!("position {}: {}{help}", problem.span.start, problem.kind))
+        });
+        each.collect()
+    }
+
+    fn of(clause: &'static str, entity: Entity, problems: Problems) -> Self {
+        match problems.0.first().map(|problem| &problem.kind) {
+            // Graph's sentence names nothing else.
+            Some(ProblemKind::Property { name, type_name })
+                if type_name.ends_with(&format!(".{}", entity.type_name())) && problems.0.len() == 1 =>
+            {
+                QueryError::UnknownProperty { property: name.clone(), type_name: entity.type_name() }
+            }
+            _ => QueryError::Clause { clause, problems },
+        }
+    }
+
+    fn refused(entity: Entity, refusal: QueryRefusal) -> Self {
+        match refusal {
+            QueryRefusal::Filter(problems) => Self::of("filter", entity, problems),
+            QueryRefusal::Order(problems) => Self::of("orderby", entity, problems),
+            QueryRefusal::Inefficient => QueryError::Inefficient,
+        }
+    }
+}
+
+/// The first problem as the rest of a sentence, which begins in capitals as Graph's do.
+fn first(problems: &Problems) -> String {
+    let text = problems.to_string();
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
 /// A query, cut into its options: names in lower case with `$`, values decoded.
@@ -58,7 +107,7 @@ impl Query {
         for option in query.split('&').filter(|option| !option.is_empty()) {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
             let name = full_name(&decoded(name)?);
-            if options.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+            if name.starts_with('$') && options.iter().any(|(known, _)| *known == name) {
                 return Err(QueryError::Twice(name));
             }
             options.push((name, decoded(value)?));
@@ -66,9 +115,9 @@ impl Query {
         Ok(Self(options))
     }
 
-    /// Refuses every option that is not among these.
+    /// Refuses every option of OData's that is not among these.
     pub fn allow(&self, names: &[&str]) -> Result<(), QueryError> {
-        match self.0.iter().find(|(name, _)| !names.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))) {
+        match self.0.iter().find(|(name, _)| name.starts_with('$') && !names.contains(&name.as_str())) {
             Some((name, _)) => Err(QueryError::Unsupported(name.clone())),
             None => Ok(()),
         }
@@ -76,6 +125,38 @@ impl Query {
 
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// All options, as they are named and decoded here.
+    pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// `$filter` and `$orderby` of items, or `$search`.
+    pub fn items(&self, kind: Kind) -> Result<graph::query::Query, QueryError> {
+        let (filter, orderby) = (self.get("$filter"), self.get("$orderby"));
+        let Some(search) = self.get("$search") else {
+            let refused = |refusal| QueryError::refused(Entity::from(kind), refusal);
+            return graph::query::Query::read(kind, filter, orderby).map_err(refused);
+        };
+        match (kind, filter, orderby) {
+            (Kind::Event | Kind::Contact, ..) => Err(QueryError::Unsupported("$search".to_owned())),
+            (Kind::Message, Some(_), _) => Err(QueryError::WithSearch("$filter")),
+            (Kind::Message, None, Some(_)) => Err(QueryError::WithSearch("$orderby")),
+            (Kind::Message, None, None) => graph::query::Query::search(search).map_err(QueryError::Search),
+        }
+    }
+
+    /// `$filter` and `$orderby` of things in a short list.
+    pub fn shown(&self, entity: Entity) -> Result<Shown, QueryError> {
+        let shown = Shown::read(&Fields::of(entity), self.get("$filter"), self.get("$orderby"));
+        shown.map_err(|refusal| QueryError::refused(entity, refusal))
+    }
+
+    /// `$expand` of an entity.
+    pub fn expand(&self, entity: Entity) -> Result<Expand, QueryError> {
+        let Some(list) = self.get("$expand") else { return Ok(Expand::default()) };
+        Expand::read(entity, list).map_err(|problems| QueryError::of("expand", entity, problems))
     }
 
     /// An option that is `true` or `false`, in any case; `false` if it is absent.
@@ -109,8 +190,8 @@ pub struct Page {
 }
 
 impl Page {
-    /// Reads `$top`, `$skip`, `$count` and, for items, `$orderby`.
-    pub fn read(query: &Query, kind: Option<Kind>) -> Result<Self, QueryError> {
+    /// Reads `$top`, `$skip` and `$count`.
+    pub fn read(query: &Query) -> Result<Self, QueryError> {
         let top = number(query, "$top", 1, TOP_MAX)?.unwrap_or(TOP_DEFAULT);
         let skip = number(query, "$skip", 0, i64::MAX as u64)?.unwrap_or(0);
         let count = match query.get("$count") {
@@ -119,9 +200,6 @@ impl Page {
             Some(text) if text.eq_ignore_ascii_case("false") => false,
             Some(text) => return Err(QueryError::Count { value: shortened(text) }),
         };
-        if let (Some(asked), Some(kind)) = (query.get("$orderby"), kind) {
-            check_order(asked, kind)?;
-        }
         Ok(Self { top, skip, count })
     }
 }
@@ -129,20 +207,6 @@ impl Page {
 /// `$top` by itself.
 pub fn top(query: &Query) -> Result<Option<u16>, QueryError> {
     Ok(number(query, "$top", 1, TOP_MAX)?.and_then(|top| u16::try_from(top).ok()))
-}
-
-/// The one order that the store serves, newest first.
-fn check_order(asked: &str, kind: Kind) -> Result<(), QueryError> {
-    let served = match kind {
-        Kind::Message => "receivedDateTime desc",
-        Kind::Event => "start/dateTime desc",
-        Kind::Contact => "createdDateTime desc",
-    };
-    let words: Vec<&str> = asked.split_whitespace().collect();
-    if words.join(" ").eq_ignore_ascii_case(served) {
-        return Ok(());
-    }
-    Err(QueryError::Order { asked: shortened(asked), served })
 }
 
 fn number(query: &Query, option: &'static str, low: u64, high: u64) -> Result<Option<u64>, QueryError> {
@@ -191,20 +255,37 @@ mod tests {
             Query::read("%24select=Subject,%20isRead&$TOP=5&skip=20&$count=True&$orderby=receivedDateTime+DESC");
         let query = query.unwrap();
         assert_eq!(query.select(Entity::Message), Ok(Select::read(Entity::Message, "isRead,subject").unwrap()));
-        assert_eq!(Page::read(&query, Some(Kind::Message)), Ok(Page { top: 5, skip: 20, count: true }));
+        assert_eq!(Page::read(&query), Ok(Page { top: 5, skip: 20, count: true }));
+        assert!(query.items(Kind::Message).is_ok());
     }
 
     #[test]
     fn what_is_not_supported_is_refused_by_name() {
         let page = |query: &str| {
             let query = Query::read(query)?;
-            query.allow(&["$top", "$skip", "$select", "$count", "$orderby"])?;
+            query.allow(&["$top", "$skip", "$select", "$count", "$orderby", "$filter", "$search", "$expand"])?;
             query.select(Entity::Message)?;
-            Page::read(&query, Some(Kind::Message)).map(|_| ())
+            query.items(Kind::Message)?;
+            query.expand(Entity::Message)?;
+            Page::read(&query).map(|_| ())
         };
         let table = [
-            ("$filter=isRead%20eq%20false", "The query option '$filter' is not supported by this server."),
-            ("includeHiddenFolders=true", "The query option 'includeHiddenFolders' is not supported by this server."),
+            ("$apply=x", "The query option '$apply' is not supported by this server."),
+            (
+                "$filter=isRead%20eq",
+                "Invalid filter clause: Syntax error: a property, literal or function expected, the end found at position 9.",
+            ),
+            (
+                "$filter=subjekt%20eq%20''",
+                "Could not find a property named 'subjekt' on type 'microsoft.graph.message'.",
+            ),
+            (
+                "$filter=isRead+eq+true&$orderby=subject",
+                "The restriction or sort order is too complex for this operation.",
+            ),
+            ("$search=a&$orderby=subject", "The query parameter '$orderby' is not supported with '$search'."),
+            ("$search=%22a", "Invalid search clause: syntax error at position 0: a closing quote expected."),
+            ("$expand=calendar", "Could not find a property named 'calendar' on type 'microsoft.graph.message'."),
             (
                 "$top=0",
                 "Invalid value '0' for $top query option found. The $top query option requires a value from 1 to 1000.",
@@ -216,10 +297,7 @@ mod tests {
             ("$top=1&top=2", "The query option '$top' is given twice."),
             ("$count=yes", "Invalid value 'yes' for $count query option found. Valid values are 'true' and 'false'."),
             ("$select=colour", "Could not find a property named 'colour' on type 'microsoft.graph.message'."),
-            (
-                "$orderby=subject",
-                "The sort order 'subject' is not supported by this server; only 'receivedDateTime desc' is.",
-            ),
+            ("$orderby=body", "Invalid orderby clause: The property 'body' cannot be used here at position 0."),
             ("$top=%ff", "The query is not UTF-8 after percent-decoding, or too long."),
         ];
         for (query, message) in table {

@@ -18,7 +18,24 @@ async fn a_file_is_attached_listed_read_and_taken_away() {
     let path = format!("/v1.0/me/messages/{}", megan.draft("with a file").await);
     let before = megan.get(&path).await.text("/changeKey");
     let made = ok(megan.post(&format!("{path}/attachments"), file("a.txt", "aGk=")).await, StatusCode::CREATED);
-    insta::assert_json_snapshot!(settled(&made.json), @"");
+    let context = made.text("/@odata.context");
+    assert!(context.contains("$metadata#users('") && context.ends_with("')/attachments/$entity"), "{context}");
+    let mut shown = settled(&made.json);
+    shown.as_object_mut().unwrap().remove("@odata.context");
+    insta::assert_json_snapshot!(shown, @r##"
+    {
+      "@odata.type": "#microsoft.graph.fileAttachment",
+      "contentBytes": "aGk=",
+      "contentId": null,
+      "contentLocation": null,
+      "contentType": "text/plain",
+      "id": "[id]",
+      "isInline": false,
+      "lastModifiedDateTime": "[lastModifiedDateTime]",
+      "name": "a.txt",
+      "size": 2
+    }
+    "##);
     let id = made.text("/id");
     assert!(made.header("location").ends_with(&format!("/attachments('{id}')")));
 
@@ -110,7 +127,21 @@ async fn attachments_that_cannot_be_are_refused_by_name() {
     for (method, path) in [("GET", format!("{path}/x")), ("PATCH", format!("{path}/x")), ("PUT", path.clone())] {
         seen.push(megan.send(method, &path, "{}".to_owned()).await.refusal());
     }
-    insta::assert_json_snapshot!(seen, @"");
+    insta::assert_json_snapshot!(seen, @r#"
+    [
+      "400 RequestBodyRead: @odata.type must be #microsoft.graph.fileAttachment.",
+      "400 ErrorInvalidRequest: name is required.",
+      "400 RequestBodyRead: contentBytes must be base64.",
+      "400 ErrorInvalidRequest: item is required.",
+      "400 ErrorInvalidRequest: #microsoft.graph.driveItem is not supported.",
+      "400 RequestBroker--ParseUri: Could not find a property named 'contentBytes' on type 'microsoft.graph.attachment'.",
+      "400 BadRequest: The query option '$expand' is not supported by this server.",
+      "400 BadRequest: The query option '$filter' is not supported by this server.",
+      "400 ErrorInvalidIdMalformed: Id is malformed.",
+      "405 Request_BadRequest: Specified HTTP method is not allowed for the request target.",
+      "405 Request_BadRequest: Specified HTTP method is not allowed for the request target."
+    ]
+    "#);
 }
 
 #[tokio::test]
@@ -202,5 +233,17 @@ async fn parts_out_of_turn_and_strangers_without_the_secret_are_refused() {
     let small = json!({"AttachmentItem": {"attachmentType": "file", "name": "s", "size": 5}});
     let path = format!("/v1.0/me/messages/{}/attachments/createUploadSession", world.megan().draft("y").await);
     seen.push(world.megan().post(&path, small).await.refusal());
-    insta::assert_json_snapshot!(seen, @"");
+    insta::assert_json_snapshot!(seen, @r#"
+    [
+      "416 ErrorInvalidRange: The range is not the one that is expected next; a GET of the upload URL tells which is.",
+      "416 ErrorInvalidRange: The range is not the one that is expected next; a GET of the upload URL tells which is.",
+      "400 ErrorInvalidRange: Content-Range must be 'bytes {first}-{last}/{size}' and fit the body and the size of the attachment.",
+      "400 ErrorInvalidRange: Content-Range must be 'bytes {first}-{last}/{size}' and fit the body and the size of the attachment.",
+      "400 ErrorInvalidRange: Content-Range must be 'bytes {first}-{last}/{size}' and fit the body and the size of the attachment.",
+      "405 Request_BadRequest: Specified HTTP method is not allowed for the request target.",
+      "404 ErrorItemNotFound: The upload session was not found or has expired.",
+      "404 ErrorItemNotFound: The upload session was not found or has expired.",
+      "400 ErrorAttachmentSizeShouldNotBeLessThanMinimumSize: The attachment to upload is smaller than 2097152 bytes: attach it by one request."
+    ]
+    "#);
 }

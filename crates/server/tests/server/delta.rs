@@ -227,6 +227,7 @@ async fn what_a_delta_query_cannot_do_is_refused_in_graphs_words() {
         "calendarView/delta",
         "calendarView/delta?startDateTime=2026-11-01&endDateTime=yesterday",
         "calendarView/delta?startDateTime=2026-11-02T00:00:00Z&endDateTime=2026-11-01T00:00:00Z",
+        "calendarView/delta?startDateTime=2026-11-01T00:00:00Z&endDateTime=2036-11-02T00:00:00Z",
         "calendarView/delta?startDateTime=2026-11-01T00:00:00Z&endDateTime=2026-11-02T00:00:00Z&$select=subject",
         "calendars/delta",
     ] {
@@ -250,6 +251,7 @@ async fn what_a_delta_query_cannot_do_is_refused_in_graphs_words() {
       "calendarView/delta -> 400 ErrorInvalidParameter: This request requires a time window specified by the query string parameters StartDateTime and EndDateTime.",
       "calendarView/delta?startDateTime=2026-11-01&endDateTime=yesterday -> 400 ErrorInvalidParameter: This request requires a time window specified by the query string parameters StartDateTime and EndDateTime.",
       "calendarView/delta?startDateTime=2026-11-02T00:00:00Z&endDateTime=2026-11-01T00:00:00Z -> 400 ErrorInvalidParameter: This request requires a time window specified by the query string parameters StartDateTime and EndDateTime.",
+      "calendarView/delta?startDateTime=2026-11-01T00:00:00Z&endDateTime=2036-11-02T00:00:00Z -> 400 ErrorInvalidRequest: Your request can't be completed. The range between the start and end dates is greater than the allowed range. Maximum number of days: 1825",
       "calendarView/delta?startDateTime=2026-11-01T00:00:00Z&endDateTime=2026-11-02T00:00:00Z&$select=subject -> 400 ErrorInvalidUrlQuery: The following parameters are not supported with change tracking over the 'CalendarView' resource: '$orderby, $filter, $select, $expand, $search, $top'.",
       "calendars/delta -> 400 BadRequest: Resource not found for the segment 'delta'."
     ]

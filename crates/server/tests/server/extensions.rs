@@ -23,10 +23,20 @@ async fn an_open_extension_is_kept_on_each_kind_of_item() {
         let made = ok(megan.post(&format!("{path}/extensions"), referral()).await, StatusCode::CREATED);
         if collection == "messages" {
             let context = made.text("/@odata.context").replace(&item.text("/id"), "{id}");
-            insta::assert_snapshot!(context, @"");
+            insta::assert_snapshot!(context, @r"http://graph.test:8443/v1.0/$metadata#users('622eaaff-0683-4862-9de4-f2ec83c2bd98')/messages('{id}')/extensions/$entity");
             let mut shown = settled(&made.json);
             shown.as_object_mut().unwrap().remove("@odata.context");
-            insta::assert_json_snapshot!(shown, @"");
+            insta::assert_json_snapshot!(shown, @r##"
+            {
+              "@odata.type": "#microsoft.graph.openTypeExtension",
+              "companyName": "Wingtip",
+              "deal": {
+                "value": 10000
+              },
+              "extensionName": "com.contoso.referral",
+              "id": "[id]"
+            }
+            "##);
         }
         let id = made.text("/id");
         assert!(made.header("location").ends_with(&format!("/extensions('{id}')")), "{collection}");
@@ -80,5 +90,15 @@ async fn a_new_item_may_bring_extensions_and_properties_of_other_programs() {
     {
         seen.push(megan.post(&format!("{path}/extensions"), body).await.refusal());
     }
-    insta::assert_json_snapshot!(seen, @"");
+    insta::assert_json_snapshot!(seen, @r#"
+    [
+      "400 RequestBodyRead: singleValueExtendedProperties/id must be such as String {66f5a359-4659-4830-9070-00047ec6ac6e} Name Color or Integer 0x7001.",
+      "400 RequestBodyRead: multiValueExtendedProperties/id must be such as StringArray {66f5a359-4659-4830-9070-00050ec6ac6e} Name Recreation.",
+      "400 ErrorInvalidRequest: id is required.",
+      "400 RequestBodyRead: extensions/@odata.type must be #microsoft.graph.openTypeExtension.",
+      "400 RequestBodyRead: @odata.type must be #microsoft.graph.openTypeExtension.",
+      "400 ErrorInvalidRequest: extensionName is required.",
+      "400 RequestBodyRead: The body must be a JSON object."
+    ]
+    "#);
 }

@@ -17,11 +17,10 @@ async fn mail_is_sorted_as_its_senders_override_says() {
     assert_eq!((made.text("/classifyAs").as_str(), made.text("/id").len()), ("other", 36));
     let again = ok(megan.post(path, other).await, StatusCode::CREATED);
     assert_eq!(again.text("/id"), made.text("/id"), "one for each sender");
-    let write = |subject: &'static str| async {
+    let write = async |subject: &str| {
         let to = json!([{"emailAddress": {"address": "megan@contoso.test"}}]);
-        let sent =
-            world.adele().post("/v1.0/me/sendMail", json!({"message": {"subject": subject, "toRecipients": to}}));
-        ok(sent.await, StatusCode::ACCEPTED);
+        let message = json!({"message": {"subject": subject, "toRecipients": to}});
+        ok(world.adele().post("/v1.0/me/sendMail", message).await, StatusCode::ACCEPTED);
         deliver(&world).await;
         let inbox = ok(world.megan().get("/v1.0/me/mailFolders/inbox/messages").await, StatusCode::OK);
         let found = inbox.json["value"].as_array().unwrap().iter().find(|one| one["subject"] == subject).cloned();

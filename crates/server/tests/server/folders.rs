@@ -35,9 +35,8 @@ async fn a_tree_of_folders_moves_with_its_mail_and_nobody_hears_of_it() {
     let work = folder(&megan, "mailFolders", json!({"displayName": "Work"})).await;
     let plans = folder(&megan, &format!("mailFolders/{work}/childFolders"), json!({"displayName": "Plans"})).await;
     let message = folder(&megan, &format!("mailFolders/{plans}/messages"), json!({"subject": "x"})).await;
-    let moved = megan
-        .post(&format!("/v1.0/me/mailFolders/{work}/childFolders/{plans}/move"), json!({"destinationId": "Archive"}));
-    let moved = ok(moved.await, StatusCode::OK);
+    let path = format!("/v1.0/me/mailFolders/{work}/childFolders/{plans}/move");
+    let moved = ok(megan.post(&path, json!({"destinationId": "Archive"})).await, StatusCode::OK);
     assert_eq!((moved.text("/id"), &moved.json["totalItemCount"]), (plans.clone(), &json!(1)));
     assert_eq!(names(&megan, "mailFolders/archive/childFolders").await, ["Plans"]);
     assert_eq!(
@@ -186,4 +185,66 @@ async fn what_is_deleted_twice_can_be_recovered() {
     let expected: Vec<(String, String)> =
         expected.iter().map(|(change, id)| ((*change).to_owned(), (*id).clone())).collect();
     assert_eq!(changes, expected, "nobody is told of what lies in Recoverable Items");
+}
+
+#[tokio::test]
+async fn a_search_folder_shows_what_its_filter_finds_in_its_folders() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let trips = folder(&megan, "mailFolders/inbox/childFolders", json!({"displayName": "Trips"})).await;
+    for (place, subject, is_read) in [
+        ("inbox", "weekly one", false),
+        (trips.as_str(), "The Weekly", true),
+        (trips.as_str(), "other", false),
+        ("archive", "weekly far away", false),
+    ] {
+        let body = json!({"subject": subject, "isRead": is_read});
+        folder(&megan, &format!("mailFolders/{place}/messages"), body).await;
+    }
+    let body = json!({"@odata.type": "#microsoft.graph.mailSearchFolder", "displayName": "Weekly", "includeNestedFolders": true,
+                      "sourceFolderIds": ["inbox"], "filterQuery": "contains(subject, 'weekly')"});
+    let made =
+        ok(megan.post("/v1.0/me/mailFolders/searchfolders/childFolders", body.clone()).await, StatusCode::CREATED);
+    let path = format!("/v1.0/me/mailFolders/{}", made.text("/id"));
+    let counts = |json: &Value| (json["totalItemCount"].clone(), json["unreadItemCount"].clone());
+    assert_eq!(counts(&made.json), (json!(2), json!(1)));
+    let subjects = async |query: &str| {
+        let list = ok(megan.get(&format!("{path}/messages{query}")).await, StatusCode::OK);
+        let found = list.json["value"].as_array().unwrap().iter();
+        let mut found: Vec<String> = found.map(|one| one["subject"].as_str().unwrap().to_owned()).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(subjects("").await, ["The Weekly", "weekly one"]);
+    assert_eq!(subjects("?$filter=isRead%20eq%20false&$count=true").await, ["weekly one"]);
+    let page = ok(megan.get(&format!("{path}/messages?$top=1&$count=true")).await, StatusCode::OK);
+    assert_eq!(page.json["@odata.count"], 2);
+    assert!(page.text("/@odata.nextLink").contains("$skip=1"), "{}", page.json);
+
+    let patch = json!({"@odata.type": "#microsoft.graph.mailSearchFolder", "includeNestedFolders": false});
+    let patched = ok(megan.patch(&path, patch).await, StatusCode::OK);
+    assert_eq!(
+        (counts(&patched.json), patched.text("/filterQuery")),
+        ((json!(1), json!(1)), "contains(subject, 'weekly')".into())
+    );
+    assert_eq!(subjects("").await, ["weekly one"]);
+
+    let listed = ok(megan.get("/v1.0/me/mailFolders/searchfolders/childFolders").await, StatusCode::OK);
+    assert_eq!(listed.text("/value/0/@odata.type"), "#microsoft.graph.mailSearchFolder");
+    let top = folder(&megan, "mailFolders", body).await;
+    let all = ok(megan.get("/v1.0/me/mailFolders?$top=100").await, StatusCode::OK);
+    let shown = all.json["value"].as_array().unwrap().iter().find(|one| one["id"] == *top).unwrap();
+    assert_eq!(
+        (&shown["@odata.type"], counts(shown)),
+        (&json!("#microsoft.graph.mailSearchFolder"), (json!(2), json!(1)))
+    );
+
+    let filed = megan.post(&format!("{path}/messages"), json!({"subject": "x"})).await;
+    assert_eq!(filed.refusal(), "400 ErrorInvalidOperation: A search folder cannot hold items.");
+    let id = megan.draft("x").await;
+    let moved = megan.post(&format!("/v1.0/me/messages/{id}/move"), json!({"destinationId": top})).await;
+    assert_eq!(moved.refusal(), "400 ErrorInvalidOperation: A search folder cannot hold items.");
+    ok(megan.delete(&path).await, StatusCode::NO_CONTENT);
+    assert_eq!(megan.get(&path).await.status, 404);
+    assert_eq!(ok(megan.get("/v1.0/me/messages?$top=100&$count=true").await, StatusCode::OK).json["@odata.count"], 5);
 }

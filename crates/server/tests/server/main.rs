@@ -25,6 +25,7 @@ mod occurrences;
 mod openapi;
 mod parity;
 mod properties;
+mod queries;
 mod refusals;
 mod reminders;
 mod replies;

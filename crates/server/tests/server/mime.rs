@@ -68,7 +68,14 @@ async fn mime_is_sent_and_kept_or_refused_by_name() {
     ] {
         seen.push(send(body).await.refusal());
     }
-    insta::assert_json_snapshot!(seen, @"");
+    insta::assert_json_snapshot!(seen, @r#"
+    [
+      "400 ErrorMimeContentInvalidBase64String: Invalid base64 string for MIME content",
+      "400 ErrorMimeContentInvalid: This is not a message: it has no header.",
+      "403 ErrorSendAsDenied: The user account which was used to submit this request does not have the right to send mail on behalf of the specified sending account.",
+      "400 ErrorInvalidRecipients: At least one recipient isn't valid."
+    ]
+    "#);
 }
 
 #[tokio::test]

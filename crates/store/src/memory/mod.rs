@@ -21,9 +21,9 @@ use crate::{
 
 mod delta;
 mod mailbox;
+mod mailboxes;
 mod model;
 mod mutation;
-mod post;
 mod upload;
 
 pub use model::{AppendedRecords, Model};

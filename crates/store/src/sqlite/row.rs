@@ -1,6 +1,6 @@
 //! How values stand in rows.
 
-use graph::{AttachmentId, FolderId, ImmutableId, ItemId, Kind, Partition};
+use graph::{AttachmentId, FolderId, ImmutableId, ItemId, Kind, Partition, UserId};
 use notify::{Position, StreamKind};
 use uuid::Uuid;
 
@@ -71,6 +71,14 @@ pub(super) fn stream_kind(number: i64) -> Option<StreamKind> {
 /// A number of the domain in a row; rows are signed, and what does not fit is never reached.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A short key for a folder, or for something in it: the partition above, hashed bits below. Two things
+/// may share one, so rows that are found by it are looked at again. Part of the stored format.
+pub(super) fn place_key(mailbox: UserId, folder: FolderId, what: &[u8]) -> i64 {
+    let name = [&folder_key(folder), what].concat();
+    let (high, _) = Uuid::new_v5(&mailbox.0, &name).as_u64_pair();
+    (i64::from(Partition::of(mailbox).0) << POSITION_BITS) | (high >> 16).cast_signed()
 }
 
 /// Bits of a log key that hold the position.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use graph::query::Query;
 use graph::{
     Attachment, AttachmentId, ChangeType, Folder, FolderId, ImmutableId, Item, Kind, Mutation, NewAttachment,
     Partition, Properties, UserId, WellKnown,
@@ -116,6 +117,7 @@ enum Call {
         folder: Option<usize>,
         skip: u64,
         top: u64,
+        asked: usize,
     },
     Subscriptions {
         app: u128,
@@ -124,6 +126,26 @@ enum Call {
         limit: u64,
     },
 }
+
+/// What lists are asked for: filters with orders.
+const ASKED: [(&str, &str); 16] = [
+    ("", ""),
+    ("isRead eq false", ""),
+    ("isRead eq true", ""),
+    ("from/emailAddress/address eq 'person1@contoso.test'", ""),
+    ("startswith(subject,'message 1')", "subject desc"),
+    ("subject eq 'message 1'", ""),
+    ("internetMessageId eq '<1@contoso.test>'", ""),
+    ("conversationId eq 'conversation 0'", ""),
+    ("conversationId eq 'conversation 1' and receivedDateTime ge 2027-01-15T08:00:02Z", ""),
+    ("receivedDateTime ge 2027-01-15T08:00:01Z", "receivedDateTime"),
+    ("importance eq 'high' or contains(subject,'2')", "importance,subject desc"),
+    ("", "subject"),
+    ("", "from/emailAddress/address desc"),
+    ("", "isRead desc"),
+    ("", "isRead,receivedDateTime desc"),
+    ("", "importance desc,subject"),
+];
 
 fn call() -> impl Strategy<Value = Call> {
     let mailbox = || prop_oneof![30 => 0..3usize, 1 => Just(3usize)];
@@ -161,8 +183,8 @@ fn call() -> impl Strategy<Value = Call> {
                 Call::Delta { mailbox, folder, since, removals_since, limit }
             }
         ),
-        2 => (mailbox(), proptest::option::of(folder), 0..4u64, 0..4u64)
-            .prop_map(|(mailbox, folder, skip, top)| Call::List { mailbox, folder, skip, top }),
+        4 => (mailbox(), proptest::option::of(folder), 0..4u64, 0..4u64, 0..ASKED.len())
+            .prop_map(|(mailbox, folder, skip, top, asked)| Call::List { mailbox, folder, skip, top, asked }),
         1 => (0..2u128, proptest::option::of(0..3usize), proptest::option::of(0..5u128), 0..4u64)
             .prop_map(|(app, creator, after, limit)| Call::Subscriptions { app, creator, after, limit }),
     ]
@@ -275,10 +297,13 @@ impl Pair {
                 };
                 both!(self, delta(DeltaQuery { mailbox, place, since, removals_since, limit })).ok();
             }
-            Call::List { mailbox, folder, skip, top } => {
+            Call::List { mailbox, folder, skip, top, asked } => {
                 let (mailbox, kind) = (MAILBOXES[mailbox], Kind::Message);
                 let folder = folder.map(|folder| folder_of(mailbox, folder));
-                let query = ItemQuery { skip, ..ItemQuery::newest(mailbox, kind, folder, top) };
+                let (filter, order) = ASKED[asked];
+                let given = |text: &'static str| Some(text).filter(|text| !text.is_empty());
+                let query = Query::read(kind, given(filter), given(order)).unwrap();
+                let query = ItemQuery { skip, query, ..ItemQuery::newest(mailbox, kind, folder, top) };
                 both!(self, items(query.clone())).unwrap();
                 both!(self, count_items(query.clone())).unwrap();
             }
@@ -299,6 +324,16 @@ impl Pair {
                 let mailbox = MAILBOXES[mailbox];
                 let mut new = edited(&message(mailbox, item, received), "isRead", json!(!unread));
                 new.version = change_id(self.versions);
+                let (number, subject) = (item as i64 + received, item % 3);
+                let address = format!("Person{}@contoso.test", number % 2);
+                let more = [
+                    ("subject", json!(format!("Message {subject}"))),
+                    ("from", json!({ "emailAddress": { "address": address } })),
+                    ("internetMessageId", json!(format!("<{subject}@contoso.test>"))),
+                    ("conversationId", json!(format!("conversation {}", item % 2))),
+                    ("importance", json!(["low", "normal", "high"][number as usize % 3])),
+                ];
+                new.properties.extend(more.map(|(name, value)| (name.to_owned(), value)));
                 new.folder = folder_of(mailbox, folder);
                 let old = self.model.item(mailbox, new.id).unwrap();
                 let mut commit = old.as_ref().map_or_else(|| create(&new), |old| update(old, &new));

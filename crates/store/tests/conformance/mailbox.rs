@@ -1,5 +1,6 @@
 //! Items and folders, and the commit that writes them.
 
+use graph::query::Query;
 use graph::{Folder, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties, SubmissionId, WellKnown};
 use notify::{Position, Record, Submission};
 use serde_json::json;
@@ -284,4 +285,32 @@ pub async fn events_are_found_by_when_they_begin_and_end(world: World) {
     world.store.commit(update(&event(1, (0, 10), false), &later)).await.unwrap();
     assert_eq!(find(0, 30, None, 10).await, [2, 3, 4]);
     assert_eq!(find(60, 90, None, 10).await, [1, 4, 5]);
+}
+
+pub async fn lists_are_filtered_and_ordered_as_asked(world: World) {
+    for number in 0..40u128 {
+        let from = json!({ "emailAddress": { "address": format!("person{}@contoso.test", number % 2) } });
+        let subject = json!(format!("Part {}", [3, 1, 2][number as usize % 3]));
+        let mut item = edited(&edited(&message(MEGAN, number, number as i64), "from", from), "subject", subject);
+        item.properties.insert("isRead".to_owned(), json!(!number.is_multiple_of(4)));
+        item.properties
+            .insert("importance".to_owned(), json!(if number.is_multiple_of(9) { "high" } else { "normal" }));
+        item.folder = if number < 20 { inbox(MEGAN) } else { WellKnown::Archive.id_in(MEGAN) };
+        world.store.commit(create(&item)).await.unwrap();
+    }
+    let read = |filter, order| Query::read(Kind::Message, filter, order).unwrap();
+    let page =
+        |filter, order| ItemQuery { query: read(filter, order), ..ItemQuery::newest(MEGAN, Kind::Message, None, 4) };
+    let sender = "from/emailAddress/address eq 'Person1@contoso.test'";
+    assert_eq!(list(&world, page(Some(sender), None)).await, [39, 37, 35, 33]);
+    assert_eq!(list(&world, page(None, Some("subject"))).await, [37, 34, 31, 28]);
+    assert_eq!(list(&world, ItemQuery { skip: 10, ..page(None, Some("subject desc")) }).await, [9, 6, 3, 0]);
+    assert_eq!(list(&world, page(Some("isRead eq false and subject eq 'part 3'"), None)).await, [36, 24, 12, 0]);
+    assert_eq!(list(&world, page(None, Some("importance,receivedDateTime"))).await, [0, 9, 18, 27]);
+    assert_eq!(list(&world, page(None, Some("receivedDateTime"))).await, [0, 1, 2, 3]);
+    let archive = Some(vec![WellKnown::Archive.id_in(MEGAN)]);
+    let unread = ItemQuery { folders: archive, ..page(Some("isRead eq false"), None) };
+    assert_eq!(list(&world, unread.clone()).await, [36, 32, 28, 24]);
+    assert_eq!(world.store.count_items(unread).await, Ok(5));
+    assert_eq!(world.store.count_items(page(Some(sender), None)).await, Ok(20));
 }

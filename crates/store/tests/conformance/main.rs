@@ -82,6 +82,7 @@ mod stories {
             counts_follow_the_items
             a_folder_keeps_its_properties
             events_are_found_by_when_they_begin_and_end
+            lists_are_filtered_and_ordered_as_asked
         }
         attachment {
             a_moved_item_is_found_by_the_id_that_stays

@@ -105,6 +105,7 @@ fn member(context: &Context, asked: &Asked<'_>, outer: &Head<'_>, request: &Batc
         headers.insert(name, HeaderValue::try_from(value).map_err(|_| malformed())?);
     }
     let url = request.url.split('#').next().unwrap_or_default();
+    let url = below(&context.origin, url);
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let own = headers.get("client-request-id").and_then(|id| id.to_str().ok());
     let client_request_id = own.unwrap_or(&context.client_request_id).to_owned();
@@ -117,6 +118,16 @@ fn member(context: &Context, asked: &Asked<'_>, outer: &Head<'_>, request: &Batc
         body: request.body.clone().unwrap_or_default().into(),
         context: Context { request_id: ids::new_uuid(), client_request_id, ..context.clone() },
     })
+}
+
+/// The Python SDK sends URLs with the origin that it calls: they count as relative to it.
+fn below<'a>(origin: &str, url: &'a str) -> &'a str {
+    match url.get(..origin.len()) {
+        Some(begin) if begin.eq_ignore_ascii_case(origin) && url[origin.len()..].starts_with('/') => {
+            &url[origin.len()..]
+        }
+        _ => url,
+    }
 }
 
 /// The path with a version, which is the batch's unless it has its own.
@@ -213,6 +224,18 @@ fn written(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_of_the_same_origin_counts_as_relative() {
+        for (url, rest) in [
+            ("https://Localhost:8443/v1.0/me", "/v1.0/me"),
+            ("https://localhost:84433/v1.0/me", "https://localhost:84433/v1.0/me"),
+            ("https://localhost:8443", "https://localhost:8443"),
+            ("/me", "/me"),
+        ] {
+            assert_eq!(below("https://localhost:8443", url), rest);
+        }
+    }
 
     #[test]
     fn a_relative_url_gets_the_version_of_the_batch() {

@@ -210,7 +210,7 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         ("GET", Resource::Items { user, kind, folder }) => items::list::list(call, &user, kind, folder).await,
         ("POST", Resource::Items { user, kind, folder }) => items::create::create(call, &user, kind, folder).await,
         ("GET", Resource::ItemsDelta { user, kind, folder }) => delta::items::items(call, &user, kind, folder).await,
-        ("GET", Resource::ItemsCount { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::ItemsCount { user, kind, folder }) => items::count::count(call, &user, kind, folder).await,
         ("GET", Resource::Item(item)) => items::get::get(call, &item).await,
         ("PATCH", Resource::Item(item)) => items::patch::patch(call, &item).await,
         ("DELETE", Resource::Item(item)) => items::delete::delete(call, &item).await,
@@ -231,7 +231,10 @@ async fn dispatch(call: &Call<'_>, method: &Method, resource: Resource) -> Resul
         ("GET", Resource::Folders { user, kind, parent }) => folders::list::list(call, &user, kind, parent).await,
         ("POST", Resource::Folders { user, kind, parent }) => folders::create::create(call, &user, kind, parent).await,
         ("GET", Resource::FoldersDelta { user, kind }) => delta::folders::folders(call, &user, kind).await,
-        ("GET", Resource::FoldersCount { .. }) => Err(ApiError::NotServed),
+        ("GET", Resource::FoldersCount { user, kind: Kind::Event, .. }) => calendars::list::count(call, &user).await,
+        ("GET", Resource::FoldersCount { user, kind, parent }) => {
+            folders::count::count(call, &user, kind, parent).await
+        }
         ("GET", Resource::Folder { user, kind, folder }) => folders::get::get(call, &user, kind, &folder).await,
         ("PATCH", Resource::Folder { user, kind, folder }) => folders::patch::patch(call, &user, kind, &folder).await,
         ("DELETE", Resource::Folder { user, kind, folder }) => {
@@ -283,6 +286,7 @@ async fn of_occurrence(
         ("POST", Resource::ItemAction { item, action }) => match action {
             ItemAction::SnoozeReminder | ItemAction::DismissReminder => item_action(call, &item, action).await,
             ItemAction::PermanentDelete => occurrences::delete::delete(call, &item, id).await,
+            // Of a meeting that repeats, only the whole is answered, cancelled and forwarded.
             _ => Err(ApiError::NotServed),
         },
         ("GET", Resource::OfItem { item, part }) => {
@@ -384,18 +388,9 @@ impl Call<'_> {
 
     /// The next page of this same collection, skipping what was shown.
     pub fn next_page(&self, skip: u64) -> String {
-        let kept = [
-            "startDateTime",
-            "endDateTime",
-            "$top",
-            "$select",
-            "$orderby",
-            "$count",
-            "$expand",
-            "includeHiddenFolders",
-        ];
-        let option = |name: &&str| self.query.get(name).map(|value| format!("{name}={}&", encoded(value)));
-        let options: String = kept.iter().filter_map(option).collect();
+        let kept = self.query.options().filter(|(name, _)| *name != "$skip");
+        let name = |name: &str| name.strip_prefix('$').map_or_else(|| encoded(name), |known| format!("${known}"));
+        let options: String = kept.map(|(of, value)| format!("{}={}&", name(of), encoded(value))).collect();
         self.url(&format!("{}?{options}$skip={skip}", self.path.trim_end_matches('/')))
     }
 

@@ -172,7 +172,13 @@ fn success(answer: Answer) -> (u16, Value) {
 }
 
 fn request_body(body: RequestBody) -> Option<Value> {
-    let json_of = |schema: Value| json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+    // Where every parameter may be left out, so may the body.
+    let required = match body {
+        RequestBody::Parameters(parameters) => parameters.iter().any(|(name, _)| name.ends_with('!')),
+        _ => true,
+    };
+    let json_of =
+        |schema: Value| json!({ "required": required, "content": { "application/json": { "schema": schema } } });
     match body {
         RequestBody::None => None,
         RequestBody::Entity(name) => Some(json_of(schemas::written(name))),

@@ -1,16 +1,20 @@
-//! What is kept of an item beside its property bag, to find it by.
+//! What is kept of an item beside its property bag, to find it by. Each index costs every commit a page, so
+//! their keys are short.
 
 use graph::query::{Cell, Column, cell};
-use graph::{ChangeId, FolderId, Item, ItemId, Kind, Properties, Timestamp, UserId};
-use uuid::Uuid;
+use graph::{FolderId, Item, Kind, UserId};
 
-/// The columns that only some kinds of items fill.
+use crate::sqlite::row::place_key;
+
+/// The columns that lists are made of.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::sqlite) struct Columns {
+    pub place: i64,
     pub from: Option<String>,
     pub subject: Option<String>,
-    pub internet_message_id: Option<String>,
-    pub conversation_id: Option<String>,
+    /// Keys of texts that are only ever asked for as a whole.
+    pub message_id: Option<i64>,
+    pub conversation: Option<i64>,
     /// Of events: [`Item::last_end`].
     pub last_end: Option<i64>,
 }
@@ -21,26 +25,23 @@ impl Columns {
             Some(Cell::Text(text)) => Some(text),
             _ => None,
         };
+        let key = |column| text(column).map(|text| text_key(item.mailbox, item.folder, column, &text));
         Self {
+            place: place_key(item.mailbox, item.folder, &[]),
             from: text(Column::From),
             subject: text(Column::Subject),
-            internet_message_id: text(Column::InternetMessageId),
-            conversation_id: text(Column::ConversationId),
+            message_id: key(Column::InternetMessageId),
+            conversation: key(Column::ConversationId),
             last_end: (item.id.kind == Kind::Event).then(|| item.last_end().as_micros()),
         }
     }
+}
 
-    /// Of a row, by what the columns follow from.
-    pub fn of_row(id: ItemId, sort_key: i64, properties: Properties) -> Self {
-        Self::of(&Item {
-            id,
-            immutable: id.uuid,
-            mailbox: UserId(Uuid::nil()),
-            folder: FolderId::new(id.kind, Uuid::nil()),
-            created: Timestamp::from_micros(sort_key),
-            modified: Timestamp::from_micros(sort_key),
-            version: ChangeId(Uuid::nil()),
-            properties,
-        })
-    }
+/// The key of a text in a column of a folder's items.
+pub(super) fn text_key(mailbox: UserId, folder: FolderId, column: Column, text: &str) -> i64 {
+    let tag: &[u8] = match column {
+        Column::ConversationId => b"conversation ",
+        _ => b"message ",
+    };
+    place_key(mailbox, folder, &[tag, text.as_bytes()].concat())
 }

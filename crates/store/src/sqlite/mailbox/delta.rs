@@ -12,7 +12,7 @@ use super::revision::last_revision_of;
 use super::tombstone::{NO_FOLDER, floor};
 use super::{folder, list};
 use crate::sqlite::error::corrupt;
-use crate::sqlite::row::{Key, folder_id, folder_key, item_id, kind_byte};
+use crate::sqlite::row::{Key, folder_id, folder_key, item_id, kind_byte, place_key};
 use crate::{Delta, DeltaEntry, DeltaError, DeltaPlace, DeltaQuery, Revision, StoreError};
 
 /// What is to be read of one entry once it is known to be among the first.
@@ -63,17 +63,19 @@ impl Reading<'_> {
 
     fn items(&self, kind: Kind, asked: Option<FolderId>) -> Result<First, StoreError> {
         let (present, left) = match asked {
-            Some(folder) => (vec![folder_key(folder)], vec![folder_key(folder)]),
+            Some(folder) => (vec![folder], vec![folder_key(folder)]),
             None => {
                 let filled = list::filled_folders(self.connection, self.query.mailbox, kind)?;
-                (filled.into_iter().map(folder_key).collect(), self.left_folders(kind)?)
+                (filled, self.left_folders(kind)?)
             }
         };
-        let sql = "SELECT revision, id, number FROM item
-            WHERE partition = ?1 AND mailbox = ?2 AND folder = ?3 AND revision > ?4 ORDER BY revision, id";
+        let sql = "SELECT revision, id, number FROM item INDEXED BY item_by_revision
+            WHERE partition = ?1 AND mailbox = ?2 AND folder = ?3 AND revision > ?4 AND place = ?5
+            ORDER BY revision, id";
         let mut lists = Vec::new();
         for folder in present {
-            lists.push((List::Items, folder.to_vec(), self.query.since, self.connection.prepare_cached(sql)?));
+            let items = List::Items { place: place_key(self.query.mailbox, folder, &[]) };
+            lists.push((items, folder_key(folder).to_vec(), self.query.since, self.connection.prepare_cached(sql)?));
         }
         if let Some(since) = self.removals_since {
             for folder in left {
@@ -120,8 +122,12 @@ impl Reading<'_> {
         let (partition, mailbox) = self.key();
         let mut open: Vec<(List, Rows<'_>)> = Vec::with_capacity(lists.len());
         for (list, folder, since, statement) in lists {
-            let key = params![partition, mailbox.0.as_bytes(), &*folder, since.0];
-            open.push((*list, statement.query(key)?));
+            let mailbox = mailbox.0.as_bytes();
+            let rows = match list {
+                List::Items { place } => statement.query(params![partition, mailbox, &*folder, since.0, *place]),
+                List::Folders | List::Gone => statement.query(params![partition, mailbox, &*folder, since.0]),
+            };
+            open.push((*list, rows?));
         }
         let mut heads = BinaryHeap::with_capacity(open.len());
         let mut waiting: Vec<Option<Found>> = Vec::with_capacity(open.len());
@@ -178,7 +184,7 @@ const GONE: &str = "SELECT revision, id, immutable FROM tombstone
 
 #[derive(Clone, Copy)]
 enum List {
-    Items,
+    Items { place: i64 },
     Folders,
     Gone,
 }
@@ -192,7 +198,7 @@ fn next(list: List, rows: &mut Rows<'_>, kind: Kind) -> Result<Option<(Place, Fo
         }
         let (order, found) = match list {
             List::Gone => (0, Found::Gone { immutable: row.get(2)? }),
-            List::Items => (1, Found::Item { number: row.get(2)? }),
+            List::Items { .. } => (1, Found::Item { number: row.get(2)? }),
             List::Folders => (1, Found::Folder),
         };
         return Ok(Some(((revision, order, key), found)));

@@ -4,7 +4,7 @@ use graph::{Folder, FolderId, Partition, Properties, UserId, WellKnown};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::sqlite::error::{cell, corrupt};
-use crate::sqlite::row::{Key, folder_id, folder_key};
+use crate::sqlite::row::{Key, folder_id, folder_key, place_key};
 use crate::{FolderCounts, Revision, StoreError};
 
 /// Adds or replaces a folder; its counts stay. A parent that gets or loses it has changed too.
@@ -22,8 +22,9 @@ pub(in crate::sqlite) fn put_folder(
     }
     let properties = (!folder.properties.is_empty()).then(|| serde_json::to_vec(&folder.properties)).transpose();
     let properties = properties.map_err(|error| corrupt(("folder", "properties"), folder.id, error))?;
-    let sql = "INSERT INTO folder (partition, mailbox, id, parent, display_name, well_known, properties, revision)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+    let sql = "INSERT INTO folder (partition, mailbox, id, parent, display_name, well_known, properties, revision,
+            place)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
         ON CONFLICT DO UPDATE SET parent = excluded.parent, display_name = excluded.display_name,
         well_known = excluded.well_known, properties = excluded.properties, revision = excluded.revision";
     connection.prepare_cached(sql)?.execute(params![
@@ -35,6 +36,7 @@ pub(in crate::sqlite) fn put_folder(
         folder.well_known.map(WellKnown::name),
         properties,
         revision.0,
+        place_key(folder.mailbox, folder.id, &[]),
     ])?;
     Ok(())
 }

@@ -162,8 +162,8 @@ impl<'a> Touched<'a> {
     fn insert(&self, item: &EncodedItem, folder: Key, revision: Revision) -> Result<i64, StoreError> {
         let sql = "INSERT INTO item
             (partition, mailbox, id, folder, sort_key, unread, version, created, modified, properties, immutable,
-            revision, from_address, subject, internet_message_id, conversation_id, last_end)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+            revision, place, from_address, subject, message_id_key, conversation_key, last_end)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
         Ok(self.connection.prepare_cached(sql)?.insert(params![
             self.partition,
             self.mailbox,
@@ -177,10 +177,11 @@ impl<'a> Touched<'a> {
             item.properties,
             item.immutable_key(),
             revision.0,
+            item.columns.place,
             item.columns.from,
             item.columns.subject,
-            item.columns.internet_message_id,
-            item.columns.conversation_id,
+            item.columns.message_id,
+            item.columns.conversation,
             item.columns.last_end,
         ])?)
     }
@@ -202,19 +203,20 @@ impl<'a> Touched<'a> {
             let sql = "UPDATE item SET unread = ?2 WHERE number = ?1";
             self.connection.prepare_cached(sql)?.execute(params![before.number, item.unread])?;
         }
-        let sql = "UPDATE item SET (folder, sort_key, last_end, from_address, subject, internet_message_id,
-            conversation_id) = (?2, ?3, ?4, ?5, ?6, ?7, ?8) WHERE number = ?1 AND (folder, sort_key, last_end,
-            from_address, subject, internet_message_id, conversation_id) IS NOT (?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        let Columns { from, subject, internet_message_id, conversation_id, last_end } = &item.columns;
+        let sql = "UPDATE item SET (folder, sort_key, place, from_address, subject, message_id_key, conversation_key,
+            last_end) = (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) WHERE number = ?1 AND (folder, sort_key, place, from_address,
+            subject, message_id_key, conversation_key, last_end) IS NOT (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let Columns { place, from, subject, message_id, conversation, last_end } = &item.columns;
         self.connection.prepare_cached(sql)?.execute(params![
             before.number,
             folder,
             item.sort_key,
-            last_end,
+            place,
             from,
             subject,
-            internet_message_id,
-            conversation_id,
+            message_id,
+            conversation,
+            last_end,
         ])?;
         Ok(())
     }
@@ -231,7 +233,7 @@ fn read_before(row: &Row<'_>, id: ItemId) -> Result<Before, StoreError> {
 }
 
 /// The columns that [`read`] reads.
-pub(super) const COLUMNS: &str = "id, folder, version, created, modified, properties, immutable";
+pub(in crate::sqlite) const COLUMNS: &str = "id, folder, version, created, modified, properties, immutable";
 
 pub(in crate::sqlite) fn item(
     connection: &Connection,
@@ -267,7 +269,7 @@ fn find(
     statement.query_row(key, |row| Ok(read(row, mailbox))).optional()?.transpose()
 }
 
-pub(super) fn read(row: &Row<'_>, mailbox: UserId) -> Result<Item, StoreError> {
+pub(in crate::sqlite) fn read(row: &Row<'_>, mailbox: UserId) -> Result<Item, StoreError> {
     let unknown = |column: &'static str| corrupt(("item", column), mailbox, "it is of an unknown kind");
     let id = item_id(cell(row, 0, ("item", "id"), mailbox)?).ok_or_else(|| unknown("id"))?;
     let folder = folder_id(cell(row, 1, ("item", "folder"), id)?).ok_or_else(|| unknown("folder"))?;

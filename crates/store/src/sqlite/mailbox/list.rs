@@ -2,8 +2,9 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
+use std::ops::Bound;
 
-use graph::query::Scan;
+use graph::query::{Column, Scan};
 use graph::{FolderId, Item, ItemId, Kind, Partition, UserId, WellKnown};
 use rusqlite::{Connection, params};
 
@@ -11,7 +12,7 @@ use super::folder;
 use super::item::{COLUMNS, read};
 use super::rank::{FirstOf, Ranked};
 use super::walk::Walk;
-use crate::sqlite::row::{Key, folder_id, folder_key, item_key, kind_byte, signed};
+use crate::sqlite::row::{Key, folder_id, folder_key, item_key, kind_byte, place_key, signed};
 use crate::{ItemQuery, StoreError, Window};
 
 /// How many items of an order that no index has are held at once; what is further down is found by going
@@ -22,16 +23,27 @@ const RANKED_MAX: usize = 4_096;
 /// mailbox is: a list over several folders merges theirs.
 pub(in crate::sqlite) fn items(connection: &Connection, query: &ItemQuery) -> Result<Vec<Item>, StoreError> {
     let _snapshot = connection.unchecked_transaction()?;
-    let scan = query.query.scan();
+    let scan = usable(query.query.scan());
     let list = List { connection, query, scan: &scan };
     let numbers = if scan.in_order { list.page()? } else { list.ranked_page()? };
     numbers.into_iter().map(|number| list.read(number)).collect()
 }
 
+/// A scan by what there is an index for: some texts are only found as a whole.
+fn usable(scan: Scan) -> Scan {
+    let is_whole = matches!((&scan.low, &scan.high), (Bound::Included(low), Bound::Included(high)) if low == high);
+    match scan.column {
+        Column::InternetMessageId | Column::ConversationId if !is_whole => {
+            Scan { column: Column::SortKey, low: Bound::Unbounded, high: Bound::Unbounded, in_order: false, ..scan }
+        }
+        _ => scan,
+    }
+}
+
 /// How many items a query finds.
 pub(in crate::sqlite) fn count_items(connection: &Connection, query: &ItemQuery) -> Result<u64, StoreError> {
     let _snapshot = connection.unchecked_transaction()?;
-    let scan = query.query.scan();
+    let scan = usable(query.query.scan());
     let list = List { connection, query, scan: &scan };
     let mut count = 0;
     for folder in list.folders()? {
@@ -170,15 +182,16 @@ pub(in crate::sqlite) fn events_between(
     }
     let sql = format!(
         "SELECT {COLUMNS} FROM item WHERE number IN (
-            SELECT number FROM item INDEXED BY item_by_end WHERE partition = ?1 AND mailbox = ?2 AND folder = ?3
-                AND last_end > ?4 AND sort_key < ?5 AND id > ?6 ORDER BY id LIMIT ?7)
+            SELECT number FROM item INDEXED BY item_by_end WHERE place = ?8 AND last_end > ?4
+                AND partition = ?1 AND mailbox = ?2 AND folder = ?3 AND sort_key < ?5 AND id > ?6 ORDER BY id LIMIT ?7)
         ORDER BY id"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let (from, until) = (window.from.as_micros(), window.until.as_micros());
     let after = after.map(|id| item_key(id).to_vec()).unwrap_or_default();
     let (partition, folder) = (Partition::of(mailbox).0, folder_key(calendar));
-    let key = params![partition, mailbox.0.as_bytes(), folder, from, until, after, signed(limit)];
+    let place = place_key(mailbox, calendar, &[]);
+    let key = params![partition, mailbox.0.as_bytes(), folder, from, until, after, signed(limit), place];
     let mut rows = statement.query(key)?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {

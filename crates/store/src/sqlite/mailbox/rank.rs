@@ -16,7 +16,9 @@ pub(super) struct Ranked<'a> {
 impl<'a> Ranked<'a> {
     /// Keeps of the item what the order looks at.
     pub fn new(query: &'a Query, mut item: Item, number: i64) -> Self {
-        item.properties.retain(|name, _| SORT_KEYS.contains(&name.as_str()));
+        let is_looked_at =
+            |name: &str| SORT_KEYS.contains(&name) || query.order_properties().any(|other| other == name);
+        item.properties.retain(|name, _| is_looked_at(name));
         Self { query, item, number }
     }
 }

@@ -8,8 +8,7 @@ use crate::{Revision, StoreError};
 /// Each part seeks to the end of one range of an index, for every folder that there is.
 const LAST: &str = "SELECT COALESCE(MAX(MAX(
         revision,
-        COALESCE((SELECT MAX(item.revision) FROM item WHERE item.partition = folder.partition
-            AND item.mailbox = folder.mailbox AND item.folder = folder.id), 0),
+        COALESCE((SELECT MAX(item.revision) FROM item WHERE item.place = folder.place), 0),
         COALESCE((SELECT MAX(tombstone.revision) FROM tombstone WHERE tombstone.partition = folder.partition
             AND tombstone.mailbox = folder.mailbox AND tombstone.folder = folder.id), 0),
         COALESCE((SELECT MAX(tombstone.revision) FROM tombstone WHERE tombstone.partition = folder.partition

@@ -13,9 +13,10 @@ use graph::{FolderId, Partition};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
 
+use super::columns::text_key;
 use crate::StoreError;
 use crate::sqlite::error::corrupt;
-use crate::sqlite::row::{Key, folder_key};
+use crate::sqlite::row::{Key, folder_key, place_key};
 
 /// A piece has more rows each time, up to so many.
 const PIECE_MIN: i64 = 16;
@@ -48,7 +49,8 @@ impl PartialOrd for Place {
 pub(super) struct Walk<'a> {
     connection: &'a Connection,
     scan: &'a Scan,
-    folder: [Value; 3],
+    mailbox: UserId,
+    folder: FolderId,
     ahead: VecDeque<(Place, i64)>,
     /// The last place that was read; the next piece begins after it.
     last: Option<Place>,
@@ -58,9 +60,7 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub fn new(connection: &'a Connection, scan: &'a Scan, mailbox: UserId, folder: FolderId) -> Self {
-        let partition = Value::Integer(Partition::of(mailbox).0.into());
-        let folder = [partition, Value::Blob(mailbox.0.as_bytes().to_vec()), Value::Blob(folder_key(folder).to_vec())];
-        Self { connection, scan, folder, ahead: VecDeque::new(), last: None, piece: PIECE_MIN, done: false }
+        Self { connection, scan, mailbox, folder, ahead: VecDeque::new(), last: None, piece: PIECE_MIN, done: false }
     }
 
     /// The next item's place, and the number of its row.
@@ -159,12 +159,27 @@ impl<'a> Walk<'a> {
             (Column::InternetMessageId, _) => "item_by_message_id",
             (Column::ConversationId, _) => "item_by_conversation",
         };
-        let conditions = "partition = ?1 AND mailbox = ?2 AND folder = ?3".to_owned();
-        let mut part = Part { column, index, conditions, parameters: self.folder.to_vec() };
+        let mut part = Part {
+            column,
+            index,
+            conditions: "partition = ?1 AND mailbox = ?2 AND folder = ?3".to_owned(),
+            parameters: vec![
+                Value::Integer(Partition::of(self.mailbox).0.into()),
+                Value::Blob(self.mailbox.0.as_bytes().to_vec()),
+                Value::Blob(folder_key(self.folder).to_vec()),
+            ],
+        };
+        if index != "item_by_folder" && !is_keyed(column) {
+            part = part.and("place = ", Value::Integer(place_key(self.mailbox, self.folder, &[])));
+        }
         match values {
             // Named in the statement, so that SQLite knows that the index has all of them.
             Values::Are(Cell::Integer(flag @ 0..=1)) if column == Column::Unread => {
                 part.conditions.push_str(&format!(" AND unread = {flag}"));
+            }
+            Values::Are(Cell::Text(text)) if is_keyed(column) => {
+                let key = text_key(self.mailbox, self.folder, column, text);
+                part = part.and(&format!("{} = ", name(column)), Value::Integer(key));
             }
             Values::Are(cell) => part = part.and(&format!("{} = ", name(column)), value(cell)),
             Values::Within(low, high) => {
@@ -179,7 +194,21 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        part
+        self.within_sort_keys(part)
+    }
+
+    fn within_sort_keys(&self, part: Part) -> Part {
+        let (low, high) = self.scan.sort_keys;
+        let bound = |part: Part, bound: Bound<i64>, sign: &str| match bound {
+            Bound::Included(at) => part.and(&format!("sort_key {sign}= "), Value::Integer(at)),
+            Bound::Excluded(at) => part.and(&format!("sort_key {sign} "), Value::Integer(at)),
+            Bound::Unbounded => part,
+        };
+        // Those of the column itself are conditions already.
+        match self.scan.column {
+            Column::SortKey => part,
+            _ => bound(bound(part, low, ">"), high, "<"),
+        }
     }
 
     /// Reads rows of a part until the piece is full. `value` is what all of them have in the column.
@@ -233,14 +262,19 @@ impl Part {
     }
 }
 
+/// Whether a short key stands for the column's text.
+fn is_keyed(column: Column) -> bool {
+    matches!(column, Column::InternetMessageId | Column::ConversationId)
+}
+
 fn name(column: Column) -> &'static str {
     match column {
         Column::SortKey => "sort_key",
         Column::Unread => "unread",
         Column::From => "from_address",
         Column::Subject => "subject",
-        Column::InternetMessageId => "internet_message_id",
-        Column::ConversationId => "conversation_id",
+        Column::InternetMessageId => "message_id_key",
+        Column::ConversationId => "conversation_key",
     }
 }
 
@@ -258,3 +292,6 @@ fn read_cell(row: &Row<'_>, number: i64) -> Result<Cell, StoreError> {
         _ => Err(corrupt(("item", "column of a list"), number, "it is of another type")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,27 @@
 //! What a mailbox that apps live in needs: ids that stay, revisions, attachments, uploads, and the columns
 //! that lists are found by.
 
-use rusqlite::{Connection, Transaction};
+use graph::{Partition, UserId};
+use rusqlite::{Connection, OptionalExtension, Transaction};
+use uuid::Uuid;
 
 use crate::sqlite::mailbox::columns::Columns;
-use crate::sqlite::row::item_id;
+use crate::sqlite::mailbox::item::{self, COLUMNS};
+use crate::sqlite::row::{Key, folder_id, place_key};
 
 const TABLES: &str = "
     ALTER TABLE folder ADD COLUMN properties BLOB; -- JSON; NULL: none
     ALTER TABLE folder ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE folder ADD COLUMN place INTEGER NOT NULL DEFAULT 0; -- a short key, which another may share
 
     -- Of messages alone: what lists are filtered and ordered by. Of events alone: when the last ends.
     ALTER TABLE item ADD COLUMN immutable BLOB; -- NULL: the same as the id
     ALTER TABLE item ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE item ADD COLUMN place INTEGER NOT NULL DEFAULT 0; -- of the folder
     ALTER TABLE item ADD COLUMN from_address TEXT;
     ALTER TABLE item ADD COLUMN subject TEXT;
-    ALTER TABLE item ADD COLUMN internet_message_id TEXT;
-    ALTER TABLE item ADD COLUMN conversation_id TEXT;
+    ALTER TABLE item ADD COLUMN message_id_key INTEGER; -- short keys of texts in their folder
+    ALTER TABLE item ADD COLUMN conversation_key INTEGER;
     ALTER TABLE item ADD COLUMN last_end INTEGER;
 
     -- An item left a folder, or (where folder is empty) a folder left the mailbox.
@@ -82,41 +87,50 @@ const TABLES: &str = "
 /// Made after the columns are filled.
 const INDEXES: &str = "
     CREATE UNIQUE INDEX item_by_immutable ON item (partition, mailbox, immutable) WHERE immutable IS NOT NULL;
-    CREATE INDEX item_by_revision ON item (partition, mailbox, folder, revision);
-    CREATE INDEX item_by_unread ON item (partition, mailbox, folder, sort_key DESC, id) WHERE unread = 1;
-    CREATE INDEX item_by_from ON item (partition, mailbox, folder, from_address, sort_key DESC, id)
-        WHERE from_address IS NOT NULL;
-    CREATE INDEX item_by_subject ON item (partition, mailbox, folder, subject, sort_key DESC, id)
-        WHERE subject IS NOT NULL;
-    CREATE INDEX item_by_message_id ON item (partition, mailbox, folder, internet_message_id, sort_key DESC, id)
-        WHERE internet_message_id IS NOT NULL;
-    CREATE INDEX item_by_conversation ON item (partition, mailbox, folder, conversation_id, sort_key DESC, id)
-        WHERE conversation_id IS NOT NULL;
-    CREATE INDEX item_by_end ON item (partition, mailbox, folder, last_end, sort_key, id) WHERE last_end IS NOT NULL;
+    CREATE INDEX item_by_revision ON item (place, revision);
+    CREATE INDEX item_by_unread ON item (place, sort_key DESC) WHERE unread = 1;
+    CREATE INDEX item_by_from ON item (place, from_address, sort_key DESC) WHERE from_address IS NOT NULL;
+    CREATE INDEX item_by_subject ON item (place, subject, sort_key DESC) WHERE subject IS NOT NULL;
+    CREATE INDEX item_by_message_id ON item (message_id_key) WHERE message_id_key IS NOT NULL;
+    CREATE INDEX item_by_conversation ON item (conversation_key, sort_key DESC) WHERE conversation_key IS NOT NULL;
+    CREATE INDEX item_by_end ON item (place, last_end) WHERE last_end IS NOT NULL;
 ";
 
 pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch(TABLES)?;
-    fill_columns(transaction)?;
+    fill_folders(transaction)?;
+    fill_items(transaction)?;
     transaction.execute_batch(INDEXES)
 }
 
+fn fill_folders(connection: &Connection) -> rusqlite::Result<()> {
+    let mut read = connection.prepare("SELECT mailbox, id FROM folder")?;
+    let keys = read.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let keys = keys.collect::<rusqlite::Result<Vec<([u8; 16], Key)>>>()?;
+    let mut write =
+        connection.prepare("UPDATE folder SET place = ?3 WHERE partition = ?4 AND mailbox = ?1 AND id = ?2")?;
+    for (mailbox, key) in keys {
+        let owner = UserId(Uuid::from_bytes(mailbox));
+        let Some(folder) = folder_id(key) else { continue };
+        write.execute((mailbox, key, place_key(owner, folder, &[]), Partition::of(owner).0))?;
+    }
+    Ok(())
+}
+
 /// A row that cannot be read keeps its columns empty; whoever reads it hears that it is corrupt.
-fn fill_columns(connection: &Connection) -> rusqlite::Result<()> {
+fn fill_items(connection: &Connection) -> rusqlite::Result<()> {
     let mut write = connection.prepare(
-        "UPDATE item SET from_address = ?2, subject = ?3, internet_message_id = ?4, conversation_id = ?5, last_end = ?6
-            WHERE number = ?1",
+        "UPDATE item SET place = ?2, from_address = ?3, subject = ?4, message_id_key = ?5, conversation_key = ?6,
+            last_end = ?7 WHERE number = ?1",
     )?;
-    let mut read = connection.prepare("SELECT id, sort_key, properties FROM item WHERE number = ?1")?;
+    let mut read = connection.prepare(&format!("SELECT {COLUMNS}, mailbox FROM item WHERE number = ?1"))?;
     let last: i64 = connection.query_row("SELECT COALESCE(MAX(number), 0) FROM item", (), |row| row.get(0))?;
     for number in 1..=last {
-        let found = read.query_row([number], |row| {
-            Ok((item_id(row.get(0)?), row.get::<_, i64>(1)?, serde_json::from_slice(row.get_ref(2)?.as_blob()?)))
-        });
-        let Ok((Some(id), sort_key, Ok(properties))) = found else { continue };
-        let columns = Columns::of_row(id, sort_key, properties);
-        let Columns { from, subject, internet_message_id, conversation_id, last_end } = columns;
-        write.execute((number, from, subject, internet_message_id, conversation_id, last_end))?;
+        let found =
+            read.query_row([number], |row| Ok(item::read(row, UserId(Uuid::from_bytes(row.get(7)?))))).optional()?;
+        let Some(Ok(item)) = found else { continue };
+        let Columns { place, from, subject, message_id, conversation, last_end } = Columns::of(&item);
+        write.execute((number, place, from, subject, message_id, conversation, last_end))?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::http::query::Page;
 
 pub async fn list(call: &Call<'_>, user: &UserKey) -> Result<Answer, ApiError> {
     call.query.allow(&["$select", "$top", "$skip", "$count"])?;
-    let page = Page::read(&call.query, None)?;
+    let page = Page::read(&call.query)?;
     let select = select(call, Entity::CalendarGroup)?;
     call.require_read(Kind::Event)?;
     let owner = call.owner(user).await?;

@@ -50,6 +50,11 @@ pub enum DeltaRefusal {
         "This request requires a time window specified by the query string parameters StartDateTime and EndDateTime."
     )]
     Window,
+    #[error(
+        "Your request can't be completed. The range between the start and end dates is greater than the allowed range. \
+         Maximum number of days: {days_max}"
+    )]
+    WindowTooLong { days_max: i64 },
     #[error("Badly formed token.")]
     Token,
 }
@@ -61,6 +66,7 @@ impl DeltaRefusal {
             DeltaRefusal::NotTracked(_) | DeltaRefusal::Token => "BadRequest",
             DeltaRefusal::Value { .. } | DeltaRefusal::Options { .. } => "ErrorInvalidUrlQuery",
             DeltaRefusal::Window => "ErrorInvalidParameter",
+            DeltaRefusal::WindowTooLong { .. } => "ErrorInvalidRequest",
         }
     }
 }

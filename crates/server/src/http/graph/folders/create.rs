@@ -8,6 +8,7 @@ use store::{Commit, CommitError, FolderCounts, Once};
 use super::{all, existing, single};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
+use crate::http::graph::items::search_folder;
 use crate::http::graph::{Call, TRIES};
 
 pub async fn create(
@@ -39,7 +40,8 @@ pub async fn create(
         };
         match call.state.store.commit(commit).await {
             Ok(_) => {
-                let made = FolderCounts { folder: written.folder, total: 0, unread: 0, children: 0 };
+                let mut made = FolderCounts { folder: written.folder, total: 0, unread: 0, children: 0 };
+                search_folder::count(call, &owner, &mut made).await?;
                 return Ok(single(call, &owner, &made, None, StatusCode::CREATED));
             }
             Err(CommitError::AlreadyDone) => has_namesake = true,

@@ -1,5 +1,6 @@
 //! Mail folders, calendars and contact folders: one file for each operation, for all three kinds.
 
+pub mod count;
 pub mod create;
 pub mod delete;
 pub mod get;
@@ -20,6 +21,7 @@ use store::{CommitError, FolderCounts};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::Call;
+use crate::http::graph::items::search_folder;
 
 /// The collection's name in paths and contexts.
 pub(super) fn collection(kind: Kind) -> &'static str {
@@ -56,7 +58,9 @@ async fn existing(call: &Call<'_>, owner: &Owner, kind: Kind, key: &FolderKey) -
         found = Some(search_root(owner));
     }
     let is_one = |folder: &Folder| folder.id.kind == kind && !calendar_group::is_group(folder);
-    found.filter(|found| is_one(&found.folder)).ok_or(ApiError::ItemNotFound)
+    let mut found = found.filter(|found| is_one(&found.folder)).ok_or(ApiError::ItemNotFound)?;
+    search_folder::count(call, owner, &mut found).await?;
+    Ok(found)
 }
 
 /// The root of search folders, which is made with the first of them in mailboxes that are older than it.

@@ -8,6 +8,7 @@ use store::FolderCounts;
 use super::{all, committed, existing, single};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
+use crate::http::graph::items::search_folder;
 use crate::http::graph::{Call, TRIES};
 
 pub async fn patch(call: &Call<'_>, user: &UserKey, kind: Kind, key: &FolderKey) -> Result<Answer, ApiError> {
@@ -20,7 +21,8 @@ pub async fn patch(call: &Call<'_>, user: &UserKey, kind: Kind, key: &FolderKey)
         let folders = all(call, &owner).await?;
         let written = mailbox::rename_folder(&found.folder, &folders, body.clone())?;
         if committed(call, &owner, written.mutation).await? {
-            let renamed = FolderCounts { folder: written.folder, ..found };
+            let mut renamed = FolderCounts { folder: written.folder, ..found };
+            search_folder::count(call, &owner, &mut renamed).await?;
             return Ok(single(call, &owner, &renamed, None, StatusCode::OK));
         }
     }

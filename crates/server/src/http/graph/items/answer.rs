@@ -1,14 +1,14 @@
 //! `POST …/reply`, `…/replyAll` and `…/forward`: 202, the answer is in Sent Items and on its way.
 //! `POST …/createReply` and its like: 201 with a draft. `comment` and `message/body` exclude each other.
 
-use graph::Item;
-use graph::mailbox::{self, Answering, Sent, attachment};
+use graph::mailbox::{self, Answering};
 use graph::path::ItemPath;
 use graph::schema::{self, Answer};
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use store::CommitError;
 
+use super::attachments::carry;
 use super::{find, location, whole};
 use crate::http::answer;
 use crate::http::error::ApiError;
@@ -26,7 +26,7 @@ pub async fn send(call: &Call<'_>, path: &ItemPath, how: Answering) -> Result<an
         let original = find(call, &owner, path).await?;
         let mut sent = mailbox::send_answer(&owner, &call.fresh(), &original, how, asked.clone())?;
         if how == Answering::Forward {
-            carry_attachments(call, &original, &mut sent).await?;
+            carry(call, &owner, &original, &mut sent.message).await?;
         }
         let (mutation, submit) = departure(call, &owner, sent).await?;
         match call.commit(&owner, mutation, submit).await {
@@ -55,23 +55,6 @@ pub async fn draft(call: &Call<'_>, path: &ItemPath, how: Answering) -> Result<a
         }
     }
     Err(ApiError::Contended)
-}
-
-/// The message on its way carries what is attached to the one that is forwarded, and what is its own.
-async fn carry_attachments(call: &Call<'_>, original: &Item, sent: &mut Sent) -> Result<(), ApiError> {
-    let store = &call.state.store;
-    let present = store.attachments(original.mailbox, original.immutable).await?;
-    attachment::check_sendable(&present)?;
-    let mut carried = Vec::with_capacity(present.len());
-    for attachment in present {
-        carried.extend(store.attachment(original.mailbox, original.immutable, attachment.id).await?);
-    }
-    if let Value::Array(mut all) = attachment::inline(carried) {
-        let own = sent.message.remove("attachments").and_then(|own| own.as_array().cloned());
-        all.extend(own.into_iter().flatten());
-        sent.message.insert("attachments".to_owned(), all.into());
-    }
-    Ok(())
 }
 
 /// An answer needs no body.

@@ -1,5 +1,5 @@
 //! `POST` of an item to a collection: 201 with the item. A message is a draft; as `text/plain` it is MIME
-//! in base64. An event whose `transactionId` was used before is answered with the event that is there.
+//! in base64.
 
 use graph::mailbox;
 use graph::path::{FolderKey, UserKey};

@@ -2,8 +2,10 @@
 
 pub mod answer;
 pub mod attachments;
+pub mod count;
 pub mod create;
 pub mod delete;
+mod expand;
 pub mod extensions;
 pub mod get;
 pub mod list;
@@ -11,6 +13,7 @@ pub mod patch;
 pub mod permanent_delete;
 pub mod photo;
 pub mod relocate;
+pub mod search_folder;
 pub mod send;
 pub mod value;
 

@@ -14,7 +14,7 @@ use crate::http::query::Page;
 
 pub async fn exceptions(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&["$select", "$top", "$skip", "$count"])?;
-    let page = Page::read(&call.query, None)?;
+    let page = Page::read(&call.query)?;
     let select = call.query.select(Entity::Event)?;
     call.require_read(path.kind)?;
     let owner = call.owner(&path.user).await?;

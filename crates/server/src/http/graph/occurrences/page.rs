@@ -37,7 +37,7 @@ pub struct Asked {
 
 impl Asked {
     pub fn read(call: &Call<'_>, window: Window) -> Result<Self, ApiError> {
-        let page = Page::read(&call.query, None)?;
+        let page = Page::read(&call.query)?;
         let select = call.query.select(Entity::Event)?;
         Ok(Self { window, page, select, descending: descending(call.query.get("$orderby"))? })
     }
@@ -50,7 +50,7 @@ fn descending(order: Option<&str>) -> Result<bool, QueryError> {
     match words.join(" ").to_ascii_lowercase().as_str() {
         "start/datetime" | "start/datetime asc" => Ok(false),
         "start/datetime desc" => Ok(true),
-        _ => Err(QueryError::Order { asked: asked.chars().take(64).collect(), served: "start/dateTime" }),
+        _ => Err(QueryError::Inefficient),
     }
 }
 

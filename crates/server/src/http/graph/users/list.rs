@@ -14,7 +14,7 @@ pub async fn list(call: &Call<'_>) -> Result<Answer, ApiError> {
     if !call.principal.rights.reads_directory() {
         return Err(ApiError::DirectoryDenied);
     }
-    let page = Page::read(&call.query, None)?;
+    let page = Page::read(&call.query)?;
     let users = call.state.store.users(call.principal.tenant).await?;
     let total = users.len() as u64;
     let (skip, top) = (usize::try_from(page.skip).unwrap_or(usize::MAX), page.top as usize);

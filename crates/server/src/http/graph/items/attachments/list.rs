@@ -20,7 +20,7 @@ const PAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub async fn list(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&["$select", "$expand", "$top", "$skip", "$count"])?;
     let shown = Shown::read(call)?;
-    let page = Page::read(&call.query, None)?;
+    let page = Page::read(&call.query)?;
     let top = if call.query.get("$top").is_some() { page.top as usize } else { usize::MAX };
     call.require_read(path.kind)?;
     let owner = call.owner(&path.user).await?;

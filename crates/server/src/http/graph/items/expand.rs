@@ -1,0 +1,52 @@
+//! Items as an answer shows them, with the relations that `$expand` asks for.
+
+use graph::expand::{Expand, Relation};
+use graph::mailbox::attachment;
+use graph::render::{self, AttachmentView, View};
+use graph::{Attachment, Item};
+use serde_json::Value;
+
+use crate::http::error::ApiError;
+use crate::http::graph::Call;
+
+/// An answer with attachments ends after the item that makes them longer than this; the next page goes on.
+const ATTACHMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The first of these items, as many as one answer has room for.
+pub async fn shown(call: &Call<'_>, expand: &Expand, items: &[Item], view: View<'_>) -> Result<Vec<Value>, ApiError> {
+    let mut value = Vec::with_capacity(items.len());
+    let mut bytes = 0;
+    for item in items {
+        let mut shown = render::item(item, view);
+        expand.show(&item.properties, &mut shown);
+        if let Some(relation) = expand.attachments() {
+            let attachments = call.state.store.attachments(item.mailbox, item.immutable).await?;
+            bytes += attachments.iter().map(attachment::size).sum::<u64>();
+            shown["attachments"] = members(call, item, attachments, relation).await?.into();
+        }
+        value.push(shown);
+        if bytes > ATTACHMENT_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(value)
+}
+
+async fn members(
+    call: &Call<'_>,
+    item: &Item,
+    attachments: Vec<Attachment>,
+    relation: &Relation,
+) -> Result<Vec<Value>, ApiError> {
+    let view = AttachmentView { item: relation.shows_item(), ..AttachmentView::default() };
+    let mut all = Vec::with_capacity(attachments.len());
+    for attachment in attachments {
+        let mut content = Vec::new();
+        if relation.shows("contentBytes") {
+            let whole = call.state.store.attachment(item.mailbox, item.immutable, attachment.id).await?;
+            content = whole.map(|(_, content)| content).unwrap_or_default();
+        }
+        all.push(render::attachment(&attachment, &content, view));
+    }
+    Ok(relation.members(all))
+}
