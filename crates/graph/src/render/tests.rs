@@ -240,6 +240,7 @@ fn folders_of_each_kind() {
       "canEdit": true,
       "canShare": true,
       "canViewPrivateItems": true,
+      "changeKey": "CQAAABYAAAASOnqmLBdfq5wgPWROGNDYAAAAAAAA",
       "color": "auto",
       "defaultOnlineMeetingProvider": "unknown",
       "hexColor": "",

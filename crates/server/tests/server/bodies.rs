@@ -18,7 +18,7 @@ async fn bodies_come_as_text_or_html_and_the_answer_says_so() {
         let preferring = |preference: &str| world.megan().with("prefer", preference);
 
         let safe = world.megan().get(&path).await;
-        let quoted = "<blockquote>old</blockquote>";
+        let quoted = "<blockquote type=\"cite\">old</blockquote>";
         assert_eq!(safe.text("/body/content"), format!("<p>One &amp; two</p>{quoted}"), "{collection}");
         assert_eq!(safe.header("preference-applied"), "");
         let text = preferring("outlook.body-content-type=\"text\"").get(&path).await;

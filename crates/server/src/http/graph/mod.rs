@@ -398,11 +398,12 @@ impl Call<'_> {
         serde_json::from_slice(&self.body).map_err(|_| ApiError::Json)
     }
 
-    /// Whether the body is a message as MIME, in base64.
+    /// Whether the body is a message as MIME, in base64. Some clients call JSON plain text; base64 never
+    /// looks like an object.
     pub fn is_mime(&self) -> bool {
         let content_type = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
-        essence.trim().eq_ignore_ascii_case("text/plain")
+        essence.trim().eq_ignore_ascii_case("text/plain") && !self.body.trim_ascii_start().starts_with(b"{")
     }
 
     /// The mailbox that a path names, if it exists and the caller may look into it.

@@ -12,6 +12,7 @@ use crate::http::error::ApiError;
 use crate::http::graph::{Call, TRIES};
 
 pub async fn create(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
+    call.query.allow(&[])?;
     call.require_write(path.kind)?;
     let owner = call.owner(&path.user).await?;
     let body = call.json()?;

@@ -12,6 +12,7 @@ use crate::http::error::ApiError;
 use crate::http::graph::Call;
 
 pub async fn list(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
+    call.query.allow(&[])?;
     call.require_read(path.kind)?;
     let owner = call.owner(&path.user).await?;
     let item = find(call, &owner, path).await?;

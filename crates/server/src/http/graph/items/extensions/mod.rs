@@ -17,7 +17,6 @@ use crate::http::error::ApiError;
 use crate::http::graph::Call;
 
 pub async fn part(call: &Call<'_>, method: &Method, path: &ItemPath, part: &ItemPart) -> Result<Answer, ApiError> {
-    call.query.allow(&[])?;
     match (method.as_str(), part) {
         ("GET", ItemPart::Extensions) => list::list(call, path).await,
         ("POST", ItemPart::Extensions) => create::create(call, path).await,

@@ -12,6 +12,7 @@ use crate::http::error::ApiError;
 use crate::http::graph::{Call, TRIES};
 
 pub async fn patch(call: &Call<'_>, path: &ItemPath, key: &str) -> Result<Answer, ApiError> {
+    call.query.allow(&[])?;
     call.require_write(path.kind)?;
     let owner = call.owner(&path.user).await?;
     let body = call.json()?;
