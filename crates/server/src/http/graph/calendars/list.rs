@@ -29,7 +29,11 @@ pub async fn list(call: &Call<'_>, user: &UserKey, group: Option<&FolderKey>) ->
         Some(group) => format!("calendarGroups('{}')/calendars", group.id),
         None => "calendars".to_owned(),
     };
-    let context = render::context(&call.base(), owner.id, &collection, select.as_ref(), false);
+    let mut context = render::context(&call.base(), owner.id, &collection, select.as_ref(), false);
+    if *user == UserKey::Me {
+        // Of the caller's own calendars Graph says `me`.
+        context = context.replace(&format!("users('{}')", owner.id), "me");
+    }
     Ok(paged(call, context, &page, shown))
 }
 

@@ -38,7 +38,7 @@ pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, parent: Option<Fo
         expand.show(&found.folder.properties, &mut shown);
         value.push(shown);
     }
-    let context = context(call, &owner, (user, kind, parent.as_ref()), select.as_ref());
+    let context = context(call, &owner, kind, parent.as_ref(), select.as_ref());
     let mut body = json!({"@odata.context": context});
     if page.count {
         body["@odata.count"] = total.into();
@@ -50,22 +50,13 @@ pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, parent: Option<Fo
     Ok(Answer::json(StatusCode::OK, &body))
 }
 
-/// The `@odata.context`: folders below another are that one's; of the caller's own calendars Graph says `me`.
-fn context(
-    call: &Call<'_>,
-    owner: &Owner,
-    (user, kind, parent): (&UserKey, Kind, Option<&FolderKey>),
-    select: Option<&Select>,
-) -> String {
+/// The `@odata.context`: folders below another are that one's.
+fn context(call: &Call<'_>, owner: &Owner, kind: Kind, parent: Option<&FolderKey>, select: Option<&Select>) -> String {
     let collection = match parent.and_then(|parent| parent.id_in(owner.id)) {
         Some(parent) => format!("{}('{parent}')/childFolders", collection(kind)),
         None => collection(kind).to_owned(),
     };
-    let context = render::context(&call.base(), owner.id, &collection, select, false);
-    match (user, kind) {
-        (UserKey::Me, Kind::Event) => context.replace(&format!("users('{}')", owner.id), "me"),
-        _ => context,
-    }
+    render::context(&call.base(), owner.id, &collection, select, false)
 }
 
 /// The folders of a collection that a query finds, in its order.
