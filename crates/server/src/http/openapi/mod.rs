@@ -17,6 +17,9 @@ pub use routes::{Answer, Body as RequestBody, Route};
 /// Where the description is.
 pub const PATH: &str = "/openapi.json";
 
+/// What everybody may read, without a token.
+const OPEN: &str = "/$metadata";
+
 const DESCRIPTION: &str = "Messages, events, contacts and change notifications in the manner of Microsoft Graph, for \
     apps that work with Graph. Tidings is not affiliated with Microsoft. Names of path segments and properties may \
     come in any case, and keys in parentheses: /me/messages('{id}').";
@@ -131,6 +134,9 @@ fn operation(route: &Route, path: &str) -> Value {
         "parameters": parameters(route, path),
         "responses": responses,
     });
+    if route.path == OPEN {
+        operation["security"] = json!([]);
+    }
     if let Some(body) = request_body(route.body) {
         operation["requestBody"] = body;
     }
