@@ -259,7 +259,9 @@ fn event(number: u128, (from, to): (i64, i64), recurs: bool) -> Item {
         ("end".to_owned(), json!({ "dateTime": at(to).to_string().trim_end_matches('Z'), "timeZone": "UTC" })),
     ]);
     if recurs {
-        item.properties.insert("recurrence".to_owned(), json!({}));
+        let pattern = json!({ "type": "daily", "interval": 1 });
+        let range = json!({ "type": "noEnd", "startDate": at(from).to_string()[..10] });
+        item.properties.insert("recurrence".to_owned(), json!({ "pattern": pattern, "range": range }));
     }
     item
 }
