@@ -9,7 +9,9 @@ use tidings_house::tree;
 
 const PARITY_HEADER: [&str; 6] = ["id", "behaviour", "what we do", "source", "confidence", "test"];
 const CONFIDENCE: [&str; 4] = ["documented", "metadata", "observed", "decided"];
-const DOCUMENTS: [&str; 5] = ["README.md", "ARCHITECTURE.md", "PARITY.md", "CONTRIBUTING.md", "SECURITY.md"];
+const RULES_HEADER: [&str; 3] = ["rule", "what it says", "held by"];
+const DOCUMENTS: [&str; 6] =
+    ["README.md", "ARCHITECTURE.md", "PARITY.md", "CONTRIBUTING.md", "SECURITY.md", "docs/rules.md"];
 
 fn text<'a>(files: &'a [File], path: &str) -> &'a str {
     &files.iter().find(|file| file.path == path).unwrap_or_else(|| panic!("{path} is missing")).text
@@ -55,28 +57,67 @@ fn a_reference_to_no_test_is_found() {
     assert_eq!(dangling("unknown", &tests).len(), 1);
 }
 
+/// The rows of every table of a document that has this header.
+fn rows_of_tables<'a>(mut text: &'a str, header: &[&str]) -> Vec<Vec<&'a str>> {
+    let mut found = Vec::new();
+    while let Some(rows) = table(text, header) {
+        let last = rows.last().map_or("", |row| row[0]);
+        text = text.split_once(&format!("| {last} |")).map_or("", |(_, rest)| rest);
+        found.extend(rows);
+    }
+    found
+}
+
+#[test]
+fn every_rule_has_a_row_of_parity_a_test_or_a_reason() {
+    let files = tree::files();
+    let tests = tests(&files);
+    let parity = rows_of_tables(text(&files, "PARITY.md"), &PARITY_HEADER);
+    let parity: BTreeSet<&str> = parity.iter().map(|row| row[0].trim_matches('`')).collect();
+    let rules = rows_of_tables(text(&files, "docs/rules.md"), &RULES_HEADER);
+    let (mut wrong, mut inapplicable, mut before) = (Vec::new(), 0, ("", 0));
+    for row in &rules {
+        let [rule, _, held] = row[..] else { panic!("not {} cells: {row:?}", RULES_HEADER.len()) };
+        let (section, number) = rule.rsplit_once('.').unwrap_or_default();
+        let expected = if section == before.0 { before.1 + 1 } else { 1 };
+        if number.parse() != Ok(expected) {
+            wrong.push(format!("{rule} stands where {section}.{expected} should"));
+        }
+        before = (section, expected);
+        if let Some(reason) = held.strip_prefix("not applicable: ") {
+            inapplicable += 1;
+            wrong.extend(reason.trim().is_empty().then(|| format!("{rule}: no reason")));
+            continue;
+        }
+        let references = code_spans(held).into_iter().filter(|span| !parity.contains(span));
+        let references: Vec<String> = references.map(|span| format!("`{span}`")).collect();
+        if !references.is_empty() || code_spans(held).is_empty() {
+            let lost = dangling(&references.join(" "), &tests).into_iter();
+            wrong.extend(lost.map(|lost| format!("{rule}: neither a row of parity nor a test: {lost}")));
+        }
+    }
+    println!("{} rules, {inapplicable} of them not applicable", rules.len());
+    assert!(rules.len() >= 300, "the tables of docs/rules.md were not found: {} rows", rules.len());
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_row_of_parity_names_a_test() {
     let files = tree::files();
     let tests = tests(&files);
     let mut wrong = Vec::new();
     let mut ids = BTreeSet::new();
-    let mut rest = text(&files, "PARITY.md");
-    while let Some(rows) = table(rest, &PARITY_HEADER) {
-        for row in &rows {
-            match row[..] {
-                [id, .., confidence, cell] if row.len() == PARITY_HEADER.len() => {
-                    wrong.extend(dangling(cell, &tests).into_iter().map(|test| format!("{id}: no test {test}")));
-                    let empty = row.iter().any(|cell| cell.is_empty());
-                    if empty || !CONFIDENCE.contains(&confidence) || !ids.insert(id) {
-                        wrong.push(format!("{id}: a cell is empty, the confidence unknown or the id used twice"));
-                    }
+    for row in rows_of_tables(text(&files, "PARITY.md"), &PARITY_HEADER) {
+        match row[..] {
+            [id, .., confidence, cell] if row.len() == PARITY_HEADER.len() => {
+                wrong.extend(dangling(cell, &tests).into_iter().map(|test| format!("{id}: no test {test}")));
+                let empty = row.iter().any(|cell| cell.is_empty());
+                if empty || !CONFIDENCE.contains(&confidence) || !ids.insert(id) {
+                    wrong.push(format!("{id}: a cell is empty, the confidence unknown or the id used twice"));
                 }
-                _ => wrong.push(format!("not {} cells: {row:?}", PARITY_HEADER.len())),
             }
+            _ => wrong.push(format!("not {} cells: {row:?}", PARITY_HEADER.len())),
         }
-        let after = rows.last().map_or("", |row| row[0]);
-        rest = rest.split_once(&format!("| {after} |")).map_or("", |(_, rest)| rest);
     }
     assert!(ids.len() >= 10, "the table of PARITY.md was not found: {} rows", ids.len());
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));

@@ -143,6 +143,20 @@ mod tests {
     }
 
     #[test]
+    fn events_and_contacts_are_told_of_under_their_own_names() {
+        for (kind, collection, type_name) in [(Kind::Event, "Events", "Event"), (Kind::Contact, "Contacts", "Contact")]
+        {
+            let Record::Change(message) = change(7) else { panic!("a change") };
+            let item = ItemId::new(kind, uuid(9));
+            let record = Record::Change(Change { item, ..message });
+            let text = String::from_utf8(body(&[told(record, Some(ChangeType::Updated))])).unwrap();
+            let resource = format!("Users/{}/{collection}/{item}", UserId(uuid(2)));
+            assert!(text.contains(&format!("\"resource\":\"{resource}\"")), "{text}");
+            assert!(text.contains(&format!("\"@odata.type\":\"#Microsoft.Graph.{type_name}\"")), "{text}");
+        }
+    }
+
+    #[test]
     fn a_lifecycle_event_tells_of_no_item() {
         let record = Record::Lifecycle {
             id: ChangeId(uuid(7)),
@@ -151,6 +165,19 @@ mod tests {
         };
         let body = body(&[told(record, None)]);
         insta::assert_snapshot!(String::from_utf8(body).unwrap(), @r##"{"value":[{"lifecycleEvent":"missed","subscriptionId":"00000000-0000-0000-0000-000000000001","subscriptionExpirationDateTime":"2026-09-21T14:13:20Z","clientState":"s3cret","tenantId":"00000000-0000-0000-0000-000000000003","id":"5bc2637c-f27c-540d-9f36-de9cadf9778d"}]}"##);
+    }
+
+    #[test]
+    fn lifecycle_events_have_graphs_names() {
+        for (event, name) in [
+            (LifecycleEvent::Missed, "missed"),
+            (LifecycleEvent::SubscriptionRemoved, "subscriptionRemoved"),
+            (LifecycleEvent::ReauthorizationRequired, "reauthorizationRequired"),
+        ] {
+            let record = Record::Lifecycle { id: ChangeId(uuid(7)), subscription: SubscriptionId(uuid(1)), event };
+            let text = String::from_utf8(body(&[told(record, None)])).unwrap();
+            assert!(text.contains(&format!("{{\"lifecycleEvent\":\"{name}\",")), "{text}");
+        }
     }
 
     #[test]

@@ -260,6 +260,13 @@ mod tests {
     }
 
     #[test]
+    fn a_page_has_ten_items_unless_asked_otherwise_and_a_thousand_at_most() {
+        let top = |query: &str| Page::read(&Query::read(query).unwrap()).ok().map(|page| page.top);
+        assert_eq!((top(""), top("$top=1000")), (Some(10), Some(1_000)));
+        assert_eq!((top("$top=0"), top("$top=1001")), (None, None));
+    }
+
+    #[test]
     fn what_is_not_supported_is_refused_by_name() {
         let page = |query: &str| {
             let query = Query::read(query)?;

@@ -64,6 +64,21 @@ async fn requests_of_a_batch_are_answered_as_if_they_came_alone() {
 }
 
 #[tokio::test]
+async fn a_subscription_can_be_made_and_ended_in_a_batch() {
+    let world = World::new().await;
+    let body = json!({"changeType": "created", "resource": "me/messages",
+                      "notificationUrl": "https://hook.example.net/n",
+                      "expirationDateTime": world.state.clock.wall().plus_minutes(60)});
+    let headers = json!({"Content-Type": JSON});
+    let post = json!({"id": "a", "method": "POST", "url": "/subscriptions", "headers": headers, "body": body});
+    let made = ok(batch(&world, json!([post])).await, StatusCode::OK);
+    assert_eq!(outline(&made), ["a 201"]);
+    let url = format!("/subscriptions/{}", made.text("/responses/0/body/id"));
+    let ended = ok(batch(&world, json!([{"id": "a", "method": "DELETE", "url": url}])).await, StatusCode::OK);
+    assert_eq!(outline(&ended), ["a 204"]);
+}
+
+#[tokio::test]
 async fn what_depends_on_a_failure_fails_and_what_depends_on_a_success_comes_after_it() {
     let world = World::new().await;
     let make = |id: &str, after: Value, subject: Value| {

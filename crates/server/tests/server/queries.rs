@@ -103,6 +103,17 @@ async fn a_search_finds_words_newest_sent_first() {
 }
 
 #[tokio::test]
+async fn a_search_finds_250_messages_at_most() {
+    let world = World::new().await;
+    let megan = world.megan();
+    for number in 0..251 {
+        megan.draft(&format!("note {number}")).await;
+    }
+    let found = listed(&megan, "/v1.0/me/messages?$search=\"note\"&$top=1000", "subject").await;
+    assert_eq!(found.len(), 250);
+}
+
+#[tokio::test]
 async fn extended_properties_are_shown_when_they_are_asked_for() {
     let world = World::new().await;
     let megan = world.megan();
