@@ -11,8 +11,9 @@ use crate::{Change, ChangeId, Folder, FolderId, Item, Kind, Mutation, Refusal, T
 #[derive(Clone, Debug, PartialEq)]
 pub enum FolderDeletion {
     /// It moves below Deleted Items with everything in it; its items keep their ids.
-    ToDeletedItems(Mutation),
-    /// It lay below Deleted Items, or is of a sort that does not go there: these folders go for good, with their items. See [`remove_folders`].
+    ToDeletedItems(Box<Mutation>),
+    /// It lay below Deleted Items, or is of a sort that does not go there: these folders go for good, with
+    /// their items. See [`remove_folders`].
     ForGood(Vec<FolderId>),
 }
 
@@ -32,7 +33,8 @@ pub fn delete_folder(folder: &Folder, folders: &[Folder]) -> Result<FolderDeleti
         moved.display_name = format!("{} ({count})", folder.display_name);
     }
     let expect_folders = vec![folder.id, bin];
-    Ok(FolderDeletion::ToDeletedItems(Mutation { expect_folders, folder_puts: vec![moved], ..Mutation::default() }))
+    let mutation = Mutation { expect_folders, folder_puts: vec![moved], ..Mutation::default() };
+    Ok(FolderDeletion::ToDeletedItems(Box::new(mutation)))
 }
 
 /// A folder and all below it, of which none is one that every mailbox has.

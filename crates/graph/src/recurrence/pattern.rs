@@ -95,7 +95,7 @@ impl DayOfMonth {
                 let mut fitting = all.filter(|day| days.contains(&day.weekday()));
                 match place {
                     Place::FromFirst(place) => fitting.nth(*place),
-                    Place::Last => fitting.last(),
+                    Place::Last => fitting.next_back(),
                 }
             }
         }

@@ -25,7 +25,7 @@ pub async fn delete(call: &Call<'_>, user: &UserKey, kind: Kind, key: &FolderKey
         let found = existing(call, &owner, kind, key).await?;
         let folders = all(call, &owner).await?;
         let done = match mailbox::delete_folder(&found.folder, &folders)? {
-            FolderDeletion::ToDeletedItems(mutation) => committed(call, &owner, mutation).await?,
+            FolderDeletion::ToDeletedItems(mutation) => committed(call, &owner, *mutation).await?,
             FolderDeletion::ForGood(doomed) => remove(call, &owner, &doomed).await?,
         };
         if done {
