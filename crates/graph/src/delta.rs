@@ -15,6 +15,8 @@ pub const TOKEN_BYTES_MAX: usize = 6 * 1024;
 pub const OPTIONS_BYTES_MAX: usize = 4 * 1024;
 /// How many series a token remembers.
 pub const SERIES_MAX: usize = 64;
+/// The last revision that a store can count to.
+const REVISION_MAX: u64 = i64::MAX as u64;
 const VERSION: u8 = 1;
 const CHECK_BYTES: usize = 8;
 /// Namespace of checksums; random, fixed for ever.
@@ -120,7 +122,9 @@ impl Token {
         }
         let json = content.strip_prefix(&[VERSION]).ok_or(InvalidToken)?;
         let token: Self = serde_json::from_slice(json).map_err(|_| InvalidToken)?;
-        if token.mailbox == mailbox && token.place == place { Ok(token) } else { Err(InvalidToken) }
+        let own = token.mailbox == mailbox && token.place == place;
+        let stored = token.since.max(token.began) <= REVISION_MAX;
+        if own && stored { Ok(token) } else { Err(InvalidToken) }
     }
 }
 
@@ -197,6 +201,16 @@ mod tests {
         assert_eq!(Token::decode(&text, UserId(Uuid::nil()), made.place), Err(InvalidToken));
         assert_eq!(Token::decode(&text, MAILBOX, Place::Folders(Kind::Message)), Err(InvalidToken));
         assert!(text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter)), "{text}");
+    }
+
+    #[test]
+    fn a_token_of_a_revision_that_no_store_has_is_refused() {
+        for (since, began) in [(u64::MAX, 3), (12, u64::MAX), (REVISION_MAX + 1, 0)] {
+            let forged = Token { since, began, ..token() };
+            assert_eq!(Token::decode(&forged.encode(), MAILBOX, forged.place), Err(InvalidToken));
+        }
+        let last = Token { since: REVISION_MAX, ..token() };
+        assert_eq!(Token::decode(&last.encode(), MAILBOX, last.place), Ok(last));
     }
 
     #[test]

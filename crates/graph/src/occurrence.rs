@@ -102,16 +102,19 @@ impl<'a> Series<'a> {
         Some(occurrence)
     }
 
-    /// The occurrences that differ from the series, in the order of their original days.
-    pub fn changed(&self) -> impl Iterator<Item = Occurrence> {
+    /// The days of the occurrences that differ from the series, in order.
+    pub fn changed_days(&self) -> impl Iterator<Item = Date> {
         let differing = self.exceptions.iter().filter(|(_, changed)| is_exception(changed));
-        differing.filter_map(|(start, _)| self.occurrence(self.recurrence.slot_at(*start)?.date))
+        let days = differing.filter_map(|(start, _)| Some(self.recurrence.slot_at(*start)?.date));
+        days.filter(|day| !self.is_cancelled(*day))
     }
 
     /// The occurrence of a slot as the recurrence has it.
     pub(crate) fn unchanged(&self, slot: Slot) -> Occurrence {
-        let mut item = self.master.clone();
-        item.properties.retain(|name, _| !OF_MASTER.contains(&name.as_str()));
+        let own = self.master.properties.iter().filter(|(name, _)| !OF_MASTER.contains(&name.as_str()));
+        let properties = own.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let Item { id, immutable, mailbox, folder, created, modified, version, .. } = *self.master;
+        let mut item = Item { id, immutable, mailbox, folder, created, modified, version, properties };
         let uid = item.properties.get("iCalUId").and_then(Value::as_str).unwrap_or_default();
         let uid = occurrence_uid(uid, slot.date);
         for (name, value) in [

@@ -71,11 +71,11 @@ pub(super) fn forget_derived(before: &Properties, changed: &[String], properties
     let has = |name: &&str| changed.iter().any(|changed| changed == name);
     if has(&"emailAddresses") {
         PLACES.iter().filter(|place| !has(place)).for_each(|place| drop(properties.remove(*place)));
-    } else if PLACES.iter().any(&has) {
+    } else if PLACES.iter().any(has) {
         properties.remove("emailAddresses");
     }
-    let named = NAMES.iter().any(&has);
-    if !named && !OTHER_NAMES.iter().any(&has) {
+    let named = NAMES.iter().any(has);
+    if !named && !OTHER_NAMES.iter().any(has) {
         return;
     }
     if !has(&"displayName") && (named || text(before, "displayName") == display_name(before)) {

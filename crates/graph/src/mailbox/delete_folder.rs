@@ -12,7 +12,8 @@ use crate::{Change, ChangeId, Folder, FolderId, Item, Kind, Mutation, Refusal, T
 pub enum FolderDeletion {
     /// It moves below Deleted Items with everything in it; its items keep their ids.
     ToDeletedItems(Box<Mutation>),
-    /// It lay below Deleted Items, or is of a sort that does not go there: these folders go for good, with their items. See [`remove_folders`].
+    /// It lay below Deleted Items, or is of a sort that does not go there: these folders go for good, with
+    /// their items. See [`remove_folders`].
     ForGood(Vec<FolderId>),
 }
 

@@ -70,6 +70,24 @@ fn a_copy_of_a_tree_has_new_ids_all_the_way_down() {
     assert_eq!(changes(&mutation), [(crate::ChangeType::Created, mutation.puts[0].id, made[0].id)]);
 }
 
+#[test]
+fn folders_that_are_below_each_other_are_copied_once() {
+    let (mut all, [work, plans, old]) = tree();
+    for folder in &mut all {
+        if folder.id == work {
+            folder.parent = Some(old);
+        }
+    }
+    let mut number = 100;
+    let fresh_id = || {
+        number += 1;
+        Uuid::from_u128(number)
+    };
+    let copy = copy_folder(&megan(), of(&all, work), folder(WellKnown::Inbox), &all, fresh_id).unwrap();
+    let from: Vec<FolderId> = copy.folders.iter().map(|(old, _)| *old).collect();
+    assert_eq!(from, [work, plans, old]);
+}
+
 fn made_in_drafts() -> Item {
     draft(json!({ "subject": "Plan" }))
 }

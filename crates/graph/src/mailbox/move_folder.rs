@@ -62,7 +62,8 @@ pub fn copy_folder(
     refuse_namesake(&copied[0].1, folders)?;
     let mut at = 0;
     while let Some((old, new)) = copied.get(at).map(|(old, new)| (*old, new.id)) {
-        for child in folders.iter().filter(|child| child.parent == Some(old)) {
+        // Two moves at a time may have put two folders below each other: such a ring ends where it began.
+        for child in folders.iter().filter(|child| child.parent == Some(old) && child.id != folder.id) {
             copied.push((child.id, fresh(child, new)));
         }
         at += 1;

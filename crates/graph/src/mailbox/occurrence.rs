@@ -5,13 +5,15 @@ use serde_json::Value;
 
 use super::patch::apply;
 use super::{Fresh, Owner, Written};
-use crate::occurrence::{Instance, Occurrence, Series, set_cancelled, set_exception, time_of};
+use crate::occurrence::{CANCELLED, EXCEPTIONS, Instance, Occurrence, Series, set_cancelled, set_exception, time_of};
 use crate::recurrence::Slot;
 use crate::{Item, Kind, Mutation, Properties, Refusal};
 
 /// The most occurrences of a series that may differ from it, and that may be cancelled.
 pub const EXCEPTIONS_MAX: usize = 1_000;
 pub const CANCELLED_MAX: usize = 5_000;
+/// The longest JSON form of all that differs: a series is one item, and each occurrence may have a body.
+pub const EXCEPTIONS_BYTES_MAX: usize = 8 << 20;
 
 /// An occurrence as an operation left it, and what to commit.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +55,9 @@ pub(super) fn keep(
     let mut properties = master.properties.clone();
     set_exception(&mut properties, slot.start, Some(changed));
     let kept = crate::occurrence::exceptions(&properties).count();
-    within(kept, EXCEPTIONS_MAX, "exceptionOccurrences")?;
+    within((kept, "members"), EXCEPTIONS_MAX, EXCEPTIONS)?;
+    let bytes = properties.get(EXCEPTIONS).map_or(0, |kept| kept.to_string().len());
+    within((bytes, "bytes"), EXCEPTIONS_BYTES_MAX, EXCEPTIONS)?;
     let Written { item: master, mutation } = super::rewrite(owner, fresh, master, properties);
     let written = Series::of(&master).and_then(|series| series.occurrence(slot.date));
     let occurrence = written.ok_or(Refusal::OccurrenceNotFound)?;
@@ -66,7 +70,8 @@ pub fn cancel_occurrence(owner: &Owner, fresh: &Fresh, master: &Item, date: Date
     let mut properties = master.properties.clone();
     set_exception(&mut properties, slot.start, None);
     set_cancelled(&mut properties, date);
-    within(crate::occurrence::cancelled(&properties).count(), CANCELLED_MAX, "cancelledOccurrences")?;
+    let cancelled = crate::occurrence::cancelled(&properties).count();
+    within((cancelled, "members"), CANCELLED_MAX, CANCELLED)?;
     Ok(super::rewrite(owner, fresh, master, properties).mutation)
 }
 
@@ -78,11 +83,11 @@ pub(super) fn find(master: &Item, date: Date) -> Result<(Series<'_>, Occurrence,
     Ok((series, occurrence, slot))
 }
 
-fn within(count: usize, length_max: usize, property: &str) -> Result<(), Refusal> {
-    if count <= length_max {
+fn within((length, unit): (usize, &'static str), length_max: usize, property: &str) -> Result<(), Refusal> {
+    if length <= length_max {
         return Ok(());
     }
-    Err(Refusal::TooLong { property: property.to_owned(), length_max, unit: "members" })
+    Err(Refusal::TooLong { property: property.to_owned(), length_max, unit })
 }
 
 /// The properties of an occurrence that are not those of its series; one that it lacks is null.

@@ -145,3 +145,21 @@ async fn a_window_far_in_the_future_is_answered_at_once() {
     let view = megan.get("/v1.0/me/calendarView?startDateTime=9000-03-28&endDateTime=9000-03-30").await;
     assert_eq!(shown(&ok(view, StatusCode::OK)), ["forever 03-28T08:00", "forever 03-29T08:00"]);
 }
+
+#[tokio::test]
+async fn a_page_of_long_occurrences_ends_early_and_the_next_goes_on() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let master =
+        event(&megan, "", "standup", "2026-03-02T09:00:00", Some(json!({"type": "daily", "interval": 1}))).await;
+    let long = json!({"body": {"contentType": "text", "content": "x".repeat(3 << 20)}});
+    ok(megan.patch(&format!("/v1.0/me/events/{master}"), long).await, StatusCode::OK);
+    let window = "startDateTime=2026-03-02T00:00:00Z&endDateTime=2026-03-12T00:00:00Z";
+    let first = ok(megan.get(&format!("/v1.0/me/calendarView?{window}&$top=1000")).await, StatusCode::OK);
+    let (seen, next) = (shown(&first), first.text("/@odata.nextLink"));
+    assert!(seen.len() < 10, "{}", seen.len());
+    let path = next.strip_prefix("http://graph.test:8443").unwrap();
+    let rest = shown(&ok(megan.get(path).await, StatusCode::OK));
+    assert_eq!(seen.len() + rest.len(), 10);
+    assert!(seen.last() < rest.first());
+}

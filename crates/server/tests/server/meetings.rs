@@ -93,12 +93,12 @@ async fn first(caller: &Caller<'_>, path: &str) -> Value {
 /// The message that came last, by the log: some come within a second.
 async fn newest_mail(world: &World, user: usize) -> Value {
     let id = seed::users()[user].id;
-    let changes = log(world, id).await.into_iter().filter_map(|(_, record)| match record {
+    let mut changes = log(world, id).await.into_iter().filter_map(|(_, record)| match record {
         Record::Change(change) if change.mailbox == id && change.item.kind == Kind::Message => Some(change.item),
         _ => None,
     });
     let caller = [world.megan(), world.adele(), world.alex()].into_iter().nth(user).unwrap();
-    ok(caller.get(&format!("/v1.0/me/messages/{}", changes.last().unwrap())).await, StatusCode::OK).json
+    ok(caller.get(&format!("/v1.0/me/messages/{}", changes.next_back().unwrap())).await, StatusCode::OK).json
 }
 
 async fn mails(caller: &Caller<'_>) -> Vec<String> {

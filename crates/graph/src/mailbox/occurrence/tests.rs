@@ -106,6 +106,20 @@ fn a_recurrence_that_contradicts_itself_is_refused() {
 }
 
 #[test]
+fn what_differs_in_a_series_has_a_length_that_it_does_not_exceed() {
+    let long = json!({ "body": { "contentType": "text", "content": "x".repeat(EXCEPTIONS_BYTES_MAX / 2) } });
+    let first = put(&changed(&master(), "2026-01-12", long.clone()).mutation);
+    let refused = patch_occurrence(&megan(), &fresh(2), &first, day("2026-01-19"), long.clone());
+    let expected = Refusal::TooLong {
+        property: "exceptionOccurrences".to_owned(),
+        length_max: EXCEPTIONS_BYTES_MAX,
+        unit: "bytes",
+    };
+    assert_eq!(refused, Err(expected));
+    changed(&first, "2026-01-12", long);
+}
+
+#[test]
 fn a_changed_occurrence_is_an_exception_and_its_master_is_updated() {
     let master = master();
     let written = changed(

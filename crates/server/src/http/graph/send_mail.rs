@@ -43,11 +43,7 @@ pub(super) async fn departure(
     let mut unknown = Vec::new();
     for address in &sent.recipients {
         match call.state.directory.by_address(address).await? {
-            Some(user) if user.tenant == owner.tenant => {
-                if !recipients.contains(&user.id) {
-                    recipients.push(user.id);
-                }
-            }
+            Some(user) if user.tenant == owner.tenant && !recipients.contains(&user.id) => recipients.push(user.id),
             None if domain(address).eq_ignore_ascii_case(domain(&owner.address)) => unknown.push(address.clone()),
             _ => {}
         }

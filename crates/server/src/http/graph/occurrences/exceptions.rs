@@ -5,8 +5,10 @@ use graph::path::ItemPath;
 use graph::render::{self, View};
 use graph::schema::Entity;
 use http::StatusCode;
-use serde_json::{Value, json};
+use jiff::civil::Date;
+use serde_json::json;
 
+use super::page::Filling;
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::{Call, items};
@@ -20,20 +22,26 @@ pub async fn exceptions(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiE
     let owner = call.owner(&path.user).await?;
     let event = items::find(call, &owner, path).await?;
     let series = Series::of(&event);
-    let differing: Vec<_> = series.iter().flat_map(Series::changed).collect();
+    let differing: Vec<Date> = series.iter().flat_map(Series::changed_days).collect();
     let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
     let view = View { context: None, select: select.as_ref(), prefer: &call.prefer };
-    let shown = differing.iter().skip(count(page.skip)).take(count(page.top));
-    let value: Vec<Value> = shown.map(|occurrence| render::occurrence(occurrence, view)).collect();
+    let mut filling = Filling::new(page.skip, differing.len());
+    for day in differing.iter().skip(count(page.skip)).take(count(page.top)) {
+        if filling.is_full() {
+            break;
+        }
+        let occurrence = series.as_ref().and_then(|series| series.occurrence(*day));
+        filling.pass(occurrence.map(|occurrence| render::occurrence(&occurrence, view)));
+    }
     let collection = format!("events('{}')/exceptionOccurrences", render::item_id(&event, &call.prefer));
     let context = render::context(&call.base(), owner.id, &collection, select.as_ref(), false);
     let mut body = json!({"@odata.context": context});
     if page.count {
         body["@odata.count"] = differing.len().into();
     }
-    if differing.len() > count(page.skip.saturating_add(page.top)) {
-        body["@odata.nextLink"] = call.next_page(page.skip + page.top).into();
+    if let Some(next) = filling.next() {
+        body["@odata.nextLink"] = call.next_page(next).into();
     }
-    body["value"] = value.into();
+    body["value"] = filling.value.into();
     Ok(Answer::json(StatusCode::OK, &body))
 }

@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use graph::mailbox::Owner;
 use graph::occurrence::{Instance, Series, instances};
@@ -23,6 +24,8 @@ pub const OPTIONS: [&str; 7] = ["startDateTime", "endDateTime", "$select", "$top
 /// Occurrences that one request may look at, and how far into them a page may lie.
 const OCCURRENCES_MAX: u64 = 250_000;
 const EVENTS_AT_A_TIME: u64 = 200;
+/// A page ends after the occurrence that makes it longer than this.
+const PAGE_BYTES_MAX: usize = 16 << 20;
 /// An occurrence may have been moved to a time before its series begins. This long before, in minutes, it is
 /// still found.
 const MOVED_EARLIER_MINUTES_MAX: i64 = 31 * 24 * 60;
@@ -128,24 +131,61 @@ impl<'a> Found<'a> {
         self.first.truncate(kept);
     }
 
-    /// The page, and whether another follows.
-    async fn page(mut self, call: &Call<'_>, owner: &Owner) -> Result<(Vec<Shown>, bool), ApiError> {
+    /// The page, each occurrence as `render` has it.
+    async fn page(
+        mut self,
+        call: &Call<'_>,
+        owner: &Owner,
+        render: impl Fn(&Shown) -> Value,
+    ) -> Result<Filling, ApiError> {
         let Page { skip, top, .. } = self.asked.page;
         self.cut(usize::MAX);
+        let mut page = Filling::new(skip, self.first.len());
         let after = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        let follows = self.first.len() > after(skip.saturating_add(top));
         let mut events: HashMap<ItemId, Option<Item>> = HashMap::new();
-        let mut page = Vec::new();
         for (instance, id) in self.first.into_iter().skip(after(skip)).take(after(top)) {
-            if !events.contains_key(&id) {
-                events.insert(id, call.state.store.item(owner.id, id).await?);
+            if page.is_full() {
+                break;
             }
+            let event = match events.entry(id) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(call.state.store.item(owner.id, id).await?),
+            };
             // An event that has changed since is shown as it is now, if it still has this occurrence.
-            if let Some(event) = events.get(&id).and_then(Option::as_ref) {
-                page.extend(shown(event, Series::of(event).as_ref(), &instance));
-            }
+            let shown = event.as_ref().and_then(|event| shown(event, Series::of(event).as_ref(), &instance));
+            page.pass(shown.as_ref().map(&render));
         }
-        Ok((page, follows))
+        Ok(page)
+    }
+}
+
+/// A page while it is made. It ends early when it has grown large: one long event has many occurrences.
+pub struct Filling {
+    pub value: Vec<Value>,
+    next: u64,
+    total: u64,
+    bytes: usize,
+}
+
+impl Filling {
+    pub fn new(skip: u64, total: usize) -> Self {
+        Self { value: Vec::new(), next: skip, total: total as u64, bytes: 0 }
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.bytes > PAGE_BYTES_MAX
+    }
+
+    /// Goes past one occurrence, which is shown unless it is gone.
+    pub fn pass(&mut self, shown: Option<Value>) {
+        self.next += 1;
+        self.bytes += shown.as_ref().map_or(0, |shown| shown.to_string().len());
+        self.value.extend(shown);
+    }
+
+    /// How many occurrences come before the next page, if there is one.
+    pub fn next(&self) -> Option<u64> {
+        (self.next < self.total).then_some(self.next)
     }
 }
 
@@ -191,17 +231,16 @@ pub async fn answer(
     render: impl Fn(&Shown, View<'_>) -> Value,
 ) -> Result<Value, ApiError> {
     let (asked, total) = (found.asked, found.total);
-    let (page, follows) = found.page(call, owner).await?;
     let view = View { context: None, select: asked.select.as_ref(), prefer: &call.prefer };
-    let value: Vec<Value> = page.iter().map(|shown| render(shown, view)).collect();
+    let page = found.page(call, owner, |shown| render(shown, view)).await?;
     let context = render::context(&call.base(), owner.id, collection, asked.select.as_ref(), false);
     let mut body = json!({"@odata.context": context});
     if asked.page.count {
         body["@odata.count"] = total.into();
     }
-    if follows {
-        body["@odata.nextLink"] = call.next_page(asked.page.skip + asked.page.top).into();
+    if let Some(next) = page.next() {
+        body["@odata.nextLink"] = call.next_page(next).into();
     }
-    body["value"] = value.into();
+    body["value"] = page.value.into();
     Ok(body)
 }
