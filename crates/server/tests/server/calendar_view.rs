@@ -152,14 +152,14 @@ async fn a_page_of_long_occurrences_ends_early_and_the_next_goes_on() {
     let megan = world.megan();
     let master =
         event(&megan, "", "standup", "2026-03-02T09:00:00", Some(json!({"type": "daily", "interval": 1}))).await;
-    let long = json!({"body": {"contentType": "text", "content": "x".repeat(3 << 20)}});
+    let long = json!({"body": {"contentType": "text", "content": "x".repeat(200 << 10)}});
     ok(megan.patch(&format!("/v1.0/me/events/{master}"), long).await, StatusCode::OK);
-    let window = "startDateTime=2026-03-02T00:00:00Z&endDateTime=2026-03-12T00:00:00Z";
+    let window = "startDateTime=2026-03-02T00:00:00Z&endDateTime=2026-06-10T00:00:00Z";
     let first = ok(megan.get(&format!("/v1.0/me/calendarView?{window}&$top=1000")).await, StatusCode::OK);
     let (seen, next) = (shown(&first), first.text("/@odata.nextLink"));
-    assert!(seen.len() < 10, "{}", seen.len());
+    assert!(seen.len() < 100, "{}", seen.len());
     let path = next.strip_prefix("http://graph.test:8443").unwrap();
     let rest = shown(&ok(megan.get(path).await, StatusCode::OK));
-    assert_eq!(seen.len() + rest.len(), 10);
+    assert_eq!(seen.len() + rest.len(), 100);
     assert!(seen.last() < rest.first());
 }

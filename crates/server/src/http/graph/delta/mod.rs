@@ -46,15 +46,6 @@ pub enum DeltaRefusal {
         "The following parameters are not supported with change tracking over the '{resource}' resource: '{options}'."
     )]
     Options { resource: &'static str, options: &'static str },
-    #[error(
-        "This request requires a time window specified by the query string parameters StartDateTime and EndDateTime."
-    )]
-    Window,
-    #[error(
-        "Your request can't be completed. The range between the start and end dates is greater than the allowed range. \
-         Maximum number of days: {days_max}"
-    )]
-    WindowTooLong { days_max: i64 },
     #[error("Badly formed token.")]
     Token,
 }
@@ -65,8 +56,6 @@ impl DeltaRefusal {
         match self {
             DeltaRefusal::NotTracked(_) | DeltaRefusal::Token => "BadRequest",
             DeltaRefusal::Value { .. } | DeltaRefusal::Options { .. } => "ErrorInvalidUrlQuery",
-            DeltaRefusal::Window => "ErrorInvalidParameter",
-            DeltaRefusal::WindowTooLong { .. } => "ErrorInvalidRequest",
         }
     }
 }

@@ -19,13 +19,12 @@ use super::{DeltaRefusal, Round, Untaken, item_removed, removed, typed, user_pat
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::Call;
+use crate::http::graph::occurrences::window;
 
 /// The most occurrences, and days without one, that are told of one series.
 const OCCURRENCES_MAX: usize = 2_000;
 /// The most events on a page: each may be a series with as many occurrences as that.
 const EVENTS_MAX: u16 = 25;
-/// The longest window, in days, as of calendar views.
-const DAYS_MAX: i64 = 1_825;
 
 const UNTAKEN: Untaken =
     Untaken { resource: "CalendarView", options: "$orderby, $filter, $select, $expand, $search, $top" };
@@ -53,7 +52,7 @@ pub async fn view(call: &Call<'_>, user: &UserKey, calendar: &FolderKey) -> Resu
     let path = format!("{}/{place}calendarView/delta", user_path(user, &owner));
     let mut round = Round::open(call, path, owner.id, Place::View(calendar), || begin(call))?;
     round.size = round.size.min(EVENTS_MAX);
-    let window = window(&round.token)?;
+    let window = window_of(&round.token)?;
     // Who reads everything for the first time knows of no event that could have left the window.
     let first = round.token.since == 0 || round.token.since < round.token.began;
     let mut told = round
@@ -82,25 +81,15 @@ pub async fn view(call: &Call<'_>, user: &UserKey, calendar: &FolderKey) -> Resu
 }
 
 /// The window of a token: its checksum is no secret, so the window may be anybody's.
-fn window(token: &Token) -> Result<Window, ApiError> {
+fn window_of(token: &Token) -> Result<Window, ApiError> {
     let (from, until) = token.options.window.ok_or(ApiError::Delta(DeltaRefusal::Token))?;
-    let length = until.checked_sub(from).filter(|length| *length >= 0).ok_or(ApiError::Delta(DeltaRefusal::Window))?;
-    if length > DAYS_MAX * 24 * 60 * 60 * 1_000_000 {
-        return Err(ApiError::Delta(DeltaRefusal::WindowTooLong { days_max: DAYS_MAX }));
-    }
-    Ok(Window { from: Timestamp::from_micros(from), until: Timestamp::from_micros(until) })
+    let window = Window { from: Timestamp::from_micros(from), until: Timestamp::from_micros(until) };
+    window::checked(window).map_err(ApiError::Window)
 }
 
 fn begin(call: &Call<'_>) -> Result<Options, ApiError> {
     UNTAKEN.check(call)?;
-    let time = |name: &str| {
-        let text = call.query.get(name)?;
-        // A time without an offset stands for UTC.
-        text.parse::<Timestamp>().or_else(|_| format!("{text}Z").parse()).ok()
-    };
-    let (Some(from), Some(until)) = (time("startDateTime"), time("endDateTime")) else {
-        return Err(ApiError::Delta(DeltaRefusal::Window));
-    };
+    let Window { from, until } = window::of_query(&call.query).map_err(ApiError::Window)?;
     Ok(Options { window: Some((from.as_micros(), until.as_micros())), ..Options::default() })
 }
 

@@ -11,7 +11,7 @@ pub mod reminder_view;
 pub mod view;
 
 mod page;
-mod window;
+pub mod window;
 
 use graph::mailbox::Owner;
 use graph::path::ItemPath;

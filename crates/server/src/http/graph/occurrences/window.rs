@@ -48,7 +48,11 @@ pub fn of_query(query: &Query) -> Result<Window, WindowError> {
 
 /// Reads a window from its two ends.
 pub fn of_texts(start: &str, end: &str) -> Result<Window, WindowError> {
-    let window = Window { from: time("startDateTime", start)?, until: time("endDateTime", end)? };
+    checked(Window { from: time("startDateTime", start)?, until: time("endDateTime", end)? })
+}
+
+/// Refuses a window that is longer than the longest, or ends before it begins.
+pub fn checked(window: Window) -> Result<Window, WindowError> {
     if window.until < window.from {
         return Err(WindowError::Backwards);
     }
