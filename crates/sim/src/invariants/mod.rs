@@ -247,8 +247,9 @@ impl Watch {
         }
         for span in &state.subscriptions {
             if let Some(number) = self.truth.number(span.subscription.id) {
-                let versions = &self.truth.spans[number].versions;
-                let known = versions.iter().rposition(|version| *version == span.subscription).unwrap_or(0);
+                // By its place: a later patch may have made it equal to an earlier version again.
+                let since = &self.truth.spans[number].since;
+                let known = since.iter().rposition(|since| *since <= state.head).unwrap_or(0);
                 let oldest = tenure.versions.entry(number).or_default();
                 *oldest = (*oldest).max(known);
             }
