@@ -5,11 +5,11 @@
 set -euo pipefail
 set -m
 cd "$(dirname "$0")/../.."
+. tests/install.sh
 
 READY_SECONDS_MAX=60
 home="$PWD/target/sdk"
 suites="$PWD/tests/sdk"
-mkdir -p "$home"
 scratch=$(mktemp -d)
 server=""
 
@@ -24,23 +24,8 @@ fail() {
     exit 1
 }
 
-as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
-
-# install PACKAGES…: by the system's package manager.
-install() {
-    command -v apt-get >/dev/null || fail "install $* first: this script knows apt-get only"
-    as_root apt-get update -qq
-    as_root apt-get install -y -qq "$@" >/dev/null
-}
-
+python_with "$home" "$suites/python/requirements.txt"
 # Installed anew when what is asked for has changed.
-if ! cmp -s "$suites/python/requirements.txt" "$home/requirements.txt"; then
-    python3 -c 'import venv, ensurepip' 2>/dev/null || install python3 python3-venv
-    rm -rf "$home/python"
-    python3 -m venv "$home/python"
-    "$home/python/bin/pip" install --quiet --disable-pip-version-check --requirement "$suites/python/requirements.txt"
-    cp "$suites/python/requirements.txt" "$home/"
-fi
 if ! cmp -s "$suites/javascript/package-lock.json" "$home/javascript/package-lock.json"; then
     command -v npm >/dev/null || install npm
     rm -rf "$home/javascript"
