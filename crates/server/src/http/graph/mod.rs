@@ -302,7 +302,7 @@ async fn item_action(call: &Call<'_>, item: &ItemPath, action: ItemAction) -> Re
         ItemAction::Move => items::relocate::move_(call, item).await,
         ItemAction::Copy => items::relocate::copy(call, item).await,
         ItemAction::Send => items::send::send(call, item).await,
-        ItemAction::PermanentDelete => items::permanent_delete::permanent_delete(call, item).await,
+        ItemAction::PermanentDelete => items::delete::permanent_delete(call, item).await,
         ItemAction::Reply => items::answer::send(call, item, Answering::Reply).await,
         ItemAction::ReplyAll => items::answer::send(call, item, Answering::ReplyAll).await,
         ItemAction::Forward if item.kind == Kind::Message => items::answer::send(call, item, Answering::Forward).await,

@@ -10,7 +10,6 @@ pub mod extensions;
 pub mod get;
 pub mod list;
 pub mod patch;
-pub mod permanent_delete;
 pub mod photo;
 pub mod relocate;
 pub mod search_folder;
