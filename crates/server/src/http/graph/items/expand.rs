@@ -18,18 +18,23 @@ pub async fn shown(call: &Call<'_>, expand: &Expand, items: &[Item], view: View<
     let mut bytes = 0;
     for item in items {
         let mut shown = render::item(item, view);
-        expand.show(&item.properties, &mut shown);
-        if let Some(relation) = expand.attachments() {
-            let attachments = call.state.store.attachments(item.mailbox, item.immutable).await?;
-            bytes += attachments.iter().map(attachment::size).sum::<u64>();
-            shown["attachments"] = members(call, item, attachments, relation).await?.into();
-        }
+        bytes += relations(call, expand, item, &mut shown).await?;
         value.push(shown);
         if bytes > ATTACHMENT_BYTES_MAX {
             break;
         }
     }
     Ok(value)
+}
+
+/// Adds to what is shown of an item what `$expand` asks for; how large its attachments are, in bytes.
+pub async fn relations(call: &Call<'_>, expand: &Expand, item: &Item, shown: &mut Value) -> Result<u64, ApiError> {
+    expand.show(&item.properties, shown);
+    let Some(relation) = expand.attachments() else { return Ok(0) };
+    let attachments = call.state.store.attachments(item.mailbox, item.immutable).await?;
+    let bytes = attachments.iter().map(attachment::size).sum();
+    shown["attachments"] = members(call, item, attachments, relation).await?.into();
+    Ok(bytes)
 }
 
 async fn members(
