@@ -359,7 +359,11 @@ pub struct Delta {
 /// One thing that changed, as it is now.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeltaEntry {
-    Item(Box<Item>),
+    Item {
+        item: Box<Item>,
+        /// The write that brought it to its folder; 0 if that was before it was kept.
+        arrived: Revision,
+    },
     /// It is gone from the place: deleted, or moved elsewhere.
     ItemGone {
         id: ItemId,
