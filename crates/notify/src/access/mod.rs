@@ -11,13 +11,9 @@ mod routes;
 use std::collections::BTreeSet;
 
 use graph::{AppId, TenantId, UserId};
-use uuid::Uuid;
 
 pub use need::{Level, Names, Need, Row};
 pub use routes::needs;
-
-/// The tenant of all personal accounts.
-pub const CONSUMERS: TenantId = TenantId(Uuid::from_u128(0x9188040d_6c67_4c5b_b112_36a304b66dad));
 
 /// The caller, as its access token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +78,7 @@ pub fn check(
     principal: &Principal,
     needs: &[Need],
     mailbox: Option<UserId>,
-    narrowed: Option<&[UserId]>,
+    narrowed: Option<&BTreeSet<UserId>>,
 ) -> Result<(), Denied> {
     let own = mailbox.is_some() && mailbox == principal.user();
     for need in needs {
@@ -124,7 +120,7 @@ impl Principal {
     pub fn column(&self) -> Column {
         match self.actor {
             Actor::App(_) => Column::Application,
-            Actor::User(_) if self.tenant == CONSUMERS => Column::Personal,
+            Actor::User(_) if self.tenant == TenantId::CONSUMERS => Column::Personal,
             Actor::User(_) => Column::Work,
         }
     }
@@ -138,7 +134,7 @@ impl Principal {
     fn names(&self, need: Need, own: bool) -> Names {
         match self.actor {
             // Nobody can consent to an app that acts in everybody's personal mailbox.
-            Actor::App(_) if self.tenant == CONSUMERS => &[],
+            Actor::App(_) if self.tenant == TenantId::CONSUMERS => &[],
             _ => need.row(own).of(self.column()),
         }
     }
@@ -181,12 +177,15 @@ impl Denied {
         }
     }
 
-    /// What the token holds, in words.
+    /// What the token holds, in words. Consent may have been taken back since it was issued.
     pub fn held(&self) -> String {
         let names: Vec<&str> = self.held.iter().collect();
         match names.as_slice() {
-            [] => "the token holds no permissions".to_owned(),
-            names => format!("the token holds: {}", names.join(", ").chars().take(HELD_CHARS_MAX).collect::<String>()),
+            [] => "the token holds no permission that is still consented to".to_owned(),
+            names => format!(
+                "the token holds, as far as consent stands: {}",
+                names.join(", ").chars().take(HELD_CHARS_MAX).collect::<String>()
+            ),
         }
     }
 }

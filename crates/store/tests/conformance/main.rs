@@ -14,6 +14,7 @@ mod attachment;
 mod checkpoint;
 mod delta;
 mod directory;
+mod identity;
 mod lease;
 mod log;
 mod mailbox;
@@ -63,7 +64,23 @@ mod stories {
         directory {
             a_user_is_found_by_address_in_any_case
             a_replaced_user_keeps_the_mailbox
+            a_domain_and_an_address_are_had_once
+            users_and_apps_need_their_tenant
+            what_changed_meanwhile_is_not_replaced
+            a_removed_user_leaves_nothing
+            the_removed_users_neighbours_keep_theirs
             apps_and_tenants_read_back
+        }
+        identity {
+            a_permission_stands_from_its_grant_to_its_revocation
+            scopes_and_roles_are_kept_apart
+            a_grant_needs_whom_it_names
+            a_code_is_redeemed_once
+            what_is_redeemed_is_remembered_as_long_as_asked
+            another_app_redeems_nothing
+            what_is_over_is_forgotten
+            ended_sessions_take_what_was_issued_before
+            users_and_apps_take_what_is_theirs_along
         }
         mailbox {
             a_new_mailbox_has_the_well_known_folders

@@ -3,7 +3,7 @@
 
 use graph::{Kind, UserId, basic};
 use http::Method;
-use notify::access::{self, Level, Need, Principal};
+use notify::access::{self, Actor, Level, Need, Principal};
 
 use super::{Asked, Head, find_user};
 use crate::app::AppState;
@@ -16,12 +16,22 @@ pub(super) async fn admit(state: &AppState, asked: &Asked<'_>, head: &Head<'_>) 
         Some(key) => find_user(state, &head.principal, key).await?.map(|user| user.id),
         None => None,
     };
-    check(&head.principal, &needs, mailbox)
+    check(state, &head.principal, &needs, mailbox).await
 }
 
 /// The verdict on one caller. `mailbox` is the user that it asks of, if there is one.
-pub(super) fn check(principal: &Principal, needs: &[Need], mailbox: Option<UserId>) -> Result<(), ApiError> {
-    access::check(principal, needs, mailbox, None).map_err(ApiError::Denied)
+pub(super) async fn check(
+    state: &AppState,
+    principal: &Principal,
+    needs: &[Need],
+    mailbox: Option<UserId>,
+) -> Result<(), ApiError> {
+    let app = match principal.actor {
+        Actor::App(_) => state.directory.app(principal.app).await?,
+        Actor::User(_) => None,
+    };
+    let narrowed = app.as_ref().and_then(|app| app.mailboxes.as_ref());
+    access::check(principal, needs, mailbox, narrowed).map_err(ApiError::Denied)
 }
 
 /// The kinds of items of which the caller sees basic properties only.

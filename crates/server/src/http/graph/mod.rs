@@ -416,8 +416,8 @@ impl Call<'_> {
     }
 
     /// Checks what only the request's body or the store tells: what is needed in a mailbox that exists.
-    pub fn check(&self, need: Need, mailbox: UserId) -> Result<(), ApiError> {
-        access::check(self.principal, &[need], Some(mailbox))
+    pub async fn check(&self, need: Need, mailbox: UserId) -> Result<(), ApiError> {
+        access::check(self.state, self.principal, &[need], Some(mailbox)).await
     }
 
     /// A user of the caller's tenant.

@@ -68,7 +68,7 @@ async fn target(call: &Call<'_>, draft: &Draft) -> Result<Target, ApiError> {
         Err(ApiError::InvalidUser(_)) => return Err(extension(404, "Not Found")),
         other => other?.id,
     };
-    call.check(Need::Subscription(draft.watch.kind), mailbox).map_err(|error| match error {
+    call.check(Need::Subscription(draft.watch.kind), mailbox).await.map_err(|error| match error {
         ApiError::Denied(denied) => ApiError::SubscriptionDenied(denied),
         other => other,
     })?;

@@ -30,7 +30,7 @@ async fn visible(call: &Call<'_>, id: &str) -> Result<Arc<Subscription>, ApiErro
     if !own {
         return Err(ApiError::SubscriptionNotFound);
     }
-    call.check(Need::Subscription(found.target.kind), found.target.mailbox)?;
+    call.check(Need::Subscription(found.target.kind), found.target.mailbox).await?;
     Ok(found)
 }
 
