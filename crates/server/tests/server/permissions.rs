@@ -1,13 +1,17 @@
 //! Which permissions let a caller use each route that is served, by column of Graph's permission tables.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use graph::{TenantId, UserId, path};
+use http::StatusCode;
 use notify::access::{self, Actor, Need, Permissions, Principal, Why};
+use serde_json::json;
+use store::{App, Store};
 use tidings_server::http::openapi::{self, Route};
 use tidings_server::seed;
 
-use crate::world::World;
+use crate::world::{World, ok};
 
 /// Every permission that means something here, and some that do not.
 const PERMISSIONS: &[&str] = &[
@@ -152,4 +156,26 @@ async fn a_refusal_tells_what_was_needed_and_what_the_token_holds() {
     let refused = world.megan().get(&adele).await;
     assert_eq!(refused.refusal(), "403 ErrorAccessDenied: Access is denied. Check credentials and try again.");
     assert!(refused.text("/error/details/0/message").contains("the signed-in user only"), "{}", refused.json);
+}
+
+#[tokio::test]
+async fn a_policy_narrows_an_app_to_the_mailboxes_that_it_names() {
+    let world = World::new().await;
+    let narrowed = App { mailboxes: Some(BTreeSet::from([megan()])), ..seed::app() };
+    let change = |store: Arc<dyn Store>| async move { store.replace_app(seed::app(), narrowed).await };
+    world.state.directory.change(change).await.unwrap();
+    let app = world.app();
+    ok(app.get(&format!("/v1.0/users/{}/messages", megan())).await, StatusCode::OK);
+    ok(app.get(&format!("/v1.0/users/{}", adele())).await, StatusCode::OK);
+    let refused = app.get(&format!("/v1.0/users/{}/messages", adele())).await;
+    assert_eq!(refused.refusal(), "403 ErrorAccessDenied: Access to OData is disabled.");
+    assert!(refused.text("/error/details/0/message").contains("a policy"), "{}", refused.json);
+    let asked = json!({"changeType": "created", "resource": format!("users/{}/events", adele()),
+                       "notificationUrl": "https://hook.example.net/n",
+                       "expirationDateTime": world.state.clock.wall().plus_minutes(60)});
+    assert_eq!(
+        app.post("/v1.0/subscriptions", asked).await.refusal(),
+        "403 ExtensionError: Operation: Create; Exception: [Status Code: Forbidden; Reason: Access to OData is disabled.]"
+    );
+    ok(world.adele().get("/v1.0/me/messages").await, StatusCode::OK);
 }
