@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use graph::{AppId, TenantId, UserId};
 
 pub use need::{Level, Names, Need, Row};
-pub use routes::needs;
+pub use routes::{needs, to_watch};
 
 /// The caller, as its access token says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! What each route needs, in one place. Who reads is told apart from who writes by the method; a route that
 //! reads by POST, or writes less than its kind's items, stands here by its name.
 
-use graph::Kind;
-use graph::path::{FolderAction, ItemAction, ItemPart, Resource, UserPart};
+use graph::path::{self, FolderAction, ItemAction, ItemPart, Resource, UserPart};
+use graph::{Kind, basic};
 
 use super::{Level, Need};
 
@@ -72,6 +72,14 @@ pub fn needs(reads: bool, resource: &Resource, basic: bool) -> Vec<Need> {
             }
         },
     }
+}
+
+/// What a subscription needs, to make it, see it, change it or end it. One whose options look at what basic
+/// access hides tells of that by what it tells.
+pub fn to_watch(kind: Kind, resource: &str) -> Need {
+    let options = path::watch(resource).map(|watch| watch.options).unwrap_or_default();
+    let is_basic = basic::suffices(options.iter().map(|option| (option.name.as_str(), option.value.as_str())));
+    if is_basic { Need::Subscription(kind) } else { Need::Items(kind, Level::Read) }
 }
 
 fn action_on(kind: Kind, action: ItemAction) -> Need {

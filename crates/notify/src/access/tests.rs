@@ -131,6 +131,22 @@ fn events_have_no_subscriptions_with_basic_access() {
 }
 
 #[test]
+fn a_subscription_that_looks_at_bodies_needs_reading() {
+    let need = |resource| to_watch(Kind::Message, resource);
+    for resource in ["me/messages", "me/messages?$select=subject", "me/messages?$filter=isRead eq false"] {
+        assert_eq!(need(resource), Need::Subscription(Kind::Message), "{resource}");
+    }
+    for resource in [
+        "me/messages?$select=subject,bodyPreview",
+        "me/messages?filter=contains(bodyPreview,'x')",
+        "me/messages?%24Select=bodyPreview",
+        "me/messages?$expand=singleValueExtendedProperties($filter=id eq 'x')",
+    ] {
+        assert_eq!(need(resource), Need::Items(Kind::Message, Level::Read), "{resource}");
+    }
+}
+
+#[test]
 fn a_refusal_says_what_was_needed_and_what_is_held() {
     let needs = asked("GET", "me/messages");
     let told = |denied: Denied| format!("{}; {}", denied.needed(), denied.held());

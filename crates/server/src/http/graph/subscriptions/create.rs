@@ -9,7 +9,7 @@ use graph::path::WatchError;
 use graph::{SubscriptionId, WellKnown};
 use http::StatusCode;
 use notify::Subscription;
-use notify::access::Need;
+use notify::access;
 use notify::rules::{self, Draft, UrlRole};
 use notify::subscription::Target;
 use protocol::SubscriptionRequest;
@@ -68,7 +68,8 @@ async fn target(call: &Call<'_>, draft: &Draft) -> Result<Target, ApiError> {
         Err(ApiError::InvalidUser(_)) => return Err(extension(404, "Not Found")),
         other => other?.id,
     };
-    call.check(Need::Subscription(draft.watch.kind), mailbox).await.map_err(|error| match error {
+    let need = access::to_watch(draft.watch.kind, &draft.resource);
+    call.check(need, mailbox).await.map_err(|error| match error {
         ApiError::Denied(denied) => ApiError::SubscriptionDenied(denied),
         other => other,
     })?;

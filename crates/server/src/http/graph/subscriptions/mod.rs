@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use graph::SubscriptionId;
 use notify::Subscription;
-use notify::access::Need;
+use notify::access;
 use protocol::SubscriptionResource;
 
 use super::Call;
@@ -30,7 +30,7 @@ async fn visible(call: &Call<'_>, id: &str) -> Result<Arc<Subscription>, ApiErro
     if !own {
         return Err(ApiError::SubscriptionNotFound);
     }
-    call.check(Need::Subscription(found.target.kind), found.target.mailbox).await?;
+    call.check(access::to_watch(found.target.kind, &found.resource), found.target.mailbox).await?;
     Ok(found)
 }
 
