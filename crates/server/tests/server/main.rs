@@ -24,6 +24,7 @@ mod mime;
 mod occurrences;
 mod openapi;
 mod parity;
+mod permissions;
 mod properties;
 mod queries;
 mod refusals;

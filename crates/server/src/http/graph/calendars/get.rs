@@ -1,6 +1,5 @@
 //! `GET` of one calendar: 200.
 
-use graph::Kind;
 use graph::path::{FolderKey, UserKey};
 use graph::render::{self, View};
 use graph::schema::Entity;
@@ -15,7 +14,6 @@ pub async fn get(call: &Call<'_>, user: &UserKey, key: &FolderKey) -> Result<Ans
     call.query.allow(&["$select", "$expand"])?;
     let select = select(call, Entity::Calendar)?;
     let expand = call.query.expand(Entity::Calendar)?;
-    call.require_read(Kind::Event)?;
     let owner = call.owner(user).await?;
     let calendar = existing(call, &owner, key).await?;
     let context = render::context(&call.base(), owner.id, "calendars", select.as_ref(), true);

@@ -15,7 +15,6 @@ pub async fn get(call: &Call<'_>, user: &UserKey, kind: Kind, key: &FolderKey) -
     call.query.allow(&["$select", "$expand"])?;
     let select = select(call, kind)?;
     let expand = call.query.expand(Entity::folder_of(kind))?;
-    call.require_read(kind)?;
     let owner = call.owner(user).await?;
     let found = existing(call, &owner, kind, key).await?;
     let context = render::context(&call.base(), owner.id, collection(kind), select.as_ref(), true);
