@@ -66,7 +66,7 @@ pub(super) fn keep(
 }
 
 /// Takes one occurrence out of its series.
-pub fn cancel_occurrence(owner: &Owner, fresh: &Fresh, master: &Item, date: Date) -> Result<Mutation, Refusal> {
+pub(super) fn cancel_occurrence(owner: &Owner, fresh: &Fresh, master: &Item, date: Date) -> Result<Mutation, Refusal> {
     let (_, _, slot) = find(master, date)?;
     let mut properties = master.properties.clone();
     set_exception(&mut properties, slot.start, Properties::new());
