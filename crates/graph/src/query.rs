@@ -58,7 +58,7 @@ pub enum QueryRefusal {
 /// What a store keeps of each item, besides the property bag, to find it by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Column {
-    /// [`Item::sort_key`], in microseconds.
+    /// [`Item::sort_key`], in microseconds: of messages and contacts finer than what is shown.
     SortKey,
     /// [`Item::is_unread`]: 1 or 0.
     Unread,
@@ -207,11 +207,14 @@ impl Query {
     }
 
     /// The order that is asked for; then newest sort key first, then by id: never equal for two items.
-    /// Of subjects it looks at as much as is in their column.
     pub fn compare(&self, a: &Item, b: &Item) -> Ordering {
+        self.compare_as_asked(a, b).then_with(|| (Reverse(a.sort_key()), a.id).cmp(&(Reverse(b.sort_key()), b.id)))
+    }
+
+    /// The order that is asked for, by itself. Of subjects it looks at as much as is in their column.
+    pub fn compare_as_asked(&self, a: &Item, b: &Item) -> Ordering {
         let keys = self.asked.iter().flat_map(|asked| &asked.order);
-        let asked = keys.map(|key| key.compare(a, b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal);
-        asked.then_with(|| (Reverse(a.sort_key()), a.id).cmp(&(Reverse(b.sort_key()), b.id)))
+        keys.map(|key| key.compare(a, b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 
     /// The best way to find what matches.
@@ -246,7 +249,13 @@ fn keys(kind: Kind, text: &str, fields: &Fields) -> Result<Vec<Key>, Problems> {
         let column = order.keys().next().and_then(|(path, _)| column(kind, path));
         Ok(Key { column, order, descending: key.descending })
     };
-    parse::orderby(text)?.into_iter().map(read).collect()
+    let mut keys: Vec<Key> = parse::orderby(text)?.into_iter().map(read).collect::<Result<_, Problems>>()?;
+    // What is shown as one second is equal, and the keys that follow decide.
+    if let (Kind::Message | Kind::Contact, Some((_, earlier))) = (kind, keys.split_last_mut()) {
+        let times = earlier.iter_mut().filter(|key| key.column == Some(Column::SortKey));
+        times.for_each(|key| key.column = None);
+    }
+    Ok(keys)
 }
 
 /// Whether the properties of the order stand in the filter, first and in the same sequence, as Graph wants

@@ -12,9 +12,10 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use super::error::OpenError;
 
 mod v3;
+mod v4;
 
 /// Each raises the schema version by one. Migrations only add.
-const MIGRATIONS: [Migration; 3] = [|tx| tx.execute_batch(V1), |tx| tx.execute_batch(V2), v3::migrate];
+const MIGRATIONS: [Migration; 4] = [|tx| tx.execute_batch(V1), |tx| tx.execute_batch(V2), v3::migrate, v4::migrate];
 
 type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 

@@ -14,7 +14,7 @@ use super::ledger::{unpack, unpack_sums};
 use super::mailbox::encode;
 use super::row::{folder_key, kind_byte, signed};
 use super::writer::{Encoded, Tx};
-use super::{directory, partition};
+use super::{partition, user};
 use crate::{Appended, BeginError, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
 
 /// A subscription in its stored form, with the record that tells of it.
@@ -92,7 +92,7 @@ fn check_new(
     limits: SubscriptionLimits,
 ) -> Result<(), BeginError> {
     let mailbox: UserId = subscription.target.mailbox;
-    if !directory::exists(connection, mailbox)? {
+    if !user::exists(connection, mailbox)? {
         return Err(BeginError::NoMailbox(mailbox));
     }
     let mut known = connection.prepare_cached("SELECT 1 FROM subscription WHERE id = ?1")?;

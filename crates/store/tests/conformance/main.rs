@@ -14,6 +14,7 @@ mod attachment;
 mod checkpoint;
 mod delta;
 mod directory;
+mod identity;
 mod lease;
 mod log;
 mod mailbox;
@@ -63,7 +64,23 @@ mod stories {
         directory {
             a_user_is_found_by_address_in_any_case
             a_replaced_user_keeps_the_mailbox
+            a_domain_and_an_address_are_had_once
+            users_and_apps_need_their_tenant
+            what_changed_meanwhile_is_not_replaced
+            a_removed_user_leaves_nothing
+            the_removed_users_neighbours_keep_theirs
             apps_and_tenants_read_back
+        }
+        identity {
+            a_permission_stands_from_its_grant_to_its_revocation
+            scopes_and_roles_are_kept_apart
+            a_grant_needs_whom_it_names
+            a_code_is_redeemed_once
+            what_is_redeemed_is_remembered_as_long_as_asked
+            another_app_redeems_nothing
+            what_is_over_is_forgotten
+            ended_sessions_take_what_was_issued_before
+            users_and_apps_take_what_is_theirs_along
         }
         mailbox {
             a_new_mailbox_has_the_well_known_folders
@@ -78,6 +95,7 @@ mod stories {
             a_quiet_write_appends_nothing
             a_submission_follows_the_changes
             lists_over_folders_are_newest_first
+            of_what_was_made_in_one_second_the_last_is_the_newest
             recoverable_items_are_seen_only_in_their_folder
             counts_follow_the_items
             a_folder_keeps_its_properties

@@ -56,7 +56,8 @@ const MESSAGES: &[&str] = &["$select", "$top", "$skip", "$count", "$orderby", "$
 const COUNT: &[&str] = &["$filter"];
 const DELTA: &[&str] = &["$deltatoken", "$skiptoken", "$select", "$top"];
 const WINDOW_DELTA: &[&str] = &["startDateTime", "endDateTime", "$deltatoken", "$skiptoken"];
-const WINDOW: &[&str] = &["startDateTime!", "endDateTime!", "$select", "$top", "$skip", "$count", "$orderby"];
+const WINDOW: &[&str] =
+    &["startDateTime!", "endDateTime!", "$select", "$top", "$skip", "$count", "$orderby", "$filter", "$expand"];
 const PICTURE: Body = Body::Bytes(&["image/jpeg", "image/png"]);
 const PLAIN: Answer = Answer::Bytes("text/plain");
 const DESTINATION: Body = Body::Parameters(&[("destinationId!", "Edm.String")]);
@@ -86,7 +87,6 @@ pub fn all() -> Vec<Route> {
     directory(&mut routes);
     mail(&mut routes);
     calendar(&mut routes);
-    occurrences(&mut routes);
     contacts(&mut routes);
     subscriptions(&mut routes);
     routes
@@ -236,7 +236,7 @@ fn calendar(routes: &mut Vec<Route>) {
     parts(&mut at, one, true);
     at.get(&format!("{one}/calendar"), "The calendar of an event", SELECT, Answer::Entity("calendar"));
     at.get(&format!("{one}/instances"), "Occurrences of a series", WINDOW, Answer::List("event"));
-    at.get(&format!("{one}/exceptionOccurrences"), "Occurrences that differ", PAGE, Answer::List("event"));
+    at.get(&format!("{one}/exceptionOccurrences"), "Occurrences that differ", ATTACHED, Answer::List("event"));
     at.post(&format!("{one}/accept"), "Accept an invitation", ACCEPT, Answer::Status(202));
     at.post(&format!("{one}/decline"), "Decline an invitation", RESPOND, Answer::Status(202));
     at.post(&format!("{one}/tentativelyAccept"), "Accept tentatively", RESPOND, Answer::Status(202));
@@ -271,23 +271,6 @@ fn calendar_groups(at: &mut Below<'_>) {
     at.get(&format!("{one}/calendars"), "Calendars of a group", PAGE, Answer::List("calendar"));
     let calendar = Body::Entity("calendar");
     at.post(&format!("{one}/calendars"), "Make a calendar in a group", calendar, Answer::Made("calendar"));
-}
-
-fn occurrences(routes: &mut Vec<Route>) {
-    let mut at = Below(routes, true);
-    for calendar in ["", "/calendar", "/calendars/{calendar-id}"] {
-        let path = format!("{calendar}/calendarView");
-        at.get(&path, "What a calendar holds in a time window, series expanded", WINDOW, Answer::List("event"));
-    }
-    let one = "/events/{event-id}";
-    at.get(&format!("{one}/instances"), "Occurrences in a time window", WINDOW, Answer::List("event"));
-    let differing = format!("{one}/exceptionOccurrences");
-    at.get(&differing, "Occurrences that differ from their series", PAGE, Answer::List("event"));
-    let time = Body::Parameters(&[("newReminderTime!", "graph.dateTimeTimeZone")]);
-    at.post(&format!("{one}/snoozeReminder"), "Be reminded again later", time, Answer::Status(200));
-    at.post(&format!("{one}/dismissReminder"), "Be reminded no more", Body::None, Answer::Status(200));
-    let view = "/reminderView(startDateTime='{startDateTime}',endDateTime='{endDateTime}')";
-    at.get(view, "Reminders of what is in a time window", &["$top", "$skip", "$count"], Answer::Object(200));
 }
 
 fn contacts(routes: &mut Vec<Route>) {
