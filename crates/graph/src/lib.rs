@@ -19,6 +19,7 @@ pub mod path;
 pub mod photo;
 pub mod query;
 pub mod recurrence;
+pub mod refinement;
 pub mod refusal;
 pub mod reminder;
 pub mod render;

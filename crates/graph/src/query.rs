@@ -15,7 +15,7 @@ use crate::search::{Search, SearchRefusal};
 use crate::{Item, Kind, Properties};
 pub use odata::{ProblemKind, Problems};
 pub use shown::Shown;
-pub use value::Held;
+pub use value::{Held, State};
 
 /// A filter and an order, of items of one kind. A copy is cheap.
 #[derive(Clone, Debug)]

@@ -84,12 +84,12 @@ impl Select {
         Ok((!selected.is_empty()).then_some(Self(selected)))
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains(name)
     }
 
     /// As it stands in an `@odata.context`.
-    fn names(&self) -> String {
+    pub(crate) fn names(&self) -> String {
         self.0.iter().copied().collect::<Vec<_>>().join(",")
     }
 }

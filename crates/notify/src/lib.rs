@@ -13,6 +13,7 @@ pub mod retry;
 pub mod rules;
 pub mod subscription;
 pub mod throttle;
+pub mod transition;
 
 pub use checkpoint::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Stream, StreamKind};
 pub use clock::{Monotonic, Now};
@@ -20,3 +21,4 @@ pub use log::{EndReason, LifecycleEvent, Position, Record, Submission, Subscript
 pub use node::{Command, Event, Node, NodeConfig};
 pub use profile::Profile;
 pub use subscription::Subscription;
+pub use transition::Sight;

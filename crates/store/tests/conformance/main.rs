@@ -115,6 +115,7 @@ mod stories {
         delta {
             a_first_reading_shows_what_is_there_and_no_removals
             a_later_reading_shows_what_changed_since
+            an_item_says_when_it_came_to_its_folder
             a_move_is_a_removal_where_the_item_was
             an_item_that_left_and_came_back_shows_its_removal_first
             recoverable_items_are_no_place_of_the_mailbox

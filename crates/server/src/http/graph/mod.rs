@@ -359,8 +359,8 @@ async fn item_part(call: &Call<'_>, method: &Method, item: &ItemPath, part: Item
         ItemPart::ExceptionOccurrences if method == Method::GET => {
             occurrences::exceptions::exceptions(call, item).await
         }
-        ItemPart::Instances | ItemPart::ExceptionOccurrences => Err(ApiError::Method),
-        ItemPart::InstancesDelta => Err(ApiError::NotServed),
+        ItemPart::InstancesDelta if method == Method::GET => delta::instances::instances(call, item).await,
+        ItemPart::Instances | ItemPart::InstancesDelta | ItemPart::ExceptionOccurrences => Err(ApiError::Method),
         ItemPart::Calendar if method == Method::GET => calendars::of_event::get(call, item).await,
         ItemPart::Event if method == Method::GET => meetings::get::get(call, item).await,
         ItemPart::Calendar | ItemPart::Event => Err(ApiError::Method),

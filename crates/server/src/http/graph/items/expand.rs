@@ -12,7 +12,7 @@ use crate::http::graph::{Call, meetings};
 
 /// An answer with attachments or events ends after the item that makes them longer than this; the next page goes
 /// on.
-const RELATED_BYTES_MAX: u64 = 16 * 1024 * 1024;
+pub const RELATED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// The first of these items, as many as one answer has room for.
 pub async fn shown(call: &Call<'_>, expand: &Expand, items: &[Item], view: View<'_>) -> Result<Vec<Value>, ApiError> {
