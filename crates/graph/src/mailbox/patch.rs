@@ -74,7 +74,7 @@ fn is_updatable(kind: Kind, name: &str, is_draft: bool) -> bool {
 
 /// Bodies and postal addresses keep the members that are not sent, extended properties the ones with other
 /// ids, attendees their answers; everything else is replaced.
-fn merge(properties: &mut Properties, name: &str, value: Value) -> Result<(), Refusal> {
+pub(super) fn merge(properties: &mut Properties, name: &str, value: Value) -> Result<(), Refusal> {
     match (properties.get_mut(name), value) {
         (Some(Value::Object(old)), Value::Object(new))
             if name == "body" || (name.ends_with("Address") && !name.ends_with("EmailAddress")) =>
