@@ -4,6 +4,7 @@
 //! ids and everything else that varies arrive as arguments.
 
 pub mod attachment;
+pub mod basic;
 pub mod batch;
 pub mod change;
 pub mod delta;

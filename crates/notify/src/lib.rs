@@ -3,6 +3,7 @@
 //! Pure: this crate knows no async, no SQL, no HTTP, no clock and no source of randomness. Events and
 //! the time arrive as arguments, commands leave as values.
 
+pub mod access;
 pub mod checkpoint;
 pub mod clock;
 pub mod log;
