@@ -24,8 +24,10 @@ fn folder(kind: Kind, number: u8) -> FolderId {
     FolderId::new(kind, Uuid::from_u128(0xf01d_0000 + u128::from(number)))
 }
 
-/// A filter, and the same said of an item as the API shows it.
-type Asked = (String, Box<dyn Fn(&Value) -> bool>);
+/// What a filter says of an item as the API shows it.
+type Says = Box<dyn Fn(&Value) -> bool>;
+/// A filter, and the same in code.
+type Asked = (String, Says);
 
 fn asked(text: &str, holds: impl Fn(&Value) -> bool + 'static) -> Asked {
     (text.to_owned(), Box::new(holds))
@@ -266,7 +268,7 @@ fn shown(item: &Item) -> Value {
 struct Watching {
     subscription: Subscription,
     interest: Interest,
-    holds: Option<Box<dyn Fn(&Value) -> bool>>,
+    holds: Option<Says>,
 }
 
 /// Kind, folder, filter, change types and whether the ids are immutable.
