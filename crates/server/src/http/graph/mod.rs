@@ -275,7 +275,7 @@ fn occurrence(resource: &Resource) -> Option<OccurrenceId> {
     }
 }
 
-/// What belongs to an occurrence is its master's.
+/// An occurrence is changed and answered by itself; what belongs to it is its master's.
 async fn of_occurrence(
     call: &Call<'_>,
     method: &Method,
@@ -287,10 +287,8 @@ async fn of_occurrence(
         ("PATCH", Resource::Item(item)) => occurrences::patch::patch(call, &item, id).await,
         ("DELETE", Resource::Item(item)) => occurrences::delete::delete(call, &item, id).await,
         ("POST", Resource::ItemAction { item, action }) => match action {
-            ItemAction::SnoozeReminder | ItemAction::DismissReminder => item_action(call, &item, action).await,
             ItemAction::PermanentDelete => occurrences::delete::delete(call, &item, id).await,
-            // Of a meeting that repeats, only the whole is answered, cancelled and forwarded.
-            _ => Err(ApiError::NotServed),
+            _ => item_action(call, &item, action).await,
         },
         ("GET", Resource::OfItem { item, part }) => {
             item_part(call, method, &occurrences::master_path(&item, id), part).await
