@@ -431,7 +431,9 @@ pub struct SubscriptionLimits {
 #[derive(Clone, Copy, Debug)]
 pub struct SubscriptionQuery {
     pub tenant: TenantId,
-    pub app: AppId,
+    /// `None`: of any app.
+    pub app: Option<AppId>,
+    /// `None`: of any creator.
     pub creator: Option<UserId>,
     pub after: Option<SubscriptionId>,
     pub limit: u64,

@@ -21,7 +21,7 @@ pub fn needs(reads: bool, resource: &Resource, basic: bool) -> Vec<Need> {
         | Resource::Subscriptions
         | Resource::Subscription(_)
         | Resource::Reauthorize(_) => vec![Need::Token],
-        Resource::Users | Resource::User(_) if reads => vec![Need::Users(Level::Basic)],
+        Resource::Users | Resource::User(_) if reads => vec![Need::Users],
         // Nobody writes users here; the method is refused.
         Resource::Users | Resource::User(_) => vec![Need::Token],
         Resource::OfUser { part, .. } => match part {

@@ -121,7 +121,7 @@ enum Call {
         asked: usize,
     },
     Subscriptions {
-        app: u128,
+        app: Option<u128>,
         creator: Option<usize>,
         after: Option<u128>,
         limit: u64,
@@ -187,7 +187,7 @@ fn call() -> impl Strategy<Value = Call> {
         ),
         4 => (mailbox(), proptest::option::of(folder), 0..4u64, 0..4u64, 0..ASKED.len())
             .prop_map(|(mailbox, folder, skip, top, asked)| Call::List { mailbox, folder, skip, top, asked }),
-        1 => (0..2u128, proptest::option::of(0..3usize), proptest::option::of(0..5u128), 0..4u64)
+        1 => (proptest::option::of(0..2u128), proptest::option::of(0..3usize), proptest::option::of(0..5u128), 0..4u64)
             .prop_map(|(app, creator, after, limit)| Call::Subscriptions { app, creator, after, limit }),
         8 => identity::call().prop_map(Call::Directory),
     ]
@@ -315,7 +315,7 @@ impl Pair {
                 both!(self, count_items(query.clone())).unwrap();
             }
             Call::Subscriptions { app, creator, after, limit } => {
-                let app = graph::AppId(Uuid::from_u128(app));
+                let app = app.map(|app| graph::AppId(Uuid::from_u128(app)));
                 let creator = creator.map(|mailbox| MAILBOXES[mailbox]);
                 let after = after.map(subscription_id);
                 both!(self, subscriptions(SubscriptionQuery { tenant: TENANT, app, creator, after, limit })).unwrap();
