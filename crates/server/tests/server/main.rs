@@ -18,6 +18,7 @@ mod fuzz;
 mod identity;
 mod ids;
 mod mailbox;
+mod mailbox_settings;
 mod meetings;
 mod metadata;
 mod mime;

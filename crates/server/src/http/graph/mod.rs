@@ -330,7 +330,8 @@ async fn user_part(call: &Call<'_>, method: &Method, user: &UserKey, part: UserP
         UserPart::FocusedOverrides => settings::overrides::all(call, method, user).await,
         UserPart::FocusedOverride(id) => settings::overrides::one(call, method, user, &id).await,
         UserPart::SendMail | UserPart::TranslateExchangeIds | UserPart::ReminderView { .. } => Err(ApiError::Method),
-        UserPart::MailboxSettings => Err(ApiError::NotServed),
+        UserPart::MailboxSettings => settings::mailbox::all(call, method, user).await,
+        UserPart::MailboxSetting(setting) => settings::mailbox::one(call, method, user, &setting).await,
     }
 }
 

@@ -136,6 +136,9 @@ fn directory(routes: &mut Vec<Route>) {
     let mut at = Below(routes, true);
     at.get("", "A user", SELECT, Answer::Entity("user"));
     at.post("/translateExchangeIds", "Ids in another form", TRANSLATE, Answer::Object(200));
+    at.get("/mailboxSettings", "Settings of a mailbox", SELECT, Answer::Entity("mailboxSettings"));
+    at.patch("/mailboxSettings", "Change settings of a mailbox", "mailboxSettings");
+    at.get("/mailboxSettings/{setting}", "One of the settings", &[], Answer::Object(200));
     settings(&mut at, "/outlook/masterCategories", "outlookCategory", "{category-id}");
     settings(&mut at, "/inferenceClassification/overrides", "inferenceClassificationOverride", "{override-id}");
 }

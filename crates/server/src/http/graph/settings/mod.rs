@@ -1,6 +1,7 @@
 //! What a mailbox keeps besides items and folders: categories, and overrides of the focused inbox.
 
 pub mod categories;
+pub mod mailbox;
 pub mod overrides;
 
 use graph::mailbox::{Owner, Settings};
