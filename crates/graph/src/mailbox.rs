@@ -29,6 +29,7 @@ mod receive;
 mod relocate;
 mod remind;
 mod rename_folder;
+pub mod schedule;
 mod search_folder;
 mod send;
 mod series;

@@ -68,6 +68,17 @@ const PROPERTIES: &[(&str, &str)] = &[
          internalReplyMessage String, scheduledEndDateTime dateTimeTimeZone, \
          scheduledStartDateTime dateTimeTimeZone, status automaticRepliesStatus",
     ),
+    (
+        "scheduleInformation",
+        "availabilityView String, error freeBusyError, scheduleId String, scheduleItems scheduleItem[], \
+         workingHours workingHours",
+    ),
+    (
+        "scheduleItem",
+        "end dateTimeTimeZone, isPrivate Boolean, location String, start dateTimeTimeZone, \
+         status freeBusyStatus, subject String",
+    ),
+    ("freeBusyError", "message String, responseCode String"),
     ("localeInfo", "displayName String, locale String"),
     ("workingHours", "daysOfWeek dayOfWeek[], endTime TimeOfDay, startTime TimeOfDay, timeZone timeZoneBase"),
     (

@@ -15,7 +15,7 @@ use protocol::{ErrorBody, ErrorObject, HandshakeError, InnerError, PayloadError}
 use store::{CommitError, StoreError};
 
 use super::context::Context;
-use super::graph::{DeltaRefusal, WindowError};
+use super::graph::{DeltaRefusal, ScheduleRefusal, WindowError};
 use super::query::QueryError;
 use crate::identity::TokenError;
 
@@ -39,6 +39,7 @@ pub enum ApiError {
     Json,
     /// The time window of a list of occurrences.
     Window(WindowError),
+    Schedule(ScheduleRefusal),
     BodyTooLarge(usize),
     BodyTooSlow,
     Rules(graph::Refusal),
@@ -195,6 +196,7 @@ impl ApiError {
                  JSON format.",
             ),
             ApiError::Window(error) => shape(BAD, error.code(), error.to_string()),
+            ApiError::Schedule(refusal) => shape(BAD, refusal.code(), refusal.to_string()),
             ApiError::BodyTooLarge(limit) => shape(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "RequestEntityTooLarge",

@@ -31,6 +31,7 @@ mod queries;
 mod refusals;
 mod reminders;
 mod replies;
+mod schedule;
 mod subscriptions;
 mod throttling;
 mod time_zones;

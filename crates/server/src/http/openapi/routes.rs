@@ -78,6 +78,12 @@ const RESPOND: Body = Body::Parameters(&[
     ("sendResponse", "Edm.Boolean"),
     ("proposedNewTime", "graph.timeSlot"),
 ]);
+const SCHEDULE: Body = Body::Parameters(&[
+    ("schedules!", "Collection(Edm.String)"),
+    ("startTime!", "graph.dateTimeTimeZone"),
+    ("endTime!", "graph.dateTimeTimeZone"),
+    ("availabilityViewInterval", "Edm.Int32"),
+]);
 const TRANSLATE: Body = Body::Parameters(&[
     ("inputIds!", "Collection(Edm.String)"),
     ("sourceIdType!", "Edm.String"),
@@ -264,6 +270,9 @@ fn calendar(routes: &mut Vec<Route>) {
         let view = format!("{calendar}/calendarView");
         at.get(&view, "Occurrences in a time window", WINDOW, Answer::List("event"));
         at.get(&format!("{view}/delta"), "What has changed in it", WINDOW_DELTA, Answer::List("event"));
+    }
+    for calendar in ["/calendar", "/calendars/{calendar-id}"] {
+        at.post(&format!("{calendar}/getSchedule"), "When people are busy", SCHEDULE, Answer::Object(200));
     }
     calendar_groups(&mut at);
 }
