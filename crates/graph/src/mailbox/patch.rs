@@ -13,7 +13,7 @@ pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<W
     let (mut properties, changed) = apply(owner, fresh, kind, &item.properties, body)?;
     if kind == Kind::Event {
         series::change(&changed, &mut properties)?;
-        meeting::forget_answers(owner, &item.properties, &mut properties);
+        meeting::settle(owner, &item.properties, &mut properties);
     }
     Ok(rewrite(owner, fresh, item, properties))
 }
