@@ -24,6 +24,9 @@ pub struct Settings {
     pub categories: Vec<Properties>,
     /// `inferenceClassificationOverride`
     pub overrides: Vec<Properties>,
+    /// What was set of `mailboxSettings`.
+    #[serde(default)]
+    pub mailbox: Properties,
 }
 
 impl Settings {
@@ -34,6 +37,7 @@ impl Settings {
             generation: 0,
             categories: first_categories(root.mailbox),
             overrides: Vec::new(),
+            mailbox: Properties::new(),
         })
     }
 

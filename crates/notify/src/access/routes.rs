@@ -27,7 +27,10 @@ pub fn needs(reads: bool, resource: &Resource, basic: bool) -> Vec<Need> {
         Resource::OfUser { part, .. } => match part {
             UserPart::SendMail => vec![Need::Send],
             UserPart::TranslateExchangeIds => vec![Need::TranslateIds],
-            UserPart::MasterCategories | UserPart::MasterCategory(_) | UserPart::MailboxSettings => {
+            UserPart::MasterCategories
+            | UserPart::MasterCategory(_)
+            | UserPart::MailboxSettings
+            | UserPart::MailboxSetting(_) => {
                 vec![Need::Settings(level(Level::Read))]
             }
             UserPart::FocusedOverrides | UserPart::FocusedOverride(_) => items(Kind::Message, Level::Read),

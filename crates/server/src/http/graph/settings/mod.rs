@@ -1,6 +1,7 @@
 //! What a mailbox keeps besides items and folders: categories, and overrides of the focused inbox.
 
 pub mod categories;
+pub mod mailbox;
 pub mod overrides;
 
 use graph::mailbox::{Owner, Settings};
@@ -17,7 +18,7 @@ use crate::http::error::ApiError;
 const GENERATION_MINUTES: i64 = 1;
 
 /// The root folder, which keeps the settings.
-async fn root(call: &Call<'_>, owner: &Owner) -> Result<Folder, ApiError> {
+pub(super) async fn root(call: &Call<'_>, owner: &Owner) -> Result<Folder, ApiError> {
     let id = WellKnown::MsgFolderRoot.id_in(owner.id);
     Ok(call.state.store.folder(owner.id, id).await?.ok_or(ApiError::ItemNotFound)?.folder)
 }
