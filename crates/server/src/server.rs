@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::{self, AppState, Handshake, Limits};
 use crate::clock::Clock;
-use crate::data_dir::DataDir;
+use crate::data_dir::{ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir};
 use crate::directory::Directory;
 use crate::engine;
 use crate::http::graph::Throttling;
@@ -36,7 +36,6 @@ use crate::{admin, http, ids, seed};
 /// How long requests under way may take after the stop.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 const SIGNING_KEY_FILE: &str = "signing-key.pk8";
-const ADMIN_TOKEN_FILE: &str = "admin-token";
 
 /// What a server is to be.
 pub struct Settings {
@@ -124,6 +123,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let tokens = Tokens::new(&key).with_context(|| format!("cannot use {SIGNING_KEY_FILE} of the data directory"))?;
     let admin_token = data.made_once(ADMIN_TOKEN_FILE, || Ok(ids::new_secret().into_bytes()))?;
     let admin_token = String::from_utf8(admin_token).map_err(|_| anyhow!("{ADMIN_TOKEN_FILE} is not text"))?;
+
+    data.write_private(ADMIN_URL_FILE, format!("http://{}", addresses.admin).as_bytes())?;
 
     let fresh = fresh_source(clock);
     let mailboxes = Arc::new(Mailboxes::new(store.clone(), fresh.clone()));
