@@ -169,8 +169,8 @@ pub trait Store: Send + Sync + 'static {
     // --- subscriptions ---
 
     /// Adds a subscription and appends `began`. Refused when `limits` are reached or a live duplicate
-    /// (same app, creator, target and change types) exists and `limits.refuse_duplicates` is set. An id
-    /// that was ever used is a duplicate, so that a write of unknown outcome can be repeated.
+    /// (same app, creator, target, change types and query options) exists and `limits.refuse_duplicates`
+    /// is set. An id that was ever used is a duplicate, so that a write of unknown outcome can be repeated.
     async fn begin_subscription(
         &self,
         subscription: Arc<Subscription>,
@@ -359,7 +359,11 @@ pub struct Delta {
 /// One thing that changed, as it is now.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeltaEntry {
-    Item(Box<Item>),
+    Item {
+        item: Box<Item>,
+        /// The write that brought it to its folder; 0 if that was before it was kept.
+        arrived: Revision,
+    },
     /// It is gone from the place: deleted, or moved elsewhere.
     ItemGone {
         id: ItemId,

@@ -5,8 +5,10 @@ mod apps;
 mod consents;
 mod credentials;
 mod import;
+mod keys;
 mod lifecycle;
 mod request;
+mod sign_in_codes;
 mod status;
 mod subscriptions;
 mod tenants;
@@ -49,6 +51,8 @@ pub struct Admin {
         subscriptions::list,
         subscriptions::ledger,
         lifecycle::lifecycle,
+        keys::rotate,
+        sign_in_codes::create,
         import::import,
         tenants::add,
         tenants::list,
@@ -93,6 +97,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/admin/subscriptions", get(subscriptions::list))
         .route("/admin/subscriptions/{id}/ledger", get(subscriptions::ledger))
         .route("/admin/subscriptions/{id}/lifecycle", post(lifecycle::lifecycle))
+        .route("/admin/keys/rotate", post(keys::rotate))
+        .route("/admin/users/{user}/sign-in-codes", post(sign_in_codes::create))
         .route("/admin/import", import)
         .with_state(admin.clone())
         .merge(directory_router(admin.state.directory.clone()))
@@ -107,7 +113,7 @@ pub fn directory_router(directory: Directory) -> Router {
         .route("/admin/tenants", get(tenants::list).post(tenants::add))
         .route("/admin/users", get(users::list).post(users::add))
         .route("/admin/users/{user}", get(users::get).patch(users::patch).delete(users::remove))
-        .route("/admin/users/{user}/resetPassword", post(users::reset_password))
+        .route("/admin/users/{user}/reset-password", post(users::reset_password))
         .route("/admin/apps", get(apps::list).post(apps::add))
         .route("/admin/apps/{app}", get(apps::get).patch(apps::patch).delete(apps::remove))
         .route("/admin/apps/{app}/secrets", post(credentials::add_secret))

@@ -150,7 +150,7 @@ pub(super) async fn patch(
 
 #[utoipa::path(
     post,
-    path = "/admin/users/{user}/resetPassword",
+    path = "/admin/users/{user}/reset-password",
     params(("user" = String, Path, description = "Id or address")),
     responses(
         (status = 200, body = ShownUser, description = "Nobody here has a password: every session of the user has \

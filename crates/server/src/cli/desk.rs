@@ -32,6 +32,10 @@ impl Desk {
         })
     }
 
+    pub fn is_running(&self) -> bool {
+        matches!(self, Desk::Running { .. })
+    }
+
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.call(Method::GET, path, None).await
     }

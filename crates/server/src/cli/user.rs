@@ -1,5 +1,6 @@
 //! `tidings user`: people with mailboxes.
 
+use anyhow::ensure;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -8,8 +9,8 @@ use super::place::Place;
 
 /// Add users, and say who may sign in.
 ///
-/// A user has an address of a tenant's domain, and a mailbox. Nobody has a password: where users prove who
-/// they are is not the matter of this directory.
+/// A user has an address of a tenant's domain, and a mailbox. Nobody has a password: a user signs in with a
+/// code that is made for once.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     #[command(subcommand)]
@@ -68,6 +69,11 @@ Example:
 Example:
   tidings user reset-password megan@contoso.com")]
     ResetPassword(Edit),
+    /// Make a code with which a user signs in once, at the sign-in page of the running server.
+    #[command(after_help = "\
+Example:
+  tidings user sign-in-code megan@contoso.com")]
+    SignInCode(Edit),
     /// Remove a user, and everything in the mailbox, for good.
     #[command(after_help = "\
 Example:
@@ -107,8 +113,14 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         Command::Disable(edit) => edit.enable(false).await?,
         Command::Enable(edit) => edit.enable(true).await?,
         Command::ResetPassword(Edit { user, output }) => {
-            let reset = Desk::open(&user.place)?.post(&format!("{}/resetPassword", user.path()), json!({})).await?;
+            let reset = Desk::open(&user.place)?.post(&format!("{}/reset-password", user.path()), json!({})).await?;
             output.print(&reset, one_line);
+        }
+        Command::SignInCode(Edit { user, output }) => {
+            let desk = Desk::open(&user.place)?;
+            ensure!(desk.is_running(), "a code is for the sign-in page of a running server; start it first");
+            let made = desk.post(&format!("{}/sign-in-codes", user.path()), json!({})).await?;
+            output.print(&made, |made| format!("{}  until {}\n", text(made, "code"), text(made, "expires")));
         }
         Command::Remove(user) => Desk::open(&user.place)?.delete(&user.path()).await?,
     }

@@ -1,4 +1,4 @@
-//! The listener for apps: Graph below `/v1.0` and `/beta`, and the token endpoint and uploads beside it.
+//! The listener for apps: Graph below `/v1.0` and `/beta`, and the issuer and uploads beside it.
 //!
 //! Paths are not routed by a router, because keys come in more forms than patterns can tell
 //! (`/users('x')/messages/{id}`, `//`, any case): `graph::path` reads them.
@@ -25,7 +25,7 @@ use http::{HeaderValue, Method, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use crate::app::{AppState, Limits};
-use crate::identity::endpoint;
+use crate::identity::endpoint::{self, Visit};
 use context::Context;
 use error::ApiError;
 
@@ -38,12 +38,13 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
     let (parts, body) = request.into_parts();
     let context = Context::new(&parts, state.clock.wall());
     let path = collapse(parts.uri.path());
-    if endpoint::is_token_path(&path) {
+    if let Some((segment, route)) = endpoint::route(&path) {
         // Whoever reaches the port may send one: nobody has proved anything yet.
         let limits =
             Limits { body_bytes_max: endpoint::BODY_BYTES_MAX.min(state.limits.body_bytes_max), ..state.limits };
         let body = read_body(body, &limits).await;
-        return endpoint::answer(&state, &parts, body, context.now).await;
+        let visit = Visit { state: &state, context: &context, parts: &parts, segment };
+        return endpoint::answer(&visit, route, body).await;
     }
     if path.eq_ignore_ascii_case(openapi::PATH) && parts.method == Method::GET {
         return openapi::answer();
@@ -54,7 +55,7 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
         graph::handle(&state, &context, &parts, &path, body).await
     };
     if let Err(error) = &outcome {
-        tracing::debug!(request_id = %context.request_id, method = %parts.method, path = %path, ?error, "refused");
+        log_refusal(&context, &parts.method, &path, error);
     }
     let allowed = matches!(outcome, Err(ApiError::Method)).then(|| openapi::allowed(&path));
     let mut response = answer::response(&context, outcome);
@@ -62,6 +63,17 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
         response.headers_mut().insert(header::ALLOW, allowed);
     }
     response
+}
+
+/// Who grants permissions looks for what was missing; of other refusals the caller knows enough.
+fn log_refusal(context: &Context, method: &Method, path: &str, error: &ApiError) {
+    let request_id = context.request_id;
+    match error {
+        ApiError::Denied(denied) | ApiError::SubscriptionDenied(denied) => {
+            tracing::info!(%request_id, %method, %path, needed = denied.needed(), held = denied.held(), "access denied");
+        }
+        _ => tracing::debug!(%request_id, %method, %path, ?error, "refused"),
+    }
 }
 
 /// `//` counts as `/`: an official SDK sends it on every call.

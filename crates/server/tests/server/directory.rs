@@ -103,7 +103,7 @@ async fn a_users_life_is_changed_and_ends() {
 
     let valid_from = "signInSessionsValidFromDateTime";
     let before = world.state.clock.wall();
-    let reset = done(&world, "POST", &format!("{path}/resetPassword"), Value::Null).await;
+    let reset = done(&world, "POST", &format!("{path}/reset-password"), Value::Null).await;
     let (earlier, later) = (enabled[valid_from].as_str().unwrap(), reset[valid_from].as_str().unwrap());
     assert_eq!(earlier, "1970-01-01T00:00:00Z");
     assert!(later.parse::<graph::Timestamp>().unwrap() >= before);
@@ -117,6 +117,19 @@ async fn a_users_life_is_changed_and_ends() {
     assert_eq!(me.status, 200, "others are as before");
     let megan = world.app().get("/v1.0/users/megan@contoso.test").await;
     assert_eq!(megan.status, 404, "requests see it at once");
+}
+
+#[tokio::test]
+async fn a_disabled_user_takes_mail_all_the_same() {
+    let world = World::new().await;
+    done(&world, "PATCH", "/admin/users/megan@contoso.test", json!({"accountEnabled": false})).await;
+    assert_eq!(world.megan().get("/v1.0/me/messages").await.status, 401, "no app acts for her");
+    let mail = json!({"user": "megan@contoso.test", "kind": "message", "properties": {"subject": "hello"}});
+    let answer = done(&world, "POST", "/admin/import", mail).await;
+    assert_eq!(answer["imported"], 1, "{answer}");
+    done(&world, "PATCH", "/admin/users/megan@contoso.test", json!({"accountEnabled": true})).await;
+    let messages = world.megan().get("/v1.0/me/messages").await;
+    assert_eq!(messages.json["value"][0]["subject"], "hello");
 }
 
 #[tokio::test]

@@ -25,7 +25,9 @@ impl Mailbox {
                 let new = self.items.values().filter(|item| item.revision > query.since && here(&item.value));
                 entries.extend(new.map(|item| {
                     let id = item.value.id;
-                    (item.revision, 1, (id.kind, id.uuid), DeltaEntry::Item(Box::new(item.value.clone())))
+                    let arrived = self.arrivals.get(&id).copied().unwrap_or_default();
+                    let entry = DeltaEntry::Item { item: Box::new(item.value.clone()), arrived };
+                    (item.revision, 1, (id.kind, id.uuid), entry)
                 }));
             }
             DeltaPlace::Folders(kind) => {

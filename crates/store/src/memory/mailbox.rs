@@ -13,6 +13,8 @@ use crate::{FolderCounts, ItemQuery, Once, Revision, Window};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Mailbox {
     pub(super) items: BTreeMap<ItemId, Revised<Item>>,
+    /// When each item came to the folder in which it lies.
+    pub(super) arrivals: BTreeMap<ItemId, Revision>,
     pub(super) folders: BTreeMap<FolderId, Revised<Folder>>,
     /// By the immutable UUIDs of their items.
     pub(super) attachments: BTreeMap<Uuid, Vec<(Attachment, Vec<u8>)>>,
@@ -86,7 +88,13 @@ impl Mailbox {
             Some(folders) => folders.contains(&item.folder),
             None => item.folder != WellKnown::RecoverableItemsDeletions.id_in(item.mailbox),
         };
-        self.all_items().filter(move |item| shown(item) && query.query.matches(item))
+        let attachments =
+            |item: &Item| self.attachments(item.immutable).iter().map(|(attachment, _)| attachment.clone()).collect();
+        self.all_items().filter(move |item| {
+            let attachments: Vec<Attachment> =
+                if query.query.seeks_attachments() { attachments(item) } else { Vec::new() };
+            shown(item) && query.query.finds(item, &attachments)
+        })
     }
 
     pub fn events_between(&self, calendar: FolderId, window: Window, after: Option<ItemId>, limit: u64) -> Vec<Item> {

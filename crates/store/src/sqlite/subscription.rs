@@ -45,7 +45,8 @@ impl EncodedSubscription {
     }
 }
 
-/// What two duplicates have in common: app, creator, change types, kind and folder.
+/// What two duplicates have in common: app, creator, change types, kind, folder, and what their resources say
+/// behind the path.
 fn likeness(subscription: &Subscription) -> Vec<u8> {
     let target = &subscription.target;
     let mut bytes = Vec::with_capacity(51);
@@ -54,6 +55,7 @@ fn likeness(subscription: &Subscription) -> Vec<u8> {
     bytes.push(subscription.change_types.iter().fold(0, |set, change| set | (1 << change as u8)));
     bytes.push(kind_byte(target.kind));
     bytes.extend(target.folder.map(folder_key).into_iter().flatten());
+    bytes.extend(subscription.refined().into_bytes());
     bytes
 }
 

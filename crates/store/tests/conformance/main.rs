@@ -107,6 +107,7 @@ mod stories {
             two_items_do_not_have_one_immutable_id
             attachments_are_listed_oldest_first_and_read_whole
             attachments_stay_with_a_moved_item_and_go_with_a_removed_one
+            messages_are_found_by_the_names_of_their_attachments
             a_copy_gets_every_attachment
             an_attachment_needs_its_item
             an_upload_takes_its_bytes_in_turn
@@ -115,6 +116,7 @@ mod stories {
         delta {
             a_first_reading_shows_what_is_there_and_no_removals
             a_later_reading_shows_what_changed_since
+            an_item_says_when_it_came_to_its_folder
             a_move_is_a_removal_where_the_item_was
             an_item_that_left_and_came_back_shows_its_removal_first
             recoverable_items_are_no_place_of_the_mailbox

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use graph::{FolderId, Kind, Partition, UserId, WellKnown};
-use rusqlite::{CachedStatement, Connection, Rows, params};
+use rusqlite::{CachedStatement, Connection, Row, Rows, params};
 use uuid::Uuid;
 
 use super::item::{self, COLUMNS};
@@ -156,10 +156,11 @@ impl Reading<'_> {
         let unknown = |table| corrupt((table, "id"), mailbox, "it is of an unknown kind");
         let entry = match (found, self.query.place) {
             (Found::Item { number }, _) => {
-                let sql = format!("SELECT {COLUMNS} FROM item WHERE number = ?1");
+                let sql = format!("SELECT {COLUMNS}, arrived FROM item WHERE number = ?1");
                 let mut statement = self.connection.prepare_cached(&sql)?;
-                let item = statement.query_row([number], |row| Ok(item::read(row, mailbox)))??;
-                DeltaEntry::Item(Box::new(item))
+                let read = |row: &Row<'_>| Ok((item::read(row, mailbox), row.get::<_, Option<u64>>("arrived")?));
+                let (item, arrived) = statement.query_row([number], read)?;
+                DeltaEntry::Item { item: Box::new(item?), arrived: Revision(arrived.unwrap_or_default()) }
             }
             (Found::Gone { immutable }, DeltaPlace::Items(..)) => {
                 let id = item_id(key).ok_or_else(|| unknown("tombstone"))?;

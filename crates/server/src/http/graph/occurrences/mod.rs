@@ -10,6 +10,7 @@ pub mod remind;
 pub mod reminder_view;
 pub mod view;
 
+mod found;
 mod page;
 pub mod window;
 
@@ -32,6 +33,11 @@ pub fn master_path(path: &ItemPath, id: OccurrenceId) -> ItemPath {
 }
 
 /// The series master of an occurrence, as it is now.
-async fn master(call: &Call<'_>, owner: &Owner, path: &ItemPath, id: OccurrenceId) -> Result<Item, ApiError> {
+pub(super) async fn master(
+    call: &Call<'_>,
+    owner: &Owner,
+    path: &ItemPath,
+    id: OccurrenceId,
+) -> Result<Item, ApiError> {
     super::items::find(call, owner, &master_path(path, id)).await
 }
