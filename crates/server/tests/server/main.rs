@@ -18,6 +18,7 @@ mod fuzz;
 mod identity;
 mod ids;
 mod mailbox;
+mod meeting_mail;
 mod meeting_series;
 mod meetings;
 mod metadata;
