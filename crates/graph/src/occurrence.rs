@@ -255,7 +255,7 @@ fn put_list(master: &mut Properties, name: &str, members: Vec<Value>) {
 
 /// The `iCalUId` of an occurrence: in Outlook's global object ids four bytes are for its day; of other
 /// makers' it is put behind.
-fn occurrence_uid(master: &str, date: Date) -> String {
+pub(crate) fn occurrence_uid(master: &str, date: Date) -> String {
     const HEAD: &str = "040000008200E00074C5B7101A82E008";
     let (year, month, day) = (date.year(), date.month(), date.day());
     match master.get(..HEAD.len()).zip(master.get(HEAD.len() + 8..)) {

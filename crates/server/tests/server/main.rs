@@ -22,6 +22,7 @@ mod ids;
 mod issuer;
 mod mailbox;
 mod mailbox_settings;
+mod meeting_mail;
 mod meeting_series;
 mod meetings;
 mod metadata;

@@ -53,11 +53,17 @@ pub async fn accept(
     for (index, line) in lines.into_iter().enumerate() {
         match prepare(&mut places, line).await {
             Ok((user, folder, item)) => {
-                if writes.len() >= WRITES_MAX {
+                // What is told of a meeting means something only in its order.
+                let alone = item.meeting.is_some();
+                let others_max = if alone { 0 } else { WRITES_MAX - 1 };
+                while writes.len() > others_max {
                     note(&mut answer, writes.join_next().await)?;
                 }
                 let (store, fresh) = (Arc::clone(store), Arc::clone(fresh));
                 writes.spawn(async move { (index, write(&store, &fresh, &user, folder, item, quiet).await) });
+                if alone {
+                    note(&mut answer, writes.join_next().await)?;
+                }
             }
             Err(Trouble::Item(why)) => answer.failed.push(Failed { index, why, no_user: false }),
             Err(Trouble::User(why)) => answer.failed.push(Failed { index, why, no_user: true }),
@@ -116,7 +122,8 @@ async fn write(
 ) -> Result<Delivered, DeliverError> {
     let now = fresh().now;
     let once = item.once_key.map(|key| Once { key, now, until: now.plus_minutes(IMPORT_REMEMBERED_MINUTES) });
-    receive(store.as_ref(), fresh, Write { user, folder, properties: item.properties, once, quiet }).await
+    let (properties, meeting) = (item.properties, item.meeting.as_deref());
+    receive(store.as_ref(), fresh, Write { user, folder, properties, meeting, once, quiet }).await
 }
 
 /// Users and folders by the names that the items of one batch give them.
