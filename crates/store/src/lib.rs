@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 pub mod memory;
 pub mod sqlite;
+mod tree;
 
 /// Each thing that is remembered for a time takes so many old ones away, so that they shrink faster than
 /// they grow.
@@ -60,9 +61,11 @@ pub trait Store: Send + Sync + 'static {
     // --- mailbox ---
 
     /// Applies a mutation of one mailbox and appends its changes, and the submission if there is one,
-    /// to the partition's log. Besides what the mutation expects, an item needs a folder of its kind
-    /// (`FolderGone`); a folder that would still hold an item is not removed, two items do not have one
-    /// immutable id, no item gets another one, and an attachment needs its item (`ItemChanged`).
+    /// to the partition's log. Besides what the mutation expects, an item and a folder need one of their
+    /// kind that they lie in (`FolderGone`); a folder that would still hold an item is not removed, two items
+    /// do not have one immutable id, no item gets another one, and an attachment needs its item
+    /// (`ItemChanged`); a folder that would still hold a folder is not removed, none comes to lie below
+    /// itself, and none gets a namesake (`FolderChanged`).
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError>;
     async fn item(&self, mailbox: UserId, id: ItemId) -> Result<Option<Item>, StoreError>;
     async fn item_by_immutable(&self, mailbox: UserId, id: ImmutableId) -> Result<Option<Item>, StoreError>;
@@ -460,6 +463,9 @@ pub enum CommitError {
     ItemChanged(ItemId),
     #[error("the folder does not exist: {0}")]
     FolderGone(FolderId),
+    /// An expectation about this folder, or about its place among others, does not hold.
+    #[error("the folder was changed meanwhile: {0}")]
+    FolderChanged(FolderId),
     #[error("the mailbox does not exist: {0}")]
     NoMailbox(UserId),
     /// The once-key was used before; the first write stands.

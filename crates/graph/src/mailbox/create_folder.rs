@@ -2,13 +2,11 @@
 
 use serde_json::Value;
 
+use super::folder_name::{self, refuse_namesake};
 use super::search_folder::{self, SearchFolder, is_search_folder};
 use super::{FolderWritten, Fresh, Owner, is_buried};
 use crate::schema::{self, Entity};
 use crate::{Folder, FolderId, Kind, Mutation, Properties, Refusal, WellKnown};
-
-/// The longest name of a folder, in characters.
-pub const FOLDER_NAME_CHARS_MAX: usize = 255;
 
 /// Makes a folder that holds `kind`, below `parent` or at the top. `folders` are all of the mailbox.
 pub fn create_folder(
@@ -75,8 +73,6 @@ fn below_parent(owner: &Owner, parent: Option<FolderId>, folder: &Folder) -> Mut
     let mut mutation = Mutation { folder_puts: vec![folder.clone()], ..Mutation::default() };
     if parent == Some(WellKnown::SearchFolders.id_in(owner.id)) {
         mutation.folder_puts.insert(0, WellKnown::SearchFolders.folder_in(owner.id));
-    } else {
-        mutation.expect_folders.extend(parent);
     }
     mutation
 }
@@ -92,14 +88,7 @@ pub(super) fn read_name(kind: Kind, body: Value) -> Result<Option<String>, Refus
     for (property, value) in schema::read(Entity::folder_of(kind), body)? {
         match value {
             Value::String(name) if property == name_property => {
-                let name = name.trim();
-                if name.is_empty() {
-                    return Err(Refusal::invalid(&property, "a name"));
-                }
-                if name.chars().count() > FOLDER_NAME_CHARS_MAX {
-                    return Err(Refusal::TooLong { property, length_max: FOLDER_NAME_CHARS_MAX, unit: "characters" });
-                }
-                found = Some(name.to_owned());
+                found = Some(folder_name::read(&property, &name)?);
             }
             Value::Null => {}
             Value::Bool(_) if property == "isHidden" => return Err(Refusal::NotUpdatable { property }),
@@ -107,16 +96,4 @@ pub(super) fn read_name(kind: Kind, body: Value) -> Result<Option<String>, Refus
         }
     }
     Ok(found)
-}
-
-/// Refuses a folder whose name another one at the same place has, in any case.
-pub(super) fn refuse_namesake(folder: &Folder, folders: &[Folder]) -> Result<(), Refusal> {
-    let name = folder.display_name.to_lowercase();
-    let mut siblings = folders
-        .iter()
-        .filter(|other| other.id != folder.id && other.id.kind == folder.id.kind && other.parent == folder.parent);
-    match siblings.any(|other| other.display_name.to_lowercase() == name) {
-        true => Err(Refusal::FolderExists { name: folder.display_name.clone() }),
-        false => Ok(()),
-    }
 }

@@ -13,7 +13,9 @@ use notify::{Position, Profile};
 use protocol::HandshakeError;
 use serde_json::Value;
 use store::memory::MemoryStore;
+use store::sqlite::SqliteStore;
 use store::{Store, User};
+use tempfile::TempDir;
 use tidings_server::app::{AppState, Engine, Handshake, Limits};
 use tidings_server::clock::Clock;
 use tidings_server::directory::Directory;
@@ -30,6 +32,7 @@ pub struct World {
     pub receivers: Arc<Receivers>,
     pub engine: Arc<Ends>,
     router: Router,
+    _directory: Option<TempDir>,
 }
 
 impl World {
@@ -38,16 +41,23 @@ impl World {
     }
 
     pub async fn with(profile: Profile) -> Self {
-        Self::made(profile, false).await
+        Self::made(in_memory(), profile, false).await
+    }
+
+    /// A server whose store lets requests come between what another one reads and what it writes.
+    pub async fn on_disk() -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = Arc::new(SqliteStore::open(directory.path(), Arc::new(|_, _| {})).unwrap());
+        let world = Self::made(store, Profile::documented(), false).await;
+        Self { _directory: Some(directory), ..world }
     }
 
     /// A server that tells apps to wait, within the profile's limits.
     pub async fn throttled(profile: Profile) -> Self {
-        Self::made(profile, true).await
+        Self::made(in_memory(), profile, true).await
     }
 
-    async fn made(profile: Profile, throttled: bool) -> Self {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(|_, _| {})));
+    async fn made(store: Arc<dyn Store>, profile: Profile, throttled: bool) -> Self {
         seed::plant(store.as_ref()).await.unwrap();
         let (receivers, engine) = (Arc::new(Receivers::default()), Arc::new(Ends::default()));
         let state = Arc::new(AppState {
@@ -61,7 +71,7 @@ impl World {
             engine: engine.clone(),
             limits: Limits { body_bytes_max: 256 * 1024, body_seconds_max: 5 },
         });
-        Self { router: api::router(state.clone()), state, receivers, engine }
+        Self { router: api::router(state.clone()), state, receivers, engine, _directory: None }
     }
 
     pub fn megan(&self) -> Caller<'_> {
@@ -106,6 +116,10 @@ impl World {
         let token = self.state.tokens.issue(&seed::app(), Grant::Delegated(&user), now, 60).unwrap();
         Caller { world: self, authorization: Some(format!("Bearer {token}")), headers: Vec::new() }
     }
+}
+
+fn in_memory() -> Arc<dyn Store> {
+    Arc::new(MemoryStore::new(Arc::new(|_, _| {})))
 }
 
 /// One key for all worlds: making it takes longer than most stories.

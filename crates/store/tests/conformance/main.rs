@@ -14,6 +14,7 @@ mod attachment;
 mod checkpoint;
 mod delta;
 mod directory;
+mod folder;
 mod lease;
 mod log;
 mod mailbox;
@@ -83,6 +84,16 @@ mod stories {
             a_folder_keeps_its_properties
             events_are_found_by_when_they_begin_and_end
             lists_are_filtered_and_ordered_as_asked
+        }
+        folder {
+            of_two_moves_that_make_a_ring_the_second_is_refused
+            a_folder_that_was_renamed_meanwhile_is_moved_at_the_next_try
+            mail_that_arrives_in_a_folder_is_no_change_of_it
+            a_folder_does_not_get_a_namesake
+            calendars_and_their_groups_have_names_of_their_own
+            a_folder_needs_the_one_that_it_lies_in
+            a_folder_that_got_a_folder_meanwhile_is_not_removed
+            a_folder_that_is_gone_is_not_written_again
         }
         attachment {
             a_moved_item_is_found_by_the_id_that_stays

@@ -282,7 +282,6 @@ impl<'a> Arrival<'a> {
             None => {
                 let id = invited_event(self.owner.id, text(&self.meeting.event, "iCalUId"));
                 let folder = WellKnown::Calendar.id_in(self.owner.id);
-                mutation.expect_folders.push(folder);
                 Item {
                     id,
                     immutable: id.uuid,

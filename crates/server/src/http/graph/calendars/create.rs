@@ -4,9 +4,10 @@ use graph::path::{FolderKey, UserKey};
 use graph::{Kind, mailbox};
 use http::StatusCode;
 
-use super::{all, existing_group, made_once, single};
+use super::{all, existing_group, single};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
+use crate::http::graph::folders::committed;
 use crate::http::graph::{Call, TRIES};
 
 pub async fn create(call: &Call<'_>, user: &UserKey, group: Option<&FolderKey>) -> Result<Answer, ApiError> {
@@ -14,13 +15,11 @@ pub async fn create(call: &Call<'_>, user: &UserKey, group: Option<&FolderKey>) 
     call.require_write(Kind::Event)?;
     let owner = call.owner(user).await?;
     let body = call.json()?;
-    let mut has_namesake = false;
     for _ in 0..TRIES {
         let folders = all(call, &owner).await?;
         let group = group.map(|key| existing_group(&owner, key, &folders)).transpose()?.map(|group| group.id);
         let written = mailbox::create_calendar(&owner, &call.fresh(), group, &folders, body.clone())?;
-        let name = format!("calendar {}", written.folder.display_name.to_lowercase());
-        if made_once(call, call.commit_of(&owner, written.mutation), name, &mut has_namesake).await? {
+        if committed(call, &owner, written.mutation).await? {
             return Ok(single(call, &owner, &written.folder, None, StatusCode::CREATED));
         }
     }

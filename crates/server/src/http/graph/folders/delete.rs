@@ -2,7 +2,7 @@
 //! contact folders and search folders at once, it is removed for good with everything in it, in
 //! transactions of a bounded size, the folders themselves in the last.
 
-use graph::mailbox::{self, FolderDeletion, Owner};
+use graph::mailbox::{self, Doomed, FolderDeletion, Owner};
 use graph::path::{FolderKey, UserKey};
 use graph::{ChangeId, FolderId, Item, Kind};
 use http::StatusCode;
@@ -35,12 +35,11 @@ pub async fn delete(call: &Call<'_>, user: &UserKey, kind: Kind, key: &FolderKey
     Err(ApiError::Contended)
 }
 
-pub(super) async fn remove(call: &Call<'_>, owner: &Owner, doomed: &[FolderId]) -> Result<bool, ApiError> {
+pub(super) async fn remove(call: &Call<'_>, owner: &Owner, doomed: &Doomed) -> Result<bool, ApiError> {
     loop {
-        let items = some_items(call, owner, doomed).await?;
+        let items = some_items(call, owner, &doomed.folders).await?;
         let last = (items.len() as u64) < BATCH;
-        let folders = if last { doomed } else { &[] };
-        let mutation = mailbox::remove_folders(owner, call.context.now, folders, &items);
+        let mutation = mailbox::remove_folders(owner, call.context.now, doomed, &items, last);
         if !committed(call, owner, mutation).await? {
             return Ok(false);
         }

@@ -83,7 +83,7 @@ pub(super) async fn all(call: &Call<'_>, owner: &Owner) -> Result<Vec<Folder>, A
 pub(super) async fn committed(call: &Call<'_>, owner: &Owner, mutation: Mutation) -> Result<bool, ApiError> {
     match call.commit(owner, mutation, None).await {
         Ok(()) => Ok(true),
-        Err(CommitError::ItemChanged(_)) => Ok(false),
+        Err(CommitError::ItemChanged(_) | CommitError::FolderChanged(_)) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

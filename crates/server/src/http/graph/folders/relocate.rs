@@ -35,21 +35,24 @@ pub async fn move_(call: &Call<'_>, user: &UserKey, key: &FolderKey) -> Result<A
 
 pub async fn copy(call: &Call<'_>, user: &UserKey, key: &FolderKey) -> Result<Answer, ApiError> {
     let (owner, destination) = begin(call, user).await?;
-    let found = existing(call, &owner, Kind::Message, key).await?;
-    let below = call.folder(owner.id, &destination).await?;
-    let stored = call.state.store.folders(owner.id).await?;
-    let folders: Vec<Folder> = stored.iter().map(|found| found.folder.clone()).collect();
-    let copy = mailbox::copy_folder(&owner, &found.folder, below, &folders, ids::new_uuid)?;
-    check_size(&copy, &stored)?;
-    if !committed(call, &owner, copy.mutation).await? {
-        return Err(ApiError::Contended);
+    for _ in 0..TRIES {
+        let found = existing(call, &owner, Kind::Message, key).await?;
+        let below = call.folder(owner.id, &destination).await?;
+        let stored = call.state.store.folders(owner.id).await?;
+        let folders: Vec<Folder> = stored.iter().map(|found| found.folder.clone()).collect();
+        let copy = mailbox::copy_folder(&owner, &found.folder, below, &folders, ids::new_uuid)?;
+        check_size(&copy, &stored)?;
+        if !committed(call, &owner, copy.mutation).await? {
+            continue;
+        }
+        for (from, into) in &copy.folders {
+            copy_items(call, &owner, *from, into.id).await?;
+        }
+        let made = copy.folders.first().map(|(_, made)| made.id).unwrap_or(found.folder.id);
+        let made = call.state.store.folder(owner.id, made).await?.ok_or(ApiError::ItemNotFound)?;
+        return Ok(single(call, &owner, &made, None, StatusCode::OK));
     }
-    for (from, into) in &copy.folders {
-        copy_items(call, &owner, *from, into.id).await?;
-    }
-    let made = copy.folders.first().map(|(_, made)| made.id).unwrap_or(found.folder.id);
-    let made = call.state.store.folder(owner.id, made).await?.ok_or(ApiError::ItemNotFound)?;
-    Ok(single(call, &owner, &made, None, StatusCode::OK))
+    Err(ApiError::Contended)
 }
 
 async fn begin(call: &Call<'_>, user: &UserKey) -> Result<(Owner, FolderKey), ApiError> {
