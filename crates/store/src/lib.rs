@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use graph::query::Query;
 use graph::{
     AppId, Attachment, AttachmentId, ChangeId, Folder, FolderId, ImmutableId, Item, ItemId, Kind, Mutation, Partition,
-    SubscriptionId, TenantId, Timestamp, UserId,
+    Properties, SubscriptionId, TenantId, Timestamp, UserId,
 };
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{EndReason, LifecycleEvent, Submission};
@@ -25,6 +25,10 @@ mod tree;
 /// Each thing that is remembered for a time takes so many old ones away, so that they shrink faster than
 /// they grow.
 const FORGOTTEN_AT_ONCE: u64 = 4;
+
+/// A read of items ends after the one that makes it longer than this, in bytes of their properties as JSON,
+/// whatever number was asked for: what it holds does not grow with what lies in a mailbox.
+pub const READ_BYTES_MAX: usize = 16 << 20;
 
 /// Called after each commit with the records that it appended to a partition, in order.
 pub type Publish = Arc<dyn Fn(Partition, Vec<(Position, Arc<Record>)>) + Send + Sync>;
@@ -71,7 +75,7 @@ pub trait Store: Send + Sync + 'static {
     async fn item_by_immutable(&self, mailbox: UserId, id: ImmutableId) -> Result<Option<Item>, StoreError>;
     /// A page of the items that a query finds, in its order. What lies in Recoverable Items is read and
     /// counted only by that folder's name. What it holds in memory does not grow with the mailbox.
-    async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError>;
+    async fn items(&self, query: ItemQuery) -> Result<Items, StoreError>;
     /// How many items a query finds, whatever its page.
     async fn count_items(&self, query: ItemQuery) -> Result<u64, StoreError>;
     /// Events of a calendar that begin before `window.until` and, all their occurrences taken together,
@@ -83,7 +87,7 @@ pub trait Store: Send + Sync + 'static {
         window: Window,
         after: Option<ItemId>,
         limit: u64,
-    ) -> Result<Vec<Item>, StoreError>;
+    ) -> Result<Items, StoreError>;
     /// What has changed in a place since a revision, oldest first.
     async fn delta(&self, query: DeltaQuery) -> Result<Delta, DeltaError>;
     /// The attachments of an item, by [`Item::immutable`], oldest first.
@@ -292,6 +296,20 @@ impl ItemQuery {
     }
 }
 
+/// The first of the items that were asked for: as many as that, or as come to [`READ_BYTES_MAX`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Items {
+    pub items: Vec<Item>,
+    /// Whether another one follows.
+    pub more: bool,
+}
+
+/// How long the properties of an item are as JSON, in bytes.
+pub fn bytes_of(properties: &Properties) -> usize {
+    // Maps of strings always have a JSON form.
+    serde_json::to_vec(properties).map_or(0, |json| json.len())
+}
+
 /// A span of time: from `from`, until before `until`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -315,7 +333,8 @@ pub struct DeltaQuery {
     /// Removals count only after this: while a client reads everything for the first time, in parts, what
     /// was removed before it began is nothing to it. It is [`Delta::now`] of the first part.
     pub removals_since: Revision,
-    /// How many entries are enough. Those of one revision are never parted, so there may be more.
+    /// How many entries are enough; so many that their items come to [`READ_BYTES_MAX`] are enough as well.
+    /// Those of one revision are never parted, so there may be more.
     pub limit: u64,
 }
 
@@ -332,6 +351,8 @@ pub enum DeltaPlace {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delta {
     pub entries: Vec<(Revision, DeltaEntry)>,
+    /// How long the properties of their items are as JSON, in bytes.
+    pub bytes: usize,
     /// Everything up to here is in `entries`; ask again from here.
     pub until: Revision,
     /// The mailbox's last revision.
@@ -372,7 +393,7 @@ pub struct Upload {
     /// [`Item::immutable`] of the item that it is for.
     pub item: ImmutableId,
     /// What the attachment will be, in Graph's JSON form.
-    pub properties: graph::Properties,
+    pub properties: Properties,
     /// Its length in bytes when it is whole.
     pub size: u64,
     pub received: u64,

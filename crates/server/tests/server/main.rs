@@ -17,6 +17,7 @@ mod folders;
 mod fuzz;
 mod identity;
 mod ids;
+mod long_pages;
 mod mailbox;
 mod meetings;
 mod metadata;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Counters, Delta, DeltaError,
-    DeltaQuery, FolderCounts, ItemQuery, Lease, NodeId, Publish, Store, StoreError, SubscriptionError,
+    DeltaQuery, FolderCounts, ItemQuery, Items, Lease, NodeId, Publish, Store, StoreError, SubscriptionError,
     SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 
@@ -97,7 +97,7 @@ impl Store for MemoryStore {
         self.model().item(mailbox, id)
     }
 
-    async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
+    async fn items(&self, query: ItemQuery) -> Result<Items, StoreError> {
         self.model().items(query)
     }
 
@@ -116,7 +116,7 @@ impl Store for MemoryStore {
         window: Window,
         after: Option<ItemId>,
         limit: u64,
-    ) -> Result<Vec<Item>, StoreError> {
+    ) -> Result<Items, StoreError> {
         self.model().events_between(mailbox, calendar, window, after, limit)
     }
 

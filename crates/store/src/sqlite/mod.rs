@@ -28,7 +28,7 @@ use self::wal::Source;
 use self::writer::Writer;
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Counters, Delta, DeltaError,
-    DeltaQuery, FolderCounts, ItemQuery, Lease, NodeId, Publish, Store, StoreError, SubscriptionError,
+    DeltaQuery, FolderCounts, ItemQuery, Items, Lease, NodeId, Publish, Store, StoreError, SubscriptionError,
     SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 
@@ -152,7 +152,7 @@ impl Store for SqliteStore {
         self.readers.point(move |connection| item::item(connection, mailbox, id)).await
     }
 
-    async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
+    async fn items(&self, query: ItemQuery) -> Result<Items, StoreError> {
         let whole = query.query.is_unfiltered();
         let read = move |connection: &Connection| list::items(connection, &query);
         if whole { self.readers.scan(read).await } else { self.readers.search(read).await }
@@ -172,7 +172,7 @@ impl Store for SqliteStore {
         window: Window,
         after: Option<ItemId>,
         limit: u64,
-    ) -> Result<Vec<Item>, StoreError> {
+    ) -> Result<Items, StoreError> {
         let place = (mailbox, calendar);
         self.readers.search(move |connection| list::events_between(connection, place, window, after, limit)).await
     }

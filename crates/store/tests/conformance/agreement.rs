@@ -379,7 +379,7 @@ impl Pair {
                 let mailbox = MAILBOXES[mailbox];
                 let folder = folder_of(mailbox, folder);
                 let query = ItemQuery::newest(mailbox, Kind::Message, Some(folder), 100);
-                let items: Vec<Item> = if with_items { self.model.items(query).unwrap() } else { Vec::new() };
+                let items: Vec<Item> = if with_items { self.model.items(query).unwrap().items } else { Vec::new() };
                 let removes = items.iter().map(|item| item.id).collect();
                 let mutation = Mutation { removes, folder_removes: vec![folder], ..Mutation::default() };
                 commit_of(mailbox, mutation)

@@ -4,7 +4,7 @@ use graph::query::Query;
 use graph::{Folder, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties, SubmissionId, WellKnown};
 use notify::{Position, Record, Submission};
 use serde_json::json;
-use tidings_store::{CommitError, ItemQuery, Window};
+use tidings_store::{CommitError, ItemQuery, READ_BYTES_MAX, Window};
 use uuid::Uuid;
 
 use crate::World;
@@ -204,7 +204,7 @@ pub async fn recoverable_items_are_seen_only_in_their_folder(world: World) {
 }
 
 async fn list(world: &World, query: ItemQuery) -> Vec<u128> {
-    let items: Vec<Item> = world.store.items(query).await.unwrap();
+    let items: Vec<Item> = world.store.items(query).await.unwrap().items;
     items.into_iter().map(|item| item.id.uuid.as_u128()).collect()
 }
 
@@ -274,7 +274,7 @@ pub async fn events_are_found_by_when_they_begin_and_end(world: World) {
         let window = Window { from: at(from), until: at(until) };
         let after = after.map(|number| ItemId::new(Kind::Event, Uuid::from_u128(number)));
         let found = world.store.events_between(MEGAN, calendar, window, after, limit).await.unwrap();
-        found.into_iter().map(|item| item.id.uuid.as_u128()).collect::<Vec<_>>()
+        found.items.into_iter().map(|item| item.id.uuid.as_u128()).collect::<Vec<_>>()
     };
     assert_eq!(find(10, 20, None, 10).await, [2, 4]);
     assert_eq!(find(9, 21, None, 10).await, [1, 2, 3, 4]);
@@ -285,6 +285,52 @@ pub async fn events_are_found_by_when_they_begin_and_end(world: World) {
     world.store.commit(update(&event(1, (0, 10), false), &later)).await.unwrap();
     assert_eq!(find(0, 30, None, 10).await, [2, 3, 4]);
     assert_eq!(find(60, 90, None, 10).await, [1, 4, 5]);
+}
+
+/// Four of its kind are more than one read holds.
+fn long(mut item: Item) -> Item {
+    let content = format!("{} {}", item.id.uuid.as_u128(), "x".repeat(READ_BYTES_MAX / 4));
+    item.properties.insert("body".to_owned(), json!({ "contentType": "text", "content": content }));
+    item
+}
+
+pub async fn a_page_of_long_items_ends_early(world: World) {
+    for number in 1..=6 {
+        world.store.commit(create(&long(message(MEGAN, number, -(number as i64))))).await.unwrap();
+    }
+    let asked =
+        [(None, None), (Some("isRead eq false"), None), (None, Some("importance")), (None, Some("body/content"))];
+    for (filter, order) in asked {
+        let query = Query::read(Kind::Message, filter, order).unwrap();
+        let page = async |skip, top| {
+            let all = ItemQuery::newest(MEGAN, Kind::Message, None, top);
+            let found = world.store.items(ItemQuery { skip, query: query.clone(), ..all }).await.unwrap();
+            let ids: Vec<u128> = found.items.iter().map(|item| item.id.uuid.as_u128()).collect();
+            (ids, found.more)
+        };
+        assert_eq!(page(0, 100).await, (vec![1, 2, 3, 4], true), "{filter:?} {order:?}");
+        assert_eq!(page(4, 100).await, (vec![5, 6], false), "{filter:?} {order:?}");
+        assert_eq!((page(0, 6).await, page(5, 1).await), ((vec![1, 2, 3, 4], true), (vec![6], false)));
+    }
+    for number in 1..=6 {
+        world.store.commit(create(&long(event(number, (0, 10), false)))).await.unwrap();
+    }
+    let window = Window { from: at(0), until: at(10) };
+    let calendar = WellKnown::Calendar.id_in(MEGAN);
+    let first = world.store.events_between(MEGAN, calendar, window, None, 6).await.unwrap();
+    let after = first.items.last().map(|event| event.id);
+    let second = world.store.events_between(MEGAN, calendar, window, after, 6).await.unwrap();
+    assert_eq!([(first.items.len(), first.more), (second.items.len(), second.more)], [(4, true), (2, false)]);
+}
+
+pub async fn a_page_says_whether_another_follows(world: World) {
+    for number in 1..=3 {
+        world.store.commit(create(&message(MEGAN, number, number as i64))).await.unwrap();
+    }
+    for (top, more) in [(0, true), (2, true), (3, false), (4, false)] {
+        let found = world.store.items(ItemQuery::newest(MEGAN, Kind::Message, None, top)).await.unwrap();
+        assert_eq!((found.items.len() as u64, found.more), (top.min(3), more));
+    }
 }
 
 pub async fn lists_are_filtered_and_ordered_as_asked(world: World) {

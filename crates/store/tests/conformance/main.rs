@@ -84,6 +84,8 @@ mod stories {
             a_folder_keeps_its_properties
             events_are_found_by_when_they_begin_and_end
             lists_are_filtered_and_ordered_as_asked
+            a_page_of_long_items_ends_early
+            a_page_says_whether_another_follows
         }
         folder {
             of_two_moves_that_make_a_ring_the_second_is_refused
@@ -112,6 +114,7 @@ mod stories {
             an_item_that_left_and_came_back_shows_its_removal_first
             recoverable_items_are_no_place_of_the_mailbox
             a_delta_is_read_in_parts_and_no_commit_is_parted
+            a_delta_of_long_items_ends_early
             what_went_before_a_first_reading_began_is_nothing_to_it
             a_reading_from_before_forgotten_removals_is_too_old
             a_folder_changes_with_its_counts

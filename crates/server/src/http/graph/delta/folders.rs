@@ -35,7 +35,7 @@ pub async fn folders(call: &Call<'_>, user: &UserKey, kind: Kind) -> Result<Answ
         .await?;
     let view = View { context: None, select: select.as_ref(), prefer: &call.prefer };
     let type_name = entity.type_name();
-    let value = told.entries.iter().filter_map(|entry| match entry {
+    let value = told.entries.iter().filter_map(|(_, entry)| match entry {
         DeltaEntry::Folder(found) => Some(typed(type_name, folders::shown(found, &owner, view))),
         DeltaEntry::FolderGone(id) => Some(folder_removed(type_name, *id)),
         DeltaEntry::Item(_) | DeltaEntry::ItemGone { .. } => None,

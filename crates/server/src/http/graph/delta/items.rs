@@ -44,7 +44,7 @@ pub async fn items(call: &Call<'_>, user: &UserKey, kind: Kind, folder: Option<F
         })
         .await?;
     if options.order.is_some() {
-        told.entries.sort_by_key(|entry| match entry {
+        told.entries.sort_by_key(|(_, entry)| match entry {
             DeltaEntry::Item(item) => Reverse(Some(item.sort_key())),
             _ => Reverse(None),
         });
@@ -82,7 +82,7 @@ fn shown(told: &Told, kind: Kind, view: View<'_>) -> Vec<Value> {
     let present = present(told, view.prefer);
     let entries = told.entries.iter();
     entries
-        .filter_map(|entry| match entry {
+        .filter_map(|(_, entry)| match entry {
             DeltaEntry::Item(item) => Some(typed(kind.type_name(), render::item(item, view))),
             DeltaEntry::ItemGone { immutable, .. } if present.contains(immutable) => None,
             DeltaEntry::ItemGone { id, immutable } => {
@@ -98,7 +98,7 @@ pub(super) fn present(told: &Told, prefer: &Preferences) -> BTreeSet<Uuid> {
     if !prefer.immutable_ids {
         return BTreeSet::new();
     }
-    let items = told.entries.iter().filter_map(|entry| match entry {
+    let items = told.entries.iter().filter_map(|(_, entry)| match entry {
         DeltaEntry::Item(item) => Some(item.immutable),
         _ => None,
     });

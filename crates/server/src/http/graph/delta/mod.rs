@@ -16,7 +16,7 @@ use graph::schema::Entity;
 use graph::{FolderId, ImmutableId, ItemId};
 use http::StatusCode;
 use serde_json::{Value, json};
-use store::{DeltaEntry, DeltaError, DeltaPlace, DeltaQuery, Revision};
+use store::{DeltaEntry, DeltaError, DeltaPlace, DeltaQuery, READ_BYTES_MAX, Revision};
 use uuid::Uuid;
 
 use super::{Call, encoded};
@@ -87,7 +87,7 @@ struct Round {
 
 /// What a page tells, and where the next one begins.
 struct Told {
-    entries: Vec<DeltaEntry>,
+    entries: Vec<(Revision, DeltaEntry)>,
     next: Token,
     more: bool,
 }
@@ -128,13 +128,14 @@ impl Round {
     /// Reads until the page is full of what `tells` lets pass, or nothing is left.
     async fn read(&self, call: &Call<'_>, tells: impl Fn(&DeltaEntry) -> bool) -> Result<Told, ApiError> {
         let (size, mut next) = (usize::from(self.size), self.token.clone());
-        let mut entries: Vec<DeltaEntry> = Vec::new();
-        let (mut looked_at, mut limit) = (0, u64::from(self.size));
+        let mut entries = Vec::new();
+        let (mut looked_at, mut bytes, mut limit) = (0, 0, u64::from(self.size));
         loop {
             let delta = self.changes(call, &next, limit).await?;
             if next.since == 0 {
                 next.began = delta.now.0;
             }
+            bytes += delta.bytes;
             for (revision, entry) in delta.entries {
                 if entries.len() >= size && revision.0 != next.since {
                     return Ok(Told { entries, next, more: true });
@@ -142,11 +143,12 @@ impl Round {
                 next.since = revision.0;
                 looked_at += 1;
                 if tells(&entry) {
-                    entries.push(entry);
+                    entries.push((revision, entry));
                 }
             }
             next.since = delta.until.0;
-            if !delta.more || entries.len() >= size || looked_at >= LOOKED_AT_MAX {
+            let is_full = entries.len() >= size || looked_at >= LOOKED_AT_MAX || bytes > READ_BYTES_MAX;
+            if !delta.more || is_full {
                 return Ok(Told { entries, next, more: delta.more });
             }
             limit = READ_AGAIN;

@@ -76,12 +76,13 @@ async fn copy_items(call: &Call<'_>, owner: &Owner, from: FolderId, into: Folder
     let mut tries = TRIES;
     loop {
         let query = ItemQuery { skip, ..ItemQuery::newest(owner.id, Kind::Message, Some(from), BATCH) };
-        let items = call.state.store.items(query).await?;
-        if items.is_empty() || skip >= ITEMS_COPIED_MAX as u64 {
+        let found = call.state.store.items(query).await?;
+        if found.items.is_empty() || skip >= ITEMS_COPIED_MAX as u64 {
             return Ok(());
         }
-        let count = items.len() as u64;
-        let items: Vec<_> = items.into_iter().map(|item| (item, ids::new_uuid(), ChangeId(ids::new_uuid()))).collect();
+        let count = found.items.len() as u64;
+        let items: Vec<_> =
+            found.items.into_iter().map(|item| (item, ids::new_uuid(), ChangeId(ids::new_uuid()))).collect();
         let mutation = mailbox::copy_items(owner, call.context.now, into, &items);
         match call.commit(owner, mutation, None).await {
             Ok(()) => (skip, tries) = (skip + count, TRIES),

@@ -210,12 +210,12 @@ pub async fn add_calendar(
     loop {
         let store = &call.state.store;
         let events = store.events_between(owner.id, calendar, wide, after, EVENTS_AT_A_TIME).await?;
-        for event in &events {
+        for event in &events.items {
             found.add(event).map_err(ApiError::Window)?;
         }
-        match events.last() {
-            Some(last) if events.len() as u64 == EVENTS_AT_A_TIME => after = Some(last.id),
-            _ => return Ok(()),
+        after = events.items.last().map(|last| last.id);
+        if !events.more {
+            return Ok(());
         }
         // Expanding takes the processor; others have their turn.
         tokio::task::yield_now().await;
