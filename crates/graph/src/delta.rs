@@ -165,7 +165,8 @@ impl Received {
     }
 
     pub fn matches(&self, message: &Item) -> bool {
-        let received = message.sort_key();
+        // As it is shown.
+        let received = message.sort_key().whole_seconds();
         if self.inclusive { received >= self.from } else { received > self.from }
     }
 }
@@ -180,6 +181,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{ChangeId, ItemId, WellKnown};
 
     const MAILBOX: UserId = UserId(Uuid::from_u128(1));
 
@@ -236,6 +238,24 @@ mod tests {
         }
         assert_eq!(Received::read("receivedDateTime ge 2026-11-01T00:00:00Z and isRead eq true"), None);
         assert!(is_newest_first(" receivedDateTime  DESC ") && !is_newest_first("receivedDateTime"));
+    }
+
+    #[test]
+    fn the_filter_compares_the_time_that_is_shown() {
+        let received = "2026-11-01T00:00:00Z";
+        let message = Item {
+            id: ItemId::new(Kind::Message, Uuid::from_u128(1)),
+            immutable: Uuid::from_u128(1),
+            mailbox: MAILBOX,
+            folder: WellKnown::Inbox.id_in(MAILBOX),
+            created: "2026-11-01T00:00:00.7Z".parse().unwrap(),
+            modified: Timestamp::default(),
+            version: ChangeId(Uuid::from_u128(1)),
+            properties: [("receivedDateTime".to_owned(), received.into())].into_iter().collect(),
+        };
+        let matches = |filter: &str| Received::read(&format!("receivedDateTime {filter}")).unwrap().matches(&message);
+        assert!(matches("ge 2026-11-01T00:00:00Z") && matches("gt 2026-10-31T23:59:59Z"));
+        assert!(!matches("gt 2026-11-01T00:00:00Z") && !matches("ge 2026-11-01T00:00:00.5Z"));
     }
 
     proptest! {

@@ -90,7 +90,8 @@ fn items() -> Vec<Item> {
     ];
     let made = bodies.into_iter().zip(1u8..).filter_map(|((place, body), n)| {
         let fresh = Fresh {
-            now: crate::Timestamp::from_seconds(1_795_000_000 + i64::from(n)),
+            // Three in one second, which is that of some terms, and three in the next.
+            now: crate::Timestamp::from_micros(1_794_999_999_700_000 + i64::from(n) * 300_000),
             uuid: Uuid::from_u128(n.into()),
             change: ChangeId(Uuid::from_u128(n.into())),
             removal: ChangeId(Uuid::from_u128(u128::from(n) + 100)),
@@ -107,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    const TERMS: [&str; 26] = [
+    const TERMS: [&str; 31] = [
         "isRead eq false",
         "not isRead",
         "isRead",
@@ -124,6 +125,11 @@ mod tests {
         "2026-01-01T00:00:00Z le receivedDateTime",
         "receivedDateTime eq 2026-01-01T01:00:00+01:00",
         "createdDateTime gt 2026-01-01",
+        "receivedDateTime eq 2026-11-18T11:06:40Z",
+        "receivedDateTime le 2026-11-18T11:06:40Z",
+        "receivedDateTime lt 2026-11-18T11:06:40.5Z",
+        "createdDateTime eq 2026-11-18T11:06:41Z",
+        "createdDateTime le 2026-11-18T11:06:41Z",
         "start/dateTime ge '2026-11-25T10:00'",
         "start/dateTime lt 2026-11-25T10:00:00Z",
         "internetMessageId ne null",

@@ -30,6 +30,7 @@ pub struct Item {
     pub mailbox: UserId,
     /// The folder, calendar or contact folder that holds it.
     pub folder: FolderId,
+    /// Shown and filtered by in whole seconds; what is finer is the order of what was made in one second.
     pub created: Timestamp,
     pub modified: Timestamp,
     /// The change that made this version; `changeKey` and etag come from it.
@@ -44,11 +45,15 @@ impl Item {
     }
 
     /// What lists sort by, newest first: `receivedDateTime` of messages, `start` of events, the
-    /// time of creation of contacts.
+    /// time of creation of contacts. A message that was received in the second in which it was made has
+    /// the time of its creation, so that of several the last is the newest.
     pub fn sort_key(&self) -> Timestamp {
         let time = |value: &Value| value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
         let found = match self.id.kind {
-            Kind::Message => self.properties.get("receivedDateTime").and_then(time),
+            Kind::Message => {
+                let received = self.properties.get("receivedDateTime").and_then(time);
+                received.filter(|received| *received != self.created.whole_seconds())
+            }
             Kind::Event => time_of(&self.properties, "start"),
             Kind::Contact => None,
         };

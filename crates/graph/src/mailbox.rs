@@ -104,15 +104,14 @@ pub struct FolderWritten {
 
 /// A new item in a folder, with the attachments that its properties bring.
 fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, mut properties: Properties) -> Written {
-    let now = fresh.now.whole_seconds();
     let attachments = attachment::take(fresh, folder.kind, &mut properties);
     let item = Item {
         id: ItemId::new(folder.kind, fresh.uuid),
         immutable: fresh.uuid,
         mailbox: owner.id,
         folder,
-        created: now,
-        modified: now,
+        created: fresh.now,
+        modified: fresh.now.whole_seconds(),
         version: fresh.change,
         properties,
     };

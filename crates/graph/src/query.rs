@@ -58,7 +58,7 @@ pub enum QueryRefusal {
 /// What a store keeps of each item, besides the property bag, to find it by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Column {
-    /// [`Item::sort_key`], in microseconds.
+    /// [`Item::sort_key`], in microseconds: of messages and contacts finer than what is shown.
     SortKey,
     /// [`Item::is_unread`]: 1 or 0.
     Unread,
@@ -246,7 +246,13 @@ fn keys(kind: Kind, text: &str, fields: &Fields) -> Result<Vec<Key>, Problems> {
         let column = order.keys().next().and_then(|(path, _)| column(kind, path));
         Ok(Key { column, order, descending: key.descending })
     };
-    parse::orderby(text)?.into_iter().map(read).collect()
+    let mut keys: Vec<Key> = parse::orderby(text)?.into_iter().map(read).collect::<Result<_, Problems>>()?;
+    // What is shown as one second is equal, and the keys that follow decide.
+    if let (Kind::Message | Kind::Contact, Some((_, earlier))) = (kind, keys.split_last_mut()) {
+        let times = earlier.iter_mut().filter(|key| key.column == Some(Column::SortKey));
+        times.for_each(|key| key.column = None);
+    }
+    Ok(keys)
 }
 
 /// Whether the properties of the order stand in the filter, first and in the same sequence, as Graph wants

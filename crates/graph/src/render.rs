@@ -149,7 +149,7 @@ pub fn item_id(item: &Item, prefer: &Preferences) -> String {
 /// Properties that are not stored in the property bag.
 fn computed(item: &Item, prefer: &Preferences) -> Vec<(&'static str, Value)> {
     let mut computed = vec![
-        ("createdDateTime", item.created.to_string().into()),
+        ("createdDateTime", item.created.whole_seconds().to_string().into()),
         ("lastModifiedDateTime", item.modified.to_string().into()),
         ("changeKey", item.version.change_key().into()),
     ];

@@ -21,7 +21,7 @@ pub(super) fn best(kind: Kind, filter: Option<&Filter>, order: &[Key]) -> Scan {
         .flat_map(Filter::terms)
         .filter_map(|Term { path, relation }| Some((column(kind, path)?, relation)))
         .collect();
-    let sort_keys = sort_keys(&terms);
+    let sort_keys = sort_keys(kind, &terms);
     let (column, low, high) = equality(&terms)
         .or_else(|| start(&terms))
         .or_else(|| unread(&terms))
@@ -91,17 +91,19 @@ fn unread(terms: &[(Column, Relation<'_>)]) -> Option<Range> {
     found.then(|| (Column::Unread, one.clone(), one))
 }
 
-/// The range of sort keys that all terms allow.
-fn sort_keys(terms: &[(Column, Relation<'_>)]) -> (Bound<i64>, Bound<i64>) {
+/// The range of sort keys that all terms allow. What is compared is what is shown: of messages and contacts
+/// the whole second in which the sort key lies.
+fn sort_keys(kind: Kind, terms: &[(Column, Relation<'_>)]) -> (Bound<i64>, Bound<i64>) {
+    let finer = if kind == Kind::Event { 0 } else { 999_999 };
     let (mut low, mut high) = (Bound::Unbounded, Bound::Unbounded);
     for (column, relation) in terms {
         let (Column::SortKey, Relation::Instant(operator, at)) = (column, relation) else { continue };
         let bounds = match operator {
-            Comparison::Eq => (Bound::Included(*at), Bound::Included(*at)),
+            Comparison::Eq => (Bound::Included(*at), Bound::Included(at.saturating_add(finer))),
             Comparison::Gt => (Bound::Excluded(*at), Bound::Unbounded),
             Comparison::Ge => (Bound::Included(*at), Bound::Unbounded),
-            Comparison::Lt => (Bound::Unbounded, Bound::Excluded(*at)),
-            Comparison::Le => (Bound::Unbounded, Bound::Included(*at)),
+            Comparison::Lt => (Bound::Unbounded, Bound::Excluded(at.saturating_add(finer))),
+            Comparison::Le => (Bound::Unbounded, Bound::Included(at.saturating_add(finer))),
             Comparison::Ne => continue,
         };
         if bounds.0 != Bound::Unbounded && place(low, i64::MIN) <= place(bounds.0, i64::MIN) {

@@ -6,6 +6,10 @@ use crate::mailbox::{Fresh, Owner, create};
 use crate::{ChangeId, Timestamp, WellKnown};
 
 fn made(n: u8, well_known: WellKnown, body: Value) -> Item {
+    made_at("2026-11-21T10:00:00Z".parse::<Timestamp>().unwrap().plus_minutes(n.into()), n, well_known, body)
+}
+
+fn made_at(now: Timestamp, n: u8, well_known: WellKnown, body: Value) -> Item {
     let owner = Owner {
         tenant: "84bd8158-6d4d-4958-8b9f-9d6445542f95".parse().unwrap(),
         id: "622eaaff-0683-4862-9de4-f2ec83c2bd98".parse().unwrap(),
@@ -13,7 +17,7 @@ fn made(n: u8, well_known: WellKnown, body: Value) -> Item {
         name: "Megan".to_owned(),
     };
     let fresh = Fresh {
-        now: "2026-11-21T10:00:00Z".parse::<Timestamp>().unwrap().plus_minutes(n.into()),
+        now,
         uuid: Uuid::from_u128(n.into()),
         change: ChangeId(Uuid::from_u128(n.into())),
         removal: ChangeId(Uuid::from_u128(u128::from(n) + 100)),
@@ -137,6 +141,59 @@ fn what_is_found_comes_in_the_order_that_is_asked_for() {
     assert_eq!(sorted(Some(all), "subject desc,receivedDateTime asc"), [0, 2, 1]);
 }
 
+/// Five drafts, or contacts: two of one second, two of the next, and one of a later. Their ids are in
+/// the order in which they were made, which is not that of lists.
+fn made_in_a_row(folder: WellKnown) -> Vec<Item> {
+    let times = ["10:00:00.1", "10:00:00.9", "10:00:01", "10:00:01.000001", "10:00:02"].into_iter().zip(0..);
+    let made = times.map(|(time, n)| {
+        let now = format!("2026-11-21T{time}Z").parse().unwrap();
+        made_at(now, n + 1, folder, json!({}))
+    });
+    made.collect()
+}
+
+fn found(items: &[Item], filter: Option<&str>, orderby: Option<&str>) -> Vec<usize> {
+    let query = Query::read(items[0].id.kind, filter, orderby).unwrap();
+    let mut found: Vec<usize> = (0..items.len()).filter(|index| query.matches(&items[*index])).collect();
+    found.sort_by(|a, b| query.compare(&items[*a], &items[*b]));
+    found
+}
+
+#[test]
+fn of_what_was_made_in_one_second_the_last_is_the_newest() {
+    for (folder, time) in [(WellKnown::Drafts, "receivedDateTime"), (WellKnown::Contacts, "createdDateTime")] {
+        let items = made_in_a_row(folder);
+        assert_eq!(found(&items, None, None), [4, 3, 2, 1, 0], "{time}");
+        assert_eq!(found(&items, None, Some(&format!("{time} desc"))), [4, 3, 2, 1, 0]);
+        assert_eq!(found(&items, None, Some(time)), [0, 1, 2, 3, 4]);
+    }
+}
+
+#[test]
+fn what_is_shown_as_one_second_is_compared_as_one_second() {
+    for (folder, time) in [(WellKnown::Drafts, "receivedDateTime"), (WellKnown::Contacts, "createdDateTime")] {
+        let mut items = made_in_a_row(folder);
+        for (filter, expected) in [
+            ("eq 2026-11-21T10:00:00Z", &[1, 0][..]),
+            ("gt 2026-11-21T10:00:00Z", &[4, 3, 2]),
+            ("ge 2026-11-21T10:00:01Z", &[4, 3, 2]),
+            ("le 2026-11-21T10:00:01Z", &[3, 2, 1, 0]),
+            ("lt 2026-11-21T10:00:01Z", &[1, 0]),
+            ("lt 2026-11-21T10:00:00.5Z", &[1, 0]),
+        ] {
+            assert_eq!(found(&items, Some(&format!("{time} {filter}")), None), expected, "{time} {filter}");
+            let all = crate::render::item(&items[0], crate::render::View::default());
+            assert_eq!(all[time], "2026-11-21T10:00:00Z");
+        }
+        for (item, title) in items.iter_mut().zip(["b", "a", "b", "a", "a"]) {
+            item.properties.insert("subject".to_owned(), title.into());
+            item.properties.insert("title".to_owned(), title.into());
+        }
+        let second = if folder == WellKnown::Drafts { "subject" } else { "title" };
+        assert_eq!(found(&items, None, Some(&format!("{time},{second}"))), [1, 0, 3, 2, 4]);
+    }
+}
+
 #[test]
 fn the_order_of_messages_must_stand_in_their_filter_first() {
     let read = |filter, orderby| Query::read(Kind::Message, Some(filter), Some(orderby)).map(drop);
@@ -174,12 +231,12 @@ fn the_best_column_is_scanned() {
         (
             Some("receivedDateTime gt 1970-01-01T00:00:01Z and receivedDateTime lt 1970-01-01T00:00:02Z"),
             Some("receivedDateTime asc"),
-            "SortKey >1000000 <2000000 ascending",
+            "SortKey >1000000 <2999999 ascending",
         ),
         (
             Some("receivedDateTime gt 1970-01-01T00:00:02Z and receivedDateTime lt 1970-01-01T00:00:01Z"),
             None,
-            "SortKey =1000000 <1000000 descending",
+            "SortKey =1999999 <1999999 descending",
         ),
         (Some("isRead eq false or subject eq 'x'"), None, "SortKey * * descending"),
     ] {

@@ -47,7 +47,7 @@ fn of_item<'a>(item: &'a Item, name: &str) -> Option<Held<'a>> {
     match name {
         "id" => Some(Held::Text(item.id.to_string())),
         "changeKey" => Some(Held::Text(item.version.change_key().to_string())),
-        "createdDateTime" => Some(Held::Time(item.created)),
+        "createdDateTime" => Some(Held::Time(item.created.whole_seconds())),
         "lastModifiedDateTime" => Some(Held::Time(item.modified)),
         "parentFolderId" if item.id.kind != Kind::Event => Some(Held::Text(item.folder.to_string())),
         _ => item.properties.get(name).map(Held::Json),

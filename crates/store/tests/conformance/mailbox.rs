@@ -333,6 +333,34 @@ pub async fn a_page_says_whether_another_follows(world: World) {
     }
 }
 
+pub async fn of_what_was_made_in_one_second_the_last_is_the_newest(world: World) {
+    // All are shown with the same `receivedDateTime`; their ids are in the order in which they were made.
+    for number in 1..=5u128 {
+        let mut item = edited(&message(MEGAN, number, 7), "subject", json!("same"));
+        item.created = at(7).plus_micros(number as i64 * 100_000);
+        item.folder = if number.is_multiple_of(2) { inbox(MEGAN) } else { WellKnown::Archive.id_in(MEGAN) };
+        world.store.commit(create(&item)).await.unwrap();
+    }
+    world.store.commit(create(&message(MEGAN, 6, 6))).await.unwrap();
+    world.store.commit(create(&message(MEGAN, 7, 8))).await.unwrap();
+    let page = |filter, order| {
+        let query = Query::read(Kind::Message, filter, order).unwrap();
+        ItemQuery { query, ..ItemQuery::newest(MEGAN, Kind::Message, None, 10) }
+    };
+    assert_eq!(list(&world, page(None, None)).await, [7, 5, 4, 3, 2, 1, 6]);
+    assert_eq!(list(&world, page(None, Some("receivedDateTime"))).await, [6, 1, 2, 3, 4, 5, 7]);
+    assert_eq!(list(&world, page(Some("subject eq 'same'"), None)).await, [5, 4, 3, 2, 1]);
+    assert_eq!(list(&world, page(None, Some("receivedDateTime,subject"))).await, [6, 5, 4, 3, 2, 1, 7]);
+    let second = [
+        ("receivedDateTime eq 2027-01-15T08:00:07Z", &[5, 4, 3, 2, 1][..]),
+        ("receivedDateTime gt 2027-01-15T08:00:07Z", &[7]),
+        ("receivedDateTime le 2027-01-15T08:00:07Z and isRead eq false", &[5, 4, 3, 2, 1, 6]),
+    ];
+    for (filter, expected) in second {
+        assert_eq!(list(&world, page(Some(filter), None)).await, expected, "{filter}");
+    }
+}
+
 pub async fn lists_are_filtered_and_ordered_as_asked(world: World) {
     for number in 0..40u128 {
         let from = json!({ "emailAddress": { "address": format!("person{}@contoso.test", number % 2) } });

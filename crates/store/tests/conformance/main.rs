@@ -79,6 +79,7 @@ mod stories {
             a_quiet_write_appends_nothing
             a_submission_follows_the_changes
             lists_over_folders_are_newest_first
+            of_what_was_made_in_one_second_the_last_is_the_newest
             recoverable_items_are_seen_only_in_their_folder
             counts_follow_the_items
             a_folder_keeps_its_properties
