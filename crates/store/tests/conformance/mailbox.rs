@@ -298,20 +298,18 @@ pub async fn a_page_of_long_items_ends_early(world: World) {
     for number in 1..=6 {
         world.store.commit(create(&long(message(MEGAN, number, -(number as i64))))).await.unwrap();
     }
-    let asked =
-        [(None, None), (Some("isRead eq false"), None), (None, Some("importance")), (None, Some("body/content"))];
-    for (filter, order) in asked {
-        let query = Query::read(Kind::Message, filter, order).unwrap();
-        let page = async |skip, top| {
-            let all = ItemQuery::newest(MEGAN, Kind::Message, None, top);
-            let found = world.store.items(ItemQuery { skip, query: query.clone(), ..all }).await.unwrap();
-            let ids: Vec<u128> = found.items.iter().map(|item| item.id.uuid.as_u128()).collect();
-            (ids, found.more)
-        };
-        assert_eq!(page(0, 100).await, (vec![1, 2, 3, 4], true), "{filter:?} {order:?}");
-        assert_eq!(page(4, 100).await, (vec![5, 6], false), "{filter:?} {order:?}");
-        assert_eq!((page(0, 6).await, page(5, 1).await), ((vec![1, 2, 3, 4], true), (vec![6], false)));
+    let page = async |order, skip, top| {
+        let query = Query::read(Kind::Message, None, order).unwrap();
+        let all = ItemQuery::newest(MEGAN, Kind::Message, None, top);
+        let found = world.store.items(ItemQuery { skip, query, ..all }).await.unwrap();
+        let ids: Vec<u128> = found.items.iter().map(|item| item.id.uuid.as_u128()).collect();
+        (ids, found.more)
+    };
+    for order in [None, Some("importance")] {
+        assert_eq!(page(order, 0, 100).await, (vec![1, 2, 3, 4], true), "{order:?}");
+        assert_eq!(page(order, 4, 100).await, (vec![5, 6], false), "{order:?}");
     }
+    assert_eq!(page(Some("body/content"), 5, 1).await, (vec![6], false), "what it sorts by is long itself");
     for number in 1..=6 {
         world.store.commit(create(&long(event(number, (0, 10), false)))).await.unwrap();
     }

@@ -11,7 +11,7 @@ use graph::render::{self, View};
 use graph::{Item, Kind, OccurrenceId, Timestamp, WellKnown};
 use jiff::civil::Date;
 use serde_json::Value;
-use store::{DeltaEntry, READ_BYTES_MAX, Window};
+use store::{DeltaEntry, READ_BYTES_MAX, Revision, Window};
 use uuid::Uuid;
 
 use super::items::present;
@@ -63,7 +63,8 @@ pub async fn view(call: &Call<'_>, user: &UserKey, calendar: &FolderKey) -> Resu
         .await?;
     let view = View { context: None, select: None, prefer: &call.prefer };
     let present = present(&told, &call.prefer);
-    let (mut page, mut last) = (Page::default(), None);
+    let mut page = Page::default();
+    let mut last: Option<Revision> = None;
     for (revision, entry) in std::mem::take(&mut told.entries) {
         if let Some(last) = last.filter(|last| page.is_full() && *last != revision) {
             (told.next.since, told.more) = (last.0, true);
