@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{FolderId, Item, Kind, Timestamp, UserId};
+use crate::{ChangeType, FolderId, Item, Kind, Timestamp, UserId};
 
 /// The longest token that is read or made, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 6 * 1024;
@@ -32,6 +32,8 @@ pub enum Place {
     Folders(Kind),
     /// The occurrences of a calendar in a window of time.
     View(FolderId),
+    /// The occurrences of one series in a window of time, by the immutable UUID of its master.
+    Instances(Uuid),
 }
 
 /// What was asked for when the first round began; it holds for all pages and rounds.
@@ -53,6 +55,9 @@ pub struct Options {
     /// `$top`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top: Option<u16>,
+    /// `changeType`: what alone is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeType>,
     /// `startDateTime` and `endDateTime`, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<(i64, i64)>,
@@ -72,6 +77,9 @@ pub struct Token {
     /// The revision at which the first round began. What was removed before is nothing to the client.
     #[serde(rename = "b")]
     pub began: u64,
+    /// Within a round: the revision from which it began, where what is told depends on it.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
     #[serde(rename = "o", default)]
     pub options: Options,
     /// Of a calendar view: series that the client was told of, by their immutable UUIDs. What becomes of their
@@ -123,7 +131,7 @@ impl Token {
         let json = content.strip_prefix(&[VERSION]).ok_or(InvalidToken)?;
         let token: Self = serde_json::from_slice(json).map_err(|_| InvalidToken)?;
         let own = token.mailbox == mailbox && token.place == place;
-        let stored = token.since.max(token.began) <= REVISION_MAX;
+        let stored = token.since.max(token.began).max(token.from.unwrap_or_default()) <= REVISION_MAX;
         if own && stored { Ok(token) } else { Err(InvalidToken) }
     }
 }
@@ -191,6 +199,7 @@ mod tests {
             place: Place::Items(Kind::Message, Some(FolderId::new(Kind::Message, Uuid::from_u128(7)))),
             since: 12,
             began: 3,
+            from: None,
             series: Vec::new(),
             options: Options { select: Some("subject".to_owned()), top: Some(5), ..Options::default() },
         }
@@ -211,6 +220,8 @@ mod tests {
             let forged = Token { since, began, ..token() };
             assert_eq!(Token::decode(&forged.encode(), MAILBOX, forged.place), Err(InvalidToken));
         }
+        let forged = Token { from: Some(u64::MAX), ..token() };
+        assert_eq!(Token::decode(&forged.encode(), MAILBOX, forged.place), Err(InvalidToken));
         let last = Token { since: REVISION_MAX, ..token() };
         assert_eq!(Token::decode(&last.encode(), MAILBOX, last.place), Ok(last));
     }

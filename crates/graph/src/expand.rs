@@ -1,13 +1,14 @@
 //! `$expand`: which relations of an item are shown with it, and which of their members.
 
 use odata::problem::{Problem, ProblemKind};
-use odata::tree::{Expansion, Selected};
+use odata::tree::{Expansion, Options, Path, Selected};
 use odata::{Filter, Order, Problems, parse};
 use serde_json::Value;
 
-use crate::Properties;
 use crate::query::Held;
+use crate::render::Select;
 use crate::schema::{Entity, Fields};
+use crate::{Properties, Refusal};
 
 /// How many members of a relation are shown.
 const MEMBERS_MAX: u64 = 1_000;
@@ -16,6 +17,14 @@ const MEMBERS_MAX: u64 = 1_000;
 #[derive(Clone, Debug, Default)]
 pub struct Expand {
     relations: Vec<Relation>,
+    event: Option<EventExpansion>,
+}
+
+/// The event of messages that speak of a meeting.
+#[derive(Clone, Debug)]
+pub struct EventExpansion {
+    /// `None`: all properties.
+    pub select: Option<Select>,
 }
 
 /// One relation.
@@ -36,18 +45,35 @@ impl Expand {
     /// Reads the value of `$expand`.
     pub fn read(entity: Entity, text: &str) -> Result<Self, Problems> {
         let mut relations: Vec<Relation> = Vec::new();
+        let mut event = None;
         let mut problems = Vec::new();
+        let twice = |expansion: &Expansion, name: &str| Problem {
+            span: expansion.path.span(),
+            kind: ProblemKind::Twice(name.to_owned()),
+        };
         for expansion in parse::expand(text)? {
+            if entity == Entity::Message && is_event(&expansion.path) {
+                match event_expansion(&expansion) {
+                    Ok(_) if event.is_some() => problems.push(twice(&expansion, EVENT)),
+                    Ok(read) => event = Some(read),
+                    Err(Problems(found)) => problems.extend(found),
+                }
+                continue;
+            }
             match relation(entity, &expansion) {
                 Ok(relation) if relations.iter().any(|known| known.name == relation.name) => {
-                    let kind = ProblemKind::Twice(relation.name.to_owned());
-                    problems.push(Problem { span: expansion.path.span(), kind });
+                    problems.push(twice(&expansion, relation.name));
                 }
                 Ok(relation) => relations.push(relation),
                 Err(Problems(found)) => problems.extend(found),
             }
         }
-        if problems.is_empty() { Ok(Self { relations }) } else { Err(Problems(problems)) }
+        if problems.is_empty() { Ok(Self { relations, event }) } else { Err(Problems(problems)) }
+    }
+
+    /// The event of a meeting message, which is an item of its own.
+    pub fn event(&self) -> Option<&EventExpansion> {
+        self.event.as_ref()
     }
 
     /// The attachments, which do not lie in the property bag.
@@ -104,6 +130,32 @@ impl Relation {
         }
         member
     }
+}
+
+/// Only some messages have an event: its name stands behind their type.
+const EVENT: &str = "microsoft.graph.eventMessage/event";
+const EVENT_MESSAGES: [&str; 3] = ["eventMessage", "eventMessageRequest", "eventMessageResponse"];
+
+fn is_event(path: &Path) -> bool {
+    let path = path.to_string();
+    EVENT_MESSAGES.iter().any(|of| path.eq_ignore_ascii_case(&format!("microsoft.graph.{of}/event")))
+}
+
+fn event_expansion(expansion: &Expansion) -> Result<EventExpansion, Problems> {
+    let span = expansion.path.span();
+    let refused = |kind| Problems(vec![Problem { span, kind }]);
+    if !(Options { select: None, ..expansion.options.clone() }).is_empty() {
+        return Err(refused(ProblemKind::Closed(EVENT.to_owned())));
+    }
+    let names = expansion.options.select.as_deref().and_then(names).unwrap_or_default();
+    let select = Select::read(Entity::Event, &names.join(",")).map_err(|refusal| {
+        let name = match refusal {
+            Refusal::UnknownProperty { property } => property,
+            refusal => refusal.to_string(),
+        };
+        refused(ProblemKind::Property { name, type_name: "microsoft.graph.event".to_owned() })
+    })?;
+    Ok(EventExpansion { select })
 }
 
 fn relation(entity: Entity, expansion: &Expansion) -> Result<Relation, Problems> {
@@ -186,8 +238,32 @@ mod tests {
     }
 
     #[test]
+    fn the_event_of_a_message_is_expanded_behind_the_types_that_have_one() {
+        let read = |text| Expand::read(Entity::Message, text).unwrap();
+        assert!(read("attachments").event().is_none());
+        assert!(read("microsoft.graph.eventMessage/event").event().is_some_and(|event| event.select.is_none()));
+        let selected = read("attachments,Microsoft.Graph.eventMessageRequest/event($select=Subject,start)");
+        let select = Select::read(Entity::Event, "start,subject").unwrap();
+        assert_eq!(selected.event().unwrap().select, select);
+        assert!(Expand::read(Entity::Event, "microsoft.graph.eventMessage/event").is_err());
+    }
+
+    #[test]
     fn what_cannot_be_expanded_is_refused() {
         for (text, message) in [
+            ("event", "could not find a property named 'event' on type 'microsoft.graph.message' at position 0"),
+            (
+                "microsoft.graph.eventMessage/event,microsoft.graph.eventMessage/event",
+                "the option 'microsoft.graph.eventMessage/event' is given twice at position 35",
+            ),
+            (
+                "microsoft.graph.eventMessage/event($select=colour)",
+                "could not find a property named 'colour' on type 'microsoft.graph.event' at position 0",
+            ),
+            (
+                "microsoft.graph.eventMessage/event($expand=attachments)",
+                "the property 'microsoft.graph.eventMessage/event' cannot be used here at position 0",
+            ),
             ("from", "the property 'from' cannot be used here at position 0"),
             ("colour", "could not find a property named 'colour' on type 'microsoft.graph.message' at position 0"),
             ("extensions,extensions", "the option 'extensions' is given twice at position 11"),

@@ -53,6 +53,11 @@ uuid_id! {
     SubmissionId,
 }
 
+impl TenantId {
+    /// The tenant of all personal accounts, under the id that it has everywhere.
+    pub const CONSUMERS: TenantId = TenantId(Uuid::from_u128(0x9188040d_6c67_4c5b_b112_36a304b66dad));
+}
+
 /// The resource kinds that raise change notifications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

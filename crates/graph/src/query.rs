@@ -15,7 +15,7 @@ use crate::search::{Search, SearchRefusal};
 use crate::{Item, Kind, Properties};
 pub use odata::{ProblemKind, Problems};
 pub use shown::Shown;
-pub use value::Held;
+pub use value::{Held, State};
 
 /// A filter and an order, of items of one kind. A copy is cheap.
 #[derive(Clone, Debug)]
@@ -207,11 +207,14 @@ impl Query {
     }
 
     /// The order that is asked for; then newest sort key first, then by id: never equal for two items.
-    /// Of subjects it looks at as much as is in their column.
     pub fn compare(&self, a: &Item, b: &Item) -> Ordering {
+        self.compare_as_asked(a, b).then_with(|| (Reverse(a.sort_key()), a.id).cmp(&(Reverse(b.sort_key()), b.id)))
+    }
+
+    /// The order that is asked for, by itself. Of subjects it looks at as much as is in their column.
+    pub fn compare_as_asked(&self, a: &Item, b: &Item) -> Ordering {
         let keys = self.asked.iter().flat_map(|asked| &asked.order);
-        let asked = keys.map(|key| key.compare(a, b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal);
-        asked.then_with(|| (Reverse(a.sort_key()), a.id).cmp(&(Reverse(b.sort_key()), b.id)))
+        keys.map(|key| key.compare(a, b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 
     /// The best way to find what matches.

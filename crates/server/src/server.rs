@@ -117,7 +117,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let opened = open_store(data.store(), &stopped).await?;
     let store: Arc<dyn Store> = opened.clone();
     if dev {
-        seed::plant(store.as_ref()).await.context("cannot plant the development tenant")?;
+        seed::plant(store.as_ref(), clock.wall()).await.context("cannot plant the development tenant")?;
     }
     let outbound = Arc::new(Outbound::new(outbound).context("cannot set up outbound calls")?);
     let key = data.made_once(SIGNING_KEY_FILE, || Ok(Tokens::generate_key()?))?;
@@ -138,7 +138,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     };
     let engine_task = tokio::spawn(stopped.run(parts, engine_stop.clone()));
     let state = Arc::new(AppState {
-        directory: Directory::new(store.clone()),
+        directory: Directory::new(store.clone(), clock),
         store,
         clock,
         tokens,

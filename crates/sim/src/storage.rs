@@ -40,11 +40,10 @@ pub struct Held {
 impl Storage {
     pub fn new(partitions: &[Partition], mailboxes: &[UserId], fence_ignored: bool) -> Self {
         let mut model = Model::default();
-        model.put_tenant(Tenant { id: TENANT, domain: "contoso.test".to_owned() }).ok();
+        model.add_tenant(Tenant { id: TENANT, domain: "contoso.test".to_owned() }).ok();
         for (n, mailbox) in mailboxes.iter().enumerate() {
             let name = format!("user{n}@contoso.test");
-            let user = User { id: *mailbox, tenant: TENANT, upn: name.clone(), display_name: name };
-            model.put_user(user).ok();
+            model.add_user(User::new(*mailbox, TENANT, &*name, &*name)).ok();
         }
         lease_others(&mut model, partitions);
         Self { model, leases: BTreeMap::new(), fence_ignored }

@@ -27,7 +27,7 @@ async fn main() {
         let store = Arc::new(store.expect("a new store"));
         settle(&*store).await;
         for mailbox in 0..mailboxes {
-            store.put_user(user(mailbox_id(mailbox), &format!("user{mailbox}@contoso.test"))).await.expect("a user");
+            store.add_user(user(mailbox_id(mailbox), &format!("user{mailbox}@contoso.test"))).await.expect("a user");
         }
         println!("{mailboxes} mailboxes, {TASKS} tasks");
         let (before, cost_before) = (store.counters(), writer_cost());

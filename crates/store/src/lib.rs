@@ -3,6 +3,7 @@
 //! [`Store`] is a set of verbs of the domain, each one transaction. A backend holds no policy: due
 //! times, limits and reasons arrive as values and are only kept and compared.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,9 +19,15 @@ use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+mod directory;
 pub mod memory;
 pub mod sqlite;
 mod tree;
+
+pub use directory::{
+    App, Challenge, Consent, Credential, CredentialKind, DirectoryError, Grant, Grantee, Redeemable, RedeemableHash,
+    RedeemableKind, Redeemed, Tenant, TokenVersion, User,
+};
 
 /// Each thing that is remembered for a time takes so many old ones away, so that they shrink faster than
 /// they grow.
@@ -50,17 +57,61 @@ pub struct Counters {
 pub trait Store: Send + Sync + 'static {
     // --- directory ---
 
-    /// Adds or replaces a tenant, user (with a new mailbox: its well-known folders) or app.
-    async fn put_tenant(&self, tenant: Tenant) -> Result<(), StoreError>;
-    async fn put_user(&self, user: User) -> Result<(), StoreError>;
-    async fn put_app(&self, app: App) -> Result<(), StoreError>;
+    /// Adds a tenant; its domain is no other's.
+    async fn add_tenant(&self, tenant: Tenant) -> Result<(), DirectoryError>;
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError>;
+    /// Adds a user of a tenant, with a new mailbox: its well-known folders. The address is no other's.
+    async fn add_user(&self, user: User) -> Result<(), DirectoryError>;
+    /// Replaces a user by `after`, of the same id and tenant, if it still equals `before`. What could be
+    /// redeemed for the user is gone if it was issued before `after.sessions_valid_from`.
+    async fn replace_user(&self, before: User, after: User) -> Result<(), DirectoryError>;
+    /// Removes a user with the mailbox, consents and what could be redeemed. From the first moment nobody
+    /// finds any of it; a large mailbox is taken away in parts, so that other writes need not wait, and if
+    /// that is broken off, the rest goes when the store is opened. Its subscriptions and log stay.
+    async fn remove_user(&self, id: UserId) -> Result<User, DirectoryError>;
     /// All users of a tenant, by UPN.
     async fn users(&self, tenant: TenantId) -> Result<Vec<User>, StoreError>;
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
-    /// Finds a user by UPN or mail address, in any case.
+    /// Finds a user of any tenant by UPN or mail address, in any case.
     async fn user_by_address(&self, address: &str) -> Result<Option<User>, StoreError>;
+    /// Adds an app of a tenant.
+    async fn add_app(&self, app: App) -> Result<(), DirectoryError>;
+    /// Replaces an app by `after`, of the same id and tenant, if it still equals `before`.
+    async fn replace_app(&self, before: App, after: App) -> Result<(), DirectoryError>;
+    /// Removes an app with its consents and what it could redeem. Its subscriptions stay.
+    async fn remove_app(&self, id: AppId) -> Result<App, DirectoryError>;
+    /// All apps of a tenant, by id.
+    async fn apps(&self, tenant: TenantId) -> Result<Vec<App>, StoreError>;
     async fn app(&self, id: AppId) -> Result<Option<App>, StoreError>;
+
+    // --- consents ---
+
+    /// Grants an app permissions, and tells which did not stand before. A user must be of the tenant.
+    async fn grant(&self, grant: Grant, at: Timestamp) -> Result<BTreeSet<String>, DirectoryError>;
+    /// Revokes permissions, and tells which stood before. That the others do not stand is no error.
+    async fn revoke(&self, grant: Grant, at: Timestamp) -> Result<BTreeSet<String>, DirectoryError>;
+    /// Everything that an app was ever granted in a tenant, by grantee and name.
+    async fn consents(&self, tenant: TenantId, app: AppId) -> Result<Vec<Consent>, StoreError>;
+    /// The permissions that stand: of the app itself, or when it acts for a user, those for all users too.
+    async fn granted(&self, tenant: TenantId, app: AppId, user: Option<UserId>)
+    -> Result<BTreeSet<String>, StoreError>;
+
+    // --- codes and refresh tokens ---
+
+    /// Keeps a code or a refresh token for a user and an app that there are, and forgets some of those that
+    /// are over at its `issued`.
+    async fn put_redeemable(&self, redeemable: Redeemable) -> Result<(), DirectoryError>;
+    /// Redeems what an app holds and is not over at `now`. It is over when it expires; once redeemed, at
+    /// `over_at` if that is earlier. Until then it is found again, with when it was redeemed first.
+    async fn redeem(
+        &self,
+        app: AppId,
+        hash: RedeemableHash,
+        now: Timestamp,
+        over_at: Timestamp,
+    ) -> Result<Option<Redeemed>, StoreError>;
+    /// Takes away everything that goes back to a sign-in.
+    async fn end_session(&self, session: Uuid) -> Result<(), StoreError>;
 
     // --- mailbox ---
 
@@ -125,8 +176,8 @@ pub trait Store: Send + Sync + 'static {
     // --- subscriptions ---
 
     /// Adds a subscription and appends `began`. Refused when `limits` are reached or a live duplicate
-    /// (same app, creator, target and change types) exists and `limits.refuse_duplicates` is set. An id
-    /// that was ever used is a duplicate, so that a write of unknown outcome can be repeated.
+    /// (same app, creator, target, change types and query options) exists and `limits.refuse_duplicates`
+    /// is set. An id that was ever used is a duplicate, so that a write of unknown outcome can be repeated.
     async fn begin_subscription(
         &self,
         subscription: Arc<Subscription>,
@@ -196,38 +247,6 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<LoadedParked>, StoreError>;
 
     fn counters(&self) -> Counters;
-}
-
-/// An organisation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tenant {
-    pub id: TenantId,
-    /// The domain of its addresses: `contoso.test`.
-    pub domain: String,
-}
-
-/// A directory user with a mailbox.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct User {
-    pub id: UserId,
-    pub tenant: TenantId,
-    /// The user principal name, which is also the mail address.
-    pub upn: String,
-    pub display_name: String,
-}
-
-/// An application that may ask for tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct App {
-    pub id: AppId,
-    pub tenant: TenantId,
-    pub display_name: String,
-    /// The object id of its service principal: `creatorId` of what it makes without a user.
-    pub service_principal: UserId,
-    /// SHA-256 of its client secret, hexadecimal.
-    pub secret_sha256: String,
 }
 
 /// One write to one mailbox.
@@ -364,7 +383,11 @@ pub struct Delta {
 /// One thing that changed, as it is now.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeltaEntry {
-    Item(Box<Item>),
+    Item {
+        item: Box<Item>,
+        /// The write that brought it to its folder; 0 if that was before it was kept.
+        arrived: Revision,
+    },
     /// It is gone from the place: deleted, or moved elsewhere.
     ItemGone {
         id: ItemId,

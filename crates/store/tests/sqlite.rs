@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use graph::{Kind, Partition, UserId};
+use graph::{AppId, Kind, Partition, UserId};
 use notify::{Position, Subscription};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tidings_store::sqlite::{OpenError, SqliteStore};
-use tidings_store::{CommitError, DeltaEntry, DeltaPlace, DeltaQuery, NodeId, Publish, Revision, Store, StoreError};
+use tidings_store::{
+    CommitError, CredentialKind, DeltaEntry, DeltaPlace, DeltaQuery, NodeId, Publish, Revision, Store, StoreError,
+};
 use uuid::Uuid;
 
 use self::support::*;
@@ -79,7 +81,7 @@ async fn data_of_a_newer_release_is_refused() {
     let (directory, store) = settled().await;
     drop(store);
     tamper(&directory, "UPDATE meta SET value = 99 WHERE name = 'schema_version'");
-    assert!(matches!(open(&directory).err(), Some(OpenError::Newer { found: 99, known: 3, .. })));
+    assert!(matches!(open(&directory).err(), Some(OpenError::Newer { found: 99, known: 5, .. })));
 }
 
 #[tokio::test]
@@ -90,8 +92,12 @@ async fn another_count_of_partitions_is_refused() {
     assert!(matches!(open(&directory).err(), Some(OpenError::Partitions { found: 64, expected: 256, .. })));
 }
 
-/// Takes away what version 3 of the schema adds.
+/// Takes away what the versions 3 to 5 of the schema add.
 const BACK_TO_VERSION_2: &str = "
+    ALTER TABLE item DROP COLUMN arrived;
+    DROP TABLE removed_mailbox; DROP TABLE consent; DROP TABLE redeemable; DROP INDEX app_by_tenant;
+    ALTER TABLE user DROP COLUMN enabled; ALTER TABLE user DROP COLUMN sessions_valid_from;
+    ALTER TABLE app DROP COLUMN state;
     DROP TABLE tombstone; DROP TABLE delta_floor; DROP TABLE attachment; DROP TABLE upload; DROP TABLE upload_chunk;
     DROP INDEX item_by_immutable; DROP INDEX item_by_revision; DROP INDEX item_by_unread; DROP INDEX item_by_from;
     DROP INDEX item_by_subject; DROP INDEX item_by_message_id; DROP INDEX item_by_conversation; DROP INDEX item_by_end;
@@ -116,7 +122,12 @@ async fn data_of_an_older_release_is_brought_up() {
     drop(store);
     let filled = look(&directory, columns);
     tamper(&directory, BACK_TO_VERSION_2);
+    tamper(&directory, "INSERT INTO app VALUES (zeroblob(16), zeroblob(16), 'an app', zeroblob(16), 'a hash')");
     let store = open(&directory).unwrap();
+    let app = store.app(AppId(Uuid::nil())).await.unwrap().unwrap();
+    let secret = CredentialKind::Secret { hint: String::new(), sha256: "a hash".to_owned() };
+    assert_eq!((app.display_name.as_str(), &app.credentials[0].kind), ("an app", &secret));
+    assert_eq!(store.user(MEGAN).await, Ok(Some(user(MEGAN, "Megan@contoso.test"))));
     let place = DeltaPlace::Items(Kind::Message, None);
     let query = DeltaQuery { mailbox: MEGAN, place, since: Revision(0), removals_since: Revision(0), limit: 1 };
     let first = store.delta(query).await.unwrap();
@@ -124,11 +135,34 @@ async fn data_of_an_older_release_is_brought_up() {
     let newer = message(MEGAN, 4, 1);
     store.commit(create(&newer)).await.unwrap();
     let rest = store.delta(DeltaQuery { since: first.until, removals_since: first.now, limit: 10, ..query }).await;
-    let items: Vec<DeltaEntry> = rest.unwrap().entries.into_iter().map(|(_, entry)| entry).collect();
-    assert_eq!(items, [message(MEGAN, 3, 1), newer.clone()].map(|item| DeltaEntry::Item(Box::new(item))));
+    let items = rest.unwrap().entries.into_iter().map(|(_, entry)| match entry {
+        DeltaEntry::Item { item, arrived } => (*item, arrived == Revision(0)),
+        other => panic!("{other:?}"),
+    });
+    let known = [(message(MEGAN, 3, 1), true), (newer.clone(), false)];
+    assert_eq!(items.collect::<Vec<_>>(), known, "of the older one it is not known when it came");
     store.commit(delete(&newer)).await.unwrap();
     drop(store);
     assert_eq!(look(&directory, columns), filled);
+}
+
+#[tokio::test]
+async fn a_removal_that_was_broken_off_is_finished() {
+    let (directory, store) = settled().await;
+    for number in 1..=3 {
+        store.commit(create(&message(MEGAN, number, 1))).await.unwrap();
+    }
+    drop(store);
+    let rows = "SELECT (SELECT COUNT(*) FROM item) || ' ' || (SELECT COUNT(DISTINCT mailbox) FROM folder)";
+    assert_eq!(look(&directory, rows), "3 3");
+    tamper(
+        &directory,
+        "DELETE FROM user WHERE upn LIKE 'megan%'; INSERT INTO removed_mailbox SELECT DISTINCT mailbox FROM item",
+    );
+    let store = open(&directory).unwrap();
+    assert_eq!(store.add_user(user(MEGAN, "megan@contoso.test")).await, Ok(()));
+    drop(store);
+    assert_eq!(look(&directory, rows), "0 3");
 }
 
 fn look(directory: &TempDir, sql: &str) -> String {

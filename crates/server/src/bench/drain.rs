@@ -90,10 +90,10 @@ fn mailbox(n: u128) -> UserId {
 
 async fn populate(store: &Arc<dyn Store>, clock: &Clock, url: &str) -> Result<()> {
     let now = clock.wall();
-    store.put_tenant(Tenant { id: tenant(), domain: "bench.test".to_owned() }).await?;
+    store.add_tenant(Tenant { id: tenant(), domain: "bench.test".to_owned() }).await?;
     for n in 0..MAILBOXES {
         let (upn, display_name) = (format!("user{n}@bench.test"), format!("User {n}"));
-        store.put_user(User { id: mailbox(n), tenant: tenant(), upn, display_name }).await?;
+        store.add_user(User::new(mailbox(n), tenant(), upn, display_name)).await?;
         let subscription = Subscription {
             id: SubscriptionId(ids::new_uuid()),
             tenant: tenant(),

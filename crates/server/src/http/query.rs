@@ -229,7 +229,7 @@ fn full_name(name: &str) -> String {
         "$skiptoken",
         "$deltatoken",
     ];
-    const PLAIN: [&str; 3] = ["startDateTime", "endDateTime", "includeHiddenFolders"];
+    const PLAIN: [&str; 4] = ["startDateTime", "endDateTime", "includeHiddenFolders", "changeType"];
     let lower = name.trim().to_ascii_lowercase();
     let found = KNOWN.into_iter().find(|known| lower.trim_start_matches('$') == &known[1..]);
     let plain = || PLAIN.into_iter().find(|known| lower.eq_ignore_ascii_case(known));

@@ -3,6 +3,7 @@
 //! proves itself by `client_secret` in the form or by HTTP Basic.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -13,13 +14,14 @@ use graph::{AppId, Timestamp};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
-use store::App;
+use store::{App, Credential, CredentialKind};
 use subtle::ConstantTimeEq as _;
 
 use super::Grant;
 use crate::app::AppState;
+use crate::directory::sha256_hex;
 use crate::http::error::ApiError;
-use crate::{ids, seed};
+use crate::ids;
 
 /// How long a token lives, in seconds: what Microsoft's endpoint answers by default.
 const LIFE_SECONDS: i64 = 3_599;
@@ -79,7 +81,7 @@ async fn grant(state: &AppState, parts: &Parts, body: &Bytes, now: Timestamp) ->
             return Err(refused("unsupported_grant_type", 70003, description));
         }
     }
-    let app = client(state, parts, &form).await?;
+    let app = client(state, parts, &form, now).await?;
     let unavailable = |_| Refused {
         status: StatusCode::SERVICE_UNAVAILABLE,
         ..refused("temporarily_unavailable", 90033, "The service is temporarily unavailable.")
@@ -94,7 +96,12 @@ async fn grant(state: &AppState, parts: &Parts, body: &Bytes, now: Timestamp) ->
 }
 
 /// The app that the request proves to come from.
-async fn client(state: &AppState, parts: &Parts, form: &HashMap<String, String>) -> Result<App, Refused> {
+async fn client(
+    state: &AppState,
+    parts: &Parts,
+    form: &HashMap<String, String>,
+    now: Timestamp,
+) -> Result<Arc<App>, Refused> {
     let basic = basic(parts);
     let (id, secret) = match (&basic, form.get("client_id"), form.get("client_secret")) {
         (Some((id, secret)), _, _) => (id, Some(secret)),
@@ -115,19 +122,27 @@ async fn client(state: &AppState, parts: &Parts, form: &HashMap<String, String>)
         ..refused("unauthorized_client", 700016, &format!("Application with identifier '{short}' was not found."))
     };
     let id: AppId = id.parse().map_err(|_| unknown())?;
-    let found = state.store.app(id).await.map_err(|_| Refused {
+    let found = state.directory.app(id).await.map_err(|_| Refused {
         status: StatusCode::SERVICE_UNAVAILABLE,
         ..refused("temporarily_unavailable", 90033, "The service is temporarily unavailable.")
     })?;
     let app = found.ok_or_else(unknown)?;
-    let given = seed::sha256_hex(secret);
-    if bool::from(given.as_bytes().ct_eq(app.secret_sha256.as_bytes())) {
+    if app.enabled && has_secret(&app, secret, now) {
         return Ok(app);
     }
     let description = format!(
         "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{short}'."
     );
     Err(unauthorized(7000215, description))
+}
+
+fn has_secret(app: &App, secret: &str, now: Timestamp) -> bool {
+    let given = sha256_hex(secret);
+    let same = |credential: &Credential| match &credential.kind {
+        CredentialKind::Secret { sha256, .. } => bool::from(given.as_bytes().ct_eq(sha256.as_bytes())),
+        CredentialKind::Certificate { .. } => false,
+    };
+    app.credentials.iter().any(|credential| credential.expires > now && same(credential))
 }
 
 fn basic(parts: &Parts) -> Option<(String, String)> {

@@ -80,6 +80,98 @@ async fn a_view_is_paged_selected_and_turned_around() {
     assert_eq!(shown(&ok(last, StatusCode::OK)), ["standup 03-31T07:00"]);
 }
 
+/// `subject start` of what a calendar view or a series' instances show.
+async fn asked(megan: &Caller<'_>, path: &str) -> Vec<String> {
+    shown(&ok(megan.get(&path.replace(' ', "%20").replace('\'', "%27")).await, StatusCode::OK))
+}
+
+#[tokio::test]
+async fn a_view_is_filtered_ordered_and_counted_by_what_each_occurrence_is() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let master =
+        event(&megan, "", "standup", "2026-03-27T09:00:00", Some(json!({"type": "daily", "interval": 1}))).await;
+    event(&megan, "", "lunch", "2026-03-28T12:00:00", None).await;
+    let window = "startDateTime=2026-03-27T00:00:00Z&endDateTime=2026-03-30T00:00:00Z";
+    let second = ok(megan.get(&format!("/v1.0/me/events/{master}/instances?{window}")).await, StatusCode::OK);
+    let second = second.text("/value/1/id");
+    let changed = json!({"subject": "Retro", "attendees": [{"emailAddress": {"address": "adele@contoso.test"}}]});
+    ok(megan.patch(&format!("/v1.0/me/events/{second}"), changed).await, StatusCode::OK);
+
+    let view = format!("/v1.0/me/calendarView?{window}");
+    for (query, expected) in [
+        ("$filter=subject eq 'STANDUP'", &["standup 03-27T08:00", "standup 03-29T07:00"][..]),
+        ("$filter=type eq 'exception' or type eq 'singleInstance'", &["Retro 03-28T08:00", "lunch 03-28T11:00"]),
+        ("$filter=start/dateTime ge '2026-03-28T10:00'", &["lunch 03-28T11:00", "standup 03-29T07:00"]),
+        ("$filter=attendees/any(a:startswith(a/emailAddress/address,'adele'))", &["Retro 03-28T08:00"]),
+        ("$filter=isAllDay eq true", &[]),
+        ("$orderby=subject desc,start/dateTime desc&$top=2", &["standup 03-29T07:00", "standup 03-27T08:00"]),
+        ("$orderby=subject&$top=2&$skip=1", &["Retro 03-28T08:00", "standup 03-27T08:00"]),
+        (
+            "$filter=subject ne 'lunch'&$orderby=start/dateTime desc&$skip=1",
+            &["Retro 03-28T08:00", "standup 03-27T08:00"],
+        ),
+    ] {
+        assert_eq!(asked(&megan, &format!("{view}&{query}")).await, expected, "{query}");
+    }
+    let counted = format!("{view}&$filter=contains(subject,'t')&$count=true&$top=1").replace(' ', "%20");
+    let counted = ok(megan.get(&counted.replace('\'', "%27")).await, StatusCode::OK);
+    assert_eq!((shown(&counted).len(), &counted.json["@odata.count"]), (1, &json!(3)));
+    assert!(counted.text("/@odata.nextLink").contains("$filter=contains"), "{}", counted.json);
+    let instances =
+        format!("/v1.0/me/events/{master}/instances?{window}&$filter=type eq 'occurrence'&$orderby=subject");
+    assert_eq!(asked(&megan, &instances).await, ["standup 03-27T08:00", "standup 03-29T07:00"]);
+}
+
+#[tokio::test]
+async fn a_view_that_cannot_be_filtered_or_ordered_so_is_refused() {
+    let world = World::new().await;
+    let view = "/v1.0/me/calendarView?startDateTime=2026-03-01&endDateTime=2026-04-01";
+    for (query, refusal) in [
+        (
+            "$filter=subjekt%20eq%20'x'",
+            "400 RequestBroker--ParseUri: Could not find a property named 'subjekt' on type 'microsoft.graph.event'.",
+        ),
+        (
+            "$orderby=subject&$skip=4090",
+            "400 InefficientFilter: The restriction or sort order is too complex for this operation.",
+        ),
+        ("$search=x", "400 BadRequest: The query option '$search' is not supported by this server."),
+    ] {
+        assert_eq!(world.megan().get(&format!("{view}&{query}")).await.refusal(), refusal);
+    }
+}
+
+#[tokio::test]
+async fn relations_of_a_series_are_shown_with_each_occurrence() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let master =
+        event(&megan, "", "standup", "2026-03-27T09:00:00", Some(json!({"type": "daily", "interval": 1}))).await;
+    let id = "String {66f5a359-4659-4830-9070-00047ec6ac6e} Name Color";
+    let extended = json!({"singleValueExtendedProperties": [{"id": id, "value": "Green"}]});
+    ok(megan.patch(&format!("/v1.0/me/events/{master}"), extended).await, StatusCode::OK);
+    let file = json!({"@odata.type": "#microsoft.graph.fileAttachment", "name": "a.txt", "contentBytes": "aGk="});
+    ok(megan.post(&format!("/v1.0/me/events/{master}/attachments"), file).await, StatusCode::CREATED);
+
+    let window = "startDateTime=2026-03-27T00:00:00Z&endDateTime=2026-03-29T00:00:00Z";
+    let expand = format!("$expand=attachments($select=name),singleValueExtendedProperties($filter=id eq '{id}')");
+    let expand = expand.replace(' ', "%20").replace('\'', "%27");
+    let by_color = format!("$filter=singleValueExtendedProperties/any(e:e/id eq '{id}' and e/value eq 'green')");
+    let by_color = by_color.replace(' ', "%20").replace('\'', "%27");
+    for list in ["calendarView".to_owned(), format!("events/{master}/instances")] {
+        let list = ok(megan.get(&format!("/v1.0/me/{list}?{window}&{expand}&{by_color}")).await, StatusCode::OK);
+        assert_eq!(list.json["value"].as_array().map(Vec::len), Some(2), "{}", list.json);
+        for event in list.json["value"].as_array().unwrap() {
+            assert_eq!(event["attachments"][0]["name"], "a.txt");
+            assert_eq!(event["singleValueExtendedProperties"], json!([{"id": id, "value": "Green"}]));
+        }
+        let one = list.text("/value/1/id");
+        let one = ok(megan.get(&format!("/v1.0/me/events/{one}?{expand}")).await, StatusCode::OK);
+        assert_eq!(one.json["attachments"], list.json["value"][1]["attachments"]);
+    }
+}
+
 #[tokio::test]
 async fn each_calendar_has_a_view_of_its_own() {
     let world = World::new().await;

@@ -1,6 +1,6 @@
 //! Megan's app keeps a copy of her mailbox.
 
-use graph::{ItemId, Mutation, Timestamp};
+use graph::{ItemId, Mutation, NewAttachment, Timestamp};
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::Commit;
@@ -208,6 +208,91 @@ async fn options_of_the_first_request_hold_for_all_that_follow() {
 }
 
 #[tokio::test]
+async fn a_round_tells_of_one_type_of_change_if_that_is_asked_for() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let (kept, gone) = (message(&world, "kept").await, message(&world, "gone").await);
+    let archived = ok(megan.post(INBOX, json!({"subject": "back"})).await, StatusCode::CREATED);
+    let moved = async |id: &str, to: &str| {
+        let moved = megan.post(&format!("/v1.0/me/messages/{id}/move"), json!({"destinationId": to})).await;
+        ok(moved, StatusCode::CREATED).text("/id")
+    };
+    let archived = moved(&archived.text("/id"), "archive").await;
+    let begin = async |change: &str| round(&world, format!("{INBOX}/delta?$select=subject&changeType={change}")).await;
+    let (created, updated, deleted) = (begin("created").await, begin("Updated").await, begin("deleted").await);
+    assert_eq!(names(&created.0), ["gone", "kept"], "at first everything is new");
+    assert_eq!((updated.0, deleted.0), (Vec::new(), Vec::new()));
+
+    ok(megan.patch(&format!("/v1.0/me/messages/{kept}"), json!({"subject": "changed"})).await, StatusCode::OK);
+    ok(megan.delete(&format!("/v1.0/me/messages/{gone}")).await, StatusCode::NO_CONTENT);
+    let came = message(&world, "came").await;
+    ok(megan.patch(&format!("/v1.0/me/messages/{came}"), json!({"isRead": true})).await, StatusCode::OK);
+    moved(&archived, "inbox").await;
+    // A page at a time: what is new in a round is so on each of its pages.
+    let megan = world.megan().with("prefer", "odata.maxpagesize=1");
+    let mut told = Vec::new();
+    let mut path = created.1;
+    let next = loop {
+        let page = ok(megan.get(&path).await, StatusCode::OK);
+        told.extend(page.json["value"].as_array().unwrap().iter().cloned());
+        match link(&page, "@odata.nextLink") {
+            Some(next) => path = next,
+            None => break link(&page, "@odata.deltaLink").unwrap(),
+        }
+    };
+    assert_eq!(names(&told), ["back", "came"]);
+    assert_eq!(names(&round(&world, updated.1).await.0), ["changed"]);
+    assert_eq!(names(&round(&world, deleted.1).await.0), ["-"]);
+    ok(world.megan().patch(&format!("/v1.0/me/messages/{came}"), json!({"isRead": false})).await, StatusCode::OK);
+    assert_eq!(round(&world, next).await.0, Vec::<Value>::new(), "what is known is not new any more");
+}
+
+#[tokio::test]
+async fn relations_are_told_in_every_round_if_the_first_asked_for_them() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let id = "String {66f5a359-4659-4830-9070-00047ec6ac6e} Name Color";
+    let expand = format!("attachments($select=name),singleValueExtendedProperties($filter=id eq '{id}')");
+    let expand = expand.replace(' ', "%20").replace('\'', "%27");
+    let (_, delta) = round(&world, format!("{INBOX}/delta?$select=subject&$expand={expand}")).await;
+    let color = json!([{"id": id, "value": "Green"}]);
+    let body = json!({"subject": "x", "singleValueExtendedProperties": color});
+    let made = ok(megan.post(INBOX, body).await, StatusCode::CREATED).text("/id");
+    let file = json!({"@odata.type": "#microsoft.graph.fileAttachment", "name": "a.txt", "contentBytes": "aGk="});
+    ok(megan.post(&format!("/v1.0/me/messages/{made}/attachments"), file).await, StatusCode::CREATED);
+    let (told, _) = round(&world, delta).await;
+    assert_eq!((names(&told), &told[0]["attachments"][0]["name"]), (vec!["x"], &json!("a.txt")));
+    assert_eq!(told[0]["singleValueExtendedProperties"], color);
+}
+
+#[tokio::test]
+async fn a_page_with_large_attachments_ends_early_and_the_next_goes_on() {
+    let world = World::new().await;
+    let megan = world.megan();
+    for subject in ["one", "two"] {
+        let id: ItemId = message(&world, subject).await.parse().unwrap();
+        let file = json!({"@odata.type": "#microsoft.graph.fileAttachment", "name": "a", "contentBytes": ""});
+        ok(megan.post(&format!("/v1.0/me/messages/{id}/attachments"), file).await, StatusCode::CREATED);
+        grow_attachment(&world, id).await;
+    }
+    let first = ok(megan.get(&format!("{INBOX}/delta?$select=subject&$expand=attachments")).await, StatusCode::OK);
+    assert_eq!(names(first.json["value"].as_array().unwrap()), ["one"]);
+    let (rest, _) = round(&world, link(&first, "@odata.nextLink").unwrap()).await;
+    assert_eq!(names(&rest), ["two"]);
+}
+
+/// Says of the attachment of a message that it is larger than a page may be.
+async fn grow_attachment(world: &World, id: ItemId) {
+    let megan = seed::users()[0].id;
+    let item = world.state.store.item(megan, id).await.unwrap().unwrap();
+    let mut attachment = world.state.store.attachments(megan, item.immutable).await.unwrap().remove(0);
+    attachment.properties.insert("size".to_owned(), (17 << 20).into());
+    let large = NewAttachment { item: item.immutable, attachment, content: vec![0] };
+    let mutation = Mutation { attachment_puts: vec![large], ..Mutation::default() };
+    world.state.store.commit(Commit::of(seed::TENANT, megan, mutation)).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_a_delta_query_cannot_do_is_refused_in_graphs_words() {
     let world = World::new().await;
     let mut seen = Vec::new();
@@ -216,6 +301,8 @@ async fn what_a_delta_query_cannot_do_is_refused_in_graphs_words() {
         "mailFolders/inbox/messages/delta?$filter=isRead eq false",
         "mailFolders/inbox/messages/delta?$orderby=subject",
         "mailFolders/inbox/messages/delta?$search=x",
+        "mailFolders/inbox/messages/delta?$expand=colour",
+        "mailFolders/inbox/messages/delta?changeType=moved",
         "mailFolders/inbox/messages/delta?$select=colour",
         "mailFolders/inbox/messages/delta?$top=0",
         "mailFolders/inbox/messages/delta?$deltatoken=x&$skiptoken=y",
@@ -239,7 +326,9 @@ async fn what_a_delta_query_cannot_do_is_refused_in_graphs_words() {
       "messages/delta -> 400 BadRequest: Unsupported request: Change tracking is not supported against 'microsoft.graph.message'.",
       "mailFolders/inbox/messages/delta?$filter=isRead eq false -> 400 ErrorInvalidUrlQuery: The '$filter' parameter value is not supported for 'Messages' resource; only a value of 'receivedDateTime ge value' is supported.",
       "mailFolders/inbox/messages/delta?$orderby=subject -> 400 ErrorInvalidUrlQuery: The '$orderby' parameter value is not supported for 'Messages' resource; only a value of 'receivedDateTime desc' is supported.",
-      "mailFolders/inbox/messages/delta?$search=x -> 400 ErrorInvalidUrlQuery: The following parameters are not supported with change tracking over the 'Messages' resource: '$expand, $search'.",
+      "mailFolders/inbox/messages/delta?$search=x -> 400 ErrorInvalidUrlQuery: The following parameters are not supported with change tracking over the 'Messages' resource: '$search'.",
+      "mailFolders/inbox/messages/delta?$expand=colour -> 400 RequestBroker--ParseUri: Could not find a property named 'colour' on type 'microsoft.graph.message'.",
+      "mailFolders/inbox/messages/delta?changeType=moved -> 400 ErrorInvalidUrlQuery: The 'changeType' parameter value is not supported for 'Messages' resource; only a value of 'created, updated or deleted' is supported.",
       "mailFolders/inbox/messages/delta?$select=colour -> 400 RequestBroker--ParseUri: Could not find a property named 'colour' on type 'microsoft.graph.message'.",
       "mailFolders/inbox/messages/delta?$top=0 -> 400 BadRequest: Invalid value '0' for $top query option found. The $top query option requires a value from 1 to 1000.",
       "mailFolders/inbox/messages/delta?$deltatoken=x&$skiptoken=y -> 400 BadRequest: Badly formed token.",
@@ -416,4 +505,39 @@ async fn a_series_is_told_with_its_occurrences_in_the_window() {
     let removed = gone(&told);
     assert!(removed.contains(&json!(id)) && fridays.iter().all(|id| removed.contains(id)), "{removed:?}");
     assert_eq!(round(&world, delta).await.0, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn the_occurrences_of_one_series_are_followed() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let event = |subject: &str, hour: u32| {
+        let at = |hour: u32| json!({"dateTime": format!("2026-12-01T{hour}:00:00"), "timeZone": "UTC"});
+        json!({"subject": subject, "start": at(hour), "end": at(hour + 1),
+               "recurrence": {"pattern": {"type": "daily", "interval": 1}, "range": {"type": "noEnd", "startDate": "2026-12-01"}}})
+    };
+    let series = ok(megan.post("/v1.0/me/events", event("Standup", 10)).await, StatusCode::CREATED).text("/id");
+    ok(megan.post("/v1.0/me/events", event("other", 12)).await, StatusCode::CREATED);
+    let window = "startDateTime=2026-12-02T00:00:00Z&endDateTime=2026-12-04T00:00:00Z";
+    let path = format!("/v1.0/me/events/{series}/instances/delta?{window}");
+    let (told, delta) = round(&world, path.clone()).await;
+    let types = |told: &[Value]| told.iter().map(|one| one["type"].clone()).collect::<Vec<_>>();
+    assert_eq!(types(&told), ["seriesMaster", "occurrence", "occurrence"]);
+    assert!(delta.starts_with(&format!("/v1.0/me/events('{series}')/instances/delta?$deltatoken=")), "{delta}");
+    let second = told[2]["id"].as_str().unwrap().to_owned();
+
+    ok(megan.post("/v1.0/me/events", event("third", 14)).await, StatusCode::CREATED);
+    assert_eq!(round(&world, delta.clone()).await.0, Vec::<Value>::new(), "other events are not told of");
+    ok(megan.delete(&format!("/v1.0/me/events/{second}")).await, StatusCode::NO_CONTENT);
+    let (told, delta) = round(&world, delta).await;
+    let gone = told.iter().filter(|one| one.get("@removed").is_some()).any(|one| one["id"] == second.as_str());
+    assert!(gone && types(&told)[..2] == ["seriesMaster", "occurrence"], "{told:?}");
+
+    ok(megan.delete(&format!("/v1.0/me/events/{series}")).await, StatusCode::NO_CONTENT);
+    let (told, _) = round(&world, delta.clone()).await;
+    assert!(told.iter().any(|one| one["id"] == series.as_str() && one.get("@removed").is_some()), "{told:?}");
+    assert_eq!(megan.get(&path).await.status, 404, "there is nothing to begin with");
+    let token = delta.split_once('?').unwrap().1;
+    let elsewhere = megan.get(&format!("/v1.0/me/calendarView/delta?{token}")).await;
+    assert_eq!(elsewhere.refusal(), "400 BadRequest: Badly formed token.");
 }

@@ -25,6 +25,7 @@ mod mime;
 mod occurrences;
 mod openapi;
 mod parity;
+mod permissions;
 mod properties;
 mod queries;
 mod refusals;

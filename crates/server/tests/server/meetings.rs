@@ -152,6 +152,34 @@ async fn an_invitation_arrives_as_a_message_and_a_tentative_event() {
 }
 
 #[tokio::test]
+async fn a_meeting_message_is_read_with_its_event() {
+    let mut post = Post::new().await;
+    let (_, copy) = meeting(&mut post).await;
+    let adele = post.world.adele();
+    let mail = format!("/v1.0/me/messages/{}", newest_mail(&post.world, 1).await["id"].as_str().unwrap());
+    adele.draft("plain").await;
+    let expand = "$expand=microsoft.graph.eventMessage/event($select=subject,start)";
+    let list = ok(adele.get(&format!("/v1.0/me/messages?$top=5&{expand}")).await, StatusCode::OK);
+    let one = ok(adele.get(&format!("{mail}?$select=subject&{expand}")).await, StatusCode::OK);
+    let shown = list.json["value"].as_array().unwrap().iter();
+    let events: Vec<&Value> = shown.filter_map(|message| message.get("event")).collect();
+    assert_eq!(events, [&one.json["event"]], "only a message that speaks of a meeting has one");
+    assert_eq!(one.text("/event/start/dateTime"), "2026-12-01T10:00:00.0000000");
+    assert_eq!(one.json["event"].get("body"), None);
+    let whole = "$expand=attachments,microsoft.graph.eventMessageRequest/event";
+    let whole = ok(adele.get(&format!("{mail}?{whole}")).await, StatusCode::OK);
+    assert_eq!(whole.json["event"]["id"], ok(adele.get(&copy).await, StatusCode::OK).json["id"]);
+
+    ok(adele.delete(&copy).await, StatusCode::NO_CONTENT);
+    let gone = ok(adele.get(&format!("{mail}?{expand}")).await, StatusCode::OK);
+    assert_eq!(gone.json["event"], Value::Null);
+    let refused = adele.get("/v1.0/me/messages?$expand=event").await;
+    let unknown =
+        "400 RequestBroker--ParseUri: Could not find a property named 'event' on type 'microsoft.graph.message'.";
+    assert_eq!(refused.refusal(), unknown);
+}
+
+#[tokio::test]
 async fn an_answer_reaches_the_organizers_inbox_and_event() {
     for (action, response, kind, subject) in [
         ("accept", "accepted", "meetingAccepted", "Accepted: Plan"),

@@ -58,12 +58,13 @@ impl World {
     }
 
     async fn made(store: Arc<dyn Store>, profile: Profile, throttled: bool) -> Self {
-        seed::plant(store.as_ref()).await.unwrap();
+        let clock = Clock::new();
+        seed::plant(store.as_ref(), clock.wall()).await.unwrap();
         let (receivers, engine) = (Arc::new(Receivers::default()), Arc::new(Ends::default()));
         let state = Arc::new(AppState {
-            directory: Directory::new(store.clone()),
+            directory: Directory::new(store.clone(), clock),
             store,
-            clock: Clock::new(),
+            clock,
             tokens: Tokens::new(signing_key()).unwrap(),
             throttling: throttled.then(|| Throttling::new(profile.throttle)),
             profile,

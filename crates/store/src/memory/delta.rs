@@ -25,7 +25,9 @@ impl Mailbox {
                 let new = self.items.values().filter(|item| item.revision > query.since && here(&item.value));
                 entries.extend(new.map(|item| {
                     let id = item.value.id;
-                    (item.revision, 1, (id.kind, id.uuid), DeltaEntry::Item(Box::new(item.value.clone())))
+                    let arrived = self.arrivals.get(&id).copied().unwrap_or_default();
+                    let entry = DeltaEntry::Item { item: Box::new(item.value.clone()), arrived };
+                    (item.revision, 1, (id.kind, id.uuid), entry)
                 }));
             }
             DeltaPlace::Folders(kind) => {
@@ -49,7 +51,7 @@ impl Mailbox {
             if (taken as u64 >= query.limit || bytes > READ_BYTES_MAX) && last != Some(*revision) {
                 break;
             }
-            if let DeltaEntry::Item(item) = entry {
+            if let DeltaEntry::Item { item, .. } = entry {
                 bytes += bytes_of(&item.properties);
             }
             (taken, last) = (taken + 1, Some(*revision));

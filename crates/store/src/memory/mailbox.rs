@@ -13,6 +13,8 @@ use crate::{FolderCounts, ItemQuery, Items, Once, READ_BYTES_MAX, Revision, Wind
 #[derive(Clone, Debug, Default)]
 pub(super) struct Mailbox {
     pub(super) items: BTreeMap<ItemId, Revised<Item>>,
+    /// When each item came to the folder in which it lies.
+    pub(super) arrivals: BTreeMap<ItemId, Revision>,
     pub(super) folders: BTreeMap<FolderId, Revised<Folder>>,
     /// By the immutable UUIDs of their items.
     pub(super) attachments: BTreeMap<Uuid, Vec<(Attachment, Vec<u8>)>>,

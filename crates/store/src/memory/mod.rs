@@ -3,6 +3,7 @@
 //! [`Model`] holds the meaning of every verb in the plainest form, with its invariants asserted; the
 //! other backends are compared with it. [`MemoryStore`] is the model behind a lock.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -14,12 +15,14 @@ use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
 use uuid::Uuid;
 
 use crate::{
-    App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Counters, Delta, DeltaError,
-    DeltaQuery, FolderCounts, ItemQuery, Items, Lease, NodeId, Publish, Store, StoreError, SubscriptionError,
-    SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
+    App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Delta, DeltaError,
+    DeltaQuery, DirectoryError, FolderCounts, Grant, ItemQuery, Items, Lease, NodeId, Publish, Redeemable,
+    RedeemableHash, Redeemed, Store, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant,
+    Upload, UploadError, User, Window,
 };
 
 mod delta;
+mod directory;
 mod mailbox;
 mod mailboxes;
 mod model;
@@ -57,20 +60,24 @@ impl MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn put_tenant(&self, tenant: Tenant) -> Result<(), StoreError> {
-        self.write(|model| model.put_tenant(tenant))
-    }
-
-    async fn put_user(&self, user: User) -> Result<(), StoreError> {
-        self.write(|model| model.put_user(user))
-    }
-
-    async fn put_app(&self, app: App) -> Result<(), StoreError> {
-        self.write(|model| model.put_app(app))
+    async fn add_tenant(&self, tenant: Tenant) -> Result<(), DirectoryError> {
+        self.write(|model| model.add_tenant(tenant))
     }
 
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
         self.model().tenants()
+    }
+
+    async fn add_user(&self, user: User) -> Result<(), DirectoryError> {
+        self.write(|model| model.add_user(user))
+    }
+
+    async fn replace_user(&self, before: User, after: User) -> Result<(), DirectoryError> {
+        self.write(|model| model.replace_user(before, after))
+    }
+
+    async fn remove_user(&self, id: UserId) -> Result<User, DirectoryError> {
+        self.write(|model| model.remove_user(id))
     }
 
     async fn users(&self, tenant: TenantId) -> Result<Vec<User>, StoreError> {
@@ -85,8 +92,63 @@ impl Store for MemoryStore {
         self.model().user_by_address(address)
     }
 
+    async fn add_app(&self, app: App) -> Result<(), DirectoryError> {
+        self.write(|model| model.add_app(app))
+    }
+
+    async fn replace_app(&self, before: App, after: App) -> Result<(), DirectoryError> {
+        self.write(|model| model.replace_app(before, after))
+    }
+
+    async fn remove_app(&self, id: AppId) -> Result<App, DirectoryError> {
+        self.write(|model| model.remove_app(id))
+    }
+
+    async fn apps(&self, tenant: TenantId) -> Result<Vec<App>, StoreError> {
+        self.model().apps(tenant)
+    }
+
     async fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
         self.model().app(id)
+    }
+
+    async fn grant(&self, grant: Grant, at: Timestamp) -> Result<BTreeSet<String>, DirectoryError> {
+        self.write(|model| model.grant(grant, at))
+    }
+
+    async fn revoke(&self, grant: Grant, at: Timestamp) -> Result<BTreeSet<String>, DirectoryError> {
+        self.write(|model| model.revoke(grant, at))
+    }
+
+    async fn consents(&self, tenant: TenantId, app: AppId) -> Result<Vec<Consent>, StoreError> {
+        self.model().consents(tenant, app)
+    }
+
+    async fn granted(
+        &self,
+        tenant: TenantId,
+        app: AppId,
+        user: Option<UserId>,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        self.model().granted(tenant, app, user)
+    }
+
+    async fn put_redeemable(&self, redeemable: Redeemable) -> Result<(), DirectoryError> {
+        self.write(|model| model.put_redeemable(redeemable))
+    }
+
+    async fn redeem(
+        &self,
+        app: AppId,
+        hash: RedeemableHash,
+        now: Timestamp,
+        over_at: Timestamp,
+    ) -> Result<Option<Redeemed>, StoreError> {
+        self.write(|model| model.redeem(app, hash, now, over_at))
+    }
+
+    async fn end_session(&self, session: Uuid) -> Result<(), StoreError> {
+        self.write(|model| model.end_session(session))
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {

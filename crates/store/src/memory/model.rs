@@ -12,10 +12,11 @@ use notify::log::{EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::{Checkpoint, LedgerDelta, Parked, Position, Record, Stream, Subscription};
 use uuid::Uuid;
 
+use super::directory::Kept;
 use super::mailbox::Mailbox;
 use crate::{
-    App, Appended, BeginError, CheckpointError, CorruptRow, Counters, Lease, NodeId, Revision, StoreError,
-    SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, Upload, User,
+    App, Appended, BeginError, CheckpointError, Consent, CorruptRow, Counters, Grantee, Lease, NodeId, RedeemableHash,
+    Revision, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, Upload, User,
 };
 
 /// What one verb appended to a partition's log, in order.
@@ -24,9 +25,11 @@ pub type AppendedRecords = (Partition, Vec<(Position, Arc<Record>)>);
 /// A store as a value. Each method is the verb of [`crate::Store`] of the same name.
 #[derive(Clone, Debug)]
 pub struct Model {
-    tenants: BTreeMap<TenantId, Tenant>,
+    pub(super) tenants: BTreeMap<TenantId, Tenant>,
     pub(super) users: BTreeMap<UserId, User>,
-    apps: BTreeMap<AppId, App>,
+    pub(super) apps: BTreeMap<AppId, App>,
+    pub(super) consents: BTreeMap<(TenantId, AppId, Grantee, String), Consent>,
+    pub(super) redeemables: BTreeMap<RedeemableHash, Kept>,
     pub(super) mailboxes: BTreeMap<UserId, Mailbox>,
     /// With what they have received.
     pub(super) uploads: BTreeMap<(UserId, Uuid), (Upload, Vec<u8>)>,
@@ -57,6 +60,8 @@ impl Default for Model {
             tenants: BTreeMap::new(),
             users: BTreeMap::new(),
             apps: BTreeMap::new(),
+            consents: BTreeMap::new(),
+            redeemables: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
             uploads: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
@@ -103,54 +108,6 @@ impl Model {
     }
 }
 
-/// The directory.
-impl Model {
-    pub fn put_tenant(&mut self, tenant: Tenant) -> Result<(), StoreError> {
-        self.tenants.insert(tenant.id, tenant);
-        self.counters.commits += 1;
-        Ok(())
-    }
-
-    pub fn put_user(&mut self, user: User) -> Result<(), StoreError> {
-        if !self.mailboxes.contains_key(&user.id) {
-            let revision = self.next_revision(Partition::of(user.id));
-            self.mailboxes.insert(user.id, Mailbox::new(user.id, revision));
-        }
-        self.users.insert(user.id, user);
-        self.counters.commits += 1;
-        Ok(())
-    }
-
-    pub fn put_app(&mut self, app: App) -> Result<(), StoreError> {
-        self.apps.insert(app.id, app);
-        self.counters.commits += 1;
-        Ok(())
-    }
-
-    pub fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
-        Ok(self.tenants.values().cloned().collect())
-    }
-
-    pub fn users(&self, tenant: TenantId) -> Result<Vec<User>, StoreError> {
-        let mut users: Vec<User> = self.users.values().filter(|user| user.tenant == tenant).cloned().collect();
-        users.sort_by_key(|user| (user.upn.to_lowercase(), user.id));
-        Ok(users)
-    }
-
-    pub fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        Ok(self.users.get(&id).cloned())
-    }
-
-    pub fn user_by_address(&self, address: &str) -> Result<Option<User>, StoreError> {
-        let address = address.to_lowercase();
-        Ok(self.users.values().find(|user| user.upn.to_lowercase() == address).cloned())
-    }
-
-    pub fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
-        Ok(self.apps.get(&id).cloned())
-    }
-}
-
 /// Subscriptions.
 impl Model {
     pub fn begin_subscription(
@@ -165,10 +122,9 @@ impl Model {
         if self.subscriptions.contains_key(&subscription.id) {
             return Err(BeginError::Duplicate(subscription.id));
         }
-        let equal = |other: &&Arc<Subscription>| {
-            (other.app, other.creator, other.target, other.change_types)
-                == (subscription.app, subscription.creator, subscription.target, subscription.change_types)
-        };
+        let likeness = |of: &Subscription| (of.app, of.creator, of.target, of.change_types, of.refined());
+        let sought = likeness(&subscription);
+        let equal = |other: &&Arc<Subscription>| likeness(other) == sought;
         if let Some(other) = self.live().find(equal).filter(|_| limits.refuse_duplicates) {
             return Err(BeginError::Duplicate(other.id));
         }

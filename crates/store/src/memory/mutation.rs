@@ -104,10 +104,14 @@ impl Mailbox {
             self.folders.insert(folder.id, Revised { revision, value: folder.clone() });
         }
         for item in &mutation.puts {
+            if self.item(item.id).is_none_or(|before| before.folder != item.folder) {
+                self.arrivals.insert(item.id, revision);
+            }
             self.items.insert(item.id, Revised { revision, value: item.clone() });
         }
         for id in &mutation.removes {
             self.items.remove(id);
+            self.arrivals.remove(id);
         }
         let gone = mutation.folder_removes.iter().filter(|id| self.folders.remove(id).is_some()).copied().collect();
         self.apply_to_attachments(&before, mutation);

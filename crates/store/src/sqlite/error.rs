@@ -8,7 +8,8 @@ use rusqlite::types::FromSql;
 use rusqlite::{ErrorCode, Row};
 
 use crate::{
-    BeginError, CheckpointError, CommitError, CorruptRow, DeltaError, StoreError, SubscriptionError, UploadError,
+    BeginError, CheckpointError, CommitError, CorruptRow, DeltaError, DirectoryError, StoreError, SubscriptionError,
+    UploadError,
 };
 
 /// Why a data directory could not be opened.
@@ -69,7 +70,7 @@ macro_rules! verb_error {
     )*};
 }
 
-verb_error!(CommitError, BeginError, SubscriptionError, CheckpointError, UploadError, DeltaError);
+verb_error!(CommitError, BeginError, SubscriptionError, CheckpointError, UploadError, DeltaError, DirectoryError);
 
 /// The value at `index`; what cannot be read is a corrupt row of `table`.
 pub(super) fn cell<T: FromSql>(

@@ -6,6 +6,7 @@
 //!
 //! What was answered with `Ok` is on the disk. Nothing that is not known to be on the disk is published.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
@@ -25,23 +26,28 @@ use self::partition::EncodedCheckpoint;
 use self::readers::Readers;
 use self::subscription::EncodedSubscription;
 use self::wal::Source;
-use self::writer::Writer;
+use self::writer::{Tx, Writer};
 use crate::{
-    App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Counters, Delta, DeltaError,
-    DeltaQuery, FolderCounts, ItemQuery, Items, Lease, NodeId, Publish, Store, StoreError, SubscriptionError,
-    SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
+    App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Delta, DeltaError,
+    DeltaQuery, DirectoryError, FolderCounts, Grant, ItemQuery, Items, Lease, NodeId, Publish, Redeemable,
+    RedeemableHash, Redeemed, Store, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant,
+    Upload, UploadError, User, Window,
 };
 
+mod consent;
 mod directory;
 mod error;
 mod ledger;
 mod mailbox;
 mod partition;
 mod readers;
+mod redeemable;
+mod removed_mailbox;
 mod row;
 mod schema;
 mod subscription;
 mod upload;
+mod user;
 mod wal;
 mod writer;
 
@@ -74,6 +80,7 @@ impl SqliteStore {
         let failed = |source| OpenError::Database { path: directory.to_owned(), source };
         let mut connection = source.connect(writer::CACHE_KIB).map_err(failed)?;
         schema::prepare(&mut connection, directory)?;
+        removed_mailbox::take_away_the_rest(&connection).map_err(failed)?;
         let writer = Writer::start(connection, source.clone(), publish).map_err(failed)?;
         Ok(Self { readers: Arc::new(Readers::new(source)), writer, _lock: lock })
     }
@@ -111,36 +118,98 @@ fn make_private(directory: &Path) -> io::Result<()> {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn put_tenant(&self, tenant: Tenant) -> Result<(), StoreError> {
-        self.writer.write(move |tx| directory::put_tenant(tx, &tenant)).await
-    }
-
-    async fn put_user(&self, user: User) -> Result<(), StoreError> {
-        self.writer.write(move |tx| directory::put_user(tx, &user)).await
-    }
-
-    async fn put_app(&self, app: App) -> Result<(), StoreError> {
-        self.writer.write(move |tx| directory::put_app(tx, &app)).await
+    async fn add_tenant(&self, tenant: Tenant) -> Result<(), DirectoryError> {
+        self.writer.write(move |tx| directory::add_tenant(tx, &tenant)).await
     }
 
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
         self.readers.scan(directory::tenants).await
     }
 
+    async fn add_user(&self, user: User) -> Result<(), DirectoryError> {
+        self.writer.write(move |tx| user::add(tx, &user)).await
+    }
+
+    async fn replace_user(&self, before: User, after: User) -> Result<(), DirectoryError> {
+        self.writer.write(move |tx| user::replace(tx, &before, &after)).await
+    }
+
+    async fn remove_user(&self, id: UserId) -> Result<User, DirectoryError> {
+        let removed = self.writer.write(move |tx| user::remove(tx, id)).await?;
+        let some = move |tx: &mut Tx<'_>| Ok::<_, DirectoryError>(removed_mailbox::take_away_some(tx.connection, id)?);
+        while self.writer.write(some).await? {}
+        Ok(removed)
+    }
+
     async fn users(&self, tenant: TenantId) -> Result<Vec<User>, StoreError> {
-        self.readers.scan(move |connection| directory::users(connection, tenant)).await
+        self.readers.scan(move |connection| user::users(connection, tenant)).await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.readers.point(move |connection| directory::user(connection, id)).await
+        self.readers.point(move |connection| user::user(connection, id)).await
     }
 
     async fn user_by_address(&self, address: &str) -> Result<Option<User>, StoreError> {
-        self.readers.point(move |connection| directory::user_by_address(connection, address)).await
+        self.readers.point(move |connection| user::user_by_address(connection, address)).await
+    }
+
+    async fn add_app(&self, app: App) -> Result<(), DirectoryError> {
+        self.writer.write(move |tx| directory::add_app(tx, &app)).await
+    }
+
+    async fn replace_app(&self, before: App, after: App) -> Result<(), DirectoryError> {
+        self.writer.write(move |tx| directory::replace_app(tx, &before, &after)).await
+    }
+
+    async fn remove_app(&self, id: AppId) -> Result<App, DirectoryError> {
+        self.writer.write(move |tx| directory::remove_app(tx, id)).await
+    }
+
+    async fn apps(&self, tenant: TenantId) -> Result<Vec<App>, StoreError> {
+        self.readers.scan(move |connection| directory::apps(connection, tenant)).await
     }
 
     async fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
         self.readers.point(move |connection| directory::app(connection, id)).await
+    }
+
+    async fn grant(&self, grant: Grant, at: Timestamp) -> Result<BTreeSet<String>, DirectoryError> {
+        self.writer.write(move |tx| consent::grant(tx.connection, &grant, at)).await
+    }
+
+    async fn revoke(&self, grant: Grant, at: Timestamp) -> Result<BTreeSet<String>, DirectoryError> {
+        self.writer.write(move |tx| consent::revoke(tx.connection, &grant, at)).await
+    }
+
+    async fn consents(&self, tenant: TenantId, app: AppId) -> Result<Vec<Consent>, StoreError> {
+        self.readers.scan(move |connection| consent::consents(connection, tenant, app)).await
+    }
+
+    async fn granted(
+        &self,
+        tenant: TenantId,
+        app: AppId,
+        user: Option<UserId>,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        self.readers.point(move |connection| consent::granted(connection, (tenant, app), user)).await
+    }
+
+    async fn put_redeemable(&self, redeemable: Redeemable) -> Result<(), DirectoryError> {
+        self.writer.write(move |tx| redeemable::put(tx.connection, &redeemable)).await
+    }
+
+    async fn redeem(
+        &self,
+        app: AppId,
+        hash: RedeemableHash,
+        now: Timestamp,
+        over_at: Timestamp,
+    ) -> Result<Option<Redeemed>, StoreError> {
+        self.writer.write(move |tx| redeemable::redeem(tx.connection, (app, hash), now, over_at)).await
+    }
+
+    async fn end_session(&self, session: Uuid) -> Result<(), StoreError> {
+        self.writer.write(move |tx| redeemable::end_session(tx.connection, session)).await
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {

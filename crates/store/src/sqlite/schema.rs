@@ -12,9 +12,11 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use super::error::OpenError;
 
 mod v3;
+mod v4;
 
 /// Each raises the schema version by one. Migrations only add.
-const MIGRATIONS: [Migration; 3] = [|tx| tx.execute_batch(V1), |tx| tx.execute_batch(V2), v3::migrate];
+const MIGRATIONS: [Migration; 5] =
+    [|tx| tx.execute_batch(V1), |tx| tx.execute_batch(V2), v3::migrate, v4::migrate, |tx| tx.execute_batch(V5)];
 
 type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
@@ -128,6 +130,9 @@ const V1: &str = "
 ";
 
 const V2: &str = "CREATE INDEX once_by_until ON once (partition, until)";
+
+/// The revision of the write that brought an item to its folder; NULL: that was before this was kept.
+const V5: &str = "ALTER TABLE item ADD COLUMN arrived INTEGER";
 
 /// The version that this release writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;

@@ -14,7 +14,7 @@ use super::ledger::{unpack, unpack_sums};
 use super::mailbox::encode;
 use super::row::{folder_key, kind_byte, signed};
 use super::writer::{Encoded, Tx};
-use super::{directory, partition};
+use super::{partition, user};
 use crate::{Appended, BeginError, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
 
 /// A subscription in its stored form, with the record that tells of it.
@@ -45,7 +45,8 @@ impl EncodedSubscription {
     }
 }
 
-/// What two duplicates have in common: app, creator, change types, kind and folder.
+/// What two duplicates have in common: app, creator, change types, kind, folder, and what their resources say
+/// behind the path.
 fn likeness(subscription: &Subscription) -> Vec<u8> {
     let target = &subscription.target;
     let mut bytes = Vec::with_capacity(51);
@@ -54,6 +55,7 @@ fn likeness(subscription: &Subscription) -> Vec<u8> {
     bytes.push(subscription.change_types.iter().fold(0, |set, change| set | (1 << change as u8)));
     bytes.push(kind_byte(target.kind));
     bytes.extend(target.folder.map(folder_key).into_iter().flatten());
+    bytes.extend(subscription.refined().into_bytes());
     bytes
 }
 
@@ -92,7 +94,7 @@ fn check_new(
     limits: SubscriptionLimits,
 ) -> Result<(), BeginError> {
     let mailbox: UserId = subscription.target.mailbox;
-    if !directory::exists(connection, mailbox)? {
+    if !user::exists(connection, mailbox)? {
         return Err(BeginError::NoMailbox(mailbox));
     }
     let mut known = connection.prepare_cached("SELECT 1 FROM subscription WHERE id = ?1")?;

@@ -21,6 +21,7 @@ use tidings_store::{
 };
 use uuid::Uuid;
 
+use self::identity::DirectoryCall;
 use crate::support::*;
 
 const MAILBOXES: [UserId; 4] = [MEGAN, ADELE, NEIGHBOUR, NOBODY];
@@ -129,6 +130,7 @@ enum Call {
         after: Option<u128>,
         limit: u64,
     },
+    Directory(DirectoryCall),
 }
 
 /// What lists are asked for: filters with orders.
@@ -194,6 +196,7 @@ fn call() -> impl Strategy<Value = Call> {
             .prop_map(|(mailbox, folder, skip, top, asked)| Call::List { mailbox, folder, skip, top, asked }),
         1 => (0..2u128, proptest::option::of(0..3usize), proptest::option::of(0..5u128), 0..4u64)
             .prop_map(|(app, creator, after, limit)| Call::Subscriptions { app, creator, after, limit }),
+        8 => identity::call().prop_map(Call::Directory),
     ]
 }
 
@@ -219,6 +222,8 @@ struct Pair {
     store: SqliteStore,
     heard: Heard,
     versions: u128,
+    /// In seconds, for the directory.
+    now: i64,
     _directory: TempDir,
 }
 
@@ -237,14 +242,16 @@ macro_rules! both {
     }};
 }
 
+mod identity;
+
 impl Pair {
     async fn new() -> Result<Self, TestCaseError> {
         let (directory, heard) = (TempDir::new().unwrap(), Heard::default());
         let store = SqliteStore::open(directory.path(), heard.publish()).unwrap();
-        let mut pair = Self { model: Model::default(), store, heard, versions: 0, _directory: directory };
-        both!(pair, put_tenant(Tenant { id: TENANT, domain: "contoso.test".to_owned() })).unwrap();
+        let mut pair = Self { model: Model::default(), store, heard, versions: 0, now: 0, _directory: directory };
+        both!(pair, add_tenant(Tenant { id: TENANT, domain: "contoso.test".to_owned() })).unwrap();
         for mailbox in &MAILBOXES[..3] {
-            both!(pair, put_user(user(*mailbox, &format!("{mailbox}@contoso.test")))).unwrap();
+            both!(pair, add_user(user(*mailbox, &format!("{mailbox}@contoso.test")))).unwrap();
         }
         Ok(pair)
     }
@@ -320,6 +327,7 @@ impl Pair {
                 let after = after.map(subscription_id);
                 both!(self, subscriptions(SubscriptionQuery { tenant: TENANT, app, creator, after, limit })).unwrap();
             }
+            Call::Directory(call) => self.call_directory(call).await?,
         }
         Ok(())
     }
@@ -450,6 +458,7 @@ impl Pair {
 
     /// Compares all that can be read.
     async fn compare(&mut self) -> Result<(), TestCaseError> {
+        self.compare_directory().await?;
         for mailbox in MAILBOXES {
             both!(self, folders(mailbox)).unwrap();
             let query = ItemQuery::newest(mailbox, Kind::Message, None, 100);

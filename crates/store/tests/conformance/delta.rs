@@ -32,7 +32,7 @@ async fn told(world: &World, place: DeltaPlace, since: Revision) -> (Vec<String>
 
 fn words(delta: &Delta) -> Vec<String> {
     let word = |entry: &DeltaEntry| match entry {
-        DeltaEntry::Item(item) => format!("+{}", item.id.uuid.as_u128()),
+        DeltaEntry::Item { item, .. } => format!("+{}", item.id.uuid.as_u128()),
         DeltaEntry::ItemGone { id, immutable } => format!("-{}/{}", id.uuid.as_u128(), immutable.as_u128()),
         DeltaEntry::Folder(counts) => format!("+{} {}", counts.folder.display_name, counts.total),
         DeltaEntry::FolderGone(id) => format!("-{}", id.uuid.as_u128()),
@@ -67,6 +67,35 @@ pub async fn a_later_reading_shows_what_changed_since(world: World) {
     quiet.quiet = true;
     world.store.commit(quiet).await.unwrap();
     assert_eq!(told(&world, in_inbox(), since).await.0, ["+1", "-2/2", "+3"]);
+}
+
+pub async fn an_item_says_when_it_came_to_its_folder(world: World) {
+    let arrived = async |place: DeltaPlace| {
+        let delta = read(&world, place, Revision(0), 10).await;
+        let all = delta.entries.into_iter().filter_map(|(revision, entry)| match entry {
+            DeltaEntry::Item { arrived, .. } => Some((revision, arrived)),
+            _ => None,
+        });
+        all.collect::<Vec<_>>()
+    };
+    let item = message(MEGAN, 1, 1);
+    world.store.commit(create(&item)).await.unwrap();
+    let made = arrived(in_inbox()).await[0].0;
+    assert_eq!(arrived(in_inbox()).await, [(made, made)]);
+    let newer = edited(&item, "subject", json!("newer"));
+    world.store.commit(update(&item, &newer)).await.unwrap();
+    let now = arrived(in_inbox()).await[0];
+    assert!(now.0 > made && now.1 == made, "{now:?}");
+    let moved = archived(&newer);
+    world.store.commit(update(&newer, &moved)).await.unwrap();
+    let there = arrived(ANYWHERE).await[0];
+    assert!(there.0 > now.0 && there.1 == there.0, "{there:?}");
+    // Elsewhere under another id, as items move.
+    let away = Item { id: item_id(2), folder: inbox(MEGAN), ..edited(&moved, "categories", json!([])) };
+    let puts = Mutation { puts: vec![away], removes: vec![moved.id], ..Mutation::default() };
+    world.store.commit(commit_of(MEGAN, puts)).await.unwrap();
+    let back = arrived(in_inbox()).await[0];
+    assert!(back.0 > there.0 && back.1 == back.0, "{back:?}");
 }
 
 pub async fn a_move_is_a_removal_where_the_item_was(world: World) {

@@ -15,6 +15,7 @@ mod checkpoint;
 mod delta;
 mod directory;
 mod folder;
+mod identity;
 mod lease;
 mod log;
 mod mailbox;
@@ -64,7 +65,23 @@ mod stories {
         directory {
             a_user_is_found_by_address_in_any_case
             a_replaced_user_keeps_the_mailbox
+            a_domain_and_an_address_are_had_once
+            users_and_apps_need_their_tenant
+            what_changed_meanwhile_is_not_replaced
+            a_removed_user_leaves_nothing
+            the_removed_users_neighbours_keep_theirs
             apps_and_tenants_read_back
+        }
+        identity {
+            a_permission_stands_from_its_grant_to_its_revocation
+            scopes_and_roles_are_kept_apart
+            a_grant_needs_whom_it_names
+            a_code_is_redeemed_once
+            what_is_redeemed_is_remembered_as_long_as_asked
+            another_app_redeems_nothing
+            what_is_over_is_forgotten
+            ended_sessions_take_what_was_issued_before
+            users_and_apps_take_what_is_theirs_along
         }
         mailbox {
             a_new_mailbox_has_the_well_known_folders
@@ -111,6 +128,7 @@ mod stories {
         delta {
             a_first_reading_shows_what_is_there_and_no_removals
             a_later_reading_shows_what_changed_since
+            an_item_says_when_it_came_to_its_folder
             a_move_is_a_removal_where_the_item_was
             an_item_that_left_and_came_back_shows_its_removal_first
             recoverable_items_are_no_place_of_the_mailbox

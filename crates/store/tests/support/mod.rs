@@ -26,7 +26,7 @@ pub fn at(second: i64) -> Timestamp {
 }
 
 pub fn user(id: UserId, upn: &str) -> User {
-    User { id, tenant: TENANT, upn: upn.to_owned(), display_name: upn.to_owned() }
+    User::new(id, TENANT, upn, upn)
 }
 
 pub fn item_id(number: u128) -> ItemId {
@@ -159,8 +159,8 @@ impl Heard {
 /// Adds the tenant, Megan, Adele and the neighbour.
 pub async fn settle(store: &dyn Store) {
     assert_eq!(Partition::of(MEGAN), Partition::of(NEIGHBOUR));
-    store.put_tenant(Tenant { id: TENANT, domain: "contoso.test".to_owned() }).await.unwrap();
-    store.put_user(user(MEGAN, "Megan@contoso.test")).await.unwrap();
-    store.put_user(user(ADELE, "adele@contoso.test")).await.unwrap();
-    store.put_user(user(NEIGHBOUR, "neighbour@contoso.test")).await.unwrap();
+    store.add_tenant(Tenant { id: TENANT, domain: "contoso.test".to_owned() }).await.unwrap();
+    store.add_user(user(MEGAN, "Megan@contoso.test")).await.unwrap();
+    store.add_user(user(ADELE, "adele@contoso.test")).await.unwrap();
+    store.add_user(user(NEIGHBOUR, "neighbour@contoso.test")).await.unwrap();
 }

@@ -54,9 +54,13 @@ const MAIL_FOLDERS: &[&str] =
 const ITEMS: &[&str] = &["$select", "$top", "$skip", "$count", "$orderby", "$filter", "$expand"];
 const MESSAGES: &[&str] = &["$select", "$top", "$skip", "$count", "$orderby", "$filter", "$expand", "$search"];
 const COUNT: &[&str] = &["$filter"];
-const DELTA: &[&str] = &["$deltatoken", "$skiptoken", "$select", "$top"];
+const FOLDER_DELTA: &[&str] = &["$deltatoken", "$skiptoken", "$select"];
+const DELTA: &[&str] = &["$deltatoken", "$skiptoken", "$select", "changeType"];
+const MESSAGE_DELTA: &[&str] =
+    &["$deltatoken", "$skiptoken", "$select", "$expand", "$filter", "$orderby", "$top", "changeType"];
 const WINDOW_DELTA: &[&str] = &["startDateTime", "endDateTime", "$deltatoken", "$skiptoken"];
-const WINDOW: &[&str] = &["startDateTime!", "endDateTime!", "$select", "$top", "$skip", "$count", "$orderby"];
+const WINDOW: &[&str] =
+    &["startDateTime!", "endDateTime!", "$select", "$top", "$skip", "$count", "$orderby", "$filter", "$expand"];
 const PICTURE: Body = Body::Bytes(&["image/jpeg", "image/png"]);
 const PLAIN: Answer = Answer::Bytes("text/plain");
 const DESTINATION: Body = Body::Parameters(&[("destinationId!", "Edm.String")]);
@@ -86,7 +90,6 @@ pub fn all() -> Vec<Route> {
     directory(&mut routes);
     mail(&mut routes);
     calendar(&mut routes);
-    occurrences(&mut routes);
     contacts(&mut routes);
     subscriptions(&mut routes);
     routes
@@ -152,7 +155,8 @@ fn items(at: &mut Below<'_>, path: &str, entity: &'static str, key: &str, query:
     at.get(path, "A page of items", query, Answer::List(entity));
     at.post(path, "Make an item", Body::Entity(entity), Answer::Made(entity));
     at.get(&format!("{path}/$count"), "How many items", COUNT, PLAIN);
-    at.get(&format!("{path}/delta"), "What has changed", DELTA, Answer::List(entity));
+    let delta = if entity == "message" { MESSAGE_DELTA } else { DELTA };
+    at.get(&format!("{path}/delta"), "What has changed", delta, Answer::List(entity));
     at.get(&format!("{path}/{key}"), "An item", ONE, Answer::Entity(entity));
     at.patch(&format!("{path}/{key}"), "Change an item", entity);
     at.delete(&format!("{path}/{key}"), "Delete an item");
@@ -221,7 +225,7 @@ fn mail(routes: &mut Vec<Route>) {
     let message = Body::Parameters(&[("message!", "graph.message"), ("saveToSentItems", "Edm.Boolean")]);
     at.post("/sendMail", "Send a message", message, Answer::Status(202));
     folders(&mut at, "/mailFolders", "mailFolder", "{mailFolder-id}", MAIL_FOLDERS);
-    at.get("/mailFolders/delta", "What has changed", DELTA, Answer::List("mailFolder"));
+    at.get("/mailFolders/delta", "What has changed", FOLDER_DELTA, Answer::List("mailFolder"));
     let folder = "/mailFolders/{mailFolder-id}";
     at.post(&format!("{folder}/move"), "Move a folder", DESTINATION, Answer::Entity("mailFolder"));
     at.post(&format!("{folder}/copy"), "Copy a folder", DESTINATION, Answer::Entity("mailFolder"));
@@ -236,7 +240,8 @@ fn calendar(routes: &mut Vec<Route>) {
     parts(&mut at, one, true);
     at.get(&format!("{one}/calendar"), "The calendar of an event", SELECT, Answer::Entity("calendar"));
     at.get(&format!("{one}/instances"), "Occurrences of a series", WINDOW, Answer::List("event"));
-    at.get(&format!("{one}/exceptionOccurrences"), "Occurrences that differ", PAGE, Answer::List("event"));
+    at.get(&format!("{one}/instances/delta"), "What has changed in a series", WINDOW_DELTA, Answer::List("event"));
+    at.get(&format!("{one}/exceptionOccurrences"), "Occurrences that differ", ATTACHED, Answer::List("event"));
     at.post(&format!("{one}/accept"), "Accept an invitation", ACCEPT, Answer::Status(202));
     at.post(&format!("{one}/decline"), "Decline an invitation", RESPOND, Answer::Status(202));
     at.post(&format!("{one}/tentativelyAccept"), "Accept tentatively", RESPOND, Answer::Status(202));
@@ -273,23 +278,6 @@ fn calendar_groups(at: &mut Below<'_>) {
     at.post(&format!("{one}/calendars"), "Make a calendar in a group", calendar, Answer::Made("calendar"));
 }
 
-fn occurrences(routes: &mut Vec<Route>) {
-    let mut at = Below(routes, true);
-    for calendar in ["", "/calendar", "/calendars/{calendar-id}"] {
-        let path = format!("{calendar}/calendarView");
-        at.get(&path, "What a calendar holds in a time window, series expanded", WINDOW, Answer::List("event"));
-    }
-    let one = "/events/{event-id}";
-    at.get(&format!("{one}/instances"), "Occurrences in a time window", WINDOW, Answer::List("event"));
-    let differing = format!("{one}/exceptionOccurrences");
-    at.get(&differing, "Occurrences that differ from their series", PAGE, Answer::List("event"));
-    let time = Body::Parameters(&[("newReminderTime!", "graph.dateTimeTimeZone")]);
-    at.post(&format!("{one}/snoozeReminder"), "Be reminded again later", time, Answer::Status(200));
-    at.post(&format!("{one}/dismissReminder"), "Be reminded no more", Body::None, Answer::Status(200));
-    let view = "/reminderView(startDateTime='{startDateTime}',endDateTime='{endDateTime}')";
-    at.get(view, "Reminders of what is in a time window", &["$top", "$skip", "$count"], Answer::Object(200));
-}
-
 fn contacts(routes: &mut Vec<Route>) {
     let mut at = Below(routes, true);
     items(&mut at, "/contacts", "contact", "{contact-id}", ITEMS);
@@ -305,7 +293,7 @@ fn contacts(routes: &mut Vec<Route>) {
         at.delete(&path, "Take the photo of a contact away");
     }
     folders(&mut at, "/contactFolders", "contactFolder", "{contactFolder-id}", FOLDERS);
-    at.get("/contactFolders/delta", "What has changed", DELTA, Answer::List("contactFolder"));
+    at.get("/contactFolders/delta", "What has changed", FOLDER_DELTA, Answer::List("contactFolder"));
     let folder = "/contactFolders/{contactFolder-id}";
     children(&mut at, folder, "contactFolder", FOLDERS);
     items(&mut at, &format!("{folder}/contacts"), "contact", "{contact-id}", ITEMS);

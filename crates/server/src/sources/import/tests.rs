@@ -49,9 +49,9 @@ impl Place {
         };
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(publish)));
         let tenant = TenantId(Uuid::from_u128(1));
-        store.put_tenant(Tenant { id: tenant, domain: "contoso.test".to_owned() }).await.unwrap();
+        store.add_tenant(Tenant { id: tenant, domain: "contoso.test".to_owned() }).await.unwrap();
         let upn = "megan@contoso.test".to_owned();
-        store.put_user(User { id: MEGAN, tenant, upn, display_name: "Megan Bowen".to_owned() }).await.unwrap();
+        store.add_user(User::new(MEGAN, tenant, upn, "Megan Bowen")).await.unwrap();
         let next = AtomicU64::new(1_000);
         let fresh: FreshSource = Arc::new(move || {
             let uuid = || Uuid::from_u128(u128::from(next.fetch_add(1, Ordering::Relaxed)));

@@ -23,12 +23,10 @@ impl Inbound for Recorder {
         match address.split('@').next().unwrap_or_default() {
             "nobody" => Ok(None),
             "broken" => Err(StoreError::Unavailable("closed".to_owned())),
-            name => Ok(Some(User {
-                id: UserId(Uuid::from_u128(7)),
-                tenant: TenantId(Uuid::from_u128(1)),
-                upn: address.to_owned(),
-                display_name: name.to_owned(),
-            })),
+            name => {
+                let (id, tenant) = (UserId(Uuid::from_u128(7)), TenantId(Uuid::from_u128(1)));
+                Ok(Some(User::new(id, tenant, address, name)))
+            }
         }
     }
 

@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::item::{EncodedItem, Touched};
 use super::{EncodedCommit, folder};
-use crate::sqlite::directory;
 use crate::sqlite::error::corrupt;
 use crate::sqlite::row::{folder_key, immutable_key, item_id};
+use crate::sqlite::user;
 use crate::tree::FolderWrites;
 use crate::{CommitError, StoreError};
 
@@ -20,7 +20,7 @@ pub(super) fn check(
     touched: &mut Touched<'_>,
 ) -> Result<(), CommitError> {
     let (partition, mailbox) = (commit.partition, commit.mailbox);
-    if !directory::exists(connection, mailbox)? {
+    if !user::exists(connection, mailbox)? {
         return Err(CommitError::NoMailbox(mailbox));
     }
     if let Some(once) = &commit.once {

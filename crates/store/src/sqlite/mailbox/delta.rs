@@ -165,7 +165,10 @@ impl Reading<'_> {
             (Found::Item { number }, _) => {
                 let (item, bytes) = item::at(self.connection, mailbox, number)?;
                 to.bytes += bytes;
-                DeltaEntry::Item(Box::new(item))
+                let sql = "SELECT arrived FROM item WHERE number = ?1";
+                let mut statement = self.connection.prepare_cached(sql)?;
+                let arrived: Option<u64> = statement.query_row([number], |row| row.get(0))?;
+                DeltaEntry::Item { item: Box::new(item), arrived: Revision(arrived.unwrap_or_default()) }
             }
             (Found::Gone { immutable }, DeltaPlace::Items(..)) => {
                 let id = item_id(key).ok_or_else(|| unknown("tombstone"))?;

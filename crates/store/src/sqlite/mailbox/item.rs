@@ -134,6 +134,10 @@ impl<'a> Touched<'a> {
                 tally.add(before.folder, -1, -i64::from(before.unread));
                 self.update(before.number, item, revision)?;
                 self.refile(before, item, folder)?;
+                if before.folder != folder {
+                    let sql = "UPDATE item SET arrived = ?2 WHERE number = ?1";
+                    self.connection.prepare_cached(sql)?.execute(params![before.number, revision.0])?;
+                }
                 before.number
             }
         };
@@ -162,8 +166,8 @@ impl<'a> Touched<'a> {
     fn insert(&self, item: &EncodedItem, folder: Key, revision: Revision) -> Result<i64, StoreError> {
         let sql = "INSERT INTO item
             (partition, mailbox, id, folder, sort_key, unread, version, created, modified, properties, immutable,
-            revision, place, from_address, subject, message_id_key, conversation_key, last_end)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+            revision, arrived, place, from_address, subject, message_id_key, conversation_key, last_end)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
         Ok(self.connection.prepare_cached(sql)?.insert(params![
             self.partition,
             self.mailbox,

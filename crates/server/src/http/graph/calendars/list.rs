@@ -18,7 +18,6 @@ pub async fn list(call: &Call<'_>, user: &UserKey, group: Option<&FolderKey>) ->
     call.query.allow(&["$select", "$top", "$skip", "$count", "$filter", "$orderby"])?;
     let page = Page::read(&call.query)?;
     let select = select(call, Entity::Calendar)?;
-    call.require_read(Kind::Event)?;
     let owner = call.owner(user).await?;
     let folders = all(call, &owner).await?;
     let group = group.map(|key| existing_group(&owner, key, &folders)).transpose()?;
@@ -39,7 +38,6 @@ pub async fn list(call: &Call<'_>, user: &UserKey, group: Option<&FolderKey>) ->
 
 pub async fn count(call: &Call<'_>, user: &UserKey) -> Result<Answer, ApiError> {
     call.query.allow(&["$filter"])?;
-    call.require_read(Kind::Event)?;
     let owner = call.owner(user).await?;
     let folders = all(call, &owner).await?;
     let count = found(call, &owner, &folders, None)?.len();

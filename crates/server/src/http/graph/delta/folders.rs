@@ -17,7 +17,6 @@ use crate::http::graph::{Call, folders};
 pub async fn folders(call: &Call<'_>, user: &UserKey, kind: Kind) -> Result<Answer, ApiError> {
     let (entity, collection) = (Entity::folder_of(kind), folders::collection(kind));
     call.query.allow(&["$deltatoken", "$skiptoken", "$select", "$filter", "$orderby", "$expand", "$search", "$top"])?;
-    call.require_read(kind)?;
     let owner = call.owner(user).await?;
     let path = format!("{}/{collection}/delta", user_path(user, &owner));
     let round = Round::open(call, path, owner.id, Place::Folders(kind), || {
@@ -38,7 +37,7 @@ pub async fn folders(call: &Call<'_>, user: &UserKey, kind: Kind) -> Result<Answ
     let value = told.entries.iter().filter_map(|(_, entry)| match entry {
         DeltaEntry::Folder(found) => Some(typed(type_name, folders::shown(found, &owner, view))),
         DeltaEntry::FolderGone(id) => Some(folder_removed(type_name, *id)),
-        DeltaEntry::Item(_) | DeltaEntry::ItemGone { .. } => None,
+        DeltaEntry::Item { .. } | DeltaEntry::ItemGone { .. } => None,
     });
     let value: Vec<Value> = value.collect();
     Ok(round.answer(call, type_name, &told, value))

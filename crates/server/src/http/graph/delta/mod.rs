@@ -4,16 +4,17 @@
 //! mailbox, so it may hold more than was asked for where one write changed many things.
 
 pub mod folders;
+pub mod instances;
 pub mod items;
 pub mod view;
 
-use graph::UserId;
 use graph::delta::{Options, Place, Token};
+use graph::expand::Expand;
 use graph::mailbox::Owner;
 use graph::path::UserKey;
 use graph::render::{Preferences, Select};
 use graph::schema::Entity;
-use graph::{FolderId, ImmutableId, ItemId};
+use graph::{ChangeType, FolderId, ImmutableId, ItemId, Kind, UserId};
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::{DeltaEntry, DeltaError, DeltaPlace, DeltaQuery, READ_BYTES_MAX, Revision};
@@ -87,9 +88,19 @@ struct Round {
 
 /// What a page tells, and where the next one begins.
 struct Told {
+    /// With their revisions, which ascend.
     entries: Vec<(Revision, DeltaEntry)>,
     next: Token,
     more: bool,
+}
+
+impl Told {
+    /// Leaves the entries from here on to the next page; `last` is the revision of those before.
+    fn end_before(&mut self, at: usize, last: Revision) {
+        self.entries.truncate(at);
+        self.next.since = last.0;
+        self.more = true;
+    }
 }
 
 impl Round {
@@ -108,7 +119,7 @@ impl Round {
                 if !options.fit() {
                     return Err(QueryError::Malformed.into());
                 }
-                Token { mailbox, place, since: 0, began: 0, options, series: Vec::new() }
+                Token { mailbox, place, since: 0, began: 0, from: None, options, series: Vec::new() }
             }
             [Some(text), None] | [None, Some(text)] => {
                 Token::decode(text, mailbox, place).map_err(|_| ApiError::Delta(DeltaRefusal::Token))?
@@ -125,10 +136,30 @@ impl Round {
         Select::read(entity, text).map_err(|_| ApiError::Delta(DeltaRefusal::Token))
     }
 
+    fn expand(&self, entity: Entity) -> Result<Expand, ApiError> {
+        let Some(text) = &self.token.options.expand else { return Ok(Expand::default()) };
+        Expand::read(entity, text).map_err(|_| ApiError::Delta(DeltaRefusal::Token))
+    }
+
+    /// Whether an item, or its removal, is of the type of change that alone is asked for. In the first round
+    /// everything is new to the client.
+    fn is_asked_for(&self, entry: &DeltaEntry) -> bool {
+        let began = self.token.from.unwrap_or(self.token.since);
+        let change = match entry {
+            DeltaEntry::ItemGone { .. } | DeltaEntry::FolderGone(_) => ChangeType::Deleted,
+            DeltaEntry::Item { arrived, .. } if began > 0 && arrived.0 <= began => ChangeType::Updated,
+            DeltaEntry::Item { .. } | DeltaEntry::Folder(_) => ChangeType::Created,
+        };
+        self.token.options.change.is_none_or(|asked| asked == change)
+    }
+
     /// Reads until the page is full of what `tells` lets pass, or nothing is left.
     async fn read(&self, call: &Call<'_>, tells: impl Fn(&DeltaEntry) -> bool) -> Result<Told, ApiError> {
         let (size, mut next) = (usize::from(self.size), self.token.clone());
-        let mut entries = Vec::new();
+        let mut entries: Vec<(Revision, DeltaEntry)> = Vec::new();
+        if next.options.change.is_some() {
+            next.from = next.from.or(Some(next.since));
+        }
         let (mut looked_at, mut bytes, mut limit) = (0, 0, u64::from(self.size));
         loop {
             let delta = self.changes(call, &next, limit).await?;
@@ -160,6 +191,7 @@ impl Round {
             Place::Items(kind, folder) => DeltaPlace::Items(kind, folder),
             Place::Folders(kind) => DeltaPlace::Folders(kind),
             Place::View(calendar) => DeltaPlace::Items(calendar.kind, Some(calendar)),
+            Place::Instances(_) => DeltaPlace::Items(Kind::Event, None),
         };
         let query = DeltaQuery {
             mailbox: token.mailbox,
@@ -181,10 +213,13 @@ impl Round {
         let options = &self.token.options;
         let time = |micros: i64| graph::Timestamp::from_micros(micros).to_string();
         let (start, end) = options.window.map(|(start, end)| (time(start), time(end))).unzip();
+        let change = options.change.map(|change| change.as_str().to_owned());
         let given = [
             ("$select", &options.select),
+            ("$expand", &options.expand),
             ("$filter", &options.filter),
             ("$orderby", &options.order),
+            ("changeType", &change),
             ("startDateTime", &start),
             ("endDateTime", &end),
         ];
@@ -197,7 +232,9 @@ impl Round {
     fn answer(&self, call: &Call<'_>, type_name: &str, told: &Told, value: Vec<Value>) -> Answer {
         let (link, option) =
             if told.more { ("@odata.nextLink", "$skiptoken") } else { ("@odata.deltaLink", "$deltatoken") };
-        let link_url = call.url(&format!("{}?{option}={}", self.path, told.next.encode()));
+        // Between rounds nothing is left of where one began.
+        let next = Token { from: told.next.from.filter(|_| told.more), ..told.next.clone() };
+        let link_url = call.url(&format!("{}?{option}={}", self.path, next.encode()));
         let context = call.metadata(&format!("Collection({type_name})"));
         let answer = Answer::json(StatusCode::OK, &json!({"@odata.context": context, link: link_url, "value": value}));
         if self.preferred { answer.applied(&format!("odata.maxpagesize={}", self.size)) } else { answer }

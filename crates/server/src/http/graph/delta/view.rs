@@ -8,7 +8,7 @@ use graph::delta::{Options, Place, Token};
 use graph::occurrence::{Series, instances};
 use graph::path::{FolderKey, UserKey};
 use graph::render::{self, View};
-use graph::{Item, Kind, OccurrenceId, Timestamp, WellKnown};
+use graph::{Item, OccurrenceId, Timestamp, WellKnown};
 use jiff::civil::Date;
 use serde_json::Value;
 use store::{DeltaEntry, READ_BYTES_MAX, Revision, Window};
@@ -29,20 +29,22 @@ const EVENTS_MAX: u16 = 25;
 const UNTAKEN: Untaken =
     Untaken { resource: "CalendarView", options: "$orderby, $filter, $select, $expand, $search, $top" };
 
+/// The options that a window's delta query knows, and those that it refuses in Graph's words.
+pub(super) const OPTIONS: [&str; 10] = [
+    "$deltatoken",
+    "$skiptoken",
+    "startDateTime",
+    "endDateTime",
+    "$orderby",
+    "$filter",
+    "$select",
+    "$expand",
+    "$search",
+    "$top",
+];
+
 pub async fn view(call: &Call<'_>, user: &UserKey, calendar: &FolderKey) -> Result<Answer, ApiError> {
-    call.query.allow(&[
-        "$deltatoken",
-        "$skiptoken",
-        "startDateTime",
-        "endDateTime",
-        "$orderby",
-        "$filter",
-        "$select",
-        "$expand",
-        "$search",
-        "$top",
-    ])?;
-    call.require_read(Kind::Event)?;
+    call.query.allow(&OPTIONS)?;
     let owner = call.owner(user).await?;
     let calendar = call.folder(owner.id, calendar).await?;
     let place = match calendar == WellKnown::Calendar.id_in(owner.id) {
@@ -50,14 +52,27 @@ pub async fn view(call: &Call<'_>, user: &UserKey, calendar: &FolderKey) -> Resu
         false => format!("calendars('{calendar}')/"),
     };
     let path = format!("{}/{place}calendarView/delta", user_path(user, &owner));
-    let mut round = Round::open(call, path, owner.id, Place::View(calendar), || begin(call))?;
+    let round = Round::open(call, path, owner.id, Place::View(calendar), || begin(call))?;
+    tell_page(call, round, |_| true).await
+}
+
+/// A page of what has changed in the window of a round, of those events that are followed.
+pub(super) async fn tell_page(
+    call: &Call<'_>,
+    mut round: Round,
+    follows: impl Fn(Uuid) -> bool,
+) -> Result<Answer, ApiError> {
     round.size = round.size.min(EVENTS_MAX);
     let window = window_of(&round.token)?;
     // Who reads everything for the first time knows of no event that could have left the window.
     let first = round.token.since == 0 || round.token.since < round.token.began;
     let mut told = round
         .read(call, |entry| match entry {
-            DeltaEntry::Item(event) => !first || !instances(event, window.from, window.until).is_empty(),
+            DeltaEntry::Item { item: event, .. } => {
+                let is_told = !first || !instances(event, window.from, window.until).is_empty();
+                follows(event.immutable) && is_told
+            }
+            DeltaEntry::ItemGone { immutable, .. } => follows(*immutable),
             _ => true,
         })
         .await?;
@@ -72,7 +87,7 @@ pub async fn view(call: &Call<'_>, user: &UserKey, calendar: &FolderKey) -> Resu
         }
         last = Some(revision);
         match entry {
-            DeltaEntry::Item(event) => tell(&event, first, window, view, &mut told.next, &mut page),
+            DeltaEntry::Item { item: event, .. } => tell(&event, first, window, view, &mut told.next, &mut page),
             DeltaEntry::ItemGone { immutable, .. } if present.contains(&immutable) => {}
             DeltaEntry::ItemGone { id, immutable } => {
                 page.add(item_removed("event", id, immutable, &call.prefer));
@@ -88,8 +103,8 @@ pub async fn view(call: &Call<'_>, user: &UserKey, calendar: &FolderKey) -> Resu
 
 /// A page while it is made. It ends early when it has grown large: one long event has many occurrences.
 #[derive(Default)]
-struct Page {
-    value: Vec<Value>,
+pub(super) struct Page {
+    pub value: Vec<Value>,
     bytes: usize,
 }
 
@@ -105,20 +120,20 @@ impl Page {
 }
 
 /// The window of a token: its checksum is no secret, so the window may be anybody's.
-fn window_of(token: &Token) -> Result<Window, ApiError> {
+pub(super) fn window_of(token: &Token) -> Result<Window, ApiError> {
     let (from, until) = token.options.window.ok_or(ApiError::Delta(DeltaRefusal::Token))?;
     let window = Window { from: Timestamp::from_micros(from), until: Timestamp::from_micros(until) };
     window::checked(window).map_err(ApiError::Window)
 }
 
-fn begin(call: &Call<'_>) -> Result<Options, ApiError> {
+pub(super) fn begin(call: &Call<'_>) -> Result<Options, ApiError> {
     UNTAKEN.check(call)?;
     let Window { from, until } = window::of_query(&call.query).map_err(ApiError::Window)?;
     Ok(Options { window: Some((from.as_micros(), until.as_micros())), ..Options::default() })
 }
 
 /// What the window shows of an event as it is now, and what it does not show any more.
-fn tell(event: &Item, first: bool, window: Window, view: View<'_>, next: &mut Token, page: &mut Page) {
+pub(super) fn tell(event: &Item, first: bool, window: Window, view: View<'_>, next: &mut Token, page: &mut Page) {
     let found = instances(event, window.from, window.until);
     if found.is_empty() {
         page.add(item_removed("event", event.id, event.immutable, view.prefer));

@@ -12,7 +12,6 @@ use crate::http::graph::Call;
 pub async fn get(call: &Call<'_>, user: &UserKey, kind: Kind, key: &FolderKey) -> Result<Answer, ApiError> {
     call.query.allow(&["$select"])?;
     let select = select(call, kind)?;
-    call.require_read(kind)?;
     let owner = call.owner(user).await?;
     let found = existing(call, &owner, kind, key).await?;
     Ok(single(call, &owner, &found, select.as_ref(), StatusCode::OK))

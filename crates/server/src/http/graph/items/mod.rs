@@ -5,7 +5,7 @@ pub mod attachments;
 pub mod count;
 pub mod create;
 pub mod delete;
-mod expand;
+pub mod expand;
 pub mod extensions;
 pub mod get;
 pub mod list;

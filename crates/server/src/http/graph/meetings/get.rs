@@ -16,8 +16,6 @@ use crate::http::graph::items::find;
 pub async fn get(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&["$select"])?;
     let select = call.query.select(Entity::Event)?;
-    call.require_read(Kind::Message)?;
-    call.require_read(Kind::Event)?;
     let owner = call.owner(&path.user).await?;
     let message = find(call, &owner, path).await?;
     let event = event_of(call, &owner, &message).await?.ok_or(ApiError::ItemNotFound)?;

@@ -11,14 +11,15 @@ use serde_json::json;
 use super::page::Filling;
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
+use crate::http::graph::items::expand;
 use crate::http::graph::{Call, items};
 use crate::http::query::Page;
 
 pub async fn exceptions(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
-    call.query.allow(&["$select", "$top", "$skip", "$count"])?;
+    call.query.allow(&["$select", "$expand", "$top", "$skip", "$count"])?;
     let page = Page::read(&call.query)?;
     let select = call.query.select(Entity::Event)?;
-    call.require_read(path.kind)?;
+    let expand = call.query.expand(Entity::Event)?;
     let owner = call.owner(&path.user).await?;
     let event = items::find(call, &owner, path).await?;
     let series = Series::of(&event);
@@ -31,7 +32,12 @@ pub async fn exceptions(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiE
             break;
         }
         let occurrence = series.as_ref().and_then(|series| series.occurrence(*day));
-        filling.pass(occurrence.map(|occurrence| render::occurrence(&occurrence, view)));
+        let mut shown = None;
+        if let Some(occurrence) = occurrence {
+            let value = shown.insert(render::occurrence(&occurrence, view));
+            expand::relations(call, &expand, &occurrence.item, value).await?;
+        }
+        filling.pass(shown);
     }
     let collection = format!("events('{}')/exceptionOccurrences", render::item_id(&event, &call.prefer));
     let context = render::context(&call.base(), owner.id, &collection, select.as_ref(), false);

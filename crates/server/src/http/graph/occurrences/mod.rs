@@ -10,6 +10,7 @@ pub mod remind;
 pub mod reminder_view;
 pub mod view;
 
+mod found;
 mod page;
 pub mod window;
 

@@ -1,59 +1,75 @@
-//! A page of what is in calendars in a time window. Series are expanded and what comes before and on the
-//! page is kept, as keys; the events of the page are read again.
+//! A page of what is in calendars in a time window: what is asked for, and the answer. The events of the page
+//! are read again.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use graph::expand::Expand;
 use graph::mailbox::Owner;
-use graph::occurrence::{Instance, Series, instances};
+use graph::occurrence::{Instance, Series};
+use graph::query::Query;
 use graph::render::{self, Select, View};
 use graph::schema::Entity;
-use graph::{FolderId, Item, ItemId, Occurrence};
+use graph::{Item, ItemId, Kind, Occurrence};
 use serde_json::{Value, json};
 use store::Window;
 
-use super::window::WindowError;
+use super::found::Found;
 use crate::http::error::ApiError;
 use crate::http::graph::Call;
+use crate::http::graph::items::expand;
 use crate::http::query::{Page, QueryError};
 
 /// The query options of a list of occurrences.
-pub const OPTIONS: [&str; 7] = ["startDateTime", "endDateTime", "$select", "$top", "$skip", "$count", "$orderby"];
+pub const OPTIONS: [&str; 9] =
+    ["startDateTime", "endDateTime", "$select", "$top", "$skip", "$count", "$orderby", "$filter", "$expand"];
 
-/// Occurrences that one request may look at, and how far into them a page may lie.
-const OCCURRENCES_MAX: u64 = 250_000;
-const EVENTS_AT_A_TIME: u64 = 200;
+/// How far into an order that is not that of starts a page may lie: what is before it is held.
+const ORDERED_MAX: u64 = 4_096;
 /// A page ends after the occurrence that makes it longer than this.
 const PAGE_BYTES_MAX: usize = 16 << 20;
-/// An occurrence may have been moved to a time before its series begins. This long before, in minutes, it is
-/// still found.
-const MOVED_EARLIER_MINUTES_MAX: i64 = 31 * 24 * 60;
 
 /// What is asked of a list of occurrences.
 pub struct Asked {
     pub window: Window,
     pub page: Page,
     pub select: Option<Select>,
-    descending: bool,
+    pub expand: Expand,
+    /// `$filter` and `$orderby`.
+    pub query: Query,
+    pub order: Order,
+}
+
+/// In which order occurrences come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// By their start.
+    FirstFirst,
+    LastFirst,
+    /// As the query has it.
+    Own,
 }
 
 impl Asked {
     pub fn read(call: &Call<'_>, window: Window) -> Result<Self, ApiError> {
         let page = Page::read(&call.query)?;
         let select = call.query.select(Entity::Event)?;
-        Ok(Self { window, page, select, descending: descending(call.query.get("$orderby"))? })
+        let expand = call.query.expand(Entity::Event)?;
+        let query = call.query.items(Kind::Event)?;
+        let order = order(call.query.get("$orderby"));
+        if order == Order::Own && page.skip.saturating_add(page.top) > ORDERED_MAX {
+            return Err(QueryError::Inefficient.into());
+        }
+        Ok(Self { window, page, select, expand, query, order })
     }
 }
 
-/// Occurrences come by their start.
-fn descending(order: Option<&str>) -> Result<bool, QueryError> {
-    let asked = order.unwrap_or("start/dateTime");
-    let words: Vec<&str> = asked.split_whitespace().collect();
+fn order(asked: Option<&str>) -> Order {
+    let words: Vec<&str> = asked.unwrap_or("start/dateTime").split_whitespace().collect();
     match words.join(" ").to_ascii_lowercase().as_str() {
-        "start/datetime" | "start/datetime asc" => Ok(false),
-        "start/datetime desc" => Ok(true),
-        _ => Err(QueryError::Inefficient),
+        "start/datetime" | "start/datetime asc" => Order::FirstFirst,
+        "start/datetime desc" => Order::LastFirst,
+        _ => Order::Own,
     }
 }
 
@@ -64,10 +80,25 @@ pub enum Shown {
 }
 
 impl Shown {
+    /// The event at one of its times; `None` if it is not there then, or not any more.
+    pub fn at(event: &Item, series: Option<&Series<'_>>, instance: &Instance) -> Option<Self> {
+        match instance.date {
+            None => Some(Shown::Single(event.clone())),
+            Some(date) => series?.occurrence(date).map(Shown::Occurrence),
+        }
+    }
+
     pub fn item(&self) -> &Item {
         match self {
             Shown::Single(item) => item,
             Shown::Occurrence(occurrence) => &occurrence.item,
+        }
+    }
+
+    pub fn into_item(self) -> Item {
+        match self {
+            Shown::Single(item) => item,
+            Shown::Occurrence(occurrence) => occurrence.item,
         }
     }
 
@@ -76,86 +107,6 @@ impl Shown {
             Shown::Single(item) => render::item(item, view),
             Shown::Occurrence(occurrence) => render::occurrence(occurrence, view),
         }
-    }
-}
-
-/// Which events count, as they are at one time.
-pub type Fitting<'a> = &'a (dyn Fn(&Item) -> bool + Send + Sync);
-
-/// What was found so far.
-pub struct Found<'a> {
-    asked: &'a Asked,
-    fitting: Option<Fitting<'a>>,
-    first: Vec<(Instance, ItemId)>,
-    looked_at: u64,
-    pub total: u64,
-}
-
-impl<'a> Found<'a> {
-    pub fn new(asked: &'a Asked, fitting: Option<Fitting<'a>>) -> Self {
-        Self { asked, fitting, first: Vec::new(), looked_at: 0, total: 0 }
-    }
-
-    /// Adds what of an event lies in the window.
-    pub fn add(&mut self, event: &Item) -> Result<(), WindowError> {
-        let found = instances(event, self.asked.window.from, self.asked.window.until);
-        self.looked_at += found.len() as u64;
-        if self.looked_at > OCCURRENCES_MAX {
-            return Err(WindowError::TooMany { occurrences_max: OCCURRENCES_MAX });
-        }
-        let series = self.fitting.and_then(|_| Series::of(event));
-        for instance in found {
-            let fits = self
-                .fitting
-                .is_none_or(|fits| shown(event, series.as_ref(), &instance).is_some_and(|shown| fits(shown.item())));
-            if fits {
-                self.total += 1;
-                self.first.push((instance, event.id));
-            }
-        }
-        // One more than the page, to know whether another follows.
-        let kept = self.asked.page.skip.saturating_add(self.asked.page.top).saturating_add(1);
-        let kept = usize::try_from(kept.min(OCCURRENCES_MAX)).unwrap_or(usize::MAX);
-        if self.first.len() > kept.saturating_mul(2) {
-            self.cut(kept);
-        }
-        Ok(())
-    }
-
-    fn cut(&mut self, kept: usize) {
-        let order = |a: &(Instance, ItemId), b: &(Instance, ItemId)| match self.asked.descending {
-            false => a.cmp(b),
-            true => b.0.start.cmp(&a.0.start).then(a.cmp(b)),
-        };
-        self.first.sort_unstable_by(|a, b| -> Ordering { order(a, b) });
-        self.first.truncate(kept);
-    }
-
-    /// The page, each occurrence as `render` has it.
-    async fn page(
-        mut self,
-        call: &Call<'_>,
-        owner: &Owner,
-        render: impl Fn(&Shown) -> Value,
-    ) -> Result<Filling, ApiError> {
-        let Page { skip, top, .. } = self.asked.page;
-        self.cut(usize::MAX);
-        let mut page = Filling::new(skip, self.first.len());
-        let after = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        let mut events: HashMap<ItemId, Option<Item>> = HashMap::new();
-        for (instance, id) in self.first.into_iter().skip(after(skip)).take(after(top)) {
-            if page.is_full() {
-                break;
-            }
-            let event = match events.entry(id) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(call.state.store.item(owner.id, id).await?),
-            };
-            // An event that has changed since is shown as it is now, if it still has this occurrence.
-            let shown = event.as_ref().and_then(|event| shown(event, Series::of(event).as_ref(), &instance));
-            page.pass(shown.as_ref().map(&render));
-        }
-        Ok(page)
     }
 }
 
@@ -189,39 +140,6 @@ impl Filling {
     }
 }
 
-fn shown(event: &Item, series: Option<&Series<'_>>, instance: &Instance) -> Option<Shown> {
-    match instance.date {
-        None => Some(Shown::Single(event.clone())),
-        Some(date) => series?.occurrence(date).map(Shown::Occurrence),
-    }
-}
-
-/// Adds everything that a calendar has in the window.
-pub async fn add_calendar(
-    call: &Call<'_>,
-    owner: &Owner,
-    calendar: FolderId,
-    found: &mut Found<'_>,
-) -> Result<(), ApiError> {
-    let Window { from, until } = found.asked.window;
-    // An event of no length ends where it begins, which may be where the window does.
-    let wide = Window { from: from.plus_micros(-1), until: until.plus_minutes(MOVED_EARLIER_MINUTES_MAX) };
-    let mut after = None;
-    loop {
-        let store = &call.state.store;
-        let events = store.events_between(owner.id, calendar, wide, after, EVENTS_AT_A_TIME).await?;
-        for event in &events.items {
-            found.add(event).map_err(ApiError::Window)?;
-        }
-        after = events.items.last().map(|last| last.id);
-        if !events.more {
-            return Ok(());
-        }
-        // Expanding takes the processor; others have their turn.
-        tokio::task::yield_now().await;
-    }
-}
-
 /// The page as an answer: each occurrence as `render` has it.
 pub async fn answer(
     call: &Call<'_>,
@@ -232,7 +150,7 @@ pub async fn answer(
 ) -> Result<Value, ApiError> {
     let (asked, total) = (found.asked, found.total);
     let view = View { context: None, select: asked.select.as_ref(), prefer: &call.prefer };
-    let page = found.page(call, owner, |shown| render(shown, view)).await?;
+    let page = filled(call, owner, found, |shown| render(shown, view)).await?;
     let context = render::context(&call.base(), owner.id, collection, asked.select.as_ref(), false);
     let mut body = json!({"@odata.context": context});
     if asked.page.count {
@@ -243,4 +161,40 @@ pub async fn answer(
     }
     body["value"] = page.value.into();
     Ok(body)
+}
+
+/// The page, with what `$expand` asks for.
+async fn filled(
+    call: &Call<'_>,
+    owner: &Owner,
+    found: Found<'_>,
+    render: impl Fn(&Shown) -> Value,
+) -> Result<Filling, ApiError> {
+    let asked = found.asked;
+    let Page { skip, top, .. } = asked.page;
+    let sorted = found.into_sorted();
+    let mut page = Filling::new(skip, sorted.len());
+    let after = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let mut events: HashMap<ItemId, Option<Item>> = HashMap::new();
+    for kept in sorted.into_iter().skip(after(skip)).take(after(top)) {
+        if page.is_full() {
+            break;
+        }
+        let event = match events.entry(kept.event) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(call.state.store.item(owner.id, kept.event).await?),
+        };
+        // An event that has changed since is shown as it is now, if it still has this occurrence.
+        let shown = event.as_ref().and_then(|event| Shown::at(event, Series::of(event).as_ref(), &kept.instance));
+        let value = match shown {
+            Some(shown) => {
+                let mut value = render(&shown);
+                expand::relations(call, &asked.expand, shown.item(), &mut value).await?;
+                Some(value)
+            }
+            None => None,
+        };
+        page.pass(value);
+    }
+    Ok(page)
 }

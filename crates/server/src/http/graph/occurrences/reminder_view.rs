@@ -6,7 +6,8 @@ use graph::render::{self, View};
 use graph::{Kind, reminder};
 use http::StatusCode;
 
-use super::page::{self, Asked, Found, Shown};
+use super::found::{Found, add_calendar};
+use super::page::{self, Asked, Shown};
 use super::window;
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
@@ -16,12 +17,11 @@ pub async fn reminder_view(call: &Call<'_>, user: &UserKey, start: &str, end: &s
     call.query.allow(&["$top", "$skip", "$count"])?;
     let window = window::of_texts(start, end).map_err(ApiError::Window)?;
     let asked = Asked::read(call, window)?;
-    call.require_read(Kind::Event)?;
     let owner = call.owner(user).await?;
     let mut found = Found::new(&asked, Some(&|event| reminder::fires(&event.properties).is_some()));
     for folder in call.state.store.folders(owner.id).await? {
         if folder.folder.id.kind == Kind::Event {
-            page::add_calendar(call, &owner, folder.folder.id, &mut found).await?;
+            add_calendar(call, &owner, folder.folder.id, &mut found).await?;
         }
     }
     let render = |shown: &Shown, view: View<'_>| {

@@ -13,7 +13,7 @@ use super::*;
 use crate::sqlite::SqliteStore;
 use crate::sqlite::row::item_key;
 use crate::sqlite::schema::connect;
-use crate::{Commit, Store, User};
+use crate::{Commit, Store, Tenant, User};
 
 const MEGAN: UserId = UserId(Uuid::from_u128(1));
 const TENANT: TenantId = TenantId(Uuid::from_u128(2));
@@ -48,8 +48,8 @@ fn message(number: u128) -> Item {
 async fn store_of(items: &[Item]) -> TempDir {
     let directory = TempDir::new().unwrap();
     let store = SqliteStore::open(directory.path(), Arc::new(|_, _| {})).unwrap();
-    let user = User { id: MEGAN, tenant: TENANT, upn: "megan@contoso.test".into(), display_name: "Megan".into() };
-    store.put_user(user).await.unwrap();
+    store.add_tenant(Tenant { id: TENANT, domain: "contoso.test".to_owned() }).await.unwrap();
+    store.add_user(User::new(MEGAN, TENANT, "megan@contoso.test", "Megan")).await.unwrap();
     let puts = items.to_vec();
     store.commit(Commit::of(TENANT, MEGAN, Mutation { puts, ..Mutation::default() })).await.unwrap();
     directory
