@@ -174,7 +174,7 @@ const RELATIONS: [&str; 4] =
 
 fn is_shown(kind: Kind, name: &str, select: Option<&Select>) -> bool {
     let internal = match kind {
-        Kind::Message => name == "iCalUId",
+        Kind::Message => meeting::INTERNAL.contains(&name),
         Kind::Event => occurrence::INTERNAL.contains(&name),
         Kind::Contact => false,
     };

@@ -3,10 +3,15 @@
 use serde_json::Value;
 
 use super::folder_name::{self, refuse_namesake};
+use super::patch::merge;
 use super::search_folder::{self, SearchFolder, is_search_folder};
 use super::{FolderWritten, Fresh, Owner, is_buried};
-use crate::schema::{self, Entity};
+use crate::schema::{self, EXTENDED, Entity};
 use crate::{Folder, FolderId, Kind, Mutation, Properties, Refusal, WellKnown};
+
+/// How long the single-value, or multi-value, extended properties of a folder may be as JSON: whoever lists
+/// folders reads all of them.
+pub const FOLDER_EXTENDED_BYTES_MAX: usize = 32 * 1024;
 
 /// Makes a folder that holds `kind`, below `parent` or at the top. `folders` are all of the mailbox.
 pub fn create_folder(
@@ -23,19 +28,25 @@ pub fn create_folder(
         Kind::Contact => Some(WellKnown::Contacts.id_in(owner.id)),
     };
     let parent = parent.or(top);
-    let place = |parent: FolderId| folders.iter().find(|folder| folder.id == parent && parent.kind == kind);
+    // Mailboxes that are older than the root of search folders get it with the first of them.
+    let root = WellKnown::SearchFolders.folder_in(owner.id);
+    let new_root = (parent == Some(root.id) && folders.iter().all(|folder| folder.id != root.id)).then_some(root);
+    let mut places = folders.iter().chain(&new_root);
     if let Some(parent) = parent {
-        let place = place(parent).ok_or(Refusal::FolderNotFound)?;
-        if SearchFolder::of(place).is_some() || is_buried(owner, parent) {
+        let place = places.find(|folder| folder.id == parent && parent.kind == kind);
+        if SearchFolder::of(place.ok_or(Refusal::FolderNotFound)?).is_some() || is_buried(owner, parent) {
             return Err(Refusal::invalid("parentFolderId", "a folder that can hold others"));
         }
     }
-    let (body, properties) = own_properties(owner, kind, body, folders)?;
-    let display_name = read_name(kind, body)?.ok_or(Refusal::Missing { property: name_property(kind) })?;
+    let (body, mut properties) = own_properties(owner, kind, body, folders)?;
+    let stated = Stated::read(kind, body)?;
+    let display_name = stated.name.ok_or(Refusal::Missing { property: name_property(kind) })?;
+    extend(&mut properties, stated.extended)?;
     let id = FolderId::new(kind, fresh.uuid);
     let folder = Folder { id, mailbox: owner.id, parent, display_name, well_known: None, properties };
     refuse_namesake(&folder, folders)?;
-    let mutation = below_parent(owner, parent, &folder);
+    let folder_puts = new_root.into_iter().chain([folder.clone()]).collect();
+    let mutation = Mutation { folder_puts, ..Mutation::default() };
     Ok(FolderWritten { folder, mutation })
 }
 
@@ -68,32 +79,46 @@ fn own_properties(
     Ok((body, properties))
 }
 
-/// Puts a folder below its parent. Mailboxes that are older than the root of search folders get it now.
-fn below_parent(owner: &Owner, parent: Option<FolderId>, folder: &Folder) -> Mutation {
-    let mut mutation = Mutation { folder_puts: vec![folder.clone()], ..Mutation::default() };
-    if parent == Some(WellKnown::SearchFolders.id_in(owner.id)) {
-        mutation.folder_puts.insert(0, WellKnown::SearchFolders.folder_in(owner.id));
-    }
-    mutation
-}
-
 fn name_property(kind: Kind) -> &'static str {
     if kind == Kind::Event { "name" } else { "displayName" }
 }
 
-/// The name that a body gives a folder. Nothing else about a folder can be set yet.
-pub(super) fn read_name(kind: Kind, body: Value) -> Result<Option<String>, Refusal> {
-    let name_property = name_property(kind);
-    let mut found = None;
-    for (property, value) in schema::read(Entity::folder_of(kind), body)? {
-        match value {
-            Value::String(name) if property == name_property => {
-                found = Some(folder_name::read(&property, &name)?);
+/// What a body says of a folder, besides what is the kind's own.
+pub(super) struct Stated {
+    pub name: Option<String>,
+    /// Extended properties, by their relations.
+    pub extended: Properties,
+}
+
+impl Stated {
+    pub fn read(kind: Kind, body: Value) -> Result<Self, Refusal> {
+        let name_property = name_property(kind);
+        let mut stated = Self { name: None, extended: Properties::new() };
+        for (property, value) in schema::read(Entity::folder_of(kind), body)? {
+            match value {
+                Value::Array(_) if EXTENDED.contains(&property.as_str()) => {
+                    stated.extended.insert(property, value);
+                }
+                Value::String(name) if property == name_property => {
+                    stated.name = Some(folder_name::read(&property, &name)?);
+                }
+                Value::Null => {}
+                Value::Bool(_) if property == "isHidden" => return Err(Refusal::NotUpdatable { property }),
+                _ => return Err(Refusal::Unsupported { property }),
             }
-            Value::Null => {}
-            Value::Bool(_) if property == "isHidden" => return Err(Refusal::NotUpdatable { property }),
-            _ => return Err(Refusal::Unsupported { property }),
+        }
+        Ok(stated)
+    }
+}
+
+/// Adds extended properties to a folder's, whose others with the same ids they replace.
+pub(super) fn extend(properties: &mut Properties, extended: Properties) -> Result<(), Refusal> {
+    for (relation, members) in extended {
+        merge(properties, &relation, members)?;
+        let length = properties.get(&relation).map_or(0, |members| members.to_string().len());
+        if length > FOLDER_EXTENDED_BYTES_MAX {
+            return Err(Refusal::TooLong { property: relation, length_max: FOLDER_EXTENDED_BYTES_MAX, unit: "bytes" });
         }
     }
-    Ok(found)
+    Ok(())
 }

@@ -120,9 +120,14 @@ fn a_search_folder_says_what_it_looks_for_and_where() {
     let (mut all, [work, plans, old]) = tree();
     let sources = json!({ "sourceFolderIds": [work.to_string(), "Inbox"] });
     let parent = Some(folder(WellKnown::SearchFolders));
-    let made = create_folder(&megan(), &fresh(30), Kind::Message, parent, &all, search(sources)).unwrap();
-    let puts: Vec<FolderId> = made.mutation.folder_puts.iter().map(|folder| folder.id).collect();
-    assert_eq!(puts, [folder(WellKnown::SearchFolders), made.folder.id], "an older mailbox gets the root with it");
+    let make =
+        |all: &[Folder]| create_folder(&megan(), &fresh(30), Kind::Message, parent, all, search(sources.clone()));
+    let made = make(&all).unwrap();
+    assert_eq!(made.mutation.folder_puts, std::slice::from_ref(&made.folder));
+    let root = WellKnown::SearchFolders.folder_in(megan().id);
+    let older: Vec<Folder> = all.iter().filter(|folder| folder.id != root.id).cloned().collect();
+    let puts = make(&older).unwrap().mutation.folder_puts;
+    assert_eq!(puts, [root, made.folder.clone()], "an older mailbox gets the root with it");
     all.push(made.folder.clone());
     let found = SearchFolder::of(&made.folder).unwrap();
     assert_eq!((found.filter.as_str(), found.nested), ("contains(subject, 'weekly')", true));

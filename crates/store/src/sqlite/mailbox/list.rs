@@ -8,6 +8,7 @@ use graph::query::{Column, Scan};
 use graph::{FolderId, Item, ItemId, Kind, Partition, UserId, WellKnown};
 use rusqlite::{Connection, params};
 
+use super::attachment::attachments;
 use super::rank::{FirstOf, Ranked};
 use super::walk::Walk;
 use super::{folder, item};
@@ -51,7 +52,7 @@ pub(in crate::sqlite) fn count_items(connection: &Connection, query: &ItemQuery)
         }
         let mut walk = Walk::new(connection, &scan, query.mailbox, folder);
         while let Some((_, number)) = walk.next()? {
-            count += u64::from(query.query.matches(&list.read(number)?.0));
+            count += u64::from(list.finds(&list.read(number)?.0)?);
         }
     }
     Ok(count)
@@ -108,6 +109,15 @@ impl<'a> List<'a> {
         item::at(self.connection, self.query.mailbox, number)
     }
 
+    fn finds(&self, item: &Item) -> Result<bool, StoreError> {
+        let query = &self.query.query;
+        let attachments = match query.seeks_attachments() {
+            true => attachments(self.connection, self.query.mailbox, item.immutable)?,
+            false => Vec::new(),
+        };
+        Ok(query.finds(item, &attachments))
+    }
+
     /// The page, where the walk goes in the order of the list.
     fn page(&self) -> Result<Items, StoreError> {
         let walk = |folder| Walk::new(self.connection, self.scan, self.query.mailbox, folder);
@@ -121,7 +131,11 @@ impl<'a> List<'a> {
         while let Some(Reverse((_, index, number))) = heads.pop() {
             let is_shown = skip == 0 && !page.is_full();
             let read = if is_shown || !finds_all { Some(self.read(number)?) } else { None };
-            if read.as_ref().is_none_or(|(item, _)| self.query.query.matches(item)) {
+            let is_found = match &read {
+                Some((item, _)) => finds_all || self.finds(item)?,
+                None => true,
+            };
+            if is_found {
                 match read {
                     Some(read) if is_shown => page.add(read),
                     _ if skip > 0 => skip -= 1,
@@ -165,7 +179,7 @@ impl<'a> List<'a> {
             let mut walk = Walk::new(self.connection, self.scan, self.query.mailbox, folder);
             while let Some((_, number)) = walk.next()? {
                 let (item, _) = self.read(number)?;
-                if self.query.query.matches(&item) {
+                if self.finds(&item)? {
                     let ranked = Ranked::new(&self.query.query, item, number);
                     if after.is_none_or(|after| ranked > *after) {
                         first.add(ranked);

@@ -12,7 +12,7 @@ pub mod relocate;
 use graph::mailbox::{Owner, calendar_group};
 use graph::path::FolderKey;
 use graph::render::{self, Counts, Select, View};
-use graph::schema::Entity;
+use graph::schema::{EXTENDED, Entity};
 use graph::{Folder, Kind, Mutation, WellKnown};
 use http::StatusCode;
 use serde_json::Value;
@@ -43,6 +43,14 @@ pub(super) fn shown(found: &FolderCounts, owner: &Owner, view: View<'_>) -> Valu
     }
 }
 
+/// A folder as a query looks into it: what is shown of it, with its extended properties.
+pub(super) fn queried(folder: &Folder, mut shown: Value) -> Value {
+    for (relation, members) in EXTENDED.iter().filter_map(|relation| folder.properties.get_key_value(*relation)) {
+        shown[relation] = members.clone();
+    }
+    shown
+}
+
 /// A single folder in an answer.
 fn single(call: &Call<'_>, owner: &Owner, found: &FolderCounts, select: Option<&Select>, status: StatusCode) -> Answer {
     let kind = found.folder.id.kind;
@@ -70,13 +78,7 @@ fn search_root(owner: &Owner) -> FolderCounts {
 
 /// All folders of a mailbox.
 pub(super) async fn all(call: &Call<'_>, owner: &Owner) -> Result<Vec<Folder>, ApiError> {
-    let mut folders: Vec<Folder> =
-        call.state.store.folders(owner.id).await?.into_iter().map(|found| found.folder).collect();
-    let root = WellKnown::SearchFolders.id_in(owner.id);
-    if folders.iter().all(|folder| folder.id != root) {
-        folders.push(search_root(owner).folder);
-    }
-    Ok(folders)
+    Ok(call.state.store.folders(owner.id).await?.into_iter().map(|found| found.folder).collect())
 }
 
 /// Commits, and tells whether it must be tried again on the mailbox as it is now.

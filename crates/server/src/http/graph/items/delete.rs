@@ -31,7 +31,7 @@ async fn take_away(call: &Call<'_>, path: &ItemPath, rule: Rule) -> Result<Answe
         call.check_match(&item)?;
         let fresh = call.fresh();
         let mutation = rule(&owner, &fresh, &item);
-        let notice = meeting::cancellation(&owner, &fresh, &item, "");
+        let notice = meeting::cancellation(&owner, &fresh, &item.properties, "");
         let submit = meetings::submission(call, &owner, notice).await?;
         match call.commit(&owner, mutation, submit).await {
             Ok(()) => return Ok(Answer::empty(StatusCode::NO_CONTENT)),

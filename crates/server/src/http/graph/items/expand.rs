@@ -54,9 +54,8 @@ pub async fn relations(call: &Call<'_>, expand: &Expand, item: &Item, shown: &mu
 async fn event(call: &Call<'_>, message: &Item, asked: &EventExpansion) -> Result<Value, ApiError> {
     call.check(Need::Items(Kind::Event, Level::Basic), message.mailbox).await?;
     let owner = call.owner(&UserKey::Id(message.mailbox)).await?;
-    let found = meetings::get::event_of(call, &owner, message).await?;
     let view = View { context: None, select: asked.select.as_ref(), prefer: &call.prefer };
-    Ok(found.map(|event| render::item(&event, view)).unwrap_or_default())
+    Ok(meetings::get::event_of(call, &owner, message, view).await?.unwrap_or_default())
 }
 
 async fn members(
