@@ -135,8 +135,8 @@ fn old_values(old: &Properties, new: &Properties) -> Properties {
 pub struct Mutation {
     /// The operation holds only while each of these items has this version (`None`: does not exist).
     pub expect: Vec<(ItemId, Option<ChangeId>)>,
-    /// The operation holds only while each of these folders exists.
-    pub expect_folders: Vec<FolderId>,
+    /// The operation holds only while each of these folders is as it is here, whatever it holds.
+    pub expect_folders: Vec<Folder>,
     /// Items to write, whole.
     pub puts: Vec<Item>,
     pub removes: Vec<ItemId>,

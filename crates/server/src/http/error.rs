@@ -593,7 +593,7 @@ impl From<StoreError> for ApiError {
 impl From<CommitError> for ApiError {
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::ItemChanged(_) => ApiError::Contended,
+            CommitError::ItemChanged(_) | CommitError::FolderChanged(_) => ApiError::Contended,
             CommitError::FolderGone(_) => ApiError::ItemNotFound,
             CommitError::NoMailbox(mailbox) => ApiError::InvalidUser(mailbox.to_string()),
             CommitError::AlreadyDone => ApiError::Contended,

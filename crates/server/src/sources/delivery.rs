@@ -18,7 +18,7 @@ pub type FreshSource = Arc<dyn Fn() -> Fresh + Send + Sync>;
 const DELIVERY_REMEMBERED_MINUTES: i64 = 7 * 24 * 60;
 
 /// How often a write is tried again that another one overtook.
-const ATTEMPTS_MAX: u32 = 5;
+pub(crate) const ATTEMPTS_MAX: u32 = 5;
 
 /// The mailboxes of a store, as the place where mail is delivered.
 pub struct Mailboxes {
@@ -121,7 +121,7 @@ fn written(committed: Result<Committed, CommitError>) -> Result<Option<Delivered
     match committed {
         Ok(_) => Ok(Some(Delivered::New)),
         Err(CommitError::AlreadyDone) => Ok(Some(Delivered::Duplicate)),
-        Err(CommitError::ItemChanged(_)) => Ok(None),
+        Err(CommitError::ItemChanged(_) | CommitError::FolderChanged(_)) => Ok(None),
         Err(CommitError::NoMailbox(_)) => Err(DeliverError::NoMailbox),
         Err(error @ CommitError::FolderGone(_)) => Err(DeliverError::Refused(error.to_string())),
         Err(CommitError::Store(error)) => Err(DeliverError::Temporary(error.to_string())),

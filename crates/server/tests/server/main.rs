@@ -20,6 +20,7 @@ mod fuzz;
 mod identity;
 mod ids;
 mod issuer;
+mod long_pages;
 mod mailbox;
 mod mailbox_settings;
 mod meeting_mail;

@@ -13,7 +13,9 @@ use notify::{Position, Profile};
 use protocol::HandshakeError;
 use serde_json::Value;
 use store::memory::MemoryStore;
+use store::sqlite::SqliteStore;
 use store::{Store, User};
+use tempfile::TempDir;
 use tidings_server::app::{AppState, Engine, Handshake, Limits};
 use tidings_server::clock::Clock;
 use tidings_server::directory::Directory;
@@ -30,6 +32,7 @@ pub struct World {
     pub receivers: Arc<Receivers>,
     pub engine: Arc<Ends>,
     router: Router,
+    _directory: Option<TempDir>,
 }
 
 impl World {
@@ -38,21 +41,28 @@ impl World {
     }
 
     pub async fn with(profile: Profile) -> Self {
-        Self::made(profile, false, true).await
+        Self::made(in_memory(), profile, false, true).await
+    }
+
+    /// A server whose store lets requests come between what another one reads and what it writes.
+    pub async fn on_disk() -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = Arc::new(SqliteStore::open(directory.path(), Arc::new(|_, _| {})).unwrap());
+        let world = Self::made(store, Profile::documented(), false, true).await;
+        Self { _directory: Some(directory), ..world }
     }
 
     /// A server that tells apps to wait, within the profile's limits.
     pub async fn throttled(profile: Profile) -> Self {
-        Self::made(profile, true, true).await
+        Self::made(in_memory(), profile, true, true).await
     }
 
     /// A server that is no development server: nobody signs in by being chosen.
     pub async fn closed() -> Self {
-        Self::made(Profile::documented(), false, false).await
+        Self::made(in_memory(), Profile::documented(), false, false).await
     }
 
-    async fn made(profile: Profile, throttled: bool, dev: bool) -> Self {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(|_, _| {})));
+    async fn made(store: Arc<dyn Store>, profile: Profile, throttled: bool, dev: bool) -> Self {
         let clock = Clock::new();
         seed::plant(store.as_ref(), clock.wall()).await.unwrap();
         let (receivers, engine) = (Arc::new(Receivers::default()), Arc::new(Ends::default()));
@@ -69,7 +79,7 @@ impl World {
             engine: engine.clone(),
             limits: Limits { body_bytes_max: 256 * 1024, body_seconds_max: 5 },
         });
-        Self { router: api::router(state.clone()), state, receivers, engine }
+        Self { router: api::router(state.clone()), state, receivers, engine, _directory: None }
     }
 
     pub fn megan(&self) -> Caller<'_> {
@@ -114,6 +124,10 @@ impl World {
         let token = self.state.tokens.issue(&seed::app(), Grant::Delegated(&user, SCOPES), now, 60).unwrap();
         Caller { world: self, authorization: Some(format!("Bearer {token}")), headers: Vec::new() }
     }
+}
+
+fn in_memory() -> Arc<dyn Store> {
+    Arc::new(MemoryStore::new(Arc::new(|_, _| {})))
 }
 
 /// The same keys for all worlds: making one takes longer than most stories.

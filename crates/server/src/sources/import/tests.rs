@@ -81,7 +81,7 @@ impl Place {
     }
 
     async fn items(&self, kind: Kind, folder: Option<FolderId>) -> Vec<Item> {
-        self.store.items(ItemQuery::newest(MEGAN, kind, folder, 1_000)).await.unwrap()
+        self.store.items(ItemQuery::newest(MEGAN, kind, folder, 1_000)).await.unwrap().items
     }
 
     fn heard(&self) -> u64 {
