@@ -1,4 +1,4 @@
-//! `POST /admin/users/{id}/sign-in-codes`: lets a user sign in once, at the issuer's page, with a code.
+//! `POST /admin/users/{user}/sign-in-codes`: lets a user sign in once, at the issuer's page, with a code.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -19,8 +19,8 @@ pub(super) struct SignInCode {
 
 #[utoipa::path(
     post,
-    path = "/admin/users/{id}/sign-in-codes",
-    params(("id" = String, Path, description = "The user's id or address")),
+    path = "/admin/users/{user}/sign-in-codes",
+    params(("user" = String, Path, description = "Id or address")),
     responses(
         (status = 201, body = SignInCode, description = "A new code; nobody can read it again"),
         (status = 404, body = Failure),

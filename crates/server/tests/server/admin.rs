@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 
 use crate::world::World;
 
-async fn call(world: &World, token: &str, method: &str, path: &str, body: &str) -> (StatusCode, Value) {
+pub async fn call(world: &World, token: &str, method: &str, path: &str, body: &str) -> (StatusCode, Value) {
     let clock = world.state.clock;
     let fresh = move || Fresh {
         now: clock.wall(),

@@ -12,6 +12,7 @@ mod clients;
 mod contacts;
 mod delivery;
 mod delta;
+mod directory;
 mod errors;
 mod extensions;
 mod focused;
