@@ -3,6 +3,7 @@
 mod admin;
 mod attachments;
 mod attacks;
+mod attacks_access;
 mod batch;
 mod bodies;
 mod calendar_view;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use graph::{Partition, SubscriptionId};
+use graph::{Partition, SubscriptionId, TenantId};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use notify::{Position, Profile};
@@ -14,7 +14,7 @@ use protocol::HandshakeError;
 use serde_json::Value;
 use store::memory::MemoryStore;
 use store::sqlite::SqliteStore;
-use store::{Store, User};
+use store::{App, Grantee, Store, User};
 use tempfile::TempDir;
 use tidings_server::app::{AppState, Engine, Handshake, Limits};
 use tidings_server::clock::Clock;
@@ -101,6 +101,36 @@ impl World {
         Caller { world: self, authorization: Some(format!("Bearer {token}")), headers: Vec::new() }
     }
 
+    /// One of the seeded app's users, with these scopes and no others.
+    pub async fn granted(&self, user: &User, scopes: &str) -> Caller<'_> {
+        self.granted_to(&seed::app(), user, scopes).await
+    }
+
+    /// The same by another app.
+    pub async fn granted_to(&self, app: &App, user: &User, scopes: &str) -> Caller<'_> {
+        self.consent(app, user.tenant, Grantee::AllUsers, scopes.split(' ')).await;
+        self.bears(app, Grant::Delegated(user, scopes))
+    }
+
+    /// An app for itself, with these roles and no others.
+    pub async fn roles(&self, app: &App, roles: &[&str]) -> Caller<'_> {
+        self.consent(app, app.tenant, Grantee::App, roles.iter().copied()).await;
+        self.bears(app, Grant::Application(app.tenant, roles))
+    }
+
+    /// Consents besides what was consented to before: a token may say less.
+    async fn consent(&self, app: &App, tenant: TenantId, grantee: Grantee, names: impl Iterator<Item = &str>) {
+        let permissions = names.map(str::to_owned).collect();
+        let grant = store::Grant { tenant, app: app.id, grantee, permissions };
+        let now = self.state.clock.wall();
+        self.state.directory.change(|store| async move { store.grant(grant, now).await }).await.unwrap();
+    }
+
+    fn bears(&self, app: &App, grant: Grant<'_>) -> Caller<'_> {
+        let token = self.state.tokens.issue(app, grant, self.state.clock.wall(), 60).unwrap();
+        Caller { world: self, authorization: Some(format!("Bearer {token}")), headers: Vec::new() }
+    }
+
     pub fn stranger(&self) -> Caller<'_> {
         Caller { world: self, authorization: None, headers: Vec::new() }
     }
@@ -147,6 +177,17 @@ impl Caller<'_> {
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// The same caller, as if its token said something else too.
+    pub fn saying(&self, claim: &str, value: Value) -> Self {
+        use base64::Engine as _;
+        let token = self.authorization.as_deref().unwrap().split('.').nth(1).unwrap();
+        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).unwrap();
+        let mut claims: Value = serde_json::from_slice(&claims).unwrap();
+        claims[claim] = value;
+        let token = self.world.state.tokens.sign(&claims).unwrap();
+        Caller { world: self.world, authorization: Some(format!("Bearer {token}")), headers: self.headers.clone() }
     }
 
     pub async fn get(&self, path: &str) -> Reply {
