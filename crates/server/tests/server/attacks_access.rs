@@ -585,7 +585,7 @@ async fn basic_access_shows_events_without_what_it_hides() {
         format!("/v1.0/me/events/{id}/attachments"),
         format!("/v1.0/me/events/{id}/extensions"),
         format!("/v1.0/me/events/{occurrence}?$select=bodyPreview"),
-        "/v1.0/me/events?$filter=contains(bodyPreview,'launch')"),
+        "/v1.0/me/events?$filter=contains(bodyPreview,'launch')".to_owned(),
     ];
     assert_denied(&megan, &closed).await;
 }
