@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::item::NOT_IN_CHANGES;
-use crate::{AttachmentId, ChangeId, Folder, FolderId, ImmutableId, Item, ItemId, NewAttachment, Properties};
+use crate::{AttachmentId, ChangeId, Folder, FolderId, ImmutableId, Item, ItemId, ItemKey, NewAttachment, Properties};
 use crate::{TenantId, Timestamp, UserId};
 
 /// What happened to an item, in Graph's words.
@@ -63,6 +63,11 @@ impl Change {
     /// The id that the item keeps when it moves.
     pub fn immutable_id(&self) -> ImmutableId {
         ImmutableId::new(self.item.kind, self.immutable.unwrap_or(self.item.uuid))
+    }
+
+    /// The id under which its item is told of.
+    pub fn key(&self, is_immutable: bool) -> ItemKey {
+        if is_immutable { ItemKey::Immutable(self.immutable_id()) } else { ItemKey::Id(self.item) }
     }
 
     /// `item` came to be; its `version` is the change's id.
