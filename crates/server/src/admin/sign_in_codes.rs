@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::request::user_of;
 use super::{Admin, Failure};
 use crate::identity::SIGN_IN_MINUTES;
 
@@ -29,14 +30,10 @@ pub(super) struct SignInCode {
 )]
 pub(super) async fn create(
     State(admin): State<Admin>,
-    Path(id): Path<String>,
+    Path(key): Path<String>,
 ) -> Result<(StatusCode, Json<SignInCode>), Failure> {
     let state = &admin.state;
-    let found = match id.parse() {
-        Ok(id) => state.directory.user(id).await?,
-        Err(_) => state.directory.by_address(&id).await?,
-    };
-    let user = found.ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "no such user"))?;
+    let user = user_of(&state.directory, &key).await?;
     let now = state.clock.wall();
     let too_many = |_| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too many sign-in codes wait to be used");
     let code = state.pending.new_sign_in_code(user.id, now).map_err(too_many)?;

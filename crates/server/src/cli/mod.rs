@@ -8,6 +8,7 @@ mod desk;
 mod dev;
 mod forward;
 mod import;
+mod keys;
 mod listen;
 mod place;
 mod ready;
@@ -61,6 +62,7 @@ enum Command {
     User(user::Options),
     App(app::Options),
     Consent(consent::Options),
+    Keys(keys::Options),
     /// Measure deliveries on this machine.
     Bench(bench::Options),
 }
@@ -95,6 +97,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::User(options) => user::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::App(options) => app::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Consent(options) => consent::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Keys(options) => keys::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Import(args) => import::run(args, fresh_source(Clock::new())).await,
     }
 }

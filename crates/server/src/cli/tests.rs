@@ -34,7 +34,7 @@ fn all_help(command: &mut clap::Command) -> String {
 fn the_commands_of_the_directory_teach_with_an_example_in_each() {
     let mut program = Cli::command().term_width(100);
     program.build();
-    for command in ["tenant", "user", "app", "consent"] {
+    for command in ["tenant", "user", "app", "consent", "keys"] {
         let help = all_help(program.find_subcommand_mut(command).unwrap());
         for part in help.split("$ tidings ").filter(|part| part.contains("Which server")) {
             assert!(part.contains("\nExample"), "{part}");
