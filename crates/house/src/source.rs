@@ -326,10 +326,15 @@ fn collect_functions(stream: TokenStream, found: &mut Vec<Function>) {
                 line,
                 lines: body.span_close().end().line + 1 - line,
                 is_test: tokens[head..at].iter().any(is_test_attribute),
-                is_public: tokens[head..at].iter().any(|t| is_ident(t, "pub")),
+                is_public: (head..at).any(|index| is_bare_pub(&tokens[index..at])),
             });
         }
     }
+}
+
+/// Whether the first token is `pub` without a restriction such as `pub(crate)`.
+fn is_bare_pub(tokens: &[TokenTree]) -> bool {
+    tokens.first().is_some_and(|first| is_ident(first, "pub")) && group(tokens.get(1), Delimiter::Parenthesis).is_none()
 }
 
 /// Whether a token is the bracket of `#[test]` or `#[tokio::test(…)]`.
@@ -382,11 +387,13 @@ mod tests {
     #[test]
     fn tests_are_told_from_other_functions_also_inside_macros() {
         let text = "fn helper() {\n}\n#[test] fn plain() {} #[tokio::test] async fn waits() {}\n\
-                    proptest! { #[test] fn any_input(x in 0..3) { fuzz_it(x) } }\npub fn last() -> [u8; 2] { [0; 2] }";
+                    proptest! { #[test] fn any_input(x in 0..3) { fuzz_it(x) } }\n\
+                    pub(crate) fn ours() {}\npub fn last() -> [u8; 2] { [0; 2] }";
         let found = functions(text).unwrap();
         let tests: Vec<&str> = found.iter().filter(|f| f.is_test).map(|f| f.name.as_str()).collect();
         assert_eq!(tests, ["plain", "waits", "any_input"]);
-        assert_eq!((found[0].lines, found.last().unwrap().is_public), (2, true));
+        let public: Vec<&str> = found.iter().filter(|f| f.is_public).map(|f| f.name.as_str()).collect();
+        assert_eq!((found[0].lines, public), (2, vec!["last"]));
         assert!(identifiers_in_macro(text, "proptest").unwrap().contains("fuzz_it"));
         assert!(!identifiers_in_macro(text, "proptest").unwrap().contains("helper"));
     }
