@@ -47,10 +47,14 @@ pub struct Change {
     pub moved: Option<FolderId>,
     pub change: ChangeType,
     pub at: Timestamp,
+    /// When the item was made; 1970 in records from before this was kept.
+    #[serde(default)]
+    pub created: Timestamp,
     /// The item after the change; as it last was, if it was deleted.
     #[serde(default, skip_serializing_if = "Properties::is_empty")]
     pub after: Properties,
-    /// The old values of the properties that the change altered; absent ones are `null`.
+    /// The old values of the properties that the change altered; absent ones are `null`. Of a move, the half
+    /// that created the item has them.
     #[serde(default, skip_serializing_if = "Properties::is_empty")]
     pub before: Properties,
 }
@@ -78,6 +82,17 @@ impl Change {
         Self::of(tenant, item, ChangeType::Deleted, id, at)
     }
 
+    /// The two halves of a move, in their order: `old` is gone by the change `id`, `new` is the same item
+    /// in its new place.
+    pub fn moved(tenant: TenantId, old: &Item, new: &Item, id: ChangeId, at: Timestamp) -> [Self; 2] {
+        let mut gone = Self::deleted(tenant, old, id, at);
+        gone.moved = Some(new.folder);
+        let mut here = Self::created(tenant, new, at);
+        here.moved = Some(old.folder);
+        here.before = old_values(&old.properties, &new.properties);
+        [gone, here]
+    }
+
     fn of(tenant: TenantId, item: &Item, change: ChangeType, id: ChangeId, at: Timestamp) -> Self {
         let after = item
             .properties
@@ -95,6 +110,7 @@ impl Change {
             moved: None,
             change,
             at,
+            created: item.created,
             after,
             before: Properties::new(),
         }

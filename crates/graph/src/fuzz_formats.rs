@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::mbox::{Piece, Splitter};
 use crate::mime::Origin;
-use crate::{Properties, html, ical, mailbox, mime, vcard};
+use crate::{Properties, Timestamp, html, ical, mailbox, mime, vcard};
 
 /// A message is refused or becomes bounded, well-named properties; the same bytes give the same.
 pub fn fuzz_mime(data: &[u8]) {
@@ -43,6 +43,10 @@ pub fn fuzz_ical(data: &[u8]) {
         let time = |name: &str| event[name]["dateTime"].as_str().unwrap_or_default().to_owned();
         assert_eq!(time("start").len(), "2026-11-21T23:52:24.0000000".len());
         assert!(time("start") <= time("end"));
+        let written = ical::write(event, Timestamp::default());
+        let again = ical::parse(written.as_bytes(), "owner@example.org").expect("what is written can be read");
+        assert_eq!(again.events.len(), 1, "{written}");
+        assert_eq!((&again.events[0]["start"], &again.events[0]["end"]), (&event["start"], &event["end"]), "{written}");
     }
 }
 
@@ -52,6 +56,8 @@ pub fn fuzz_vcard(data: &[u8]) {
     for contact in &parsed.contacts {
         check(contact, data.len());
         assert!(contact["displayName"].is_string());
+        let again = vcard::parse(vcard::write(contact).as_bytes()).expect("what is written can be read");
+        assert_eq!(again.contacts.len() + again.unreadable.len(), 1);
     }
 }
 

@@ -1,5 +1,7 @@
-//! iCalendar (RFC 5545) to Graph `event`s. Parsing and the names of time zones are `calcard`'s; here are
+//! iCalendar (RFC 5545) to Graph `event`s, and back in `write`. Parsing and the names of time zones are `calcard`'s; here are
 //! the limits and the mapping. All times come out as UTC.
+
+mod write;
 
 use calcard::common::PartialDateTime;
 use calcard::icalendar::{
@@ -18,6 +20,7 @@ use crate::ical_people::{attendees, organizer, response_status};
 use crate::ical_recurrence::recurrence;
 use crate::ical_zones::{Zone, Zones, offset_of};
 use crate::mailbox::preview;
+pub use write::write;
 
 /// The largest calendar file that is read.
 pub const CALENDAR_BYTES_MAX: usize = 32 * 1024 * 1024;

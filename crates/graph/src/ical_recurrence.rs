@@ -1,7 +1,7 @@
-//! A recurrence rule (RFC 5545) as Graph's `patternedRecurrence`, where that can express it.
+//! A recurrence rule (RFC 5545) as Graph's `patternedRecurrence`, where that can express it, and back.
 
-use calcard::common::CalendarScale;
-use calcard::icalendar::{ICalendarFrequency, ICalendarRecurrenceRule, ICalendarWeekday};
+use calcard::common::{CalendarScale, PartialDateTime};
+use calcard::icalendar::{ICalendarDay, ICalendarFrequency, ICalendarMonth, ICalendarRecurrenceRule, ICalendarWeekday};
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -150,6 +150,62 @@ fn plain_days(rule: &ICalendarRecurrenceRule) -> Option<Vec<&'static str>> {
         }
     }
     Some(days)
+}
+
+/// Graph's recurrence as a rule; `until` is the end of its range, if that is a day. `None` if it is none of
+/// Graph's six types.
+pub(crate) fn rule(recurrence: &Value, until: Option<PartialDateTime>) -> Option<ICalendarRecurrenceRule> {
+    let (pattern, range) = (recurrence.get("pattern")?, recurrence.get("range")?);
+    let text = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let number = |of: &Value, name: &str| of.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let kind = text(pattern, "type");
+    let mut rule = ICalendarRecurrenceRule {
+        freq: match kind.as_str() {
+            "daily" => ICalendarFrequency::Daily,
+            "weekly" => ICalendarFrequency::Weekly,
+            "absoluteMonthly" | "relativeMonthly" => ICalendarFrequency::Monthly,
+            "absoluteYearly" | "relativeYearly" => ICalendarFrequency::Yearly,
+            _ => return None,
+        },
+        interval: u16::try_from(number(pattern, "interval")).ok().filter(|interval| *interval > 1),
+        ..ICalendarRecurrenceRule::default()
+    };
+    let names = pattern.get("daysOfWeek").and_then(Value::as_array).into_iter().flatten();
+    let days: Vec<ICalendarWeekday> = names.filter_map(|name| weekday(name.as_str()?)).collect();
+    match kind.as_str() {
+        "weekly" => {
+            rule.wkst = weekday(&text(pattern, "firstDayOfWeek")).or(Some(ICalendarWeekday::Sunday));
+            rule.byday = days.into_iter().map(|weekday| ICalendarDay { ordwk: None, weekday }).collect();
+        }
+        "relativeMonthly" | "relativeYearly" => {
+            let place = match text(pattern, "index").as_str() {
+                "second" => 2,
+                "third" => 3,
+                "fourth" => 4,
+                "last" => -1,
+                _ => 1,
+            };
+            let ordwk = (days.len() == 1).then_some(place);
+            rule.bysetpos = if ordwk.is_none() { vec![i32::from(place)] } else { Vec::new() };
+            rule.byday = days.into_iter().map(|weekday| ICalendarDay { ordwk, weekday }).collect();
+        }
+        "absoluteMonthly" | "absoluteYearly" => rule.bymonthday.extend(i8::try_from(number(pattern, "dayOfMonth"))),
+        _ => {}
+    }
+    if kind.ends_with("Yearly") {
+        rule.bymonth.push(ICalendarMonth::new(u8::try_from(number(pattern, "month")).ok()?, false));
+    }
+    match text(range, "type").as_str() {
+        "endDate" => rule.until = until,
+        "numbered" => rule.count = u32::try_from(number(range, "numberOfOccurrences")).ok(),
+        _ => {}
+    }
+    Some(rule)
+}
+
+fn weekday(name: &str) -> Option<ICalendarWeekday> {
+    use ICalendarWeekday::{Friday, Monday, Saturday, Sunday, Thursday, Tuesday, Wednesday};
+    [Sunday, Monday, Tuesday, Wednesday, Thursday, Friday, Saturday].into_iter().find(|day| day_name(*day) == name)
 }
 
 fn index_name(place: i32) -> Option<&'static str> {

@@ -4,6 +4,7 @@
 //! ids and everything else that varies arrive as arguments.
 
 pub mod attachment;
+pub mod basic;
 pub mod batch;
 pub mod change;
 pub mod delta;
@@ -19,6 +20,7 @@ pub mod path;
 pub mod photo;
 pub mod query;
 pub mod recurrence;
+pub mod refinement;
 pub mod refusal;
 pub mod reminder;
 pub mod render;

@@ -49,7 +49,7 @@ pub use delete::{delete, remove};
 pub use delete_folder::{FolderDeletion, delete_folder, doomed, remove_folders};
 pub use mime::{create_mime, send_mime};
 pub use move_folder::{FOLDERS_COPIED_MAX, FolderCopy, copy_folder, copy_items, move_folder};
-pub use occurrence::{CANCELLED_MAX, EXCEPTIONS_MAX, OccurrenceWritten, cancel_occurrence, patch_occurrence};
+pub use occurrence::{CANCELLED_MAX, EXCEPTIONS_MAX, OccurrenceWritten, patch_occurrence};
 pub use patch::patch;
 pub use photo::{PHOTO_BYTES_MAX, photo_id, remove_photo, set_photo};
 pub use preview::{PREVIEW_CHARS_MAX, plain_text, preview};

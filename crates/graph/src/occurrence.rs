@@ -22,7 +22,10 @@ pub const EXCEPTIONS: &str = "exceptionOccurrences";
 pub const CANCELLED: &str = "cancelledOccurrences";
 /// In an exception and in a single event: what became of its reminder. No change of the event itself.
 pub const REMINDER: &str = "reminder";
-const ORIGINAL_START: &str = "originalStart";
+/// In an occurrence, and in whatever tells of one: the `uid` of its series, which is the master's `iCalUId`,
+/// and its `originalStart`. Together they name it in every mailbox.
+pub const OCCURRENCE_OF: &str = "occurrenceOf";
+pub(crate) const ORIGINAL_START: &str = "originalStart";
 
 /// Properties of the master that its occurrences do not have.
 const OF_MASTER: [&str; 5] = [EXCEPTIONS, CANCELLED, REMINDER, "recurrence", "transactionId"];
@@ -115,12 +118,13 @@ impl<'a> Series<'a> {
         let properties = own.map(|(name, value)| (name.clone(), value.clone())).collect();
         let Item { id, immutable, mailbox, folder, created, modified, version, .. } = *self.master;
         let mut item = Item { id, immutable, mailbox, folder, created, modified, version, properties };
-        let uid = item.properties.get("iCalUId").and_then(Value::as_str).unwrap_or_default();
-        let uid = occurrence_uid(uid, slot.date);
+        let series = item.properties.get("iCalUId").and_then(Value::as_str).unwrap_or_default();
+        let (named, uid) = (occurrence_name(series, slot.start), occurrence_uid(series, slot.date));
         for (name, value) in [
             ("type", "occurrence".into()),
             ("seriesMasterId", self.master.id.to_string().into()),
             (ORIGINAL_START, slot.start.to_string().into()),
+            (OCCURRENCE_OF, named),
             ("start", utc_value(slot.start)),
             ("end", utc_value(slot.end)),
             ("iCalUId", uid.into()),
@@ -164,24 +168,49 @@ pub(crate) fn exceptions(master: &Properties) -> impl Iterator<Item = (Timestamp
     })
 }
 
+/// What [`OCCURRENCE_OF`] holds.
+pub(crate) fn occurrence_name(series: &str, original: Timestamp) -> Value {
+    json!({ "uid": series, ORIGINAL_START: original.to_string() })
+}
+
+/// The UID of the series that an event, or news of it, is an occurrence of, and when that begins in it.
+pub(crate) fn occurrence_of(event: &Properties) -> Option<(&str, Timestamp)> {
+    let named = event.get(OCCURRENCE_OF)?;
+    let original = named.get(ORIGINAL_START)?.as_str()?.parse().ok()?;
+    Some((named.get("uid")?.as_str()?, original))
+}
+
 /// The days on which the recurrence of a master has occurrences that are no more.
 pub(crate) fn cancelled(master: &Properties) -> impl Iterator<Item = Date> {
     let members = master.get(CANCELLED).and_then(Value::as_array).into_iter().flatten();
     members.filter_map(|day| day.as_str()?.parse().ok())
 }
 
-/// Keeps what differs of one occurrence: `None` forgets it.
-pub(crate) fn set_exception(master: &mut Properties, original: Timestamp, changed: Option<Properties>) {
-    let mut kept: BTreeMap<Timestamp, Properties> =
-        exceptions(master).map(|(start, changed)| (start, changed.clone())).collect();
-    kept.remove(&original);
-    kept.extend(changed.map(|changed| (original, changed)));
+/// Keeps what differs of one occurrence; if nothing does, it is forgotten.
+pub(crate) fn set_exception(master: &mut Properties, original: Timestamp, changed: Properties) {
+    let mut kept = kept(master);
+    kept.insert(original, changed);
     set_exceptions(master, kept);
+}
+
+/// Changes what is kept of each occurrence that differs; one that differs in nothing any more is forgotten.
+pub(crate) fn change_exceptions(master: &mut Properties, change: impl FnMut(&mut Properties)) {
+    if master.contains_key(EXCEPTIONS) {
+        let mut kept = kept(master);
+        kept.values_mut().for_each(change);
+        set_exceptions(master, kept);
+    }
+}
+
+/// What differs of occurrences, by their original starts.
+pub(crate) fn kept(master: &Properties) -> BTreeMap<Timestamp, Properties> {
+    exceptions(master).map(|(start, changed)| (start, changed.clone())).collect()
 }
 
 /// Keeps what differs of occurrences, by their original starts, and forgets all others.
 pub(crate) fn set_exceptions(master: &mut Properties, kept: BTreeMap<Timestamp, Properties>) {
-    let members = kept.into_iter().map(|(original, mut changed)| {
+    let differing = kept.into_iter().filter(|(_, changed)| changed.keys().any(|name| name != ORIGINAL_START));
+    let members = differing.map(|(original, mut changed)| {
         changed.insert(ORIGINAL_START.to_owned(), original.to_string().into());
         Value::Object(changed)
     });
@@ -191,6 +220,11 @@ pub(crate) fn set_exceptions(master: &mut Properties, kept: BTreeMap<Timestamp, 
 /// Takes the occurrence of a day out.
 pub(crate) fn set_cancelled(master: &mut Properties, date: Date) {
     set_cancelled_days(master, cancelled(master).chain([date]).collect());
+}
+
+/// Puts the occurrence of a day back, if it was taken out.
+pub(crate) fn restore(master: &mut Properties, date: Date) {
+    set_cancelled_days(master, cancelled(master).filter(|day| *day != date).collect());
 }
 
 /// Takes out the occurrences of these days, and no others.

@@ -12,10 +12,10 @@ use odata::{Filter, Order, folded, parse};
 
 use crate::schema::{Entity, Fields};
 use crate::search::{Search, SearchRefusal};
-use crate::{Item, Kind, Properties};
+use crate::{Attachment, Item, Kind, Properties};
 pub use odata::{ProblemKind, Problems};
 pub use shown::Shown;
-pub use value::Held;
+pub use value::{Held, State};
 
 /// A filter and an order, of items of one kind. A copy is cheap.
 #[derive(Clone, Debug)]
@@ -199,11 +199,21 @@ impl Query {
         keys.flat_map(|key| key.order.keys()).filter_map(|(path, _)| path.first().map(String::as_str))
     }
 
-    /// Whether the query finds this item.
+    /// Whether what it finds depends on attachments, which [`Query::finds`] must be given.
+    pub fn seeks_attachments(&self) -> bool {
+        self.sought().is_some_and(Search::seeks_attachments)
+    }
+
+    /// Whether the query finds this item, if it does not depend on its attachments.
     pub fn matches(&self, item: &Item) -> bool {
+        self.finds(item, &[])
+    }
+
+    /// Whether the query finds an item with these attachments.
+    pub fn finds(&self, item: &Item, attachments: &[Attachment]) -> bool {
         item.id.kind == self.kind
             && self.filter().is_none_or(|filter| filter.matches(Held::Item(item)))
-            && self.sought().is_none_or(|search| search.matches(item))
+            && self.sought().is_none_or(|search| search.matches(item, attachments))
     }
 
     /// The order that is asked for; then newest sort key first, then by id: never equal for two items.

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::mailbox::{SEARCH_FOLDER_TYPE, SearchFolder, show_search};
 use crate::path::PATH_BYTES_MAX;
 use crate::schema::Entity;
-use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown};
+use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown, basic};
 pub use attachment::{AttachmentSelect, AttachmentView, attachment};
 pub use occurrence::occurrence;
 pub use reminder::reminder;
@@ -35,7 +35,7 @@ pub struct View<'a> {
 impl Default for View<'_> {
     fn default() -> Self {
         static NONE: Preferences =
-            Preferences { immutable_ids: false, body: None, time_zone: None, unsafe_html: false };
+            Preferences { immutable_ids: false, body: None, time_zone: None, unsafe_html: false, basic: Vec::new() };
         View { context: None, select: None, prefer: &NONE }
     }
 }
@@ -51,6 +51,9 @@ pub struct Preferences {
     pub time_zone: Option<String>,
     /// `outlook.allow-unsafe-html`
     pub unsafe_html: bool,
+    /// Kinds of items that are shown without what basic access hides. Not the caller's wish, but what it may
+    /// see; it stands here so that no view can lack it.
+    pub basic: Vec<Kind>,
 }
 
 /// The form of a body.
@@ -84,12 +87,12 @@ impl Select {
         Ok((!selected.is_empty()).then_some(Self(selected)))
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains(name)
     }
 
     /// As it stands in an `@odata.context`.
-    fn names(&self) -> String {
+    pub(crate) fn names(&self) -> String {
         self.0.iter().copied().collect::<Vec<_>>().join(",")
     }
 }
@@ -105,7 +108,8 @@ pub fn context(base: &str, user: UserId, collection: &str, select: Option<&Selec
 /// A message, event or contact.
 pub fn item(item: &Item, view: View<'_>) -> Value {
     let kind = item.id.kind;
-    let is_shown = |name: &str| is_shown(kind, name, view.select);
+    let is_basic = view.prefer.basic.contains(&kind);
+    let is_shown = |name: &str| is_shown(kind, name, view.select) && !(is_basic && basic::hides(name));
     let stored = item.properties.iter().filter(|(name, _)| is_shown(name));
     let mut shown: Map<String, Value> = stored
         .map(|(name, value)| match name.as_str() {
@@ -170,7 +174,7 @@ const RELATIONS: [&str; 4] =
 
 fn is_shown(kind: Kind, name: &str, select: Option<&Select>) -> bool {
     let internal = match kind {
-        Kind::Message => name == "iCalUId",
+        Kind::Message => meeting::INTERNAL.contains(&name),
         Kind::Event => occurrence::INTERNAL.contains(&name),
         Kind::Contact => false,
     };

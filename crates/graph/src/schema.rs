@@ -13,7 +13,7 @@ mod types;
 use crate::Kind;
 pub use actions::{Answer, TRANSLATED_IDS_MAX, Translation, answer, read_named, translation};
 pub use csdl::csdl;
-pub use extended::{Values, property_id};
+pub use extended::{EXTENDED, Values, property_id};
 pub use fields::Fields;
 pub use meeting::{Response, comment, event_forward, response};
 pub use parts::{attachment, attachment_item, extension, extension_members};

@@ -1,7 +1,8 @@
 //! `$search` of messages: the part of KQL that Graph documents for them.
 //!
 //! Words are found whole and in any case, `word*` finds what begins so, a phrase in quotes finds its words in
-//! a row. Without a property they are sought in sender, subject and body. `AND`, `OR` and `NOT` are in
+//! a row. Without a property they are sought in sender, subject and body, by `attachment` in the names of
+//! attachments. `AND`, `OR` and `NOT` are in
 //! capitals; words that stand beside each other must all be found.
 
 mod parse;
@@ -11,7 +12,7 @@ use odata::tree::Comparison;
 use serde_json::Value;
 
 use crate::mailbox::plain_text;
-use crate::{Item, Kind};
+use crate::{Attachment, Item, Kind};
 
 /// How many messages a search finds at most.
 pub const RESULTS_MAX: u64 = 250;
@@ -52,6 +53,8 @@ enum Place {
     Recipients,
     /// All who send or receive it.
     Participants,
+    /// The names of its attachments.
+    Attachment,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,18 +97,32 @@ impl Search {
         parse::search(text).map(Self)
     }
 
-    pub fn matches(&self, item: &Item) -> bool {
-        item.id.kind == Kind::Message && self.0.holds(item)
+    /// Whether it looks at the names of attachments, which no item has in itself.
+    pub fn seeks_attachments(&self) -> bool {
+        self.0.seeks_attachments()
+    }
+
+    pub fn matches(&self, item: &Item, attachments: &[Attachment]) -> bool {
+        item.id.kind == Kind::Message && self.0.holds(item, attachments)
     }
 }
 
 impl Test {
-    fn holds(&self, item: &Item) -> bool {
+    fn seeks_attachments(&self) -> bool {
+        match self {
+            Test::All(tests) | Test::Any(tests) => tests.iter().any(Test::seeks_attachments),
+            Test::Not(test) => test.seeks_attachments(),
+            test => matches!(test, Test::Words(Place::Attachment, _)),
+        }
+    }
+
+    fn holds(&self, item: &Item, attachments: &[Attachment]) -> bool {
         let text = |name: &str| item.properties.get(name).and_then(Value::as_str);
         match self {
-            Test::All(tests) => tests.iter().all(|test| test.holds(item)),
-            Test::Any(tests) => tests.iter().any(|test| test.holds(item)),
-            Test::Not(test) => !test.holds(item),
+            Test::All(tests) => tests.iter().all(|test| test.holds(item, attachments)),
+            Test::Any(tests) => tests.iter().any(|test| test.holds(item, attachments)),
+            Test::Not(test) => !test.holds(item, attachments),
+            Test::Words(Place::Attachment, words) => attachments.iter().any(|attachment| words.name(attachment)),
             Test::Words(place, words) => place.has(item, words),
             Test::HasAttachment(wanted) => {
                 item.properties.get("hasAttachments").and_then(Value::as_bool).unwrap_or(false) == *wanted
@@ -151,6 +168,8 @@ impl Place {
             Place::Bcc => any("bccRecipients"),
             Place::Recipients => ["toRecipients", "ccRecipients", "bccRecipients"].into_iter().any(any),
             Place::Participants => named("from") || Place::Recipients.has(item, words),
+            // Not a part of the item.
+            Place::Attachment => false,
         }
     }
 }
@@ -168,6 +187,11 @@ impl Words {
         let folded = folded(text);
         let words: Vec<String> = split(&folded).map(str::to_owned).collect();
         (!words.is_empty()).then(|| Self { words, is_beginning: text.ends_with('*') })
+    }
+
+    fn name(&self, attachment: &Attachment) -> bool {
+        let name = attachment.properties.get("name").and_then(Value::as_str);
+        name.is_some_and(|name| self.are_in(name))
     }
 
     fn are_in(&self, text: &str) -> bool {

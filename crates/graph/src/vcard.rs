@@ -1,4 +1,6 @@
-//! vCard (2.1, 3.0, 4.0) to Graph `contact`s. Parsing is `calcard`'s; here are the limits and the mapping.
+//! vCard (2.1, 3.0, 4.0) to Graph `contact`s, and back in `write`. Parsing is `calcard`'s; here are the limits and the mapping.
+
+mod write;
 
 use std::borrow::Cow;
 
@@ -10,6 +12,7 @@ use mail_parser::decoders::charsets::map::charset_decoder;
 use serde_json::{Value, json};
 
 use crate::Properties;
+pub use write::write;
 
 /// The largest file of cards that is read.
 pub const CARDS_BYTES_MAX: usize = 32 * 1024 * 1024;

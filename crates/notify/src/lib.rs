@@ -3,6 +3,7 @@
 //! Pure: this crate knows no async, no SQL, no HTTP, no clock and no source of randomness. Events and
 //! the time arrive as arguments, commands leave as values.
 
+pub mod access;
 pub mod checkpoint;
 pub mod clock;
 pub mod log;
@@ -13,6 +14,7 @@ pub mod retry;
 pub mod rules;
 pub mod subscription;
 pub mod throttle;
+pub mod transition;
 
 pub use checkpoint::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Stream, StreamKind};
 pub use clock::{Monotonic, Now};
@@ -20,3 +22,4 @@ pub use log::{EndReason, LifecycleEvent, Position, Record, Submission, Subscript
 pub use node::{Command, Event, Node, NodeConfig};
 pub use profile::Profile;
 pub use subscription::Subscription;
+pub use transition::Sight;

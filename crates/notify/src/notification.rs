@@ -126,6 +126,7 @@ mod tests {
             folder: FolderId::new(Kind::Message, uuid(8)),
             change: ChangeType::Created,
             at: Timestamp::from_seconds(1_789_000_000),
+            created: Timestamp::from_seconds(1_789_000_000),
             after: Properties::new(),
             before: Properties::new(),
         })

@@ -2,6 +2,7 @@
 //! a receiver can tell. Knows no HTTP: a refusal is a value with Graph's code and message.
 
 use graph::path::{Watch, WatchError, watch};
+use graph::refinement::{Refinement, RefinementRefusal};
 use graph::{ChangeType, Timestamp};
 use protocol::SubscriptionRequest;
 use protocol::error::{Operation, extension_message};
@@ -48,9 +49,9 @@ pub enum Refusal {
     TooLong(i64),
     #[error("{}", extension_message(Operation::Create, 400, .0.graph_text()))]
     Resource(WatchError),
-    /// A query option behind the resource.
-    #[error("{0} in resource is not supported by this server: subscribe to the resource without a query.")]
-    ResourceOption(String),
+    /// What stands behind the path of the resource.
+    #[error("{}", extension_message(Operation::Create, 400, .0.graph_text()))]
+    Refinement(RefinementRefusal),
     /// A feature of Graph that this server does not have (yet).
     #[error("{0} is not supported by this server: {1}.")]
     Unsupported(&'static str, &'static str),
@@ -64,7 +65,7 @@ impl Refusal {
     /// Graph's error code.
     pub fn code(&self) -> &'static str {
         match self {
-            Refusal::TooLong(_) | Refusal::Resource(_) => "ExtensionError",
+            Refusal::TooLong(_) | Refusal::Resource(_) | Refusal::Refinement(_) => "ExtensionError",
             _ => "InvalidRequest",
         }
     }
@@ -74,6 +75,7 @@ impl Refusal {
         match self {
             Refusal::Date(name) => Some(format!("{name} must be a date-time such as 2026-11-21T10:00:00Z")),
             Refusal::Resource(error) => Some(error.to_string()),
+            Refusal::Refinement(error) => Some(error.to_string()),
             _ => None,
         }
     }
@@ -82,7 +84,7 @@ impl Refusal {
 /// A create request that is sound in itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
-    /// Exactly as sent; it has no query.
+    /// Exactly as sent, query included.
     pub resource: String,
     /// What `resource` asks to watch.
     pub watch: Watch,
@@ -212,10 +214,8 @@ fn check_features(request: &SubscriptionRequest) -> Result<(), Refusal> {
 
 fn read_resource(resource: &str) -> Result<Watch, Refusal> {
     let watched = watch(resource).map_err(Refusal::Resource)?;
-    match watched.options.first() {
-        None => Ok(watched),
-        Some(option) => Err(Refusal::ResourceOption(shortened(&option.name))),
-    }
+    Refinement::read(watched.kind, &watched.options).map_err(Refusal::Refinement)?;
+    Ok(watched)
 }
 
 /// Whether the URL asks for a channel that this server does not have. Whether it may be called is the
@@ -345,12 +345,16 @@ mod tests {
                 "Web Push is not supported by this server: use a webhook's notificationUrl.",
             ),
             (
-                json!({"resource": "me/messages?$filter=isRead eq false"}),
-                "$filter in resource is not supported by this server: subscribe to the resource without a query.",
+                json!({"resource": "me/messages?$top=5"}),
+                "Operation: Create; Exception: [Status Code: BadRequest; Reason: $top, $skip, $orderby, \
+                 $select=body,uniqueBody and $expand other than \
+                 singleValueExtendedProperties,multiValueExtendedProperties are not supported in subscription resource \
+                 Url.]",
             ),
             (
-                json!({"resource": "me/messages?%24select=subject"}),
-                "$select in resource is not supported by this server: subscribe to the resource without a query.",
+                json!({"resource": "me/messages?$filter=colour eq 'red'"}),
+                "Operation: Create; Exception: [Status Code: BadRequest; Reason: The value of parameter 'Resource' is \
+                 invalid.]",
             ),
             (
                 json!({"resource": "me/drive/root"}),

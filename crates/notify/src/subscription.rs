@@ -74,25 +74,6 @@ impl From<ChangeTypes> for Vec<ChangeType> {
 }
 
 impl Subscription {
-    /// The change type that this subscription sees in `change`, if it must hear of it.
-    ///
-    /// To one with immutable ids, a move within what it watches is one `updated`, told of the half that
-    /// created the item in its new folder.
-    pub fn sees(&self, change: &Change) -> Option<ChangeType> {
-        let target = &self.target;
-        let watches = |folder| target.folder.is_none_or(|watched| watched == folder);
-        if change.mailbox != target.mailbox || change.item.kind != target.kind || !watches(change.folder) {
-            return None;
-        }
-        let stays = self.immutable_ids && change.moved.is_some_and(watches);
-        let seen = match change.change {
-            ChangeType::Created if stays => ChangeType::Updated,
-            ChangeType::Deleted if stays => return None,
-            other => other,
-        };
-        self.change_types.contains(seen).then_some(seen)
-    }
-
     /// The id by which this subscription is told of a change's item. Order holds among changes of one.
     pub fn item_key(&self, change: &Change) -> ItemKey {
         match self.immutable_ids {

@@ -55,6 +55,7 @@ fn change(number: u64, n: u64) -> Record {
         folder: WellKnown::Inbox.id_in(mailbox(n)),
         change: ChangeType::Created,
         at: START,
+        created: START,
         after: Properties::new(),
         before: Properties::new(),
     })

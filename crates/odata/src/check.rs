@@ -69,6 +69,13 @@ impl Filter {
         found
     }
 
+    /// How many properties the filter looks at, each as often as it stands there: what an evaluation costs.
+    pub fn places(&self) -> usize {
+        let mut count = 0;
+        self.test.places(&mut |_| count += 1);
+        count
+    }
+
     /// Terms that all must hold; there may be other conditions besides.
     pub fn terms(&self) -> impl Iterator<Item = Term<'_>> {
         let tests = match &self.test {

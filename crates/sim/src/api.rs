@@ -14,6 +14,7 @@ use rand::seq::IndexedRandom;
 use store::{Commit, SubscriptionLimits};
 
 use crate::storage::{TENANT, date};
+use crate::truth::FILTERS;
 use crate::world::{Happening, World};
 
 const SECOND: u64 = 1_000_000;
@@ -95,11 +96,17 @@ impl World {
             created: date(self.at),
             modified: date(self.at),
             version: ChangeId(self.uuid()),
-            properties: Properties::new(),
+            properties: self.some_categories(),
         };
         let change = Change::created(TENANT, &item, date(self.at));
         self.api.items.push(item.clone());
         self.write(mailbox, Mutation { puts: vec![item], changes: vec![change], ..Mutation::default() }, None);
+    }
+
+    /// What filters look at.
+    fn some_categories(&mut self) -> Properties {
+        let named: Vec<&str> = ["a", "b"].into_iter().filter(|_| self.rng.random_bool(0.5)).collect();
+        Properties::from_iter([("categories".to_owned(), named.into())])
     }
 
     /// Mostly of the newest items, so that one item changes several times while it is being told of.
@@ -113,7 +120,8 @@ impl World {
         let Some(index) = self.an_item() else { return self.create() };
         let version = ChangeId(self.uuid());
         let old = self.api.items[index].clone();
-        let item = Item { version, modified: date(self.at), ..old.clone() };
+        let properties = if self.rng.random_bool(0.5) { self.some_categories() } else { old.properties.clone() };
+        let item = Item { version, modified: date(self.at), properties, ..old.clone() };
         let change = Change::updated(TENANT, &old, &item, date(self.at));
         self.api.items[index] = item.clone();
         let expect = vec![(item.id, Some(old.version))];
@@ -135,12 +143,9 @@ impl World {
         let old = self.api.items[index].clone();
         let folder = self.a_folder(old.mailbox, old.id.kind);
         let id = ItemId::new(old.id.kind, self.uuid());
-        let item = Item { id, folder, version: ChangeId(self.uuid()), ..old.clone() };
-        let mut gone = Change::deleted(TENANT, &old, ChangeId(self.uuid()), date(self.at));
-        gone.moved = Some(folder);
-        let mut here = Change::created(TENANT, &item, date(self.at));
-        here.moved = Some(old.folder);
-        let changes = vec![gone, here];
+        let properties = if self.rng.random_bool(0.3) { self.some_categories() } else { old.properties.clone() };
+        let item = Item { id, folder, version: ChangeId(self.uuid()), properties, ..old.clone() };
+        let changes = Change::moved(TENANT, &old, &item, ChangeId(self.uuid()), date(self.at)).into();
         self.api.items[index] = item.clone();
         self.write(
             old.mailbox,
@@ -178,6 +183,8 @@ impl World {
     fn begin(&mut self) {
         let (mailbox, kind) = (self.a_mailbox(), self.a_kind());
         let folder = self.rng.random_bool(0.3).then(|| self.a_folder(mailbox, kind));
+        let filter = if self.rng.random_bool(0.4) { FILTERS.choose(&mut self.rng) } else { None };
+        let filter = filter.map(|(text, _)| format!("?$filter={text}")).unwrap_or_default();
         let mut types: Vec<ChangeType> = ChangeType::ALL.into_iter().filter(|_| self.rng.random_bool(0.8)).collect();
         if types.is_empty() {
             types.push(ChangeType::Updated);
@@ -187,7 +194,7 @@ impl World {
             tenant: TENANT,
             app: AppId(uuid::Uuid::from_u128(0xa99)),
             creator: mailbox,
-            resource: "me/messages".to_owned(),
+            resource: format!("me/{}{filter}", kind.collection()),
             target: Target { mailbox, kind, folder },
             change_types: types.iter().copied().collect::<ChangeTypes>(),
             change_type: types.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(","),

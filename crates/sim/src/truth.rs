@@ -3,10 +3,23 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use graph::{ChangeType, ItemKey, Partition, SubscriptionId};
+use graph::{Change, ChangeType, FolderId, ItemKey, Partition, Properties, SubscriptionId};
 use notify::log::{EndReason, Submission, SubscriptionEvent};
 use notify::{Position, Record, StreamKind, Subscription};
 use uuid::Uuid;
+
+/// A filter, and what it says.
+type Filter = (&'static str, fn(&Properties) -> bool);
+
+/// The filters that subscriptions have.
+pub const FILTERS: [Filter; 2] = [
+    ("categories/any(c:c eq 'a')", |item| has_category(item, "a")),
+    ("not (categories/any(c:c eq 'b'))", |item| !has_category(item, "b")),
+];
+
+fn has_category(item: &Properties, name: &str) -> bool {
+    item.get("categories").and_then(|named| named.as_array()).is_some_and(|named| named.contains(&name.into()))
+}
 
 /// One (record, subscription) that must be told.
 #[derive(Clone, Debug)]
@@ -50,6 +63,8 @@ pub struct Truth {
     logs: BTreeMap<Partition, Vec<Arc<Record>>>,
     /// By address: the truth keeps every record alive, and the model hands out the same ones.
     places: HashMap<*const Record, (Partition, Position)>,
+    /// Where each item lies and how it is, by its immutable UUID.
+    items: HashMap<Uuid, (FolderId, Properties)>,
     pub submissions: Vec<(Partition, Position, Submission)>,
 }
 
@@ -79,17 +94,7 @@ impl Truth {
         self.places.insert(Arc::as_ptr(&record), (partition, position));
         match &*record {
             Record::Change(change) => {
-                for span in self.spans.iter_mut().filter(|span| span.partition == partition && span.ended.is_none()) {
-                    let subscription = span.latest();
-                    if let Some(seen) = subscription.sees(change) {
-                        let item = match subscription.immutable_ids {
-                            true => ItemKey::Immutable(change.immutable_id()),
-                            false => ItemKey::Id(change.item),
-                        };
-                        let told = Match::new(StreamKind::Changes, Some(seen), Some(item), at);
-                        span.matches.insert(position, told);
-                    }
-                }
+                self.tell(partition, position, change, at);
                 (change.change.as_str(), None)
             }
             Record::Subscription { id, event } => self.live(partition, position, *id, event),
@@ -104,6 +109,30 @@ impl Truth {
             Record::Submit(submission) => {
                 self.submissions.push((partition, position, submission.clone()));
                 ("submit", None)
+            }
+        }
+    }
+
+    /// A change of an item, to everyone who watches it.
+    fn tell(&mut self, partition: Partition, position: Position, change: &Change, at: u64) {
+        let uuid = change.immutable_id().uuid;
+        let before = self.items.get(&uuid).cloned();
+        let after = (change.change != ChangeType::Deleted).then(|| (change.folder, change.after.clone()));
+        match &after {
+            Some(state) => drop(self.items.insert(uuid, state.clone())),
+            // The second half of a move finds the item where it was.
+            None if change.moved.is_some() => {}
+            None => drop(self.items.remove(&uuid)),
+        }
+        for span in self.spans.iter_mut().filter(|span| span.partition == partition && span.ended.is_none()) {
+            let subscription = span.latest();
+            let seen = seen(subscription, change, before.as_ref(), after.as_ref());
+            if let Some(seen) = seen.filter(|seen| subscription.change_types.contains(*seen)) {
+                let item = match subscription.immutable_ids {
+                    true => ItemKey::Immutable(change.immutable_id()),
+                    false => ItemKey::Id(change.item),
+                };
+                span.matches.insert(position, Match::new(StreamKind::Changes, Some(seen), Some(item), at));
             }
         }
     }
@@ -139,6 +168,39 @@ impl Truth {
 
     pub fn find(&mut self, number: usize, position: Position) -> Option<&mut Match> {
         self.spans.get_mut(number)?.matches.get_mut(&position)
+    }
+}
+
+type State = (FolderId, Properties);
+
+/// What the change means for what a subscription watches, in the plainest form.
+fn seen(
+    subscription: &Subscription,
+    change: &Change,
+    before: Option<&State>,
+    after: Option<&State>,
+) -> Option<ChangeType> {
+    let target = &subscription.target;
+    if (target.mailbox, target.kind) != (change.mailbox, change.item.kind) {
+        return None;
+    }
+    let filter = FILTERS.iter().find(|(text, _)| subscription.resource.ends_with(text));
+    let watches = |folder: FolderId| target.folder.is_none_or(|watched| watched == folder);
+    let has = |state: Option<&State>| {
+        state.is_some_and(|(folder, item)| watches(*folder) && filter.is_none_or(|(_, lets_in)| lets_in(item)))
+    };
+    let follows = subscription.immutable_ids && change.moved.is_some_and(watches);
+    let (was_in, is_in) = match change.change {
+        ChangeType::Deleted if follows => return None,
+        ChangeType::Deleted => (has(before), false),
+        ChangeType::Created => (follows && watches(change.folder) && has(before), has(after)),
+        ChangeType::Updated => (has(before), has(after)),
+    };
+    match (was_in, is_in) {
+        (false, false) => None,
+        (false, true) => Some(ChangeType::Created),
+        (true, true) => Some(ChangeType::Updated),
+        (true, false) => Some(ChangeType::Deleted),
     }
 }
 

@@ -170,8 +170,8 @@ pub trait Store: Send + Sync + 'static {
     // --- subscriptions ---
 
     /// Adds a subscription and appends `began`. Refused when `limits` are reached or a live duplicate
-    /// (same app, creator, target and change types) exists and `limits.refuse_duplicates` is set. An id
-    /// that was ever used is a duplicate, so that a write of unknown outcome can be repeated.
+    /// (same app, creator, target, change types and query options) exists and `limits.refuse_duplicates`
+    /// is set. An id that was ever used is a duplicate, so that a write of unknown outcome can be repeated.
     async fn begin_subscription(
         &self,
         subscription: Arc<Subscription>,

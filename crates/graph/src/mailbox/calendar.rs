@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::create_folder::FOLDER_NAME_CHARS_MAX;
+use super::create_folder::{FOLDER_NAME_CHARS_MAX, extend};
 use super::{FolderWritten, Fresh, Owner, calendar_group};
-use crate::schema::{self, Entity};
+use crate::schema::{self, EXTENDED, Entity};
 use crate::{Folder, FolderId, Kind, Mutation, Properties, Refusal, WellKnown};
 
 /// Properties of a calendar that are kept as they are set; the name is the folder's.
@@ -61,6 +61,7 @@ pub fn patch_calendar(folder: &Folder, folders: &[Folder], body: Value) -> Resul
 
 fn set(folder: &mut Folder, body: Value) -> Result<(), Refusal> {
     let is_default = folder.well_known == Some(WellKnown::Calendar);
+    let mut extended = Properties::new();
     for (property, value) in schema::read(Entity::Calendar, body)? {
         match (property.as_str(), value) {
             ("name", Value::String(name)) => folder.display_name = read_name(&name)?,
@@ -74,11 +75,12 @@ fn set(folder: &mut Folder, body: Value) -> Result<(), Refusal> {
                     folder.properties.insert(property, value);
                 }
             }
+            (relation, value) if EXTENDED.contains(&relation) => drop(extended.insert(property, value)),
             ("isDefaultCalendar" | "name", _) => {}
             _ => return Err(Refusal::Unsupported { property }),
         }
     }
-    Ok(())
+    extend(&mut folder.properties, extended)
 }
 
 /// A name of a calendar or of a group of calendars.

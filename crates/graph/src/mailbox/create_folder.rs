@@ -2,13 +2,17 @@
 
 use serde_json::Value;
 
+use super::patch::merge;
 use super::search_folder::{self, SearchFolder, is_search_folder};
 use super::{FolderWritten, Fresh, Owner, is_buried};
-use crate::schema::{self, Entity};
+use crate::schema::{self, EXTENDED, Entity};
 use crate::{Folder, FolderId, Kind, Mutation, Properties, Refusal, WellKnown};
 
 /// The longest name of a folder, in characters.
 pub const FOLDER_NAME_CHARS_MAX: usize = 255;
+/// How long the single-value, or multi-value, extended properties of a folder may be as JSON: whoever lists
+/// folders reads all of them.
+pub const FOLDER_EXTENDED_BYTES_MAX: usize = 32 * 1024;
 
 /// Makes a folder that holds `kind`, below `parent` or at the top. `folders` are all of the mailbox.
 pub fn create_folder(
@@ -32,8 +36,10 @@ pub fn create_folder(
             return Err(Refusal::invalid("parentFolderId", "a folder that can hold others"));
         }
     }
-    let (body, properties) = own_properties(owner, kind, body, folders)?;
-    let display_name = read_name(kind, body)?.ok_or(Refusal::Missing { property: name_property(kind) })?;
+    let (body, mut properties) = own_properties(owner, kind, body, folders)?;
+    let stated = Stated::read(kind, body)?;
+    let display_name = stated.name.ok_or(Refusal::Missing { property: name_property(kind) })?;
+    extend(&mut properties, stated.extended)?;
     let id = FolderId::new(kind, fresh.uuid);
     let folder = Folder { id, mailbox: owner.id, parent, display_name, well_known: None, properties };
     refuse_namesake(&folder, folders)?;
@@ -85,28 +91,55 @@ fn name_property(kind: Kind) -> &'static str {
     if kind == Kind::Event { "name" } else { "displayName" }
 }
 
-/// The name that a body gives a folder. Nothing else about a folder can be set yet.
-pub(super) fn read_name(kind: Kind, body: Value) -> Result<Option<String>, Refusal> {
-    let name_property = name_property(kind);
-    let mut found = None;
-    for (property, value) in schema::read(Entity::folder_of(kind), body)? {
-        match value {
-            Value::String(name) if property == name_property => {
-                let name = name.trim();
-                if name.is_empty() {
-                    return Err(Refusal::invalid(&property, "a name"));
+/// What a body says of a folder, besides what is the kind's own.
+pub(super) struct Stated {
+    pub name: Option<String>,
+    /// Extended properties, by their relations.
+    pub extended: Properties,
+}
+
+impl Stated {
+    pub fn read(kind: Kind, body: Value) -> Result<Self, Refusal> {
+        let name_property = name_property(kind);
+        let mut stated = Self { name: None, extended: Properties::new() };
+        for (property, value) in schema::read(Entity::folder_of(kind), body)? {
+            match value {
+                Value::Array(_) if EXTENDED.contains(&property.as_str()) => {
+                    stated.extended.insert(property, value);
                 }
-                if name.chars().count() > FOLDER_NAME_CHARS_MAX {
-                    return Err(Refusal::TooLong { property, length_max: FOLDER_NAME_CHARS_MAX, unit: "characters" });
+                Value::String(name) if property == name_property => {
+                    let name = name.trim();
+                    if name.is_empty() {
+                        return Err(Refusal::invalid(&property, "a name"));
+                    }
+                    if name.chars().count() > FOLDER_NAME_CHARS_MAX {
+                        return Err(Refusal::TooLong {
+                            property,
+                            length_max: FOLDER_NAME_CHARS_MAX,
+                            unit: "characters",
+                        });
+                    }
+                    stated.name = Some(name.to_owned());
                 }
-                found = Some(name.to_owned());
+                Value::Null => {}
+                Value::Bool(_) if property == "isHidden" => return Err(Refusal::NotUpdatable { property }),
+                _ => return Err(Refusal::Unsupported { property }),
             }
-            Value::Null => {}
-            Value::Bool(_) if property == "isHidden" => return Err(Refusal::NotUpdatable { property }),
-            _ => return Err(Refusal::Unsupported { property }),
+        }
+        Ok(stated)
+    }
+}
+
+/// Adds extended properties to a folder's, whose others with the same ids they replace.
+pub(super) fn extend(properties: &mut Properties, extended: Properties) -> Result<(), Refusal> {
+    for (relation, members) in extended {
+        merge(properties, &relation, members)?;
+        let length = properties.get(&relation).map_or(0, |members| members.to_string().len());
+        if length > FOLDER_EXTENDED_BYTES_MAX {
+            return Err(Refusal::TooLong { property: relation, length_max: FOLDER_EXTENDED_BYTES_MAX, unit: "bytes" });
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Refuses a folder whose name another one at the same place has, in any case.

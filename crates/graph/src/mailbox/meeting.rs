@@ -3,31 +3,38 @@
 //! message and a change of the calendar, in one mutation there.
 //!
 //! No index says which event a notice is about. An event made here has its UUID in its `iCalUId`, and
-//! a recipient's copy has an id that follows from mailbox and `iCalUId`.
+//! a recipient's copy has an id that follows from mailbox and `iCalUId`. What is told of one occurrence names
+//! it by the UID of its series and its original start ([`OCCURRENCE_OF`]). In the calendar of who has the
+//! series it is an exception of that; of who was invited to nothing else it is an event of its own.
 
 mod arrive;
+mod entry;
 mod forward;
 mod organize;
 mod respond;
+mod series;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub use arrive::receive_meeting;
+pub use entry::Entry;
 pub use forward::forward_event;
+pub(super) use organize::is_meeting_of;
 pub use organize::{cancel, cancellation, invitation, update};
-pub(super) use organize::{forget_answers, is_meeting_of};
 pub use respond::respond;
+pub(super) use series::settle;
 
 use super::{Fresh, Owner, address_of, conversation_id, text};
-use crate::{Item, ItemId, Kind, Properties, UserId};
+use crate::occurrence::{CANCELLED, EXCEPTIONS, OCCURRENCE_OF, occurrence_of};
+use crate::{Item, ItemId, Kind, Properties, Timestamp, UserId};
 
 /// What one mailbox tells others of a meeting.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Meeting {
-    /// The meeting as everybody may know it, in Graph's JSON form of an event.
+    /// The meeting, or one occurrence of it, as everybody may know it, in Graph's JSON form of an event.
     pub event: Properties,
     pub news: News,
 }
@@ -132,15 +139,24 @@ const WHEN: [&str; 4] = ["start", "end", "isAllDay", "recurrence"];
 fn shared(event: &Properties) -> Properties {
     let mut shared: Properties =
         SHARED.iter().filter_map(|name| Some(((*name).to_owned(), event.get(*name)?.clone()))).collect();
-    for attendee in super::members_mut(&mut shared, "attendees").filter_map(Value::as_object_mut) {
-        attendee.retain(|name, _| ["emailAddress", "type"].contains(&name.as_str()));
-    }
-    for kept in ["reminderMinutesBeforeStart", "showAs"] {
+    for kept in ["reminderMinutesBeforeStart", "showAs", OCCURRENCE_OF, EXCEPTIONS, CANCELLED] {
         if let Some(value) = event.get(kept) {
             shared.insert(kept.to_owned(), value.clone());
         }
     }
+    series::share(&mut shared);
+    for_each_attendees(&mut shared, |event| {
+        for attendee in super::members_mut(event, "attendees").filter_map(Value::as_object_mut) {
+            attendee.retain(|name, _| ["emailAddress", "type"].contains(&name.as_str()));
+        }
+    });
     shared
+}
+
+/// Does something with the attendees of a meeting, and with those of each occurrence that has its own.
+fn for_each_attendees(event: &mut Properties, change: impl Fn(&mut Properties)) {
+    change(event);
+    crate::occurrence::change_exceptions(event, change);
 }
 
 fn differ(names: &[&str], one: &Properties, other: &Properties) -> bool {
@@ -157,7 +173,7 @@ fn mail(owner: &Owner, fresh: &Fresh, event: &Properties, comment: &str) -> Prop
     put("subject", text(event, "subject").into());
     put("sentDateTime", fresh.now.whole_seconds().to_string().into());
     put("internetMessageId", super::message::new_message_id(owner, fresh).into());
-    put("conversationId", conversation_id(text(event, "iCalUId")).into());
+    put("conversationId", conversation_id(uid_of(event)).into());
     put("importance", event.get("importance").cloned().unwrap_or_else(|| "normal".into()));
     if !comment.is_empty() {
         put("body", json!({ "contentType": "text", "content": comment }));
@@ -178,12 +194,22 @@ fn address_mail(mail: &mut Properties, event: &Properties) {
     mail.insert("ccRecipients".to_owned(), of(&["optional", "resource"]));
 }
 
+/// The UID by which a meeting is known in every mailbox; of an occurrence that of its series.
+fn uid_of(event: &Properties) -> &str {
+    occurrence_of(event).map_or_else(|| text(event, "iCalUId"), |(uid, _)| uid)
+}
+
 /// Namespace of the ids of meetings in attendees' calendars; random, fixed for ever.
 const INVITED_NAMESPACE: Uuid = Uuid::from_u128(0x3c1e_8a94_5f0b_4d27_a6d1_09b7_4e52_c38f);
 
 fn invited_event(mailbox: UserId, uid: &str) -> ItemId {
     let mailbox = Uuid::new_v5(&INVITED_NAMESPACE, mailbox.0.as_bytes());
     ItemId::new(Kind::Event, Uuid::new_v5(&mailbox, uid.as_bytes()))
+}
+
+/// The event of who was invited to nothing but this occurrence. No UID has a line break.
+fn invited_occurrence(mailbox: UserId, uid: &str, original: Timestamp) -> ItemId {
+    invited_event(mailbox, &format!("{uid}\n{original}"))
 }
 
 /// The event that was made here with this `iCalUId`, if it is one of ours.
@@ -201,27 +227,42 @@ fn is_own(owner: &Owner, address: &str) -> bool {
     address.trim().eq_ignore_ascii_case(&owner.address)
 }
 
-/// Where the event that a notice is about would be in the owner's mailbox.
-pub fn event_of_meeting(owner: &Owner, meeting: &Meeting) -> Option<ItemId> {
-    let uid = text(&meeting.event, "iCalUId");
-    match is_own(owner, organizer_of(&meeting.event)) {
-        true => own_event(uid),
-        false => Some(invited_event(owner.id, uid)),
+/// Where the event that a notice is about may be in the owner's mailbox; if it is nowhere, it would be at the
+/// last of these.
+pub fn events_of_meeting(owner: &Owner, meeting: &Meeting) -> Vec<ItemId> {
+    let uid = uid_of(&meeting.event);
+    if is_own(owner, organizer_of(&meeting.event)) {
+        return own_event(uid).into_iter().collect();
     }
+    let alone = occurrence_of(&meeting.event).map(|(uid, original)| invited_occurrence(owner.id, uid, original));
+    [invited_event(owner.id, uid)].into_iter().chain(alone).collect()
 }
 
-/// Where the event of a meeting message may be: one of these that [`is_event_of`] the message.
+/// Where the event of a meeting message may be: one of these that [`entry_of_message`] finds it in.
 pub fn events_of_message(owner: &Owner, message: &Item) -> Vec<ItemId> {
-    match text(&message.properties, "iCalUId") {
-        "" => Vec::new(),
-        uid => own_event(uid).into_iter().chain([invited_event(owner.id, uid)]).collect(),
+    let uid = uid_of(&message.properties);
+    if uid.is_empty() {
+        return Vec::new();
     }
+    let alone = occurrence_of(&message.properties).map(|(uid, original)| invited_occurrence(owner.id, uid, original));
+    own_event(uid).into_iter().chain([invited_event(owner.id, uid)]).chain(alone).collect()
 }
 
-/// Whether a meeting message is about this event.
-pub fn is_event_of(message: &Item, event: &Item) -> bool {
-    text(&message.properties, "iCalUId") == text(&event.properties, "iCalUId")
+/// What a meeting message is about, if it is this event, or an occurrence of it that is there.
+pub fn entry_of_message<'a>(message: &Item, event: &'a Item) -> Option<Entry<'a>> {
+    if uid_of(&message.properties) != uid_of(&event.properties) {
+        return None;
+    }
+    let found = match (occurrence_of(&message.properties), occurrence_of(&event.properties)) {
+        (Some((_, original)), None) => Entry::at(event, original)?,
+        (about, of) if about == of => Entry::of(event),
+        _ => return None,
+    };
+    (!found.is_taken_out()).then_some(found)
 }
+
+/// What a meeting message has that no answer shows: what finds its event.
+pub(crate) const INTERNAL: [&str; 2] = ["iCalUId", OCCURRENCE_OF];
 
 /// The type in Graph's metadata of a message that speaks of a meeting.
 pub fn message_type(message: &Properties) -> Option<&'static str> {

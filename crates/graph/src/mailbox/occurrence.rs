@@ -4,8 +4,9 @@ use jiff::civil::Date;
 use serde_json::Value;
 
 use super::patch::apply;
-use super::{Fresh, Owner, Written};
-use crate::occurrence::{CANCELLED, EXCEPTIONS, Instance, Occurrence, Series, set_cancelled, set_exception, time_of};
+use super::{Fresh, Owner, Written, meeting};
+use crate::occurrence::{CANCELLED, EXCEPTIONS, Instance, OCCURRENCE_OF, Occurrence, Series};
+use crate::occurrence::{restore, set_cancelled, set_exception, time_of};
 use crate::recurrence::Slot;
 use crate::{Item, Kind, Mutation, Properties, Refusal};
 
@@ -18,6 +19,7 @@ pub const EXCEPTIONS_BYTES_MAX: usize = 8 << 20;
 /// An occurrence as an operation left it, and what to commit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OccurrenceWritten {
+    pub before: Occurrence,
     pub occurrence: Occurrence,
     pub mutation: Mutation,
 }
@@ -32,7 +34,7 @@ pub fn patch_occurrence(
     body: Value,
 ) -> Result<OccurrenceWritten, Refusal> {
     let (series, before, slot) = find(master, date)?;
-    let (after, _) = apply(owner, fresh, Kind::Event, &before.item.properties, body)?;
+    let (mut after, _) = apply(owner, fresh, Kind::Event, &before.item.properties, body)?;
     if after.get("recurrence").is_some_and(|recurrence| !recurrence.is_null()) {
         return Err(Refusal::NotUpdatable { property: "recurrence".to_owned() });
     }
@@ -40,38 +42,36 @@ pub fn patch_occurrence(
     if moved("start") || moved("end") {
         check_neighbours(&series, slot, &after)?;
     }
+    meeting::settle(owner, &before.item.properties, &mut after);
     let changed = difference(&series.unchanged(slot).item.properties, after);
-    keep(owner, fresh, master, slot, changed)
+    let Written { item: master, mutation } = keep(owner, fresh, master, slot, changed)?;
+    let written = Series::of(&master).and_then(|series| series.occurrence(date));
+    let occurrence = written.ok_or(Refusal::OccurrenceNotFound)?;
+    Ok(OccurrenceWritten { before, occurrence, mutation })
 }
 
-/// Keeps what differs of an occurrence from its series.
+/// Keeps what differs of an occurrence from its series, which may have had it no more.
 pub(super) fn keep(
     owner: &Owner,
     fresh: &Fresh,
     master: &Item,
     slot: Slot,
     changed: Properties,
-) -> Result<OccurrenceWritten, Refusal> {
+) -> Result<Written, Refusal> {
     let mut properties = master.properties.clone();
-    set_exception(&mut properties, slot.start, Some(changed));
-    let kept = crate::occurrence::exceptions(&properties).count();
-    within((kept, "members"), EXCEPTIONS_MAX, EXCEPTIONS)?;
-    let bytes = properties.get(EXCEPTIONS).map_or(0, |kept| kept.to_string().len());
-    within((bytes, "bytes"), EXCEPTIONS_BYTES_MAX, EXCEPTIONS)?;
-    let Written { item: master, mutation } = super::rewrite(owner, fresh, master, properties);
-    let written = Series::of(&master).and_then(|series| series.occurrence(slot.date));
-    let occurrence = written.ok_or(Refusal::OccurrenceNotFound)?;
-    Ok(OccurrenceWritten { occurrence, mutation })
+    restore(&mut properties, slot.date);
+    set_exception(&mut properties, slot.start, changed);
+    check_length(&properties)?;
+    Ok(super::rewrite(owner, fresh, master, properties))
 }
 
 /// Takes one occurrence out of its series.
-pub fn cancel_occurrence(owner: &Owner, fresh: &Fresh, master: &Item, date: Date) -> Result<Mutation, Refusal> {
+pub(super) fn cancel_occurrence(owner: &Owner, fresh: &Fresh, master: &Item, date: Date) -> Result<Mutation, Refusal> {
     let (_, _, slot) = find(master, date)?;
     let mut properties = master.properties.clone();
-    set_exception(&mut properties, slot.start, None);
+    set_exception(&mut properties, slot.start, Properties::new());
     set_cancelled(&mut properties, date);
-    let cancelled = crate::occurrence::cancelled(&properties).count();
-    within((cancelled, "members"), CANCELLED_MAX, CANCELLED)?;
+    check_length(&properties)?;
     Ok(super::rewrite(owner, fresh, master, properties).mutation)
 }
 
@@ -83,6 +83,14 @@ pub(super) fn find(master: &Item, date: Date) -> Result<(Series<'_>, Occurrence,
     Ok((series, occurrence, slot))
 }
 
+/// Refuses a series in which too much differs.
+pub(super) fn check_length(master: &Properties) -> Result<(), Refusal> {
+    within((crate::occurrence::exceptions(master).count(), "members"), EXCEPTIONS_MAX, EXCEPTIONS)?;
+    let bytes = master.get(EXCEPTIONS).map_or(0, |kept| kept.to_string().len());
+    within((bytes, "bytes"), EXCEPTIONS_BYTES_MAX, EXCEPTIONS)?;
+    within((crate::occurrence::cancelled(master).count(), "members"), CANCELLED_MAX, CANCELLED)
+}
+
 fn within((length, unit): (usize, &'static str), length_max: usize, property: &str) -> Result<(), Refusal> {
     if length <= length_max {
         return Ok(());
@@ -91,8 +99,8 @@ fn within((length, unit): (usize, &'static str), length_max: usize, property: &s
 }
 
 /// The properties of an occurrence that are not those of its series; one that it lacks is null.
-fn difference(series: &Properties, mut occurrence: Properties) -> Properties {
-    const OWN: [&str; 4] = ["iCalUId", "originalStart", "seriesMasterId", "type"];
+pub(super) fn difference(series: &Properties, mut occurrence: Properties) -> Properties {
+    const OWN: [&str; 5] = ["iCalUId", OCCURRENCE_OF, "originalStart", "seriesMasterId", "type"];
     let lost = series.keys().filter(|name| !occurrence.contains_key(*name)).cloned().collect::<Vec<_>>();
     occurrence.retain(|name, value| !OWN.contains(&name.as_str()) && series.get(name) != Some(value));
     occurrence.extend(lost.into_iter().map(|name| (name, Value::Null)));

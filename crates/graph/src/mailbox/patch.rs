@@ -13,7 +13,7 @@ pub fn patch(owner: &Owner, fresh: &Fresh, item: &Item, body: Value) -> Result<W
     let (mut properties, changed) = apply(owner, fresh, kind, &item.properties, body)?;
     if kind == Kind::Event {
         series::change(&changed, &mut properties)?;
-        meeting::forget_answers(owner, &item.properties, &mut properties);
+        meeting::settle(owner, &item.properties, &mut properties);
     }
     Ok(rewrite(owner, fresh, item, properties))
 }
@@ -74,7 +74,7 @@ fn is_updatable(kind: Kind, name: &str, is_draft: bool) -> bool {
 
 /// Bodies and postal addresses keep the members that are not sent, extended properties the ones with other
 /// ids, attendees their answers; everything else is replaced.
-fn merge(properties: &mut Properties, name: &str, value: Value) -> Result<(), Refusal> {
+pub(super) fn merge(properties: &mut Properties, name: &str, value: Value) -> Result<(), Refusal> {
     match (properties.get_mut(name), value) {
         (Some(Value::Object(old)), Value::Object(new))
             if name == "body" || (name.ends_with("Address") && !name.ends_with("EmailAddress")) =>

@@ -1,7 +1,7 @@
 //! `move` and `copy`.
 
 use super::{Fresh, Owner, Written, is_buried, put, put_new, take_away};
-use crate::{FolderId, Item, ItemId, Kind, Properties, Refusal};
+use crate::{Change, FolderId, Item, ItemId, Kind, Properties, Refusal};
 
 /// Moves an item to a folder of its kind. It gets a new id and keeps its immutable one: subscribers hear
 /// that the old item was deleted and a new one created, as two halves of one move.
@@ -28,13 +28,10 @@ pub(super) fn refile(
     };
     let mut written = put(owner, fresh, moved);
     take_away(owner, fresh, item, &mut written.mutation);
-    if is_buried(owner, item.folder) || is_buried(owner, destination) {
-        // Whoever watches sees one half only: a deletion, or the return from it.
-        return written;
-    }
-    for change in &mut written.mutation.changes {
-        let other_end = if change.item == item.id { destination } else { item.folder };
-        change.moved = Some(other_end);
+    // Of what is buried or comes back from there, whoever watches sees one half only.
+    if !is_buried(owner, item.folder) && !is_buried(owner, destination) {
+        let halves = Change::moved(owner.tenant, item, &written.item, fresh.removal, fresh.now);
+        written.mutation.changes = halves.into();
     }
     written
 }

@@ -4,7 +4,7 @@
 use jiff::civil::Date;
 use serde_json::Value;
 
-use super::occurrence::{OccurrenceWritten, find, keep};
+use super::occurrence::{find, keep};
 use super::{Fresh, Owner, Written, rewrite};
 use crate::occurrence::{REMINDER, Series, exceptions};
 use crate::{Item, Mutation, Properties, Refusal, Timestamp, reminder};
@@ -53,8 +53,7 @@ pub fn remind_of_occurrence(
         Remind::At(until) => reminder::snoozed(until),
     };
     changed.insert(REMINDER.to_owned(), became);
-    let OccurrenceWritten { mutation, .. } = keep(owner, fresh, master, slot, changed)?;
-    Ok(mutation)
+    Ok(keep(owner, fresh, master, slot, changed)?.mutation)
 }
 
 fn fired_last(series: &Series<'_>, master: &Properties, now: Timestamp) -> Option<Date> {

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::FolderWritten;
-use super::create_folder::{read_name, refuse_namesake};
+use super::create_folder::{Stated, extend, refuse_namesake};
 use super::search_folder::{self, SearchFolder};
 use crate::{Folder, Mutation, Refusal, render};
 
-/// Gives a folder another name, or a search folder something else to look for. `folders` are all of the
+/// Gives a folder another name or extended properties, or a search folder something else to look for. `folders` are all of the
 /// mailbox.
 pub fn rename_folder(folder: &Folder, folders: &[Folder], body: Value) -> Result<FolderWritten, Refusal> {
     let mut folder = folder.clone();
@@ -18,7 +18,9 @@ pub fn rename_folder(folder: &Folder, folders: &[Folder], body: Value) -> Result
         body = rest;
     }
     forget_same_hiding(&folder, &mut body);
-    if let Some(name) = read_name(folder.id.kind, body)?
+    let stated = Stated::read(folder.id.kind, body)?;
+    extend(&mut folder.properties, stated.extended)?;
+    if let Some(name) = stated.name
         && name != folder.display_name
     {
         if folder.well_known.is_some() {

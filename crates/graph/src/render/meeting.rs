@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Select;
 use crate::Properties;
+pub(super) use crate::mailbox::meeting::INTERNAL;
 use crate::mailbox::meeting::message_type;
 
 /// Adds the derived type of a message that is one, and what such a message need not have.

@@ -338,6 +338,23 @@ fn bodies_are_shown_in_the_form_that_is_preferred() {
 }
 
 #[test]
+fn basic_access_shows_no_bodies() {
+    let body = json!({ "subject": "s", "body": { "contentType": "text", "content": "secret" } });
+    let select = Select::read(Entity::Message, "subject,body,bodyPreview,uniqueBody").unwrap();
+    let basic = Preferences { basic: vec![Kind::Message], ..Preferences::default() };
+    for select in [None, select.as_ref()] {
+        let shown = item(&made(WellKnown::Drafts, body.clone()), View { context: None, select, prefer: &basic });
+        assert_eq!(shown["subject"], "s");
+        for name in ["body", "bodyPreview", "uniqueBody"] {
+            assert!(shown.get(name).is_none(), "{name}");
+        }
+        let events = Preferences { basic: vec![Kind::Event], ..Preferences::default() };
+        let shown = item(&made(WellKnown::Drafts, body.clone()), View { context: None, select: None, prefer: &events });
+        assert_eq!(shown["body"]["content"], "secret");
+    }
+}
+
+#[test]
 fn what_a_text_quotes_is_not_its_own() {
     for (text, own) in [
         ("Yes.\r\n\r\n-----Original Message-----\r\nFrom: x", "Yes."),

@@ -2,6 +2,9 @@
 
 use uuid::Uuid;
 
+/// The relations that hold extended properties, of items and of folders.
+pub const EXTENDED: [&str; 2] = ["multiValueExtendedProperties", "singleValueExtendedProperties"];
+
 /// How many values an extended property has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {

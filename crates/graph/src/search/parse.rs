@@ -161,6 +161,7 @@ impl<'a> Parser<'a> {
             "bcc" => Some(Place::Bcc),
             "recipients" => Some(Place::Recipients),
             "participants" => Some(Place::Participants),
+            "attachment" => Some(Place::Attachment),
             _ => None,
         };
         let known = ["hasattachment", "hasattachments", "importance", "kind", "received", "sent", "size"];

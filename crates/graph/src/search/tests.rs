@@ -35,6 +35,10 @@ fn message() -> Item {
 #[test]
 fn searches_find_what_kql_says() {
     let item = message();
+    let attachments = ["Plan 2027.PDF", "photo.jpeg"].map(|name| Attachment {
+        id: crate::AttachmentId::new(Kind::Message, Uuid::from_u128(name.len() as u128)),
+        properties: [("name".to_owned(), name.into())].into_iter().collect(),
+    });
     for (search, found) in [
         ("\"report\"", true),
         ("report", true),
@@ -65,12 +69,24 @@ fn searches_find_what_kql_says() {
         ("received:2026-11-01..2026-11-20", false),
         ("received<>2026-11-21", false),
         ("size<1mb AND size>10", true),
+        ("\"attachment:plan\"", true),
+        ("attachment:pho* NOT attachment:pdf", false),
+        ("attachment:\"2027 pdf\"", true),
+        ("attachment:noon OR attachment:png", false),
+        ("jpeg", false),
     ] {
         match Search::read(search) {
-            Ok(read) => assert_eq!(read.matches(&item), found, "{search}"),
+            Ok(read) => assert_eq!(read.matches(&item, &attachments), found, "{search}"),
             Err(_) if search == "subject:(report)" => {}
             Err(refusal) => panic!("{search}: {refusal}"),
         }
+    }
+}
+
+#[test]
+fn a_search_says_whether_it_needs_the_names_of_attachments() {
+    for (search, needed) in [("report", false), ("a OR -(b attachment:x)", true), ("hasAttachment:true", false)] {
+        assert_eq!(Search::read(search).unwrap().seeks_attachments(), needed, "{search}");
     }
 }
 

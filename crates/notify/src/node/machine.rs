@@ -113,8 +113,8 @@ impl Node {
         let Some(wall) = self.wall.take_step() else { return now };
         let now = Now { wall, mono: now.mono };
         let live = |owned: &Owned| {
-            let spans = owned.spans.values().filter(|span| span.ended.is_none());
-            let expiries = spans.map(|span| (span.subscription.expires, owned.partition, span.subscription.id));
+            let expiries =
+                owned.spans.live().map(|span| (span.subscription.expires, owned.partition, span.subscription.id));
             expiries.collect::<Vec<_>>()
         };
         for (expires, partition, id) in self.partitions.values().flat_map(live).collect::<Vec<_>>() {

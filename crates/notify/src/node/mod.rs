@@ -17,6 +17,7 @@ mod owned;
 mod progress;
 mod reading;
 mod sending;
+mod spans;
 mod stream;
 mod timers;
 mod upkeep;

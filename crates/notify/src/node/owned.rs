@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use graph::{Change, ChangeType, Partition, SubscriptionId, Timestamp, UserId};
+use graph::{ChangeType, Partition, SubscriptionId, Timestamp, UserId};
 
 use super::fault::Fault;
 use super::sending::Sending;
+use super::spans::Spans;
 use super::stream::{Delivery, StreamState, Tail};
 use super::{NodeConfig, Steady};
 use crate::checkpoint::{PartitionState, StreamKind};
@@ -35,22 +36,6 @@ pub(super) struct Entry {
     pub spills: Vec<(Stream, Option<ChangeType>)>,
     pub record: Arc<Record>,
     pub submitting: bool,
-}
-
-/// A subscription and the stretch of the log in which it lives.
-#[derive(Debug)]
-pub(super) struct Span {
-    pub subscription: Arc<Subscription>,
-    pub began: Position,
-    pub ended: Option<Position>,
-    /// The command that ends it as expired is under way.
-    pub ending: bool,
-}
-
-impl Span {
-    fn hears(&self, position: Position) -> bool {
-        self.began < position && self.ended.is_none_or(|ended| position < ended)
-    }
 }
 
 /// Whether the partition's state has been read.
@@ -82,9 +67,7 @@ pub(super) struct Owned {
     pub look_again: bool,
     pub looked: Monotonic,
     pub window: VecDeque<Entry>,
-    pub spans: Steady<SubscriptionId, Span>,
-    by_mailbox: Steady<UserId, Vec<SubscriptionId>>,
-    early_ends: Steady<SubscriptionId, Position>,
+    pub spans: Spans,
     pub streams: Steady<Stream, StreamState>,
     /// Streams of which a part lies only in the store.
     pub tails: BTreeSet<Stream>,
@@ -129,9 +112,7 @@ impl Owned {
             look_again: false,
             looked: now,
             window: VecDeque::new(),
-            spans: Steady::default(),
-            by_mailbox: Steady::default(),
-            early_ends: Steady::default(),
+            spans: Spans::default(),
             streams: Steady::default(),
             tails: BTreeSet::new(),
             reads: 0,
@@ -155,10 +136,8 @@ impl Owned {
         self.head = state.head.max(self.head);
         self.state_head = state.head;
         for span in state.subscriptions {
-            let id = span.subscription.id;
             let ended = span.ended.filter(|_| !config.planted(Fault::EndForgottenInReplay));
-            let ended = ended.or_else(|| self.early_ends.remove(&id));
-            self.add_span(span.subscription, span.began, ended);
+            self.spans.add(span.subscription, span.began, ended);
         }
         for stream in state.parked {
             if let Some(state) = self.stream(stream, sending) {
@@ -166,12 +145,6 @@ impl Owned {
                 self.tails.insert(stream);
             }
         }
-    }
-
-    fn add_span(&mut self, subscription: Arc<Subscription>, began: Position, ended: Option<Position>) {
-        let id = subscription.id;
-        self.by_mailbox.entry(subscription.target.mailbox).or_default().push(id);
-        self.spans.insert(id, Span { subscription, began, ended, ending: false });
     }
 
     /// The state of a stream, made when it is first needed.
@@ -214,7 +187,7 @@ impl Owned {
         };
         match &*record {
             Record::Change(change) => {
-                for (id, seen) in self.hearing(change, position) {
+                for (id, seen) in self.spans.hearing(change, position) {
                     let stream = Stream { subscription: id, kind: StreamKind::Changes };
                     self.offer(stream, position, Some(seen), &mut entry, (sending, share));
                 }
@@ -239,12 +212,6 @@ impl Owned {
         let is_of = |record: &Record| matches!(record, Record::Submit(submission) if submission.sender == sender);
         let index = self.window.iter().position(|entry| entry.submitting && is_of(&entry.record))?;
         Some((Position(self.cursor.0 + 1 + index as u64), &self.window[index].record))
-    }
-
-    fn hearing(&self, change: &Change, position: Position) -> Vec<(SubscriptionId, ChangeType)> {
-        let Some(candidates) = self.by_mailbox.get(&change.mailbox) else { return Vec::new() };
-        let spans = candidates.iter().filter_map(|id| self.spans.get(id)).filter(|span| span.hears(position));
-        spans.filter_map(|span| Some((span.subscription.id, span.subscription.sees(change)?))).collect()
     }
 
     fn offer(
@@ -295,8 +262,7 @@ impl Owned {
         }
         match event {
             SubscriptionEvent::Began(subscription) => {
-                let ended = self.early_ends.remove(&id);
-                self.add_span(Arc::new((**subscription).clone()), position, ended);
+                self.spans.add(Arc::new((**subscription).clone()), position, None);
             }
             SubscriptionEvent::Patched(subscription) => {
                 let subscription = Arc::new((**subscription).clone());
@@ -330,14 +296,9 @@ impl Owned {
 
     /// The subscription ended at `position`: what no attempt holds is given up now.
     pub(super) fn end(&mut self, id: SubscriptionId, position: Position) {
-        let Some(span) = self.spans.get_mut(&id) else {
-            self.early_ends.insert(id, position);
-            return;
-        };
-        if span.began >= position || span.ended.is_some() {
+        if !self.spans.end(id, position) {
             return;
         }
-        span.ended = Some(position);
         for kind in [StreamKind::Changes, StreamKind::Lifecycle] {
             let stream = Stream { subscription: id, kind };
             if let Some(state) = self.streams.get_mut(&stream) {
@@ -411,11 +372,7 @@ impl Owned {
 
     /// Forgets subscriptions that have ended and have nothing left to deliver or replay.
     pub(super) fn forget_ended(&mut self, sending: &mut Sending) {
-        let cursor = self.cursor;
-        let over = self.spans.iter().filter(|(_, span)| span.ended.is_some_and(|ended| ended <= cursor));
-        let over: Vec<(SubscriptionId, UserId)> =
-            over.map(|(id, span)| (*id, span.subscription.target.mailbox)).collect();
-        for (id, mailbox) in over {
+        for id in self.spans.ended_by(self.cursor) {
             let streams = [StreamKind::Changes, StreamKind::Lifecycle].map(|kind| Stream { subscription: id, kind });
             if streams.iter().any(|stream| self.streams.get(stream).is_some_and(|state| !state.is_empty())) {
                 continue;
@@ -425,10 +382,7 @@ impl Owned {
                     sending.leave(state.endpoint);
                 }
             }
-            self.spans.remove(&id);
-            if let Some(ids) = self.by_mailbox.get_mut(&mailbox) {
-                ids.retain(|other| *other != id);
-            }
+            self.spans.forget(id);
         }
     }
 }

@@ -40,8 +40,8 @@ impl Node {
         };
         self.wall.raise(state.wall);
         owned.take_over(state, &mut self.sending, &self.config);
-        let live = owned.spans.values().filter(|span| span.ended.is_none());
-        let expiries: Vec<_> = live.map(|span| (span.subscription.expires, span.subscription.id)).collect();
+        let expiries: Vec<_> =
+            owned.spans.live().map(|span| (span.subscription.expires, span.subscription.id)).collect();
         for (expires, id) in expiries {
             self.at(mono_of(expires, now), Timer::Expiry(expires, partition, id));
         }

@@ -7,6 +7,7 @@ use graph::batch::{BatchError, REQUESTS_MAX};
 use graph::item::ABSENT_FOLDERS;
 use graph::path::{FolderKey, PathError, WatchError};
 use http::StatusCode;
+use notify::access::{Denied, Why};
 use notify::rules::{self, UrlRole};
 use notify::throttle::Throttled;
 use protocol::error::{ErrorDetail, InnerCause, Operation, extension_message};
@@ -24,9 +25,9 @@ pub enum ApiError {
     Token(TokenError),
     /// `/me` with a token that has no user.
     MeWithoutUser,
-    AccessDenied,
-    /// The directory, not a mailbox, is closed to the caller.
-    DirectoryDenied,
+    Denied(Denied),
+    /// The mailbox refuses a subscription, since the caller may not read what it watches.
+    SubscriptionDenied(Denied),
     /// The path does not begin with a version that is served.
     Version(String),
     Path(PathError),
@@ -171,14 +172,11 @@ impl ApiError {
             ApiError::MeWithoutUser => {
                 shape(BAD, "BadRequest", "/me request is only valid with delegated authentication flow.")
             }
-            ApiError::AccessDenied => {
-                shape(StatusCode::FORBIDDEN, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+            ApiError::Denied(denied) => Shape { details: explained(denied), ..access_denied(denied) },
+            ApiError::SubscriptionDenied(denied) => {
+                let message = extension_message(Operation::Create, 403, forbidden(denied));
+                Shape { details: explained(denied), ..shape(StatusCode::FORBIDDEN, "ExtensionError", message) }
             }
-            ApiError::DirectoryDenied => shape(
-                StatusCode::FORBIDDEN,
-                "Authorization_RequestDenied",
-                "Insufficient privileges to complete the operation.",
-            ),
             ApiError::Version(segment) => shape(BAD, "BadRequest", format!("Invalid version: {segment}")),
             ApiError::Path(error) => path(error),
             ApiError::NotServed => {
@@ -349,11 +347,35 @@ fn with_detail(shape: Shape, target: Option<String>, message: String) -> Shape {
     Shape { details: vec![(target, message)], ..shape }
 }
 
+fn access_denied(denied: &Denied) -> Shape {
+    let forbidden = StatusCode::FORBIDDEN;
+    if denied.need.is_of_directory() {
+        let message = "Insufficient privileges to complete the operation.";
+        return shape(forbidden, "Authorization_RequestDenied", message);
+    }
+    let message = match denied.why {
+        Why::Policy => "Access to OData is disabled.",
+        Why::Permission | Why::OtherMailbox => "Access is denied. Check credentials and try again.",
+    };
+    shape(forbidden, "ErrorAccessDenied", message)
+}
+
+/// Why a subscription is forbidden, in the words of the part behind Graph's front end.
+fn forbidden(denied: &Denied) -> &'static str {
+    match denied.why {
+        Why::Policy => "Access to OData is disabled.",
+        Why::Permission | Why::OtherMailbox => "Forbidden",
+    }
+}
+
+fn explained(denied: &Denied) -> Vec<(Option<String>, String)> {
+    vec![(None, denied.needed()), (None, denied.held())]
+}
+
 /// What to change where the mailbox refuses a subscription in few words.
 fn extension_detail(status: u16, reason: &str) -> Option<String> {
     match (status, reason) {
         (404, "Not Found") => Some("resource names no user of this tenant: give the user's id or UPN".to_owned()),
-        (403, "Forbidden") => Some("the token does not allow to read this mailbox or this kind of item".to_owned()),
         (400, text) if text == WatchError::Invalid.graph_text() => Some(WatchError::Invalid.to_string()),
         _ => None,
     }

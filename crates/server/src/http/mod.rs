@@ -54,7 +54,7 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
         graph::handle(&state, &context, &parts, &path, body).await
     };
     if let Err(error) = &outcome {
-        tracing::debug!(request_id = %context.request_id, method = %parts.method, path = %path, ?error, "refused");
+        log_refusal(&context, &parts.method, &path, error);
     }
     let allowed = matches!(outcome, Err(ApiError::Method)).then(|| openapi::allowed(&path));
     let mut response = answer::response(&context, outcome);
@@ -62,6 +62,17 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
         response.headers_mut().insert(header::ALLOW, allowed);
     }
     response
+}
+
+/// Who grants permissions looks for what was missing; of other refusals the caller knows enough.
+fn log_refusal(context: &Context, method: &Method, path: &str, error: &ApiError) {
+    let request_id = context.request_id;
+    match error {
+        ApiError::Denied(denied) | ApiError::SubscriptionDenied(denied) => {
+            tracing::info!(%request_id, %method, %path, needed = denied.needed(), held = denied.held(), "access denied");
+        }
+        _ => tracing::debug!(%request_id, %method, %path, ?error, "refused"),
+    }
 }
 
 /// `//` counts as `/`: an official SDK sends it on every call.

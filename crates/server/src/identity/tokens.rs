@@ -4,15 +4,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use graph::{TenantId, Timestamp};
+use notify::access::{Actor, Permissions, Principal};
 use serde::Deserialize;
 use serde_json::json;
 use store::{App, User};
 
 use super::jwt::{KeyError, SigningKey};
-use super::{Actor, Principal, ROLES, Rights, SCOPES};
+use super::{ROLES, SCOPES};
 
 /// The audience of tokens for Graph, by URL and by the resource's own app id.
 const AUDIENCES: [&str; 2] = ["https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000"];
+/// The directory role of those who administer a whole tenant, by its template id, the same in all tenants.
+const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
 /// How far the clock of a token's bearer may be behind ours, in seconds.
 const SKEW_SECONDS: i64 = 300;
 /// How many verified tokens are remembered, so that a busy client costs one signature check.
@@ -63,6 +66,9 @@ struct Claims {
     scp: Option<String>,
     #[serde(default)]
     roles: Vec<String>,
+    /// The template ids of the user's directory roles.
+    #[serde(default)]
+    wids: Vec<String>,
 }
 
 impl Tokens {
@@ -135,11 +141,12 @@ impl Tokens {
         if !AUDIENCES.contains(&claims.aud.trim_end_matches('/')) {
             return Err(TokenError::Audience);
         }
-        let (actor, rights) = match &claims.scp {
-            Some(scopes) => (Actor::User(claims.oid), Rights::of(scopes.split(' '))),
-            None => (Actor::App(claims.oid), Rights::of(claims.roles.iter().map(String::as_str))),
+        let (actor, held) = match &claims.scp {
+            Some(scopes) => (Actor::User(claims.oid), Permissions::of(scopes.split(' '))),
+            None => (Actor::App(claims.oid), Permissions::of(claims.roles.iter().map(String::as_str))),
         };
-        let principal = Arc::new(Principal { tenant: claims.tid, app: claims.appid, actor, rights });
+        let admin = claims.wids.iter().any(|role| role == GLOBAL_ADMINISTRATOR);
+        let principal = Arc::new(Principal { tenant: claims.tid, app: claims.appid, actor, held, admin });
         let entry = Remembered { principal, not_before: claims.nbf, expires: claims.exp };
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED_MAX {

@@ -53,12 +53,12 @@ impl Mailboxes {
         self.classify(user, &mut mail).await?;
         let temporary = |error: StoreError| DeliverError::Temporary(error.to_string());
         for _ in 0..ATTEMPTS_MAX {
-            let event = match meeting::event_of_meeting(&owner, meeting) {
-                Some(id) => self.store.item(owner.id, id).await.map_err(temporary)?,
-                None => None,
-            };
+            let mut events = Vec::new();
+            for id in meeting::events_of_meeting(&owner, meeting) {
+                events.extend(self.store.item(owner.id, id).await.map_err(temporary)?);
+            }
             let fresh = (self.fresh)();
-            let arrived = meeting::receive_meeting(&owner, &fresh, &mail, meeting, event.as_ref());
+            let arrived = meeting::receive_meeting(&owner, &fresh, &mail, meeting, &events);
             let mutation = arrived.map_err(|refusal| DeliverError::Refused(refusal.to_string()))?;
             let until = fresh.now.plus_minutes(DELIVERY_REMEMBERED_MINUTES);
             let once = Some(Once { key: once_key.clone(), now: fresh.now, until });

@@ -107,6 +107,28 @@ async fn an_attached_item_is_shown_only_when_expanded_and_read_as_mime() {
 }
 
 #[tokio::test]
+async fn an_attached_event_is_read_as_a_calendar_and_a_contact_as_a_card() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let path = format!("/v1.0/me/messages/{}/attachments", megan.draft("outer").await);
+    let at = |hour: u32| json!({"dateTime": format!("2026-12-01T{hour}:00:00"), "timeZone": "W. Europe Standard Time"});
+    let event = json!({"@odata.type": "microsoft.graph.event", "subject": "Plan", "start": at(10), "end": at(11)});
+    let contact = json!({"@odata.type": "microsoft.graph.contact", "givenName": "Adele",
+        "emailAddresses": [{"address": "adele@contoso.test"}]});
+    for (item, media, line) in [
+        (event, "text/calendar; charset=utf-8", "DTSTART:20261201T090000Z"),
+        (contact, "text/vcard; charset=utf-8", "EMAIL:adele@contoso.test"),
+    ] {
+        let body = json!({"@odata.type": "#microsoft.graph.itemAttachment", "name": "inner", "item": item});
+        let made = ok(megan.post(&path, body).await, StatusCode::CREATED).text("/id");
+        let value = ok(megan.get(&format!("{path}/{made}/$value")).await, StatusCode::OK);
+        assert_eq!(value.header("content-type"), media);
+        let text = String::from_utf8(value.body).unwrap();
+        assert!(text.split("\r\n").any(|written| written == line), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn attachments_that_cannot_be_are_refused_by_name() {
     let world = World::new().await;
     let megan = world.megan();

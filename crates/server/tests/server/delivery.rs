@@ -112,6 +112,41 @@ async fn a_change_reaches_its_subscriber_and_an_end_silences_it() {
     assert!(notifications.try_recv().is_err(), "nothing comes after the end");
 }
 
+/// The published example of a condition, and its transitions.
+#[tokio::test]
+async fn a_filtered_subscription_is_told_of_what_enters_and_leaves_its_view() {
+    let (url, mut notifications) = receiver().await;
+    let server = server().await;
+    let resource = "me/mailfolders('Drafts')/messages?$select=Subject,bodyPreview&$filter=hasAttachments eq true AND \
+                    importance eq 'High'";
+    let subscription = json!({"changeType": "created,updated,deleted", "notificationUrl": url, "resource": resource,
+                              "expirationDateTime": server.state.clock.wall().plus_minutes(60)});
+    let (status, made) = call(&server, "POST", "/v1.0/subscriptions", subscription).await;
+    assert_eq!((status, &made["resource"]), (201, &json!(resource)), "{made}");
+
+    let (_, draft) = call(&server, "POST", "/v1.0/me/messages", json!({"importance": "high"})).await;
+    let path = format!("/v1.0/me/messages/{}", draft["id"].as_str().unwrap());
+    let attachment = json!({"@odata.type": "#microsoft.graph.fileAttachment", "name": "a.txt", "contentBytes": "YQ=="});
+    assert_eq!(call(&server, "POST", &format!("{path}/attachments"), attachment).await.0, 201);
+    for change in [json!({"subject": "Plan"}), json!({"importance": "low"}), json!({"subject": "Unheard"})] {
+        assert_eq!(call(&server, "PATCH", &path, change).await.0, 200);
+    }
+    call(&server, "PATCH", &path, json!({"importance": "High"})).await;
+    assert_eq!(call(&server, "DELETE", &path, json!({})).await.0, 204);
+    let mut heard = Vec::new();
+    while heard.len() < 5 {
+        let told = notifications.recv().await.unwrap();
+        let items = told["value"].as_array().unwrap().iter();
+        heard.extend(items.map(|item| {
+            assert_eq!(item["resourceData"]["id"], draft["id"]);
+            item["changeType"].as_str().unwrap().to_owned()
+        }));
+    }
+    assert_eq!(heard, ["created", "updated", "deleted", "created", "deleted"]);
+    server.drain().await;
+    assert!(notifications.try_recv().is_err(), "what happens outside the view is not told");
+}
+
 #[tokio::test]
 async fn the_development_certificate_serves_http2_to_who_trusts_its_ca() {
     let server = server().await;

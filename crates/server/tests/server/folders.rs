@@ -248,3 +248,47 @@ async fn a_search_folder_shows_what_its_filter_finds_in_its_folders() {
     assert_eq!(megan.get(&path).await.status, 404);
     assert_eq!(ok(megan.get("/v1.0/me/messages?$top=100&$count=true").await, StatusCode::OK).json["@odata.count"], 5);
 }
+
+#[tokio::test]
+async fn extended_properties_of_folders_are_written_shown_and_filtered_by() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let guid = "66f5a359-4659-4830-9070-00047ec6ac6e";
+    let (color, size) = (format!("String {{{guid}}} Name Color"), format!("Integer {{{guid}}} Name Size"));
+    let encoded = |query: String| query.replace(' ', "%20").replace('\'', "%27");
+    let expand = encoded(format!("$expand=singleValueExtendedProperties($filter=id eq '{color}')"));
+    for (collection, name) in [("mailFolders", "displayName"), ("calendars", "name"), ("contactFolders", "displayName")]
+    {
+        let path = format!("/v1.0/me/{collection}");
+        let values = json!([{"id": color, "value": "Green"}, {"id": size, "value": "1"}]);
+        let made = json!({name: "Marked", "singleValueExtendedProperties": values});
+        let made = ok(megan.post(&path, made).await, StatusCode::CREATED);
+        assert_eq!(made.json.get("singleValueExtendedProperties"), None, "{collection}");
+        ok(megan.post(&path, json!({name: "Plain"})).await, StatusCode::CREATED);
+        let one = format!("{path}/{}", made.text("/id"));
+        let extended = json!({
+            "singleValueExtendedProperties": [{"id": format!("string {{{}}} name Color", guid.to_uppercase()), "value": "Blue"}],
+            "multiValueExtendedProperties": [{"id": format!("StringArray {{{guid}}} Name Uses"), "value": ["a", "b"]}],
+        });
+        ok(megan.patch(&one, extended).await, StatusCode::OK);
+        let read =
+            ok(megan.get(&format!("{one}?$select={name}&{expand},multiValueExtendedProperties")).await, StatusCode::OK);
+        assert_eq!(read.json["singleValueExtendedProperties"], json!([{"id": color, "value": "Blue"}]), "{collection}");
+        assert_eq!(read.text("/multiValueExtendedProperties/0/value/1"), "b");
+
+        let found = |value: &str| {
+            let any = format!("singleValueExtendedProperties/any(e:e/id eq '{color}' and e/value eq '{value}')");
+            encoded(format!("{path}?$filter={any}&{expand}"))
+        };
+        let list = ok(megan.get(&found("blue")).await, StatusCode::OK);
+        assert_eq!(list.json["value"].as_array().map(Vec::len), Some(1), "{}", list.json);
+        assert_eq!(list.text("/value/0/singleValueExtendedProperties/0/value"), "Blue");
+        assert_eq!(megan.get(&found("green")).await.json["value"], json!([]), "{collection}");
+
+        let long = json!([{"id": color, "value": "x".repeat(40_000)}]);
+        let long = megan.patch(&one, json!({"singleValueExtendedProperties": long})).await;
+        assert_eq!((long.status, long.text("/error/code").as_str()), (400, "RequestBodyRead"), "{}", long.json);
+        let wrong = json!([{"id": "Color", "value": "x"}]);
+        assert_eq!(megan.patch(&one, json!({"singleValueExtendedProperties": wrong})).await.status, 400);
+    }
+}

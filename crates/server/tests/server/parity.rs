@@ -108,14 +108,18 @@ async fn an_equal_subscription_has_the_same_app_creator_items_and_change_types()
         let refusal = refusal(&world, same.clone()).await;
         assert!(refusal.starts_with("409 "), "{same}: {refusal}");
     }
-    // …other change types, another folder or another kind do.
+    // …other change types, another folder, kind, filter or selection do.
     for other in [
         json!({"changeType": "created"}),
         json!({"changeType": "created,updated", "resource": "me/mailFolders/inbox/messages"}),
         json!({"changeType": "created,updated", "resource": "me/contacts"}),
+        json!({"changeType": "created,updated", "resource": "me/messages?$filter=isRead eq false"}),
+        json!({"changeType": "created,updated", "resource": "me/messages?$select=subject"}),
     ] {
         ok(world.megan().post(SUBSCRIPTIONS, asked(&world, other)).await, StatusCode::CREATED);
     }
+    let filtered = json!({"changeType": "created,updated", "resource": "/me/Messages?%24filter=isRead EQ false"});
+    assert!(refusal(&world, filtered).await.starts_with("409 "));
 }
 
 #[tokio::test]

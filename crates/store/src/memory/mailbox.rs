@@ -88,7 +88,13 @@ impl Mailbox {
             Some(folders) => folders.contains(&item.folder),
             None => item.folder != WellKnown::RecoverableItemsDeletions.id_in(item.mailbox),
         };
-        self.all_items().filter(move |item| shown(item) && query.query.matches(item))
+        let attachments =
+            |item: &Item| self.attachments(item.immutable).iter().map(|(attachment, _)| attachment.clone()).collect();
+        self.all_items().filter(move |item| {
+            let attachments: Vec<Attachment> =
+                if query.query.seeks_attachments() { attachments(item) } else { Vec::new() };
+            shown(item) && query.query.finds(item, &attachments)
+        })
     }
 
     pub fn events_between(&self, calendar: FolderId, window: Window, after: Option<ItemId>, limit: u64) -> Vec<Item> {

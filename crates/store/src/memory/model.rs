@@ -122,10 +122,9 @@ impl Model {
         if self.subscriptions.contains_key(&subscription.id) {
             return Err(BeginError::Duplicate(subscription.id));
         }
-        let equal = |other: &&Arc<Subscription>| {
-            (other.app, other.creator, other.target, other.change_types)
-                == (subscription.app, subscription.creator, subscription.target, subscription.change_types)
-        };
+        let likeness = |of: &Subscription| (of.app, of.creator, of.target, of.change_types, of.refined());
+        let sought = likeness(&subscription);
+        let equal = |other: &&Arc<Subscription>| likeness(other) == sought;
         if let Some(other) = self.live().find(equal).filter(|_| limits.refuse_duplicates) {
             return Err(BeginError::Duplicate(other.id));
         }

@@ -62,7 +62,8 @@ pub(super) fn open_state(keys: &Keys, id: SubscriptionId, sealed: &[u8]) -> Resu
     keys.open(SEALED_AS, id.0.as_bytes(), sealed)
 }
 
-/// What two duplicates have in common: app, creator, change types, kind and folder.
+/// What two duplicates have in common: app, creator, change types, kind, folder, and what their resources say
+/// behind the path.
 fn likeness(subscription: &Subscription) -> Vec<u8> {
     let target = &subscription.target;
     let mut bytes = Vec::with_capacity(51);
@@ -71,6 +72,7 @@ fn likeness(subscription: &Subscription) -> Vec<u8> {
     bytes.push(subscription.change_types.iter().fold(0, |set, change| set | (1 << change as u8)));
     bytes.push(kind_byte(target.kind));
     bytes.extend(target.folder.map(folder_key).into_iter().flatten());
+    bytes.extend(subscription.refined().into_bytes());
     bytes
 }
 

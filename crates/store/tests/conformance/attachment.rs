@@ -1,10 +1,11 @@
 //! Ids that stay, attachments and uploads.
 
+use graph::query::Query;
 use graph::{
     Attachment, AttachmentId, ImmutableId, Item, ItemId, Kind, Mutation, NewAttachment, Properties, WellKnown,
 };
 use serde_json::json;
-use tidings_store::{Commit, CommitError, Upload, UploadError};
+use tidings_store::{Commit, CommitError, ItemQuery, Upload, UploadError};
 use uuid::Uuid;
 
 use crate::World;
@@ -113,6 +114,30 @@ pub async fn attachments_stay_with_a_moved_item_and_go_with_a_removed_one(world:
     assert_eq!(attached(&world, first.immutable).await, [7]);
     world.store.commit(delete(&second)).await.unwrap();
     assert_eq!(attached(&world, first.immutable).await, [0u128; 0]);
+}
+
+pub async fn messages_are_found_by_the_names_of_their_attachments(world: World) {
+    let named: [&[&str]; 4] = [&["plan.pdf", "photo.png"], &["photo.png"], &[], &["Plan B.txt"]];
+    for (number, names) in (1..).zip(named) {
+        let item = message(MEGAN, number, number as i64);
+        let mut commit = create(&item);
+        for (name, nth) in names.iter().zip(1..) {
+            let mut new = attachment(&item, number * 10 + nth);
+            new.attachment.properties.insert("name".to_owned(), json!(name));
+            commit.mutation.attachment_puts.push(new);
+        }
+        world.store.commit(commit).await.unwrap();
+    }
+    let found = async |search: &str| {
+        let query = Query::search(search).unwrap();
+        let query = ItemQuery { query, ..ItemQuery::newest(MEGAN, Kind::Message, None, 10) };
+        let items = world.store.items(query.clone()).await.unwrap();
+        assert_eq!(world.store.count_items(query).await, Ok(items.len() as u64), "{search}");
+        items.into_iter().map(|item| item.id.uuid.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("attachment:plan").await, [4, 1]);
+    assert_eq!(found("attachment:photo NOT attachment:pdf").await, [2]);
+    assert_eq!(found("plan").await, [0; 0]);
 }
 
 pub async fn a_copy_gets_every_attachment(world: World) {

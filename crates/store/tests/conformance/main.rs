@@ -107,6 +107,7 @@ mod stories {
             two_items_do_not_have_one_immutable_id
             attachments_are_listed_oldest_first_and_read_whole
             attachments_stay_with_a_moved_item_and_go_with_a_removed_one
+            messages_are_found_by_the_names_of_their_attachments
             a_copy_gets_every_attachment
             an_attachment_needs_its_item
             an_upload_takes_its_bytes_in_turn

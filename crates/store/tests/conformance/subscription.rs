@@ -59,6 +59,12 @@ pub async fn a_duplicate_is_refused(world: World) {
     world.store.end_subscription(subscription_id(1), EndReason::Deleted, None).await.unwrap();
     world.store.end_subscription(subscription_id(2), EndReason::Deleted, None).await.unwrap();
     begin(&world, subscription(5, MEGAN)).await.unwrap();
+    let asking =
+        |number, resource: &str| Subscription { resource: resource.to_owned(), ..subscription(number, NEIGHBOUR) };
+    begin(&world, asking(11, "me/messages")).await.unwrap();
+    begin(&world, asking(12, "me/messages?$filter=isRead eq false")).await.unwrap();
+    let again = begin(&world, asking(13, "me/messages?$filter=isRead  EQ false")).await;
+    assert_eq!(again, Err(BeginError::Duplicate(subscription_id(12))));
 }
 
 pub async fn a_full_mailbox_refuses_another(world: World) {

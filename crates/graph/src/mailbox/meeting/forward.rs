@@ -6,16 +6,16 @@ use super::super::event::no_answer;
 use super::super::send::recipients_of;
 use super::super::{Fresh, Owner, address_of, name_recipient};
 use super::organize::notice;
-use super::{News, Notice, is_meeting_of, is_own, organizer_of};
+use super::{Entry, News, Notice, is_meeting_of, is_own, organizer_of, settle};
 use crate::schema::MEMBERS_MAX;
-use crate::{Change, Item, Mutation, Properties, Refusal};
+use crate::{Mutation, Properties, Refusal};
 
-/// Invites others to an event. The organizer's event gets them as attendees; an attendee's stays as it is,
-/// and the organizer hears who was invited.
+/// Invites others to an event, or to one occurrence. The organizer's event gets them as attendees; an
+/// attendee's stays as it is, and the organizer hears who was invited.
 pub fn forward_event(
     owner: &Owner,
     fresh: &Fresh,
-    event: &Item,
+    entry: &Entry<'_>,
     to: Vec<Value>,
     comment: &str,
 ) -> Result<(Mutation, Notice), Refusal> {
@@ -24,10 +24,11 @@ pub fn forward_event(
     if recipients.is_empty() {
         return Err(Refusal::NoRecipients);
     }
-    let mut properties = event.properties.clone();
+    let mut properties = entry.properties().clone();
     let grew = add_attendees(&mut properties, &to);
-    if is_meeting_of(owner, &event.properties) {
-        let mutation = if grew { changed(owner, fresh, event, &properties) } else { Mutation::default() };
+    if is_meeting_of(owner, &properties) {
+        settle(owner, entry.properties(), &mut properties);
+        let mutation = if grew { entry.put(owner, fresh, properties.clone())? } else { Mutation::default() };
         let news = News::Request { removed: Vec::new() };
         return Ok((mutation, notice(owner, fresh, &properties, news, recipients, comment)));
     }
@@ -61,15 +62,4 @@ pub(super) fn add_attendees(event: &mut Properties, to: &[Value]) -> bool {
         attendees.push(attendee);
     }
     attendees.len() > before
-}
-
-fn changed(owner: &Owner, fresh: &Fresh, event: &Item, properties: &Properties) -> Mutation {
-    let properties = properties.clone();
-    let after = Item { modified: fresh.now.whole_seconds(), version: fresh.change, properties, ..event.clone() };
-    Mutation {
-        expect: vec![(event.id, Some(event.version))],
-        changes: vec![Change::updated(owner.tenant, event, &after, fresh.now)],
-        puts: vec![after],
-        ..Mutation::default()
-    }
 }

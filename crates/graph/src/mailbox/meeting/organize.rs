@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::send::{RECIPIENTS_MAX, is_address};
-use super::super::{Fresh, Owner, address_of, flag, members_mut, remove};
-use super::{Meeting, News, Notice, SHARED, WHEN, address_mail, differ, is_own, mail, organizer_of, shared};
+use super::super::{Fresh, Owner, address_of, flag};
+use super::{Entry, Meeting, News, Notice, SHARED, address_mail, differ, is_own, mail, organizer_of, shared};
 use crate::{Item, Mutation, Properties, Refusal};
 
 /// Whether the owner organizes the event.
@@ -19,7 +19,7 @@ pub fn invitation(owner: &Owner, fresh: &Fresh, event: &Item) -> Result<Option<N
     update_from(owner, fresh, &Properties::new(), &event.properties)
 }
 
-/// What attendees must hear of a change of an event. A change of nothing but the attendees is told only to
+/// What attendees must hear of a change of an event or of an occurrence. A change of nothing but the attendees is told only to
 /// those who are new, and to those who are invited no more; of what is the organizer's own, nobody hears.
 pub fn update(owner: &Owner, fresh: &Fresh, before: &Item, after: &Item) -> Result<Option<Notice>, Refusal> {
     update_from(owner, fresh, &before.properties, &after.properties)
@@ -50,8 +50,7 @@ fn update_from(
 }
 
 /// The cancellations that go out when the organizer gives a meeting up.
-pub fn cancellation(owner: &Owner, fresh: &Fresh, event: &Item, comment: &str) -> Option<Notice> {
-    let event = &event.properties;
+pub fn cancellation(owner: &Owner, fresh: &Fresh, event: &Properties, comment: &str) -> Option<Notice> {
     if !is_meeting_of(owner, event) || flag(event, "isCancelled") {
         return None;
     }
@@ -59,17 +58,18 @@ pub fn cancellation(owner: &Owner, fresh: &Fresh, event: &Item, comment: &str) -
     (!recipients.is_empty()).then(|| notice(owner, fresh, event, News::Cancelled, recipients, comment))
 }
 
-/// `cancel`: the meeting leaves the organizer's calendar, and its attendees are told.
+/// `cancel`: the meeting, or one occurrence of it, leaves the organizer's calendar, and its attendees are told.
 pub fn cancel(
     owner: &Owner,
     fresh: &Fresh,
-    event: &Item,
+    entry: &Entry<'_>,
     comment: &str,
 ) -> Result<(Mutation, Option<Notice>), Refusal> {
-    if !is_meeting_of(owner, &event.properties) {
+    let event = entry.properties();
+    if !is_meeting_of(owner, event) {
         return Err(Refusal::NotTheOrganizer);
     }
-    Ok((remove(owner, fresh, event), cancellation(owner, fresh, event, comment)))
+    Ok((entry.remove(owner, fresh)?, cancellation(owner, fresh, event, comment)))
 }
 
 /// A notice to attendees.
@@ -85,17 +85,6 @@ pub(super) fn notice(
     let mut mail = mail(owner, fresh, &event, comment);
     address_mail(&mut mail, &event);
     Notice { mail, meeting: Meeting { event, news }, recipients }
-}
-
-/// An event that is at another time has no answers yet.
-pub(in crate::mailbox) fn forget_answers(owner: &Owner, before: &Properties, after: &mut Properties) {
-    if !is_meeting_of(owner, after) || !differ(&WHEN, before, after) {
-        return;
-    }
-    for attendee in members_mut(after, "attendees").filter_map(Value::as_object_mut) {
-        attendee.insert("status".to_owned(), super::super::event::no_answer());
-        attendee.remove("proposedNewTime");
-    }
 }
 
 /// The attendees' addresses, without the owner's own.

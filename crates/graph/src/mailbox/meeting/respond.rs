@@ -3,46 +3,48 @@
 use serde_json::{Value, json};
 
 use super::super::when::When;
-use super::super::{Fresh, Owner, flag, remove, text};
-use super::{Answer, Meeting, News, Notice, is_meeting_of, mail, organizer_of, shared};
+use super::super::{Fresh, Owner, flag, text};
+use super::series::answer_all;
+use super::{Answer, Entry, Meeting, News, Notice, is_meeting_of, mail, organizer_of, shared};
 use crate::schema::Response;
-use crate::{Change, Item, Mutation, Refusal};
+use crate::{Mutation, Properties, Refusal};
 
-/// Answers an invitation. The attendee's event shows the answer, or is gone after `decline`; the organizer
-/// hears of it unless neither wants that. A proposed time is always told.
+/// Answers an invitation, or that to one occurrence. The attendee's event shows the answer, or is gone after
+/// `decline`; the organizer hears of it unless neither wants that. A proposed time is always told.
 pub fn respond(
     owner: &Owner,
     fresh: &Fresh,
-    event: &Item,
+    entry: &Entry<'_>,
     answer: Answer,
     response: &Response,
 ) -> Result<(Mutation, Option<Notice>), Refusal> {
-    let organizer = organizer_of(&event.properties).trim().to_lowercase();
-    if is_meeting_of(owner, &event.properties) {
+    let event = entry.properties();
+    let organizer = organizer_of(event).trim().to_lowercase();
+    if is_meeting_of(owner, event) {
         return Err(Refusal::OwnMeeting);
     }
     if organizer.is_empty() {
         return Err(Refusal::NoOrganizer);
     }
-    if flag(&event.properties, "isCancelled") {
+    if flag(event, "isCancelled") {
         return Err(Refusal::MeetingCancelled);
     }
     let proposed = response.proposed.as_ref().map(time_slot).transpose()?;
     if proposed.is_some() && !response.send {
         return Err(Refusal::ProposalWithoutResponse);
     }
-    if proposed.is_some() && event.properties.get("allowNewTimeProposals") == Some(&Value::Bool(false)) {
+    if proposed.is_some() && event.get("allowNewTimeProposals") == Some(&Value::Bool(false)) {
         return Err(Refusal::ProposalsNotAllowed);
     }
     let mutation = match answer {
-        Answer::Declined => remove(owner, fresh, event),
-        _ => answered(owner, fresh, event, answer),
+        Answer::Declined => entry.remove(owner, fresh)?,
+        _ => entry.put(owner, fresh, answered(fresh, event, answer))?,
     };
-    let is_told = response.send && (proposed.is_some() || flag(&event.properties, "responseRequested"));
+    let is_told = response.send && (proposed.is_some() || flag(event, "responseRequested"));
     let notice = is_told.then(|| {
-        let shared = shared(&event.properties);
+        let shared = shared(event);
         let mut mail = mail(owner, fresh, &shared, &response.comment);
-        let to = json!([{ "emailAddress": event.properties["organizer"]["emailAddress"] }]);
+        let to = json!([{ "emailAddress": event["organizer"]["emailAddress"] }]);
         mail.insert("toRecipients".to_owned(), to);
         let news = News::Response { answer, proposed };
         Notice { mail, meeting: Meeting { event: shared, news }, recipients: vec![organizer] }
@@ -50,8 +52,8 @@ pub fn respond(
     Ok((mutation, notice))
 }
 
-fn answered(owner: &Owner, fresh: &Fresh, event: &Item, answer: Answer) -> Mutation {
-    let mut properties = event.properties.clone();
+fn answered(fresh: &Fresh, event: &Properties, answer: Answer) -> Properties {
+    let mut properties = event.clone();
     let status = json!({ "response": answer.response_type(), "time": fresh.now.whole_seconds().to_string() });
     properties.insert("responseStatus".to_owned(), status);
     // Time that the organizer shows as free, and what the attendee has chosen otherwise, stays so.
@@ -63,13 +65,8 @@ fn answered(owner: &Owner, fresh: &Fresh, event: &Item, answer: Answer) -> Mutat
     if let Some(shows) = shows {
         properties.insert("showAs".to_owned(), shows.into());
     }
-    let after = Item { modified: fresh.now.whole_seconds(), version: fresh.change, properties, ..event.clone() };
-    Mutation {
-        expect: vec![(event.id, Some(event.version))],
-        changes: vec![Change::updated(owner.tenant, event, &after, fresh.now)],
-        puts: vec![after],
-        ..Mutation::default()
-    }
+    answer_all(&mut properties);
+    properties
 }
 
 /// A proposed time in UTC.

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::mailbox::{create, patch, tests::fresh, tests::megan};
+use crate::mailbox::{create, patch, patch_occurrence, tests::fresh, tests::megan};
 use crate::schema::Response;
 use crate::{ChangeType, FolderId, Mutation, Refusal, WellKnown};
 
@@ -32,7 +32,7 @@ fn invited() -> (Item, Notice) {
 }
 
 fn arrives(owner: &Owner, n: u8, notice: &Notice, event: Option<&Item>) -> Mutation {
-    receive_meeting(owner, &fresh(n), &notice.mail, &notice.meeting, event).unwrap()
+    receive_meeting(owner, &fresh(n), &notice.mail, &notice.meeting, event.map_or(&[], std::slice::from_ref)).unwrap()
 }
 
 fn event_in(mutation: &Mutation) -> &Item {
@@ -46,13 +46,14 @@ fn has_event(mutation: &Mutation) -> bool {
 #[test]
 fn both_copies_of_a_meeting_are_found_without_an_index() {
     let (event, notice) = invited();
-    assert_eq!(event_of_meeting(&megan(), &notice.meeting), Some(event.id));
+    assert_eq!(events_of_meeting(&megan(), &notice.meeting), [event.id]);
     let arrived = arrives(&adele(), 3, &notice, None);
     let copy = event_in(&arrived);
-    assert_eq!(event_of_meeting(&adele(), &notice.meeting), Some(copy.id));
+    assert_eq!(events_of_meeting(&adele(), &notice.meeting), [copy.id]);
     assert_ne!(copy.id, event.id);
     let message = arrived.puts.iter().find(|item| item.id.kind == Kind::Message).unwrap();
-    assert!(events_of_message(&adele(), message).contains(&copy.id) && is_event_of(message, copy));
+    assert!(events_of_message(&adele(), message).contains(&copy.id));
+    assert!(entry_of_message(message, copy).is_some());
 }
 
 #[test]
@@ -122,7 +123,7 @@ fn what_an_attendee_shows_otherwise_stays_after_an_answer() {
     ] {
         let mut copy = copy.clone();
         copy.properties.insert("showAs".to_owned(), shows.into());
-        let (mutation, notice) = respond(&adele(), &fresh(4), &copy, answer, &response).unwrap();
+        let (mutation, notice) = respond(&adele(), &fresh(4), &Entry::of(&copy), answer, &response).unwrap();
         assert_eq!((event_in(&mutation).properties["showAs"].as_str(), notice), (Some(then), None), "{shows}");
     }
 }
@@ -141,4 +142,87 @@ fn a_list_of_attendees_is_bounded_and_its_addresses_are_addresses() {
     assert_eq!(with(attendees(501)), Err(Refusal::TooManyRecipients { recipients_max: 500 }));
     let wrong = json!([{ "emailAddress": { "address": "nobody" } }]);
     assert_eq!(with(wrong), Err(Refusal::InvalidRecipient { address: "nobody".to_owned() }));
+}
+
+/// Megan's meeting of every Tuesday with Adele and Alex.
+fn series(body: serde_json::Value) -> Item {
+    let mut whole = json!({
+        "subject": "Plan",
+        "start": { "dateTime": "2026-12-01T10:00:00", "timeZone": "UTC" },
+        "end": { "dateTime": "2026-12-01T11:00:00", "timeZone": "UTC" },
+        "attendees": [
+            { "emailAddress": { "address": "adele@contoso.test" } },
+            { "emailAddress": { "address": "alex@contoso.test" } },
+        ],
+        "recurrence": {
+            "pattern": { "type": "weekly", "interval": 1, "daysOfWeek": ["tuesday"] },
+            "range": { "type": "noEnd", "startDate": "2026-12-01" },
+        },
+    });
+    whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+    create(&megan(), &fresh(1), calendar(&megan()), whole).unwrap().item
+}
+
+fn on_the_8th(series: &Item, body: serde_json::Value) -> (Item, Notice) {
+    let written = patch_occurrence(&megan(), &fresh(3), series, "2026-12-08".parse().unwrap(), body).unwrap();
+    let notice = update(&megan(), &fresh(4), &written.before.item, &written.occurrence.item).unwrap().unwrap();
+    (written.mutation.puts[0].clone(), notice)
+}
+
+#[test]
+fn only_who_organizes_a_series_changes_an_occurrence_of_an_attendees_copy() {
+    let series = series(json!({}));
+    let invited = arrives(&adele(), 2, &invitation(&megan(), &fresh(2), &series).unwrap().unwrap(), None);
+    let copy = event_in(&invited);
+    let declined = Entry::of_occurrence(copy, "2026-12-08".parse().unwrap()).unwrap();
+    let declined = declined.remove(&adele(), &fresh(3)).unwrap();
+    let (_, notice) = on_the_8th(&series, json!({ "subject": "Feast" }));
+    for copy in [copy, event_in(&declined)] {
+        assert!(has_event(&arrives(&adele(), 5, &notice, Some(copy))), "the organizer may");
+        for news in [News::Cancelled, News::Request { removed: Vec::new() }, News::Forwarded { to: Vec::new() }] {
+            let mut forged = notice.clone();
+            forged.meeting.news = news;
+            forged.mail.insert("from".to_owned(), json!({ "emailAddress": { "address": "alex@contoso.test" } }));
+            assert!(!has_event(&arrives(&adele(), 6, &forged, Some(copy))), "{:?}", forged.meeting.news);
+        }
+    }
+}
+
+#[test]
+fn attendees_of_an_occurrence_are_hidden_as_those_of_its_series() {
+    let series = series(json!({ "hideAttendees": true }));
+    let body = json!({ "attendees": [
+        { "emailAddress": { "address": "adele@contoso.test" } }, { "emailAddress": { "address": "diego@contoso.test" } },
+    ] });
+    let (series, notice) = on_the_8th(&series, body);
+    let whole = invitation(&megan(), &fresh(5), &series).unwrap().unwrap();
+    for notice in [notice, whole] {
+        let arrived = arrives(&adele(), 6, &notice, None);
+        let seen = serde_json::to_string(&event_in(&arrived).properties).unwrap();
+        assert!(seen.contains("adele@") && !seen.contains("diego@") && !seen.contains("alex@"), "{seen}");
+    }
+}
+
+#[test]
+fn an_occurrence_of_nobodys_series_is_an_event_of_its_own_and_is_found_again() {
+    let (_, notice) = on_the_8th(&series(json!({})), json!({ "subject": "Feast" }));
+    let arrived = arrives(&adele(), 5, &notice, None);
+    let alone = event_in(&arrived);
+    assert_eq!(events_of_meeting(&adele(), &notice.meeting).last(), Some(&alone.id));
+    let message = arrived.puts.iter().find(|item| item.id.kind == Kind::Message).unwrap();
+    assert!(entry_of_message(message, alone).is_some_and(|entry| entry.occurrence().is_none()));
+    let response = Response { comment: String::new(), send: true, proposed: None };
+    let (_, answer) = respond(&adele(), &fresh(6), &Entry::of(alone), Answer::Accepted, &response).unwrap();
+    let answer = answer.unwrap().meeting;
+    assert_eq!(occurrence_of(&answer.event), occurrence_of(&notice.meeting.event));
+}
+
+#[test]
+fn what_makes_no_event_is_only_a_message() {
+    let (_, mut notice) = invited();
+    let early = json!({ "dateTime": "2026-12-01T09:00:00.0000000", "timeZone": "UTC" });
+    notice.meeting.event.insert("end".to_owned(), early);
+    let arrived = arrives(&adele(), 3, &notice, None);
+    assert!(!has_event(&arrived));
+    assert_eq!(arrived.changes.len(), 1);
 }

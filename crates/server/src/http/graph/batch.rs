@@ -147,7 +147,7 @@ impl Member {
         let context = Context { now: state.clock.wall(), ..self.context.clone() };
         let outcome = self.outcome(state, &context).await;
         if let Err(error) = &outcome {
-            tracing::debug!(request_id = %context.request_id, method = %self.method, path = %self.path, ?error, "refused");
+            api::log_refusal(&context, &self.method, &self.path, error);
         }
         answer::response(&context, outcome)
     }

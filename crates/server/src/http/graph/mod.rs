@@ -1,5 +1,6 @@
 //! Graph: from a request to the one operation that it names.
 
+mod access;
 mod batch;
 mod calendars;
 mod delta;
@@ -27,6 +28,7 @@ use graph::{ChangeId, FolderId, Item, Kind, Mutation, OccurrenceId, Refusal, Use
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use notify::Submission;
+use notify::access::{Need, Principal};
 use serde_json::Value;
 use store::{Commit, CommitError, User};
 
@@ -37,7 +39,7 @@ use super::prefer;
 use super::query::Query;
 use super::read_body;
 use crate::app::AppState;
-use crate::identity::{Principal, TokenError};
+use crate::identity::TokenError;
 use crate::{directory, ids};
 pub use delta::DeltaRefusal;
 pub use occurrences::WindowError;
@@ -120,9 +122,10 @@ async fn serve(
     body: Bytes,
 ) -> Result<Answer, ApiError> {
     let _place = throttle::enter(state, asked.method, &head, body.len()).await?;
+    access::admit(state, asked, &head).await?;
     let Head { version, path, principal, resource, query } = head;
     let headers = asked.headers;
-    let prefer = prefer::read(headers);
+    let prefer = Preferences { basic: access::basic_kinds(&principal), ..prefer::read(headers) };
     check_time_zone(&prefer, &resource)?;
     let call = Call { state, context, principal: &principal, query, prefer, headers, body, version, path };
     let answer = dispatch(&call, asked.method, resource).await?;
@@ -272,7 +275,7 @@ fn occurrence(resource: &Resource) -> Option<OccurrenceId> {
     }
 }
 
-/// What belongs to an occurrence is its master's.
+/// An occurrence is changed and answered by itself; what belongs to it is its master's.
 async fn of_occurrence(
     call: &Call<'_>,
     method: &Method,
@@ -284,10 +287,8 @@ async fn of_occurrence(
         ("PATCH", Resource::Item(item)) => occurrences::patch::patch(call, &item, id).await,
         ("DELETE", Resource::Item(item)) => occurrences::delete::delete(call, &item, id).await,
         ("POST", Resource::ItemAction { item, action }) => match action {
-            ItemAction::SnoozeReminder | ItemAction::DismissReminder => item_action(call, &item, action).await,
             ItemAction::PermanentDelete => occurrences::delete::delete(call, &item, id).await,
-            // Of a meeting that repeats, only the whole is answered, cancelled and forwarded.
-            _ => Err(ApiError::NotServed),
+            _ => item_action(call, &item, action).await,
         },
         ("GET", Resource::OfItem { item, part }) => {
             item_part(call, method, &occurrences::master_path(&item, id), part).await
@@ -406,31 +407,20 @@ impl Call<'_> {
         essence.trim().eq_ignore_ascii_case("text/plain") && !self.body.trim_ascii_start().starts_with(b"{")
     }
 
-    /// The mailbox that a path names, if it exists and the caller may look into it.
+    /// The mailbox that the path names, if it exists. That the caller may look into it was checked.
     pub async fn owner(&self, key: &UserKey) -> Result<Owner, ApiError> {
         let user = self.user(key).await?.ok_or_else(|| ApiError::InvalidUser(named(key)))?;
-        if !self.principal.reaches(user.id) {
-            return Err(ApiError::AccessDenied);
-        }
         Ok(directory::owner(&user))
     }
 
-    /// The id of that mailbox.
-    pub async fn mailbox(&self, key: &UserKey) -> Result<UserId, ApiError> {
-        self.owner(key).await.map(|owner| owner.id)
+    /// Checks what only the request's body or the store tells: what is needed in a mailbox that exists.
+    pub async fn check(&self, need: Need, mailbox: UserId) -> Result<(), ApiError> {
+        access::check(self.state, self.principal, &[need], Some(mailbox)).await
     }
 
     /// A user of the caller's tenant.
     pub async fn user(&self, key: &UserKey) -> Result<Option<Arc<User>>, ApiError> {
         find_user(self.state, self.principal, key).await
-    }
-
-    pub fn require_read(&self, kind: Kind) -> Result<(), ApiError> {
-        if self.principal.rights.reads(kind) { Ok(()) } else { Err(ApiError::AccessDenied) }
-    }
-
-    pub fn require_write(&self, kind: Kind) -> Result<(), ApiError> {
-        if self.principal.rights.writes(kind) { Ok(()) } else { Err(ApiError::AccessDenied) }
     }
 
     /// Whether the version is the one that `If-Match` asks for.

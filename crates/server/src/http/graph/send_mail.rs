@@ -17,9 +17,6 @@ use crate::ids;
 
 pub async fn send_mail(call: &Call<'_>, user: &UserKey) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    if !call.principal.rights.sends_mail() {
-        return Err(ApiError::AccessDenied);
-    }
     let owner = call.owner(user).await?;
     let sent = if call.is_mime() {
         mailbox::send_mime(&owner, &call.fresh(), &call.body)?

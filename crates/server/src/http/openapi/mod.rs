@@ -8,8 +8,10 @@ use std::sync::OnceLock;
 
 use axum::body::Body;
 use axum::response::Response;
+use graph::Kind;
 use graph::path::{self, Resource};
 use http::{HeaderValue, header};
+use notify::access::{self, Names, Need, Row};
 use serde_json::{Map, Value, json};
 
 pub use routes::{Answer, Body as RequestBody, Route};
@@ -131,6 +133,7 @@ fn operation(route: &Route, path: &str) -> Value {
     let mut operation = json!({
         "operationId": operation_id(route, path),
         "summary": route.summary,
+        "description": permissions(route, path),
         "parameters": parameters(route, path),
         "responses": responses,
     });
@@ -141,6 +144,30 @@ fn operation(route: &Route, path: &str) -> Value {
         operation["requestBody"] = body;
     }
     operation
+}
+
+/// What a token must hold for a route: a list for each kind of access, least privileged first, of which one
+/// permission suffices.
+fn permissions(route: &Route, path: &str) -> String {
+    let Ok(resource) = path::parse(&sample_path(route)) else { return String::new() };
+    let is_own = path.starts_with("/me");
+    let rows =
+        |needs: Vec<Need>| needs.into_iter().map(|need| row(need.row(is_own))).collect::<Vec<_>>().join(" And: ");
+    match resource {
+        Resource::Metadata => "Needs no token.".to_owned(),
+        Resource::Batch => "Needs a token; each request in it has needs of its own.".to_owned(),
+        Resource::Subscriptions | Resource::Subscription(_) | Resource::Reauthorize(_) => {
+            let watched = |kind: Kind| format!("For {}s: {}", kind.type_name(), rows(vec![Need::Subscription(kind)]));
+            format!("Needs what reads the watched resource. {}", Kind::ALL.map(watched).join(" "))
+        }
+        resource => rows(access::needs(route.method == "GET", &resource, true)),
+    }
+}
+
+fn row(row: Row) -> String {
+    let names = |names: Names| if names.is_empty() { "not supported".to_owned() } else { names.join(", ") };
+    let [work, personal, application] = [row.work, row.personal, row.application].map(names);
+    format!("Delegated: {work}. Delegated, personal account: {personal}. Application: {application}.")
 }
 
 /// Unique, and readable: `get.me.messages.message-id`.

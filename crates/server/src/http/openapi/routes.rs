@@ -168,7 +168,7 @@ fn folders(at: &mut Below<'_>, path: &str, entity: &'static str, key: &str, quer
     at.post(path, "Make a folder", Body::Entity(entity), Answer::Made(entity));
     at.get(&format!("{path}/$count"), "How many folders", COUNT, PLAIN);
     let one = format!("{path}/{key}");
-    at.get(&one, "A folder", SELECT, Answer::Entity(entity));
+    at.get(&one, "A folder", ONE, Answer::Entity(entity));
     at.patch(&one, "Change a folder", entity);
     at.delete(&one, "Delete a folder");
     at.post(&format!("{one}/permanentDelete"), "Remove a folder for good", Body::None, Answer::Status(204));
@@ -252,10 +252,10 @@ fn calendar(routes: &mut Vec<Route>) {
     at.post(&format!("{one}/dismissReminder"), "Remind no more", Body::None, Answer::Status(200));
     let reminders = "/reminderView(startDateTime='{startDateTime}',endDateTime='{endDateTime}')";
     at.get(reminders, "Reminders in a time window", &["$top", "$skip", "$count"], Answer::Object(200));
-    at.get("/calendar", "The default calendar", SELECT, Answer::Entity("calendar"));
+    at.get("/calendar", "The default calendar", ONE, Answer::Entity("calendar"));
     at.patch("/calendar", "Change the default calendar", "calendar");
     at.delete("/calendar", "Refused: the default calendar stays");
-    folders(&mut at, "/calendars", "calendar", "{calendar-id}", PAGE);
+    folders(&mut at, "/calendars", "calendar", "{calendar-id}", FOLDERS);
     items(&mut at, "/calendars/{calendar-id}/events", "event", "{event-id}", ITEMS);
     for calendar in ["", "/calendar", "/calendars/{calendar-id}"] {
         let view = format!("{calendar}/calendarView");
@@ -273,7 +273,7 @@ fn calendar_groups(at: &mut Below<'_>) {
     at.get(one, "A calendar group", SELECT, Answer::Entity("calendarGroup"));
     at.patch(one, "Rename a group", "calendarGroup");
     at.delete(one, "Remove an empty group");
-    at.get(&format!("{one}/calendars"), "Calendars of a group", PAGE, Answer::List("calendar"));
+    at.get(&format!("{one}/calendars"), "Calendars of a group", FOLDERS, Answer::List("calendar"));
     let calendar = Body::Entity("calendar");
     at.post(&format!("{one}/calendars"), "Make a calendar in a group", calendar, Answer::Made("calendar"));
 }

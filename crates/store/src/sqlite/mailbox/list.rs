@@ -8,6 +8,7 @@ use graph::query::{Column, Scan};
 use graph::{FolderId, Item, ItemId, Kind, Partition, UserId, WellKnown};
 use rusqlite::{Connection, params};
 
+use super::attachment::attachments;
 use super::folder;
 use super::item::{COLUMNS, read};
 use super::rank::{FirstOf, Ranked};
@@ -53,7 +54,7 @@ pub(in crate::sqlite) fn count_items(connection: &Connection, query: &ItemQuery)
         }
         let mut walk = Walk::new(connection, &scan, query.mailbox, folder);
         while let Some((_, number)) = walk.next()? {
-            count += u64::from(query.query.matches(&list.read(number)?));
+            count += u64::from(list.finds(&list.read(number)?)?);
         }
     }
     Ok(count)
@@ -85,6 +86,15 @@ impl<'a> List<'a> {
         statement.query_row([number], |row| Ok(read(row, self.query.mailbox)))?
     }
 
+    fn finds(&self, item: &Item) -> Result<bool, StoreError> {
+        let query = &self.query.query;
+        let attachments = match query.seeks_attachments() {
+            true => attachments(self.connection, self.query.mailbox, item.immutable)?,
+            false => Vec::new(),
+        };
+        Ok(query.finds(item, &attachments))
+    }
+
     /// The rows of the page, where the walk goes in the order of the list.
     fn page(&self) -> Result<Vec<i64>, StoreError> {
         let walk = |folder| Walk::new(self.connection, self.scan, self.query.mailbox, folder);
@@ -97,7 +107,7 @@ impl<'a> List<'a> {
             }
         }
         while let Some(Reverse((_, index, number))) = heads.pop() {
-            if self.query.query.is_unfiltered() || self.query.query.matches(&self.read(number)?) {
+            if self.query.query.is_unfiltered() || self.finds(&self.read(number)?)? {
                 match skip {
                     0 => page.push(number),
                     _ => skip -= 1,
@@ -141,7 +151,7 @@ impl<'a> List<'a> {
             let mut walk = Walk::new(self.connection, self.scan, self.query.mailbox, folder);
             while let Some((_, number)) = walk.next()? {
                 let item = self.read(number)?;
-                if self.query.query.matches(&item) {
+                if self.finds(&item)? {
                     let ranked = Ranked::new(&self.query.query, item, number);
                     if after.is_none_or(|after| ranked > *after) {
                         first.add(ranked);

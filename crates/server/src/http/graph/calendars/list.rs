@@ -12,19 +12,25 @@ use super::{all, existing_group, paged, select};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::Call;
+use crate::http::graph::folders::queried;
 use crate::http::query::Page;
 
 pub async fn list(call: &Call<'_>, user: &UserKey, group: Option<&FolderKey>) -> Result<Answer, ApiError> {
-    call.query.allow(&["$select", "$top", "$skip", "$count", "$filter", "$orderby"])?;
+    call.query.allow(&["$select", "$top", "$skip", "$count", "$filter", "$orderby", "$expand"])?;
     let page = Page::read(&call.query)?;
     let select = select(call, Entity::Calendar)?;
-    call.require_read(Kind::Event)?;
+    let expand = call.query.expand(Entity::Calendar)?;
     let owner = call.owner(user).await?;
     let folders = all(call, &owner).await?;
     let group = group.map(|key| existing_group(&owner, key, &folders)).transpose()?;
     let calendars = found(call, &owner, &folders, group.as_ref())?;
     let view = View { context: None, select: select.as_ref(), prefer: &call.prefer };
-    let shown = calendars.into_iter().map(|calendar| render::calendar(calendar, &owner, view)).collect();
+    let expanded = |calendar: &Folder| {
+        let mut shown = render::calendar(calendar, &owner, view);
+        expand.show(&calendar.properties, &mut shown);
+        shown
+    };
+    let shown = calendars.into_iter().map(expanded).collect();
     let collection = match &group {
         Some(group) => format!("calendarGroups('{}')/calendars", group.id),
         None => "calendars".to_owned(),
@@ -39,7 +45,6 @@ pub async fn list(call: &Call<'_>, user: &UserKey, group: Option<&FolderKey>) ->
 
 pub async fn count(call: &Call<'_>, user: &UserKey) -> Result<Answer, ApiError> {
     call.query.allow(&["$filter"])?;
-    call.require_read(Kind::Event)?;
     let owner = call.owner(user).await?;
     let folders = all(call, &owner).await?;
     let count = found(call, &owner, &folders, None)?.len();
@@ -59,7 +64,7 @@ fn found<'a>(
         .iter()
         .filter(|folder| folder.id.kind == Kind::Event && !calendar_group::is_group(folder))
         .filter(|folder| group.is_none_or(|group| group.id == calendar_group::group_of(folder, folders)))
-        .map(|folder| (folder, render::calendar(folder, owner, view)))
+        .map(|folder| (folder, queried(folder, render::calendar(folder, owner, view))))
         .filter(|(_, shown)| asked.matches(shown))
         .collect();
     calendars.sort_by(|(a, _), (b, _)| a.display_name.cmp(&b.display_name));

@@ -17,7 +17,6 @@ use crate::http::graph::{Call, folders};
 pub async fn folders(call: &Call<'_>, user: &UserKey, kind: Kind) -> Result<Answer, ApiError> {
     let (entity, collection) = (Entity::folder_of(kind), folders::collection(kind));
     call.query.allow(&["$deltatoken", "$skiptoken", "$select", "$filter", "$orderby", "$expand", "$search", "$top"])?;
-    call.require_read(kind)?;
     let owner = call.owner(user).await?;
     let path = format!("{}/{collection}/delta", user_path(user, &owner));
     let round = Round::open(call, path, owner.id, Place::Folders(kind), || {

@@ -27,7 +27,6 @@ pub async fn items(call: &Call<'_>, user: &UserKey, kind: Kind, folder: Option<F
     if kind == Kind::Message && folder.is_none() {
         return Err(ApiError::Delta(DeltaRefusal::NotTracked("message")));
     }
-    call.require_read(kind)?;
     let owner = call.owner(user).await?;
     let folder = match &folder {
         Some(key) => call.folder(owner.id, key).await?,

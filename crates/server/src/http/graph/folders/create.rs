@@ -18,7 +18,6 @@ pub async fn create(
     parent: Option<FolderKey>,
 ) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    call.require_write(kind)?;
     let owner = call.owner(user).await?;
     let parent = match &parent {
         Some(key) => Some(existing(call, &owner, kind, key).await?.folder.id),

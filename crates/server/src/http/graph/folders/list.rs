@@ -12,7 +12,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use store::FolderCounts;
 
-use super::{collection, existing, select, shown};
+use super::{collection, existing, queried, select, shown};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::Call;
@@ -25,7 +25,6 @@ pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, parent: Option<Fo
     let asked = call.query.shown(Entity::folder_of(kind))?;
     let expand = call.query.expand(Entity::folder_of(kind))?;
     let select = select(call, kind)?;
-    call.require_read(kind)?;
     let owner = call.owner(user).await?;
     let mut found = found(call, &owner, kind, parent.as_ref(), &asked).await?;
     let total = found.len() as u64;
@@ -81,7 +80,7 @@ pub async fn found(
     found.sort_by(|one, other| one.folder.display_name.cmp(&other.folder.display_name));
     let view = View { context: None, select: None, prefer: &call.prefer };
     let mut found: Vec<(Value, FolderCounts)> =
-        found.into_iter().map(|found| (shown(&found, owner, view), found)).collect();
+        found.into_iter().map(|found| (queried(&found.folder, shown(&found, owner, view)), found)).collect();
     found.retain(|(shown, _)| asked.matches(shown));
     found.sort_by(|(a, _), (b, _)| asked.compare(a, b));
     Ok(found.into_iter().map(|(_, found)| found).collect())

@@ -12,7 +12,7 @@ pub mod relocate;
 use graph::mailbox::{Owner, calendar_group};
 use graph::path::FolderKey;
 use graph::render::{self, Counts, Select, View};
-use graph::schema::Entity;
+use graph::schema::{EXTENDED, Entity};
 use graph::{Folder, Kind, Mutation, WellKnown};
 use http::StatusCode;
 use serde_json::Value;
@@ -41,6 +41,14 @@ pub(super) fn shown(found: &FolderCounts, owner: &Owner, view: View<'_>) -> Valu
         Kind::Event => render::calendar(&found.folder, owner, view),
         Kind::Contact => render::contact_folder(&found.folder, view),
     }
+}
+
+/// A folder as a query looks into it: what is shown of it, with its extended properties.
+pub(super) fn queried(folder: &Folder, mut shown: Value) -> Value {
+    for (relation, members) in EXTENDED.iter().filter_map(|relation| folder.properties.get_key_value(*relation)) {
+        shown[relation] = members.clone();
+    }
+    shown
 }
 
 /// A single folder in an answer.

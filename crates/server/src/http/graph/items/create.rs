@@ -18,7 +18,6 @@ pub async fn create(
     folder: Option<FolderKey>,
 ) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    call.require_write(kind)?;
     let owner = call.owner(user).await?;
     let folder = match folder {
         Some(key) => call.filing_folder(owner.id, &key).await?,

@@ -25,14 +25,13 @@ pub async fn permanent_delete(call: &Call<'_>, path: &ItemPath) -> Result<Answer
 
 async fn take_away(call: &Call<'_>, path: &ItemPath, rule: Rule) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    call.require_write(path.kind)?;
     let owner = call.owner(&path.user).await?;
     for _ in 0..TRIES {
         let item = find(call, &owner, path).await?;
         call.check_match(&item)?;
         let fresh = call.fresh();
         let mutation = rule(&owner, &fresh, &item);
-        let notice = meeting::cancellation(&owner, &fresh, &item, "");
+        let notice = meeting::cancellation(&owner, &fresh, &item.properties, "");
         let submit = meetings::submission(call, &owner, notice).await?;
         match call.commit(&owner, mutation, submit).await {
             Ok(()) => return Ok(Answer::empty(StatusCode::NO_CONTENT)),

@@ -14,7 +14,6 @@ pub async fn get(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&["$select", "$expand"])?;
     let select = call.query.select(Entity::from(path.kind))?;
     let expand = call.query.expand(Entity::from(path.kind))?;
-    call.require_read(path.kind)?;
     let owner = call.owner(&path.user).await?;
     let item = find(call, &owner, path).await?;
     let context = render::context(&call.base(), owner.id, path.kind.collection(), select.as_ref(), true);

@@ -13,7 +13,6 @@ use crate::http::graph::{Call, TRIES, meetings};
 
 pub async fn patch(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    call.require_write(path.kind)?;
     let owner = call.owner(&path.user).await?;
     let body = call.json()?;
     for _ in 0..TRIES {

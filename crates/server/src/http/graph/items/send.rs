@@ -14,9 +14,6 @@ use crate::http::graph::{Call, TRIES};
 
 pub async fn send(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    if !call.principal.rights.sends_mail() {
-        return Err(ApiError::AccessDenied);
-    }
     let owner = call.owner(&path.user).await?;
     for _ in 0..TRIES {
         let draft = find(call, &owner, path).await?;

@@ -1,26 +1,24 @@
-//! `POST /events/{id}/cancel`: 202. The organizer's event is gone, and the attendees are told. Anybody else
-//! is refused.
+//! `POST /events/{id}/cancel`: 202. The organizer's event, or the occurrence, is gone, and the attendees are
+//! told. Anybody else is refused.
 
 use graph::mailbox::meeting;
 use graph::path::ItemPath;
-use graph::{Kind, schema};
+use graph::schema;
 use http::StatusCode;
 use store::CommitError;
 
-use super::{parameters, submission};
+use super::{find, parameters, submission};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
-use crate::http::graph::items::find;
 use crate::http::graph::{Call, TRIES};
 
 pub async fn cancel(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    call.require_write(Kind::Event)?;
     let owner = call.owner(&path.user).await?;
     let comment = schema::comment(parameters(call)?)?;
     for _ in 0..TRIES {
-        let event = find(call, &owner, path).await?;
-        let (mutation, notice) = meeting::cancel(&owner, &call.fresh(), &event, &comment)?;
+        let named = find(call, &owner, path).await?;
+        let (mutation, notice) = meeting::cancel(&owner, &call.fresh(), &named.entry()?, &comment)?;
         let submit = submission(call, &owner, notice).await?;
         match call.commit(&owner, mutation, submit).await {
             Ok(()) => return Ok(Answer::empty(StatusCode::ACCEPTED)),

@@ -1,5 +1,5 @@
-//! `GET /messages/{id}/event`: 200 with the event that a meeting message is about; 404 if it is gone, or
-//! the message is about none.
+//! `GET /messages/{id}/event`: 200 with the event, or the occurrence, that a meeting message is about; 404 if
+//! it is gone, or the message is about none.
 
 use graph::mailbox::{Owner, meeting};
 use graph::path::ItemPath;
@@ -7,6 +7,7 @@ use graph::render::{self, View};
 use graph::schema::Entity;
 use graph::{Item, Kind};
 use http::StatusCode;
+use serde_json::Value;
 
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
@@ -16,26 +17,28 @@ use crate::http::graph::items::find;
 pub async fn get(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&["$select"])?;
     let select = call.query.select(Entity::Event)?;
-    call.require_read(Kind::Message)?;
-    call.require_read(Kind::Event)?;
     let owner = call.owner(&path.user).await?;
     let message = find(call, &owner, path).await?;
-    let event = event_of(call, &owner, &message).await?.ok_or(ApiError::ItemNotFound)?;
     let context = render::context(&call.base(), owner.id, Kind::Event.collection(), select.as_ref(), true);
     let view = View { context: Some(&context), select: select.as_ref(), prefer: &call.prefer };
-    Ok(Answer::json(StatusCode::OK, &render::item(&event, view)))
+    let event = event_of(call, &owner, &message, view).await?.ok_or(ApiError::ItemNotFound)?;
+    Ok(Answer::json(StatusCode::OK, &event))
 }
 
-/// The event that a message is about, as it is now.
+/// What a message is about, as it is now.
 pub(in crate::http::graph) async fn event_of(
     call: &Call<'_>,
     owner: &Owner,
     message: &Item,
-) -> Result<Option<Item>, ApiError> {
+    view: View<'_>,
+) -> Result<Option<Value>, ApiError> {
     for id in meeting::events_of_message(owner, message) {
-        let found = call.state.store.item(owner.id, id).await?;
-        if let Some(event) = found.filter(|event| meeting::is_event_of(message, event)) {
-            return Ok(Some(event));
+        let Some(event) = call.state.store.item(owner.id, id).await? else { continue };
+        if let Some(entry) = meeting::entry_of_message(message, &event) {
+            return Ok(Some(match entry.occurrence() {
+                Some(occurrence) => render::occurrence(occurrence, view),
+                None => render::item(&event, view),
+            }));
         }
     }
     Ok(None)

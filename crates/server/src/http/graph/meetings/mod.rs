@@ -1,4 +1,5 @@
-//! Meetings: making one, answering, cancelling and forwarding it, and the way from its messages to it.
+//! Meetings: making one, answering, cancelling and forwarding it or one occurrence of it, and the way from its
+//! messages to it.
 
 pub mod cancel;
 pub mod create;
@@ -7,14 +8,38 @@ pub mod get;
 pub mod respond;
 
 use graph::mailbox::Owner;
-use graph::mailbox::meeting::Notice;
-use graph::{SubmissionId, UserId};
+use graph::mailbox::meeting::{Entry, Notice};
+use graph::path::ItemPath;
+use graph::{Item, Refusal, SubmissionId, UserId};
+use jiff::civil::Date;
 use notify::Submission;
 use serde_json::{Value, json};
 
-use super::Call;
+use super::{Call, items, occurrences};
 use crate::http::error::ApiError;
 use crate::ids;
+
+/// What a path names in a calendar: an event, or a series master and the day of one of its occurrences.
+struct Named {
+    event: Item,
+    day: Option<Date>,
+}
+
+impl Named {
+    fn entry(&self) -> Result<Entry<'_>, Refusal> {
+        match self.day {
+            Some(day) => Entry::of_occurrence(&self.event, day),
+            None => Ok(Entry::of(&self.event)),
+        }
+    }
+}
+
+async fn find(call: &Call<'_>, owner: &Owner, path: &ItemPath) -> Result<Named, ApiError> {
+    match occurrences::named(path) {
+        Some(id) => Ok(Named { event: occurrences::master(call, owner, path, id).await?, day: Some(id.date) }),
+        None => Ok(Named { event: items::find(call, owner, path).await?, day: None }),
+    }
+}
 
 /// The notice on its way to those that have a mailbox in the tenant; others get nothing: there is no relay.
 pub(super) async fn submission(

@@ -3,24 +3,22 @@
 
 use graph::mailbox::meeting::{self, Answer as Reply};
 use graph::path::ItemPath;
-use graph::{Kind, schema};
+use graph::schema;
 use http::StatusCode;
 use store::CommitError;
 
-use super::{parameters, submission};
+use super::{find, parameters, submission};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
-use crate::http::graph::items::find;
 use crate::http::graph::{Call, TRIES};
 
 pub async fn respond(call: &Call<'_>, path: &ItemPath, answer: Reply) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    call.require_write(Kind::Event)?;
     let owner = call.owner(&path.user).await?;
     let response = schema::response(parameters(call)?, answer != Reply::Accepted)?;
     for _ in 0..TRIES {
-        let event = find(call, &owner, path).await?;
-        let (mutation, notice) = meeting::respond(&owner, &call.fresh(), &event, answer, &response)?;
+        let named = find(call, &owner, path).await?;
+        let (mutation, notice) = meeting::respond(&owner, &call.fresh(), &named.entry()?, answer, &response)?;
         let submit = submission(call, &owner, notice).await?;
         match call.commit(&owner, mutation, submit).await {
             Ok(()) => return Ok(Answer::empty(StatusCode::ACCEPTED)),

@@ -33,6 +33,11 @@ pub fn master_path(path: &ItemPath, id: OccurrenceId) -> ItemPath {
 }
 
 /// The series master of an occurrence, as it is now.
-async fn master(call: &Call<'_>, owner: &Owner, path: &ItemPath, id: OccurrenceId) -> Result<Item, ApiError> {
+pub(super) async fn master(
+    call: &Call<'_>,
+    owner: &Owner,
+    path: &ItemPath,
+    id: OccurrenceId,
+) -> Result<Item, ApiError> {
     super::items::find(call, owner, &master_path(path, id)).await
 }

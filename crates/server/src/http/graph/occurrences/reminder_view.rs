@@ -17,7 +17,6 @@ pub async fn reminder_view(call: &Call<'_>, user: &UserKey, start: &str, end: &s
     call.query.allow(&["$top", "$skip", "$count"])?;
     let window = window::of_texts(start, end).map_err(ApiError::Window)?;
     let asked = Asked::read(call, window)?;
-    call.require_read(Kind::Event)?;
     let owner = call.owner(user).await?;
     let mut found = Found::new(&asked, Some(&|event| reminder::fires(&event.properties).is_some()));
     for folder in call.state.store.folders(owner.id).await? {

@@ -1,7 +1,6 @@
 //! `inferenceClassification/overrides`: GET 200, POST 201; `inferenceClassification/overrides/{id}`: GET 200, PATCH 200, DELETE 204.
 //! A sender has one; a second POST for an address changes it.
 
-use graph::Kind;
 use graph::mailbox::Settings;
 use graph::path::UserKey;
 use http::{Method, StatusCode};
@@ -18,13 +17,11 @@ pub async fn all(call: &Call<'_>, method: &Method, user: &UserKey) -> Result<Ans
     call.query.allow(&[])?;
     match method.as_str() {
         "GET" => {
-            call.require_read(Kind::Message)?;
             let owner = call.owner(user).await?;
             let settings = Settings::of(&root(call, &owner).await?);
             Ok(list(call, &owner, PLACE, &settings.overrides))
         }
         "POST" => {
-            call.require_write(Kind::Message)?;
             let owner = call.owner(user).await?;
             let (id, body) = (ids::new_uuid(), call.json()?);
             let made = change(call, &owner, |settings| Ok(settings.add_override(id, body.clone())?)).await?;
@@ -38,13 +35,11 @@ pub async fn one(call: &Call<'_>, method: &Method, user: &UserKey, id: &str) -> 
     call.query.allow(&[])?;
     match method.as_str() {
         "GET" => {
-            call.require_read(Kind::Message)?;
             let owner = call.owner(user).await?;
             let settings = Settings::of(&root(call, &owner).await?);
             Ok(single(call, &owner, PLACE, named(&settings.overrides, id)?.clone(), StatusCode::OK))
         }
         "PATCH" => {
-            call.require_write(Kind::Message)?;
             let owner = call.owner(user).await?;
             let body = call.json()?;
             let patched = change(call, &owner, |settings| {
@@ -53,7 +48,6 @@ pub async fn one(call: &Call<'_>, method: &Method, user: &UserKey, id: &str) -> 
             Ok(single(call, &owner, PLACE, patched.await?, StatusCode::OK))
         }
         "DELETE" => {
-            call.require_write(Kind::Message)?;
             let owner = call.owner(user).await?;
             change(call, &owner, |settings| settings.remove_override(id).ok_or(ApiError::ItemNotFound)).await?;
             Ok(Answer::empty(StatusCode::NO_CONTENT))

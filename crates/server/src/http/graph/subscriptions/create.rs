@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use graph::mailbox::SearchFolder;
 use graph::path::WatchError;
-use graph::{SubscriptionId, UserId, WellKnown};
+use graph::{SubscriptionId, WellKnown};
 use http::StatusCode;
 use notify::Subscription;
+use notify::access;
 use notify::rules::{self, Draft, UrlRole};
 use notify::subscription::Target;
 use protocol::SubscriptionRequest;
@@ -63,14 +64,15 @@ pub(super) async fn prove(call: &Call<'_>, role: UrlRole, url: &str) -> Result<(
 async fn target(call: &Call<'_>, draft: &Draft) -> Result<Target, ApiError> {
     let extension =
         |status, reason: &str| ApiError::Extension { operation: Operation::Create, status, reason: reason.to_owned() };
-    let mailbox: UserId = match call.mailbox(&draft.watch.user).await {
+    let mailbox = match call.owner(&draft.watch.user).await {
         Err(ApiError::InvalidUser(_)) => return Err(extension(404, "Not Found")),
-        Err(ApiError::AccessDenied) => return Err(extension(403, "Forbidden")),
-        other => other?,
+        other => other?.id,
     };
-    if !call.principal.rights.reads(draft.watch.kind) {
-        return Err(extension(403, "Forbidden"));
-    }
+    let need = access::to_watch(draft.watch.kind, &draft.resource);
+    call.check(need, mailbox).await.map_err(|error| match error {
+        ApiError::Denied(denied) => ApiError::SubscriptionDenied(denied),
+        other => other,
+    })?;
     let folder = match &draft.watch.folder {
         None => None,
         Some(key) => {

@@ -3,6 +3,7 @@
 
 use graph::SubscriptionId;
 use http::StatusCode;
+use notify::{Subscription, access};
 use protocol::SubscriptionList;
 use store::SubscriptionQuery;
 
@@ -30,7 +31,8 @@ pub async fn list(call: &Call<'_>) -> Result<Answer, ApiError> {
     let found = call.state.store.subscriptions(query).await?;
     let next = found.last().filter(|_| found.len() as u64 == PAGE);
     let next = next.map(|last| call.url(&format!("subscriptions?$skiptoken={}", last.id)));
-    let readable = found.iter().filter(|found| call.principal.rights.reads(found.target.kind));
+    let need = |found: &Subscription| access::to_watch(found.target.kind, &found.resource);
+    let readable = found.iter().filter(|found| call.principal.suffices(need(found), true));
     let resources = readable.map(|found| resource(found, None));
     let list = SubscriptionList::new(call.metadata("subscriptions").into(), resources, next.map(Into::into));
     Ok(Answer::json(StatusCode::OK, &list))

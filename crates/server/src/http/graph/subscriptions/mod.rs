@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use graph::SubscriptionId;
 use notify::Subscription;
+use notify::access;
 use protocol::SubscriptionResource;
 
 use super::Call;
@@ -29,9 +30,7 @@ async fn visible(call: &Call<'_>, id: &str) -> Result<Arc<Subscription>, ApiErro
     if !own {
         return Err(ApiError::SubscriptionNotFound);
     }
-    if !principal.rights.reads(found.target.kind) {
-        return Err(ApiError::AccessDenied);
-    }
+    call.check(access::to_watch(found.target.kind, &found.resource), found.target.mailbox).await?;
     Ok(found)
 }
 

@@ -11,9 +11,6 @@ use crate::http::query::Page;
 
 pub async fn list(call: &Call<'_>) -> Result<Answer, ApiError> {
     call.query.allow(&["$select", "$top", "$skip", "$count"])?;
-    if !call.principal.rights.reads_directory() {
-        return Err(ApiError::DirectoryDenied);
-    }
     let page = Page::read(&call.query)?;
     let users = call.state.store.users(call.principal.tenant).await?;
     let total = users.len() as u64;

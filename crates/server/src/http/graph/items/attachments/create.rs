@@ -13,7 +13,6 @@ use crate::http::graph::{Call, TRIES};
 
 pub async fn create(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    call.require_write(path.kind)?;
     let owner = call.owner(&path.user).await?;
     let body = call.json()?;
     for _ in 0..TRIES {

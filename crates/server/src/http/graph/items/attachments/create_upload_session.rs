@@ -16,7 +16,6 @@ use crate::ids;
 
 pub async fn create(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    call.require_write(path.kind)?;
     let owner = call.owner(&path.user).await?;
     let (properties, size) = attachment::upload(call.json()?)?;
     let item = find_item(call, &owner, path).await?;

@@ -13,7 +13,6 @@ use crate::http::graph::Call;
 pub async fn get(call: &Call<'_>, path: &ItemPath, id: &str) -> Result<Answer, ApiError> {
     call.query.allow(&["$select", "$expand"])?;
     let shown = Shown::read(call)?;
-    call.require_read(path.kind)?;
     let owner = call.owner(&path.user).await?;
     let item = find_item(call, &owner, path).await?;
     let (attachment, content) = find(call, &owner, &item, id).await?;

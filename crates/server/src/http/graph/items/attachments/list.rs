@@ -22,7 +22,6 @@ pub async fn list(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> 
     let shown = Shown::read(call)?;
     let page = Page::read(&call.query)?;
     let top = if call.query.get("$top").is_some() { page.top as usize } else { usize::MAX };
-    call.require_read(path.kind)?;
     let owner = call.owner(&path.user).await?;
     let item = find_item(call, &owner, path).await?;
     let all = call.state.store.attachments(owner.id, item.immutable).await?;
@@ -55,7 +54,6 @@ pub async fn list(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> 
 
 pub async fn count(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    call.require_read(path.kind)?;
     let owner = call.owner(&path.user).await?;
     let item = find_item(call, &owner, path).await?;
     let count = call.state.store.attachments(owner.id, item.immutable).await?.len();

@@ -12,7 +12,6 @@ use crate::http::graph::{Call, TRIES};
 
 pub async fn delete(call: &Call<'_>, path: &ItemPath, key: &str) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    call.require_write(path.kind)?;
     let owner = call.owner(&path.user).await?;
     for _ in 0..TRIES {
         let item = find(call, &owner, path).await?;

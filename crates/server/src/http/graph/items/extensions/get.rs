@@ -12,7 +12,6 @@ use crate::http::graph::Call;
 
 pub async fn get(call: &Call<'_>, path: &ItemPath, key: &str) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    call.require_read(path.kind)?;
     let owner = call.owner(&path.user).await?;
     let item = find(call, &owner, path).await?;
     let found = extension::find(&item, key).ok_or(ApiError::ItemNotFound)?;

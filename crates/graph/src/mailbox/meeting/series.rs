@@ -1,0 +1,103 @@
+//! What is kept of single occurrences of a meeting, and what becomes of it when the whole series changes or
+//! is answered.
+
+use serde_json::Value;
+
+use super::super::event::no_answer;
+use super::super::{Owner, address_of, members_mut, text};
+use super::{SHARED, WHEN, differ, is_meeting_of};
+use crate::occurrence::{CANCELLED, EXCEPTIONS, ORIGINAL_START, cancelled, change_exceptions, kept};
+use crate::occurrence::{set_cancelled_days, set_exceptions};
+use crate::{Properties, Recurrence};
+
+/// Brings the attendees of an organizer's meeting in line with a change of it. One that is at another time has
+/// no answers yet; who is invited to a series, or no more, is so to each of its occurrences.
+pub(in crate::mailbox) fn settle(owner: &Owner, before: &Properties, after: &mut Properties) {
+    if !is_meeting_of(owner, after) {
+        return;
+    }
+    if differ(&WHEN, before, after) {
+        forget_answers(after);
+        change_attendees(after, forget_answers);
+    }
+    if before.get("attendees") != after.get("attendees") {
+        follow_attendees(before, after);
+    }
+}
+
+fn forget_answers(event: &mut Properties) {
+    for attendee in members_mut(event, "attendees").filter_map(Value::as_object_mut) {
+        attendee.insert("status".to_owned(), no_answer());
+        attendee.remove("proposedNewTime");
+    }
+}
+
+fn follow_attendees(before: &Properties, after: &mut Properties) {
+    let of = |event: &Properties| event.get("attendees").and_then(Value::as_array).cloned().unwrap_or_default();
+    let is_in =
+        |list: &[Value], one: &Value| list.iter().any(|other| address_of(other).eq_ignore_ascii_case(address_of(one)));
+    let (had, has) = (of(before), of(after));
+    change_attendees(after, |occurrence| {
+        let Some(attendees) = occurrence.get_mut("attendees").and_then(Value::as_array_mut) else { return };
+        attendees.retain(|attendee| is_in(&has, attendee) || !is_in(&had, attendee));
+        for added in has.iter().filter(|attendee| !is_in(&had, attendee)) {
+            if !is_in(attendees, added) {
+                attendees.push(added.clone());
+            }
+        }
+    });
+}
+
+/// Changes the attendees of each occurrence that has its own; where they are those of the series, it follows
+/// that again.
+pub(super) fn change_attendees(series: &mut Properties, mut change: impl FnMut(&mut Properties)) {
+    let of_series = series.get("attendees").cloned();
+    change_exceptions(series, |occurrence| {
+        if occurrence.contains_key("attendees") {
+            change(occurrence);
+            if occurrence.get("attendees") == of_series.as_ref() {
+                occurrence.remove("attendees");
+            }
+        }
+    });
+}
+
+/// An answer to a series is one to each of its occurrences, whatever was answered to them before.
+pub(super) fn answer_all(series: &mut Properties) {
+    change_exceptions(series, |occurrence| {
+        occurrence.remove("responseStatus");
+        if ["busy", "tentative"].contains(&text(occurrence, "showAs")) {
+            occurrence.remove("showAs");
+        }
+    });
+}
+
+/// Leaves of what is kept of occurrences what everybody may know.
+pub(super) fn share(series: &mut Properties) {
+    change_exceptions(series, |occurrence| {
+        occurrence.retain(|name, _| name == ORIGINAL_START || SHARED.contains(&name.as_str()));
+    });
+}
+
+/// The meeting as it is now, over what an attendee has made of it. If it is at other times, what the attendee
+/// has said of single occurrences is void, as every answer is.
+pub(super) fn over(copy: &Properties, news: &Properties) -> Properties {
+    let is_shared = |name: &String| SHARED.contains(&name.as_str());
+    let mut event = copy.clone();
+    event.retain(|name, _| !is_shared(name) && name != "type" && name != EXCEPTIONS && name != CANCELLED);
+    event.extend(news.iter().filter(|(name, _)| is_shared(name)).map(|(name, value)| (name.clone(), value.clone())));
+    let (mut exceptions, mut days) = (kept(news), cancelled(news).collect::<Vec<_>>());
+    if !differ(&WHEN, copy, news) {
+        for (original, own) in kept(copy) {
+            let own = own.into_iter().filter(|(name, _)| !is_shared(name));
+            exceptions.entry(original).or_default().extend(own);
+        }
+        days.extend(cancelled(copy));
+    }
+    let recurrence = Recurrence::of(&event).ok().flatten();
+    let is_there = |original| recurrence.as_ref().is_none_or(|series| !days.contains(&series.local_date(original)));
+    exceptions.retain(|original, _| is_there(*original));
+    set_exceptions(&mut event, exceptions);
+    set_cancelled_days(&mut event, days);
+    event
+}

@@ -1,0 +1,175 @@
+//! What a request needs, and the rows of Graph's permission tables: for each need the names of which one
+//! suffices, least privileged first. That read-write permissions include reading is said by naming them.
+
+use graph::Kind;
+
+use super::Column;
+
+/// Graph's names of permissions.
+pub type Names = &'static [&'static str];
+
+/// What must be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// A token, whatever it holds.
+    Token,
+    /// Items of a kind, their folders, and what lies beside them.
+    Items(Kind, Level),
+    /// Sending mail, which includes no reading.
+    Send,
+    /// Categories and other settings of a mailbox.
+    Settings(Level),
+    /// Ids of a mailbox in other forms.
+    TranslateIds,
+    /// When people of the tenant are free.
+    Schedule,
+    /// Users of the tenant; of the signed-in one more may read.
+    Users(Level),
+    /// A subscription to items of a kind: to make it, see it, change it or end it.
+    Subscription(Kind),
+    /// Subscriptions that other apps made.
+    AllSubscriptions,
+}
+
+/// How much of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Without what [`graph::basic`] hides.
+    Basic,
+    Read,
+    Write,
+}
+
+/// One need's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub work: Names,
+    pub personal: Names,
+    pub application: Names,
+}
+
+impl Row {
+    pub fn of(self, column: Column) -> Names {
+        match column {
+            Column::Work => self.work,
+            Column::Personal => self.personal,
+            Column::Application => self.application,
+        }
+    }
+
+    /// The same names in all columns.
+    const fn all(names: Names) -> Self {
+        Self { work: names, personal: names, application: names }
+    }
+}
+
+impl Need {
+    /// The row of the tables. `own`: of the signed-in user.
+    pub fn row(self, own: bool) -> Row {
+        match self {
+            Need::Token => Row::all(&[]),
+            Need::Items(Kind::Message, level) => mail(level),
+            Need::Items(Kind::Event, level) => calendars(level),
+            Need::Items(Kind::Contact, Level::Basic | Level::Read) => {
+                Row::all(&["Contacts.Read", "Contacts.ReadWrite"])
+            }
+            Need::Items(Kind::Contact, Level::Write) => Row::all(&["Contacts.ReadWrite"]),
+            Need::Send => Row::all(&["Mail.Send"]),
+            Need::Settings(Level::Basic | Level::Read) => {
+                Row::all(&["MailboxSettings.Read", "MailboxSettings.ReadWrite"])
+            }
+            Need::Settings(Level::Write) => Row::all(&["MailboxSettings.ReadWrite"]),
+            Need::TranslateIds => Row {
+                work: &["User.Read", "User.ReadWrite", "User.ReadBasic.All", "User.Read.All", "User.ReadWrite.All"],
+                personal: &["User.Read", "User.ReadWrite"],
+                application: &["User.Read.All", "User.ReadWrite.All"],
+            },
+            Need::Schedule => Row {
+                work: calendars(Level::Basic).work,
+                personal: &[],
+                application: calendars(Level::Basic).application,
+            },
+            Need::Users(level) => users(level, own),
+            // Of events there are no subscriptions with basic access.
+            Need::Subscription(Kind::Message) => mail(Level::Basic),
+            Need::Subscription(kind) => Need::Items(kind, Level::Read).row(own),
+            Need::AllSubscriptions => {
+                Row { work: &["Subscription.Read.All"], personal: &["Subscription.Read.All"], application: &[] }
+            }
+        }
+    }
+
+    /// Whether it is of one user's mailbox, which not everybody who holds the permission reaches.
+    pub fn is_of_mailbox(self) -> bool {
+        match self {
+            Need::Items(..)
+            | Need::Send
+            | Need::Settings(_)
+            | Need::TranslateIds
+            | Need::Schedule
+            | Need::Subscription(_) => true,
+            Need::Token | Need::Users(_) | Need::AllSubscriptions => false,
+        }
+    }
+
+    /// Whether it is the directory's to refuse it, which says so in other words than a mailbox.
+    pub fn is_of_directory(self) -> bool {
+        matches!(self, Need::Users(_))
+    }
+}
+
+fn mail(level: Level) -> Row {
+    const DELEGATED: Names = &["Mail.ReadBasic", "Mail.Read", "Mail.ReadWrite"];
+    match level {
+        Level::Basic => Row {
+            work: DELEGATED,
+            personal: DELEGATED,
+            application: &["Mail.ReadBasic.All", "Mail.ReadBasic", "Mail.Read", "Mail.ReadWrite"],
+        },
+        Level::Read => Row::all(&["Mail.Read", "Mail.ReadWrite"]),
+        Level::Write => Row::all(&["Mail.ReadWrite"]),
+    }
+}
+
+fn calendars(level: Level) -> Row {
+    const DELEGATED: Names = &["Calendars.ReadBasic", "Calendars.Read", "Calendars.ReadWrite"];
+    match level {
+        Level::Basic => Row {
+            work: DELEGATED,
+            personal: DELEGATED,
+            application: &["Calendars.ReadBasic.All", "Calendars.ReadBasic", "Calendars.Read", "Calendars.ReadWrite"],
+        },
+        Level::Read => Row::all(&["Calendars.Read", "Calendars.ReadWrite"]),
+        Level::Write => Row::all(&["Calendars.ReadWrite"]),
+    }
+}
+
+fn users(level: Level, own: bool) -> Row {
+    const BASIC: Names =
+        &["User.ReadBasic.All", "User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"];
+    const WHOLE: Names = &["User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"];
+    let others = if level == Level::Basic { BASIC } else { WHOLE };
+    if !own {
+        return Row { work: others, personal: &[], application: others };
+    }
+    let work: Names = match level {
+        Level::Basic => &[
+            "User.Read",
+            "User.ReadWrite",
+            "User.ReadBasic.All",
+            "User.Read.All",
+            "User.ReadWrite.All",
+            "Directory.Read.All",
+            "Directory.ReadWrite.All",
+        ],
+        Level::Read | Level::Write => &[
+            "User.Read",
+            "User.ReadWrite",
+            "User.Read.All",
+            "User.ReadWrite.All",
+            "Directory.Read.All",
+            "Directory.ReadWrite.All",
+        ],
+    };
+    Row { work, personal: &["User.Read", "User.ReadWrite"], application: others }
+}

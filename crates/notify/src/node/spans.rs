@@ -1,0 +1,133 @@
+//! The subscriptions of a partition: the stretch of the log in which each lives, and which of them hear of a
+//! change. What a change costs depends on the subscriptions of its mailbox, not on how many there are.
+
+use std::collections::{BTreeSet, HashSet};
+use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
+
+use graph::refinement::Condition;
+use graph::{Change, ChangeType, FolderId, Kind, SubscriptionId, UserId};
+
+use super::Steady;
+use crate::{Position, Sight, Subscription};
+
+/// A subscription and the stretch of the log in which it lives.
+#[derive(Debug)]
+pub(super) struct Span {
+    pub subscription: Arc<Subscription>,
+    sight: Sight,
+    pub began: Position,
+    pub ended: Option<Position>,
+    /// The command that ends it as expired is under way.
+    pub ending: bool,
+}
+
+impl Span {
+    pub fn hears(&self, position: Position) -> bool {
+        self.began < position && self.ended.is_none_or(|ended| position < ended)
+    }
+}
+
+/// A subscription as its mailbox knows it: enough to pass it over without looking at it.
+#[derive(Debug)]
+struct Watcher {
+    id: SubscriptionId,
+    kind: Kind,
+    folder: Option<FolderId>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Spans {
+    by_id: Steady<SubscriptionId, Span>,
+    by_mailbox: Steady<UserId, Vec<Watcher>>,
+    /// Filters, each once: subscriptions of one app often have the same.
+    conditions: HashSet<Condition, BuildHasherDefault<DefaultHasher>>,
+    /// Ends that came before the state in which their subscriptions are.
+    early_ends: Steady<SubscriptionId, Position>,
+    /// Those that have ended, by where.
+    ended: BTreeSet<(Position, SubscriptionId)>,
+}
+
+impl Spans {
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub fn get(&self, id: &SubscriptionId) -> Option<&Span> {
+        self.by_id.get(id)
+    }
+
+    pub fn get_mut(&mut self, id: &SubscriptionId) -> Option<&mut Span> {
+        self.by_id.get_mut(id)
+    }
+
+    /// Those that have not ended.
+    pub fn live(&self) -> impl Iterator<Item = &Span> {
+        self.by_id.values().filter(|span| span.ended.is_none())
+    }
+
+    pub fn add(&mut self, subscription: Arc<Subscription>, began: Position, ended: Option<Position>) {
+        let (id, target) = (subscription.id, subscription.target);
+        let ended = ended.or_else(|| self.early_ends.remove(&id));
+        self.ended.extend(ended.map(|ended| (ended, id)));
+        let watcher = Watcher { id, kind: target.kind, folder: target.folder };
+        self.by_mailbox.entry(target.mailbox).or_default().push(watcher);
+        let mut sight = Sight::of(&subscription);
+        if let Sight::Filtered(condition) = &mut sight {
+            match self.conditions.get(condition) {
+                Some(known) => *condition = known.clone(),
+                None => drop(self.conditions.insert(condition.clone())),
+            }
+        }
+        self.by_id.insert(id, Span { subscription, sight, began, ended, ending: false });
+    }
+
+    /// Who hears of the change at `position`, and as what.
+    pub fn hearing(&self, change: &Change, position: Position) -> Vec<(SubscriptionId, ChangeType)> {
+        let Some(watchers) = self.by_mailbox.get(&change.mailbox) else { return Vec::new() };
+        let near = watchers.iter().filter(|watcher| {
+            watcher.kind == change.item.kind && watcher.folder.is_none_or(|folder| folder == change.folder)
+        });
+        let spans = near.filter_map(|watcher| self.by_id.get(&watcher.id)).filter(|span| span.hears(position));
+        spans.filter_map(|span| Some((span.subscription.id, span.subscription.sees(&span.sight, change)?))).collect()
+    }
+
+    /// The subscription ended at `position`. `false`: that was known, or it is not known itself yet.
+    pub fn end(&mut self, id: SubscriptionId, position: Position) -> bool {
+        let Some(span) = self.by_id.get_mut(&id) else {
+            self.early_ends.insert(id, position);
+            return false;
+        };
+        if span.began >= position || span.ended.is_some() {
+            return false;
+        }
+        span.ended = Some(position);
+        self.ended.insert((position, id));
+        true
+    }
+
+    /// Those that had ended at `cursor`.
+    pub fn ended_by(&self, cursor: Position) -> Vec<SubscriptionId> {
+        self.ended.iter().take_while(|(ended, _)| *ended <= cursor).map(|(_, id)| *id).collect()
+    }
+
+    pub fn forget(&mut self, id: SubscriptionId) {
+        let Some(span) = self.by_id.remove(&id) else { return };
+        if let Some(ended) = span.ended {
+            self.ended.remove(&(ended, id));
+        }
+        let mailbox = span.subscription.target.mailbox;
+        if let Some(watchers) = self.by_mailbox.get_mut(&mailbox) {
+            watchers.retain(|watcher| watcher.id != id);
+            if watchers.is_empty() {
+                self.by_mailbox.remove(&mailbox);
+            }
+        }
+        if let Sight::Filtered(condition) = span.sight
+            && condition.copies() <= 2
+        {
+            // This copy, and the one in the set.
+            self.conditions.remove(&condition);
+        }
+    }
+}
