@@ -189,7 +189,7 @@ async fn both_keys_are_needed_while_not_everything_is_sealed_with_the_new_one() 
 fn without_seals(directory: &TempDir, subscriptions: u128) {
     let database = Connection::open(directory.path().join("tidings.db")).unwrap();
     // Deleted plain text stays in free pages and gaps.
-    database.execute_batch("PRAGMA secure_delete = off").unwrap();
+    database.execute_batch("PRAGMA secure_delete = off; BEGIN").unwrap();
     for number in 1..=subscriptions {
         let planted = planted(number);
         let state = serde_json::to_vec(&planted).unwrap();
@@ -201,7 +201,7 @@ fn without_seals(directory: &TempDir, subscriptions: u128) {
     }
     database
         .execute_batch(
-            "CREATE TABLE gone AS SELECT state FROM subscription; DROP TABLE gone;
+            "COMMIT; CREATE TABLE gone AS SELECT state FROM subscription; DROP TABLE gone;
             DROP TABLE sealing_key; DROP INDEX log_sealed;
             UPDATE meta SET value = 5 WHERE name = 'schema_version';",
         )

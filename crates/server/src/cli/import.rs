@@ -49,6 +49,10 @@ pub struct ImportArgs {
     /// The data directory of a server, running or stopped
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+
+    /// The key file of a stopped server [default: $XDG_CONFIG_HOME/tidings/key or ~/.config/tidings/key]
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
+    pub key_file: Option<PathBuf>,
 }
 
 /// Where the store of a data directory is at hand.
@@ -67,17 +71,21 @@ struct Ready {
     admin_token: String,
 }
 
-/// Runs the command. `default_dir` is the data directory if none is named; `open` opens the store of one.
+/// Runs the command. `default_dir` is the data directory if none is named; `open` opens the store of one
+/// with its key file.
 pub async fn run(
     args: ImportArgs,
     default_dir: &Path,
-    open: impl FnOnce(&Path) -> anyhow::Result<Opened>,
+    open: impl FnOnce(&Path, Option<PathBuf>) -> anyhow::Result<Opened>,
     fresh: FreshSource,
 ) -> anyhow::Result<ExitCode> {
     let mut sink: Box<dyn Sink> = match (&args.server, &args.token) {
         (Some(server), Some(token)) => Box::new(AdminClient::new(server, token, args.quiet)),
         (Some(_), None) => bail!("--server needs --token"),
-        (None, _) => sink_of(args.data_dir.as_deref().unwrap_or(default_dir), open, fresh, args.quiet)?,
+        (None, _) => {
+            let open = |dir: &Path| open(dir, args.key_file);
+            sink_of(args.data_dir.as_deref().unwrap_or(default_dir), open, fresh, args.quiet)?
+        }
     };
     let bar = progress_bar(&args.files);
     let target = Target { user: args.user, folder: args.folder };
@@ -204,7 +212,7 @@ mod tests {
     async fn a_data_directory_that_is_not_there_is_not_made() {
         let args = Program::try_parse_from(["import", "--user", "m", "--data-dir", "/nonexistent/tidings", "a.eml"]);
         let fresh: FreshSource = Arc::new(|| unreachable!("nothing is written"));
-        let open = |_: &Path| -> anyhow::Result<Opened> { unreachable!("nothing is opened") };
+        let open = |_: &Path, _: Option<PathBuf>| -> anyhow::Result<Opened> { unreachable!("nothing is opened") };
         let error = run(args.unwrap().import, Path::new("/nowhere"), open, fresh).await.unwrap_err();
         assert!(error.to_string().starts_with("there is no data directory /nonexistent/tidings"), "{error}");
     }

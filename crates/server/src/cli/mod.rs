@@ -5,13 +5,14 @@ mod client;
 mod dev;
 mod forward;
 pub mod import;
+mod key_file;
 mod listen;
 mod ready;
 mod serve;
 mod stop;
 
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::clock::Clock;
 use crate::data_dir::{DataDir, default_path};
+use crate::key_file::keys_for;
 use crate::server::fresh_source;
 
 /// Speaks Microsoft Graph change notifications for mail, calendars and contacts.
@@ -55,6 +57,8 @@ enum Command {
     Listen(listen::Options),
     /// Read mail, events and contacts from files into a mailbox.
     Import(import::ImportArgs),
+    /// Change the key that secrets in the data directory are sealed with.
+    KeyFile(key_file::Options),
     /// Measure deliveries on this machine.
     Bench(bench::Options),
 }
@@ -84,6 +88,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Dev(options) => dev::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Serve(options) => serve::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Listen(options) => listen::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::KeyFile(options) => key_file::run(options).map(|()| ExitCode::SUCCESS),
         Command::Bench(options) => bench::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Import(args) => {
             let default_dir = default_path()?;
@@ -93,10 +98,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 /// The store of a data directory that no server uses.
-fn open_stopped(dir: &Path) -> anyhow::Result<import::Opened> {
+fn open_stopped(dir: &Path, key_file: Option<PathBuf>) -> anyhow::Result<import::Opened> {
     let Some(data) = DataDir::try_open(dir)? else { return Ok(import::Opened::InUse) };
+    let keys = keys_for(&data, &key_file.map_or_else(crate::key_file::default_path, Ok)?)?;
     let nobody_listens: store::Publish = Arc::new(|_, _| {});
-    let store = SqliteStore::open(data.store(), nobody_listens);
+    let store = SqliteStore::open(data.store(), keys, nobody_listens);
     let store = store.with_context(|| format!("cannot open the store in {}", dir.display()))?;
     // From here on the store's own lock keeps others out.
     Ok(import::Opened::Store(Arc::new(store)))
