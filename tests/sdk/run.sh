@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the official SDKs against a development server of its own, over HTTPS on a free port: the Python
-# SDK by HTTP/2, the JavaScript client by HTTP/1.1. Installs them below target/sdk, in the versions that
-# the lock files name; installs Python and npm with the system's package manager if they are missing.
+# SDK by HTTP/2, the JavaScript client by HTTP/1.1, both after signing in with MSAL, and Azure Identity.
+# Installs them below target/sdk, in the versions that the lock files name; installs Python and npm with
+# the system's package manager if they are missing.
 set -euo pipefail
 set -m
 cd "$(dirname "$0")/../.."
@@ -52,7 +53,7 @@ export TIDINGS_READY="$scratch/ready.json"
 ca=$("$home/python/bin/python" -c 'import json, os; print(json.load(open(os.environ["TIDINGS_READY"]))["ca"])')
 
 status=0
-(cd "$suites/python" && PYTHONDONTWRITEBYTECODE=1 "$home/python/bin/python" -W ignore -m unittest --verbose) || status=1
+(cd "$suites/python" && PYTHONDONTWRITEBYTECODE=1 REQUESTS_CA_BUNDLE="$ca" "$home/python/bin/python" -W ignore -m unittest --verbose) || status=1
 # The tests lie beside the modules that they import, where Node looks for them.
 cp "$suites"/javascript/*.mjs "$home/javascript/"
 (cd "$home/javascript" && NODE_EXTRA_CA_CERTS="$ca" npx --no-install node --test) || status=1

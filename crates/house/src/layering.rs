@@ -154,7 +154,7 @@ pub const BANS: &[Ban] = &[
         rule: "only_ids_and_keys_are_random",
         inside: &["server"],
         // A signature with RSA draws its padding from the operating system.
-        except: &["crates/server/src/ids.rs", "crates/server/src/identity/jwt.rs"],
+        except: &["crates/server/src/ids.rs", "crates/server/src/identity/keys.rs"],
         packages: &["fastrand"],
         paths: RANDOMNESS,
     },

@@ -12,7 +12,7 @@ use store::Store;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::http::graph::Throttling;
-use crate::identity::Tokens;
+use crate::identity::{Pending, Tokens};
 
 /// Judges and proves the URLs that apps name, before a subscription may use them.
 #[async_trait]
@@ -36,6 +36,10 @@ pub struct AppState {
     pub directory: Directory,
     pub clock: Clock,
     pub tokens: Tokens,
+    /// Who may sign in, and which devices wait for it.
+    pub pending: Pending,
+    /// Whether this is a development server, whose page signs in whoever is chosen.
+    pub dev: bool,
     pub profile: Profile,
     pub handshake: Arc<dyn Handshake>,
     pub engine: Arc<dyn Engine>,

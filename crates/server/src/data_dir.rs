@@ -69,28 +69,33 @@ impl DataDir {
 
     /// The content of a file that is made once, by `make`, and kept.
     pub fn made_once(&self, name: &str, make: impl FnOnce() -> anyhow::Result<Vec<u8>>) -> anyhow::Result<Vec<u8>> {
+        if let Some(content) = self.read(name)? {
+            return Ok(content);
+        }
+        let content = make()?;
+        self.write_private(name, &content)?;
+        Ok(content)
+    }
+
+    /// The content of a file, if there is one.
+    pub fn read(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
         let file = self.join(name);
         match fs::read(&file) {
-            Ok(content) => Ok(content),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let content = make()?;
-                self.write_private(name, &content)?;
-                Ok(content)
-            }
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
         }
     }
 
     /// Replaces a file, whole or not at all; only the owner may read it.
     pub fn write_private(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
-        let write = || -> io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
-            file.write_all(content)?;
-            file.as_file().sync_all()?;
-            file.persist(self.join(name)).map_err(|error| error.error)?;
-            Ok(())
-        };
-        write().with_context(|| format!("cannot write {}", self.join(name).display()))
+        write_private(&self.path, name, content)
+    }
+
+    /// What replaces a file in this way later on, without keeping the directory locked.
+    pub fn writer(&self, name: &'static str) -> impl Fn(&[u8]) -> anyhow::Result<()> + Send + Sync + use<> {
+        let path = self.path.clone();
+        move |content| write_private(&path, name, content)
     }
 
     /// Removes a file; it is no error if there is none.
@@ -101,6 +106,17 @@ impl DataDir {
             tracing::warn!(file = name, %error, "cannot remove a file of the data directory");
         }
     }
+}
+
+fn write_private(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        file.persist(dir.join(name)).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", dir.join(name).display()))
 }
 
 /// `$XDG_DATA_HOME/tidings`, or `~/.local/share/tidings`.

@@ -33,3 +33,22 @@ fn random<const N: usize>() -> [u8; N] {
     }
     bytes
 }
+
+/// Letters that are hard to take for each other, and spell nothing: what people type.
+const TYPED: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+
+/// A random code for people to type; each letter is worth 4.3 bits.
+pub fn new_code(letters: usize) -> String {
+    let mut code = String::new();
+    while code.len() < letters {
+        let mut byte = [0u8];
+        if SystemRandom::new().fill(&mut byte).is_err() {
+            panic!("the operating system gives no random bytes");
+        }
+        // 240 is the greatest multiple of 20 below 256: so each letter is as likely as any other.
+        if byte[0] < 240 {
+            code.push(char::from(TYPED[usize::from(byte[0]) % TYPED.len()]));
+        }
+    }
+    code
+}

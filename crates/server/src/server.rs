@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use async_trait::async_trait;
 use graph::mailbox::Fresh;
-use graph::{ChangeId, Partition, SubscriptionId};
+use graph::{ChangeId, Partition, SubscriptionId, Timestamp};
 use notify::{NodeConfig, Position, Profile};
 use protocol::HandshakeError;
 use rustls::ServerConfig;
@@ -28,7 +28,7 @@ use crate::directory::Directory;
 use crate::engine;
 use crate::http::graph::Throttling;
 use crate::http::listener::Listener;
-use crate::identity::Tokens;
+use crate::identity::{Key, KeyRing, Pending, Tokens};
 use crate::outbound::{Outbound, OutboundConfig};
 use crate::sources::delivery::{FreshSource, Mailboxes};
 use crate::sources::lmtp;
@@ -36,7 +36,11 @@ use crate::{admin, http, ids, seed};
 
 /// How long requests under way may take after the stop.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+const SIGNING_KEYS_FILE: &str = "signing-keys.json";
+/// The one key of earlier versions; it becomes the first of the ring.
 const SIGNING_KEY_FILE: &str = "signing-key.pk8";
+/// How often it is looked whether the next signing key is due.
+const ROTATION_PAUSE: Duration = Duration::from_secs(3_600);
 const ADMIN_TOKEN_FILE: &str = "admin-token";
 
 /// What a server is to be.
@@ -123,8 +127,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         seed::plant(store.as_ref(), clock.wall()).await.context("cannot plant the development tenant")?;
     }
     let outbound = Arc::new(Outbound::new(outbound).context("cannot set up outbound calls")?);
-    let key = data.made_once(SIGNING_KEY_FILE, || Ok(Tokens::generate_key()?))?;
-    let tokens = Tokens::new(&key).with_context(|| format!("cannot use {SIGNING_KEY_FILE} of the data directory"))?;
+    let tokens = signing_keys(&data, clock.wall())
+        .with_context(|| format!("cannot use {SIGNING_KEYS_FILE} of the data directory"))?;
     let admin_token = data.made_once(ADMIN_TOKEN_FILE, || Ok(ids::new_secret().into_bytes()))?;
     let admin_token = String::from_utf8(admin_token).map_err(|_| anyhow!("{ADMIN_TOKEN_FILE} is not text"))?;
 
@@ -145,6 +149,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         store,
         clock,
         tokens,
+        pending: Pending::default(),
+        dev,
         throttling: throttle.then(|| Throttling::new(profile.throttle)),
         profile,
         handshake: outbound,
@@ -153,6 +159,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     });
     let admin = admin::Admin { state: state.clone(), token: admin_token.clone(), fresh, dev };
     let (accepting, connections) = (CancellationToken::new(), TaskTracker::new());
+    connections.spawn(rotate_keys(state.clone(), accepting.clone()));
     bound.serve(&state, admin, mailboxes, &accepting, &connections);
     Ok(Running {
         listen: addresses,
@@ -165,6 +172,37 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         engine_stop,
         engine: engine_task,
     })
+}
+
+/// The signing keys of the data directory, made once.
+fn signing_keys(data: &DataDir, now: Timestamp) -> anyhow::Result<Tokens> {
+    let kept = data.made_once(SIGNING_KEYS_FILE, || {
+        let first = match data.read(SIGNING_KEY_FILE)? {
+            Some(pkcs8) => Key::from_pkcs8(&pkcs8, now)?,
+            None => Key::generate(now)?,
+        };
+        Ok(KeyRing::of(first).to_kept())
+    })?;
+    data.remove(SIGNING_KEY_FILE);
+    Ok(Tokens::new(KeyRing::from_kept(&kept)?, Box::new(data.writer(SIGNING_KEYS_FILE))))
+}
+
+/// Makes the next signing key whenever it is due.
+async fn rotate_keys(state: Arc<AppState>, stop: CancellationToken) {
+    loop {
+        let now = state.clock.wall();
+        if state.tokens.ring().is_due(now) {
+            let state = state.clone();
+            let rotated = tokio::task::spawn_blocking(move || state.tokens.rotate(false, now)).await;
+            if !matches!(rotated, Ok(Ok(()))) {
+                tracing::error!(outcome = ?rotated, "cannot make the next signing key; the last one signs on");
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(ROTATION_PAUSE) => {}
+        }
+    }
 }
 
 async fn open_store(dir: PathBuf, keys: Keys, engine: &engine::Stopped) -> anyhow::Result<Arc<SqliteStore>> {
@@ -271,5 +309,23 @@ impl Handshake for Outbound {
 impl app::Engine for engine::Engine {
     async fn end_committed(&self, partition: Partition, subscription: SubscriptionId, position: Position) {
         engine::Engine::end_committed(self, partition, subscription, position).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_earlier_versions_is_the_first_of_the_ring() {
+        let (data, now) = (DataDir::temporary().unwrap(), Clock::new().wall());
+        let old = Key::generate(now).unwrap();
+        data.write_private(SIGNING_KEY_FILE, old.pkcs8()).unwrap();
+        let tokens = signing_keys(&data, now).unwrap();
+        assert_eq!(tokens.ring().signing().kid(), old.kid());
+        assert!(data.read(SIGNING_KEY_FILE).unwrap().is_none());
+        tokens.rotate(false, now).unwrap();
+        let again = signing_keys(&data, now).unwrap();
+        assert_eq!(again.ring().jwks(None, now), tokens.ring().jwks(None, now));
     }
 }

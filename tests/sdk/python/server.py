@@ -1,8 +1,6 @@
-"""The official SDK, made to speak to the server under test: another base URL, a static token, its CA."""
+"""The official SDK, made to speak to the server under test: another base URL, a token of its issuer, its CA."""
 
-import json
 import logging
-import os
 import ssl
 import unittest
 
@@ -14,19 +12,18 @@ from msgraph import GraphRequestAdapter, GraphServiceClient
 from msgraph.graph_request_adapter import options
 from msgraph_core import GraphClientFactory
 
-with open(os.environ["TIDINGS_READY"], encoding="utf-8") as file:
-    READY = json.load(file)
-
+from identity import megans_token
+from ready import READY
 
 # unittest runs the loop in its debug mode, which complains of every slow step.
 logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 
-class StaticToken(AccessTokenProvider):
-    """Hands out one token."""
+class MegansToken(AccessTokenProvider):
+    """Hands out the token of one sign-in."""
 
     async def get_authorization_token(self, uri, additional_authentication_context=None):
-        return READY["token"]
+        return megans_token()
 
     def get_allowed_hosts_validator(self):
         return AllowedHostsValidator([])
@@ -52,7 +49,7 @@ class SdkTest(unittest.IsolatedAsyncioTestCase):
         context = ssl.create_default_context(cafile=READY["ca"])
         http = httpx.AsyncClient(http2=True, verify=context, event_hooks={"response": [note_version]}, timeout=30)
         http = GraphClientFactory.create_with_default_middleware(client=http, options=options)
-        self.adapter = GraphRequestAdapter(BaseBearerTokenAuthenticationProvider(StaticToken()), http)
+        self.adapter = GraphRequestAdapter(BaseBearerTokenAuthenticationProvider(MegansToken()), http)
         self.adapter.base_url = READY["https"][0] + "/v1.0"
         self.client = GraphServiceClient(request_adapter=self.adapter)
         self.addAsyncCleanup(http.aclose)

@@ -2,7 +2,9 @@
 //! operations and change none.
 
 mod import;
+mod keys;
 mod lifecycle;
+mod sign_in_codes;
 mod status;
 mod subscriptions;
 
@@ -42,6 +44,8 @@ pub struct Admin {
         subscriptions::list,
         subscriptions::ledger,
         lifecycle::lifecycle,
+        keys::rotate,
+        sign_in_codes::create,
         import::import
     ),
     modifiers(&Bearer),
@@ -67,6 +71,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/admin/subscriptions", get(subscriptions::list))
         .route("/admin/subscriptions/{id}/ledger", get(subscriptions::ledger))
         .route("/admin/subscriptions/{id}/lifecycle", post(lifecycle::lifecycle))
+        .route("/admin/keys/rotate", post(keys::rotate))
+        .route("/admin/users/{id}/sign-in-codes", post(sign_in_codes::create))
         .route("/admin/import", import)
         .layer(middleware::from_fn_with_state(admin.clone(), guard))
         .with_state(admin);

@@ -11,7 +11,7 @@ use super::ready::{self, Ready};
 use super::stop;
 use crate::clock::Clock;
 use crate::data_dir::{DataDir, READY_FILE, default_path};
-use crate::identity::Grant;
+use crate::identity::{Grant, ROLES, SCOPES};
 use crate::outbound::{OutboundConfig, Policy};
 use crate::server::{self, Addresses, Running, Settings};
 use crate::{app, key_file, seed, tls};
@@ -162,8 +162,8 @@ fn announce(running: &Running, own_certificate: bool) -> anyhow::Result<Ready> {
         admin_token: running.admin_token.clone(),
         tenant: ready::Tenant { id: seed::TENANT.to_string(), domain: seed::DOMAIN.to_owned() },
         app: ready::App { id: seed::APP.to_string(), secret: seed::APP_SECRET.to_owned() },
-        token: issue(Grant::Delegated(megan))?,
-        app_token: issue(Grant::Application)?,
+        token: issue(Grant::Delegated(megan, SCOPES))?,
+        app_token: issue(Grant::Application(seed::TENANT, &ROLES))?,
         users: users
             .into_iter()
             .map(|user| ready::User { id: user.id.to_string(), upn: user.upn, display_name: user.display_name })

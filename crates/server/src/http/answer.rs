@@ -62,10 +62,10 @@ impl Answer {
 /// The HTTP response to a request, whatever became of it.
 pub fn response(context: &Context, outcome: Result<Answer, ApiError>) -> Response {
     let mut retry_after = None;
-    let mut challenge = false;
+    let mut challenge = None;
     let answer = outcome.unwrap_or_else(|error| {
         retry_after = error.retry_after();
-        challenge = matches!(error, ApiError::Token(_));
+        challenge = error.challenge(context);
         let (status, body) = error.render(context);
         Answer { body: Some(body), location: error.location(), ..Answer::empty(status) }
     });
@@ -97,8 +97,8 @@ pub fn response(context: &Context, outcome: Result<Answer, ApiError>) -> Respons
     if let Some(seconds) = retry_after {
         set(header::RETRY_AFTER, seconds.to_string());
     }
-    if challenge {
-        set(header::WWW_AUTHENTICATE, "Bearer realm=\"\"".to_owned());
+    if let Some(challenge) = challenge {
+        set(header::WWW_AUTHENTICATE, challenge);
     }
     if let Some(body) = answer.body {
         *response.body_mut() = Body::from(body);

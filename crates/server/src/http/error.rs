@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use graph::SubscriptionId;
 use graph::batch::{BatchError, REQUESTS_MAX};
 use graph::item::ABSENT_FOLDERS;
@@ -12,6 +14,7 @@ use notify::rules::{self, UrlRole};
 use notify::throttle::Throttled;
 use protocol::error::{ErrorDetail, InnerCause, Operation, extension_message};
 use protocol::{ErrorBody, ErrorObject, HandshakeError, InnerError, PayloadError};
+use serde_json::json;
 use store::{CommitError, StoreError};
 
 use super::context::Context;
@@ -120,6 +123,20 @@ impl ApiError {
         };
         let error = ErrorObject { code: code.into(), message, details, inner_error: Some(inner) };
         (status, serde_json::to_vec(&ErrorBody { error }).unwrap_or_default())
+    }
+
+    /// `WWW-Authenticate`: where tokens are given out, and whether the next one must be a new one.
+    pub fn challenge(&self, context: &Context) -> Option<String> {
+        let ApiError::Token(error) = self else { return None };
+        let graph = "00000003-0000-0000-c000-000000000000";
+        let authorize = format!("{}/common/oauth2/v2.0/authorize", context.origin);
+        let mut challenge = format!("Bearer realm=\"\", authorization_uri=\"{authorize}\", client_id=\"{graph}\"");
+        if let TokenError::Revoked { since } = error {
+            let claims = json!({"access_token": {"nbf": {"essential": true, "value": since.to_string()}}});
+            let claims = STANDARD.encode(claims.to_string());
+            challenge.push_str(&format!(", error=\"insufficient_claims\", claims=\"{claims}\""));
+        }
+        Some(challenge)
     }
 
     /// `Retry-After`, in seconds. None for an unknown outcome: clients would repeat by themselves what may

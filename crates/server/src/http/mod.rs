@@ -1,4 +1,4 @@
-//! The listener for apps: Graph below `/v1.0` and `/beta`, and the token endpoint and uploads beside it.
+//! The listener for apps: Graph below `/v1.0` and `/beta`, and the issuer and uploads beside it.
 //!
 //! Paths are not routed by a router, because keys come in more forms than patterns can tell
 //! (`/users('x')/messages/{id}`, `//`, any case): `graph::path` reads them.
@@ -25,7 +25,7 @@ use http::{HeaderValue, Method, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use crate::app::{AppState, Limits};
-use crate::identity::endpoint;
+use crate::identity::endpoint::{self, Visit};
 use context::Context;
 use error::ApiError;
 
@@ -38,12 +38,13 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
     let (parts, body) = request.into_parts();
     let context = Context::new(&parts, state.clock.wall());
     let path = collapse(parts.uri.path());
-    if endpoint::is_token_path(&path) {
+    if let Some((segment, route)) = endpoint::route(&path) {
         // Whoever reaches the port may send one: nobody has proved anything yet.
         let limits =
             Limits { body_bytes_max: endpoint::BODY_BYTES_MAX.min(state.limits.body_bytes_max), ..state.limits };
         let body = read_body(body, &limits).await;
-        return endpoint::answer(&state, &parts, body, context.now).await;
+        let visit = Visit { state: &state, context: &context, parts: &parts, segment };
+        return endpoint::answer(&visit, route, body).await;
     }
     if path.eq_ignore_ascii_case(openapi::PATH) && parts.method == Method::GET {
         return openapi::answer();

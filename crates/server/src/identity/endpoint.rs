@@ -1,181 +1,153 @@
-//! `POST /{tenant}/oauth2/v2.0/token`: access tokens by the client-credentials grant. The tenant segment
-//! may be anything and the query is passed over, as are form fields that mean nothing here. The client
-//! proves itself by `client_secret` in the form or by HTTP Basic.
+//! The issuer's paths, each below a tenant: where tokens, sign-in, discovery and keys are. This finds the
+//! one that is asked for and gives its answer the form that the caller understands.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use graph::{AppId, Timestamp};
+use graph::Timestamp;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
-use serde_json::{Value, json};
-use store::{App, Credential, CredentialKind};
-use subtle::ConstantTimeEq as _;
+use serde_json::Value;
 
-use super::Grant;
+use super::discovery::{self, Generation};
+use super::form::Form;
+use super::pages;
+use super::refusal::{Refusal, Traced};
+use super::tenancy::Tenancy;
+use super::{device, sign_in, token};
 use crate::app::AppState;
-use crate::directory::sha256_hex;
+use crate::http::context::Context;
 use crate::http::error::ApiError;
 use crate::ids;
 
-/// How long a token lives, in seconds: what Microsoft's endpoint answers by default.
-const LIFE_SECONDS: i64 = 3_599;
+/// A request to the issuer is a short form.
+pub const BODY_BYTES_MAX: usize = 64 << 10;
+/// For how long what is published may be kept, in seconds: as Microsoft's.
+const PUBLISHED_SECONDS: &str = "max-age=86400, private";
 
-/// A token request is a short form.
-pub const BODY_BYTES_MAX: usize = 32 << 10;
-
-/// A refusal in the words of RFC 6749 and of Microsoft's endpoint.
-struct Refused {
-    status: StatusCode,
-    error: &'static str,
-    code: u32,
-    description: String,
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    Token,
+    Authorize,
+    Logout,
+    /// Where a device begins, and where the person goes.
+    DeviceCode,
+    DeviceAuth,
+    OpenId(Generation),
+    Keys(Generation),
+    Instance,
 }
 
-/// Whether the path is a tenant's token endpoint, in any case.
-pub fn is_token_path(path: &str) -> bool {
-    let segments: Vec<String> = path.trim_matches('/').split('/').map(str::to_ascii_lowercase).collect();
-    matches!(segments.as_slice(), [_, oauth2, version, token] if oauth2 == "oauth2" && version == "v2.0" && token == "token")
+/// A request to the issuer, with what answers it.
+pub struct Visit<'a> {
+    pub state: &'a Arc<AppState>,
+    pub context: &'a Context,
+    pub parts: &'a Parts,
+    /// The tenant's segment of the path, as sent.
+    pub segment: &'a str,
 }
 
-/// Answers a token request whose body was read, or not.
-pub async fn answer(state: &AppState, parts: &Parts, body: Result<Bytes, ApiError>, now: Timestamp) -> Response {
-    let outcome = match body {
-        Ok(body) => grant(state, parts, &body, now).await,
-        Err(_) => Err(refused("invalid_request", 900144, "The request body cannot be read.")),
+/// The tenant's segment and the route of a path, in any case.
+pub fn route(path: &str) -> Option<(&str, Route)> {
+    let (segment, below) = path.trim_matches('/').split_once('/')?;
+    let route = match below.to_ascii_lowercase().as_str() {
+        "oauth2/v2.0/token" | "oauth2/token" => Route::Token,
+        "oauth2/v2.0/authorize" | "oauth2/authorize" => Route::Authorize,
+        "oauth2/v2.0/logout" | "oauth2/logout" => Route::Logout,
+        "oauth2/v2.0/devicecode" | "oauth2/devicecode" => Route::DeviceCode,
+        "oauth2/deviceauth" | "oauth2/v2.0/deviceauth" => Route::DeviceAuth,
+        "v2.0/.well-known/openid-configuration" => Route::OpenId(Generation::V2),
+        ".well-known/openid-configuration" => Route::OpenId(Generation::V1),
+        "discovery/v2.0/keys" => Route::Keys(Generation::V2),
+        "discovery/keys" => Route::Keys(Generation::V1),
+        "discovery/instance" => Route::Instance,
+        _ => return None,
     };
-    let (status, body) = match outcome {
-        Ok(body) => (StatusCode::OK, body),
-        Err(refused) => (refused.status, refused.body(now)),
-    };
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-cache"));
-    response
+    Some((segment, route))
 }
 
-async fn grant(state: &AppState, parts: &Parts, body: &Bytes, now: Timestamp) -> Result<Value, Refused> {
-    if parts.method != Method::POST {
-        let description = "The endpoint only accepts POST requests.";
-        return Err(Refused {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            ..refused("invalid_request", 900561, description)
-        });
-    }
-    let form: HashMap<String, String> = url::form_urlencoded::parse(body).into_owned().collect();
-    match form.get("grant_type").map(String::as_str) {
-        Some("client_credentials") => {}
-        None => {
-            let description = "The request body must contain the following parameter: 'grant_type'.";
-            return Err(refused("invalid_request", 900144, description));
+/// Answers a request whose body was read, or not.
+pub async fn answer(visit: &Visit<'_>, route: Route, body: Result<Bytes, ApiError>) -> Response {
+    let query = Form::read(visit.parts.uri.query().unwrap_or_default().as_bytes());
+    let posted = match visit.parts.method {
+        Method::POST => Some(body.map_err(|_| Refusal::Malformed).and_then(|body| Form::read(&body))),
+        _ => None,
+    };
+    match route {
+        Route::Authorize => page(sign_in::authorize(visit, query, posted).await),
+        Route::DeviceAuth => page(device::page(visit, query, posted).await),
+        Route::Logout => page(sign_in::logout(visit, query).await),
+        Route::Token => visit.json(match posted {
+            None => Err(Refusal::Method),
+            Some(Err(refusal)) => Err(refusal),
+            Some(Ok(form)) => token::token(visit, &form).await,
+        }),
+        Route::DeviceCode => visit.json(match posted {
+            None => Err(Refusal::Method),
+            Some(Err(refusal)) => Err(refusal),
+            Some(Ok(form)) => device::begin(visit, &form).await,
+        }),
+        Route::OpenId(_) | Route::Keys(_) | Route::Instance => {
+            let mut response = visit.json(published(visit, route, query).await);
+            if response.status() == StatusCode::OK {
+                pages::set(&mut response, header::CACHE_CONTROL, PUBLISHED_SECONDS);
+            }
+            response
         }
-        Some(_) => {
-            let description = "The grant type is not supported by this server; use client_credentials.";
-            return Err(refused("unsupported_grant_type", 70003, description));
+    }
+}
+
+async fn published(visit: &Visit<'_>, route: Route, query: Result<Form, Refusal>) -> Result<Value, Refusal> {
+    let origin = &visit.context.origin;
+    match route {
+        Route::Keys(generation) => {
+            Ok(discovery::keys(generation, &visit.state.tokens.ring(), origin, visit.context.now))
         }
-    }
-    let app = client(state, parts, &form, now).await?;
-    let unavailable = |_| Refused {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        ..refused("temporarily_unavailable", 90033, "The service is temporarily unavailable.")
-    };
-    let token = state.tokens.issue(&app, Grant::Application, now, LIFE_SECONDS).map_err(unavailable)?;
-    Ok(json!({
-        "token_type": "Bearer",
-        "expires_in": LIFE_SECONDS,
-        "ext_expires_in": LIFE_SECONDS,
-        "access_token": token,
-    }))
-}
-
-/// The app that the request proves to come from.
-async fn client(
-    state: &AppState,
-    parts: &Parts,
-    form: &HashMap<String, String>,
-    now: Timestamp,
-) -> Result<Arc<App>, Refused> {
-    let basic = basic(parts);
-    let (id, secret) = match (&basic, form.get("client_id"), form.get("client_secret")) {
-        (Some((id, secret)), _, _) => (id, Some(secret)),
-        (None, Some(id), secret) => (id, secret),
-        (None, None, _) => {
-            let description = "The request body must contain the following parameter: 'client_id'.";
-            return Err(refused("invalid_request", 900144, description));
+        Route::Instance => {
+            let query = query?;
+            discovery::instance(query.get("api-version"), query.need("authorization_endpoint")?, origin)
         }
-    };
-    let Some(secret) = secret else {
-        let description =
-            "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
-        return Err(unauthorized(7000218, description.to_owned()));
-    };
-    let short: String = id.chars().take(64).collect();
-    let unknown = || Refused {
-        status: StatusCode::BAD_REQUEST,
-        ..refused("unauthorized_client", 700016, &format!("Application with identifier '{short}' was not found."))
-    };
-    let id: AppId = id.parse().map_err(|_| unknown())?;
-    let found = state.directory.app(id).await.map_err(|_| Refused {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        ..refused("temporarily_unavailable", 90033, "The service is temporarily unavailable.")
-    })?;
-    let app = found.ok_or_else(unknown)?;
-    if app.enabled && has_secret(&app, secret, now) {
-        return Ok(app);
+        Route::OpenId(generation) => Ok(discovery::openid(generation, visit.tenancy().await?, origin, visit.segment)),
+        _ => Err(Refusal::Method),
     }
-    let description = format!(
-        "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{short}'."
-    );
-    Err(unauthorized(7000215, description))
 }
 
-fn has_secret(app: &App, secret: &str, now: Timestamp) -> bool {
-    let given = sha256_hex(secret);
-    let same = |credential: &Credential| match &credential.kind {
-        CredentialKind::Secret { sha256, .. } => bool::from(given.as_bytes().ct_eq(sha256.as_bytes())),
-        CredentialKind::Certificate { .. } => false,
-    };
-    app.credentials.iter().any(|credential| credential.expires > now && same(credential))
+fn page(outcome: Result<Response, Refusal>) -> Response {
+    outcome.unwrap_or_else(|refusal| pages::refused(&refusal))
 }
 
-fn basic(parts: &Parts) -> Option<(String, String)> {
-    let header = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, encoded) = header.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
+impl Visit<'_> {
+    pub fn now(&self) -> Timestamp {
+        self.context.now
     }
-    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let (id, secret) = decoded.split_once(':')?;
-    let plain = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-    Some((plain(id), plain(secret)))
-}
 
-fn refused(error: &'static str, code: u32, description: &str) -> Refused {
-    Refused { status: StatusCode::BAD_REQUEST, error, code, description: description.to_owned() }
-}
+    pub async fn tenancy(&self) -> Result<Tenancy, Refusal> {
+        let tenants = self.state.directory.tenants().await.map_err(|_| Refusal::Unavailable)?;
+        Tenancy::read(self.segment, &tenants)
+    }
 
-fn unauthorized(code: u32, description: String) -> Refused {
-    Refused { status: StatusCode::UNAUTHORIZED, error: "invalid_client", code, description }
-}
+    /// The ids that a refusal is told with.
+    pub fn traced(&self) -> Traced {
+        let correlation = self.context.client_request_id.clone();
+        Traced { trace: ids::new_uuid(), correlation, now: self.now() }
+    }
 
-impl Refused {
-    fn body(&self, now: Timestamp) -> Value {
-        let trace = ids::new_uuid();
-        let date = now.whole_seconds().to_string().replace('T', " ");
-        json!({
-            "error": self.error,
-            "error_description": format!("AADSTS{}: {} Trace ID: {trace} Timestamp: {date}", self.code, self.description),
-            "error_codes": [self.code],
-            "timestamp": date,
-            "trace_id": trace,
-            "correlation_id": trace,
-        })
+    fn json(&self, outcome: Result<Value, Refusal>) -> Response {
+        let (status, body) = match outcome {
+            Ok(body) => (StatusCode::OK, body),
+            Err(refusal) => {
+                tracing::debug!(request_id = %self.context.request_id, refusal = refusal.error(), "the issuer refused");
+                (refusal.status(), refusal.body(&self.traced()))
+            }
+        };
+        let mut response = Response::new(Body::from(body.to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-cache"));
+        response
     }
 }

@@ -1,10 +1,35 @@
-//! Who calls: access tokens, what they grant, and the endpoint that gives them out.
+//! Who calls: access tokens and what they grant, and the built-in issuer that gives them out.
+//!
+//! The persons of the play: an *app* proves itself ([`client`]) and asks for tokens ([`grant`] decides,
+//! [`token`] does the rest); a *person* signs in at a page ([`sign_in`], [`device`]); a *verifier* reads
+//! what is published ([`discovery`], [`keys`]); and Graph itself reads the tokens back ([`tokens`]) and holds
+//! them against what the directory says now ([`standing`]).
 
+mod authorize;
+mod claims;
+mod client;
+mod device;
+mod discovery;
 pub mod endpoint;
+mod form;
+mod grant;
 mod jwt;
+mod keys;
+mod pages;
+mod pending;
+mod refusal;
+mod scope;
+mod sign_in;
+mod standing;
+mod tenancy;
+mod token;
 mod tokens;
 
-pub use tokens::{Grant, TokenError, Tokens};
+pub use claims::Grant;
+pub use keys::{Key, KeyRing};
+pub use pending::{Pending, SIGN_IN_MINUTES};
+pub use standing::admit;
+pub use tokens::{Bearer, TokenError, Tokens};
 
 /// What an access token grants a development app: as delegated scopes, and as an app's own roles.
 pub const SCOPES: &str =

@@ -1,25 +1,27 @@
-//! Access tokens: issued with the claims that Graph's own carry, and read back into a [`Principal`].
+//! Access tokens for Graph and the keys behind them: signed with the newest, read back into who bears them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use graph::{TenantId, Timestamp};
+use graph::{AppId, TenantId, Timestamp, UserId};
+use jsonwebtoken::Algorithm;
 use notify::access::{Actor, Permissions, Principal};
 use serde::Deserialize;
-use serde_json::json;
-use store::{App, User};
+use serde_json::Value;
+use store::App;
 
-use super::jwt::{KeyError, SigningKey};
-use super::{ROLES, SCOPES};
+use super::claims::{AccessToken, Grant, IdToken, Proof, issuer_v1};
+use super::jwt;
+use super::keys::{Key, KeyError, KeyRing, LIFE_SECONDS_MAX};
+use super::scope::{GRAPH_ID, GRAPH_URL};
+use crate::ids;
 
-/// The audience of tokens for Graph, by URL and by the resource's own app id.
-const AUDIENCES: [&str; 2] = ["https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000"];
-/// The directory role of those who administer a whole tenant, by its template id, the same in all tenants.
-const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
 /// How far the clock of a token's bearer may be behind ours, in seconds.
 const SKEW_SECONDS: i64 = 300;
 /// How many verified tokens are remembered, so that a busy client costs one signature check.
 const REMEMBERED_MAX: usize = 1_024;
+/// The directory role of those who administer a whole tenant, by its template id, the same in all tenants.
+const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
 
 /// Why a token is not accepted. `Display` is the message that Graph gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,37 +34,59 @@ pub enum TokenError {
     Audience,
     #[error("Access token validation failure.")]
     Invalid,
+    /// The user cannot sign in any more, or must again, or the app is gone.
+    #[error(
+        "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: \
+         TokenIssuedBeforeRevocationTimestamp"
+    )]
+    Revoked {
+        /// Only tokens from then on count, in seconds since 1970.
+        since: i64,
+    },
 }
 
-/// What a new token is for.
-pub enum Grant<'a> {
-    /// The app acts for a signed-in user.
-    Delegated(&'a User),
-    /// The app acts for itself.
-    Application,
+/// Who bears a token, as it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bearer {
+    pub principal: Principal,
+    /// In seconds since 1970.
+    pub issued: i64,
 }
 
-/// Issues and checks access tokens.
+/// Called with what is to be kept of the keys, before a new one signs.
+pub type Keep = Box<dyn Fn(&[u8]) -> anyhow::Result<()> + Send + Sync>;
+
+/// Issues and checks tokens.
 pub struct Tokens {
-    key: SigningKey,
+    ring: RwLock<Arc<KeyRing>>,
+    keep: Keep,
+    /// One rotation at a time.
+    rotating: Mutex<()>,
     remembered: RwLock<HashMap<String, Remembered>>,
 }
 
 #[derive(Clone)]
 struct Remembered {
-    principal: Arc<Principal>,
+    bearer: Arc<Bearer>,
     not_before: i64,
     expires: i64,
 }
 
-#[derive(Deserialize)]
+/// What is read of an access token. A claim that stands in it twice is an error.
+#[derive(Clone, Deserialize)]
 struct Claims {
     aud: String,
+    iss: String,
+    iat: i64,
     nbf: i64,
     exp: i64,
     tid: TenantId,
-    oid: graph::UserId,
-    appid: graph::AppId,
+    oid: UserId,
+    ver: String,
+    /// The app of a version 1 token, and that of a version 2 token.
+    appid: Option<AppId>,
+    azp: Option<AppId>,
+    idtyp: Option<String>,
     scp: Option<String>,
     #[serde(default)]
     roles: Vec<String>,
@@ -71,84 +95,112 @@ struct Claims {
     wids: Vec<String>,
 }
 
-impl Tokens {
-    pub fn new(pkcs8: &[u8]) -> Result<Self, KeyError> {
-        Ok(Self { key: SigningKey::from_pkcs8(pkcs8)?, remembered: RwLock::default() })
-    }
-
-    /// A new signing key, as PKCS#8 DER.
-    pub fn generate_key() -> Result<Vec<u8>, KeyError> {
-        SigningKey::generate()
-    }
-
-    /// An access token for Graph, in the form of version 1 tokens.
-    pub fn issue(&self, app: &App, grant: Grant<'_>, now: Timestamp, life_seconds: i64) -> Result<String, KeyError> {
-        let seconds = now.as_micros() / 1_000_000;
-        let mut claims = json!({
-            "aud": AUDIENCES[0],
-            "iss": format!("https://sts.windows.net/{}/", app.tenant),
-            "iat": seconds,
-            "nbf": seconds,
-            "exp": seconds + life_seconds,
-            "tid": app.tenant,
-            "appid": app.id,
-            "app_displayname": app.display_name,
-            "ver": "1.0",
-        });
-        let more = match grant {
-            Grant::Delegated(user) => json!({
-                "oid": user.id,
-                "sub": user.id,
-                "upn": user.upn,
-                "unique_name": user.upn,
-                "name": user.display_name,
-                "idtyp": "user",
-                "scp": SCOPES,
-            }),
-            Grant::Application => json!({
-                "oid": app.service_principal,
-                "sub": app.service_principal,
-                "idtyp": "app",
-                "roles": ROLES,
-            }),
-        };
-        if let (Some(claims), Some(more)) = (claims.as_object_mut(), more.as_object()) {
-            claims.extend(more.clone());
+impl Claims {
+    /// The app, if the token is of one of the two versions and its issuer is of the tenant that it names.
+    fn app(&self) -> Option<AppId> {
+        match (self.ver.as_str(), self.appid, self.azp) {
+            ("1.0", Some(app), None) => (self.iss == issuer_v1(self.tid)).then_some(app),
+            ("2.0", None, Some(app)) => self.iss.ends_with(&format!("/{}/v2.0", self.tid)).then_some(app),
+            _ => None,
         }
-        self.key.sign(&claims)
+    }
+
+    fn bearer(&self) -> Result<Bearer, TokenError> {
+        let app = self.app().ok_or(TokenError::Invalid)?;
+        if ![GRAPH_URL, GRAPH_ID].contains(&self.aud.trim_end_matches('/')) {
+            return Err(TokenError::Audience);
+        }
+        let (actor, held) = match (&self.scp, self.idtyp.as_deref()) {
+            (Some(scopes), Some("user") | None) => (Actor::User(self.oid), Permissions::of(scopes.split(' '))),
+            (None, Some("app") | None) => {
+                (Actor::App(self.oid), Permissions::of(self.roles.iter().map(String::as_str)))
+            }
+            _ => return Err(TokenError::Invalid),
+        };
+        let admin = self.wids.iter().any(|role| role == GLOBAL_ADMINISTRATOR);
+        let principal = Principal { tenant: self.tid, app, actor, held, admin };
+        Ok(Bearer { principal, issued: self.iat })
+    }
+}
+
+impl Tokens {
+    pub fn new(ring: KeyRing, keep: Keep) -> Self {
+        Self { ring: RwLock::new(Arc::new(ring)), keep, rotating: Mutex::default(), remembered: RwLock::default() }
+    }
+
+    /// Keys that are kept nowhere.
+    pub fn of(key: Key) -> Self {
+        Self::new(KeyRing::of(key), Box::new(|_| Ok(())))
+    }
+
+    /// The keys at this moment.
+    pub fn ring(&self) -> Arc<KeyRing> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes a new signing key; it signs once it is kept. This takes a while and blocks. With `distrust`, no
+    /// token of before is accepted any more.
+    pub fn rotate(&self, distrust: bool, now: Timestamp) -> anyhow::Result<()> {
+        let _alone = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
+        let ring = self.ring().rotated(Key::generate(now)?, distrust, now)?;
+        (self.keep)(&ring.to_kept())?;
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        if distrust {
+            self.remembered.write().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        Ok(())
+    }
+
+    /// An access token for Graph.
+    pub fn access(&self, token: &AccessToken<'_>) -> Result<String, KeyError> {
+        let life_seconds = token.life_seconds.min(LIFE_SECONDS_MAX);
+        self.sign(&AccessToken { life_seconds, ..token.clone() }.claims())
+    }
+
+    pub fn id_token(&self, token: &IdToken<'_>) -> Result<String, KeyError> {
+        self.sign(&token.claims())
+    }
+
+    /// A token with these claims, which must expire within [`LIFE_SECONDS_MAX`].
+    pub fn sign(&self, claims: &Value) -> Result<String, KeyError> {
+        self.ring().signing().sign(claims)
+    }
+
+    /// An access token that nobody asked for: what `tidings dev` prints.
+    pub fn issue(&self, app: &App, grant: Grant<'_>, now: Timestamp, life_seconds: i64) -> Result<String, KeyError> {
+        let (proof, uti) = (Proof::Secret, ids::new_uuid());
+        self.access(&AccessToken { app, grant, proof, origin: "", by_id: false, uti, now, life_seconds })
     }
 
     /// Who bears this token at `now`.
-    pub fn check(&self, token: &str, now: Timestamp) -> Result<Arc<Principal>, TokenError> {
+    pub fn check(&self, token: &str, now: Timestamp) -> Result<Arc<Bearer>, TokenError> {
         if token.is_empty() {
             return Err(TokenError::Empty);
         }
         let known = self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
         let known = match known {
             Some(known) => known,
-            None => self.remember(token)?,
+            None => self.remember(token, now)?,
         };
-        let seconds = now.as_micros() / 1_000_000;
-        if seconds >= known.expires || seconds + SKEW_SECONDS < known.not_before {
+        let seconds = now.as_micros().div_euclid(1_000_000);
+        if seconds >= known.expires || seconds.saturating_add(SKEW_SECONDS) < known.not_before {
             return Err(TokenError::Expired);
         }
-        Ok(known.principal)
+        Ok(known.bearer)
     }
 
-    fn remember(&self, token: &str) -> Result<Remembered, TokenError> {
-        let claims = self.key.open(token).ok_or(TokenError::Invalid)?;
-        let claims: Claims = serde_json::from_value(claims).map_err(|_| TokenError::Invalid)?;
-        if !AUDIENCES.contains(&claims.aud.trim_end_matches('/')) {
-            return Err(TokenError::Audience);
-        }
-        let (actor, held) = match &claims.scp {
-            Some(scopes) => (Actor::User(claims.oid), Permissions::of(scopes.split(' '))),
-            None => (Actor::App(claims.oid), Permissions::of(claims.roles.iter().map(String::as_str))),
-        };
-        let admin = claims.wids.iter().any(|role| role == GLOBAL_ADMINISTRATOR);
-        let principal = Arc::new(Principal { tenant: claims.tid, app: claims.appid, actor, held, admin });
-        let entry = Remembered { principal, not_before: claims.nbf, expires: claims.exp };
+    fn remember(&self, token: &str, now: Timestamp) -> Result<Remembered, TokenError> {
+        let ring = self.ring();
+        let kid = jwt::header(token).and_then(|header| header.kid).ok_or(TokenError::Invalid)?;
+        let key = ring.verifying(&kid, now).ok_or(TokenError::Invalid)?;
+        let claims: Claims = jwt::open(token, &key.decoding(), &[Algorithm::RS256]).ok_or(TokenError::Invalid)?;
+        let bearer = Arc::new(claims.bearer()?);
+        let entry = Remembered { bearer, not_before: claims.nbf, expires: claims.exp };
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        // A key that was distrusted meanwhile must not come back by this way.
+        if self.ring().verifying(&kid, now).is_none() {
+            return Err(TokenError::Invalid);
+        }
         if remembered.len() >= REMEMBERED_MAX {
             remembered.clear();
         }
@@ -164,19 +216,37 @@ mod tests {
 
     #[test]
     fn a_token_tells_who_bears_it_until_it_expires() {
-        let tokens = Tokens::new(&Tokens::generate_key().unwrap()).unwrap();
         let now = Timestamp::from_seconds(1_800_000_000);
+        let tokens = Tokens::of(Key::generate(now).unwrap());
         let (app, megan) = (seed::app(), seed::users().remove(0));
-        let delegated = tokens.issue(&app, Grant::Delegated(&megan), now, 3_600).unwrap();
-        let own = tokens.issue(&app, Grant::Application, now, 3_600).unwrap();
+        let delegated = tokens.issue(&app, Grant::Delegated(&megan, "Mail.Read"), now, 3_600).unwrap();
+        let own = tokens.issue(&app, Grant::Application(app.tenant, &["Mail.Read"]), now, 3_600).unwrap();
 
-        assert_eq!(tokens.check(&delegated, now).unwrap().user(), Some(megan.id));
-        assert_eq!(tokens.check(&own, now).unwrap().actor, Actor::App(seed::SERVICE_PRINCIPAL));
+        let bearer = tokens.check(&delegated, now).unwrap();
+        assert_eq!((bearer.principal.user(), bearer.issued), (Some(megan.id), 1_800_000_000));
+        assert_eq!(tokens.check(&own, now).unwrap().principal.actor, Actor::App(seed::SERVICE_PRINCIPAL));
         assert_eq!(tokens.check(&own, now.plus_minutes(60)), Err(TokenError::Expired));
         assert_eq!(tokens.check(&own, now.plus_minutes(-6)), Err(TokenError::Expired));
         assert_eq!(tokens.check("", now), Err(TokenError::Empty));
         assert_eq!(tokens.check("abc", now), Err(TokenError::Invalid));
-        let other = Tokens::new(&Tokens::generate_key().unwrap()).unwrap();
+        let other = Tokens::of(Key::generate(now).unwrap());
         assert_eq!(other.check(&own, now), Err(TokenError::Invalid));
+    }
+
+    #[test]
+    fn tokens_outlive_a_rotation_unless_the_old_key_is_distrusted() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let tokens = Tokens::of(Key::generate(now).unwrap());
+        let app = seed::app();
+        let issue = || tokens.issue(&app, Grant::Application(app.tenant, &[]), now, 3_600).unwrap();
+        let before = issue();
+        tokens.rotate(false, now).unwrap();
+        let after = issue();
+        assert!(tokens.check(&before, now).is_ok() && tokens.check(&after, now).is_ok());
+        tokens.rotate(true, now).unwrap();
+        for gone in [before, after] {
+            assert_eq!(tokens.check(&gone, now), Err(TokenError::Invalid));
+        }
+        assert!(tokens.check(&issue(), now).is_ok());
     }
 }

@@ -12,13 +12,15 @@ use tidings_server::http::answer;
 use tidings_server::http::context::Context;
 use tidings_server::http::error::ApiError;
 use tidings_server::http::listener::Arrival;
+use tidings_server::identity::{Grant, SCOPES};
 use tidings_server::seed;
 
+use crate::issuer;
 use crate::world::{Reply, World, ok};
 
 /// Number, requirement, tests. The numbers are those of our notes on clients; the ones between belong to
-/// identity, to delivery and to Event Grid.
-const REQUIREMENTS: [(u8, &str, &[&str]); 10] = [
+/// subscriptions, to delivery and to Event Grid.
+const REQUIREMENTS: [(u8, &str, &[&str]); 14] = [
     (
         1,
         "HTTPS with a certificate of the operator's choice and plain HTTP, each on chosen ports; HTTP/2 where the \
@@ -76,6 +78,48 @@ const REQUIREMENTS: [(u8, &str, &[&str]); 10] = [
         ],
     ),
     (
+        8,
+        "the token endpoint passes over its query and fields that it does not know; clients prove themselves by a secret \
+         in the form or by Basic, or by an assertion for the endpoint as published; client credentials, codes with \
+         PKCE, refresh tokens and device codes",
+        &[
+            "server::an_app_gets_a_token_by_its_secret_in_the_form_or_by_basic",
+            "server::an_app_proves_itself_with_a_certificate",
+            "server::a_user_signs_in_and_the_app_gets_tokens_that_work",
+            "server::a_refresh_token_gives_new_tokens_and_another_refresh_token",
+            "server::a_device_gets_its_tokens_when_somebody_has_signed_in_elsewhere",
+        ],
+    ),
+    (
+        9,
+        "the answer has a number for its life, and with a user scope, client_info, refresh and id token; a refusal has \
+         Microsoft's numbers",
+        &[
+            "server::a_user_signs_in_and_the_app_gets_tokens_that_work",
+            "server::the_token_endpoint_refuses_in_microsofts_words",
+        ],
+    ),
+    (
+        10,
+        "access tokens are JWTs with the claims of Microsoft's, of either version",
+        &[
+            "server::a_version_1_token_of_an_app_has_the_claims_of_microsofts",
+            "server::a_version_2_token_for_a_user_has_the_claims_of_microsofts",
+        ],
+    ),
+    (
+        11,
+        "discovery of the configuration, of the instance and of keys at each of their places, under the caller's host; \
+         an authorization endpoint that leads back with code and state",
+        &[
+            "server::the_configuration_names_everything_under_the_callers_host",
+            "server::instance_discovery_tells_that_this_host_is_the_authority",
+            "server::a_token_verifies_with_the_keys_at_every_key_url",
+            "server::the_page_lists_the_users_and_one_click_signs_in",
+            "server::an_answer_goes_back_in_the_mode_that_was_asked_for",
+        ],
+    ),
+    (
         13,
         "date-times of requests have up to nine digits of a second and any offset; those of answers end in Z and have \
          seven digits at most",
@@ -126,13 +170,13 @@ fn every_requirement_of_clients_names_tests_that_exist() {
             assert!(exists(&crates.join(folder), name), "{number} names {test}, which is nowhere");
         }
     }
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 13, 15, 22]);
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 22]);
 }
 
 /// A request of Megan's with these headers and no others.
 async fn bare(world: &World, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
     let now = world.state.clock.wall();
-    let grant = tidings_server::identity::Grant::Delegated(&seed::users()[0]);
+    let grant = Grant::Delegated(&seed::users()[0], SCOPES);
     let token = world.state.tokens.issue(&seed::app(), grant, now, 60).unwrap();
     let mut request = Request::builder().method(method).uri(path).header("authorization", format!("bearer {token}"));
     for (name, value) in headers {
@@ -153,7 +197,7 @@ async fn published_urls_are_those_that_the_caller_used() {
         (false, "[::1]:8080", "http://[::1]:8080"),
     ] {
         let now = world.state.clock.wall();
-        let grant = tidings_server::identity::Grant::Delegated(&seed::users()[0]);
+        let grant = Grant::Delegated(&seed::users()[0], SCOPES);
         let token = world.state.tokens.issue(&seed::app(), grant, now, 60).unwrap();
         let mut request = Request::get("/beta/me/messages?$top=1")
             .header("host", host)
@@ -165,22 +209,33 @@ async fn published_urls_are_those_that_the_caller_used() {
         let next = listed.text("/@odata.nextLink");
         assert!(next.starts_with(&format!("{origin}/beta/me/messages?")), "{next}");
         assert!(listed.text("/@odata.context").starts_with(&format!("{origin}/beta/$metadata#")));
-        let form = format!("grant_type=client_credentials&client_id={}&client_secret=secret", seed::APP);
+        let form = client_credentials();
         let token = Request::post("/common/oauth2/v2.0/token").header("host", host).body(Body::from(form)).unwrap();
         ok(world.request(token).await, StatusCode::OK);
     }
+}
+
+fn client_credentials() -> String {
+    let (app, secret) = (seed::APP, seed::APP_SECRET);
+    let scope = "https%3A%2F%2Fgraph.microsoft.com%2F.default";
+    format!("grant_type=client_credentials&client_id={app}&client_secret={secret}&scope={scope}")
 }
 
 #[tokio::test]
 async fn any_tenant_segment_gives_a_token() {
     let world = World::new().await;
     let tenant = seed::TENANT.to_string();
-    for segment in [tenant.as_str(), "common", "organizations", "consumers", "contoso.test"] {
-        let form = format!("grant_type=client_credentials&client_id={}&client_secret=secret", seed::APP);
+    for segment in [tenant.as_str(), "common", "organizations", "contoso.test"] {
+        let form = client_credentials();
         let path = format!("/{segment}/oauth2/v2.0/token");
         let granted = ok(world.stranger().send("POST", &path, form).await, StatusCode::OK);
         assert!(!granted.text("/access_token").is_empty(), "{segment}");
     }
+    // An app has no business of its own in personal mailboxes, but acts for their users.
+    let lynne = seed::personal_user().upn;
+    let asked = [("scope", "Mail.Read"), ("prompt", "none"), ("login_hint", lynne.as_str())];
+    let done = world.stranger().get(&issuer::authorize("consumers", &asked)).await;
+    ok(issuer::redeem(&world, &issuer::led(&done, "code").unwrap()).await, StatusCode::OK);
 }
 
 #[tokio::test]

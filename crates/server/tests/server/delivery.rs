@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tidings_server::app::Limits;
 use tidings_server::clock::Clock;
 use tidings_server::data_dir::DataDir;
-use tidings_server::identity::Grant;
+use tidings_server::identity::{Grant, SCOPES};
 use tidings_server::outbound::{OutboundConfig, Policy};
 use tidings_server::server::{Addresses, Running, Settings, start};
 use tidings_server::{key_file, seed, tls};
@@ -66,7 +66,7 @@ async fn server() -> Running {
 
 async fn call(server: &Running, method: &str, path: &str, body: Value) -> (u16, Value) {
     let state = &server.state;
-    let grant = Grant::Delegated(&seed::users()[0]);
+    let grant = Grant::Delegated(&seed::users()[0], SCOPES);
     let token = state.tokens.issue(&seed::app(), grant, state.clock.wall(), 60).unwrap();
     let request = Request::builder()
         .method(method)
@@ -170,7 +170,7 @@ async fn the_development_certificate_serves_http2_to_who_trusts_its_ca() {
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let state = &server.state;
-    let grant = Grant::Delegated(&seed::users()[0]);
+    let grant = Grant::Delegated(&seed::users()[0], SCOPES);
     let token = state.tokens.issue(&seed::app(), grant, state.clock.wall(), 60).unwrap();
     let request = Request::get(format!("https://localhost:{}/v1.0/me", address.port()))
         .header(header::AUTHORIZATION, format!("Bearer {token}"))

@@ -10,7 +10,7 @@ use notify::throttle::{Rate, ThrottleLimits};
 use serde_json::json;
 use store::Commit;
 use tidings_server::http::listener::Arrival;
-use tidings_server::identity::Grant;
+use tidings_server::identity::{Grant, ROLES};
 use tidings_server::seed;
 
 use crate::world::{CLIENT_REQUEST_ID, Reply, World, ok};
@@ -32,7 +32,7 @@ async fn refusals_have_graphs_codes_statuses_and_messages() {
     let (megan, adele) = (world.megan(), world.adele());
     let id = seed::users()[0].id;
     let past = world.state.clock.wall().plus_minutes(-120);
-    let old = world.state.tokens.issue(&seed::app(), Grant::Application, past, 60).unwrap();
+    let old = world.state.tokens.issue(&seed::app(), Grant::Application(seed::TENANT, &ROLES), past, 60).unwrap();
     let draft = format!("/v1.0/me/messages/{}", megan.draft("x").await);
     let nobody = uuid::Uuid::from_u128(99);
     let from = json!({"message": {"toRecipients": [{"emailAddress": {"address": "a@x.test"}}],
@@ -89,7 +89,11 @@ async fn refusals_have_graphs_codes_statuses_and_messages() {
     for (reply, refusal) in &table {
         assert_refused(reply, refusal);
     }
-    assert_eq!(table[0].0.header("www-authenticate"), "Bearer realm=\"\"");
+    assert_eq!(
+        table[0].0.header("www-authenticate"),
+        "Bearer realm=\"\", authorization_uri=\"http://graph.test:8443/common/oauth2/v2.0/authorize\", \
+         client_id=\"00000003-0000-0000-c000-000000000000\""
+    );
 }
 
 #[tokio::test]

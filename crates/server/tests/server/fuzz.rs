@@ -10,7 +10,7 @@ use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 use store::ItemQuery;
 use tidings_server::http::openapi;
-use tidings_server::identity::Grant;
+use tidings_server::identity::{Grant, SCOPES};
 use tidings_server::seed;
 
 use crate::world::World;
@@ -268,7 +268,7 @@ async fn story(requests: Vec<Asked>) {
     }
     let mailbox = seed::users()[0].id;
     let now = world.state.clock.wall();
-    let token = world.state.tokens.issue(&seed::app(), Grant::Delegated(&seed::users()[0]), now, 60).unwrap();
+    let token = world.state.tokens.issue(&seed::app(), Grant::Delegated(&seed::users()[0], SCOPES), now, 60).unwrap();
     for asked in requests {
         let before = contents(&world, mailbox).await;
         let path = path(&asked, &there);

@@ -1,7 +1,6 @@
 //! Who may see what, and how an app gets a token.
 
 use http::StatusCode;
-use serde_json::json;
 use tidings_server::seed;
 
 use crate::world::{World, ok, settled};
@@ -49,7 +48,8 @@ async fn an_app_reaches_every_mailbox_but_has_no_me() {
 async fn an_app_gets_a_token_by_its_secret_in_the_form_or_by_basic() {
     let world = World::new().await;
     let path = "/common/oauth2/v2.0/token?client-request-id=1";
-    let form = format!("grant_type=client_credentials&client_id={}&client_secret=secret&claims=x", seed::APP);
+    let grant = "grant_type=client_credentials&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default";
+    let form = format!("{grant}&client_id={}&client_secret=secret&claims=x&x-client-sku=y", seed::APP);
     let granted = ok(world.stranger().send("POST", path, form).await, StatusCode::OK);
     assert!(granted.json["expires_in"].is_i64());
     let token = granted.text("/access_token");
@@ -58,11 +58,5 @@ async fn an_app_gets_a_token_by_its_secret_in_the_form_or_by_basic() {
     use base64::Engine as _;
     let basic = base64::engine::general_purpose::STANDARD.encode(format!("{}:secret", seed::APP));
     let basic = world.bearer(&format!("Basic {basic}"));
-    ok(basic.send("POST", path, "grant_type=client_credentials".into()).await, StatusCode::OK);
-
-    let wrong = format!("grant_type=client_credentials&client_id={}&client_secret=nope", seed::APP);
-    let refused = world.stranger().send("POST", path, wrong).await;
-    assert_eq!((refused.status, refused.text("/error")), (401, "invalid_client".to_owned()));
-    assert!(refused.text("/error_description").starts_with("AADSTS7000215: "), "{}", refused.json);
-    assert_eq!(refused.json["error_codes"], json!([7000215]));
+    ok(basic.send("POST", path, grant.into()).await, StatusCode::OK);
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod attachments;
+mod attacks;
 mod batch;
 mod bodies;
 mod calendar_view;
@@ -17,6 +18,7 @@ mod folders;
 mod fuzz;
 mod identity;
 mod ids;
+mod issuer;
 mod mailbox;
 mod meeting_series;
 mod meetings;
@@ -32,6 +34,7 @@ mod queries;
 mod refusals;
 mod reminders;
 mod replies;
+mod sign_in;
 mod subscriptions;
 mod throttling;
 mod time_zones;

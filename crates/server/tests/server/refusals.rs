@@ -25,7 +25,11 @@ async fn a_token_that_does_not_hold_is_told_apart() {
     for caller in [world.stranger(), world.bearer("Bearer "), world.bearer("Basic eDp5"), world.bearer("Bearer a.b.c")]
     {
         let reply = caller.get("/v1.0/me").await;
-        assert_eq!(reply.header("www-authenticate"), "Bearer realm=\"\"");
+        assert_eq!(
+            reply.header("www-authenticate"),
+            "Bearer realm=\"\", authorization_uri=\"http://graph.test:8443/common/oauth2/v2.0/authorize\", \
+             client_id=\"00000003-0000-0000-c000-000000000000\""
+        );
         seen.push(reply.refusal());
     }
     insta::assert_json_snapshot!("unauthorized", seen);

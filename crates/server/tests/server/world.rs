@@ -18,7 +18,7 @@ use tidings_server::app::{AppState, Engine, Handshake, Limits};
 use tidings_server::clock::Clock;
 use tidings_server::directory::Directory;
 use tidings_server::http::graph::Throttling;
-use tidings_server::identity::{Grant, Tokens};
+use tidings_server::identity::{Grant, Key, KeyRing, Pending, ROLES, SCOPES, Tokens};
 use tidings_server::{http as api, seed};
 use tower::ServiceExt as _;
 
@@ -38,15 +38,20 @@ impl World {
     }
 
     pub async fn with(profile: Profile) -> Self {
-        Self::made(profile, false).await
+        Self::made(profile, false, true).await
     }
 
     /// A server that tells apps to wait, within the profile's limits.
     pub async fn throttled(profile: Profile) -> Self {
-        Self::made(profile, true).await
+        Self::made(profile, true, true).await
     }
 
-    async fn made(profile: Profile, throttled: bool) -> Self {
+    /// A server that is no development server: nobody signs in by being chosen.
+    pub async fn closed() -> Self {
+        Self::made(Profile::documented(), false, false).await
+    }
+
+    async fn made(profile: Profile, throttled: bool, dev: bool) -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(|_, _| {})));
         let clock = Clock::new();
         seed::plant(store.as_ref(), clock.wall()).await.unwrap();
@@ -55,7 +60,9 @@ impl World {
             directory: Directory::new(store.clone(), clock),
             store,
             clock,
-            tokens: Tokens::new(signing_key()).unwrap(),
+            tokens: Tokens::new(signing_keys(), Box::new(|_| Ok(()))),
+            pending: Pending::default(),
+            dev,
             throttling: throttled.then(|| Throttling::new(profile.throttle)),
             profile,
             handshake: receivers.clone(),
@@ -80,7 +87,7 @@ impl World {
     /// The seeded app, for itself.
     pub fn app(&self) -> Caller<'_> {
         let now = self.state.clock.wall();
-        let token = self.state.tokens.issue(&seed::app(), Grant::Application, now, 60).unwrap();
+        let token = self.state.tokens.issue(&seed::app(), Grant::Application(seed::TENANT, &ROLES), now, 60).unwrap();
         Caller { world: self, authorization: Some(format!("Bearer {token}")), headers: Vec::new() }
     }
 
@@ -104,15 +111,15 @@ impl World {
     fn user(&self, number: usize) -> Caller<'_> {
         let now = self.state.clock.wall();
         let user: User = seed::users().remove(number);
-        let token = self.state.tokens.issue(&seed::app(), Grant::Delegated(&user), now, 60).unwrap();
+        let token = self.state.tokens.issue(&seed::app(), Grant::Delegated(&user, SCOPES), now, 60).unwrap();
         Caller { world: self, authorization: Some(format!("Bearer {token}")), headers: Vec::new() }
     }
 }
 
-/// One key for all worlds: making it takes longer than most stories.
-fn signing_key() -> &'static [u8] {
-    static KEY: OnceLock<Vec<u8>> = OnceLock::new();
-    KEY.get_or_init(|| Tokens::generate_key().unwrap())
+/// The same keys for all worlds: making one takes longer than most stories.
+fn signing_keys() -> KeyRing {
+    static KEYS: OnceLock<KeyRing> = OnceLock::new();
+    KEYS.get_or_init(|| KeyRing::of(Key::generate(Clock::new().wall()).unwrap())).clone()
 }
 
 /// Somebody who calls the API.

@@ -53,7 +53,7 @@ pub(super) async fn batch(
     }
     let mut mailboxes = Vec::with_capacity(members.len());
     for member in &members {
-        let head = head(state, &member.context, &member.asked());
+        let head = head(state, &member.context, &member.asked()).await;
         mailboxes.push(match &head {
             Ok(head) => mailbox_of(state, head).await,
             Err(_) => None,
@@ -157,7 +157,7 @@ impl Member {
             return Err(ApiError::AbsoluteUrl);
         }
         let asked = self.asked();
-        let head = head(state, context, &asked)?;
+        let head = head(state, context, &asked).await?;
         serve(state, context, &asked, head, self.body.clone()).await
     }
 }

@@ -40,7 +40,7 @@ use super::query::Query;
 use super::read_body;
 use crate::app::AppState;
 use crate::identity::TokenError;
-use crate::{directory, ids};
+use crate::{directory, identity, ids};
 pub use delta::DeltaRefusal;
 pub use occurrences::WindowError;
 pub use throttle::Throttling;
@@ -98,7 +98,7 @@ pub async fn handle(
     }
     let query = parts.uri.query().unwrap_or_default();
     let asked = Asked { method: &parts.method, path, query, headers: &parts.headers };
-    let head = head(state, context, &asked)?;
+    let head = head(state, context, &asked).await?;
     let body = read_body(body, &state.limits).await?;
     match (asked.method.as_str(), &head.resource) {
         ("POST", Resource::Batch) => batch::batch(state, context, &asked, &head, &body).await,
@@ -106,9 +106,9 @@ pub async fn handle(
     }
 }
 
-fn head<'a>(state: &AppState, context: &Context, asked: &Asked<'a>) -> Result<Head<'a>, ApiError> {
+async fn head<'a>(state: &AppState, context: &Context, asked: &Asked<'a>) -> Result<Head<'a>, ApiError> {
     let (version, path) = version(asked.path)?;
-    let principal = authenticate(state, context, asked.headers)?;
+    let principal = authenticate(state, context, asked.headers).await?;
     let resource = path::parse(path)?;
     Ok(Head { version, path, principal, resource, query: Query::read(asked.query)? })
 }
@@ -182,14 +182,15 @@ fn version(path: &str) -> Result<(&'static str, &str), ApiError> {
     }
 }
 
-fn authenticate(state: &AppState, context: &Context, headers: &HeaderMap) -> Result<Arc<Principal>, ApiError> {
+async fn authenticate(state: &AppState, context: &Context, headers: &HeaderMap) -> Result<Arc<Principal>, ApiError> {
     let header = headers.get(header::AUTHORIZATION).ok_or(TokenError::Empty)?;
     let header = header.to_str().map_err(|_| TokenError::Invalid)?.trim();
     let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(TokenError::Empty.into());
     }
-    Ok(state.tokens.check(token.trim(), context.now)?)
+    let bearer = state.tokens.check(token.trim(), context.now)?;
+    Ok(Arc::new(identity::admit(&state.directory, &bearer).await?))
 }
 
 /// Each area answers for its resources; the order of arms is that of [`Resource`].

@@ -1,0 +1,205 @@
+//! What a `scope` parameter asks for: permissions of Graph in each of the forms that clients write them,
+//! and the four scopes of OpenID Connect.
+
+use std::collections::BTreeSet;
+
+use super::refusal::Refusal;
+
+/// Graph's app id, which stands for it as a resource.
+pub const GRAPH_ID: &str = "00000003-0000-0000-c000-000000000000";
+pub const GRAPH_URL: &str = "https://graph.microsoft.com";
+/// Names that Graph has in other clouds.
+const GRAPH_ELSEWHERE: [&str; 4] = [
+    "https://graph.microsoft.us",
+    "https://dod-graph.microsoft.us",
+    "https://microsoftgraph.chinacloudapi.cn",
+    "https://canary.graph.microsoft.com",
+];
+const OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+const OFFLINE: &str = "offline_access";
+const SCOPES_MAX: usize = 100;
+const SCOPE_CHARS_MAX: usize = 200;
+
+/// What was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scopes {
+    /// Those of OpenID Connect, in lower case.
+    openid: BTreeSet<&'static str>,
+    /// Graph's permissions, by name.
+    names: Vec<String>,
+    /// `{resource}/.default` as it was written: everything that was consented to.
+    default: Option<String>,
+    /// What stands before a name in the caller's form: nothing, or `https://graph.microsoft.com/`.
+    prefix: String,
+    /// Whether the resource was named by its id.
+    by_id: bool,
+}
+
+impl Scopes {
+    /// Reads a `scope` parameter. `origin` is the caller's name of this server, which is a name of Graph.
+    pub fn read(text: &str, origin: &str, tenant: &str) -> Result<Self, Refusal> {
+        let mut scopes = Self::default();
+        for (number, scope) in text.split_ascii_whitespace().enumerate() {
+            if number >= SCOPES_MAX || scope.len() > SCOPE_CHARS_MAX {
+                return Err(Refusal::ScopeInvalid(scope.to_owned()));
+            }
+            scopes.add(scope, origin, tenant)?;
+        }
+        if scopes.default.is_some() && !scopes.names.is_empty() {
+            return Err(Refusal::MixedDefault);
+        }
+        Ok(scopes)
+    }
+
+    fn add(&mut self, scope: &str, origin: &str, tenant: &str) -> Result<(), Refusal> {
+        if let Some(known) = OPENID.into_iter().find(|known| known.eq_ignore_ascii_case(scope)) {
+            self.openid.insert(known);
+            return Ok(());
+        }
+        let Some((resource, name)) = scope.rsplit_once('/') else {
+            return self.add_name(scope, scope);
+        };
+        let resource = resource.trim_end_matches('/');
+        if !is_graph(resource, origin) {
+            let (resource, tenant) = (resource.to_owned(), tenant.to_owned());
+            return Err(Refusal::ResourceNotFound { resource, tenant });
+        }
+        self.by_id |= resource.eq_ignore_ascii_case(GRAPH_ID);
+        self.prefix = format!("{resource}/");
+        if name.eq_ignore_ascii_case(".default") {
+            self.default = Some(scope.to_owned());
+            return Ok(());
+        }
+        self.add_name(scope, name)
+    }
+
+    fn add_name(&mut self, scope: &str, name: &str) -> Result<(), Refusal> {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
+        if name.is_empty() || !name.chars().all(plain) || !name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        {
+            return Err(Refusal::ScopeInvalid(scope.to_owned()));
+        }
+        if !self.names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            self.names.push(name.to_owned());
+        }
+        Ok(())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.openid.is_empty() && self.names.is_empty() && self.default.is_none()
+    }
+
+    /// Whether a `.default`, and nothing else of Graph's, was asked for.
+    pub fn is_default(&self) -> bool {
+        self.default.is_some()
+    }
+
+    pub fn wants_id_token(&self) -> bool {
+        self.openid.contains("openid")
+    }
+
+    pub fn wants_refresh_token(&self) -> bool {
+        self.openid.contains(OFFLINE)
+    }
+
+    /// Graph's permissions that were asked for by name.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Whether the resource was named by its id, which is then the audience.
+    pub fn by_id(&self) -> bool {
+        self.by_id
+    }
+
+    /// What is given of it, where this was consented to.
+    pub fn granted(&self, consented: &BTreeSet<String>) -> BTreeSet<String> {
+        if self.default.is_some() {
+            return consented.clone();
+        }
+        let asked = |name: &&String| self.names.iter().any(|asked| asked.eq_ignore_ascii_case(name));
+        consented.iter().filter(asked).cloned().collect()
+    }
+
+    /// The `scp` of a token with these permissions.
+    pub fn claim(&self, granted: &BTreeSet<String>) -> String {
+        let openid = self.openid.iter().copied().filter(|name| *name != OFFLINE);
+        let names = granted.iter().map(String::as_str).chain(openid);
+        names.collect::<Vec<_>>().join(" ")
+    }
+
+    /// The `scope` of the answer: the permissions in the form in which they were asked for.
+    pub fn answered(&self, granted: &BTreeSet<String>) -> String {
+        let names = granted.iter().map(|name| format!("{}{name}", self.prefix));
+        let openid = self.openid.iter().filter(|name| **name != OFFLINE).map(|name| (*name).to_owned());
+        names.chain(openid).chain(self.default.clone()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// All of it, to be kept beside a code or refresh token and read again when that is redeemed.
+    pub fn kept(&self) -> BTreeSet<String> {
+        let openid = self.openid.iter().map(|name| (*name).to_owned());
+        let names = self.names.iter().map(|name| format!("{}{name}", self.prefix));
+        openid.chain(names).chain(self.default.clone()).collect()
+    }
+}
+
+fn is_graph(resource: &str, origin: &str) -> bool {
+    let known = [GRAPH_URL, GRAPH_ID, origin].into_iter().chain(GRAPH_ELSEWHERE);
+    known.into_iter().any(|known| known.eq_ignore_ascii_case(resource))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Scopes, Refusal> {
+        Scopes::read(text, "https://localhost:8443", "contoso.test")
+    }
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn permissions_come_in_every_form_and_are_answered_in_the_same() {
+        let consented = set(&["Mail.Read", "User.Read"]);
+        for (asked, claim, answered) in [
+            ("Mail.Read openid", "Mail.Read openid", "Mail.Read openid"),
+            ("mail.read offline_access", "Mail.Read", "Mail.Read"),
+            ("https://graph.microsoft.com/Mail.Read", "Mail.Read", "https://graph.microsoft.com/Mail.Read"),
+            ("https://localhost:8443/Mail.Read", "Mail.Read", "https://localhost:8443/Mail.Read"),
+            (
+                "https://graph.microsoft.com/.default profile",
+                "Mail.Read User.Read profile",
+                "https://graph.microsoft.com/Mail.Read https://graph.microsoft.com/User.Read profile \
+                 https://graph.microsoft.com/.default",
+            ),
+            ("Calendars.Read", "", ""),
+            ("openid", "openid", "openid"),
+        ] {
+            let scopes = read(asked).unwrap();
+            let granted = scopes.granted(&consented);
+            assert_eq!(
+                (scopes.claim(&granted).as_str(), scopes.answered(&granted).as_str()),
+                (claim, answered),
+                "{asked}"
+            );
+            let kept = scopes.kept().into_iter().collect::<Vec<_>>().join(" ");
+            let again = read(&kept).unwrap();
+            assert_eq!((again.granted(&consented), again.kept()), (granted, scopes.kept()), "{asked}");
+        }
+        assert!(read(&format!("{GRAPH_ID}/.default")).unwrap().by_id());
+        assert!(read("https://graph.microsoft.com//.default").unwrap().is_default());
+    }
+
+    #[test]
+    fn what_is_no_scope_of_graph_is_refused() {
+        let resource = "api://other".to_owned();
+        let tenant = "contoso.test".to_owned();
+        assert_eq!(read("api://other/.default"), Err(Refusal::ResourceNotFound { resource, tenant }));
+        assert_eq!(read("Mail.Read https://graph.microsoft.com/.default"), Err(Refusal::MixedDefault));
+        for bad in ["https://graph.microsoft.com/", "<script>", ".default", &"x".repeat(201), &"a ".repeat(101)] {
+            assert!(matches!(read(bad), Err(Refusal::ScopeInvalid(_))), "{bad}");
+        }
+    }
+}
