@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::item::NOT_IN_CHANGES;
-use crate::{AttachmentId, ChangeId, Folder, FolderId, ImmutableId, Item, ItemId, NewAttachment, Properties};
+use crate::{AttachmentId, ChangeId, Folder, FolderId, ImmutableId, Item, ItemId, ItemKey, NewAttachment, Properties};
 use crate::{TenantId, Timestamp, UserId};
 
 /// What happened to an item, in Graph's words.
@@ -63,6 +63,11 @@ impl Change {
     /// The id that the item keeps when it moves.
     pub fn immutable_id(&self) -> ImmutableId {
         ImmutableId::new(self.item.kind, self.immutable.unwrap_or(self.item.uuid))
+    }
+
+    /// The id under which its item is told of.
+    pub fn key(&self, is_immutable: bool) -> ItemKey {
+        if is_immutable { ItemKey::Immutable(self.immutable_id()) } else { ItemKey::Id(self.item) }
     }
 
     /// `item` came to be; its `version` is the change's id.
@@ -130,8 +135,8 @@ fn old_values(old: &Properties, new: &Properties) -> Properties {
 pub struct Mutation {
     /// The operation holds only while each of these items has this version (`None`: does not exist).
     pub expect: Vec<(ItemId, Option<ChangeId>)>,
-    /// The operation holds only while each of these folders exists.
-    pub expect_folders: Vec<FolderId>,
+    /// The operation holds only while each of these folders is as it is here, whatever it holds.
+    pub expect_folders: Vec<Folder>,
     /// Items to write, whole.
     pub puts: Vec<Item>,
     pub removes: Vec<ItemId>,

@@ -63,7 +63,7 @@ fn assert_sound(item: &Item) {
     assert_eq!(serde_json::from_slice::<Item>(&stored).ok().as_ref(), Some(item));
 }
 
-fn owner() -> Owner {
+pub(crate) fn owner() -> Owner {
     Owner {
         tenant: TenantId(Uuid::from_u128(1)),
         id: UserId(Uuid::from_u128(2)),
@@ -72,7 +72,7 @@ fn owner() -> Owner {
     }
 }
 
-fn fresh(n: u8) -> Fresh {
+pub(crate) fn fresh(n: u8) -> Fresh {
     Fresh {
         now: Timestamp::from_seconds(1_795_000_000),
         uuid: Uuid::from_u128(n.into()),

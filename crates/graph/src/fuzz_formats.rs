@@ -1,10 +1,12 @@
 //! Harnesses for a fuzzer: what must hold for any bytes given to the readers of foreign formats.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::fuzz::{fresh, owner};
+use crate::mailbox::{self, meeting};
 use crate::mbox::{Piece, Splitter};
 use crate::mime::Origin;
-use crate::{Properties, Timestamp, html, ical, mailbox, mime, vcard};
+use crate::{Item, Kind, Properties, Timestamp, html, ical, mime, vcard};
 
 /// A message is refused or becomes bounded, well-named properties; the same bytes give the same.
 pub fn fuzz_mime(data: &[u8]) {
@@ -12,7 +14,7 @@ pub fn fuzz_mime(data: &[u8]) {
         let parsed = mime::parse(data, origin);
         if let Ok(message) = &parsed {
             check(&message.properties, data.len());
-            let preview = message.properties["bodyPreview"].as_str().unwrap_or_default();
+            let preview = message.properties.get("bodyPreview").and_then(Value::as_str).unwrap_or_default();
             assert!(preview.chars().count() <= mailbox::PREVIEW_CHARS_MAX);
             assert!(message.properties["internetMessageId"].is_string());
             let written = mime::write(&message.properties, &[], uuid::Uuid::nil());
@@ -47,6 +49,33 @@ pub fn fuzz_ical(data: &[u8]) {
         let again = ical::parse(written.as_bytes(), "owner@example.org").expect("what is written can be read");
         assert_eq!(again.events.len(), 1, "{written}");
         assert_eq!((&again.events[0]["start"], &again.events[0]["end"]), (&event["start"], &event["end"]), "{written}");
+    }
+}
+
+/// What a calendar part tells of a meeting is bounded and well-named, and does no harm to a calendar, however
+/// often and in whatever order it comes; the message about it can be written, and read again.
+pub fn fuzz_meeting(data: &[u8]) {
+    const SENDER: &str = "a@b";
+    let (owner, told) = (owner(), String::from_utf8_lossy(data));
+    let mut events: Vec<Item> = Vec::new();
+    for (number, method) in (1..).zip(["REQUEST", "REPLY", "REQUEST", "CANCEL", "REQUEST"]) {
+        let text = format!("BEGIN:VCALENDAR\nMETHOD:{method}\n{told}\nEND:VCALENDAR\n");
+        let Some(meeting) = ical::read_meeting(&text, method, SENDER) else { continue };
+        check(&meeting.event, text.len());
+        let from = json!({ "emailAddress": { "address": SENDER } });
+        let mail = Properties::from_iter([("from".to_owned(), from)]);
+        let fresh = fresh(number);
+        let arrived = meeting::receive_meeting(&owner, &fresh, &mail, &meeting, &events);
+        let arrived = arrived.expect("the message comes, whatever is said of the calendar");
+        for item in arrived.puts {
+            if item.id.kind == Kind::Message {
+                let written = mime::write(&item.properties, &[], fresh.uuid);
+                mime::parse(&written, Origin::Delivered).expect("what is written can be read");
+            } else {
+                assert!(meeting::events_of_meeting(&owner, &meeting).contains(&item.id));
+                events = vec![item];
+            }
+        }
     }
 }
 
@@ -146,6 +175,8 @@ mod tests {
         "a@b.c",
         ">",
         "Content-Type: ",
+        "text/calendar; method=request",
+        "BEGIN:VCALENDAR\nMETHOD:REQUEST\nBEGIN:VEVENT\nUID:u\nDTSTART:20260105T090000Z\nORGANIZER:mailto:a@b.c\n",
         "multipart/mixed; boundary=b",
         "multipart/digest; boundary=\"b\"",
         "multipart/alternative;boundary=c",
@@ -205,6 +236,12 @@ mod tests {
         "BEGIN:VTIMEZONE\nTZID:y\nBEGIN:STANDARD\nTZOFFSETTO:-9959\nRRULE:FREQ=YEARLY;BYMONTH=13;BYDAY=1SU\nDTSTART:00000000T999999\n",
         "END:STANDARD\nBEGIN:DAYLIGHT\nTZOFFSETTO:+0100\nDTSTART:16010325T020000\nRRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU\nEND:DAYLIGHT\nEND:VTIMEZONE\n",
         ";TZID=y",
+        "UID:u\n",
+        "SEQUENCE:",
+        "ORGANIZER:mailto:a@b\n",
+        "ATTENDEE;PARTSTAT=ACCEPTED:mailto:a@b\n",
+        "RECURRENCE-ID:20260112T090000Z\n",
+        "RRULE:FREQ=WEEKLY\n",
         "BEGIN:VTIMEZONE\nTZID:x\nX-MICROSOFT-CDO-TZID:4\nEND:VTIMEZONE\n",
     ];
     const VCARD: &[&str] = &[
@@ -302,6 +339,13 @@ mod tests {
         #[test]
         fn any_bytes_do_no_harm_to_ical(data in soup(ICAL)) {
             fuzz_ical(&data);
+        }
+
+        #[test]
+        fn any_news_of_a_meeting_do_no_harm_to_a_calendar(data in soup(ICAL)) {
+            fuzz_meeting(&data);
+            let head = b"BEGIN:VEVENT\nUID:u\nORGANIZER:mailto:a@b\nATTENDEE;PARTSTAT=ACCEPTED:mailto:a@b\n";
+            fuzz_meeting(&[head, data.as_slice(), b"\nEND:VEVENT\n"].concat());
         }
 
         #[test]

@@ -1,6 +1,7 @@
-//! iCalendar (RFC 5545) to Graph `event`s, and back in `write`. Parsing and the names of time zones are `calcard`'s; here are
-//! the limits and the mapping. All times come out as UTC.
+//! iCalendar (RFC 5545) to Graph `event`s, and back in `write`; `meeting` is what mail says in it. Parsing and the
+//! names of time zones are `calcard`'s; here are the limits and the mapping. All times come out as UTC.
 
+mod meeting;
 mod write;
 
 use calcard::common::PartialDateTime;
@@ -20,6 +21,7 @@ use crate::ical_people::{attendees, organizer, response_status};
 use crate::ical_recurrence::recurrence;
 use crate::ical_zones::{Zone, Zones, offset_of};
 use crate::mailbox::preview;
+pub use meeting::{CalendarPart, MEETING_BYTES_MAX, read_meeting, write_meeting};
 pub use write::write;
 
 /// The largest calendar file that is read.
@@ -137,10 +139,25 @@ struct EventReader<'a> {
     calendar: &'a ICalendar,
     component: &'a ICalendarComponent,
     zones: &'a Zones<'a>,
+    /// The address of whose mailbox it is.
     owner: &'a str,
 }
 
 impl EventReader<'_> {
+    /// Which event it is, and of whom; not when.
+    fn outline(&self) -> Result<Properties, EventError> {
+        let mut event = Properties::new();
+        let mut put = |name: &str, value: Value| event.insert(name.to_owned(), value);
+        put("iCalUId", json!(self.component.uid()));
+        put("subject", json!(self.text(&ICalendarProperty::Summary).unwrap_or_default()));
+        let original = self.moment(&ICalendarProperty::RecurrenceId)?;
+        if let Some(original) = original.as_ref().and_then(Moment::utc) {
+            put("originalStart", json!(format!("{original}Z")));
+        }
+        self.people(&mut event);
+        Ok(event)
+    }
+
     fn read(&self) -> Result<Properties, EventError> {
         let start = self.moment(&ICalendarProperty::Dtstart)?.ok_or(EventError::NoStart)?;
         let start_utc = start.utc().ok_or_else(|| EventError::BadDate(start.local.to_string()))?;

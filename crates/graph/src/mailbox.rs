@@ -15,6 +15,8 @@ mod delete;
 mod delete_folder;
 mod event;
 pub mod extension;
+mod folder_name;
+mod mailbox_settings;
 pub mod meeting;
 mod message;
 mod mime;
@@ -28,6 +30,7 @@ mod receive;
 mod relocate;
 mod remind;
 mod rename_folder;
+pub mod schedule;
 mod search_folder;
 mod send;
 mod series;
@@ -44,9 +47,11 @@ pub use answer::{Answering, answer_draft, send_answer};
 pub use calendar::{create_calendar, patch_calendar};
 pub use conversation::{conversation_id, conversation_index};
 pub use create::{create, transaction_uuid, write_again};
-pub use create_folder::{FOLDER_NAME_CHARS_MAX, create_folder};
+pub use create_folder::create_folder;
 pub use delete::{delete, remove};
-pub use delete_folder::{FolderDeletion, delete_folder, doomed, remove_folders};
+pub use delete_folder::{Doomed, FolderDeletion, delete_folder, doomed, remove_folders};
+pub use folder_name::are_namesakes;
+pub use mailbox_settings::{MAILBOX_SETTINGS, mailbox_settings, patch_mailbox_settings};
 pub use mime::{create_mime, send_mime};
 pub use move_folder::{FOLDERS_COPIED_MAX, FolderCopy, copy_folder, copy_items, move_folder};
 pub use occurrence::{CANCELLED_MAX, EXCEPTIONS_MAX, OccurrenceWritten, patch_occurrence};
@@ -141,7 +146,6 @@ fn put(owner: &Owner, fresh: &Fresh, item: Item) -> Written {
     let told = !is_buried(owner, item.folder);
     let mutation = Mutation {
         expect: vec![(item.id, None)],
-        expect_folders: vec![item.folder],
         puts: vec![item.clone()],
         changes: told.then(|| Change::created(owner.tenant, &item, fresh.now)).into_iter().collect(),
         ..Mutation::default()

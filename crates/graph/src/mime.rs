@@ -19,8 +19,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::archive::Marks;
+use crate::mailbox::meeting::Meeting;
 use crate::mailbox::{conversation_id, conversation_index, preview};
-use crate::{Properties, Timestamp};
+use crate::{Properties, Timestamp, ical};
 pub use write::{media_type, write};
 
 /// The type under which a message as MIME is handed out.
@@ -51,6 +52,8 @@ pub struct ParsedMessage {
     pub properties: Properties,
     /// A well-known name, or the display name of a folder below the root.
     pub folder: Option<String>,
+    /// What its calendar part says of a meeting.
+    pub meeting: Option<Meeting>,
 }
 
 /// Why bytes are not taken as a message.
@@ -146,11 +149,26 @@ fn map(message: &Message<'_>, bytes: &[u8], origin: Origin, depth: Depth) -> Res
     people(message, &mut properties)?;
     times(message, &mut properties);
     identity(message, bytes, &mut properties);
-    body(message, &mut properties);
-    if depth == Depth::Outer {
-        attachments(message, &mut properties);
+    if depth == Depth::Inner {
+        body(message, None, &mut properties);
+        return Ok(ParsedMessage { properties, folder: marks.folder, meeting: None });
     }
-    Ok(ParsedMessage { properties, folder: marks.folder })
+    let (calendar, meeting) = meeting(message, &properties).unzip();
+    body(message, calendar, &mut properties);
+    attachments(message, calendar, &mut properties);
+    Ok(ParsedMessage { properties, folder: marks.folder, meeting })
+}
+
+/// The place of the part that tells of a meeting, and what it tells.
+fn meeting(message: &Message<'_>, properties: &Properties) -> Option<(u32, Meeting)> {
+    let sender = properties.get("from")?.pointer("/emailAddress/address")?.as_str()?;
+    message.parts.iter().find_map(|part| {
+        let kind = part.content_type()?;
+        let is_calendar = kind.ctype().eq_ignore_ascii_case("text")
+            && kind.subtype().is_some_and(|subtype| subtype.eq_ignore_ascii_case("calendar"));
+        let method = kind.attribute("method").filter(|_| is_calendar)?;
+        Some((part.offset_body, ical::read_meeting(&part_text(message, part), method, sender)?))
+    })
 }
 
 fn is_header_name(name: &str) -> bool {
@@ -272,17 +290,21 @@ fn thread_index(message: &Message<'_>) -> Option<String> {
     header_text(message, "Thread-Index").filter(|index| STANDARD.decode(index).is_ok_and(|bytes| bytes.len() >= 22))
 }
 
-fn body(message: &Message<'_>, properties: &mut Properties) {
+/// The text; the part at `calendar` is none.
+fn body(message: &Message<'_>, calendar: Option<u32>, properties: &mut Properties) {
     let html = message.html_bodies().find(|part| part.is_text_html()).map(|part| part_text(message, part));
     let plain: Vec<String> = message
         .text_bodies()
-        .filter(|part| matches!(part.body, PartType::Text(_)))
+        .filter(|part| matches!(part.body, PartType::Text(_)) && Some(part.offset_body) != calendar)
         .map(|p| part_text(message, p))
         .collect();
     let shown = match &html {
         Some(html) if plain.is_empty() => preview("html", html),
         _ => preview("text", &plain.join("\n")),
     };
+    if calendar.is_some() && html.is_none() && plain.is_empty() {
+        return;
+    }
     let (kind, content) = match html {
         Some(html) => ("html", html),
         None => ("text", plain.join("\r\n")),
@@ -322,9 +344,9 @@ pub fn is_message(item: &Properties) -> bool {
     item.get("@odata.type").and_then(Value::as_str) == Some("#microsoft.graph.message")
 }
 
-fn attachments(message: &Message<'_>, properties: &mut Properties) {
-    let list: Vec<Value> =
-        message.attachments().enumerate().filter_map(|(index, part)| attachment(message, part, index)).collect();
+fn attachments(message: &Message<'_>, calendar: Option<u32>, properties: &mut Properties) {
+    let parts = message.attachments().filter(|part| Some(part.offset_body) != calendar);
+    let list: Vec<Value> = parts.enumerate().filter_map(|(index, part)| attachment(message, part, index)).collect();
     let any = list.iter().any(|attachment| attachment["isInline"] == json!(false));
     properties.insert("hasAttachments".to_owned(), json!(any));
     properties.insert("attachments".to_owned(), Value::Array(list));

@@ -95,14 +95,29 @@ impl<'a> Series<'a> {
 
     /// The occurrence of that day of the recurrence, unless it was cancelled.
     pub fn occurrence(&self, date: Date) -> Option<Occurrence> {
+        self.occurrence_with(date, |_| true)
+    }
+
+    /// The same with what the series says of `kept` properties alone: a series has its body once, and its
+    /// occurrences by thousands.
+    pub fn occurrence_with(&self, date: Date, kept: impl Fn(&str) -> bool) -> Option<Occurrence> {
         let slot = self.recurrence.slot_on(date).filter(|_| !self.is_cancelled(date))?;
-        let mut occurrence = self.unchanged(slot);
+        let mut occurrence = self.unchanged_with(slot, &kept);
         let changed = self.exceptions.get(&slot.start);
-        occurrence.item.properties.extend(changed.into_iter().flat_map(|changed| (*changed).clone()));
+        let differing = changed.into_iter().flat_map(|changed| changed.iter().filter(|(name, _)| kept(name)));
+        let differing = differing.map(|(name, value)| (name.clone(), value.clone()));
+        occurrence.item.properties.extend(differing);
         if changed.is_some_and(|changed| is_exception(changed)) {
             occurrence.item.properties.insert("type".to_owned(), "exception".into());
         }
         Some(occurrence)
+    }
+
+    /// The properties by which the occurrence of that day differs from the series.
+    pub fn differing(&self, date: Date) -> Vec<&'a str> {
+        let changed = self.recurrence.slot_on(date).and_then(|slot| self.exceptions.get(&slot.start));
+        let names = changed.filter(|changed| is_exception(changed)).into_iter().flat_map(|changed| changed.keys());
+        names.map(String::as_str).collect()
     }
 
     /// The days of the occurrences that differ from the series, in order.
@@ -114,11 +129,16 @@ impl<'a> Series<'a> {
 
     /// The occurrence of a slot as the recurrence has it.
     pub(crate) fn unchanged(&self, slot: Slot) -> Occurrence {
-        let own = self.master.properties.iter().filter(|(name, _)| !OF_MASTER.contains(&name.as_str()));
+        self.unchanged_with(slot, &|_| true)
+    }
+
+    fn unchanged_with(&self, slot: Slot, kept: &impl Fn(&str) -> bool) -> Occurrence {
+        let is_own = |name: &str| !OF_MASTER.contains(&name) && kept(name);
+        let own = self.master.properties.iter().filter(|(name, _)| is_own(name));
         let properties = own.map(|(name, value)| (name.clone(), value.clone())).collect();
         let Item { id, immutable, mailbox, folder, created, modified, version, .. } = *self.master;
         let mut item = Item { id, immutable, mailbox, folder, created, modified, version, properties };
-        let series = item.properties.get("iCalUId").and_then(Value::as_str).unwrap_or_default();
+        let series = self.master.properties.get("iCalUId").and_then(Value::as_str).unwrap_or_default();
         let (named, uid) = (occurrence_name(series, slot.start), occurrence_uid(series, slot.date));
         for (name, value) in [
             ("type", "occurrence".into()),
@@ -255,7 +275,7 @@ fn put_list(master: &mut Properties, name: &str, members: Vec<Value>) {
 
 /// The `iCalUId` of an occurrence: in Outlook's global object ids four bytes are for its day; of other
 /// makers' it is put behind.
-fn occurrence_uid(master: &str, date: Date) -> String {
+pub(crate) fn occurrence_uid(master: &str, date: Date) -> String {
     const HEAD: &str = "040000008200E00074C5B7101A82E008";
     let (year, month, day) = (date.year(), date.month(), date.day());
     match master.get(..HEAD.len()).zip(master.get(HEAD.len() + 8..)) {

@@ -189,6 +189,8 @@ pub enum UserPart {
     FocusedOverrides,
     FocusedOverride(String),
     MailboxSettings,
+    /// One of them, as the path names it.
+    MailboxSetting(String),
 }
 
 /// A user as a path names one.

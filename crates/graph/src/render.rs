@@ -6,6 +6,7 @@ mod calendar;
 mod meeting;
 mod occurrence;
 mod reminder;
+mod schedule;
 mod time_zone;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown, basic};
 pub use attachment::{AttachmentSelect, AttachmentView, attachment};
 pub use occurrence::occurrence;
 pub use reminder::reminder;
+pub use schedule::schedule_item;
 
 pub use calendar::{calendar, calendar_group};
 

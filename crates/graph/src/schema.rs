@@ -11,7 +11,7 @@ mod read;
 mod types;
 
 use crate::Kind;
-pub use actions::{Answer, TRANSLATED_IDS_MAX, Translation, answer, read_named, translation};
+pub use actions::{Answer, Schedule, TRANSLATED_IDS_MAX, Translation, answer, read_named, schedule, translation};
 pub use csdl::csdl;
 pub use extended::{EXTENDED, Values, property_id};
 pub use fields::Fields;

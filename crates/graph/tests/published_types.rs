@@ -56,6 +56,32 @@ const PROPERTIES: &[(&str, &str)] = &[
          totalItemCount Int32, unreadItemCount Int32",
     ),
     (
+        "mailboxSettings",
+        "archiveFolder String, automaticRepliesSetting automaticRepliesSetting, dateFormat String, \
+         delegateMeetingMessageDeliveryOptions delegateMeetingMessageDeliveryOptions, \
+         language localeInfo, timeFormat String, timeZone String, userPurpose userPurpose, \
+         workingHours workingHours",
+    ),
+    (
+        "automaticRepliesSetting",
+        "externalAudience externalAudienceScope, externalReplyMessage String, \
+         internalReplyMessage String, scheduledEndDateTime dateTimeTimeZone, \
+         scheduledStartDateTime dateTimeTimeZone, status automaticRepliesStatus",
+    ),
+    (
+        "scheduleInformation",
+        "availabilityView String, error freeBusyError, scheduleId String, scheduleItems scheduleItem[], \
+         workingHours workingHours",
+    ),
+    (
+        "scheduleItem",
+        "end dateTimeTimeZone, isPrivate Boolean, location String, start dateTimeTimeZone, \
+         status freeBusyStatus, subject String",
+    ),
+    ("freeBusyError", "message String, responseCode String"),
+    ("localeInfo", "displayName String, locale String"),
+    ("workingHours", "daysOfWeek dayOfWeek[], endTime TimeOfDay, startTime TimeOfDay, timeZone timeZoneBase"),
+    (
         "mailSearchFolder",
         "filterQuery String, includeNestedFolders Boolean, isSupported Boolean, \
          sourceFolderIds String[]",
@@ -176,6 +202,13 @@ const MEMBERS: &[(&str, &str)] = &[
         "none, newMeetingRequest, fullUpdate, informationalUpdate, silentUpdate, outdated, \
          principalWantsCopy",
     ),
+    ("automaticRepliesStatus", "disabled, alwaysEnabled, scheduled"),
+    ("externalAudienceScope", "none, contactsOnly, all"),
+    (
+        "delegateMeetingMessageDeliveryOptions",
+        "sendToDelegateAndInformationToPrincipal, sendToDelegateAndPrincipal, sendToDelegateOnly",
+    ),
+    ("userPurpose", "user, linked, shared, room, equipment, others, unknownFutureValue"),
     ("phoneType", "home, business, mobile, other, assistant, homeFax, businessFax, otherFax, pager, radio"),
 ];
 

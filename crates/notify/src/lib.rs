@@ -22,4 +22,4 @@ pub use log::{EndReason, LifecycleEvent, Position, Record, Submission, Subscript
 pub use node::{Command, Event, Node, NodeConfig};
 pub use profile::Profile;
 pub use subscription::Subscription;
-pub use transition::Sight;
+pub use transition::Interest;

@@ -76,9 +76,6 @@ impl From<ChangeTypes> for Vec<ChangeType> {
 impl Subscription {
     /// The id by which this subscription is told of a change's item. Order holds among changes of one.
     pub fn item_key(&self, change: &Change) -> ItemKey {
-        match self.immutable_ids {
-            true => ItemKey::Immutable(change.immutable_id()),
-            false => ItemKey::Id(change.item),
-        }
+        change.key(self.immutable_ids)
     }
 }

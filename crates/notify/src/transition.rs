@@ -7,14 +7,24 @@
 use graph::path::watch;
 use graph::query::State;
 use graph::refinement::{Condition, Refinement};
-use graph::{Change, ChangeType, FolderId};
+use graph::{Change, ChangeType, FolderId, Kind};
 
 use crate::Subscription;
+use crate::subscription::ChangeTypes;
 
-/// What a subscription watches of its target.
-#[derive(Clone, Debug, Default)]
-pub enum Sight {
-    #[default]
+/// What of a subscription decides which changes of its mailbox it hears.
+#[derive(Clone, Debug)]
+pub struct Interest {
+    kind: Kind,
+    folder: Option<FolderId>,
+    change_types: ChangeTypes,
+    immutable_ids: bool,
+    pub(crate) sight: Sight,
+}
+
+/// Which of the items in its folder a subscription watches.
+#[derive(Clone, Debug)]
+pub(crate) enum Sight {
     All,
     Filtered(Condition),
     /// Its filter cannot be read any more.
@@ -22,14 +32,11 @@ pub enum Sight {
 }
 
 impl Sight {
-    pub fn of(subscription: &Subscription) -> Self {
-        if !subscription.resource.contains('?') {
-            return Sight::All;
-        }
+    fn of(subscription: &Subscription) -> Self {
         match subscription.refinement() {
+            None => Sight::Nothing,
             Some(Refinement { condition: None, .. }) => Sight::All,
             Some(Refinement { condition: Some(condition), .. }) => Sight::Filtered(condition),
-            None => Sight::Nothing,
         }
     }
 
@@ -42,26 +49,24 @@ impl Sight {
     }
 }
 
-impl Subscription {
-    /// What its `resource` says behind the path; `None` if that cannot be read any more.
-    pub fn refinement(&self) -> Option<Refinement> {
-        let watched = watch(&self.resource).ok()?;
-        Refinement::read(self.target.kind, &watched.options).ok()
+impl Interest {
+    pub fn of(subscription: &Subscription) -> Self {
+        Self {
+            kind: subscription.target.kind,
+            folder: subscription.target.folder,
+            change_types: subscription.change_types,
+            immutable_ids: subscription.immutable_ids,
+            sight: Sight::of(subscription),
+        }
     }
 
-    /// What its `resource` says behind the path, the same in every spelling; empty for nothing.
-    pub fn refined(&self) -> String {
-        self.refinement().unwrap_or_default().likeness
-    }
-
-    /// The change type that this subscription sees in `change`, if it must hear of it. `sight` is its own.
+    /// The change type that the subscription sees in a change of its mailbox, if it must hear of it.
     ///
     /// To one with immutable ids a move is one change of one item, told of by the half that created the item
     /// in its new place, or if it leaves what is watched, by the other half.
-    pub fn sees(&self, sight: &Sight, change: &Change) -> Option<ChangeType> {
-        let target = &self.target;
-        let watches = |folder: FolderId| target.folder.is_none_or(|watched| watched == folder);
-        if change.mailbox != target.mailbox || change.item.kind != target.kind || !watches(change.folder) {
+    pub fn sees(&self, change: &Change) -> Option<ChangeType> {
+        let watches = |folder: FolderId| self.folder.is_none_or(|watched| watched == folder);
+        if change.item.kind != self.kind || !watches(change.folder) {
             return None;
         }
         let other_end = change.moved.filter(|_| self.immutable_ids);
@@ -71,8 +76,8 @@ impl Subscription {
             ChangeType::Deleted if other_end.is_some_and(watches) => return None,
             ChangeType::Deleted => (true, false),
         };
-        let key = self.item_key(change);
-        let is_in = |is_there, is_after| is_there && sight.lets_in(State { change, is_after, key });
+        let key = change.key(self.immutable_ids);
+        let is_in = |is_there, is_after| is_there && self.sight.lets_in(State { change, is_after, key });
         let seen = match (is_in(was_there, false), is_in(is_there, true)) {
             (false, false) => return None,
             (false, true) => ChangeType::Created,
@@ -80,5 +85,21 @@ impl Subscription {
             (true, false) => ChangeType::Deleted,
         };
         self.change_types.contains(seen).then_some(seen)
+    }
+}
+
+impl Subscription {
+    /// What its `resource` says behind the path; `None` if that cannot be read any more.
+    fn refinement(&self) -> Option<Refinement> {
+        if !self.resource.contains('?') {
+            return Some(Refinement::default());
+        }
+        let watched = watch(&self.resource).ok()?;
+        Refinement::read(self.target.kind, &watched.options).ok()
+    }
+
+    /// What its `resource` says behind the path, the same in every spelling; empty for nothing.
+    pub fn refined(&self) -> String {
+        self.refinement().unwrap_or_default().likeness
     }
 }

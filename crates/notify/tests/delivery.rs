@@ -11,8 +11,8 @@ use tidings_notify::checkpoint::{LoadedParked, Parked, ParkedRef, PartitionState
 use tidings_notify::node::{Attempt, CheckpointAnswer, Outcome};
 use tidings_notify::subscription::Target;
 use tidings_notify::{
-    AbandonReason, Command, EndReason, Event, LedgerDelta, Monotonic, Node, NodeConfig, Now, Position, Record, Sight,
-    Stream, Submission, Subscription, SubscriptionEvent, notification,
+    AbandonReason, Command, EndReason, Event, Interest, LedgerDelta, Monotonic, Node, NodeConfig, Now, Position,
+    Record, Stream, Submission, Subscription, SubscriptionEvent, notification,
 };
 use uuid::Uuid;
 
@@ -319,11 +319,11 @@ fn a_folder_is_watched_without_its_children_and_a_mailbox_with_all() {
     let of = |folder| Subscription { target: Target { folder, ..subscription().target }, ..subscription() };
     let child = FolderId::new(Kind::Message, Uuid::from_u128(77));
     for (folder, heard) in [(None, [true, true, true]), (Some(inbox), [true, false, false])] {
-        let sees = [inbox, child, archive].map(|place| of(folder).sees(&Sight::All, &created(1, place)).is_some());
+        let sees = [inbox, child, archive].map(|place| Interest::of(&of(folder)).sees(&created(1, place)).is_some());
         assert_eq!(sees, heard, "{folder:?}");
     }
     let calendar = WellKnown::Calendar.id_in(MEGAN);
-    assert_eq!(of(None).sees(&Sight::All, &created(1, calendar)), None, "messages are no events");
+    assert_eq!(Interest::of(&of(None)).sees(&created(1, calendar)), None, "messages are no events");
 }
 
 /// The two halves of a move.
@@ -347,7 +347,7 @@ fn a_move_is_one_update_to_who_watches_both_ends_by_immutable_ids() {
         ..subscription()
     };
     let halves = moved(inbox, archive);
-    let sees = |of: Subscription| [of.sees(&Sight::All, &halves[0]), of.sees(&Sight::All, &halves[1])];
+    let sees = |of: Subscription| [0, 1].map(|half| Interest::of(&of).sees(&halves[half]));
     let (deleted, created) = (Some(ChangeType::Deleted), Some(ChangeType::Created));
     assert_eq!(sees(of(None, false)), [deleted, created]);
     assert_eq!(sees(of(None, true)), [None, Some(ChangeType::Updated)]);

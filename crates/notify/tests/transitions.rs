@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 use tidings_notify::subscription::{ChangeTypes, Target};
-use tidings_notify::{Sight, Subscription};
+use tidings_notify::{Interest, Subscription};
 use uuid::Uuid;
 
 const MEGAN: UserId = UserId(Uuid::from_u128(2));
@@ -24,8 +24,10 @@ fn folder(kind: Kind, number: u8) -> FolderId {
     FolderId::new(kind, Uuid::from_u128(0xf01d_0000 + u128::from(number)))
 }
 
-/// A filter, and the same said of an item as the API shows it.
-type Asked = (String, Box<dyn Fn(&Value) -> bool>);
+/// What a filter says of an item as the API shows it.
+type Says = Box<dyn Fn(&Value) -> bool>;
+/// A filter, and the same in code.
+type Asked = (String, Says);
 
 fn asked(text: &str, holds: impl Fn(&Value) -> bool + 'static) -> Asked {
     (text.to_owned(), Box::new(holds))
@@ -265,8 +267,8 @@ fn shown(item: &Item) -> Value {
 
 struct Watching {
     subscription: Subscription,
-    sight: Sight,
-    holds: Option<Box<dyn Fn(&Value) -> bool>>,
+    interest: Interest,
+    holds: Option<Says>,
 }
 
 /// Kind, folder, filter, change types and whether the ids are immutable.
@@ -295,9 +297,8 @@ fn watching((kind, number, filter, types, immutable_ids): Plan) -> Watching {
         expires: NOW.plus_minutes(60),
         created: NOW,
     };
-    let sight = Sight::of(&subscription);
-    assert!(matches!(sight, Sight::Filtered(_)) == asked.is_some() && !matches!(sight, Sight::Nothing));
-    Watching { subscription, sight, holds: asked.map(|(_, holds)| holds) }
+    let interest = Interest::of(&subscription);
+    Watching { subscription, interest, holds: asked.map(|(_, holds)| holds) }
 }
 
 /// What came, went and changed between two states of a set, as far as the subscription wants to hear of it.
@@ -356,11 +357,11 @@ proptest! {
             let before: Vec<_> = all.iter().map(|one| mailbox.watched(one)).collect();
             let changes = mailbox.act(act);
             for (watching, before) in all.iter().zip(before) {
-                let Watching { subscription, sight, .. } = watching;
+                let Watching { subscription, interest, .. } = watching;
                 let expected = difference(&before, &mailbox.watched(watching), subscription.change_types);
                 let mut heard = BTreeMap::new();
                 for change in &changes {
-                    if let Some(seen) = subscription.sees(sight, change) {
+                    if let Some(seen) = interest.sees(change) {
                         let twice = heard.insert(subscription.item_key(change).to_string(), seen);
                         prop_assert_eq!(twice, None, "{:?} is told twice", act);
                     }
@@ -380,7 +381,7 @@ fn a_filtered_subscription_hears_what_comes_into_its_view_and_what_leaves_it() {
     let flagged = |values| Values { number: 1, ..values };
     let mut heard = |act: Act| {
         let changes = mailbox.act(&act);
-        let seen = changes.iter().filter_map(|change| unread.subscription.sees(&unread.sight, change));
+        let seen = changes.iter().filter_map(|change| unread.interest.sees(change));
         seen.collect::<Vec<_>>()
     };
     use ChangeType::{Created, Deleted, Updated};
@@ -404,7 +405,7 @@ fn only_the_transitions_that_were_asked_for_are_heard() {
     let of = |flags| Values { flags, word: 0, number: 0 };
     let mut heard = |act: Act| {
         let changes = mailbox.act(&act);
-        changes.iter().filter_map(|change| leaves.subscription.sees(&leaves.sight, change)).collect::<Vec<_>>()
+        changes.iter().filter_map(|change| leaves.interest.sees(change)).collect::<Vec<_>>()
     };
     assert_eq!(heard(Act::Create(Kind::Message, 0, of(0))), []);
     assert_eq!(heard(Act::Update(0, of(2))), []);
@@ -422,10 +423,10 @@ fn a_filter_names_an_item_by_the_id_that_the_subscription_is_told() {
         let id = if immutable_ids { item.immutable_id().to_string() } else { item.id.to_string() };
         let mut subscription = watching((Kind::Message, None, None, 7, immutable_ids)).subscription;
         subscription.resource = format!("me/messages?$filter=id eq '{id}'");
-        let sight = Sight::of(&subscription);
+        let interest = Interest::of(&subscription);
         let moved = Item { id: ItemId::new(Kind::Message, Uuid::from_u128(77)), ..item.clone() };
         let halves = Change::moved(TENANT, &item, &moved, ChangeId(Uuid::from_u128(78)), NOW);
-        let seen: Vec<_> = halves.iter().filter_map(|change| subscription.sees(&sight, change)).collect();
+        let seen: Vec<_> = halves.iter().filter_map(|change| interest.sees(change)).collect();
         let expected = if immutable_ids { ChangeType::Updated } else { ChangeType::Deleted };
         assert_eq!(seen, [expected]);
     }
@@ -437,5 +438,5 @@ fn an_unreadable_filter_lets_nothing_in() {
     let mut subscription = watching((Kind::Message, None, None, 7, false)).subscription;
     subscription.resource = "me/messages?$filter=colour eq 'red'".to_owned();
     let changes = Mailbox::default().act(&Act::Create(Kind::Message, 0, Values { flags: 0, word: 0, number: 0 }));
-    assert_eq!(subscription.sees(&Sight::of(&subscription), &changes[0]), None);
+    assert_eq!(Interest::of(&subscription).sees(&changes[0]), None);
 }

@@ -10,6 +10,10 @@ use tempfile::TempDir;
 
 /// What the running server tells other commands; removed when it stops.
 pub const READY_FILE: &str = "ready.json";
+/// The bearer token of the admin API.
+pub const ADMIN_TOKEN_FILE: &str = "admin-token";
+/// Where the running server serves its admin API.
+pub const ADMIN_URL_FILE: &str = "admin-url";
 
 /// A data directory, locked for this process until it is dropped.
 #[derive(Debug)]

@@ -41,13 +41,10 @@ const TYPED: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 pub fn new_code(letters: usize) -> String {
     let mut code = String::new();
     while code.len() < letters {
-        let mut byte = [0u8];
-        if SystemRandom::new().fill(&mut byte).is_err() {
-            panic!("the operating system gives no random bytes");
-        }
+        let [byte] = random();
         // 240 is the greatest multiple of 20 below 256: so each letter is as likely as any other.
-        if byte[0] < 240 {
-            code.push(char::from(TYPED[usize::from(byte[0]) % TYPED.len()]));
+        if byte < 240 {
+            code.push(char::from(TYPED[usize::from(byte) % TYPED.len()]));
         }
     }
     code

@@ -17,6 +17,8 @@ use tempfile::NamedTempFile;
 use crate::data_dir::{self, DataDir};
 use crate::ids;
 
+/// In the data directory: where the key file is.
+const PLACE_FILE: &str = "key-file";
 const KEYS_MAX: usize = 16;
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
@@ -36,7 +38,8 @@ pub fn in_memory() -> Keys {
     keys(&[ids::new_key()])
 }
 
-/// The keys for a data directory. The file is made if there is none and nothing is sealed yet.
+/// The keys for a data directory. The file is made if there is none and nothing is sealed yet, and its place is
+/// noted for the commands.
 pub fn keys_for(data: &DataDir, path: &Path) -> anyhow::Result<Keys> {
     ensure_outside(data.path(), path)?;
     let in_use = keys_in_use(data.store())?;
@@ -59,7 +62,22 @@ pub fn keys_for(data: &DataDir, path: &Path) -> anyhow::Result<Keys> {
             path.display()
         );
     }
+    let place = std::path::absolute(path)?;
+    data.write_private(PLACE_FILE, place.to_str().context("the path of the key file is not UTF-8")?.as_bytes())?;
     Ok(keys)
+}
+
+/// The key file of a data directory: the one that is named, else the one that was used last.
+pub fn place_for(data: &Path, named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(named) = named {
+        return Ok(named.to_owned());
+    }
+    match fs::read_to_string(data.join(PLACE_FILE)) {
+        Ok(place) => Ok(place.into()),
+        Err(error) => Err(error).with_context(|| {
+            format!("it is not known where the key file of {} is; name it with --key-file FILE", data.display())
+        }),
+    }
 }
 
 /// `$XDG_CONFIG_HOME/tidings/key`, or `~/.config/tidings/key`.

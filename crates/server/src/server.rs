@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::{self, AppState, Handshake, Limits};
 use crate::clock::Clock;
-use crate::data_dir::DataDir;
+use crate::data_dir::{ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir};
 use crate::directory::Directory;
 use crate::engine;
 use crate::http::graph::Throttling;
@@ -41,7 +41,6 @@ const SIGNING_KEYS_FILE: &str = "signing-keys.json";
 const SIGNING_KEY_FILE: &str = "signing-key.pk8";
 /// How often it is looked whether the next signing key is due.
 const ROTATION_PAUSE: Duration = Duration::from_secs(3_600);
-const ADMIN_TOKEN_FILE: &str = "admin-token";
 
 /// What a server is to be.
 pub struct Settings {
@@ -131,6 +130,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         .with_context(|| format!("cannot use {SIGNING_KEYS_FILE} of the data directory"))?;
     let admin_token = data.made_once(ADMIN_TOKEN_FILE, || Ok(ids::new_secret().into_bytes()))?;
     let admin_token = String::from_utf8(admin_token).map_err(|_| anyhow!("{ADMIN_TOKEN_FILE} is not text"))?;
+
+    data.write_private(ADMIN_URL_FILE, format!("http://{}", addresses.admin).as_bytes())?;
 
     let fresh = fresh_source(clock);
     let mailboxes = Arc::new(Mailboxes::new(store.clone(), fresh.clone()));

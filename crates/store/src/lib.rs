@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use graph::query::Query;
 use graph::{
     AppId, Attachment, AttachmentId, ChangeId, Folder, FolderId, ImmutableId, Item, ItemId, Kind, Mutation, Partition,
-    SubscriptionId, TenantId, Timestamp, UserId,
+    Properties, SubscriptionId, TenantId, Timestamp, UserId,
 };
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{EndReason, LifecycleEvent, Submission};
@@ -23,6 +23,7 @@ mod directory;
 pub mod memory;
 pub mod seal;
 pub mod sqlite;
+mod tree;
 
 pub use directory::{
     App, Challenge, Consent, Credential, CredentialKind, DirectoryError, Grant, Grantee, Redeemable, RedeemableHash,
@@ -32,6 +33,10 @@ pub use directory::{
 /// Each thing that is remembered for a time takes so many old ones away, so that they shrink faster than
 /// they grow.
 const FORGOTTEN_AT_ONCE: u64 = 4;
+
+/// A read of items ends after the one that makes it longer than this, in bytes of their properties as JSON,
+/// whatever number was asked for: what it holds does not grow with what lies in a mailbox.
+pub const READ_BYTES_MAX: usize = 16 << 20;
 
 /// Called after each commit with the records that it appended to a partition, in order.
 pub type Publish = Arc<dyn Fn(Partition, Vec<(Position, Arc<Record>)>) + Send + Sync>;
@@ -112,15 +117,17 @@ pub trait Store: Send + Sync + 'static {
     // --- mailbox ---
 
     /// Applies a mutation of one mailbox and appends its changes, and the submission if there is one,
-    /// to the partition's log. Besides what the mutation expects, an item needs a folder of its kind
-    /// (`FolderGone`); a folder that would still hold an item is not removed, two items do not have one
-    /// immutable id, no item gets another one, and an attachment needs its item (`ItemChanged`).
+    /// to the partition's log. Besides what the mutation expects, an item and a folder need one of their
+    /// kind that they lie in (`FolderGone`); a folder that would still hold an item is not removed, two items
+    /// do not have one immutable id, no item gets another one, and an attachment needs its item
+    /// (`ItemChanged`); a folder that would still hold a folder is not removed, none comes to lie below
+    /// itself, and none gets a namesake (`FolderChanged`).
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError>;
     async fn item(&self, mailbox: UserId, id: ItemId) -> Result<Option<Item>, StoreError>;
     async fn item_by_immutable(&self, mailbox: UserId, id: ImmutableId) -> Result<Option<Item>, StoreError>;
     /// A page of the items that a query finds, in its order. What lies in Recoverable Items is read and
     /// counted only by that folder's name. What it holds in memory does not grow with the mailbox.
-    async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError>;
+    async fn items(&self, query: ItemQuery) -> Result<Items, StoreError>;
     /// How many items a query finds, whatever its page.
     async fn count_items(&self, query: ItemQuery) -> Result<u64, StoreError>;
     /// Events of a calendar that begin before `window.until` and, all their occurrences taken together,
@@ -132,7 +139,7 @@ pub trait Store: Send + Sync + 'static {
         window: Window,
         after: Option<ItemId>,
         limit: u64,
-    ) -> Result<Vec<Item>, StoreError>;
+    ) -> Result<Items, StoreError>;
     /// What has changed in a place since a revision, oldest first.
     async fn delta(&self, query: DeltaQuery) -> Result<Delta, DeltaError>;
     /// The attachments of an item, by [`Item::immutable`], oldest first.
@@ -309,6 +316,20 @@ impl ItemQuery {
     }
 }
 
+/// The first of the items that were asked for: as many as that, or as come to [`READ_BYTES_MAX`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Items {
+    pub items: Vec<Item>,
+    /// Whether another one follows.
+    pub more: bool,
+}
+
+/// How long the properties of an item are as JSON, in bytes.
+pub fn bytes_of(properties: &Properties) -> usize {
+    // Maps of strings always have a JSON form.
+    serde_json::to_vec(properties).map_or(0, |json| json.len())
+}
+
 /// A span of time: from `from`, until before `until`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -332,7 +353,8 @@ pub struct DeltaQuery {
     /// Removals count only after this: while a client reads everything for the first time, in parts, what
     /// was removed before it began is nothing to it. It is [`Delta::now`] of the first part.
     pub removals_since: Revision,
-    /// How many entries are enough. Those of one revision are never parted, so there may be more.
+    /// How many entries are enough; so many that their items come to [`READ_BYTES_MAX`] are enough as well.
+    /// Those of one revision are never parted, so there may be more.
     pub limit: u64,
 }
 
@@ -349,6 +371,8 @@ pub enum DeltaPlace {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delta {
     pub entries: Vec<(Revision, DeltaEntry)>,
+    /// How long the properties of their items are as JSON, in bytes.
+    pub bytes: usize,
     /// Everything up to here is in `entries`; ask again from here.
     pub until: Revision,
     /// The mailbox's last revision.
@@ -393,7 +417,7 @@ pub struct Upload {
     /// [`Item::immutable`] of the item that it is for.
     pub item: ImmutableId,
     /// What the attachment will be, in Graph's JSON form.
-    pub properties: graph::Properties,
+    pub properties: Properties,
     /// Its length in bytes when it is whole.
     pub size: u64,
     pub received: u64,
@@ -432,7 +456,9 @@ pub struct SubscriptionLimits {
 #[derive(Clone, Copy, Debug)]
 pub struct SubscriptionQuery {
     pub tenant: TenantId,
-    pub app: AppId,
+    /// `None`: of any app.
+    pub app: Option<AppId>,
+    /// `None`: of any creator.
     pub creator: Option<UserId>,
     pub after: Option<SubscriptionId>,
     pub limit: u64,
@@ -484,6 +510,9 @@ pub enum CommitError {
     ItemChanged(ItemId),
     #[error("the folder does not exist: {0}")]
     FolderGone(FolderId),
+    /// An expectation about this folder, or about its place among others, does not hold.
+    #[error("the folder was changed meanwhile: {0}")]
+    FolderChanged(FolderId),
     #[error("the mailbox does not exist: {0}")]
     NoMailbox(UserId),
     /// The once-key was used before; the first write stands.

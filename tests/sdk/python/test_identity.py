@@ -3,8 +3,9 @@
 import unittest
 
 import msal
-from azure.identity import ClientSecretCredential
+from azure.identity import CertificateCredential, ClientSecretCredential
 
+from certificate import registered
 from identity import APP, BASE, DEFAULT, DOMAIN, MEGAN, MICROSOFT, REDIRECT, SECRET, TENANT, Http, graph, sign_in
 
 
@@ -53,6 +54,16 @@ class Msal(unittest.TestCase):
         refused = app.acquire_token_for_client(DEFAULT)
         self.assertEqual(("invalid_client", [7000215]), (refused["error"], refused["error_codes"]))
 
+    def test_a_certificate_is_as_good_as_a_secret(self):
+        key, thumbprint, pem = registered()
+        for credential in (
+            {"private_key": key, "thumbprint": thumbprint},
+            {"private_key": key, "public_certificate": pem},
+        ):
+            app, _ = confidential(TENANT, credential=credential, instance_discovery=False)
+            token = self.assertGiven(app.acquire_token_for_client(DEFAULT))
+            self.assertEqual(200, graph(token, "/users").status_code)
+
     def test_a_user_signs_in_and_stays_so_by_refresh_tokens(self):
         for tenant in (TENANT, "common", "organizations"):
             with self.subTest(tenant=tenant):
@@ -89,6 +100,12 @@ class AzureIdentity(unittest.TestCase):
 
     def test_a_secret_gives_a_token(self):
         credential = ClientSecretCredential(TENANT, APP, SECRET, **self.settings)
+        token = credential.get_token(*DEFAULT).token
+        self.assertEqual(200, graph(token, "/users").status_code)
+
+    def test_a_certificate_gives_a_token(self):
+        key, _, pem = registered()
+        credential = CertificateCredential(TENANT, APP, certificate_data=(key + pem).encode(), **self.settings)
         token = credential.get_token(*DEFAULT).token
         self.assertEqual(200, graph(token, "/users").status_code)
 

@@ -20,10 +20,17 @@ const PRODUCT: &str = "-//Tidings//Tidings//EN";
 
 /// An event as a calendar of its own. `stamp` is when it was written last.
 pub fn write(event: &Properties, stamp: Timestamp) -> String {
+    whole(calendar(), component(event, stamp), alarm(event))
+}
+
+pub(super) fn calendar() -> ICalendarComponent {
     let mut calendar = ICalendarComponent::new(ICalendarComponentType::VCalendar);
     calendar.add_property(ICalendarProperty::Version, "2.0");
     calendar.add_property(ICalendarProperty::Prodid, PRODUCT);
-    calendar.component_ids.push(1);
+    calendar
+}
+
+pub(super) fn component(event: &Properties, stamp: Timestamp) -> ICalendarComponent {
     let mut component = ICalendarComponent::new(ICalendarComponentType::VEvent);
     component.add_uid(&plain(text(event, "iCalUId")));
     component.add_dtstamp(utc(stamp));
@@ -31,9 +38,18 @@ pub fn write(event: &Properties, stamp: Timestamp) -> String {
     texts(event, &mut component);
     people(event, &mut component);
     states(event, &mut component);
-    let alarm = alarm(event);
-    component.component_ids.extend(alarm.as_ref().map(|_| 2));
-    let mut calendar = ICalendar { components: [calendar, component].into_iter().chain(alarm).collect() };
+    component
+}
+
+/// A calendar with one event, and that with its alarm.
+pub(super) fn whole(
+    mut calendar: ICalendarComponent,
+    mut event: ICalendarComponent,
+    alarm: Option<ICalendarComponent>,
+) -> String {
+    calendar.component_ids.push(1);
+    event.component_ids.extend(alarm.as_ref().map(|_| 2));
+    let mut calendar = ICalendar { components: [calendar, event].into_iter().chain(alarm).collect() };
     calendar.add_missing_timezones();
     calendar.to_string()
 }
@@ -193,7 +209,7 @@ fn alarm(event: &Properties) -> Option<ICalendarComponent> {
     Some(alarm)
 }
 
-fn text<'a>(event: &'a Properties, name: &str) -> &'a str {
+pub(super) fn text<'a>(event: &'a Properties, name: &str) -> &'a str {
     event.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -224,11 +240,11 @@ fn in_zone(at: Timestamp, zone: &TimeZone) -> DateTime {
     zone.to_datetime(at)
 }
 
-fn local(at: Timestamp) -> DateTime {
+pub(super) fn local(at: Timestamp) -> DateTime {
     in_zone(at, &TimeZone::UTC)
 }
 
-fn date(at: DateTime) -> PartialDateTime {
+pub(super) fn date(at: DateTime) -> PartialDateTime {
     PartialDateTime {
         year: u16::try_from(at.year()).ok(),
         month: Some(at.month().unsigned_abs()),
@@ -246,7 +262,7 @@ fn partial(at: DateTime) -> PartialDateTime {
     }
 }
 
-fn utc(at: Timestamp) -> PartialDateTime {
+pub(super) fn utc(at: Timestamp) -> PartialDateTime {
     PartialDateTime { tz_hour: Some(0), tz_minute: Some(0), ..partial(local(at)) }
 }
 

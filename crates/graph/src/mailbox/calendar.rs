@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::create_folder::{FOLDER_NAME_CHARS_MAX, extend};
+use super::create_folder::extend;
+use super::folder_name::{self, refuse_namesake};
 use super::{FolderWritten, Fresh, Owner, calendar_group};
 use crate::schema::{self, EXTENDED, Entity};
 use crate::{Folder, FolderId, Kind, Mutation, Properties, Refusal, WellKnown};
@@ -36,11 +37,7 @@ pub fn create_calendar(
         return Err(Refusal::Missing { property: "name" });
     }
     refuse_namesake(&folder, folders)?;
-    let mutation = Mutation {
-        expect_folders: parent.into_iter().collect(),
-        folder_puts: vec![folder.clone()],
-        ..Mutation::default()
-    };
+    let mutation = Mutation { folder_puts: vec![folder.clone()], ..Mutation::default() };
     Ok(FolderWritten { folder, mutation })
 }
 
@@ -55,7 +52,7 @@ pub fn patch_calendar(folder: &Folder, folders: &[Folder], body: Value) -> Resul
         refuse_namesake(&patched, folders)?;
     }
     let mutation =
-        Mutation { expect_folders: vec![folder.id], folder_puts: vec![patched.clone()], ..Mutation::default() };
+        Mutation { expect_folders: vec![folder.clone()], folder_puts: vec![patched.clone()], ..Mutation::default() };
     Ok(FolderWritten { folder: patched, mutation })
 }
 
@@ -64,7 +61,7 @@ fn set(folder: &mut Folder, body: Value) -> Result<(), Refusal> {
     let mut extended = Properties::new();
     for (property, value) in schema::read(Entity::Calendar, body)? {
         match (property.as_str(), value) {
-            ("name", Value::String(name)) => folder.display_name = read_name(&name)?,
+            ("name", Value::String(name)) => folder.display_name = folder_name::read("name", &name)?,
             ("isDefaultCalendar", Value::Bool(value)) if value != is_default => {
                 return Err(Refusal::NotUpdatable { property });
             }
@@ -81,29 +78,4 @@ fn set(folder: &mut Folder, body: Value) -> Result<(), Refusal> {
         }
     }
     extend(&mut folder.properties, extended)
-}
-
-/// A name of a calendar or of a group of calendars.
-pub(super) fn read_name(name: &str) -> Result<String, Refusal> {
-    let name = name.trim();
-    if name.is_empty() {
-        return Err(Refusal::invalid("name", "a name"));
-    }
-    if name.chars().count() > FOLDER_NAME_CHARS_MAX {
-        let property = "name".to_owned();
-        return Err(Refusal::TooLong { property, length_max: FOLDER_NAME_CHARS_MAX, unit: "characters" });
-    }
-    Ok(name.to_owned())
-}
-
-/// Refuses a calendar whose name another one of the mailbox has, in whatever group.
-fn refuse_namesake(folder: &Folder, folders: &[Folder]) -> Result<(), Refusal> {
-    let name = folder.display_name.to_lowercase();
-    let mut others = folders
-        .iter()
-        .filter(|other| other.id.kind == Kind::Event && other.id != folder.id && !calendar_group::is_group(other));
-    match others.any(|other| other.display_name.to_lowercase() == name) {
-        true => Err(Refusal::FolderExists { name: folder.display_name.clone() }),
-        false => Ok(()),
-    }
 }

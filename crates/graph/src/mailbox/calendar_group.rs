@@ -4,7 +4,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::calendar::read_name;
+use super::folder_name;
 use super::{FolderWritten, Fresh, Owner};
 use crate::schema::{self, Entity};
 use crate::{Folder, FolderId, Kind, Mutation, Properties, Refusal, UserId};
@@ -58,7 +58,10 @@ pub fn patch_group(group: &Folder, folders: &[Folder], body: Value) -> Result<Fo
     }
     let is_stored = group.id != default_group(group.mailbox);
     let mutation = match is_stored {
-        true => Mutation { expect_folders: vec![group.id], folder_puts: vec![patched.clone()], ..Mutation::default() },
+        true => {
+            let (expect_folders, folder_puts) = (vec![group.clone()], vec![patched.clone()]);
+            Mutation { expect_folders, folder_puts, ..Mutation::default() }
+        }
         false => Mutation::default(),
     };
     Ok(FolderWritten { folder: patched, mutation })
@@ -70,7 +73,7 @@ pub fn delete_group(group: &Folder, folders: &[Folder]) -> Result<Mutation, Refu
     if folders.iter().any(|folder| folder.parent == Some(group.id)) {
         return Err(Refusal::GroupNotEmpty);
     }
-    Ok(Mutation { expect_folders: vec![group.id], folder_removes: vec![group.id], ..Mutation::default() })
+    Ok(Mutation { expect_folders: vec![group.clone()], folder_removes: vec![group.id], ..Mutation::default() })
 }
 
 fn group_folder(id: FolderId, mailbox: UserId, display_name: String) -> Folder {
@@ -80,7 +83,7 @@ fn group_folder(id: FolderId, mailbox: UserId, display_name: String) -> Folder {
 
 fn read(body: Value) -> Result<Option<String>, Refusal> {
     let body = schema::read(Entity::CalendarGroup, body)?;
-    body.get("name").and_then(Value::as_str).map(read_name).transpose()
+    body.get("name").and_then(Value::as_str).map(|name| folder_name::read("name", name)).transpose()
 }
 
 fn refuse_default(group: &Folder) -> Result<(), Refusal> {
@@ -88,11 +91,8 @@ fn refuse_default(group: &Folder) -> Result<(), Refusal> {
 }
 
 fn refuse_namesake(group: &Folder, folders: &[Folder]) -> Result<(), Refusal> {
-    let name = group.display_name.to_lowercase();
-    let stored = folders.iter().filter(|other| is_group(other) && other.id != group.id);
-    let mut names = stored.map(|other| other.display_name.to_lowercase());
-    match names.any(|other| other == name) || name == DEFAULT_GROUP_NAME.to_lowercase() {
-        true => Err(Refusal::FolderExists { name: group.display_name.clone() }),
-        false => Ok(()),
+    if group.display_name.to_lowercase() == DEFAULT_GROUP_NAME.to_lowercase() {
+        return Err(Refusal::FolderExists { name: group.display_name.clone() });
     }
+    folder_name::refuse_namesake(group, folders)
 }

@@ -2,14 +2,13 @@
 
 use serde_json::Value;
 
+use super::folder_name::{self, refuse_namesake};
 use super::patch::merge;
 use super::search_folder::{self, SearchFolder, is_search_folder};
 use super::{FolderWritten, Fresh, Owner, is_buried};
 use crate::schema::{self, EXTENDED, Entity};
 use crate::{Folder, FolderId, Kind, Mutation, Properties, Refusal, WellKnown};
 
-/// The longest name of a folder, in characters.
-pub const FOLDER_NAME_CHARS_MAX: usize = 255;
 /// How long the single-value, or multi-value, extended properties of a folder may be as JSON: whoever lists
 /// folders reads all of them.
 pub const FOLDER_EXTENDED_BYTES_MAX: usize = 32 * 1024;
@@ -29,10 +28,13 @@ pub fn create_folder(
         Kind::Contact => Some(WellKnown::Contacts.id_in(owner.id)),
     };
     let parent = parent.or(top);
-    let place = |parent: FolderId| folders.iter().find(|folder| folder.id == parent && parent.kind == kind);
+    // Mailboxes that are older than the root of search folders get it with the first of them.
+    let root = WellKnown::SearchFolders.folder_in(owner.id);
+    let new_root = (parent == Some(root.id) && folders.iter().all(|folder| folder.id != root.id)).then_some(root);
+    let mut places = folders.iter().chain(&new_root);
     if let Some(parent) = parent {
-        let place = place(parent).ok_or(Refusal::FolderNotFound)?;
-        if SearchFolder::of(place).is_some() || is_buried(owner, parent) {
+        let place = places.find(|folder| folder.id == parent && parent.kind == kind);
+        if SearchFolder::of(place.ok_or(Refusal::FolderNotFound)?).is_some() || is_buried(owner, parent) {
             return Err(Refusal::invalid("parentFolderId", "a folder that can hold others"));
         }
     }
@@ -43,7 +45,8 @@ pub fn create_folder(
     let id = FolderId::new(kind, fresh.uuid);
     let folder = Folder { id, mailbox: owner.id, parent, display_name, well_known: None, properties };
     refuse_namesake(&folder, folders)?;
-    let mutation = below_parent(owner, parent, &folder);
+    let folder_puts = new_root.into_iter().chain([folder.clone()]).collect();
+    let mutation = Mutation { folder_puts, ..Mutation::default() };
     Ok(FolderWritten { folder, mutation })
 }
 
@@ -76,17 +79,6 @@ fn own_properties(
     Ok((body, properties))
 }
 
-/// Puts a folder below its parent. Mailboxes that are older than the root of search folders get it now.
-fn below_parent(owner: &Owner, parent: Option<FolderId>, folder: &Folder) -> Mutation {
-    let mut mutation = Mutation { folder_puts: vec![folder.clone()], ..Mutation::default() };
-    if parent == Some(WellKnown::SearchFolders.id_in(owner.id)) {
-        mutation.folder_puts.insert(0, WellKnown::SearchFolders.folder_in(owner.id));
-    } else {
-        mutation.expect_folders.extend(parent);
-    }
-    mutation
-}
-
 fn name_property(kind: Kind) -> &'static str {
     if kind == Kind::Event { "name" } else { "displayName" }
 }
@@ -108,18 +100,7 @@ impl Stated {
                     stated.extended.insert(property, value);
                 }
                 Value::String(name) if property == name_property => {
-                    let name = name.trim();
-                    if name.is_empty() {
-                        return Err(Refusal::invalid(&property, "a name"));
-                    }
-                    if name.chars().count() > FOLDER_NAME_CHARS_MAX {
-                        return Err(Refusal::TooLong {
-                            property,
-                            length_max: FOLDER_NAME_CHARS_MAX,
-                            unit: "characters",
-                        });
-                    }
-                    stated.name = Some(name.to_owned());
+                    stated.name = Some(folder_name::read(&property, &name)?);
                 }
                 Value::Null => {}
                 Value::Bool(_) if property == "isHidden" => return Err(Refusal::NotUpdatable { property }),
@@ -140,16 +121,4 @@ pub(super) fn extend(properties: &mut Properties, extended: Properties) -> Resul
         }
     }
     Ok(())
-}
-
-/// Refuses a folder whose name another one at the same place has, in any case.
-pub(super) fn refuse_namesake(folder: &Folder, folders: &[Folder]) -> Result<(), Refusal> {
-    let name = folder.display_name.to_lowercase();
-    let mut siblings = folders
-        .iter()
-        .filter(|other| other.id != folder.id && other.id.kind == folder.id.kind && other.parent == folder.parent);
-    match siblings.any(|other| other.display_name.to_lowercase() == name) {
-        true => Err(Refusal::FolderExists { name: folder.display_name.clone() }),
-        false => Ok(()),
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Owner;
-use super::create_folder::refuse_namesake;
+use super::folder_name::refuse_namesake;
 use super::search_folder::SearchFolder;
 use crate::{Change, ChangeId, Folder, FolderId, Item, Kind, Mutation, Refusal, Timestamp, WellKnown};
 
@@ -12,18 +12,31 @@ use crate::{Change, ChangeId, Folder, FolderId, Item, Kind, Mutation, Refusal, T
 pub enum FolderDeletion {
     /// It moves below Deleted Items with everything in it; its items keep their ids.
     ToDeletedItems(Box<Mutation>),
-    /// It lay below Deleted Items, or is of a sort that does not go there: these folders go for good, with
-    /// their items. See [`remove_folders`].
-    ForGood(Vec<FolderId>),
+    /// It lay below Deleted Items, or is of a sort that does not go there: it goes for good.
+    ForGood(Doomed),
+}
+
+/// Folders that go for good, with their items. See [`remove_folders`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Doomed {
+    pub folders: Vec<FolderId>,
+    /// Because these are as they are, and no longer than that.
+    because: Vec<Folder>,
 }
 
 /// Deletes a folder. `folders` are all of the mailbox. Calendars, contact folders and search folders, which
 /// Deleted Items does not take, go for good.
 pub fn delete_folder(folder: &Folder, folders: &[Folder]) -> Result<FolderDeletion, Refusal> {
-    let doomed = doomed(folder, folders)?;
+    let mut doomed = doomed(folder, folders)?;
     let bin = WellKnown::DeletedItems.id_in(folder.mailbox);
     let is_mail = folder.id.kind == Kind::Message && SearchFolder::of(folder).is_none();
-    if !is_mail || below(bin, folders).contains(&folder.id) {
+    if !is_mail {
+        return Ok(FolderDeletion::ForGood(doomed));
+    }
+    let binned = below(bin, folders);
+    if binned.contains(&folder.id) {
+        let leads_there = |other: &&Folder| binned.contains(&other.id) && below(other.id, folders).contains(&folder.id);
+        doomed.because.extend(folders.iter().filter(leads_there).cloned());
         return Ok(FolderDeletion::ForGood(doomed));
     }
     let mut moved = Folder { parent: Some(bin), ..folder.clone() };
@@ -32,23 +45,33 @@ pub fn delete_folder(folder: &Folder, folders: &[Folder]) -> Result<FolderDeleti
         count += 1;
         moved.display_name = format!("{} ({count})", folder.display_name);
     }
-    let expect_folders = vec![folder.id, bin];
-    let mutation = Mutation { expect_folders, folder_puts: vec![moved], ..Mutation::default() };
+    let mutation = Mutation { expect_folders: vec![folder.clone()], folder_puts: vec![moved], ..Mutation::default() };
     Ok(FolderDeletion::ToDeletedItems(Box::new(mutation)))
 }
 
 /// A folder and all below it, of which none is one that every mailbox has.
-pub fn doomed(folder: &Folder, folders: &[Folder]) -> Result<Vec<FolderId>, Refusal> {
+pub fn doomed(folder: &Folder, folders: &[Folder]) -> Result<Doomed, Refusal> {
     if folder.well_known.is_some() {
         return Err(Refusal::FolderProtected);
     }
-    Ok(below(folder.id, folders).into_iter().chain([folder.id]).collect())
+    let inner = below(folder.id, folders);
+    let because = folders.iter().filter(|other| inner.contains(&other.id)).chain([folder]).cloned().collect();
+    Ok(Doomed { folders: inner.into_iter().chain([folder.id]).collect(), because })
 }
 
-/// Removes folders for good. `items` are all that lie in them, each with the id of its deletion.
-pub fn remove_folders(owner: &Owner, now: Timestamp, doomed: &[FolderId], items: &[(Item, ChangeId)]) -> Mutation {
-    let mut mutation =
-        Mutation { expect_folders: doomed.to_vec(), folder_removes: doomed.to_vec(), ..Mutation::default() };
+/// Removes some items of doomed folders, each with the id of its deletion; with the `last` of them the
+/// folders themselves.
+pub fn remove_folders(
+    owner: &Owner,
+    now: Timestamp,
+    doomed: &Doomed,
+    items: &[(Item, ChangeId)],
+    last: bool,
+) -> Mutation {
+    let mut mutation = Mutation { expect_folders: doomed.because.clone(), ..Mutation::default() };
+    if last {
+        mutation.folder_removes.clone_from(&doomed.folders);
+    }
     for (item, id) in items {
         mutation.expect.push((item.id, Some(item.version)));
         mutation.removes.push(item.id);

@@ -120,9 +120,14 @@ fn a_search_folder_says_what_it_looks_for_and_where() {
     let (mut all, [work, plans, old]) = tree();
     let sources = json!({ "sourceFolderIds": [work.to_string(), "Inbox"] });
     let parent = Some(folder(WellKnown::SearchFolders));
-    let made = create_folder(&megan(), &fresh(30), Kind::Message, parent, &all, search(sources)).unwrap();
-    let puts: Vec<FolderId> = made.mutation.folder_puts.iter().map(|folder| folder.id).collect();
-    assert_eq!(puts, [folder(WellKnown::SearchFolders), made.folder.id], "an older mailbox gets the root with it");
+    let make =
+        |all: &[Folder]| create_folder(&megan(), &fresh(30), Kind::Message, parent, all, search(sources.clone()));
+    let made = make(&all).unwrap();
+    assert_eq!(made.mutation.folder_puts, std::slice::from_ref(&made.folder));
+    let root = WellKnown::SearchFolders.folder_in(megan().id);
+    let older: Vec<Folder> = all.iter().filter(|folder| folder.id != root.id).cloned().collect();
+    let puts = make(&older).unwrap().mutation.folder_puts;
+    assert_eq!(puts, [root, made.folder.clone()], "an older mailbox gets the root with it");
     all.push(made.folder.clone());
     let found = SearchFolder::of(&made.folder).unwrap();
     assert_eq!((found.filter.as_str(), found.nested), ("contains(subject, 'weekly')", true));
@@ -143,7 +148,11 @@ fn a_search_folder_says_what_it_looks_for_and_where() {
     );
     assert_eq!(found.sources, [work, folder(WellKnown::Inbox)]);
     let gone = delete_folder(&patched, &all);
-    assert_eq!(gone, Ok(FolderDeletion::ForGood(vec![patched.id])), "Deleted Items takes no search folder");
+    assert_eq!(
+        gone,
+        Ok(FolderDeletion::ForGood(doomed(&patched, &all).unwrap())),
+        "Deleted Items takes no search folder"
+    );
 }
 
 #[test]
@@ -200,13 +209,15 @@ fn settings_stay_with_the_root_folder() {
     other["senderEmailAddress"]["name"] = json!("News");
     let same = settings.add_override(Uuid::from_u128(4), other).unwrap();
     assert_eq!((&same["id"], &same["senderEmailAddress"]["name"]), (&made["id"], &json!("News")));
-    let kept = Settings::of(&settings.clone().kept_in(&root));
-    assert_eq!(kept, Settings { generation: 1, ..settings });
+    let mutation = settings.clone().kept_in(&root);
+    assert_eq!(mutation.expect_folders, [root], "of two writers at a time one is refused");
+    let kept = Settings::of(&mutation.folder_puts[0]);
+    assert_eq!(kept, settings);
     let mut message = Properties::new();
     message.insert("from".to_owned(), json!({ "emailAddress": { "address": "NEWS@x.example" } }));
     kept.classify(&mut message);
     assert_eq!(message["inferenceClassification"], "other");
-    let shown = render::mail_folder(&kept.kept_in(&root), render::Counts::default(), render::View::default());
+    let shown = render::mail_folder(&mutation.folder_puts[0], render::Counts::default(), render::View::default());
     assert_eq!(shown.as_object().unwrap().keys().filter(|name| name.contains("settings")).count(), 0);
 }
 

@@ -107,7 +107,7 @@ pub struct Notice {
 }
 
 /// Properties of an event that are the same in every copy of a meeting.
-const SHARED: [&str; 22] = [
+const SHARED: [&str; 24] = [
     "allowNewTimeProposals",
     "attendees",
     "body",
@@ -120,6 +120,7 @@ const SHARED: [&str; 22] = [
     "isOnlineMeeting",
     "location",
     "locations",
+    "onlineMeeting",
     "onlineMeetingProvider",
     "onlineMeetingUrl",
     "organizer",
@@ -128,15 +129,31 @@ const SHARED: [&str; 22] = [
     "recurrence",
     "responseRequested",
     "sensitivity",
+    SEQUENCE,
     "start",
     "subject",
 ];
 
+/// How often an event was moved by its organizer. What is told with a lower number is out of date.
+pub(crate) const SEQUENCE: &str = "sequence";
+/// What the subject of a cancellation begins with.
+pub(crate) const CANCELLED_PREFIX: &str = "Canceled: ";
+
 /// Properties that say when a meeting is. If one changes, every answer is void.
 const WHEN: [&str; 4] = ["start", "end", "isAllDay", "recurrence"];
 
+/// The [`SEQUENCE`] of an event, or of a message about it.
+pub(crate) fn sequence_of(event: &Properties) -> i64 {
+    event.get(SEQUENCE).and_then(Value::as_i64).unwrap_or_default()
+}
+
+fn cancelled_subject(event: &Properties) -> String {
+    let subject = text(event, "subject");
+    format!("{CANCELLED_PREFIX}{}", subject.strip_prefix(CANCELLED_PREFIX).unwrap_or(subject))
+}
+
 /// What everybody may know of an event.
-fn shared(event: &Properties) -> Properties {
+pub(crate) fn shared(event: &Properties) -> Properties {
     let mut shared: Properties =
         SHARED.iter().filter_map(|name| Some(((*name).to_owned(), event.get(*name)?.clone()))).collect();
     for kept in ["reminderMinutesBeforeStart", "showAs", OCCURRENCE_OF, EXCEPTIONS, CANCELLED] {
@@ -261,8 +278,8 @@ pub fn entry_of_message<'a>(message: &Item, event: &'a Item) -> Option<Entry<'a>
     (!found.is_taken_out()).then_some(found)
 }
 
-/// What a meeting message has that no answer shows: what finds its event.
-pub(crate) const INTERNAL: [&str; 2] = ["iCalUId", OCCURRENCE_OF];
+/// What a meeting message has that no answer shows: what finds its event, and what calendars elsewhere need.
+pub(crate) const INTERNAL: [&str; 6] = ["iCalUId", OCCURRENCE_OF, "organizer", "sensitivity", SEQUENCE, "showAs"];
 
 /// The type in Graph's metadata of a message that speaks of a meeting.
 pub fn message_type(message: &Properties) -> Option<&'static str> {

@@ -5,6 +5,7 @@ use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::STANDARD;
 
 use super::create::begin_draft;
+use super::meeting::Meeting;
 use super::send::{Sent, send_new};
 use super::{Fresh, Owner, Written, complete, put_new};
 use crate::mime::{self, Origin};
@@ -12,26 +13,29 @@ use crate::{FolderId, Kind, Properties, Refusal};
 
 /// Makes a draft of a message in base64.
 pub fn create_mime(owner: &Owner, fresh: &Fresh, folder: FolderId, encoded: &[u8]) -> Result<Written, Refusal> {
-    let mut properties = draft(encoded)?;
+    let (mut properties, _) = draft(encoded)?;
     complete(owner, fresh, Kind::Message, &mut properties)?;
     Ok(put_new(owner, fresh, folder, properties))
 }
 
-/// Sends a message in base64, and keeps it in Sent Items.
+/// Sends a message in base64, and keeps it in Sent Items. What it tells of a meeting goes with it.
 pub fn send_mime(owner: &Owner, fresh: &Fresh, encoded: &[u8]) -> Result<Sent, Refusal> {
-    send_new(owner, fresh, draft(encoded)?, true)
+    let (properties, meeting) = draft(encoded)?;
+    Ok(Sent { meeting, ..send_new(owner, fresh, properties, true)? })
 }
 
-/// The message as a draft. Its headers stay, whatever their names: they came with it.
-fn draft(encoded: &[u8]) -> Result<Properties, Refusal> {
-    let mut properties = mime::parse(&decode(encoded)?, Origin::Delivered).map_err(Refusal::Mime)?.properties;
+/// The message as a draft, and what it tells of a meeting. Its headers stay, whatever their names: they came
+/// with it.
+fn draft(encoded: &[u8]) -> Result<(Properties, Option<Meeting>), Refusal> {
+    let parsed = mime::parse(&decode(encoded)?, Origin::Delivered).map_err(Refusal::Mime)?;
+    let mut properties = parsed.properties;
     let headers = properties.remove("internetMessageHeaders");
     begin_draft(&mut properties)?;
     properties.insert("isRead".to_owned(), true.into());
     if let Some(headers) = headers {
         properties.insert("internetMessageHeaders".to_owned(), headers);
     }
-    Ok(properties)
+    Ok((properties, parsed.meeting))
 }
 
 /// Clients break the lines of base64, and some leave its padding away.

@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use super::create_folder::refuse_namesake;
 use super::delete_folder::below;
+use super::folder_name::refuse_namesake;
 use super::search_folder::SearchFolder;
 use super::{FolderWritten, Fresh, Owner, Written, is_buried, put_new};
 use crate::{ChangeId, Folder, FolderId, Item, Mutation, Refusal, Timestamp};
@@ -24,8 +24,8 @@ pub fn move_folder(
     check_destination(owner, folder, destination, folders)?;
     let moved = Folder { parent: Some(destination), ..folder.clone() };
     refuse_namesake(&moved, folders)?;
-    let expect_folders = vec![folder.id, destination];
-    let mutation = Mutation { expect_folders, folder_puts: vec![moved.clone()], ..Mutation::default() };
+    let mutation =
+        Mutation { expect_folders: vec![folder.clone()], folder_puts: vec![moved.clone()], ..Mutation::default() };
     Ok(FolderWritten { folder: moved, mutation })
 }
 
@@ -62,21 +62,20 @@ pub fn copy_folder(
     refuse_namesake(&copied[0].1, folders)?;
     let mut at = 0;
     while let Some((old, new)) = copied.get(at).map(|(old, new)| (*old, new.id)) {
-        // Two moves at a time may have put two folders below each other: such a ring ends where it began.
+        // A store that is older than the rule may have folders below each other: such a ring ends where it began.
         for child in folders.iter().filter(|child| child.parent == Some(old) && child.id != folder.id) {
             copied.push((child.id, fresh(child, new)));
         }
         at += 1;
     }
     let folder_puts = copied.iter().map(|(_, new)| new.clone()).collect();
-    let expect_folders = vec![folder.id, destination];
-    let mutation = Mutation { expect_folders, folder_puts, ..Mutation::default() };
+    let mutation = Mutation { expect_folders: vec![folder.clone()], folder_puts, ..Mutation::default() };
     Ok(FolderCopy { mutation, folders: copied })
 }
 
 /// Copies items, with their attachments, into a folder: each with the ids of its copy and of the change.
 pub fn copy_items(owner: &Owner, now: Timestamp, into: FolderId, items: &[(Item, Uuid, ChangeId)]) -> Mutation {
-    let mut mutation = Mutation { expect_folders: vec![into], ..Mutation::default() };
+    let mut mutation = Mutation::default();
     for (item, uuid, change) in items {
         let fresh = Fresh { now, uuid: *uuid, change: *change, removal: *change };
         let Written { item: copy, mutation: one } = put_new(owner, &fresh, into, item.properties.clone());

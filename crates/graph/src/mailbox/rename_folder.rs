@@ -3,13 +3,15 @@
 use serde_json::Value;
 
 use super::FolderWritten;
-use super::create_folder::{Stated, extend, refuse_namesake};
+use super::create_folder::{Stated, extend};
+use super::folder_name::refuse_namesake;
 use super::search_folder::{self, SearchFolder};
 use crate::{Folder, Mutation, Refusal, render};
 
-/// Gives a folder another name or extended properties, or a search folder something else to look for. `folders` are all of the
-/// mailbox.
+/// Gives a folder another name or extended properties, or a search folder something else to look for.
+/// `folders` are all of the mailbox.
 pub fn rename_folder(folder: &Folder, folders: &[Folder], body: Value) -> Result<FolderWritten, Refusal> {
+    let before = folder;
     let mut folder = folder.clone();
     let mut body = body;
     if SearchFolder::of(&folder).is_some() {
@@ -30,7 +32,7 @@ pub fn rename_folder(folder: &Folder, folders: &[Folder], body: Value) -> Result
         refuse_namesake(&folder, folders)?;
     }
     let mutation =
-        Mutation { expect_folders: vec![folder.id], folder_puts: vec![folder.clone()], ..Mutation::default() };
+        Mutation { expect_folders: vec![before.clone()], folder_puts: vec![folder.clone()], ..Mutation::default() };
     Ok(FolderWritten { folder, mutation })
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::create::begin_draft;
+use super::meeting::Meeting;
 use super::message::RECIPIENT_LISTS;
 use super::relocate::refile;
 use super::{Fresh, Owner, address_of, complete, flag, put_new};
@@ -20,6 +21,8 @@ pub struct Sent {
     pub mutation: Mutation,
     /// The message as every recipient gets it.
     pub message: Properties,
+    /// What it tells them of a meeting.
+    pub meeting: Option<Meeting>,
     /// The addresses it goes to, each once, in lower case.
     pub recipients: Vec<String>,
 }
@@ -39,7 +42,7 @@ pub(super) fn send_new(owner: &Owner, fresh: &Fresh, properties: Properties, sav
         true => put_new(owner, fresh, WellKnown::SentItems.id_in(owner.id), properties).mutation,
         false => Mutation::default(),
     };
-    Ok(Sent { mutation, message, recipients })
+    Ok(Sent { mutation, message, meeting: None, recipients })
 }
 
 /// Sends a draft: it moves to Sent Items.
@@ -50,7 +53,7 @@ pub fn send_draft(owner: &Owner, fresh: &Fresh, draft: &Item) -> Result<Sent, Re
     let (properties, recipients) = depart(owner, fresh, draft.properties.clone())?;
     let message = as_received(&properties);
     let mutation = refile(owner, fresh, draft, WellKnown::SentItems.id_in(owner.id), properties).mutation;
-    Ok(Sent { mutation, message, recipients })
+    Ok(Sent { mutation, message, meeting: None, recipients })
 }
 
 /// The message as it lies in Sent Items, and where it goes.

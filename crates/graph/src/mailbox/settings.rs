@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{address_of, text};
-use crate::{Folder, Properties, Refusal, UserId, schema};
+use crate::{Folder, Mutation, Properties, Refusal, UserId, schema};
 
 /// The property of the root folder that holds it all.
 const PROPERTY: &str = "@tidings.settings";
@@ -18,12 +18,13 @@ pub const CATEGORY_NAME_CHARS_MAX: usize = 255;
 /// The settings of one mailbox. Their members are in Graph's JSON form, each with its `id`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Counts writes, so that of two at a time one can be refused.
-    pub generation: u64,
     /// `outlookCategory`
     pub categories: Vec<Properties>,
     /// `inferenceClassificationOverride`
     pub overrides: Vec<Properties>,
+    /// What was set of `mailboxSettings`.
+    #[serde(default)]
+    pub mailbox: Properties,
 }
 
 impl Settings {
@@ -31,19 +32,18 @@ impl Settings {
     pub fn of(root: &Folder) -> Self {
         let stored = root.properties.get(PROPERTY).and_then(|value| serde_json::from_value(value.clone()).ok());
         stored.unwrap_or_else(|| Self {
-            generation: 0,
             categories: first_categories(root.mailbox),
             overrides: Vec::new(),
+            mailbox: Properties::new(),
         })
     }
 
-    /// The root folder with these settings, one generation later.
-    pub fn kept_in(mut self, root: &Folder) -> Folder {
-        let mut root = root.clone();
-        self.generation += 1;
+    /// Keeps these settings in the root folder that they were read from.
+    pub fn kept_in(self, root: &Folder) -> Mutation {
+        let mut after = root.clone();
         // Maps of strings always have a JSON form.
-        root.properties.insert(PROPERTY.to_owned(), serde_json::to_value(self).unwrap_or_default());
-        root
+        after.properties.insert(PROPERTY.to_owned(), serde_json::to_value(self).unwrap_or_default());
+        Mutation { expect_folders: vec![root.clone()], folder_puts: vec![after], ..Mutation::default() }
     }
 
     pub fn add_category(&mut self, id: Uuid, body: Value) -> Result<Properties, Refusal> {

@@ -114,7 +114,6 @@ fn a_draft_gets_outlooks_defaults() {
     }
     "#);
     assert_eq!(written.mutation.expect, [(written.item.id, None)]);
-    assert_eq!(written.mutation.expect_folders, [folder(WellKnown::Drafts)]);
     assert_eq!(written.mutation.puts.first(), Some(&written.item));
     let id = written.item.id;
     assert_eq!(changes(&written.mutation), [(ChangeType::Created, id, folder(WellKnown::Drafts))]);
@@ -673,7 +672,11 @@ fn well_known_folders_keep_their_names() {
     assert!(rename_folder(&inbox, &all, json!({ "displayName": "Inbox" })).is_ok());
     assert_eq!(delete_folder(&inbox, &all), Err(Refusal::FolderProtected));
     let team = create_folder(&megan(), &fresh(1), Kind::Event, None, &all, json!({ "name": "Team" })).unwrap().folder;
-    assert_eq!(delete_folder(&team, &all), Ok(FolderDeletion::ForGood(vec![team.id])), "it is a calendar");
+    assert_eq!(
+        delete_folder(&team, &all),
+        Ok(FolderDeletion::ForGood(doomed(&team, &all).unwrap())),
+        "it is a calendar"
+    );
     let calendar = WellKnown::Calendar.folder_in(megan().id);
     assert_eq!(delete_folder(&calendar, &all), Err(Refusal::FolderProtected));
 }
@@ -689,7 +692,8 @@ fn a_contact_folder_is_deleted_for_good_with_those_below() {
     all.push(outer.clone());
     let inner = make(Some(outer.id), 2, &all);
     all.push(inner.clone());
-    assert_eq!(delete_folder(&outer, &all), Ok(FolderDeletion::ForGood(vec![inner.id, outer.id])));
+    let Ok(FolderDeletion::ForGood(doomed)) = delete_folder(&outer, &all) else { panic!("it was moved") };
+    assert_eq!(doomed.folders, [inner.id, outer.id]);
     let default = WellKnown::Contacts.folder_in(megan().id);
     assert_eq!(delete_folder(&default, &all), Err(Refusal::FolderProtected));
 }
@@ -715,12 +719,13 @@ fn a_deleted_folder_goes_to_deleted_items_and_from_there_for_good() {
         panic!("it was not moved");
     };
     assert_eq!(mutation.folder_puts[0].display_name, "Work (2)");
-    assert_eq!(delete_folder(&moved, &all), Ok(FolderDeletion::ForGood(vec![child.id, moved.id])));
+    let Ok(FolderDeletion::ForGood(doomed)) = delete_folder(&moved, &all) else { panic!("it was moved") };
+    assert_eq!(doomed.folders, [child.id, moved.id]);
     let item = create(&owner, &fresh(4), child.id, json!({})).unwrap().item;
     let id = ChangeId(Uuid::from_u128(99));
-    let gone = remove_folders(&owner, fresh(5).now, &[child.id], &[(item.clone(), id)]);
-    assert_eq!(gone.folder_removes, [child.id]);
+    let gone = remove_folders(&owner, fresh(5).now, &doomed, &[(item.clone(), id)], true);
     assert_eq!(changes(&gone), [(ChangeType::Deleted, item.id, child.id)]);
+    assert_eq!((gone.expect_folders, gone.folder_removes), (vec![child, moved], doomed.folders));
 }
 
 #[test]

@@ -40,7 +40,6 @@ pub fn report_undeliverable(
     let written = receive(owner, fresh, WellKnown::Inbox.id_in(owner.id), report)?.mutation;
     let mutation = &mut sent.mutation;
     mutation.expect.extend(written.expect);
-    mutation.expect_folders.extend(written.expect_folders);
     mutation.puts.extend(written.puts);
     mutation.changes.extend(written.changes);
     Ok(())

@@ -15,6 +15,7 @@ use mail_builder::mime::{BodyPart, MimePart};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::ical::{self, CalendarPart};
 use crate::{Attachment, Properties, Timestamp};
 
 /// Headers that are written from properties, or say how the message was packed before.
@@ -132,19 +133,27 @@ fn marks<'a>(message: MessageBuilder<'a>, properties: &Properties) -> MessageBui
     message
 }
 
-/// The text; with inline attachments beside it, and the others behind.
+/// The text, with what calendars read beside it; with inline attachments, and the others behind.
 fn body<'a>(properties: &'a Properties, attachments: &'a [(Attachment, Vec<u8>)], seed: Uuid) -> MimePart<'a> {
     let body = properties.get("body");
     let part = |name: &str| body.and_then(|body| body.get(name)).and_then(Value::as_str).unwrap_or_default();
     let subtype = if part("contentType").eq_ignore_ascii_case("html") { "text/html" } else { "text/plain" };
     let content = body.and_then(|body| body.get("content")).and_then(Value::as_str).unwrap_or_default();
     let mut whole = MimePart::new(subtype, BodyPart::Text(Cow::Borrowed(content)));
+    let multipart = |kind: &'static str, parts: Vec<MimePart<'a>>| {
+        let boundary = format!("=_{}", Uuid::new_v5(&seed, kind.as_bytes()).simple());
+        MimePart::new(ContentType::new(kind).attribute("boundary", boundary), BodyPart::Multipart(parts))
+    };
+    if let Some(CalendarPart { method, text }) = ical::write_meeting(properties) {
+        let kind = ContentType::new("text/calendar").attribute("charset", "utf-8").attribute("method", method);
+        let calendar = MimePart::new(kind, BodyPart::Text(text.into()));
+        whole = multipart("multipart/alternative", vec![whole, calendar]);
+    }
     let (inline, other): (Vec<_>, Vec<_>) = attachments.iter().partition(|(attachment, _)| is_inline(attachment));
     for (kind, members) in [("multipart/related", inline), ("multipart/mixed", other)] {
         if !members.is_empty() {
-            let boundary = format!("=_{}", Uuid::new_v5(&seed, kind.as_bytes()).simple());
-            let parts = [whole].into_iter().chain(members.into_iter().map(|member| attached(member, seed))).collect();
-            whole = MimePart::new(ContentType::new(kind).attribute("boundary", boundary), BodyPart::Multipart(parts));
+            let attached = members.into_iter().map(|member| attached(member, seed));
+            whole = multipart(kind, [whole].into_iter().chain(attached).collect());
         }
     }
     whole

@@ -27,7 +27,7 @@ fn part(name: Name, segments: &mut Segments) -> Result<UserPart, PathError> {
     match (name.text.as_str(), &name.key) {
         ("sendmail", None) => Ok(UserPart::SendMail),
         ("translateexchangeids", None) => Ok(UserPart::TranslateExchangeIds),
-        ("mailboxsettings", None) => Ok(UserPart::MailboxSettings),
+        ("mailboxsettings", None) => Ok(segments.key().map_or(UserPart::MailboxSettings, UserPart::MailboxSetting)),
         ("reminderview", Some(parameters)) => reminder_view(parameters).ok_or_else(|| unknown(&name.text)),
         ("outlook", None) => {
             let categories = segments.name()?.filter(|name| name.text == "mastercategories");

@@ -3,11 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::{Preferences, Select, View, item, item_id, link_to};
+use crate::mailbox::meeting::SEQUENCE;
 use crate::occurrence::{CANCELLED, EXCEPTIONS, OCCURRENCE_OF, REMINDER, cancelled};
 use crate::{Item, Kind, Occurrence};
 
 /// Properties of events that no answer shows as they are stored.
-pub(super) const INTERNAL: [&str; 4] = [CANCELLED, EXCEPTIONS, OCCURRENCE_OF, REMINDER];
+pub(super) const INTERNAL: [&str; 5] = [CANCELLED, EXCEPTIONS, OCCURRENCE_OF, REMINDER, SEQUENCE];
 
 /// Comes only when it is asked for, as Graph's beta has it and the guide to cancelled occurrences selects it.
 pub(super) const OCCURRENCE_ID: &str = "occurrenceId";

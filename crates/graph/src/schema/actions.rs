@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::read::{DEPTH_MAX, is_deeper, object, parameters};
+use super::read::{DEPTH_MAX, MEMBERS_MAX, STRING_BYTES_MAX, is_deeper, object, parameters, string};
 use super::types::{self, Type};
 use crate::{Properties, Refusal};
 
@@ -48,6 +48,36 @@ pub fn answer(body: Value, forward: bool) -> Result<Answer, Refusal> {
         message.insert("toRecipients".to_owned(), recipients);
     }
     Ok(Answer { comment, message })
+}
+
+/// The parameters of `getSchedule`: addresses, start, end and minutes of a slot.
+pub type Schedule = (Vec<String>, Option<Value>, Option<Value>, Option<i32>);
+
+/// Reads the parameters of `getSchedule`.
+pub fn schedule(body: Value) -> Result<Schedule, Refusal> {
+    let names = ["schedules", "startTime", "endTime", "availabilityViewInterval"];
+    let [schedules, start, end, interval] = parameters(body, names)?;
+    let wrong = || Refusal::invalid("schedules", "an array of addresses");
+    let members = match schedules {
+        None | Some(Value::Null) => return Err(Refusal::Missing { property: "schedules" }),
+        Some(Value::Array(members)) if members.len() <= MEMBERS_MAX => members,
+        Some(_) => return Err(wrong()),
+    };
+    let address = |member: Value| string(member, STRING_BYTES_MAX).map_err(|_| wrong());
+    let addresses = members.into_iter().map(address).collect::<Result<_, _>>()?;
+    // Some clients send the number as text, and Graph takes it.
+    let number = |value: Value| match &value {
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_i64().and_then(|number| i32::try_from(number).ok()),
+    };
+    let interval = match interval.filter(|interval| !interval.is_null()) {
+        None => None,
+        Some(value) => {
+            let wrong = || Refusal::invalid("availabilityViewInterval", "a 32-bit integer");
+            Some(number(value).ok_or_else(wrong)?)
+        }
+    };
+    Ok((addresses, start, end, interval))
 }
 
 /// The parameters of `translateExchangeIds`, as sent.

@@ -161,6 +161,11 @@ fn single(property: &Property, value: Value) -> Result<Value, Refusal> {
             let date = date.ok().filter(|date| date.year() >= 1);
             date.map(|date| date.to_string().into()).ok_or_else(|| Refusal::invalid("", "a date"))
         }
+        Shape::TimeOfDay => {
+            let time = string(value, STRING_BYTES_MAX)?.parse::<jiff::civil::Time>();
+            let time = time.map_err(|_| Refusal::invalid("", "a time of day such as 08:00:00"))?;
+            Ok(format!("{}.{:07}", time.strftime("%H:%M:%S"), time.subsec_nanosecond() / 100).into())
+        }
         Shape::Binary => {
             let text = string(value, CONTENT_BYTES_MAX)?;
             let valid = STANDARD.decode(&text).is_ok();

@@ -38,6 +38,7 @@ pub(super) enum Shape {
     Double,
     DateTimeOffset,
     Date,
+    TimeOfDay,
     Binary,
     /// An enumeration, complex or entity type, by name.
     Named(String),
@@ -113,6 +114,7 @@ fn property_of(raw: &BTreeMap<String, RawType>, name: &str, property: &RawProper
         "Edm.Double" => Shape::Double,
         "Edm.DateTimeOffset" => Shape::DateTimeOffset,
         "Edm.Date" => Shape::Date,
+        "Edm.TimeOfDay" => Shape::TimeOfDay,
         "Edm.Binary" => Shape::Binary,
         other => match other.strip_prefix("graph.") {
             Some(named) if raw.contains_key(named) => Shape::Named(named.to_owned()),

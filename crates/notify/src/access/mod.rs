@@ -7,6 +7,7 @@
 
 mod need;
 mod routes;
+mod subscriptions;
 
 use std::collections::BTreeSet;
 
@@ -14,6 +15,7 @@ use graph::{AppId, TenantId, UserId};
 
 pub use need::{Level, Names, Need, Row};
 pub use routes::{needs, to_watch};
+pub use subscriptions::{Listed, is_own, listed};
 
 /// The caller, as its access token says.
 #[derive(Clone, Debug, PartialEq, Eq)]

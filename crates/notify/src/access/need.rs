@@ -23,8 +23,8 @@ pub enum Need {
     TranslateIds,
     /// When people of the tenant are free.
     Schedule,
-    /// Users of the tenant; of the signed-in one more may read.
-    Users(Level),
+    /// Users of the tenant; the signed-in one more callers may read.
+    Users,
     /// A subscription to items of a kind: to make it, see it, change it or end it.
     Subscription(Kind),
     /// Subscriptions that other apps made.
@@ -63,6 +63,9 @@ impl Row {
     }
 }
 
+const USERS: Names =
+    &["User.ReadBasic.All", "User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"];
+
 impl Need {
     /// The row of the tables. `own`: of the signed-in user.
     pub fn row(self, own: bool) -> Row {
@@ -89,7 +92,20 @@ impl Need {
                 personal: &[],
                 application: calendars(Level::Basic).application,
             },
-            Need::Users(level) => users(level, own),
+            Need::Users if own => Row {
+                work: &[
+                    "User.Read",
+                    "User.ReadWrite",
+                    "User.ReadBasic.All",
+                    "User.Read.All",
+                    "User.ReadWrite.All",
+                    "Directory.Read.All",
+                    "Directory.ReadWrite.All",
+                ],
+                personal: &["User.Read", "User.ReadWrite"],
+                application: USERS,
+            },
+            Need::Users => Row { work: USERS, personal: &[], application: USERS },
             // Of events there are no subscriptions with basic access.
             Need::Subscription(Kind::Message) => mail(Level::Basic),
             Need::Subscription(kind) => Need::Items(kind, Level::Read).row(own),
@@ -108,13 +124,13 @@ impl Need {
             | Need::TranslateIds
             | Need::Schedule
             | Need::Subscription(_) => true,
-            Need::Token | Need::Users(_) | Need::AllSubscriptions => false,
+            Need::Token | Need::Users | Need::AllSubscriptions => false,
         }
     }
 
     /// Whether it is the directory's to refuse it, which says so in other words than a mailbox.
     pub fn is_of_directory(self) -> bool {
-        matches!(self, Need::Users(_))
+        matches!(self, Need::Users)
     }
 }
 
@@ -142,34 +158,4 @@ fn calendars(level: Level) -> Row {
         Level::Read => Row::all(&["Calendars.Read", "Calendars.ReadWrite"]),
         Level::Write => Row::all(&["Calendars.ReadWrite"]),
     }
-}
-
-fn users(level: Level, own: bool) -> Row {
-    const BASIC: Names =
-        &["User.ReadBasic.All", "User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"];
-    const WHOLE: Names = &["User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"];
-    let others = if level == Level::Basic { BASIC } else { WHOLE };
-    if !own {
-        return Row { work: others, personal: &[], application: others };
-    }
-    let work: Names = match level {
-        Level::Basic => &[
-            "User.Read",
-            "User.ReadWrite",
-            "User.ReadBasic.All",
-            "User.Read.All",
-            "User.ReadWrite.All",
-            "Directory.Read.All",
-            "Directory.ReadWrite.All",
-        ],
-        Level::Read | Level::Write => &[
-            "User.Read",
-            "User.ReadWrite",
-            "User.Read.All",
-            "User.ReadWrite.All",
-            "Directory.Read.All",
-            "Directory.ReadWrite.All",
-        ],
-    };
-    Row { work, personal: &["User.Read", "User.ReadWrite"], application: others }
 }

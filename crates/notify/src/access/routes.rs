@@ -21,13 +21,16 @@ pub fn needs(reads: bool, resource: &Resource, basic: bool) -> Vec<Need> {
         | Resource::Subscriptions
         | Resource::Subscription(_)
         | Resource::Reauthorize(_) => vec![Need::Token],
-        Resource::Users | Resource::User(_) if reads => vec![Need::Users(Level::Basic)],
+        Resource::Users | Resource::User(_) if reads => vec![Need::Users],
         // Nobody writes users here; the method is refused.
         Resource::Users | Resource::User(_) => vec![Need::Token],
         Resource::OfUser { part, .. } => match part {
             UserPart::SendMail => vec![Need::Send],
             UserPart::TranslateExchangeIds => vec![Need::TranslateIds],
-            UserPart::MasterCategories | UserPart::MasterCategory(_) | UserPart::MailboxSettings => {
+            UserPart::MasterCategories
+            | UserPart::MasterCategory(_)
+            | UserPart::MailboxSettings
+            | UserPart::MailboxSetting(_) => {
                 vec![Need::Settings(level(Level::Read))]
             }
             UserPart::FocusedOverrides | UserPart::FocusedOverride(_) => items(Kind::Message, Level::Read),

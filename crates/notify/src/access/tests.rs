@@ -97,7 +97,7 @@ fn a_user_reaches_the_own_mailbox_only_and_an_app_those_of_its_policy() {
     assert_eq!(check(&app, &needs, Some(ADELE), Some(&BTreeSet::from([MEGAN]))).unwrap_err().why, Why::Policy);
     assert_eq!(check(&app, &needs, Some(ADELE), Some(&BTreeSet::new())).unwrap_err().why, Why::Policy);
     // A policy is of mailboxes; and it narrows apps that act for themselves.
-    assert_eq!(check(&app, &[Need::Users(Level::Basic)], Some(ADELE), Some(&BTreeSet::new())), Ok(()));
+    assert_eq!(check(&app, &[Need::Users], Some(ADELE), Some(&BTreeSet::new())), Ok(()));
     assert_eq!(check(&all, &needs, Some(MEGAN), Some(&BTreeSet::new())), Ok(()));
 }
 
@@ -112,7 +112,7 @@ fn a_missing_permission_is_told_before_anything_of_the_mailbox() {
 
 #[test]
 fn of_oneself_more_may_be_read_than_of_others() {
-    let basic = [Need::Users(Level::Basic)];
+    let basic = [Need::Users];
     for (held, own, other) in
         [("User.Read", true, false), ("User.ReadBasic.All", true, true), ("Mail.Read", false, false)]
     {
@@ -144,6 +144,22 @@ fn a_subscription_that_looks_at_bodies_needs_reading() {
     ] {
         assert_eq!(need(resource), Need::Items(Kind::Message, Level::Read), "{resource}");
     }
+}
+
+#[test]
+fn a_list_holds_what_the_app_made_unless_the_caller_may_see_all() {
+    let app_id = megan(&[]).app;
+    let own = Listed { app: Some(app_id), creator: Some(MEGAN), by_need: true };
+    assert_eq!(listed(&megan(&["Mail.Read"])), own);
+    assert_eq!(listed(&app(&["Mail.Read"])), Listed { creator: None, ..own });
+    let any_app = Listed { app: None, creator: Some(MEGAN), by_need: false };
+    let all = megan(&["Subscription.Read.All"]);
+    assert_eq!(listed(&all), any_app);
+    assert_eq!(listed(&Principal { admin: true, ..all.clone() }), Listed { creator: None, ..any_app });
+    // The permission is a delegated one, and nobody administers personal accounts.
+    assert_eq!(listed(&Principal { admin: true, ..app(&["Subscription.Read.All"]) }), Listed { creator: None, ..own });
+    assert_eq!(listed(&Principal { admin: true, tenant: TenantId::CONSUMERS, ..all }), any_app);
+    assert_eq!(listed(&Principal { admin: true, ..megan(&["Mail.Read"]) }), own);
 }
 
 #[test]

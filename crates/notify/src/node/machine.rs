@@ -21,13 +21,17 @@ pub struct Node {
     pub(super) wall: Wall,
     pub(super) partitions: Steady<Partition, Owned>,
     pub(super) sending: Sending,
-    pub(super) timers: BinaryHeap<Reverse<(Monotonic, Timer)>>,
+    timers: Timers,
+    /// Those of subscriptions that expire. There are many, and few are near.
+    expiries: Timers,
     /// Partitions whose log is not read on because memory is full.
     pub(super) waiting_for_room: BTreeSet<Partition>,
     started: bool,
     pub(super) draining: bool,
     released: bool,
 }
+
+type Timers = BinaryHeap<Reverse<(Monotonic, Timer)>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
@@ -85,7 +89,8 @@ impl Node {
 
     /// When the next [`Event::Tick`] is due; `None` before the first event and after the leases are given back.
     pub fn wakes_at(&self) -> Option<Monotonic> {
-        self.timers.peek().filter(|_| !self.released).map(|Reverse((at, _))| *at)
+        let next = [&self.timers, &self.expiries].into_iter().filter_map(|timers| timers.peek());
+        next.map(|Reverse((at, _))| *at).min().filter(|_| !self.released)
     }
 
     /// Whether everything that was begun before [`Event::Drain`] has ended and is recorded.
@@ -124,7 +129,18 @@ impl Node {
     }
 
     pub(super) fn at(&mut self, when: Monotonic, timer: Timer) {
-        self.timers.push(Reverse((when, timer)));
+        let timers = if matches!(timer, Timer::Expiry(..)) { &mut self.expiries } else { &mut self.timers };
+        timers.push(Reverse((when, timer)));
+    }
+
+    /// The next timer that is due.
+    pub(super) fn next_due(&mut self, now: Monotonic) -> Option<(Monotonic, Timer)> {
+        for timers in [&mut self.timers, &mut self.expiries] {
+            if timers.peek().is_some_and(|Reverse((when, _))| *when <= now) {
+                return timers.pop().map(|Reverse(due)| due);
+            }
+        }
+        None
     }
 
     /// Returns the partition that must be looked at again.

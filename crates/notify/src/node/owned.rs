@@ -69,6 +69,8 @@ pub(super) struct Owned {
     pub window: VecDeque<Entry>,
     pub spans: Spans,
     pub streams: Steady<Stream, StreamState>,
+    /// Streams that had nothing left when a delivery of theirs ended.
+    emptied: BTreeSet<Stream>,
     /// Streams of which a part lies only in the store.
     pub tails: BTreeSet<Stream>,
     /// Reads of parked rows under way. No checkpoint is built meanwhile, so that they show what the
@@ -114,6 +116,7 @@ impl Owned {
             window: VecDeque::new(),
             spans: Spans::default(),
             streams: Steady::default(),
+            emptied: BTreeSet::new(),
             tails: BTreeSet::new(),
             reads: 0,
             held: 0,
@@ -331,6 +334,9 @@ impl Owned {
     pub(super) fn finish(&mut self, stream: Stream, position: Position, done: Done) {
         let Some(state) = self.streams.get_mut(&stream) else { return };
         let Some(finished) = state.finish(position) else { return };
+        if state.deliveries.is_empty() {
+            self.emptied.insert(stream);
+        }
         self.held = self.held.saturating_sub(1);
         if finished.row.is_some() {
             self.held_parked = self.held_parked.saturating_sub(1);
@@ -368,6 +374,19 @@ impl Owned {
     /// Something happened that a checkpoint must record.
     pub(super) fn touch(&mut self, now: Monotonic) {
         self.dirty_since.get_or_insert(now);
+    }
+
+    /// Forgets streams that have nothing to deliver: they are made again when there is something.
+    pub(super) fn forget_idle(&mut self, sending: &mut Sending) {
+        self.emptied.retain(|stream| {
+            let Some(state) = self.streams.get(stream).filter(|state| state.is_empty()) else { return false };
+            let is_idle = !state.listed && state.in_flight == 0;
+            if is_idle {
+                sending.leave(state.endpoint);
+                self.streams.remove(stream);
+            }
+            !is_idle
+        });
     }
 
     /// Forgets subscriptions that have ended and have nothing left to deliver or replay.

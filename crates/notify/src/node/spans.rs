@@ -6,16 +6,16 @@ use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use graph::refinement::Condition;
-use graph::{Change, ChangeType, FolderId, Kind, SubscriptionId, UserId};
+use graph::{Change, ChangeType, SubscriptionId, UserId};
 
 use super::Steady;
-use crate::{Position, Sight, Subscription};
+use crate::transition::Sight;
+use crate::{Interest, Position, Subscription};
 
 /// A subscription and the stretch of the log in which it lives.
 #[derive(Debug)]
 pub(super) struct Span {
     pub subscription: Arc<Subscription>,
-    sight: Sight,
     pub began: Position,
     pub ended: Option<Position>,
     /// The command that ends it as expired is under way.
@@ -28,12 +28,11 @@ impl Span {
     }
 }
 
-/// A subscription as its mailbox knows it: enough to pass it over without looking at it.
+/// A subscription as its mailbox knows it: most are passed over without being looked at.
 #[derive(Debug)]
 struct Watcher {
     id: SubscriptionId,
-    kind: Kind,
-    folder: Option<FolderId>,
+    interest: Interest,
 }
 
 #[derive(Debug, Default)]
@@ -67,29 +66,24 @@ impl Spans {
     }
 
     pub fn add(&mut self, subscription: Arc<Subscription>, began: Position, ended: Option<Position>) {
-        let (id, target) = (subscription.id, subscription.target);
+        let (id, mailbox, mut interest) = (subscription.id, subscription.target.mailbox, Interest::of(&subscription));
         let ended = ended.or_else(|| self.early_ends.remove(&id));
         self.ended.extend(ended.map(|ended| (ended, id)));
-        let watcher = Watcher { id, kind: target.kind, folder: target.folder };
-        self.by_mailbox.entry(target.mailbox).or_default().push(watcher);
-        let mut sight = Sight::of(&subscription);
-        if let Sight::Filtered(condition) = &mut sight {
+        if let Sight::Filtered(condition) = &mut interest.sight {
             match self.conditions.get(condition) {
                 Some(known) => *condition = known.clone(),
                 None => drop(self.conditions.insert(condition.clone())),
             }
         }
-        self.by_id.insert(id, Span { subscription, sight, began, ended, ending: false });
+        self.by_mailbox.entry(mailbox).or_default().push(Watcher { id, interest });
+        self.by_id.insert(id, Span { subscription, began, ended, ending: false });
     }
 
     /// Who hears of the change at `position`, and as what.
     pub fn hearing(&self, change: &Change, position: Position) -> Vec<(SubscriptionId, ChangeType)> {
         let Some(watchers) = self.by_mailbox.get(&change.mailbox) else { return Vec::new() };
-        let near = watchers.iter().filter(|watcher| {
-            watcher.kind == change.item.kind && watcher.folder.is_none_or(|folder| folder == change.folder)
-        });
-        let spans = near.filter_map(|watcher| self.by_id.get(&watcher.id)).filter(|span| span.hears(position));
-        spans.filter_map(|span| Some((span.subscription.id, span.subscription.sees(&span.sight, change)?))).collect()
+        let seen = watchers.iter().filter_map(|watcher| Some((watcher.id, watcher.interest.sees(change)?)));
+        seen.filter(|(id, _)| self.by_id.get(id).is_some_and(|span| span.hears(position))).collect()
     }
 
     /// The subscription ended at `position`. `false`: that was known, or it is not known itself yet.
@@ -117,17 +111,17 @@ impl Spans {
             self.ended.remove(&(ended, id));
         }
         let mailbox = span.subscription.target.mailbox;
-        if let Some(watchers) = self.by_mailbox.get_mut(&mailbox) {
-            watchers.retain(|watcher| watcher.id != id);
-            if watchers.is_empty() {
-                self.by_mailbox.remove(&mailbox);
+        let Some(watchers) = self.by_mailbox.get_mut(&mailbox) else { return };
+        for watcher in watchers.extract_if(.., |watcher| watcher.id == id) {
+            // The other copy is in the set.
+            if let Sight::Filtered(condition) = watcher.interest.sight
+                && condition.copies() <= 2
+            {
+                self.conditions.remove(&condition);
             }
         }
-        if let Sight::Filtered(condition) = span.sight
-            && condition.copies() <= 2
-        {
-            // This copy, and the one in the set.
-            self.conditions.remove(&condition);
+        if watchers.is_empty() {
+            self.by_mailbox.remove(&mailbox);
         }
     }
 }

@@ -1,7 +1,5 @@
 //! What happens when a time comes: leases, retries, expiries, submissions that failed.
 
-use std::cmp::Reverse;
-
 use graph::{Partition, SubscriptionId, Timestamp};
 
 use super::Command;
@@ -11,11 +9,7 @@ use crate::{Monotonic, Now, Position, Record};
 
 impl Node {
     pub(super) fn run_timers(&mut self, now: Now, commands: &mut Vec<Command>) {
-        while let Some(Reverse((when, timer))) = self.timers.peek().copied() {
-            if when > now.mono {
-                break;
-            }
-            self.timers.pop();
+        while let Some((when, timer)) = self.next_due(now.mono) {
             self.run_timer(when, timer, now, commands);
         }
     }

@@ -40,6 +40,7 @@ impl Node {
             }
         }
         owned.recording = None;
+        owned.forget_idle(&mut self.sending);
         owned.forget_ended(&mut self.sending);
         self.read_tails(partition, commands);
         self.catch_up(partition, now, commands);

@@ -23,7 +23,7 @@ pub(super) struct Options {
     request_body(
         content = String,
         content_type = "application/x-ndjson",
-        description = "One item on each line: {\"user\",\"kind\",\"folder\"?,\"properties\",\"onceKey\"?}"
+        description = "One item on each line: {\"user\",\"kind\",\"folder\"?,\"properties\",\"meeting\"?,\"onceKey\"?}"
     ),
     responses(
         (status = 200, description = "{\"imported\",\"duplicates\",\"failed\":[{\"index\",\"why\",\"noUser\"?}]}"),

@@ -1,19 +1,25 @@
 //! The admin API: its own listener, one bearer token, one OpenAPI description. Later features add
 //! operations and change none.
 
+mod apps;
+mod consents;
+mod credentials;
 mod import;
 mod keys;
 mod lifecycle;
+mod request;
 mod sign_in_codes;
 mod status;
 mod subscriptions;
+mod tenants;
+mod users;
 
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use http::{StatusCode, header};
 use serde::Serialize;
@@ -23,6 +29,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::app::AppState;
+use crate::directory::Directory;
 use crate::sources::delivery::FreshSource;
 use crate::sources::import::ITEM_BYTES_MAX;
 
@@ -38,7 +45,7 @@ pub struct Admin {
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Tidings admin API", description = "Looks into a running server and feeds it."),
+    info(title = "Tidings admin API", description = "Looks into a running server, feeds it, and says who there is."),
     paths(
         status::status,
         subscriptions::list,
@@ -46,7 +53,26 @@ pub struct Admin {
         lifecycle::lifecycle,
         keys::rotate,
         sign_in_codes::create,
-        import::import
+        import::import,
+        tenants::add,
+        tenants::list,
+        users::add,
+        users::list,
+        users::get,
+        users::patch,
+        users::reset_password,
+        users::remove,
+        apps::add,
+        apps::list,
+        apps::get,
+        apps::patch,
+        apps::remove,
+        credentials::add_secret,
+        credentials::add_certificate,
+        credentials::remove,
+        consents::list,
+        consents::grant,
+        consents::revoke
     ),
     modifiers(&Bearer),
     security(("adminToken" = []))
@@ -72,12 +98,31 @@ pub fn router(admin: Admin) -> Router {
         .route("/admin/subscriptions/{id}/ledger", get(subscriptions::ledger))
         .route("/admin/subscriptions/{id}/lifecycle", post(lifecycle::lifecycle))
         .route("/admin/keys/rotate", post(keys::rotate))
-        .route("/admin/users/{id}/sign-in-codes", post(sign_in_codes::create))
+        .route("/admin/users/{user}/sign-in-codes", post(sign_in_codes::create))
         .route("/admin/import", import)
-        .layer(middleware::from_fn_with_state(admin.clone(), guard))
-        .with_state(admin);
+        .with_state(admin.clone())
+        .merge(directory_router(admin.state.directory.clone()))
+        .layer(middleware::from_fn_with_state(admin, guard));
     open.merge(guarded)
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such operation; see /admin/openapi.json"))
+}
+
+/// The operations on the directory, for whoever has the store; nobody is asked for a token.
+pub fn directory_router(directory: Directory) -> Router {
+    Router::new()
+        .route("/admin/tenants", get(tenants::list).post(tenants::add))
+        .route("/admin/users", get(users::list).post(users::add))
+        .route("/admin/users/{user}", get(users::get).patch(users::patch).delete(users::remove))
+        .route("/admin/users/{user}/reset-password", post(users::reset_password))
+        .route("/admin/apps", get(apps::list).post(apps::add))
+        .route("/admin/apps/{app}", get(apps::get).patch(apps::patch).delete(apps::remove))
+        .route("/admin/apps/{app}/secrets", post(credentials::add_secret))
+        .route("/admin/apps/{app}/certificates", post(credentials::add_certificate))
+        .route("/admin/apps/{app}/credentials/{credential}", delete(credentials::remove))
+        .route("/admin/consents", get(consents::list))
+        .route("/admin/consents/grant", post(consents::grant))
+        .route("/admin/consents/revoke", post(consents::revoke))
+        .with_state(directory)
 }
 
 async fn openapi() -> Json<utoipa::openapi::OpenApi> {

@@ -1,4 +1,4 @@
-//! `POST /admin/users/{id}/sign-in-codes`: lets a user sign in once, at the issuer's page, with a code.
+//! `POST /admin/users/{user}/sign-in-codes`: lets a user sign in once, at the issuer's page, with a code.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::request::user_of;
 use super::{Admin, Failure};
 use crate::identity::SIGN_IN_MINUTES;
 
@@ -19,8 +20,8 @@ pub(super) struct SignInCode {
 
 #[utoipa::path(
     post,
-    path = "/admin/users/{id}/sign-in-codes",
-    params(("id" = String, Path, description = "The user's id or address")),
+    path = "/admin/users/{user}/sign-in-codes",
+    params(("user" = String, Path, description = "Id or address")),
     responses(
         (status = 201, body = SignInCode, description = "A new code; nobody can read it again"),
         (status = 404, body = Failure),
@@ -29,14 +30,10 @@ pub(super) struct SignInCode {
 )]
 pub(super) async fn create(
     State(admin): State<Admin>,
-    Path(id): Path<String>,
+    Path(key): Path<String>,
 ) -> Result<(StatusCode, Json<SignInCode>), Failure> {
     let state = &admin.state;
-    let found = match id.parse() {
-        Ok(id) => state.directory.user(id).await?,
-        Err(_) => state.directory.by_address(&id).await?,
-    };
-    let user = found.ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "no such user"))?;
+    let user = user_of(&state.directory, &key).await?;
     let now = state.clock.wall();
     let too_many = |_| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too many sign-in codes wait to be used");
     let code = state.pending.new_sign_in_code(user.id, now).map_err(too_many)?;

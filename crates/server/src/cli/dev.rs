@@ -22,9 +22,10 @@ const TOKEN_FILE: &str = "token";
 
 /// Run a development server: one command, no configuration, everything on loopback.
 ///
-/// It has the tenant contoso.test with five users (megan, adele, alex, diego, nestor @contoso.test), an
-/// app, tokens that work, HTTPS with a development CA of its own, and takes mail by LMTP. Receivers may
-/// be at http:// and localhost. Ctrl-C lets it finish what is under way; a second one ends it at once.
+/// It has the tenant contoso.test with five users (megan, adele, alex, diego, nestor @contoso.test), a
+/// personal account (lynne@personal.test), an app, tokens that work, HTTPS with a development CA of its
+/// own, and takes mail by LMTP. More are added with `tidings user` and `tidings app`. Receivers may be at
+/// http:// and localhost. Ctrl-C lets it finish what is under way; a second one ends it at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -164,10 +165,8 @@ fn announce(running: &Running, own_certificate: bool) -> anyhow::Result<Ready> {
         app: ready::App { id: seed::APP.to_string(), secret: seed::APP_SECRET.to_owned() },
         token: issue(Grant::Delegated(megan, SCOPES))?,
         app_token: issue(Grant::Application(seed::TENANT, &ROLES))?,
-        users: users
-            .into_iter()
-            .map(|user| ready::User { id: user.id.to_string(), upn: user.upn, display_name: user.display_name })
-            .collect(),
+        users: users.into_iter().map(ready::User::from).collect(),
+        personal_user: seed::personal_user().into(),
     };
     running.data().write_private(TOKEN_FILE, ready.token.as_bytes())?;
     running.data().write_private(READY_FILE, &serde_json::to_vec_pretty(&ready)?)?;
@@ -194,6 +193,8 @@ fn for_people(ready: &Ready, running: &Running) -> String {
     for user in &ready.users {
         line("User", format!("{} {} ({})", user.id, user.upn, user.display_name));
     }
+    let ready::User { id, upn, display_name } = &ready.personal_user;
+    line("Personal", format!("{id} {upn} ({display_name})"));
     line("Token", format!("{} (Megan's)", ready.token));
     text.push_str(&commands(ready, running));
     text

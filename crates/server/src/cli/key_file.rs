@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use store::sqlite::keys_in_use;
 
-use crate::data_dir::{default_path as default_data, store_in};
-use crate::key_file::{KeyFile, default_path};
+use crate::data_dir::{default_path, store_in};
+use crate::key_file::{KeyFile, place_for};
 
 /// Change the key that secrets in the data directory are sealed with.
 ///
@@ -16,8 +16,8 @@ use crate::key_file::{KeyFile, default_path};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples, for `tidings serve`:
-  tidings key-file rotate --key-file /etc/tidings/key      then start the server again, and after that
-  tidings key-file prune --key-file /etc/tidings/key --data-dir /var/lib/tidings")]
+  tidings key-file rotate --data-dir /var/lib/tidings      then start the server again, and after that
+  tidings key-file prune --data-dir /var/lib/tidings")]
 pub struct Options {
     #[command(subcommand)]
     action: Action,
@@ -26,46 +26,48 @@ pub struct Options {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Put a new key before the others; the server uses it from its next start on.
-    Rotate {
-        /// The key file [default: $XDG_CONFIG_HOME/tidings/key or ~/.config/tidings/key].
-        #[arg(long, value_name = "FILE")]
-        key_file: Option<PathBuf>,
-    },
-    /// Drop the keys that seal nothing in a data directory any more.
-    Prune {
-        /// The key file [default: $XDG_CONFIG_HOME/tidings/key or ~/.config/tidings/key].
-        #[arg(long, value_name = "FILE")]
-        key_file: Option<PathBuf>,
-        /// The data directory, whose server may run [default: $XDG_DATA_HOME/tidings or ~/.local/share/tidings].
-        #[arg(long, value_name = "DIR")]
-        data_dir: Option<PathBuf>,
-    },
+    Rotate(Which),
+    /// Drop the keys that seal nothing in the data directory any more.
+    Prune(Which),
+}
+
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// The data directory, whose server may run [default: $XDG_DATA_HOME/tidings or ~/.local/share/tidings].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The key file [default: the one that the server used last].
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl Which {
+    fn find(self) -> anyhow::Result<(PathBuf, KeyFile)> {
+        let data = self.data_dir.map_or_else(default_path, Ok)?;
+        ensure!(data.is_dir(), "there is no data directory {}; name one with --data-dir DIR", data.display());
+        let file = place_for(&data, self.key_file.as_deref())?;
+        let missing = || format!("there is no key file {}; name one with --key-file FILE", file.display());
+        let file = KeyFile::read(&file)?.with_context(missing)?;
+        Ok((data, file))
+    }
 }
 
 pub fn run(options: Options) -> anyhow::Result<()> {
     match options.action {
-        Action::Rotate { key_file } => {
-            let id = read(key_file)?.rotate()?;
-            println!("the key {id} is the first from the next start of the server on");
+        Action::Rotate(which) => {
+            let (_, file) = which.find()?;
+            println!("the key {} is the first from the next start of the server on", file.rotate()?);
         }
-        Action::Prune { key_file, data_dir } => {
-            let data = data_dir.map_or_else(default_data, Ok)?;
-            anyhow::ensure!(data.is_dir(), "there is no data directory {}; name one with --data-dir", data.display());
-            let in_use = keys_in_use(store_in(&data))?;
-            let dropped = read(key_file)?.prune(&in_use)?;
+        Action::Prune(which) => {
+            let (data, file) = which.find()?;
+            let dropped = file.prune(&keys_in_use(store_in(&data))?)?;
             for id in &dropped {
                 println!("dropped the key {id}");
             }
             if dropped.is_empty() {
-                println!("every key but the first, if there are more, is still in use");
+                println!("there is no key that can be dropped");
             }
         }
     }
     Ok(())
-}
-
-fn read(file: Option<PathBuf>) -> anyhow::Result<KeyFile> {
-    let file = file.map_or_else(default_path, Ok)?;
-    let missing = || format!("there is no key file {}; name one with --key-file FILE", file.display());
-    KeyFile::read(&file)?.with_context(missing)
 }

@@ -1,29 +1,30 @@
 //! The commands of the `tidings` program: arguments, what is printed, exit codes.
 
+mod app;
 mod bench;
 mod client;
+mod consent;
+mod desk;
 mod dev;
 mod forward;
-pub mod import;
+mod import;
 mod key_file;
+mod keys;
 mod listen;
+mod place;
 mod ready;
 mod serve;
 mod stop;
+mod tenant;
+mod user;
 
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::Context;
 use clap::{Parser, Subcommand};
-use store::sqlite::SqliteStore;
 use tracing_subscriber::EnvFilter;
 
 use crate::clock::Clock;
-use crate::data_dir::{DataDir, default_path};
-use crate::key_file::keys_for;
 use crate::server::fresh_source;
 
 /// Speaks Microsoft Graph change notifications for mail, calendars and contacts.
@@ -44,6 +45,7 @@ Examples:
                                     in a third: something happens in Megan's mailbox
   tidings serve --config tidings.toml
                                     the server for production
+  tidings tenant add contoso.com    who there is: see also user, app and consent
 
 Each command tells more with --help. TIDINGS_LOG sets what is logged (error, warn, info, debug).";
 
@@ -57,7 +59,11 @@ enum Command {
     Listen(listen::Options),
     /// Read mail, events and contacts from files into a mailbox.
     Import(import::ImportArgs),
-    /// Change the key that secrets in the data directory are sealed with.
+    Tenant(tenant::Options),
+    User(user::Options),
+    App(app::Options),
+    Consent(consent::Options),
+    Keys(keys::Options),
     KeyFile(key_file::Options),
     /// Measure deliveries on this machine.
     Bench(bench::Options),
@@ -88,24 +94,15 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Dev(options) => dev::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Serve(options) => serve::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Listen(options) => listen::run(options).await.map(|()| ExitCode::SUCCESS),
-        Command::KeyFile(options) => key_file::run(options).map(|()| ExitCode::SUCCESS),
         Command::Bench(options) => bench::run(options).await.map(|()| ExitCode::SUCCESS),
-        Command::Import(args) => {
-            let default_dir = default_path()?;
-            import::run(args, &default_dir, open_stopped, fresh_source(Clock::new())).await
-        }
+        Command::Tenant(options) => tenant::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::User(options) => user::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::App(options) => app::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Consent(options) => consent::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Keys(options) => keys::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::KeyFile(options) => key_file::run(options).map(|()| ExitCode::SUCCESS),
+        Command::Import(args) => import::run(args, fresh_source(Clock::new())).await,
     }
-}
-
-/// The store of a data directory that no server uses.
-fn open_stopped(dir: &Path, key_file: Option<PathBuf>) -> anyhow::Result<import::Opened> {
-    let Some(data) = DataDir::try_open(dir)? else { return Ok(import::Opened::InUse) };
-    let keys = keys_for(&data, &key_file.map_or_else(crate::key_file::default_path, Ok)?)?;
-    let nobody_listens: store::Publish = Arc::new(|_, _| {});
-    let store = SqliteStore::open(data.store(), keys, nobody_listens);
-    let store = store.with_context(|| format!("cannot open the store in {}", dir.display()))?;
-    // From here on the store's own lock keeps others out.
-    Ok(import::Opened::Store(Arc::new(store)))
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub struct Ready {
     pub tenant: Tenant,
     pub app: App,
     pub users: Vec<User>,
+    /// A user of the tenant of personal accounts.
+    pub personal_user: User,
     /// Megan's, delegated.
     pub token: String,
     /// The app's own.
@@ -48,6 +50,12 @@ pub struct User {
     pub id: String,
     pub upn: String,
     pub display_name: String,
+}
+
+impl From<store::User> for User {
+    fn from(user: store::User) -> Self {
+        Self { id: user.id.to_string(), upn: user.upn, display_name: user.display_name }
+    }
 }
 
 impl Ready {
@@ -82,6 +90,7 @@ mod tests {
             tenant: Tenant { id: "t".into(), domain: "contoso.test".into() },
             app: App { id: "i".into(), secret: "secret".into() },
             users: vec![User { id: "u".into(), upn: "megan@contoso.test".into(), display_name: "Megan Bowen".into() }],
+            personal_user: User { id: "p".into(), upn: "lynne@personal.test".into(), display_name: "Lynne".into() },
             token: "x".into(),
             app_token: "y".into(),
         };
@@ -89,7 +98,8 @@ mod tests {
             .to_owned()
             + r#""lmtp":"127.0.0.1:8024","admin":"http://127.0.0.1:8081","adminToken":"a","#
             + r#""tenant":{"id":"t","domain":"contoso.test"},"app":{"id":"i","secret":"secret"},"#
-            + r#""users":[{"id":"u","upn":"megan@contoso.test","displayName":"Megan Bowen"}],"token":"x","appToken":"y"}"#;
+            + r#""users":[{"id":"u","upn":"megan@contoso.test","displayName":"Megan Bowen"}],"#
+            + r#""personalUser":{"id":"p","upn":"lynne@personal.test","displayName":"Lynne"},"token":"x","appToken":"y"}"#;
         assert_eq!(serde_json::to_string(&ready).unwrap(), line);
     }
 }

@@ -19,3 +19,26 @@ fn the_help_teaches() {
         insta::assert_snapshot!(command, help(Some(command)));
     }
 }
+
+/// The help of a command and of everything below it.
+fn all_help(command: &mut clap::Command) -> String {
+    let name = command.get_bin_name().unwrap_or_default().to_owned();
+    let mut text = format!("$ {name} --help\n{}\n", command.render_help());
+    for below in command.get_subcommands_mut().filter(|below| below.get_name() != "help") {
+        text.push_str(&all_help(below));
+    }
+    text
+}
+
+#[test]
+fn the_commands_of_the_directory_teach_with_an_example_in_each() {
+    let mut program = Cli::command().term_width(100);
+    program.build();
+    for command in ["tenant", "user", "app", "consent", "keys"] {
+        let help = all_help(program.find_subcommand_mut(command).unwrap());
+        for part in help.split("$ tidings ").filter(|part| part.contains("Which server")) {
+            assert!(part.contains("\nExample"), "{part}");
+        }
+        insta::assert_snapshot!(command, help);
+    }
+}

@@ -2,14 +2,15 @@
 //! remembered until something is changed through here, and for some seconds at most, since another
 //! process may change it too.
 
-mod credential;
+pub mod credential;
 mod memory;
+pub mod names;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use graph::mailbox::Owner;
-use graph::{AppId, TenantId, UserId};
+use graph::{AppId, TenantId, Timestamp, UserId};
 use store::{App, Store, StoreError, Tenant, User};
 
 pub use self::credential::sha256_hex;
@@ -17,6 +18,7 @@ use self::memory::Memory;
 use crate::clock::Clock;
 
 /// Finds users, apps and tenants in the store.
+#[derive(Clone)]
 pub struct Directory {
     store: Arc<dyn Store>,
     clock: Clock,
@@ -46,6 +48,15 @@ impl Found {
 impl Directory {
     pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
         Self { store, clock, found: Arc::default() }
+    }
+
+    /// The store, for who must see what is so now.
+    pub fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.wall()
     }
 
     pub async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, StoreError> {

@@ -18,7 +18,7 @@ use serde_json::json;
 use store::{CommitError, StoreError};
 
 use super::context::Context;
-use super::graph::{DeltaRefusal, WindowError};
+use super::graph::{DeltaRefusal, ScheduleRefusal, WindowError};
 use super::query::QueryError;
 use crate::identity::TokenError;
 
@@ -42,6 +42,7 @@ pub enum ApiError {
     Json,
     /// The time window of a list of occurrences.
     Window(WindowError),
+    Schedule(ScheduleRefusal),
     BodyTooLarge(usize),
     BodyTooSlow,
     Rules(graph::Refusal),
@@ -212,6 +213,7 @@ impl ApiError {
                  JSON format.",
             ),
             ApiError::Window(error) => shape(BAD, error.code(), error.to_string()),
+            ApiError::Schedule(refusal) => shape(BAD, refusal.code(), refusal.to_string()),
             ApiError::BodyTooLarge(limit) => shape(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "RequestEntityTooLarge",
@@ -591,7 +593,7 @@ impl From<StoreError> for ApiError {
 impl From<CommitError> for ApiError {
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::ItemChanged(_) => ApiError::Contended,
+            CommitError::ItemChanged(_) | CommitError::FolderChanged(_) => ApiError::Contended,
             CommitError::FolderGone(_) => ApiError::ItemNotFound,
             CommitError::NoMailbox(mailbox) => ApiError::InvalidUser(mailbox.to_string()),
             CommitError::AlreadyDone => ApiError::Contended,

@@ -31,8 +31,9 @@ pub struct SignIn<'a> {
     /// The address to begin with.
     pub address: &'a str,
     pub problem: Option<String>,
-    /// Where the form goes: the path and query of this page.
-    pub action: &'a str,
+    /// The query of this page, which the form goes back to. Its path is not repeated: one that begins with
+    /// two slashes would name another host.
+    pub query: &'a str,
     pub csrf: &'a str,
     /// What the person compares with the device, if one waits.
     pub device: Option<&'a str>,

@@ -206,7 +206,7 @@ impl Question<'_> {
             choices: self.choices(visit).await?,
             address: self.address,
             problem: problem.map(str::to_owned),
-            action: visit.parts.uri.path_and_query().map(|path| path.as_str()).unwrap_or_default(),
+            query: visit.parts.uri.query().unwrap_or_default(),
             csrf: &csrf,
             device: self.device,
         };

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use graph::mailbox::meeting::{self, Meeting};
 use graph::mailbox::{self, Fresh, Owner, Settings};
-use graph::{FolderId, Properties, WellKnown};
+use graph::{FolderId, Mutation, Properties, Refusal, WellKnown};
 use serde_json::json;
 use store::{Commit, CommitError, Committed, Once, Store, StoreError, User};
 
-use super::{DeliverError, Delivered, Inbound};
+use super::{DeliverError, Delivered, Inbound, Mail};
 
 /// Gives the time and ids that were used nowhere before.
 pub type FreshSource = Arc<dyn Fn() -> Fresh + Send + Sync>;
@@ -18,7 +18,7 @@ pub type FreshSource = Arc<dyn Fn() -> Fresh + Send + Sync>;
 const DELIVERY_REMEMBERED_MINUTES: i64 = 7 * 24 * 60;
 
 /// How often a write is tried again that another one overtook.
-const ATTEMPTS_MAX: u32 = 5;
+pub(crate) const ATTEMPTS_MAX: u32 = 5;
 
 /// The mailboxes of a store, as the place where mail is delivered.
 pub struct Mailboxes {
@@ -39,37 +39,6 @@ impl Mailboxes {
         }
         Ok(())
     }
-
-    /// Puts news of a meeting into the user's mailbox, once: the message and the event that it is about.
-    pub(super) async fn deliver_meeting(
-        &self,
-        user: &User,
-        mail: &Properties,
-        meeting: &Meeting,
-        once_key: String,
-    ) -> Result<Delivered, DeliverError> {
-        let owner = owner_of(user);
-        let mut mail = mail.clone();
-        self.classify(user, &mut mail).await?;
-        let temporary = |error: StoreError| DeliverError::Temporary(error.to_string());
-        for _ in 0..ATTEMPTS_MAX {
-            let mut events = Vec::new();
-            for id in meeting::events_of_meeting(&owner, meeting) {
-                events.extend(self.store.item(owner.id, id).await.map_err(temporary)?);
-            }
-            let fresh = (self.fresh)();
-            let arrived = meeting::receive_meeting(&owner, &fresh, &mail, meeting, &events);
-            let mutation = arrived.map_err(|refusal| DeliverError::Refused(refusal.to_string()))?;
-            let until = fresh.now.plus_minutes(DELIVERY_REMEMBERED_MINUTES);
-            let once = Some(Once { key: once_key.clone(), now: fresh.now, until });
-            if let Some(delivered) =
-                written(self.store.commit(Commit { once, ..Commit::of(owner.tenant, owner.id, mutation) }).await)?
-            {
-                return Ok(delivered);
-            }
-        }
-        Err(DeliverError::Temporary("the mailbox changes too often".to_owned()))
-    }
 }
 
 #[async_trait]
@@ -80,8 +49,8 @@ impl Inbound for Mailboxes {
 
     /// The message is received now, whatever the servers on its way wrote, and sorted as its sender's
     /// override says.
-    async fn deliver(&self, user: &User, properties: Properties, once_key: String) -> Result<Delivered, DeliverError> {
-        let mut properties = properties;
+    async fn deliver(&self, user: &User, mail: Mail, once_key: String) -> Result<Delivered, DeliverError> {
+        let Mail { mut properties, meeting } = mail;
         let now = (self.fresh)().now;
         properties.insert("receivedDateTime".to_owned(), json!(now.whole_seconds()));
         self.classify(user, &mut properties).await?;
@@ -89,6 +58,7 @@ impl Inbound for Mailboxes {
             user,
             folder: WellKnown::Inbox.id_in(user.id),
             properties,
+            meeting: meeting.as_deref(),
             once: Some(Once { key: once_key, now, until: now.plus_minutes(DELIVERY_REMEMBERED_MINUTES) }),
             quiet: false,
         };
@@ -101,6 +71,8 @@ pub(crate) struct Write<'a> {
     pub user: &'a User,
     pub folder: FolderId,
     pub properties: Properties,
+    /// What a message for the Inbox tells of a meeting; what is for another folder tells nothing any more.
+    pub meeting: Option<&'a Meeting>,
     pub once: Option<Once>,
     /// Subscribers do not hear of it.
     pub quiet: bool,
@@ -114,8 +86,7 @@ pub(crate) async fn receive(
 ) -> Result<Delivered, DeliverError> {
     let owner = owner_of(write.user);
     for _ in 0..ATTEMPTS_MAX {
-        let received = mailbox::receive(&owner, &fresh(), write.folder, write.properties.clone());
-        let mutation = received.map_err(|refusal| DeliverError::Refused(refusal.to_string()))?.mutation;
+        let mutation = received(store, &owner, fresh, &write).await?;
         let commit =
             Commit { once: write.once.clone(), quiet: write.quiet, ..Commit::of(owner.tenant, owner.id, mutation) };
         if let Some(delivered) = written(store.commit(commit).await)? {
@@ -125,12 +96,32 @@ pub(crate) async fn receive(
     Err(DeliverError::Temporary("the mailbox changes too often".to_owned()))
 }
 
+/// What an item writes, with the event that it is about.
+async fn received(
+    store: &dyn Store,
+    owner: &Owner,
+    fresh: &FreshSource,
+    write: &Write<'_>,
+) -> Result<Mutation, DeliverError> {
+    let refused = |refusal: Refusal| DeliverError::Refused(refusal.to_string());
+    let Some(meeting) = write.meeting.filter(|_| write.folder == WellKnown::Inbox.id_in(owner.id)) else {
+        let received = mailbox::receive(owner, &fresh(), write.folder, write.properties.clone());
+        return Ok(received.map_err(refused)?.mutation);
+    };
+    let mut events = Vec::new();
+    for id in meeting::events_of_meeting(owner, meeting) {
+        let found = store.item(owner.id, id).await;
+        events.extend(found.map_err(|error| DeliverError::Temporary(error.to_string()))?);
+    }
+    meeting::receive_meeting(owner, &fresh(), &write.properties, meeting, &events).map_err(refused)
+}
+
 /// What a commit came to; `None`: others were faster, and it must be tried again.
 fn written(committed: Result<Committed, CommitError>) -> Result<Option<Delivered>, DeliverError> {
     match committed {
         Ok(_) => Ok(Some(Delivered::New)),
         Err(CommitError::AlreadyDone) => Ok(Some(Delivered::Duplicate)),
-        Err(CommitError::ItemChanged(_)) => Ok(None),
+        Err(CommitError::ItemChanged(_) | CommitError::FolderChanged(_)) => Ok(None),
         Err(CommitError::NoMailbox(_)) => Err(DeliverError::NoMailbox),
         Err(error @ CommitError::FolderGone(_)) => Err(DeliverError::Refused(error.to_string())),
         Err(CommitError::Store(error)) => Err(DeliverError::Temporary(error.to_string())),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use graph::mailbox::meeting::Meeting;
 use graph::{Kind, Properties};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -41,6 +42,9 @@ pub struct ImportItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
     pub properties: Properties,
+    /// What a message for the Inbox tells of a meeting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meeting: Option<Box<Meeting>>,
     /// An item with the same key in the same mailbox is imported once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub once_key: Option<String>,
@@ -142,6 +146,7 @@ struct FoundItem {
     kind: Kind,
     folder: Option<String>,
     properties: Properties,
+    meeting: Option<Box<Meeting>>,
     once_key: String,
     file: Arc<Path>,
     place: String,
@@ -173,9 +178,9 @@ pub async fn run(
             }
             Found::Item(item) => {
                 report.read += 1;
-                let FoundItem { kind, folder, properties, once_key, file, place } = *item;
-                let folder = target.folder.clone().or(folder);
-                let item = ImportItem { user: target.user.clone(), kind, folder, properties, once_key: Some(once_key) };
+                let FoundItem { kind, folder, properties, meeting, once_key, file, place } = *item;
+                let (user, folder) = (target.user.clone(), target.folder.clone().or(folder));
+                let item = ImportItem { user, kind, folder, properties, meeting, once_key: Some(once_key) };
                 let line = serde_json::to_vec(&item).unwrap_or_default();
                 if line.len() > ITEM_BYTES_MAX {
                     let why = format!("the item has {} bytes as JSON, more than {ITEM_BYTES_MAX}", line.len());

@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use graph::Properties;
+use graph::mailbox::meeting::Meeting;
 use store::{StoreError, User};
 
 pub mod delivery;
@@ -13,15 +14,22 @@ pub mod lmtp;
 mod once;
 mod submission;
 
+/// A message that has come, and what it tells of a meeting.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mail {
+    pub properties: Properties,
+    pub meeting: Option<Box<Meeting>>,
+}
+
 /// Where delivered mail goes.
 #[async_trait]
 pub trait Inbound: Send + Sync + 'static {
     /// The user who has this address.
     async fn recipient(&self, address: &str) -> Result<Option<User>, StoreError>;
 
-    /// Puts a message into the user's Inbox. It is durable when this resolves to `Ok`; a second delivery
-    /// with the same `once_key` changes nothing.
-    async fn deliver(&self, user: &User, properties: Properties, once_key: String) -> Result<Delivered, DeliverError>;
+    /// Puts a message into the user's Inbox, and what it tells of a meeting into the calendar. Both are durable
+    /// when this resolves to `Ok`; a second delivery with the same `once_key` changes nothing.
+    async fn deliver(&self, user: &User, mail: Mail, once_key: String) -> Result<Delivered, DeliverError>;
 }
 
 /// What became of a delivery.

@@ -7,7 +7,7 @@ use notify::Submission;
 use store::StoreError;
 
 use super::delivery::Mailboxes;
-use super::{DeliverError, Inbound};
+use super::{DeliverError, Inbound, Mail};
 use crate::engine::Deliver;
 
 #[async_trait]
@@ -24,12 +24,8 @@ impl Deliver for Mailboxes {
             Err(_) => return false,
         };
         let once = format!("submission:{}", submission.id);
-        let message = &submission.message;
-        let delivered = match &submission.meeting {
-            Some(meeting) => self.deliver_meeting(&user, message, meeting, once).await,
-            None => Inbound::deliver(self, &user, message.clone(), once).await,
-        };
-        match delivered {
+        let mail = Mail { properties: submission.message.clone(), meeting: submission.meeting.clone() };
+        match Inbound::deliver(self, &user, mail, once).await {
             Ok(_) | Err(DeliverError::NoMailbox) => true,
             Err(DeliverError::Refused(why)) => {
                 tracing::warn!(submission = %submission.id, %recipient, why, "a submitted message was refused");

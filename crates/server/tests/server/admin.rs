@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 
 use crate::world::World;
 
-async fn call(world: &World, token: &str, method: &str, path: &str, body: &str) -> (StatusCode, Value) {
+pub async fn call(world: &World, token: &str, method: &str, path: &str, body: &str) -> (StatusCode, Value) {
     let clock = world.state.clock;
     let fresh = move || Fresh {
         now: clock.wall(),
@@ -82,4 +82,28 @@ async fn a_batch_is_imported_item_by_item() {
     let (status, answer) = call(&world, "hush", "POST", "/admin/import?quiet=true", &batch).await;
     assert_eq!((status, &answer["imported"]), (StatusCode::OK, &json!(1)), "{answer}");
     assert_eq!(answer["failed"][0]["index"], 1);
+}
+
+#[tokio::test]
+async fn an_operator_lets_a_user_sign_in_once() {
+    let world = World::closed().await;
+    let (status, made) = call(&world, "hush", "POST", "/admin/users/megan@contoso.test/sign-in-codes", "{}").await;
+    assert_eq!(status, 201, "{made}");
+    let code = made["code"].as_str().unwrap();
+    let signed_in = |code: &str| world.state.pending.sign_in(code, world.state.clock.wall());
+    assert_eq!((signed_in(code), signed_in(code)), (Some(tidings_server::seed::users()[0].id), None));
+    let nobody = call(&world, "hush", "POST", "/admin/users/nobody@contoso.test/sign-in-codes", "{}").await;
+    assert_eq!(nobody.0, 404, "{}", nobody.1);
+    assert_eq!(call(&world, "guess", "POST", "/admin/users/megan@contoso.test/sign-in-codes", "{}").await.0, 401);
+}
+
+#[tokio::test]
+async fn an_operator_changes_the_signing_key() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let (status, rotated) = call(&world, "hush", "POST", "/admin/keys/rotate", "{}").await;
+    assert_eq!((status.as_u16(), &rotated["kid"]), (200, &json!(world.state.tokens.ring().signing().kid())));
+    assert_eq!(megan.get("/v1.0/me").await.status, 200);
+    assert_eq!(call(&world, "hush", "POST", "/admin/keys/rotate", r#"{"distrust":true}"#).await.0, 200);
+    assert_eq!(megan.get("/v1.0/me").await.status, 401);
 }

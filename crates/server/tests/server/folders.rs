@@ -250,6 +250,50 @@ async fn a_search_folder_shows_what_its_filter_finds_in_its_folders() {
 }
 
 #[tokio::test]
+async fn two_folders_that_are_moved_into_each_other_at_a_time_make_no_ring() {
+    let world = World::on_disk().await;
+    let megan = world.megan();
+    let work = folder(&megan, "mailFolders", json!({"displayName": "Work"})).await;
+    let plans = folder(&megan, "mailFolders", json!({"displayName": "Plans"})).await;
+    let into = async |folder: &str, other: &str| {
+        megan.post(&format!("/v1.0/me/mailFolders/{folder}/move"), json!({"destinationId": other})).await
+    };
+    let (one, other) = tokio::join!(into(&work, &plans), into(&plans, &work));
+    let (moved, refused) = if one.status == 200 { (one, other) } else { (other, one) };
+    assert_eq!(moved.status, 200, "{}", moved.json);
+    assert_eq!(refused.refusal(), "400 RequestBodyRead: destinationId must be a folder that can hold it.");
+    let top = names(&megan, "mailFolders?$top=100").await;
+    assert_eq!(top.iter().filter(|name| ["Work", "Plans"].contains(&name.as_str())).count(), 1, "{top:?}");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_renamed_and_moved_at_a_time_is_both() {
+    let world = World::on_disk().await;
+    let megan = world.megan();
+    let work = folder(&megan, "mailFolders", json!({"displayName": "Work"})).await;
+    let (path, into) = (format!("/v1.0/me/mailFolders/{work}"), format!("/v1.0/me/mailFolders/{work}/move"));
+    let (renamed, moved) = tokio::join!(
+        megan.patch(&path, json!({"displayName": "Trips"})),
+        megan.post(&into, json!({"destinationId": "archive"}))
+    );
+    assert_eq!((renamed.status, moved.status), (200, 200), "{} {}", renamed.json, moved.json);
+    assert_eq!(names(&megan, "mailFolders/archive/childFolders").await, ["Trips"]);
+}
+
+#[tokio::test]
+async fn many_folders_are_made_and_categories_added_at_a_time() {
+    let world = World::on_disk().await;
+    let megan = world.megan();
+    let make = async |number: u8| {
+        let made = megan.post("/v1.0/me/mailFolders", json!({"displayName": format!("f{number}")})).await;
+        let category = json!({"displayName": format!("c{number}"), "color": "preset0"});
+        (made.status, megan.post("/v1.0/me/outlook/masterCategories", category).await.status)
+    };
+    let made = tokio::join!(make(0), make(1), make(2), make(3), make(4));
+    assert_eq!(made, ((201, 201), (201, 201), (201, 201), (201, 201), (201, 201)));
+}
+
+#[tokio::test]
 async fn extended_properties_of_folders_are_written_shown_and_filtered_by() {
     let world = World::new().await;
     let megan = world.megan();

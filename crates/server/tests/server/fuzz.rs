@@ -224,7 +224,7 @@ async fn contents(world: &World, mailbox: UserId) -> Vec<String> {
         contents.push(format!("{found:?}"));
     }
     for kind in Kind::ALL {
-        for item in store.items(ItemQuery::newest(mailbox, kind, None, 1_000)).await.unwrap() {
+        for item in store.items(ItemQuery::newest(mailbox, kind, None, 1_000)).await.unwrap().items {
             contents.push(format!("{:?} {:?}", item.id, item.version));
         }
     }

@@ -106,6 +106,7 @@ const PATHS: &[&str] = &[
     "me/inferenceClassification/overrides",
     "me/inferenceClassification/overrides/x",
     "me/mailboxSettings",
+    "me/mailboxSettings/timeZone",
     "me/calendarView",
     "me/calendarView/delta",
     "me/calendarGroups",

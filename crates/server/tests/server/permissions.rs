@@ -11,7 +11,7 @@ use store::{App, Store};
 use tidings_server::http::openapi::{self, Route};
 use tidings_server::seed;
 
-use crate::world::{World, ok};
+use crate::world::{Caller, World, ok};
 
 /// Every permission that means something here, and some that do not.
 const PERMISSIONS: &[&str] = &[
@@ -135,6 +135,34 @@ fn with_all_permissions_another_users_mailbox_stays_closed() {
         let denied = access::check(&app, &needs(route), Some(adele()), Some(&BTreeSet::from([megan()]))).unwrap_err();
         assert_eq!(denied.why, Why::Policy, "{name}");
     }
+}
+
+/// What a route answers to a caller that holds nothing of it, and to one that holds the least.
+#[tokio::test]
+async fn the_server_asks_for_the_permission_that_the_table_names() {
+    let world = World::new().await;
+    let nobody = world.granted(&seed::users()[0], "openid").await;
+    let mut held: BTreeMap<String, Caller<'_>> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for route in openapi::routes() {
+        let path = format!("/v1.0/{}", openapi::sample_path(route));
+        let needs = needs(route);
+        let refused = nobody.send(route.method, &path, String::new()).await;
+        if (refused.status == 403) == (needs == [Need::Token]) {
+            wrong.push(format!("{} {path} with nothing: {}", route.method, refused.status));
+        }
+        let least: Vec<&str> =
+            needs.iter().filter_map(|need| need.row(route.in_mailbox).work.first().copied()).collect();
+        let least = format!("openid {}", least.join(" "));
+        if !held.contains_key(&least) {
+            held.insert(least.clone(), world.granted(&seed::users()[0], &least).await);
+        }
+        let answered = held[&least].send(route.method, &path, String::new()).await;
+        if answered.status == 403 {
+            wrong.push(format!("{} {path} with {least}: {}", route.method, answered.refusal()));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[tokio::test]

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use graph::mime::{self, Origin, ParsedMessage};
 use graph::{ChangeType, Kind, Partition, UserId};
 use http::StatusCode;
 use notify::{Position, Record};
 use serde_json::{Value, json};
 use tidings_server::clock::Clock;
-use tidings_server::engine::Deliver as _;
+use tidings_server::engine::Deliver;
 use tidings_server::seed;
 use tidings_server::server::fresh_source;
 use tidings_server::sources::delivery::Mailboxes;
+use tidings_server::sources::{Delivered, Inbound, Mail};
 
 use crate::world::{Caller, World, ok};
 
@@ -28,6 +30,14 @@ impl Post {
         Self { world, mailboxes, delivered: BTreeSet::new() }
     }
 
+    /// Mail that comes by LMTP for one of the seeded users.
+    pub async fn arrives(&self, user: usize, mime: &str) -> Delivered {
+        let ParsedMessage { properties, meeting, .. } = mime::parse(mime.as_bytes(), Origin::Delivered).unwrap();
+        let mail = Mail { properties, meeting: meeting.map(Box::new) };
+        let key = format!("{user} {mime}");
+        Inbound::deliver(&self.mailboxes, &seed::users()[user], mail, key).await.unwrap()
+    }
+
     /// Delivers what was submitted since the last time, and what comes of that.
     pub async fn deliver(&mut self) {
         for user in seed::users() {
@@ -39,8 +49,8 @@ impl Post {
                 }
                 for recipient in &submission.recipients {
                     // Twice, as after a crash.
-                    assert!(self.mailboxes.deliver(submission, *recipient).await);
-                    assert!(self.mailboxes.deliver(submission, *recipient).await);
+                    assert!(Deliver::deliver(&self.mailboxes, submission, *recipient).await);
+                    assert!(Deliver::deliver(&self.mailboxes, submission, *recipient).await);
                 }
             }
         }

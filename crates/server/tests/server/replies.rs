@@ -5,8 +5,8 @@ use http::StatusCode;
 use notify::{Position, Record};
 use serde_json::{Value, json};
 use tidings_server::seed;
-use tidings_server::sources::Inbound as _;
 use tidings_server::sources::delivery::Mailboxes;
+use tidings_server::sources::{Inbound as _, Mail};
 
 use crate::world::{Caller, World, ok};
 
@@ -29,7 +29,8 @@ pub async fn deliver(world: &World) {
             for recipient in &submission.recipients {
                 let to = store.user(*recipient).await.unwrap().unwrap();
                 let once = format!("submission:{}", submission.id);
-                mailboxes.deliver(&to, submission.message.clone(), once).await.unwrap();
+                let mail = Mail { properties: submission.message.clone(), meeting: None };
+                mailboxes.deliver(&to, mail, once).await.unwrap();
             }
         }
     }

@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use graph::{Partition, SubscriptionId};
+use graph::{Partition, SubscriptionId, TenantId};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use notify::{Position, Profile};
 use protocol::HandshakeError;
 use serde_json::Value;
 use store::memory::MemoryStore;
-use store::{Store, User};
+use store::sqlite::SqliteStore;
+use store::{App, Grantee, Store, User};
+use tempfile::TempDir;
 use tidings_server::app::{AppState, Engine, Handshake, Limits};
 use tidings_server::clock::Clock;
 use tidings_server::directory::Directory;
@@ -30,6 +32,7 @@ pub struct World {
     pub receivers: Arc<Receivers>,
     pub engine: Arc<Ends>,
     router: Router,
+    _directory: Option<TempDir>,
 }
 
 impl World {
@@ -38,21 +41,28 @@ impl World {
     }
 
     pub async fn with(profile: Profile) -> Self {
-        Self::made(profile, false, true).await
+        Self::made(in_memory(), profile, false, true).await
+    }
+
+    /// A server whose store lets requests come between what another one reads and what it writes.
+    pub async fn on_disk() -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = Arc::new(SqliteStore::open(directory.path(), Arc::new(|_, _| {})).unwrap());
+        let world = Self::made(store, Profile::documented(), false, true).await;
+        Self { _directory: Some(directory), ..world }
     }
 
     /// A server that tells apps to wait, within the profile's limits.
     pub async fn throttled(profile: Profile) -> Self {
-        Self::made(profile, true, true).await
+        Self::made(in_memory(), profile, true, true).await
     }
 
     /// A server that is no development server: nobody signs in by being chosen.
     pub async fn closed() -> Self {
-        Self::made(Profile::documented(), false, false).await
+        Self::made(in_memory(), Profile::documented(), false, false).await
     }
 
-    async fn made(profile: Profile, throttled: bool, dev: bool) -> Self {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(|_, _| {})));
+    async fn made(store: Arc<dyn Store>, profile: Profile, throttled: bool, dev: bool) -> Self {
         let clock = Clock::new();
         seed::plant(store.as_ref(), clock.wall()).await.unwrap();
         let (receivers, engine) = (Arc::new(Receivers::default()), Arc::new(Ends::default()));
@@ -69,7 +79,7 @@ impl World {
             engine: engine.clone(),
             limits: Limits { body_bytes_max: 256 * 1024, body_seconds_max: 5 },
         });
-        Self { router: api::router(state.clone()), state, receivers, engine }
+        Self { router: api::router(state.clone()), state, receivers, engine, _directory: None }
     }
 
     pub fn megan(&self) -> Caller<'_> {
@@ -88,6 +98,36 @@ impl World {
     pub fn app(&self) -> Caller<'_> {
         let now = self.state.clock.wall();
         let token = self.state.tokens.issue(&seed::app(), Grant::Application(seed::TENANT, &ROLES), now, 60).unwrap();
+        Caller { world: self, authorization: Some(format!("Bearer {token}")), headers: Vec::new() }
+    }
+
+    /// One of the seeded app's users, with these scopes and no others.
+    pub async fn granted(&self, user: &User, scopes: &str) -> Caller<'_> {
+        self.granted_to(&seed::app(), user, scopes).await
+    }
+
+    /// The same by another app.
+    pub async fn granted_to(&self, app: &App, user: &User, scopes: &str) -> Caller<'_> {
+        self.consent(app, user.tenant, Grantee::AllUsers, scopes.split(' ')).await;
+        self.bears(app, Grant::Delegated(user, scopes))
+    }
+
+    /// An app for itself, with these roles and no others.
+    pub async fn roles(&self, app: &App, roles: &[&str]) -> Caller<'_> {
+        self.consent(app, app.tenant, Grantee::App, roles.iter().copied()).await;
+        self.bears(app, Grant::Application(app.tenant, roles))
+    }
+
+    /// Consents besides what was consented to before: a token may say less.
+    async fn consent(&self, app: &App, tenant: TenantId, grantee: Grantee, names: impl Iterator<Item = &str>) {
+        let permissions = names.map(str::to_owned).collect();
+        let grant = store::Grant { tenant, app: app.id, grantee, permissions };
+        let now = self.state.clock.wall();
+        self.state.directory.change(|store| async move { store.grant(grant, now).await }).await.unwrap();
+    }
+
+    fn bears(&self, app: &App, grant: Grant<'_>) -> Caller<'_> {
+        let token = self.state.tokens.issue(app, grant, self.state.clock.wall(), 60).unwrap();
         Caller { world: self, authorization: Some(format!("Bearer {token}")), headers: Vec::new() }
     }
 
@@ -116,6 +156,10 @@ impl World {
     }
 }
 
+fn in_memory() -> Arc<dyn Store> {
+    Arc::new(MemoryStore::new(Arc::new(|_, _| {})))
+}
+
 /// The same keys for all worlds: making one takes longer than most stories.
 fn signing_keys() -> KeyRing {
     static KEYS: OnceLock<KeyRing> = OnceLock::new();
@@ -133,6 +177,17 @@ impl Caller<'_> {
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// The same caller, as if its token said something else too.
+    pub fn saying(&self, claim: &str, value: Value) -> Self {
+        use base64::Engine as _;
+        let token = self.authorization.as_deref().unwrap().split('.').nth(1).unwrap();
+        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).unwrap();
+        let mut claims: Value = serde_json::from_slice(&claims).unwrap();
+        claims[claim] = value;
+        let token = self.world.state.tokens.sign(&claims).unwrap();
+        Caller { world: self.world, authorization: Some(format!("Bearer {token}")), headers: self.headers.clone() }
     }
 
     pub async fn get(&self, path: &str) -> Reply {

@@ -3,7 +3,7 @@
 use graph::{FolderId, Item, Kind, WellKnown};
 
 use super::mailbox::{Gone, Mailbox, Tombstone};
-use crate::{Delta, DeltaEntry, DeltaError, DeltaPlace, DeltaQuery, Revision};
+use crate::{Delta, DeltaEntry, DeltaError, DeltaPlace, DeltaQuery, READ_BYTES_MAX, Revision, bytes_of};
 
 impl Mailbox {
     pub fn delta(&self, query: &DeltaQuery) -> Result<Delta, DeltaError> {
@@ -43,18 +43,24 @@ impl Mailbox {
         Ok(self.cut(query, entries.into_iter().map(|(revision, _, _, entry)| (revision, entry)).collect()))
     }
 
-    /// The first entries, without parting those of one revision.
+    /// The first entries that are enough, without parting those of one revision.
     fn cut(&self, query: &DeltaQuery, mut entries: Vec<(Revision, DeltaEntry)>) -> Delta {
-        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let mut taken = limit.min(entries.len());
-        while taken > 0 && taken < entries.len() && entries[taken].0 == entries[taken - 1].0 {
-            taken += 1;
+        let (mut taken, mut bytes) = (0, 0);
+        let mut last = None;
+        for (revision, entry) in &entries {
+            if (taken as u64 >= query.limit || bytes > READ_BYTES_MAX) && last != Some(*revision) {
+                break;
+            }
+            if let DeltaEntry::Item { item, .. } = entry {
+                bytes += bytes_of(&item.properties);
+            }
+            (taken, last) = (taken + 1, Some(*revision));
         }
         let more = taken < entries.len();
         entries.truncate(taken);
         let now = self.last_revision();
         let last = entries.last().map_or(query.since, |(revision, _)| *revision);
-        Delta { until: if more { last } else { now }, now, entries, more }
+        Delta { until: if more { last } else { now }, now, entries, bytes, more }
     }
 
     fn last_revision(&self) -> Revision {

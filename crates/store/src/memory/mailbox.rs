@@ -7,7 +7,7 @@ use graph::{
 };
 use uuid::Uuid;
 
-use crate::{FolderCounts, ItemQuery, Once, Revision, Window};
+use crate::{FolderCounts, ItemQuery, Items, Once, READ_BYTES_MAX, Revision, Window, bytes_of};
 
 /// What a user's mailbox holds.
 #[derive(Clone, Debug, Default)]
@@ -71,12 +71,10 @@ impl Mailbox {
         self.all_items().find(|item| item.immutable_id() == id)
     }
 
-    pub fn items(&self, query: &ItemQuery) -> Vec<Item> {
+    pub fn items(&self, query: &ItemQuery) -> Items {
         let mut found: Vec<&Item> = self.matching(query).collect();
         found.sort_by(|a, b| query.query.compare(a, b));
-        let skip = usize::try_from(query.skip).unwrap_or(usize::MAX);
-        let top = usize::try_from(query.top).unwrap_or(usize::MAX);
-        found.into_iter().skip(skip).take(top).cloned().collect()
+        first(found.into_iter().skip(usize::try_from(query.skip).unwrap_or(usize::MAX)), query.top)
     }
 
     pub fn count(&self, query: &ItemQuery) -> u64 {
@@ -97,7 +95,7 @@ impl Mailbox {
         })
     }
 
-    pub fn events_between(&self, calendar: FolderId, window: Window, after: Option<ItemId>, limit: u64) -> Vec<Item> {
+    pub fn events_between(&self, calendar: FolderId, window: Window, after: Option<ItemId>, limit: u64) -> Items {
         let asked = |item: &&Item| {
             item.id.kind == Kind::Event
                 && item.folder == calendar
@@ -105,8 +103,7 @@ impl Mailbox {
                 && item.last_end() > window.from
                 && after.is_none_or(|after| item.id > after)
         };
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        self.all_items().filter(asked).take(limit).cloned().collect()
+        first(self.all_items().filter(asked), limit)
     }
 
     pub fn attachments(&self, item: Uuid) -> &[(Attachment, Vec<u8>)] {
@@ -139,4 +136,17 @@ impl Mailbox {
         let folders = self.folders.values().map(|folder| &folder.value);
         folders.filter(|folder| folder.parent == Some(id)).map(|folder| folder.id).collect()
     }
+}
+
+/// The first of these, no more than `most`, and none after the one that makes them too long.
+fn first<'a>(found: impl Iterator<Item = &'a Item>, most: u64) -> Items {
+    let (mut first, mut bytes) = (Items::default(), 0);
+    for item in found {
+        if first.items.len() as u64 >= most || bytes > READ_BYTES_MAX {
+            return Items { more: true, ..first };
+        }
+        bytes += bytes_of(&item.properties);
+        first.items.push(item.clone());
+    }
+    first
 }

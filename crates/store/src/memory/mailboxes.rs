@@ -8,7 +8,7 @@ use super::Model;
 use super::mailbox::Mailbox;
 use super::mutation::Moment;
 use crate::{
-    Commit, CommitError, Committed, Delta, DeltaError, DeltaQuery, FolderCounts, ItemQuery, StoreError, Window,
+    Commit, CommitError, Committed, Delta, DeltaError, DeltaQuery, FolderCounts, ItemQuery, Items, StoreError, Window,
 };
 
 impl Model {
@@ -43,7 +43,7 @@ impl Model {
         Ok(self.ask(mailbox, |held| held.item_by_immutable(id).cloned()))
     }
 
-    pub fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
+    pub fn items(&self, query: ItemQuery) -> Result<Items, StoreError> {
         Ok(self.ask(query.mailbox, |held| held.items(&query)))
     }
 
@@ -58,7 +58,7 @@ impl Model {
         window: Window,
         after: Option<ItemId>,
         limit: u64,
-    ) -> Result<Vec<Item>, StoreError> {
+    ) -> Result<Items, StoreError> {
         Ok(self.ask(mailbox, |held| held.events_between(calendar, window, after, limit)))
     }
 

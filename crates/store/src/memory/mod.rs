@@ -16,9 +16,9 @@ use uuid::Uuid;
 
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Delta, DeltaError,
-    DeltaQuery, DirectoryError, FolderCounts, Grant, ItemQuery, Lease, NodeId, Publish, Redeemable, RedeemableHash,
-    Redeemed, Store, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError,
-    User, Window,
+    DeltaQuery, DirectoryError, FolderCounts, Grant, ItemQuery, Items, Lease, NodeId, Publish, Redeemable,
+    RedeemableHash, Redeemed, Store, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant,
+    Upload, UploadError, User, Window,
 };
 
 mod delta;
@@ -159,7 +159,7 @@ impl Store for MemoryStore {
         self.model().item(mailbox, id)
     }
 
-    async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
+    async fn items(&self, query: ItemQuery) -> Result<Items, StoreError> {
         self.model().items(query)
     }
 
@@ -178,7 +178,7 @@ impl Store for MemoryStore {
         window: Window,
         after: Option<ItemId>,
         limit: u64,
-    ) -> Result<Vec<Item>, StoreError> {
+    ) -> Result<Items, StoreError> {
         self.model().events_between(mailbox, calendar, window, after, limit)
     }
 

@@ -190,7 +190,8 @@ impl Model {
 
     pub fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError> {
         let asked = |one: &&Arc<Subscription>| {
-            (one.tenant, one.app) == (query.tenant, query.app)
+            one.tenant == query.tenant
+                && query.app.is_none_or(|app| app == one.app)
                 && query.creator.is_none_or(|creator| creator == one.creator)
                 && query.after.is_none_or(|after| one.id > after)
         };

@@ -6,6 +6,7 @@ use graph::{FolderId, ImmutableId, Item, ItemId, Kind, Mutation, NewAttachment, 
 use uuid::Uuid;
 
 use super::mailbox::{Gone, Mailbox, Revised, Tombstone};
+use crate::tree::FolderWrites;
 use crate::{CommitError, FORGOTTEN_AT_ONCE, Once, Revision};
 
 /// When a mutation is applied.
@@ -28,9 +29,7 @@ impl Mailbox {
                 return Err(CommitError::ItemChanged(*id));
             }
         }
-        if let Some(gone) = mutation.expect_folders.iter().find(|id| !self.folders.contains_key(id)) {
-            return Err(CommitError::FolderGone(*gone));
-        }
+        self.check_folders(mutation)?;
         let made = |id: FolderId| mutation.folder_puts.iter().any(|folder| folder.id == id);
         let fits = |item: &Item| {
             item.folder.kind == item.id.kind && (self.folders.contains_key(&item.folder) || made(item.folder))
@@ -43,6 +42,12 @@ impl Mailbox {
         }
         self.check_immutables(mutation)?;
         self.check_attachments(mutation)
+    }
+
+    fn check_folders(&self, mutation: &Mutation) -> Result<(), CommitError> {
+        let Mutation { expect_folders: expect, folder_puts: puts, folder_removes: removes, .. } = mutation;
+        let before = self.folders.iter().map(|(id, folder)| (*id, &folder.value)).collect();
+        FolderWrites { expect, puts, removes }.check(&before)
     }
 
     /// The items that there are when the mutation is done, with those that are put twice there twice.

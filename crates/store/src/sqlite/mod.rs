@@ -30,9 +30,9 @@ use self::writer::{Tx, Writer};
 use crate::seal::Keys;
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Delta, DeltaError,
-    DeltaQuery, DirectoryError, FolderCounts, Grant, ItemQuery, Lease, NodeId, Publish, Redeemable, RedeemableHash,
-    Redeemed, Store, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError,
-    User, Window,
+    DeltaQuery, DirectoryError, FolderCounts, Grant, ItemQuery, Items, Lease, NodeId, Publish, Redeemable,
+    RedeemableHash, Redeemed, Store, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant,
+    Upload, UploadError, User, Window,
 };
 
 mod consent;
@@ -233,7 +233,7 @@ impl Store for SqliteStore {
         self.readers.point(move |connection| item::item(connection, mailbox, id)).await
     }
 
-    async fn items(&self, query: ItemQuery) -> Result<Vec<Item>, StoreError> {
+    async fn items(&self, query: ItemQuery) -> Result<Items, StoreError> {
         let whole = query.query.is_unfiltered();
         let read = move |connection: &Connection| list::items(connection, &query);
         if whole { self.readers.scan(read).await } else { self.readers.search(read).await }
@@ -253,7 +253,7 @@ impl Store for SqliteStore {
         window: Window,
         after: Option<ItemId>,
         limit: u64,
-    ) -> Result<Vec<Item>, StoreError> {
+    ) -> Result<Items, StoreError> {
         let place = (mailbox, calendar);
         self.readers.search(move |connection| list::events_between(connection, place, window, after, limit)).await
     }

@@ -214,14 +214,18 @@ pub(super) fn subscriptions(
     keys: &Keys,
     query: SubscriptionQuery,
 ) -> Result<Vec<Arc<Subscription>>, StoreError> {
-    let sql = "SELECT id, state FROM subscription
-        WHERE tenant = ?1 AND app = ?2 AND id > ?3 AND ended IS NULL AND (?4 IS NULL OR creator = ?4)
-        ORDER BY id LIMIT ?5";
-    let mut statement = connection.prepare_cached(sql)?;
+    // By app the index has them in order.
+    let of_app = if query.app.is_some() { "app = ?2" } else { "?2 IS NULL" };
+    let sql = format!(
+        "SELECT id, state FROM subscription
+        WHERE tenant = ?1 AND {of_app} AND id > ?3 AND ended IS NULL AND (?4 IS NULL OR creator = ?4)
+        ORDER BY id LIMIT ?5"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let after: &[u8] = query.after.as_ref().map(|id| id.0.as_bytes().as_slice()).unwrap_or_default();
     let mut rows = statement.query(params![
         query.tenant.0.as_bytes(),
-        query.app.0.as_bytes(),
+        query.app.map(|app| *app.0.as_bytes()),
         after,
         query.creator.map(|creator| *creator.0.as_bytes()),
         signed(query.limit),

@@ -46,6 +46,10 @@ enum Call {
     PutFolder {
         mailbox: usize,
         folder: usize,
+        parent: Option<usize>,
+        name: u8,
+        expect: Option<usize>,
+        stale: bool,
     },
     RemoveFolder {
         mailbox: usize,
@@ -121,7 +125,7 @@ enum Call {
         asked: usize,
     },
     Subscriptions {
-        app: u128,
+        app: Option<u128>,
         creator: Option<usize>,
         after: Option<u128>,
         limit: u64,
@@ -159,7 +163,10 @@ fn call() -> impl Strategy<Value = Call> {
             }
         ),
         3 => (mailbox(), item.clone(), rarely()).prop_map(|(mailbox, item, stale)| Call::Remove { mailbox, item, stale }),
-        1 => (mailbox(), folder.clone()).prop_map(|(mailbox, folder)| Call::PutFolder { mailbox, folder }),
+        3 => (mailbox(), folder.clone(), proptest::option::of(folder.clone()), 0..4u8, proptest::option::of(folder.clone()), rarely())
+            .prop_map(|(mailbox, folder, parent, name, expect, stale)| {
+                Call::PutFolder { mailbox, folder, parent, name, expect, stale }
+            }),
         1 => (mailbox(), folder.clone(), any::<bool>())
             .prop_map(|(mailbox, folder, with_items)| Call::RemoveFolder { mailbox, folder, with_items }),
         1 => (mailbox(), item.clone(), 0..3u8).prop_map(|(mailbox, item, key)| Call::Once { mailbox, item, key }),
@@ -187,7 +194,7 @@ fn call() -> impl Strategy<Value = Call> {
         ),
         4 => (mailbox(), proptest::option::of(folder), 0..4u64, 0..4u64, 0..ASKED.len())
             .prop_map(|(mailbox, folder, skip, top, asked)| Call::List { mailbox, folder, skip, top, asked }),
-        1 => (0..2u128, proptest::option::of(0..3usize), proptest::option::of(0..5u128), 0..4u64)
+        1 => (proptest::option::of(0..2u128), proptest::option::of(0..3usize), proptest::option::of(0..5u128), 0..4u64)
             .prop_map(|(app, creator, after, limit)| Call::Subscriptions { app, creator, after, limit }),
         8 => identity::call().prop_map(Call::Directory),
     ]
@@ -315,7 +322,7 @@ impl Pair {
                 both!(self, count_items(query.clone())).unwrap();
             }
             Call::Subscriptions { app, creator, after, limit } => {
-                let app = graph::AppId(Uuid::from_u128(app));
+                let app = app.map(|app| graph::AppId(Uuid::from_u128(app)));
                 let creator = creator.map(|mailbox| MAILBOXES[mailbox]);
                 let after = after.map(subscription_id);
                 both!(self, subscriptions(SubscriptionQuery { tenant: TENANT, app, creator, after, limit })).unwrap();
@@ -358,24 +365,29 @@ impl Pair {
                 }
                 commit
             }
-            Call::PutFolder { mailbox, folder } => {
+            Call::PutFolder { mailbox, folder, parent, name, expect, stale } => {
                 let mailbox = MAILBOXES[mailbox];
-                let (id, parent) = (folder_of(mailbox, folder), Some(folder_of(mailbox, 0)));
+                let expected = expect.map(|number| self.model.folder(mailbox, folder_of(mailbox, number)).unwrap());
+                let mut expected: Vec<Folder> = expected.flatten().map(|found| found.folder).into_iter().collect();
+                if let Some(expected) = expected.first_mut().filter(|_| stale) {
+                    expected.display_name.push('x');
+                }
                 let folder = Folder {
-                    id,
+                    id: folder_of(mailbox, folder),
                     mailbox,
-                    parent,
-                    display_name: self.versions.to_string(),
+                    parent: parent.map(|parent| folder_of(mailbox, parent)),
+                    display_name: ["a", "A", "b", "c"][usize::from(name)].to_owned(),
                     well_known: None,
                     properties: Properties::new(),
                 };
-                commit_of(mailbox, Mutation { folder_puts: vec![folder], ..Mutation::default() })
+                let (expect_folders, folder_puts) = (expected, vec![folder]);
+                commit_of(mailbox, Mutation { expect_folders, folder_puts, ..Mutation::default() })
             }
             Call::RemoveFolder { mailbox, folder, with_items } => {
                 let mailbox = MAILBOXES[mailbox];
                 let folder = folder_of(mailbox, folder);
                 let query = ItemQuery::newest(mailbox, Kind::Message, Some(folder), 100);
-                let items: Vec<Item> = if with_items { self.model.items(query).unwrap() } else { Vec::new() };
+                let items: Vec<Item> = if with_items { self.model.items(query).unwrap().items } else { Vec::new() };
                 let removes = items.iter().map(|item| item.id).collect();
                 let mutation = Mutation { removes, folder_removes: vec![folder], ..Mutation::default() };
                 commit_of(mailbox, mutation)

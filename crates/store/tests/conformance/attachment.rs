@@ -131,7 +131,7 @@ pub async fn messages_are_found_by_the_names_of_their_attachments(world: World) 
     let found = async |search: &str| {
         let query = Query::search(search).unwrap();
         let query = ItemQuery { query, ..ItemQuery::newest(MEGAN, Kind::Message, None, 10) };
-        let items = world.store.items(query.clone()).await.unwrap();
+        let items = world.store.items(query.clone()).await.unwrap().items;
         assert_eq!(world.store.count_items(query).await, Ok(items.len() as u64), "{search}");
         items.into_iter().map(|item| item.id.uuid.as_u128()).collect::<Vec<_>>()
     };

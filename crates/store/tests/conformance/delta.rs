@@ -2,7 +2,7 @@
 
 use graph::{Folder, FolderId, Item, Kind, Mutation, Properties, WellKnown};
 use serde_json::json;
-use tidings_store::{Delta, DeltaEntry, DeltaError, DeltaPlace, DeltaQuery, Revision};
+use tidings_store::{Delta, DeltaEntry, DeltaError, DeltaPlace, DeltaQuery, READ_BYTES_MAX, Revision};
 use uuid::Uuid;
 
 use crate::World;
@@ -155,6 +155,21 @@ pub async fn a_delta_is_read_in_parts_and_no_commit_is_parted(world: World) {
     );
     let none = read(&world, in_inbox(), first.until, 0).await;
     assert_eq!((none.entries.len(), none.more, none.until), (0, true, first.until));
+}
+
+pub async fn a_delta_of_long_items_ends_early(world: World) {
+    let long = |number| edited(&message(MEGAN, number, 1), "body", json!("x".repeat(READ_BYTES_MAX / 4)));
+    for number in 1..=3 {
+        world.store.commit(create(&long(number))).await.unwrap();
+    }
+    let together = Mutation { puts: vec![long(4), long(5)], ..Mutation::default() };
+    world.store.commit(commit_of(MEGAN, together)).await.unwrap();
+    world.store.commit(create(&long(6))).await.unwrap();
+    let first = read(&world, in_inbox(), Revision(0), 100).await;
+    assert_eq!((words(&first).join(" "), first.more), ("+1 +2 +3 +4 +5".to_owned(), true), "no commit is parted");
+    assert!(first.bytes > READ_BYTES_MAX);
+    let second = read(&world, in_inbox(), first.until, 100).await;
+    assert_eq!((words(&second).join(" "), second.more, second.until), ("+6".to_owned(), false, first.now));
 }
 
 pub async fn what_went_before_a_first_reading_began_is_nothing_to_it(world: World) {

@@ -14,6 +14,7 @@ mod attachment;
 mod checkpoint;
 mod delta;
 mod directory;
+mod folder;
 mod identity;
 mod lease;
 mod log;
@@ -101,6 +102,18 @@ mod stories {
             a_folder_keeps_its_properties
             events_are_found_by_when_they_begin_and_end
             lists_are_filtered_and_ordered_as_asked
+            a_page_of_long_items_ends_early
+            a_page_says_whether_another_follows
+        }
+        folder {
+            of_two_moves_that_make_a_ring_the_second_is_refused
+            a_folder_that_was_renamed_meanwhile_is_moved_at_the_next_try
+            mail_that_arrives_in_a_folder_is_no_change_of_it
+            a_folder_does_not_get_a_namesake
+            calendars_and_their_groups_have_names_of_their_own
+            a_folder_needs_the_one_that_it_lies_in
+            a_folder_that_got_a_folder_meanwhile_is_not_removed
+            a_folder_that_is_gone_is_not_written_again
         }
         attachment {
             a_moved_item_is_found_by_the_id_that_stays
@@ -121,6 +134,7 @@ mod stories {
             an_item_that_left_and_came_back_shows_its_removal_first
             recoverable_items_are_no_place_of_the_mailbox
             a_delta_is_read_in_parts_and_no_commit_is_parted
+            a_delta_of_long_items_ends_early
             what_went_before_a_first_reading_began_is_nothing_to_it
             a_reading_from_before_forgotten_removals_is_too_old
             a_folder_changes_with_its_counts

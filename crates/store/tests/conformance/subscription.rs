@@ -123,9 +123,13 @@ pub async fn lists_are_of_one_app_and_creator(world: World) {
         begin(&world, subscription).await.unwrap();
     }
     let app = subscription(0, MEGAN).app;
-    let query = SubscriptionQuery { tenant: TENANT, app, creator: None, after: None, limit: 10 };
+    let query = SubscriptionQuery { tenant: TENANT, app: Some(app), creator: None, after: None, limit: 10 };
     assert_eq!(list(&world, query).await, [2, 3, 4]);
     assert_eq!(list(&world, SubscriptionQuery { creator: Some(ADELE), ..query }).await, [2, 4]);
+    let all = SubscriptionQuery { app: None, ..query };
+    assert_eq!(list(&world, all).await, [1, 2, 3, 4]);
+    assert_eq!(list(&world, SubscriptionQuery { creator: Some(ADELE), ..all }).await, [2, 4]);
+    assert_eq!(list(&world, SubscriptionQuery { after: Some(subscription_id(1)), limit: 2, ..all }).await, [2, 3]);
     assert_eq!(list(&world, SubscriptionQuery { after: Some(subscription_id(2)), limit: 1, ..query }).await, [3]);
     world.store.end_subscription(subscription_id(3), EndReason::Deleted, None).await.unwrap();
     assert_eq!(list(&world, query).await, [2, 4]);

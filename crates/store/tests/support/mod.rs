@@ -90,7 +90,6 @@ pub fn once(key: &str, now: i64, until: i64) -> Once {
 pub fn create(item: &Item) -> Commit {
     let mutation = Mutation {
         expect: vec![(item.id, None)],
-        expect_folders: vec![item.folder],
         puts: vec![item.clone()],
         changes: vec![Change::created(TENANT, item, item.created)],
         ..Mutation::default()

@@ -7,12 +7,10 @@ use super::super::occurrence::check_length;
 use super::super::{Fresh, Owner, address_of, complete, flag, members_mut, put, receive, text};
 use super::forward::add_attendees;
 use super::series::{change_attendees, over};
-use super::{Answer, Entry, Meeting, News, WHEN, differ, events_of_meeting, for_each_attendees, is_own, organizer_of};
-use super::{settle, uid_of};
+use super::{Answer, Entry, Meeting, News, SEQUENCE, WHEN, cancelled_subject, differ, events_of_meeting};
+use super::{for_each_attendees, is_own, organizer_of, sequence_of, settle, uid_of};
 use crate::occurrence::{OCCURRENCE_OF, occurrence_of};
 use crate::{Item, ItemId, Kind, Mutation, Properties, Refusal, WellKnown};
-
-const CANCELLED_PREFIX: &str = "Canceled: ";
 
 /// Takes a notice in: a message, and the event as it is then. `events` are those that there are of
 /// [`events_of_meeting`]; if it is another meeting's, or the sender does not organize it, only the message
@@ -72,6 +70,10 @@ fn about(event: &Properties) -> Properties {
         ("recurrence", "recurrence"),
         ("iCalUId", "iCalUId"),
         (OCCURRENCE_OF, OCCURRENCE_OF),
+        ("organizer", "organizer"),
+        ("sensitivity", "sensitivity"),
+        ("showAs", "showAs"),
+        (SEQUENCE, SEQUENCE),
     ] {
         if let Some(value) = event.get(from) {
             about.insert(name.to_owned(), value.clone());
@@ -117,7 +119,7 @@ impl Arrival<'_> {
         let organizes = is_own(self.owner, organizer_of(&self.meeting.event));
         match &self.meeting.news {
             News::Request { .. } | News::Cancelled if organizes => self.nothing("none"),
-            News::Request { removed } if removed.iter().any(|it| is_own(self.owner, it)) => self.cancelled(),
+            News::Request { removed } if removed.iter().any(|it| is_own(self.owner, it)) => self.removed(),
             News::Request { .. } => self.requested(),
             News::Cancelled => self.cancelled(),
             News::Forwarded { to } if organizes => self.told_of_forward(to),
@@ -155,6 +157,15 @@ impl Arrival<'_> {
         self.entry.as_ref().is_some_and(Entry::is_taken_out)
     }
 
+    fn is_older_than(&self, event: &Properties) -> bool {
+        sequence_of(&self.meeting.event) < sequence_of(event)
+    }
+
+    fn outdated(&self, mut arrived: Arrived) -> Arrived {
+        arrived.shown.insert("isOutOfDate".to_owned(), true.into());
+        arrived
+    }
+
     fn is_by_organizer(&self) -> bool {
         self.sender.eq_ignore_ascii_case(organizer_of(&self.meeting.event))
     }
@@ -163,6 +174,9 @@ impl Arrival<'_> {
         match (&self.entry, self.copy()) {
             _ if !self.is_by_organizer() => self.request("none", Calendar::AsBefore),
             (None, _) => self.invited(None),
+            (Some(_), Some(copy)) if self.is_older_than(copy) => {
+                self.outdated(self.request("outdated", Calendar::AsBefore))
+            }
             (Some(_), Some(copy)) if self.is_taken_out() || flag(copy, "isCancelled") => self.invited(Some(copy)),
             (Some(_), Some(copy)) => self.updated(copy),
             (Some(_), None) => self.request("none", Calendar::AsBefore),
@@ -252,15 +266,22 @@ impl Arrival<'_> {
 
     fn cancelled(&self) -> Arrived {
         let mut arrived = self.nothing("meetingCancelled");
-        arrived.shown.insert("subject".to_owned(), cancelled_subject(&self.meeting.event).into());
         if flag(&self.meeting.event, "hideAttendees") {
             arrived.shown.insert("toRecipients".to_owned(), self.own_recipients());
             arrived.shown.insert("ccRecipients".to_owned(), json!([]));
         }
-        arrived.calendar = match self.copy() {
-            Some(copy) if self.is_by_organizer() => self.called_off(copy),
-            _ => Calendar::AsBefore,
-        };
+        match self.copy() {
+            Some(copy) if self.is_older_than(copy) => return self.outdated(arrived),
+            Some(copy) if self.is_by_organizer() => arrived.calendar = self.called_off(copy),
+            _ => {}
+        }
+        arrived
+    }
+
+    /// To who is invited no more, the meeting is off.
+    fn removed(&self) -> Arrived {
+        let mut arrived = self.cancelled();
+        arrived.shown.insert("subject".to_owned(), cancelled_subject(&self.meeting.event).into());
         arrived
     }
 
@@ -273,23 +294,21 @@ impl Arrival<'_> {
         event.insert("subject".to_owned(), cancelled_subject(copy).into());
         event.insert("isCancelled".to_owned(), true.into());
         event.insert("showAs".to_owned(), "free".into());
+        event.insert(SEQUENCE.to_owned(), sequence_of(&self.meeting.event).into());
         Calendar::Now(event)
     }
 
     fn answered(&self, answer: Answer, proposed: Option<&Value>) -> Arrived {
         let mut arrived = self.nothing(answer.message_type());
-        let prefix = if proposed.is_some() { "New Time Proposed: " } else { answer.subject_prefix() };
         let mut show = |name: &str, value: Value| arrived.shown.insert(name.to_owned(), value);
-        show("subject", format!("{prefix}{}", text(&self.meeting.event, "subject")).into());
         show("responseType", answer.response_type().into());
         if let Some(proposed) = proposed {
             show("proposedNewTime", proposed.clone());
         }
         let Some(own) = self.own() else { return arrived };
         // An answer to what the meeting was before it was moved counts no more.
-        if differ(&WHEN, own, &self.meeting.event) {
-            show("isOutOfDate", true.into());
-            return arrived;
+        if self.is_older_than(own) {
+            return self.outdated(arrived);
         }
         let mut event = own.clone();
         if self.note_answer(&mut event, answer, proposed) {
@@ -367,9 +386,4 @@ impl Arrival<'_> {
 
 fn not_responded() -> Value {
     json!({ "response": "notResponded", "time": no_answer()["time"] })
-}
-
-fn cancelled_subject(event: &Properties) -> String {
-    let subject = text(event, "subject");
-    format!("{CANCELLED_PREFIX}{}", subject.strip_prefix(CANCELLED_PREFIX).unwrap_or(subject))
 }

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::super::send::{RECIPIENTS_MAX, is_address};
 use super::super::{Fresh, Owner, address_of, flag};
-use super::{Entry, Meeting, News, Notice, SHARED, address_mail, differ, is_own, mail, organizer_of, shared};
+use super::{Entry, Meeting, News, Notice, SEQUENCE, SHARED, address_mail, cancelled_subject, differ, is_own, mail};
+use super::{organizer_of, sequence_of, shared};
 use crate::{Item, Mutation, Properties, Refusal};
 
 /// Whether the owner organizes the event.
@@ -55,7 +56,12 @@ pub fn cancellation(owner: &Owner, fresh: &Fresh, event: &Properties, comment: &
         return None;
     }
     let recipients: Vec<String> = addresses(owner, event).into_iter().filter(|address| is_address(address)).collect();
-    (!recipients.is_empty()).then(|| notice(owner, fresh, event, News::Cancelled, recipients, comment))
+    (!recipients.is_empty()).then(|| {
+        let mut notice = notice(owner, fresh, event, News::Cancelled, recipients, comment);
+        notice.mail.insert("subject".to_owned(), cancelled_subject(event).into());
+        notice.meeting.event.insert(SEQUENCE.to_owned(), (sequence_of(event) + 1).into());
+        notice
+    })
 }
 
 /// `cancel`: the meeting, or one occurrence of it, leaves the organizer's calendar, and its attendees are told.

@@ -44,6 +44,8 @@ pub fn respond(
     let notice = is_told.then(|| {
         let shared = shared(event);
         let mut mail = mail(owner, fresh, &shared, &response.comment);
+        let prefix = if proposed.is_some() { "New Time Proposed: " } else { answer.subject_prefix() };
+        mail.insert("subject".to_owned(), format!("{prefix}{}", text(event, "subject")).into());
         let to = json!([{ "emailAddress": event["organizer"]["emailAddress"] }]);
         mail.insert("toRecipients".to_owned(), to);
         let news = News::Response { answer, proposed };

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::super::event::no_answer;
 use super::super::{Owner, address_of, members_mut, text};
-use super::{SHARED, WHEN, differ, is_meeting_of};
+use super::{SEQUENCE, SHARED, WHEN, differ, is_meeting_of, sequence_of};
 use crate::occurrence::{CANCELLED, EXCEPTIONS, ORIGINAL_START, cancelled, change_exceptions, kept};
 use crate::occurrence::{set_cancelled_days, set_exceptions};
 use crate::{Properties, Recurrence};
@@ -17,8 +17,15 @@ pub(in crate::mailbox) fn settle(owner: &Owner, before: &Properties, after: &mut
         return;
     }
     if differ(&WHEN, before, after) {
+        after.insert(SEQUENCE.to_owned(), (sequence_of(before) + 1).into());
         forget_answers(after);
         change_attendees(after, forget_answers);
+        change_exceptions(after, |occurrence| {
+            if occurrence.contains_key(SEQUENCE) {
+                let next = sequence_of(occurrence) + 1;
+                occurrence.insert(SEQUENCE.to_owned(), next.into());
+            }
+        });
     }
     if before.get("attendees") != after.get("attendees") {
         follow_attendees(before, after);
@@ -89,7 +96,10 @@ pub(super) fn over(copy: &Properties, news: &Properties) -> Properties {
     let (mut exceptions, mut days) = (kept(news), cancelled(news).collect::<Vec<_>>());
     if !differ(&WHEN, copy, news) {
         for (original, own) in kept(copy) {
-            let own = own.into_iter().filter(|(name, _)| !is_shared(name));
+            // What the news do not tell again stays; some organizers tell of the series alone.
+            let is_told = exceptions.contains_key(&original);
+            let stays = |name: &String| if is_told { !is_shared(name) } else { name != "attendees" };
+            let own = own.into_iter().filter(|(name, _)| stays(name));
             exceptions.entry(original).or_default().extend(own);
         }
         days.extend(cancelled(copy));

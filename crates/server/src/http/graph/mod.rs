@@ -42,7 +42,7 @@ use crate::app::AppState;
 use crate::identity::TokenError;
 use crate::{directory, identity, ids};
 pub use delta::DeltaRefusal;
-pub use occurrences::WindowError;
+pub use occurrences::{ScheduleRefusal, WindowError};
 pub use throttle::Throttling;
 
 /// How often an operation is tried again when another writer was faster.
@@ -162,6 +162,7 @@ fn check_time_zone(prefer: &Preferences, resource: &Resource) -> Result<(), ApiE
             item.kind == Kind::Event
         }
         Resource::CalendarView { .. } | Resource::CalendarViewDelta { .. } => true,
+        Resource::FolderAction { action, .. } => *action == FolderAction::GetSchedule,
         Resource::OfUser { part, .. } => matches!(part, UserPart::ReminderView { .. }),
         _ => false,
     };
@@ -329,7 +330,8 @@ async fn user_part(call: &Call<'_>, method: &Method, user: &UserKey, part: UserP
         UserPart::FocusedOverrides => settings::overrides::all(call, method, user).await,
         UserPart::FocusedOverride(id) => settings::overrides::one(call, method, user, &id).await,
         UserPart::SendMail | UserPart::TranslateExchangeIds | UserPart::ReminderView { .. } => Err(ApiError::Method),
-        UserPart::MailboxSettings => Err(ApiError::NotServed),
+        UserPart::MailboxSettings => settings::mailbox::all(call, method, user).await,
+        UserPart::MailboxSetting(setting) => settings::mailbox::one(call, method, user, &setting).await,
     }
 }
 
@@ -344,7 +346,7 @@ async fn folder_action(
         FolderAction::Move => folders::relocate::move_(call, user, folder).await,
         FolderAction::Copy => folders::relocate::copy(call, user, folder).await,
         FolderAction::PermanentDelete => folders::permanent_delete::permanent_delete(call, user, kind, folder).await,
-        FolderAction::GetSchedule => Err(ApiError::NotServed),
+        FolderAction::GetSchedule => occurrences::get_schedule::get_schedule(call, user).await,
     }
 }
 

@@ -1,7 +1,8 @@
 //! `POST /me/sendMail`: 202 once the message is durable: kept in Sent Items unless told otherwise, and
 //! on its way to the recipients of the same tenant. Other recipients get nothing: there is no relay. Of
 //! addresses that the sender's own domain does not have, a report comes to the sender's Inbox.
-//! As `text/plain` the message is MIME in base64, and is always kept.
+//! As `text/plain` the message is MIME in base64, and is always kept; what its calendar part tells of a meeting
+//! goes with it.
 
 use graph::mailbox::{self, Owner, Sent};
 use graph::path::UserKey;
@@ -56,7 +57,7 @@ pub(super) async fn departure(
         recipients,
         at: call.context.now,
         message: sent.message,
-        meeting: None,
+        meeting: sent.meeting.map(Box::new),
     });
     Ok((sent.mutation, submission))
 }

@@ -78,6 +78,12 @@ const RESPOND: Body = Body::Parameters(&[
     ("sendResponse", "Edm.Boolean"),
     ("proposedNewTime", "graph.timeSlot"),
 ]);
+const SCHEDULE: Body = Body::Parameters(&[
+    ("schedules!", "Collection(Edm.String)"),
+    ("startTime!", "graph.dateTimeTimeZone"),
+    ("endTime!", "graph.dateTimeTimeZone"),
+    ("availabilityViewInterval", "Edm.Int32"),
+]);
 const TRANSLATE: Body = Body::Parameters(&[
     ("inputIds!", "Collection(Edm.String)"),
     ("sourceIdType!", "Edm.String"),
@@ -136,6 +142,9 @@ fn directory(routes: &mut Vec<Route>) {
     let mut at = Below(routes, true);
     at.get("", "A user", SELECT, Answer::Entity("user"));
     at.post("/translateExchangeIds", "Ids in another form", TRANSLATE, Answer::Object(200));
+    at.get("/mailboxSettings", "Settings of a mailbox", SELECT, Answer::Entity("mailboxSettings"));
+    at.patch("/mailboxSettings", "Change settings of a mailbox", "mailboxSettings");
+    at.get("/mailboxSettings/{setting}", "One of the settings", &[], Answer::Object(200));
     settings(&mut at, "/outlook/masterCategories", "outlookCategory", "{category-id}");
     settings(&mut at, "/inferenceClassification/overrides", "inferenceClassificationOverride", "{override-id}");
 }
@@ -261,6 +270,9 @@ fn calendar(routes: &mut Vec<Route>) {
         let view = format!("{calendar}/calendarView");
         at.get(&view, "Occurrences in a time window", WINDOW, Answer::List("event"));
         at.get(&format!("{view}/delta"), "What has changed in it", WINDOW_DELTA, Answer::List("event"));
+    }
+    for calendar in ["/calendar", "/calendars/{calendar-id}"] {
+        at.post(&format!("{calendar}/getSchedule"), "When people are busy", SCHEDULE, Answer::Object(200));
     }
     calendar_groups(&mut at);
 }

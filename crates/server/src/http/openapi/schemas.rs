@@ -182,6 +182,7 @@ fn shape(type_name: &str, nullable: bool, form: Form) -> Value {
         "Edm.Double" => json!({ "type": "number" }),
         "Edm.DateTimeOffset" => json!({ "type": "string", "format": "date-time" }),
         "Edm.Date" => json!({ "type": "string", "format": "date" }),
+        "Edm.TimeOfDay" => json!({ "type": "string" }),
         "Edm.Binary" => json!({ "type": "string", "format": "byte" }),
         other => match other.strip_prefix("graph.").filter(|name| types().contains_key(*name)) {
             Some(name) if form == Form::Written && !types()[name]["members"].is_array() => written(name),

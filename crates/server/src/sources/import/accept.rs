@@ -10,7 +10,7 @@ use store::{Commit, CommitError, Once, Store, StoreError, User};
 use tokio::task::JoinSet;
 
 use super::{Answer, BATCH_ITEMS_MAX, Failed, ITEM_BYTES_MAX, ImportItem, Sink, SinkError};
-use crate::sources::delivery::{FreshSource, Write, owner_of, receive};
+use crate::sources::delivery::{ATTEMPTS_MAX, FreshSource, Write, owner_of, receive};
 use crate::sources::{DeliverError, Delivered};
 
 /// How long an imported item's key is remembered: as long as an import that broke off is run again.
@@ -53,11 +53,17 @@ pub async fn accept(
     for (index, line) in lines.into_iter().enumerate() {
         match prepare(&mut places, line).await {
             Ok((user, folder, item)) => {
-                if writes.len() >= WRITES_MAX {
+                // What is told of a meeting means something only in its order.
+                let alone = item.meeting.is_some();
+                let others_max = if alone { 0 } else { WRITES_MAX - 1 };
+                while writes.len() > others_max {
                     note(&mut answer, writes.join_next().await)?;
                 }
                 let (store, fresh) = (Arc::clone(store), Arc::clone(fresh));
                 writes.spawn(async move { (index, write(&store, &fresh, &user, folder, item, quiet).await) });
+                if alone {
+                    note(&mut answer, writes.join_next().await)?;
+                }
             }
             Err(Trouble::Item(why)) => answer.failed.push(Failed { index, why, no_user: false }),
             Err(Trouble::User(why)) => answer.failed.push(Failed { index, why, no_user: true }),
@@ -116,7 +122,8 @@ async fn write(
 ) -> Result<Delivered, DeliverError> {
     let now = fresh().now;
     let once = item.once_key.map(|key| Once { key, now, until: now.plus_minutes(IMPORT_REMEMBERED_MINUTES) });
-    receive(store.as_ref(), fresh, Write { user, folder, properties: item.properties, once, quiet }).await
+    let (properties, meeting) = (item.properties, item.meeting.as_deref());
+    receive(store.as_ref(), fresh, Write { user, folder, properties, meeting, once, quiet }).await
 }
 
 /// Users and folders by the names that the items of one batch give them.
@@ -168,8 +175,7 @@ impl Places<'_> {
         let wanted = name.to_lowercase();
         let owner = owner_of(user);
         // Two imports at a time make one folder: the one that comes second finds it at its next look.
-        // If it is not there then, somebody has removed it since.
-        for once in [Some(format!("import folder {} {wanted}", kind.type_name())), None] {
+        for _ in 0..ATTEMPTS_MAX {
             let folders: Vec<Folder> =
                 self.store.folders(user.id).await?.into_iter().map(|counts| counts.folder).collect();
             let is_wanted = |folder: &&Folder| folder.id.kind == kind && folder.display_name.to_lowercase() == wanted;
@@ -181,14 +187,10 @@ impl Places<'_> {
             let made = mailbox::create_folder(&owner, &fresh, kind, None, &folders, body);
             let made =
                 made.map_err(|refusal| Trouble::Item(format!("the folder {name:?} cannot be made: {refusal}")))?;
-            let commit = Commit {
-                once: once.map(|key| Once { key, now: fresh.now, until: fresh.now.plus_minutes(1) }),
-                quiet: true,
-                ..Commit::of(owner.tenant, owner.id, made.mutation)
-            };
+            let commit = Commit { quiet: true, ..Commit::of(owner.tenant, owner.id, made.mutation) };
             match self.store.commit(commit).await {
                 Ok(_) => return Ok(made.folder.id),
-                Err(CommitError::AlreadyDone) => {}
+                Err(CommitError::FolderChanged(_)) => {}
                 Err(error) => return Err(Trouble::Store(error.to_string())),
             }
         }

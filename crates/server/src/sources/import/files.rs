@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use graph::mbox::{Piece, Splitter, is_separator};
-use graph::mime::{self, Origin};
+use graph::mime::{self, Origin, ParsedMessage};
 use graph::{Kind, Properties, ical, vcard};
 
 use super::{Found, FoundItem, Unreadable};
@@ -142,7 +142,9 @@ impl Reader<'_> {
         match mime::parse(bytes, Origin::Archive) {
             Ok(message) => {
                 let once_key = self.once_key(bytes);
-                self.item(Kind::Message, message.folder, message.properties, once_key, place);
+                let ParsedMessage { properties, folder, meeting } = message;
+                let (kind, meeting) = (Kind::Message, meeting.map(Box::new));
+                self.item(place, |file, place| FoundItem { kind, folder, properties, meeting, once_key, file, place });
             }
             Err(error) => self.unreadable(&place, error.to_string()),
         }
@@ -180,13 +182,13 @@ impl Reader<'_> {
 
     fn plain_item(&mut self, kind: Kind, properties: Properties, place: String) {
         let content = serde_json::to_vec(&properties).unwrap_or_default();
-        let once_key = self.once_key(&content);
-        self.item(kind, None, properties, once_key, place);
+        let (once_key, folder, meeting) = (self.once_key(&content), None, None);
+        self.item(place, |file, place| FoundItem { kind, folder, properties, meeting, once_key, file, place });
     }
 
-    fn item(&mut self, kind: Kind, folder: Option<String>, properties: Properties, once_key: String, place: String) {
-        let file = Arc::clone(&self.file);
-        self.tell(Found::Item(Box::new(FoundItem { kind, folder, properties, once_key, file, place })));
+    fn item(&mut self, place: String, found: impl FnOnce(Arc<Path>, String) -> FoundItem) {
+        let found = found(Arc::clone(&self.file), place);
+        self.tell(Found::Item(Box::new(found)));
     }
 
     /// What a file holds twice is imported twice; what was imported before is not imported again.

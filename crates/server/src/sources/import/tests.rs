@@ -21,7 +21,7 @@ use super::accept::{AcceptError, StoreSink, accept};
 use super::client::AdminClient;
 use super::*;
 use crate::sources::delivery::{FreshSource, Mailboxes};
-use crate::sources::{Delivered, Inbound};
+use crate::sources::{Delivered, Inbound, Mail};
 
 const MEGAN: UserId = UserId(Uuid::from_u128(7));
 
@@ -81,7 +81,7 @@ impl Place {
     }
 
     async fn items(&self, kind: Kind, folder: Option<FolderId>) -> Vec<Item> {
-        self.store.items(ItemQuery::newest(MEGAN, kind, folder, 1_000)).await.unwrap()
+        self.store.items(ItemQuery::newest(MEGAN, kind, folder, 1_000)).await.unwrap().items
     }
 
     fn heard(&self) -> u64 {
@@ -241,7 +241,8 @@ async fn delivered_mail_lies_in_the_inbox_once_and_is_received_now() {
     let megan = mailboxes.recipient("MEGAN@contoso.test").await.unwrap().unwrap();
     assert_eq!(mailboxes.recipient("nobody@contoso.test").await, Ok(None));
     let bytes = b"Subject: hi\nDate: Sat, 21 Nov 1998 09:59:58 +0100\n\nbody\n";
-    let message = graph::mime::parse(bytes, graph::mime::Origin::Delivered).unwrap().properties;
+    let properties = graph::mime::parse(bytes, graph::mime::Origin::Delivered).unwrap().properties;
+    let message = Mail { properties, meeting: None };
     for expected in [Delivered::New, Delivered::Duplicate] {
         assert_eq!(mailboxes.deliver(&megan, message.clone(), "key".to_owned()).await, Ok(expected));
     }
@@ -250,4 +251,34 @@ async fn delivered_mail_lies_in_the_inbox_once_and_is_received_now() {
     assert_eq!(inbox[0].properties["receivedDateTime"], "2026-11-21T23:33:20Z");
     assert_eq!(inbox[0].properties["sentDateTime"], "1998-11-21T08:59:58Z");
     assert_eq!(inbox[0].properties["isRead"], false);
+}
+
+/// Adele's invitation to Megan, in the form of an mbox.
+fn invitation(method: &str, sequence: u32, folder: &str) -> String {
+    format!(
+        "From a@x Sat Nov 21 23:52:24 2026\nFrom: adele@x.test\nSubject: {method} {sequence}\n{folder}\
+         Content-Type: text/calendar; method={method}\n\nBEGIN:VCALENDAR\nMETHOD:{method}\nBEGIN:VEVENT\nUID:u1\n\
+         SEQUENCE:{sequence}\nORGANIZER:mailto:adele@x.test\nATTENDEE:mailto:megan@contoso.test\n\
+         DTSTART:20261201T1{sequence}0000Z\nSUMMARY:Plan\nEND:VEVENT\nEND:VCALENDAR\n\n"
+    )
+}
+
+#[tokio::test]
+async fn meetings_in_an_archive_happen_in_its_order_and_those_that_were_filed_do_not() {
+    let place = Place::new().await;
+    let filed = invitation("REQUEST", 0, "X-Folder: Projects\n");
+    place.import(vec![place.file("filed.mbox", &filed)], None, &mut place.sink(false)).await;
+    assert!(place.items(Kind::Event, None).await.is_empty());
+    let moved: String = (0..9).map(|sequence| invitation("REQUEST", sequence, "")).collect();
+    let file = place.file("m.mbox", &(moved + &invitation("CANCEL", 9, "")));
+    let report = place.import(vec![file], None, &mut place.sink(false)).await;
+    assert_eq!(report.imported, 10);
+    let events = place.items(Kind::Event, None).await;
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].properties["start"]["dateTime"], "2026-12-01T18:00:00.0000000");
+    assert_eq!(events[0].properties["isCancelled"], true);
+    let inbox = place.items(Kind::Message, Some(WellKnown::Inbox.id_in(MEGAN))).await;
+    let updates = inbox.iter().filter(|mail| mail.properties["meetingMessageType"] == "meetingRequest");
+    assert!(updates.clone().all(|mail| mail.properties["isOutOfDate"] == false));
+    assert_eq!(updates.count(), 9);
 }

@@ -3,8 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use graph::Properties;
-use graph::mime::{self, MimeError, Origin};
+use graph::mime::{self, MimeError, Origin, ParsedMessage};
 use smtp_proto::request::receiver::{DataReceiver, DummyDataReceiver, RequestReceiver};
 use smtp_proto::{Error, MAIL_BODY_BINARYMIME, Request};
 use store::User;
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Limits;
 use crate::sources::once::delivery_key;
-use crate::sources::{DeliverError, Delivered, Inbound};
+use crate::sources::{DeliverError, Delivered, Inbound, Mail};
 
 const READ_BYTES: usize = 16 * 1024;
 
@@ -253,8 +252,10 @@ impl Session {
             let parsed = mime::parse(&message, Origin::Delivered);
             (parsed, message)
         });
-        let (properties, message) = match read.await {
-            Ok((Ok(parsed), message)) => (parsed.properties, message),
+        let (mail, message) = match read.await {
+            Ok((Ok(ParsedMessage { properties, meeting, .. }), message)) => {
+                (Mail { properties, meeting: meeting.map(Box::new) }, message)
+            }
             Ok((Err(error @ MimeError::TooLarge(_)), _)) => return self.answer_each(&format!("552 5.3.4 {error}")),
             Ok((Err(error), _)) => return self.answer_each(&format!("554 5.6.0 {error}")),
             Err(error) => {
@@ -263,15 +264,15 @@ impl Session {
             }
         };
         for recipient in std::mem::take(&mut self.recipients) {
-            let answer = self.deliver_to(&recipient, properties.clone(), &message).await;
+            let answer = self.deliver_to(&recipient, mail.clone(), &message).await;
             self.answer(&answer);
         }
         self.reset();
     }
 
-    async fn deliver_to(&self, recipient: &Recipient, properties: Properties, message: &[u8]) -> String {
+    async fn deliver_to(&self, recipient: &Recipient, mail: Mail, message: &[u8]) -> String {
         let once_key = delivery_key(&recipient.address, message);
-        match self.inbound.deliver(&recipient.user, properties, once_key).await {
+        match self.inbound.deliver(&recipient.user, mail, once_key).await {
             Ok(Delivered::New) => "250 2.0.0 stored".to_owned(),
             Ok(Delivered::Duplicate) => "250 2.0.0 duplicate, already stored".to_owned(),
             Err(DeliverError::NoMailbox) => "550 5.1.1 no such user here".to_owned(),

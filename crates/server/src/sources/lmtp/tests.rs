@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::*;
-use crate::sources::{DeliverError, Delivered};
+use crate::sources::{DeliverError, Delivered, Mail};
 
 #[derive(Default)]
 struct Recorder {
@@ -30,7 +30,7 @@ impl Inbound for Recorder {
         }
     }
 
-    async fn deliver(&self, user: &User, properties: Properties, key: String) -> Result<Delivered, DeliverError> {
+    async fn deliver(&self, user: &User, mail: Mail, key: String) -> Result<Delivered, DeliverError> {
         match user.display_name.as_str() {
             "full" => return Err(DeliverError::Temporary("the disk is full".to_owned())),
             "gone" => return Err(DeliverError::NoMailbox),
@@ -41,7 +41,7 @@ impl Inbound for Recorder {
         if delivered.iter().any(|(_, _, known)| *known == key) {
             return Ok(Delivered::Duplicate);
         }
-        delivered.push((user.upn.clone(), properties, key));
+        delivered.push((user.upn.clone(), mail.properties, key));
         Ok(Delivered::New)
     }
 }

@@ -11,6 +11,7 @@ use super::{EncodedCommit, folder};
 use crate::sqlite::error::corrupt;
 use crate::sqlite::row::{folder_key, immutable_key, item_id};
 use crate::sqlite::user;
+use crate::tree::FolderWrites;
 use crate::{CommitError, StoreError};
 
 pub(super) fn check(
@@ -34,14 +35,8 @@ pub(super) fn check(
             return Err(CommitError::ItemChanged(*id));
         }
     }
-    let mut known: Vec<FolderId> = Vec::new();
-    for id in &commit.expect_folders {
-        if !known.contains(id) && !folder::exists(connection, partition, mailbox, *id)? {
-            return Err(CommitError::FolderGone(*id));
-        }
-        known.push(*id);
-    }
-    known.extend(commit.folder_puts.iter().map(|folder| folder.id));
+    check_folders(connection, commit)?;
+    let mut known: Vec<FolderId> = commit.folder_puts.iter().map(|folder| folder.id).collect();
     for put in &commit.puts {
         let found = known.contains(&put.folder) || folder::exists(connection, partition, mailbox, put.folder)?;
         if !found || put.folder.kind != put.id.kind {
@@ -56,6 +51,16 @@ pub(super) fn check(
     }
     check_immutables(commit, touched)?;
     check_attachments(commit, touched)
+}
+
+fn check_folders(connection: &Connection, commit: &EncodedCommit) -> Result<(), CommitError> {
+    let EncodedCommit { expect_folders: expect, folder_puts: puts, folder_removes: removes, .. } = commit;
+    let writes = FolderWrites { expect, puts, removes };
+    if writes.is_empty() {
+        return Ok(());
+    }
+    let folders = folder::uncounted(connection, commit.mailbox)?;
+    writes.check(&folders.iter().map(|folder| (folder.id, folder)).collect())
 }
 
 /// The puts that stand: of what is removed too, nothing is written.

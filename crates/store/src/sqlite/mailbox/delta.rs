@@ -4,16 +4,15 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use graph::{FolderId, Kind, Partition, UserId, WellKnown};
-use rusqlite::{CachedStatement, Connection, Row, Rows, params};
+use rusqlite::{CachedStatement, Connection, Rows, params};
 use uuid::Uuid;
 
-use super::item::{self, COLUMNS};
 use super::revision::last_revision_of;
 use super::tombstone::{NO_FOLDER, floor};
-use super::{folder, list};
+use super::{folder, item, list};
 use crate::sqlite::error::corrupt;
 use crate::sqlite::row::{Key, folder_id, folder_key, item_id, kind_byte, place_key};
-use crate::{Delta, DeltaEntry, DeltaError, DeltaPlace, DeltaQuery, Revision, StoreError};
+use crate::{Delta, DeltaEntry, DeltaError, DeltaPlace, DeltaQuery, READ_BYTES_MAX, Revision, StoreError};
 
 /// What is to be read of one entry once it is known to be among the first.
 enum Found {
@@ -33,14 +32,13 @@ pub(in crate::sqlite) fn delta(connection: &Connection, query: DeltaQuery) -> Re
         return Err(DeltaError::TooOld);
     }
     let reading = Reading { connection, query, removals_since: (!first).then_some(removals_since) };
-    let (found, more) = match query.place {
+    let First { entries, bytes, more } = match query.place {
         DeltaPlace::Items(kind, asked) => reading.items(kind, asked)?,
         DeltaPlace::Folders(kind) => reading.folders(kind)?,
     };
     let now = last_revision_of(connection, query.mailbox)?;
-    let last = found.last().map_or(query.since, |((revision, ..), _)| Revision(*revision));
-    let entries = found.into_iter().map(|(place, found)| reading.entry(place, found)).collect::<Result<_, _>>()?;
-    Ok(Delta { entries, until: if more { last } else { now }, now, more })
+    let last = entries.last().map_or(query.since, |(revision, _)| *revision);
+    Ok(Delta { entries, bytes, until: if more { last } else { now }, now, more })
 }
 
 struct Reading<'a> {
@@ -50,8 +48,14 @@ struct Reading<'a> {
     removals_since: Option<Revision>,
 }
 
-/// The first entries, and whether there are more.
-type First = (Vec<(Place, Found)>, bool);
+/// The first entries.
+#[derive(Default)]
+struct First {
+    entries: Vec<(Revision, DeltaEntry)>,
+    bytes: usize,
+    /// Whether there are others.
+    more: bool,
+}
 
 /// What a list is of, its folder, the revision after which it begins, and how it is read.
 type Listed<'a> = (List, Vec<u8>, Revision, CachedStatement<'a>);
@@ -117,7 +121,7 @@ impl Reading<'_> {
         Ok(folders)
     }
 
-    /// The first entries of several lists, at least as many as are asked for, and no revision parted.
+    /// The first entries of several lists, as many as are enough, and no revision parted.
     fn merge(&self, lists: &mut [Listed<'_>], kind: Kind) -> Result<First, StoreError> {
         let (partition, mailbox) = self.key();
         let mut open: Vec<(List, Rows<'_>)> = Vec::with_capacity(lists.len());
@@ -136,31 +140,35 @@ impl Reading<'_> {
             heads.extend(head.as_ref().map(|(place, _)| Reverse((*place, index))));
             waiting.push(head.map(|(_, found)| found));
         }
-        let mut entries: Vec<(Place, Found)> = Vec::new();
+        let mut first = First::default();
         while let Some(Reverse((place, index))) = heads.pop() {
-            let last = entries.last().map(|((revision, ..), _)| *revision);
-            if entries.len() as u64 >= self.query.limit && last != Some(place.0) {
-                return Ok((entries, true));
+            let last = first.entries.last().map(|(revision, _)| revision.0);
+            let enough = first.entries.len() as u64 >= self.query.limit || first.bytes > READ_BYTES_MAX;
+            if enough && last != Some(place.0) {
+                return Ok(First { more: true, ..first });
             }
-            entries.extend(waiting[index].take().map(|found| (place, found)));
+            if let Some(found) = waiting[index].take() {
+                self.add(place, found, &mut first)?;
+            }
             let (list, rows) = &mut open[index];
             let head = next(*list, rows, kind)?;
             heads.extend(head.as_ref().map(|(place, _)| Reverse((*place, index))));
             waiting[index] = head.map(|(_, found)| found);
         }
-        Ok((entries, false))
+        Ok(first)
     }
 
-    fn entry(&self, (revision, _, key): Place, found: Found) -> Result<(Revision, DeltaEntry), StoreError> {
+    fn add(&self, (revision, _, key): Place, found: Found, to: &mut First) -> Result<(), StoreError> {
         let mailbox = self.query.mailbox;
         let unknown = |table| corrupt((table, "id"), mailbox, "it is of an unknown kind");
         let entry = match (found, self.query.place) {
             (Found::Item { number }, _) => {
-                let sql = format!("SELECT {COLUMNS}, arrived FROM item WHERE number = ?1");
-                let mut statement = self.connection.prepare_cached(&sql)?;
-                let read = |row: &Row<'_>| Ok((item::read(row, mailbox), row.get::<_, Option<u64>>("arrived")?));
-                let (item, arrived) = statement.query_row([number], read)?;
-                DeltaEntry::Item { item: Box::new(item?), arrived: Revision(arrived.unwrap_or_default()) }
+                let (item, bytes) = item::at(self.connection, mailbox, number)?;
+                to.bytes += bytes;
+                let sql = "SELECT arrived FROM item WHERE number = ?1";
+                let mut statement = self.connection.prepare_cached(sql)?;
+                let arrived: Option<u64> = statement.query_row([number], |row| row.get(0))?;
+                DeltaEntry::Item { item: Box::new(item), arrived: Revision(arrived.unwrap_or_default()) }
             }
             (Found::Gone { immutable }, DeltaPlace::Items(..)) => {
                 let id = item_id(key).ok_or_else(|| unknown("tombstone"))?;
@@ -176,7 +184,8 @@ impl Reading<'_> {
                 DeltaEntry::Folder(Box::new(counts.ok_or_else(|| corrupt(("folder", "id"), id, "it is gone"))?))
             }
         };
-        Ok((Revision(revision), entry))
+        to.entries.push((Revision(revision), entry));
+        Ok(())
     }
 }
 

@@ -126,9 +126,8 @@ impl FolderTally {
 
 /// The columns that [`read`] reads.
 pub(super) const COLUMNS: &str =
-    "id, parent, display_name, well_known, total, unread, (SELECT COUNT(*) FROM folder AS child
-    WHERE child.partition = folder.partition AND child.mailbox = folder.mailbox AND child.parent = folder.id),
-    properties";
+    "id, parent, display_name, well_known, properties, total, unread, (SELECT COUNT(*) FROM folder AS child
+    WHERE child.partition = folder.partition AND child.mailbox = folder.mailbox AND child.parent = folder.id)";
 
 pub(in crate::sqlite) fn folders(connection: &Connection, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM folder WHERE partition = ?1 AND mailbox = ?2 ORDER BY id");
@@ -137,6 +136,19 @@ pub(in crate::sqlite) fn folders(connection: &Connection, mailbox: UserId) -> Re
     let mut folders = Vec::new();
     while let Some(row) = rows.next()? {
         folders.push(read(row, mailbox)?);
+    }
+    Ok(folders)
+}
+
+/// All folders of a mailbox, without their counts.
+pub(super) fn uncounted(connection: &Connection, mailbox: UserId) -> Result<Vec<Folder>, StoreError> {
+    let sql = "SELECT id, parent, display_name, well_known, properties FROM folder
+        WHERE partition = ?1 AND mailbox = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![Partition::of(mailbox).0, mailbox.0.as_bytes()])?;
+    let mut folders = Vec::new();
+    while let Some(row) = rows.next()? {
+        folders.push(read_folder(row, mailbox)?);
     }
     Ok(folders)
 }
@@ -162,6 +174,17 @@ pub(super) fn total(connection: &Connection, mailbox: UserId, id: FolderId) -> R
 }
 
 pub(super) fn read(row: &Row<'_>, mailbox: UserId) -> Result<FolderCounts, StoreError> {
+    let folder = read_folder(row, mailbox)?;
+    let id = folder.id;
+    Ok(FolderCounts {
+        folder,
+        total: cell(row, 5, ("folder", "total"), id)?,
+        unread: cell(row, 6, ("folder", "unread"), id)?,
+        children: cell(row, 7, ("folder", "parent"), id)?,
+    })
+}
+
+fn read_folder(row: &Row<'_>, mailbox: UserId) -> Result<Folder, StoreError> {
     let known = |column: &'static str, key: Key| {
         folder_id(key).ok_or_else(|| corrupt(("folder", column), mailbox, "it is of an unknown kind"))
     };
@@ -169,21 +192,15 @@ pub(super) fn read(row: &Row<'_>, mailbox: UserId) -> Result<FolderCounts, Store
     let parent: Option<Key> = cell(row, 1, ("folder", "parent"), id)?;
     let well_known: Option<String> = cell(row, 3, ("folder", "well_known"), id)?;
     let well_known = well_known.map(|name| name.parse()).transpose();
-    let json: Option<Vec<u8>> = cell(row, 7, ("folder", "properties"), id)?;
+    let json: Option<Vec<u8>> = cell(row, 4, ("folder", "properties"), id)?;
     let properties = json.map(|json| serde_json::from_slice::<Properties>(&json)).transpose();
     let properties = properties.map_err(|error| corrupt(("folder", "properties"), id, error))?;
-    let folder = Folder {
+    Ok(Folder {
         id,
         mailbox,
         parent: parent.map(|parent| known("parent", parent)).transpose()?,
         display_name: cell(row, 2, ("folder", "display_name"), id)?,
         well_known: well_known.map_err(|error| corrupt(("folder", "well_known"), id, error))?,
         properties: properties.unwrap_or_default(),
-    };
-    Ok(FolderCounts {
-        folder,
-        total: cell(row, 4, ("folder", "total"), id)?,
-        unread: cell(row, 5, ("folder", "unread"), id)?,
-        children: cell(row, 6, ("folder", "parent"), id)?,
     })
 }

@@ -274,6 +274,16 @@ fn find(
 }
 
 pub(in crate::sqlite) fn read(row: &Row<'_>, mailbox: UserId) -> Result<Item, StoreError> {
+    read_sized(row, mailbox).map(|(item, _)| item)
+}
+
+/// The item of a row, and how long its properties are, in bytes.
+pub(super) fn at(connection: &Connection, mailbox: UserId, number: i64) -> Result<(Item, usize), StoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM item WHERE number = ?1"))?;
+    statement.query_row([number], |row| Ok(read_sized(row, mailbox)))?
+}
+
+fn read_sized(row: &Row<'_>, mailbox: UserId) -> Result<(Item, usize), StoreError> {
     let unknown = |column: &'static str| corrupt(("item", column), mailbox, "it is of an unknown kind");
     let id = item_id(cell(row, 0, ("item", "id"), mailbox)?).ok_or_else(|| unknown("id"))?;
     let folder = folder_id(cell(row, 1, ("item", "folder"), id)?).ok_or_else(|| unknown("folder"))?;
@@ -281,7 +291,7 @@ pub(in crate::sqlite) fn read(row: &Row<'_>, mailbox: UserId) -> Result<Item, St
     let json = json.map_err(|error| corrupt(("item", "properties"), id, error))?;
     let immutable: Option<Key> = cell(row, 6, ("item", "immutable"), id)?;
     let immutable = immutable.map(|key| item_id(key).ok_or_else(|| unknown("immutable"))).transpose()?;
-    Ok(Item {
+    let item = Item {
         id,
         immutable: immutable.unwrap_or(id).uuid,
         mailbox,
@@ -290,5 +300,6 @@ pub(in crate::sqlite) fn read(row: &Row<'_>, mailbox: UserId) -> Result<Item, St
         modified: Timestamp::from_micros(cell(row, 4, ("item", "modified"), id)?),
         version: ChangeId(Uuid::from_bytes(cell(row, 2, ("item", "version"), id)?)),
         properties: serde_json::from_slice(json).map_err(|error| corrupt(("item", "properties"), id, error))?,
-    })
+    };
+    Ok((item, json.len()))
 }

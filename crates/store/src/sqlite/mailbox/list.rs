@@ -9,12 +9,11 @@ use graph::{FolderId, Item, ItemId, Kind, Partition, UserId, WellKnown};
 use rusqlite::{Connection, params};
 
 use super::attachment::attachments;
-use super::folder;
-use super::item::{COLUMNS, read};
 use super::rank::{FirstOf, Ranked};
 use super::walk::Walk;
+use super::{folder, item};
 use crate::sqlite::row::{Key, folder_id, folder_key, item_key, kind_byte, place_key, signed};
-use crate::{ItemQuery, StoreError, Window};
+use crate::{ItemQuery, Items, READ_BYTES_MAX, StoreError, Window};
 
 /// How many items of an order that no index has are held at once; what is further down is found by going
 /// over the items again.
@@ -22,12 +21,11 @@ const RANKED_MAX: usize = 4_096;
 
 /// A page of a list. In an order that an index has it costs what it skips and shows, however large the
 /// mailbox is: a list over several folders merges theirs.
-pub(in crate::sqlite) fn items(connection: &Connection, query: &ItemQuery) -> Result<Vec<Item>, StoreError> {
+pub(in crate::sqlite) fn items(connection: &Connection, query: &ItemQuery) -> Result<Items, StoreError> {
     let _snapshot = connection.unchecked_transaction()?;
     let scan = usable(query.query.scan());
     let list = List { connection, query, scan: &scan };
-    let numbers = if scan.in_order { list.page()? } else { list.ranked_page()? };
-    numbers.into_iter().map(|number| list.read(number)).collect()
+    if scan.in_order { list.page() } else { list.ranked_page() }
 }
 
 /// A scan by what there is an index for: some texts are only found as a whole.
@@ -54,10 +52,36 @@ pub(in crate::sqlite) fn count_items(connection: &Connection, query: &ItemQuery)
         }
         let mut walk = Walk::new(connection, &scan, query.mailbox, folder);
         while let Some((_, number)) = walk.next()? {
-            count += u64::from(list.finds(&list.read(number)?)?);
+            count += u64::from(list.finds(&list.read(number)?.0)?);
         }
     }
     Ok(count)
+}
+
+/// A page that is being read.
+struct Page {
+    items: Vec<Item>,
+    most: u64,
+    bytes: usize,
+}
+
+impl Page {
+    fn new(most: u64) -> Self {
+        Self { items: Vec::new(), most, bytes: 0 }
+    }
+
+    fn is_full(&self) -> bool {
+        self.items.len() as u64 >= self.most || self.bytes > READ_BYTES_MAX
+    }
+
+    fn add(&mut self, (item, bytes): (Item, usize)) {
+        self.bytes += bytes;
+        self.items.push(item);
+    }
+
+    fn done(self, more: bool) -> Items {
+        Items { items: self.items, more }
+    }
 }
 
 /// A list that is being read.
@@ -80,10 +104,9 @@ impl<'a> List<'a> {
         }
     }
 
-    fn read(&self, number: i64) -> Result<Item, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM item WHERE number = ?1");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        statement.query_row([number], |row| Ok(read(row, self.query.mailbox)))?
+    /// An item, and how long its properties are.
+    fn read(&self, number: i64) -> Result<(Item, usize), StoreError> {
+        item::at(self.connection, self.query.mailbox, number)
     }
 
     fn finds(&self, item: &Item) -> Result<bool, StoreError> {
@@ -95,62 +118,67 @@ impl<'a> List<'a> {
         Ok(query.finds(item, &attachments))
     }
 
-    /// The rows of the page, where the walk goes in the order of the list.
-    fn page(&self) -> Result<Vec<i64>, StoreError> {
+    /// The page, where the walk goes in the order of the list.
+    fn page(&self) -> Result<Items, StoreError> {
         let walk = |folder| Walk::new(self.connection, self.scan, self.query.mailbox, folder);
         let mut walks: Vec<Walk<'_>> = self.folders()?.into_iter().map(walk).collect();
         let mut heads = BinaryHeap::with_capacity(walks.len());
-        let (mut page, mut skip) = (Vec::new(), self.query.skip);
-        if self.query.top > 0 {
-            for (index, walk) in walks.iter_mut().enumerate() {
-                heads.extend(walk.next()?.map(|(place, number)| Reverse((place, index, number))));
-            }
+        let (mut page, mut skip) = (Page::new(self.query.top), self.query.skip);
+        let finds_all = self.query.query.is_unfiltered();
+        for (index, walk) in walks.iter_mut().enumerate() {
+            heads.extend(walk.next()?.map(|(place, number)| Reverse((place, index, number))));
         }
         while let Some(Reverse((_, index, number))) = heads.pop() {
-            if self.query.query.is_unfiltered() || self.finds(&self.read(number)?)? {
-                match skip {
-                    0 => page.push(number),
-                    _ => skip -= 1,
+            let is_shown = skip == 0 && !page.is_full();
+            let read = if is_shown || !finds_all { Some(self.read(number)?) } else { None };
+            let is_found = match &read {
+                Some((item, _)) => finds_all || self.finds(item)?,
+                None => true,
+            };
+            if is_found {
+                match read {
+                    Some(read) if is_shown => page.add(read),
+                    _ if skip > 0 => skip -= 1,
+                    _ => return Ok(page.done(true)),
                 }
-            }
-            if page.len() as u64 >= self.query.top {
-                break;
             }
             heads.extend(walks[index].next()?.map(|(place, number)| Reverse((place, index, number))));
         }
-        Ok(page)
+        Ok(page.done(false))
     }
 
-    /// The rows of the page, where every item must be looked at.
-    fn ranked_page(&self) -> Result<Vec<i64>, StoreError> {
-        let mut left = self.query.skip.saturating_add(self.query.top);
-        let mut rows: Vec<i64> = Vec::new();
-        let mut passed = 0;
+    /// The page, where every item must be looked at.
+    fn ranked_page(&self) -> Result<Items, StoreError> {
+        let (mut page, mut skip) = (Page::new(self.query.top), self.query.skip);
         let mut after: Option<Ranked<'a>> = None;
-        while left > 0 {
+        loop {
+            // One more than the page, to know whether another follows.
+            let left = (self.query.top - page.items.len() as u64).saturating_add(skip).saturating_add(1);
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(RANKED_MAX);
-            let found = self.first_after(after.as_ref(), most)?;
-            let whole = found.len() == most;
-            left -= found.len() as u64;
+            let (found, has_more) = self.first_after(after.as_ref(), most)?;
             for ranked in &found {
-                passed += 1;
-                rows.extend(Some(ranked.number).filter(|_| passed > self.query.skip));
+                if skip > 0 {
+                    skip -= 1;
+                } else if page.is_full() {
+                    return Ok(page.done(true));
+                } else {
+                    page.add(self.read(ranked.number)?);
+                }
             }
             after = found.into_iter().next_back();
-            if !whole {
-                break;
+            if !has_more {
+                return Ok(page.done(false));
             }
         }
-        Ok(rows)
     }
 
-    /// The first items in order, after one of them.
-    fn first_after(&self, after: Option<&Ranked<'a>>, most: usize) -> Result<Vec<Ranked<'a>>, StoreError> {
+    /// The first items in order, after one of them, and whether there may be more.
+    fn first_after(&self, after: Option<&Ranked<'a>>, most: usize) -> Result<(Vec<Ranked<'a>>, bool), StoreError> {
         let mut first = FirstOf::new(most);
         for folder in self.folders()? {
             let mut walk = Walk::new(self.connection, self.scan, self.query.mailbox, folder);
             while let Some((_, number)) = walk.next()? {
-                let item = self.read(number)?;
+                let (item, _) = self.read(number)?;
                 if self.finds(&item)? {
                     let ranked = Ranked::new(&self.query.query, item, number);
                     if after.is_none_or(|after| ranked > *after) {
@@ -159,7 +187,8 @@ impl<'a> List<'a> {
                 }
             }
         }
-        Ok(first.into_sorted())
+        let has_more = first.is_full();
+        Ok((first.into_sorted(), has_more))
     }
 }
 
@@ -186,26 +215,28 @@ pub(in crate::sqlite) fn events_between(
     window: Window,
     after: Option<ItemId>,
     limit: u64,
-) -> Result<Vec<Item>, StoreError> {
+) -> Result<Items, StoreError> {
+    let mut page = Page::new(limit);
     if calendar.kind != Kind::Event {
-        return Ok(Vec::new());
+        return Ok(page.done(false));
     }
-    let sql = format!(
-        "SELECT {COLUMNS} FROM item WHERE number IN (
-            SELECT number FROM item INDEXED BY item_by_end WHERE place = ?8 AND last_end > ?4
-                AND partition = ?1 AND mailbox = ?2 AND folder = ?3 AND sort_key < ?5 AND id > ?6 ORDER BY id LIMIT ?7)
-        ORDER BY id"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
+    let _snapshot = connection.unchecked_transaction()?;
+    let sql = "SELECT number FROM item INDEXED BY item_by_end WHERE place = ?8 AND last_end > ?4
+        AND partition = ?1 AND mailbox = ?2 AND folder = ?3 AND sort_key < ?5 AND id > ?6 ORDER BY id LIMIT ?7";
+    let mut statement = connection.prepare_cached(sql)?;
     let (from, until) = (window.from.as_micros(), window.until.as_micros());
     let after = after.map(|id| item_key(id).to_vec()).unwrap_or_default();
     let (partition, folder) = (Partition::of(mailbox).0, folder_key(calendar));
     let place = place_key(mailbox, calendar, &[]);
-    let key = params![partition, mailbox.0.as_bytes(), folder, from, until, after, signed(limit), place];
-    let mut rows = statement.query(key)?;
-    let mut events = Vec::new();
-    while let Some(row) = rows.next()? {
-        events.push(read(row, mailbox)?);
+    let key =
+        params![partition, mailbox.0.as_bytes(), folder, from, until, after, signed(limit.saturating_add(1)), place];
+    // Sorted by their numbers alone: the properties of all would be held.
+    let numbers = statement.query_map(key, |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    for number in numbers {
+        if page.is_full() {
+            return Ok(page.done(true));
+        }
+        page.add(item::at(connection, mailbox, number)?);
     }
-    Ok(events)
+    Ok(page.done(false))
 }

@@ -33,7 +33,7 @@ pub(super) struct EncodedCommit {
     partition: Partition,
     mailbox: UserId,
     expect: Vec<(ItemId, Option<graph::ChangeId>)>,
-    expect_folders: Vec<FolderId>,
+    expect_folders: Vec<Folder>,
     puts: Vec<EncodedItem>,
     removes: Vec<ItemId>,
     folder_puts: Vec<Folder>,

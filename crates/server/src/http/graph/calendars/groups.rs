@@ -8,9 +8,10 @@ use graph::render::{self, View};
 use graph::schema::Entity;
 use http::StatusCode;
 
-use super::{all, made_once, paged, select, single_group};
+use super::{all, paged, select, single_group};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
+use crate::http::graph::folders::committed;
 use crate::http::graph::{Call, TRIES};
 use crate::http::query::Page;
 
@@ -32,12 +33,10 @@ pub async fn create(call: &Call<'_>, user: &UserKey) -> Result<Answer, ApiError>
     call.query.allow(&[])?;
     let owner = call.owner(user).await?;
     let body = call.json()?;
-    let mut has_namesake = false;
     for _ in 0..TRIES {
         let folders = all(call, &owner).await?;
         let written = calendar_group::create_group(&owner, &call.fresh(), &folders, body.clone())?;
-        let name = format!("calendarGroup {}", written.folder.display_name.to_lowercase());
-        if made_once(call, call.commit_of(&owner, written.mutation), name, &mut has_namesake).await? {
+        if committed(call, &owner, written.mutation).await? {
             return Ok(single_group(call, &written.folder, None, StatusCode::CREATED));
         }
     }

@@ -15,7 +15,6 @@ use graph::schema::Entity;
 use graph::{Folder, Kind};
 use http::StatusCode;
 use serde_json::{Value, json};
-use store::{Commit, CommitError, Once};
 
 use super::Call;
 use super::folders::all;
@@ -69,21 +68,6 @@ fn paged(call: &Call<'_>, context: String, page: &Page, shown: Vec<Value>) -> An
     }
     body["value"] = value.into();
     Answer::json(StatusCode::OK, &body)
-}
-
-/// Commits what makes a folder, unless another one of that name is being made: of two callers who want it
-/// at a time, the second finds the folder at its next look. Tells whether it is done.
-async fn made_once(call: &Call<'_>, commit: Commit, name: String, has_namesake: &mut bool) -> Result<bool, ApiError> {
-    let now = call.context.now;
-    let once = (!*has_namesake).then(|| Once { key: name, now, until: now.plus_minutes(1) });
-    match call.state.store.commit(Commit { once, ..commit }).await {
-        Ok(_) => Ok(true),
-        Err(CommitError::AlreadyDone) => {
-            *has_namesake = true;
-            Ok(false)
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn select(call: &Call<'_>, entity: Entity) -> Result<Option<Select>, ApiError> {

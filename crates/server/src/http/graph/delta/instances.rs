@@ -7,7 +7,7 @@ use graph::delta::Place;
 use graph::path::ItemPath;
 use graph::render::View;
 
-use super::view::{OPTIONS, begin, tell, tell_page, window_of};
+use super::view::{OPTIONS, Page, begin, tell, tell_page, window_of};
 use super::{Round, Told, user_path};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
@@ -31,11 +31,11 @@ pub async fn instances(call: &Call<'_>, path: &ItemPath) -> Result<Answer, ApiEr
     let event = items::find(call, &owner, path).await?;
     let mut next = round.token.clone();
     (next.since, next.began) = (now, now);
-    let mut value = Vec::new();
+    let mut page = Page::default();
     let view = View { context: None, select: None, prefer: &call.prefer };
-    tell(&event, true, window_of(&round.token)?, view, &mut next, &mut value);
+    tell(&event, true, window_of(&round.token)?, view, &mut next, &mut page);
     // Nothing of what lies outside the window is gone: the client has not seen it.
-    value.retain(|told| told.get("@removed").is_none());
+    page.value.retain(|told| told.get("@removed").is_none());
     let told = Told { entries: Vec::new(), next, more: false };
-    Ok(round.answer(call, "event", &told, value))
+    Ok(round.answer(call, "event", &told, page.value))
 }

@@ -17,7 +17,7 @@ use graph::schema::Entity;
 use graph::{ChangeType, FolderId, ImmutableId, ItemId, Kind, UserId};
 use http::StatusCode;
 use serde_json::{Value, json};
-use store::{DeltaEntry, DeltaError, DeltaPlace, DeltaQuery, Revision};
+use store::{DeltaEntry, DeltaError, DeltaPlace, DeltaQuery, READ_BYTES_MAX, Revision};
 use uuid::Uuid;
 
 use super::{Call, encoded};
@@ -160,12 +160,13 @@ impl Round {
         if next.options.change.is_some() {
             next.from = next.from.or(Some(next.since));
         }
-        let (mut looked_at, mut limit) = (0, u64::from(self.size));
+        let (mut looked_at, mut bytes, mut limit) = (0, 0, u64::from(self.size));
         loop {
             let delta = self.changes(call, &next, limit).await?;
             if next.since == 0 {
                 next.began = delta.now.0;
             }
+            bytes += delta.bytes;
             for (revision, entry) in delta.entries {
                 if entries.len() >= size && revision.0 != next.since {
                     return Ok(Told { entries, next, more: true });
@@ -177,7 +178,8 @@ impl Round {
                 }
             }
             next.since = delta.until.0;
-            if !delta.more || entries.len() >= size || looked_at >= LOOKED_AT_MAX {
+            let is_full = entries.len() >= size || looked_at >= LOOKED_AT_MAX || bytes > READ_BYTES_MAX;
+            if !delta.more || is_full {
                 return Ok(Told { entries, next, more: delta.more });
             }
             limit = READ_AGAIN;

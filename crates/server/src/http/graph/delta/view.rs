@@ -11,7 +11,7 @@ use graph::render::{self, View};
 use graph::{Item, OccurrenceId, Timestamp, WellKnown};
 use jiff::civil::Date;
 use serde_json::Value;
-use store::{DeltaEntry, Window};
+use store::{DeltaEntry, READ_BYTES_MAX, Revision, Window};
 use uuid::Uuid;
 
 use super::items::present;
@@ -78,21 +78,45 @@ pub(super) async fn tell_page(
         .await?;
     let view = View { context: None, select: None, prefer: &call.prefer };
     let present = present(&told, &call.prefer);
-    let mut value = Vec::new();
-    for (_, entry) in &told.entries {
+    let mut page = Page::default();
+    let mut last: Option<Revision> = None;
+    for (revision, entry) in std::mem::take(&mut told.entries) {
+        if let Some(last) = last.filter(|last| page.is_full() && *last != revision) {
+            (told.next.since, told.more) = (last.0, true);
+            break;
+        }
+        last = Some(revision);
         match entry {
-            DeltaEntry::Item { item: event, .. } => tell(event, first, window, view, &mut told.next, &mut value),
-            DeltaEntry::ItemGone { immutable, .. } if present.contains(immutable) => {}
+            DeltaEntry::Item { item: event, .. } => tell(&event, first, window, view, &mut told.next, &mut page),
+            DeltaEntry::ItemGone { immutable, .. } if present.contains(&immutable) => {}
             DeltaEntry::ItemGone { id, immutable } => {
-                value.push(item_removed("event", *id, *immutable, &call.prefer));
-                if told.next.forget_series(*immutable) {
-                    value.extend(removed_days(*immutable, window, &BTreeSet::new()));
+                page.add(item_removed("event", id, immutable, &call.prefer));
+                if told.next.forget_series(immutable) {
+                    removed_days(immutable, window, &BTreeSet::new()).for_each(|day| page.add(day));
                 }
             }
             DeltaEntry::Folder(_) | DeltaEntry::FolderGone(_) => {}
         }
     }
-    Ok(round.answer(call, "event", &told, value))
+    Ok(round.answer(call, "event", &told, page.value))
+}
+
+/// A page while it is made. It ends early when it has grown large: one long event has many occurrences.
+#[derive(Default)]
+pub(super) struct Page {
+    pub value: Vec<Value>,
+    bytes: usize,
+}
+
+impl Page {
+    fn is_full(&self) -> bool {
+        self.bytes > READ_BYTES_MAX
+    }
+
+    fn add(&mut self, shown: Value) {
+        self.bytes += shown.to_string().len();
+        self.value.push(shown);
+    }
 }
 
 /// The window of a token: its checksum is no secret, so the window may be anybody's.
@@ -109,57 +133,56 @@ pub(super) fn begin(call: &Call<'_>) -> Result<Options, ApiError> {
 }
 
 /// What the window shows of an event as it is now, and what it does not show any more.
-pub(super) fn tell(
-    event: &Item,
-    first: bool,
-    window: Window,
-    view: View<'_>,
-    next: &mut Token,
-    value: &mut Vec<Value>,
-) {
+pub(super) fn tell(event: &Item, first: bool, window: Window, view: View<'_>, next: &mut Token, page: &mut Page) {
     let found = instances(event, window.from, window.until);
     if found.is_empty() {
-        value.push(item_removed("event", event.id, event.immutable, view.prefer));
+        page.add(item_removed("event", event.id, event.immutable, view.prefer));
     } else {
-        value.push(typed("event", render::item(event, view)));
+        page.add(typed("event", render::item(event, view)));
     }
     let Some(series) = Series::of(event) else {
         if next.forget_series(event.immutable) {
-            value.extend(removed_days(event.immutable, window, &BTreeSet::new()));
+            removed_days(event.immutable, window, &BTreeSet::new()).for_each(|day| page.add(day));
         }
         return;
     };
     let days: BTreeSet<Date> = found.iter().filter_map(|instance| instance.date).take(OCCURRENCES_MAX).collect();
-    let occurrences = days.iter().filter_map(|day| series.occurrence(*day));
-    value.extend(occurrences.map(|occurrence| brief(render::occurrence(&occurrence, view))));
+    for day in &days {
+        if let Some(shown) = occurrence(&series, *day, page.is_full(), view) {
+            page.add(shown);
+        }
+    }
     if !first {
-        value.extend(removed_days(event.immutable, window, &days));
+        removed_days(event.immutable, window, &days).for_each(|day| page.add(day));
     }
     next.know_series(event.immutable);
 }
 
-/// An occurrence that is as its series says has no more than its time; the series says the rest.
-fn brief(shown: Value) -> Value {
-    let mut shown = typed("event", shown);
-    if let (Some("occurrence"), Some(members)) = (shown["type"].as_str(), shown.as_object()) {
+/// An occurrence that is as its series says has no more than its time; the series says the rest. One that
+/// differs is told whole, or by what differs.
+fn occurrence(series: &Series<'_>, day: Date, by_what_differs: bool, view: View<'_>) -> Option<Value> {
+    let differing = series.differing(day);
+    let is_whole = !differing.is_empty() && !by_what_differs;
+    let occurrence = series.occurrence_with(day, |name| is_whole || name == "isAllDay" || differing.contains(&name))?;
+    let mut shown = typed("event", render::occurrence(&occurrence, view));
+    if let (true, Some(members)) = (differing.is_empty(), shown.as_object_mut()) {
         const KEPT: [&str; 7] = ["@odata.type", "@odata.etag", "id", "type", "seriesMasterId", "start", "end"];
-        let kept = members.iter().filter(|(name, _)| KEPT.contains(&name.as_str()));
-        shown = kept.map(|(name, value)| (name.clone(), value.clone())).collect::<serde_json::Map<_, _>>().into();
+        members.retain(|name, _| KEPT.contains(&name.as_str()));
     }
-    shown
+    Some(shown)
 }
 
 /// That a series has no occurrence on any other day of the window. Which it had before nobody knows; telling
 /// a client of what it never had does no harm.
-fn removed_days(master: Uuid, window: Window, kept: &BTreeSet<Date>) -> Vec<Value> {
+fn removed_days(master: Uuid, window: Window, kept: &BTreeSet<Date>) -> impl Iterator<Item = Value> {
     let day = |time: Timestamp, days: i64| {
         let time = jiff::Timestamp::from_microsecond(time.as_micros()).ok()?;
         time.to_zoned(jiff::tz::TimeZone::UTC).date().checked_add(jiff::Span::new().days(days)).ok()
     };
     // A day more at each end, for the zones of series.
-    let (Some(from), Some(until)) = (day(window.from, -1), day(window.until, 1)) else { return Vec::new() };
-    let days = from.series(jiff::Span::new().days(1)).take_while(|day| *day <= until).take(OCCURRENCES_MAX);
-    days.filter(|day| !kept.contains(day))
-        .map(|date| removed("event", OccurrenceId { master, date }.to_string()))
-        .collect()
+    let ends = day(window.from, -1).zip(day(window.until, 1));
+    let days = ends.into_iter().flat_map(|(from, until)| {
+        from.series(jiff::Span::new().days(1)).take_while(move |day| *day <= until).take(OCCURRENCES_MAX)
+    });
+    days.filter(|day| !kept.contains(day)).map(move |date| removed("event", OccurrenceId { master, date }.to_string()))
 }

@@ -3,9 +3,9 @@
 use graph::path::{FolderKey, UserKey};
 use graph::{Kind, mailbox};
 use http::StatusCode;
-use store::{Commit, CommitError, FolderCounts, Once};
+use store::FolderCounts;
 
-use super::{all, existing, single};
+use super::{all, committed, existing, single};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::items::search_folder;
@@ -24,28 +24,13 @@ pub async fn create(
         None => None,
     };
     let body = call.json()?;
-    let mut has_namesake = false;
     for _ in 0..TRIES {
         let folders = all(call, &owner).await?;
         let written = mailbox::create_folder(&owner, &call.fresh(), kind, parent, &folders, body.clone())?;
-        // Of two callers who want the name at a time, the second finds the folder at its next look, unless
-        // somebody has removed it since.
-        let name = written.folder.display_name.to_lowercase();
-        let key = format!("folder {} {parent:?} {name}", kind.type_name());
-        let now = call.context.now;
-        let commit = Commit {
-            once: (!has_namesake).then(|| Once { key, now, until: now.plus_minutes(1) }),
-            ..call.commit_of(&owner, written.mutation)
-        };
-        match call.state.store.commit(commit).await {
-            Ok(_) => {
-                let mut made = FolderCounts { folder: written.folder, total: 0, unread: 0, children: 0 };
-                search_folder::count(call, &owner, &mut made).await?;
-                return Ok(single(call, &owner, &made, None, StatusCode::CREATED));
-            }
-            Err(CommitError::AlreadyDone) => has_namesake = true,
-            Err(CommitError::ItemChanged(_)) => {}
-            Err(error) => return Err(error.into()),
+        if committed(call, &owner, written.mutation).await? {
+            let mut made = FolderCounts { folder: written.folder, total: 0, unread: 0, children: 0 };
+            search_folder::count(call, &owner, &mut made).await?;
+            return Ok(single(call, &owner, &made, None, StatusCode::CREATED));
         }
     }
     Err(ApiError::Contended)

@@ -2,9 +2,9 @@
 //! contact folders and search folders at once, it is removed for good with everything in it, in
 //! transactions of a bounded size, the folders themselves in the last.
 
-use graph::mailbox::{self, FolderDeletion, Owner};
+use graph::mailbox::{self, Doomed, FolderDeletion, Owner};
 use graph::path::{FolderKey, UserKey};
-use graph::{ChangeId, FolderId, Item, Kind};
+use graph::{ChangeId, Item, Kind};
 use http::StatusCode;
 use store::ItemQuery;
 
@@ -34,12 +34,10 @@ pub async fn delete(call: &Call<'_>, user: &UserKey, kind: Kind, key: &FolderKey
     Err(ApiError::Contended)
 }
 
-pub(super) async fn remove(call: &Call<'_>, owner: &Owner, doomed: &[FolderId]) -> Result<bool, ApiError> {
+pub(super) async fn remove(call: &Call<'_>, owner: &Owner, doomed: &Doomed) -> Result<bool, ApiError> {
     loop {
-        let items = some_items(call, owner, doomed).await?;
-        let last = (items.len() as u64) < BATCH;
-        let folders = if last { doomed } else { &[] };
-        let mutation = mailbox::remove_folders(owner, call.context.now, folders, &items);
+        let (items, last) = some_items(call, owner, doomed).await?;
+        let mutation = mailbox::remove_folders(owner, call.context.now, doomed, &items, last);
         if !committed(call, owner, mutation).await? {
             return Ok(false);
         }
@@ -49,17 +47,16 @@ pub(super) async fn remove(call: &Call<'_>, owner: &Owner, doomed: &[FolderId]) 
     }
 }
 
-/// Up to a batch of what lies in the folders, each with the id of its deletion.
-async fn some_items(call: &Call<'_>, owner: &Owner, doomed: &[FolderId]) -> Result<Vec<(Item, ChangeId)>, ApiError> {
-    let mut items = Vec::new();
-    for folder in doomed {
-        let top = BATCH - items.len() as u64;
-        let query = ItemQuery::newest(owner.id, folder.kind, Some(*folder), top);
-        let found = call.state.store.items(query).await?;
-        items.extend(found.into_iter().map(|item| (item, ChangeId(ids::new_uuid()))));
-        if items.len() as u64 >= BATCH {
-            break;
-        }
-    }
-    Ok(items)
+/// Up to a batch of what lies in the folders, each with the id of its deletion, and whether it is the last.
+async fn some_items(
+    call: &Call<'_>,
+    owner: &Owner,
+    doomed: &Doomed,
+) -> Result<(Vec<(Item, ChangeId)>, bool), ApiError> {
+    let Some(kind) = doomed.folders.first().map(|folder| folder.kind) else { return Ok((Vec::new(), true)) };
+    let folders = Some(doomed.folders.clone());
+    let query = ItemQuery { folders, ..ItemQuery::newest(owner.id, kind, None, BATCH) };
+    let found = call.state.store.items(query).await?;
+    let items = found.items.into_iter().map(|item| (item, ChangeId(ids::new_uuid()))).collect();
+    Ok((items, !found.more))
 }

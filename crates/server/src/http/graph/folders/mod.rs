@@ -78,20 +78,14 @@ fn search_root(owner: &Owner) -> FolderCounts {
 
 /// All folders of a mailbox.
 pub(super) async fn all(call: &Call<'_>, owner: &Owner) -> Result<Vec<Folder>, ApiError> {
-    let mut folders: Vec<Folder> =
-        call.state.store.folders(owner.id).await?.into_iter().map(|found| found.folder).collect();
-    let root = WellKnown::SearchFolders.id_in(owner.id);
-    if folders.iter().all(|folder| folder.id != root) {
-        folders.push(search_root(owner).folder);
-    }
-    Ok(folders)
+    Ok(call.state.store.folders(owner.id).await?.into_iter().map(|found| found.folder).collect())
 }
 
 /// Commits, and tells whether it must be tried again on the mailbox as it is now.
 pub(super) async fn committed(call: &Call<'_>, owner: &Owner, mutation: Mutation) -> Result<bool, ApiError> {
     match call.commit(owner, mutation, None).await {
         Ok(()) => Ok(true),
-        Err(CommitError::ItemChanged(_)) => Ok(false),
+        Err(CommitError::ItemChanged(_) | CommitError::FolderChanged(_)) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

@@ -35,21 +35,24 @@ pub async fn move_(call: &Call<'_>, user: &UserKey, key: &FolderKey) -> Result<A
 
 pub async fn copy(call: &Call<'_>, user: &UserKey, key: &FolderKey) -> Result<Answer, ApiError> {
     let (owner, destination) = begin(call, user).await?;
-    let found = existing(call, &owner, Kind::Message, key).await?;
-    let below = call.folder(owner.id, &destination).await?;
-    let stored = call.state.store.folders(owner.id).await?;
-    let folders: Vec<Folder> = stored.iter().map(|found| found.folder.clone()).collect();
-    let copy = mailbox::copy_folder(&owner, &found.folder, below, &folders, ids::new_uuid)?;
-    check_size(&copy, &stored)?;
-    if !committed(call, &owner, copy.mutation).await? {
-        return Err(ApiError::Contended);
+    for _ in 0..TRIES {
+        let found = existing(call, &owner, Kind::Message, key).await?;
+        let below = call.folder(owner.id, &destination).await?;
+        let stored = call.state.store.folders(owner.id).await?;
+        let folders: Vec<Folder> = stored.iter().map(|found| found.folder.clone()).collect();
+        let copy = mailbox::copy_folder(&owner, &found.folder, below, &folders, ids::new_uuid)?;
+        check_size(&copy, &stored)?;
+        if !committed(call, &owner, copy.mutation).await? {
+            continue;
+        }
+        for (from, into) in &copy.folders {
+            copy_items(call, &owner, *from, into.id).await?;
+        }
+        let made = copy.folders.first().map(|(_, made)| made.id).unwrap_or(found.folder.id);
+        let made = call.state.store.folder(owner.id, made).await?.ok_or(ApiError::ItemNotFound)?;
+        return Ok(single(call, &owner, &made, None, StatusCode::OK));
     }
-    for (from, into) in &copy.folders {
-        copy_items(call, &owner, *from, into.id).await?;
-    }
-    let made = copy.folders.first().map(|(_, made)| made.id).unwrap_or(found.folder.id);
-    let made = call.state.store.folder(owner.id, made).await?.ok_or(ApiError::ItemNotFound)?;
-    Ok(single(call, &owner, &made, None, StatusCode::OK))
+    Err(ApiError::Contended)
 }
 
 async fn begin(call: &Call<'_>, user: &UserKey) -> Result<(Owner, FolderKey), ApiError> {
@@ -72,12 +75,13 @@ async fn copy_items(call: &Call<'_>, owner: &Owner, from: FolderId, into: Folder
     let mut tries = TRIES;
     loop {
         let query = ItemQuery { skip, ..ItemQuery::newest(owner.id, Kind::Message, Some(from), BATCH) };
-        let items = call.state.store.items(query).await?;
-        if items.is_empty() || skip >= ITEMS_COPIED_MAX as u64 {
+        let found = call.state.store.items(query).await?;
+        if found.items.is_empty() || skip >= ITEMS_COPIED_MAX as u64 {
             return Ok(());
         }
-        let count = items.len() as u64;
-        let items: Vec<_> = items.into_iter().map(|item| (item, ids::new_uuid(), ChangeId(ids::new_uuid()))).collect();
+        let count = found.items.len() as u64;
+        let items: Vec<_> =
+            found.items.into_iter().map(|item| (item, ids::new_uuid(), ChangeId(ids::new_uuid()))).collect();
         let mutation = mailbox::copy_items(owner, call.context.now, into, &items);
         match call.commit(owner, mutation, None).await {
             Ok(()) => (skip, tries) = (skip + count, TRIES),

@@ -40,12 +40,11 @@ pub async fn list(call: &Call<'_>, user: &UserKey, kind: Kind, folder: Option<Fo
         let count = call.state.store.count_items(query.clone()).await?;
         body["@odata.count"] = count.min(results_max).into();
     }
-    // One more than the page, to know whether another follows.
-    let found = call.state.store.items(ItemQuery { skip: page.skip, top: top + 1, ..query }).await?;
+    let found = call.state.store.items(ItemQuery { skip: page.skip, top, ..query }).await?;
     let view = View { context: None, select: select.as_ref(), prefer: &call.prefer };
-    let value = expand::shown(call, &expanded, &found[..found.len().min(top as usize)], view).await?;
+    let value = expand::shown(call, &expanded, &found.items, view).await?;
     let next = page.skip.saturating_add(value.len() as u64);
-    if found.len() > value.len() && next < results_max {
+    if (found.more || value.len() < found.items.len()) && next < results_max {
         body["@odata.nextLink"] = call.next_page(next).into();
     }
     body["value"] = value.into();

@@ -49,6 +49,8 @@ async fn folders(call: &Call<'_>, owner: &Owner) -> Result<Vec<Folder>, ApiError
 
 /// What is asked for stands first: an order needs its properties at the head of the filter.
 fn query(search: &SearchFolder, filter: Option<&str>, order: Option<&str>) -> Result<Query, QueryRefusal> {
+    // By itself first: parentheses must not reach out of it.
+    Query::read(Kind::Message, filter, None)?;
     let both = filter.map(|filter| format!("({filter}) and ({})", search.filter));
     Query::read(Kind::Message, Some(both.as_deref().unwrap_or(&search.filter)), order)
 }

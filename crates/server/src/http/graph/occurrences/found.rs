@@ -135,9 +135,8 @@ pub async fn add_calendar(
     loop {
         let store = &call.state.store;
         let events = store.events_between(owner.id, calendar, wide, after, EVENTS_AT_A_TIME).await?;
-        let is_last = (events.len() as u64) < EVENTS_AT_A_TIME;
-        after = events.last().map(|last| last.id);
-        for event in events {
+        after = events.items.last().map(|last| last.id);
+        for event in events.items {
             let before = found.looked_at / OCCURRENCES_AT_A_TIME;
             found.add(event).map_err(ApiError::Window)?;
             if found.looked_at / OCCURRENCES_AT_A_TIME > before {
@@ -145,7 +144,7 @@ pub async fn add_calendar(
                 tokio::task::yield_now().await;
             }
         }
-        if is_last {
+        if !events.more {
             return Ok(());
         }
     }

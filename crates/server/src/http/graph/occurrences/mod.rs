@@ -4,6 +4,7 @@
 pub mod delete;
 pub mod exceptions;
 pub mod get;
+pub mod get_schedule;
 pub mod instances;
 pub mod patch;
 pub mod remind;
@@ -20,6 +21,7 @@ use graph::{Item, Kind, OccurrenceId};
 
 use super::Call;
 use crate::http::error::ApiError;
+pub use get_schedule::ScheduleRefusal;
 pub use window::WindowError;
 
 /// The occurrence that a path names, if it names one.

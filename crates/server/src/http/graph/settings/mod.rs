@@ -1,28 +1,26 @@
 //! What a mailbox keeps besides items and folders: categories, and overrides of the focused inbox.
 
 pub mod categories;
+pub mod mailbox;
 pub mod overrides;
 
 use graph::mailbox::{Owner, Settings};
-use graph::{Folder, Mutation, Properties, WellKnown};
+use graph::{Folder, Properties, WellKnown};
 use http::StatusCode;
 use serde_json::{Value, json};
-use store::{Commit, CommitError, Once};
 
+use super::folders::committed;
 use super::{Call, TRIES};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 
-/// How long a generation of settings cannot be written again; no writer takes as long.
-const GENERATION_MINUTES: i64 = 1;
-
 /// The root folder, which keeps the settings.
-async fn root(call: &Call<'_>, owner: &Owner) -> Result<Folder, ApiError> {
+pub(super) async fn root(call: &Call<'_>, owner: &Owner) -> Result<Folder, ApiError> {
     let id = WellKnown::MsgFolderRoot.id_in(owner.id);
     Ok(call.state.store.folder(owner.id, id).await?.ok_or(ApiError::ItemNotFound)?.folder)
 }
 
-/// Changes the settings. Of two who change one generation, the second sees what the first wrote.
+/// Changes the settings. Of two who do at a time, the second sees what the first wrote.
 async fn change<T>(
     call: &Call<'_>,
     owner: &Owner,
@@ -32,18 +30,8 @@ async fn change<T>(
         let root = root(call, owner).await?;
         let mut settings = Settings::of(&root);
         let done = act(&mut settings)?;
-        let now = call.context.now;
-        let key = format!("settings {}", settings.generation);
-        let mutation = Mutation {
-            expect_folders: vec![root.id],
-            folder_puts: vec![settings.kept_in(&root)],
-            ..Mutation::default()
-        };
-        let once = Some(Once { key, now, until: now.plus_minutes(GENERATION_MINUTES) });
-        match call.state.store.commit(Commit { once, ..call.commit_of(owner, mutation) }).await {
-            Ok(_) => return Ok(done),
-            Err(CommitError::AlreadyDone | CommitError::ItemChanged(_)) => {}
-            Err(error) => return Err(error.into()),
+        if committed(call, owner, settings.kept_in(&root)).await? {
+            return Ok(done);
         }
     }
     Err(ApiError::Contended)

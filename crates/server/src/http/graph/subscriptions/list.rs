@@ -1,5 +1,4 @@
-//! `GET /subscriptions`: the app's subscriptions (the signed-in user's only, if there is one), by pages,
-//! without their `clientState`.
+//! `GET /subscriptions`: the subscriptions that the caller sees, by pages, without their `clientState`.
 
 use graph::SubscriptionId;
 use http::StatusCode;
@@ -21,10 +20,11 @@ pub async fn list(call: &Call<'_>) -> Result<Answer, ApiError> {
         None => None,
         Some(text) => Some(text.parse::<SubscriptionId>().map_err(|_| QueryError::Malformed)?),
     };
+    let listed = access::listed(call.principal);
     let query = SubscriptionQuery {
         tenant: call.principal.tenant,
-        app: call.principal.app,
-        creator: call.principal.user(),
+        app: listed.app,
+        creator: listed.creator,
         after,
         limit: PAGE,
     };
@@ -32,7 +32,7 @@ pub async fn list(call: &Call<'_>) -> Result<Answer, ApiError> {
     let next = found.last().filter(|_| found.len() as u64 == PAGE);
     let next = next.map(|last| call.url(&format!("subscriptions?$skiptoken={}", last.id)));
     let need = |found: &Subscription| access::to_watch(found.target.kind, &found.resource);
-    let readable = found.iter().filter(|found| call.principal.suffices(need(found), true));
+    let readable = found.iter().filter(|found| !listed.by_need || call.principal.suffices(need(found), true));
     let resources = readable.map(|found| resource(found, None));
     let list = SubscriptionList::new(call.metadata("subscriptions").into(), resources, next.map(Into::into));
     Ok(Answer::json(StatusCode::OK, &list))

@@ -23,11 +23,7 @@ use crate::http::error::ApiError;
 async fn visible(call: &Call<'_>, id: &str) -> Result<Arc<Subscription>, ApiError> {
     let id: SubscriptionId = id.parse().map_err(|_| ApiError::SubscriptionNotFound)?;
     let found = call.state.store.subscription(id).await?.ok_or(ApiError::SubscriptionNotFound)?;
-    let principal = call.principal;
-    let own = found.tenant == principal.tenant
-        && found.app == principal.app
-        && principal.user().is_none_or(|user| user == found.creator);
-    if !own {
+    if !access::is_own(call.principal, &found) {
         return Err(ApiError::SubscriptionNotFound);
     }
     call.check(access::to_watch(found.target.kind, &found.resource), found.target.mailbox).await?;

@@ -1,0 +1,167 @@
+//! What operations on the directory are asked with, and what they have in common.
+
+use axum::Json;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use graph::{AppId, TenantId};
+use http::StatusCode;
+use http::request::Parts;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use store::{App, DirectoryError, Tenant, User};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Failure;
+use crate::directory::Directory;
+use crate::directory::credential::CertificateError;
+use crate::directory::names::BadName;
+
+/// The most entries that one answer lists.
+pub(super) const LISTED_MAX: usize = 1_000;
+/// How often an edit is tried again that met another one.
+const EDITS_MAX: usize = 5;
+
+/// The first entries of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Page<T> {
+    value: Vec<T>,
+    /// Whether there are more.
+    more: bool,
+}
+
+impl<T> Page<T> {
+    pub fn of(mut value: Vec<T>) -> Self {
+        let more = value.len() > LISTED_MAX;
+        value.truncate(LISTED_MAX);
+        Self { value, more }
+    }
+}
+
+/// A body in JSON; what is wrong with it is said as every failure is.
+pub(super) struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let read = Json::from_request(request, state).await;
+        read.map(|Json(body)| Self(body)).map_err(|error| Failure::new(error.status(), error.body_text()))
+    }
+}
+
+/// The options of a URL.
+pub(super) struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let read = axum::extract::Query::from_request_parts(parts, state).await;
+        read.map(|axum::extract::Query(query)| Self(query))
+            .map_err(|error| Failure::new(error.status(), error.body_text()))
+    }
+}
+
+/// The tenant of this id or domain.
+pub(super) async fn tenant_of(directory: &Directory, key: &str) -> Result<Tenant, Failure> {
+    let id = key.parse().map(TenantId);
+    let domain = key.to_ascii_lowercase();
+    let tenants = directory.store().tenants().await?;
+    let found = tenants.into_iter().find(|tenant| Ok(tenant.id) == id || tenant.domain == domain);
+    found.ok_or_else(|| missing(format!("there is no tenant {}; add it first", quoted(key))))
+}
+
+/// The user of this id or address.
+pub(super) async fn user_of(directory: &Directory, key: &str) -> Result<User, Failure> {
+    let found = match key.parse() {
+        Ok(id) => directory.store().user(id).await?,
+        Err(_) => directory.store().user_by_address(key).await?,
+    };
+    found.ok_or_else(|| missing(format!("there is no user {}; give an id or an address", quoted(key))))
+}
+
+/// The app of this id.
+pub(super) async fn app_of(directory: &Directory, key: &str) -> Result<App, Failure> {
+    let none = || missing(format!("there is no app {}; give its application (client) id", quoted(key)));
+    let id: AppId = key.parse().map_err(|_| none())?;
+    directory.store().app(id).await?.ok_or_else(none)
+}
+
+/// Changes a user as it is now.
+pub(super) async fn edit_user(
+    directory: &Directory,
+    key: &str,
+    edit: impl Fn(&mut User) -> Result<(), Failure> + Send,
+) -> Result<User, Failure> {
+    for _ in 0..EDITS_MAX {
+        let before = user_of(directory, key).await?;
+        let mut after = before.clone();
+        edit(&mut after)?;
+        let new = after.clone();
+        match directory.change(async move |store| store.replace_user(before, new).await).await {
+            Err(DirectoryError::Changed) => {}
+            outcome => return Ok(outcome.map(|()| after)?),
+        }
+    }
+    Err(DirectoryError::Changed.into())
+}
+
+/// Changes an app as it is now.
+pub(super) async fn edit_app(
+    directory: &Directory,
+    key: &str,
+    edit: impl Fn(&mut App) -> Result<(), Failure> + Send,
+) -> Result<App, Failure> {
+    for _ in 0..EDITS_MAX {
+        let before = app_of(directory, key).await?;
+        let mut after = before.clone();
+        edit(&mut after)?;
+        let new = after.clone();
+        match directory.change(async move |store| store.replace_app(before, new).await).await {
+            Err(DirectoryError::Changed) => {}
+            outcome => return Ok(outcome.map(|()| after)?),
+        }
+    }
+    Err(DirectoryError::Changed.into())
+}
+
+/// An id that the caller has chosen, or a new one.
+pub(super) fn chosen_or_new(id: Option<Uuid>) -> Uuid {
+    id.unwrap_or_else(crate::ids::new_uuid)
+}
+
+pub(super) fn bad(why: impl ToString) -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, why.to_string())
+}
+
+fn missing(why: String) -> Failure {
+    Failure::new(StatusCode::NOT_FOUND, why)
+}
+
+/// The beginning of what was sent.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect::<String>())
+}
+
+impl From<DirectoryError> for Failure {
+    fn from(error: DirectoryError) -> Self {
+        let status = match error {
+            DirectoryError::NoTenant(_) | DirectoryError::NoUser(_) | DirectoryError::NoApp(_) => StatusCode::NOT_FOUND,
+            DirectoryError::Store(error) => return error.into(),
+            _ => StatusCode::CONFLICT,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<BadName> for Failure {
+    fn from(error: BadName) -> Self {
+        bad(error)
+    }
+}
+
+impl From<CertificateError> for Failure {
+    fn from(error: CertificateError) -> Self {
+        bad(error)
+    }
+}

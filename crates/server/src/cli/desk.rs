@@ -1,0 +1,140 @@
+//! Where the directory is changed: the admin API of a running server, or the same operations in this
+//! process on the data of a stopped one.
+
+use anyhow::{anyhow, bail};
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use super::client::{Call, Client};
+use super::place::{Found, Place};
+use crate::admin::directory_router;
+use crate::clock::Clock;
+use crate::directory::Directory;
+
+pub enum Desk {
+    Running { client: Client, admin: String, token: String },
+    Stopped(Router),
+}
+
+impl Desk {
+    pub fn open(place: &Place) -> anyhow::Result<Self> {
+        Ok(match place.find()? {
+            Found::Server { admin, token } => {
+                let admin = admin.trim().trim_end_matches('/').trim_end_matches("/admin").to_owned();
+                Desk::Running { client: Client::new(None)?, admin, token: token.trim().to_owned() }
+            }
+            Found::Store(store) => Desk::Stopped(directory_router(Directory::new(store, Clock::new()))),
+        })
+    }
+
+    pub fn is_running(&self) -> bool {
+        matches!(self, Desk::Running { .. })
+    }
+
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.call(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> anyhow::Result<Value> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> anyhow::Result<Value> {
+        self.call(Method::PATCH, path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        self.call(Method::DELETE, path, None).await.map(drop)
+    }
+
+    /// `path` is what follows `/admin/`. A refusal is an error with the words of the API.
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+        let body = body.map(|body| Bytes::from(body.to_string()));
+        let (status, answer) = match self {
+            Desk::Running { client, admin, token } => {
+                let url = format!("{admin}/admin/{path}");
+                let body = body.map(|body| ("application/json", body));
+                let answer = client.send(Call { method, url: &url, token: Some(token), body }).await?;
+                (answer.status, answer.body)
+            }
+            Desk::Stopped(router) => {
+                let request = Request::builder()
+                    .method(method)
+                    .uri(format!("/admin/{path}"))
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .body(Body::from(body.unwrap_or_default()))?;
+                let answer = router.clone().oneshot(request).await?;
+                (answer.status(), answer.into_body().collect().await?.to_bytes())
+            }
+        };
+        read(status, &answer)
+    }
+}
+
+fn read(status: StatusCode, answer: &[u8]) -> anyhow::Result<Value> {
+    if status == StatusCode::NO_CONTENT {
+        return Ok(Value::Null);
+    }
+    let value: Value =
+        serde_json::from_slice(answer).map_err(|_| anyhow!("the server answers {status} and no JSON"))?;
+    if status.is_success() {
+        return Ok(value);
+    }
+    match value["error"].as_str() {
+        Some(why) => bail!("{why}"),
+        None => bail!("the server answers {status}: {value}"),
+    }
+}
+
+/// A part of a path or a query, with what has a meaning there encoded.
+pub fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// How a command shows what it is answered.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Output {
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Output {
+    /// Prints the answer as it is, or the way people read it.
+    pub fn print(self, answer: &Value, for_people: impl FnOnce(&Value) -> String) {
+        match self.json {
+            true => println!("{answer:#}"),
+            false => print!("{}", for_people(answer)),
+        }
+    }
+
+    /// The entries of a list: a line for each, and a remark if there are more.
+    pub fn print_list(self, answer: &Value, line: impl Fn(&Value) -> String) {
+        self.print(answer, |answer| {
+            let mut text = String::new();
+            for entry in answer["value"].as_array().into_iter().flatten() {
+                text.push_str(&line(entry));
+                text.push('\n');
+            }
+            if answer["more"] == true {
+                text.push_str("… and more\n");
+            }
+            text
+        });
+    }
+}
+
+/// A member of an answer as people read it, without what would move a terminal's cursor.
+pub fn text(answer: &Value, member: &str) -> String {
+    let shown = match &answer[member] {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    shown.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+}

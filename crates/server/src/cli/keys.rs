@@ -1,0 +1,45 @@
+//! `tidings keys`: what the server signs tokens with.
+
+use anyhow::ensure;
+use clap::Subcommand;
+use serde_json::json;
+
+use super::desk::{Desk, Output, text};
+use super::place::Place;
+
+/// Change the keys that tokens are signed with.
+///
+/// A server makes a new key by itself every 30 days, and tokens of the one before are good until they
+/// expire. This is for the day on which a key must go before its time.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sign with a new key from now on.
+    #[command(after_help = "\
+Examples:
+  tidings keys rotate
+  tidings keys rotate --distrust               somebody else may have the key: every token is worth nothing at once")]
+    Rotate {
+        /// Accept no token that was signed before; apps must get new ones
+        #[arg(long)]
+        distrust: bool,
+        #[command(flatten)]
+        output: Output,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let Command::Rotate { distrust, output, place } = options.command;
+    let desk = Desk::open(&place)?;
+    ensure!(desk.is_running(), "keys are rotated while the server runs; start it first");
+    let rotated = desk.post("keys/rotate", json!({ "distrust": distrust })).await?;
+    output.print(&rotated, |rotated| format!("{} signs now\n", text(rotated, "kid")));
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! `tidings user`: people with mailboxes.
+
+use anyhow::ensure;
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::desk::{Desk, Output, encoded, text};
+use super::place::Place;
+
+/// Add users, and say who may sign in.
+///
+/// A user has an address of a tenant's domain, and a mailbox. Nobody has a password: a user signs in with a
+/// code that is made for once.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Add a user with an empty mailbox.
+    #[command(after_help = "\
+Examples:
+  tidings user add megan@contoso.com --name 'Megan Bowen'
+  tidings user add adele@contoso.com --id 2804bc07-1e1f-4938-9085-ce6d756a32d2")]
+    Add {
+        /// The address; its domain says of which tenant the user is
+        address: String,
+        /// The name that is shown [default: what stands before the @]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// The id that the user is to have [default: a new one]
+        #[arg(long, value_name = "UUID")]
+        id: Option<String>,
+        #[command(flatten)]
+        output: Output,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List the users of a tenant.
+    #[command(after_help = "\
+Example:
+  tidings user list --tenant contoso.com")]
+    List {
+        /// The tenant's domain or id
+        #[arg(long, value_name = "TENANT")]
+        tenant: String,
+        /// Begin behind this address
+        #[arg(long, value_name = "ADDRESS")]
+        after: Option<String>,
+        #[command(flatten)]
+        output: Output,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Let no app act for a user; the mailbox takes mail all the same.
+    #[command(after_help = "\
+Example:
+  tidings user disable megan@contoso.com")]
+    Disable(Edit),
+    /// Let apps act for a user again.
+    #[command(after_help = "\
+Example:
+  tidings user enable megan@contoso.com")]
+    Enable(Edit),
+    /// End all sessions of a user, as a new password does: apps must have the user sign in again.
+    #[command(after_help = "\
+Example:
+  tidings user reset-password megan@contoso.com")]
+    ResetPassword(Edit),
+    /// Make a code with which a user signs in once, at the sign-in page of the running server.
+    #[command(after_help = "\
+Example:
+  tidings user sign-in-code megan@contoso.com")]
+    SignInCode(Edit),
+    /// Remove a user, and everything in the mailbox, for good.
+    #[command(after_help = "\
+Example:
+  tidings user remove megan@contoso.com")]
+    Remove(User),
+}
+
+/// A user that there is.
+#[derive(Debug, clap::Args)]
+struct User {
+    /// The user's address or id
+    #[arg(value_name = "USER")]
+    key: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, clap::Args)]
+struct Edit {
+    #[command(flatten)]
+    user: User,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    match options.command {
+        Command::Add { address, name, id, output, place } => {
+            let body = json!({ "userPrincipalName": address, "displayName": name, "id": id });
+            output.print(&Desk::open(&place)?.post("users", body).await?, one_line);
+        }
+        Command::List { tenant, after, output, place } => {
+            let after = after.map(|after| format!("&after={}", encoded(&after))).unwrap_or_default();
+            let path = format!("users?tenant={}{after}", encoded(&tenant));
+            output.print_list(&Desk::open(&place)?.get(&path).await?, line);
+        }
+        Command::Disable(edit) => edit.enable(false).await?,
+        Command::Enable(edit) => edit.enable(true).await?,
+        Command::ResetPassword(Edit { user, output }) => {
+            let reset = Desk::open(&user.place)?.post(&format!("{}/reset-password", user.path()), json!({})).await?;
+            output.print(&reset, one_line);
+        }
+        Command::SignInCode(Edit { user, output }) => {
+            let desk = Desk::open(&user.place)?;
+            ensure!(desk.is_running(), "a code is for the sign-in page of a running server; start it first");
+            let made = desk.post(&format!("{}/sign-in-codes", user.path()), json!({})).await?;
+            output.print(&made, |made| format!("{}  until {}\n", text(made, "code"), text(made, "expires")));
+        }
+        Command::Remove(user) => Desk::open(&user.place)?.delete(&user.path()).await?,
+    }
+    Ok(())
+}
+
+impl User {
+    fn path(&self) -> String {
+        format!("users/{}", encoded(&self.key))
+    }
+}
+
+impl Edit {
+    async fn enable(self, enabled: bool) -> anyhow::Result<()> {
+        let body = json!({ "accountEnabled": enabled });
+        let user = Desk::open(&self.user.place)?.patch(&self.user.path(), body).await?;
+        self.output.print(&user, one_line);
+        Ok(())
+    }
+}
+
+fn one_line(user: &Value) -> String {
+    format!("{}\n", line(user))
+}
+
+fn line(user: &Value) -> String {
+    let disabled = if user["accountEnabled"] == false { "  disabled" } else { "" };
+    let [id, upn, name] = ["id", "userPrincipalName", "displayName"].map(|member| text(user, member));
+    format!("{id}  {upn}  {name}{disabled}")
+}
