@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the README's first command and its commands to paste exactly as printed, each block after a "#"
-# line in a terminal of its own, and asserts that a notification was delivered. Only the data
-# directory is another one. Needs the default ports.
+# line in a terminal of its own, and asserts that a notification was delivered. Only the
+# directories for data and for the key are others. Needs the default ports.
 set -euo pipefail
 set -m # each terminal gets its own process group, which Ctrl-C goes to
 shopt -s nullglob
@@ -12,7 +12,7 @@ READY_SECONDS_MAX=60
 STEP_SECONDS_MAX=30
 
 scratch=$(mktemp -d)
-export XDG_DATA_HOME="$scratch/data"
+export XDG_DATA_HOME="$scratch/data" XDG_CONFIG_HOME="$scratch/config"
 unset TIDINGS_DATA_DIR
 pids=()
 

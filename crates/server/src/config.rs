@@ -19,6 +19,7 @@ pub const EXAMPLE: &str = include_str!("../config.default.toml");
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub data_dir: PathBuf,
+    pub key_file: PathBuf,
     pub listen: Listen,
     pub tls: Tls,
     pub subscriptions: Subscriptions,
@@ -100,6 +101,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("/var/lib/tidings"),
+            key_file: PathBuf::from("/etc/tidings/key"),
             listen: Listen::default(),
             tls: Tls::default(),
             subscriptions: Subscriptions::default(),

@@ -60,7 +60,7 @@ impl DataDir {
 
     /// Where the store lies.
     pub fn store(&self) -> PathBuf {
-        self.join("store")
+        store_in(&self.path)
     }
 
     pub fn path(&self) -> &Path {
@@ -125,22 +125,31 @@ fn write_private(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
 
 /// `$XDG_DATA_HOME/tidings`, or `~/.local/share/tidings`.
 pub fn default_path() -> anyhow::Result<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(data_home) = set("XDG_DATA_HOME") {
-        return Ok(data_home.join("tidings"));
-    }
-    let home = set("HOME").context("neither XDG_DATA_HOME nor HOME is set; name a directory with --data-dir DIR")?;
-    Ok(home.join(".local/share/tidings"))
+    of_user("XDG_DATA_HOME", ".local/share")
+        .context("neither XDG_DATA_HOME nor HOME is set; name a directory with --data-dir DIR")
 }
 
+/// `tidings` in the directory that the variable names, or in one below the home directory.
+pub fn of_user(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set(variable).or_else(|| Some(set("HOME")?.join(below_home)))?;
+    Some(base.join("tidings"))
+}
+
+/// Where the store of a data directory lies.
+pub fn store_in(directory: &Path) -> PathBuf {
+    directory.join("store")
+}
+
+/// Makes a directory, if need be, that only its owner looks into.
 #[cfg(unix)]
-fn make_private_dir(path: &Path) -> io::Result<()> {
+pub fn make_private_dir(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 #[cfg(not(unix))]
-fn make_private_dir(path: &Path) -> io::Result<()> {
+pub fn make_private_dir(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 

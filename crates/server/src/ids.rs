@@ -3,6 +3,7 @@
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use store::seal::{KEY_BYTES, Nonce};
 use uuid::Uuid;
 
 /// A random (version 4) UUID.
@@ -12,12 +13,25 @@ pub fn new_uuid() -> Uuid {
 
 /// 256 bits from the operating system, as URL-safe text.
 pub fn new_secret() -> String {
-    let mut bytes = [0u8; 32];
+    URL_SAFE_NO_PAD.encode(random::<32>())
+}
+
+/// A key to seal secrets at rest with.
+pub fn new_key() -> [u8; KEY_BYTES] {
+    random()
+}
+
+pub fn new_nonce() -> Nonce {
+    random()
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
     if SystemRandom::new().fill(&mut bytes).is_err() {
         // Without entropy nothing here can be trusted.
         panic!("the operating system gives no random bytes");
     }
-    URL_SAFE_NO_PAD.encode(bytes)
+    bytes
 }
 
 /// Letters that are hard to take for each other, and spell nothing: what people type.
@@ -27,13 +41,10 @@ const TYPED: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 pub fn new_code(letters: usize) -> String {
     let mut code = String::new();
     while code.len() < letters {
-        let mut byte = [0u8];
-        if SystemRandom::new().fill(&mut byte).is_err() {
-            panic!("the operating system gives no random bytes");
-        }
+        let [byte] = random();
         // 240 is the greatest multiple of 20 below 256: so each letter is as likely as any other.
-        if byte[0] < 240 {
-            code.push(char::from(TYPED[usize::from(byte[0]) % TYPED.len()]));
+        if byte < 240 {
+            code.push(char::from(TYPED[usize::from(byte) % TYPED.len()]));
         }
     }
     code

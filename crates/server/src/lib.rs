@@ -12,6 +12,7 @@ pub mod engine;
 pub mod http;
 pub mod identity;
 pub mod ids;
+pub mod key_file;
 pub mod outbound;
 pub mod seed;
 pub mod server;

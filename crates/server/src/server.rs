@@ -14,6 +14,7 @@ use graph::{ChangeId, Partition, SubscriptionId, Timestamp};
 use notify::{NodeConfig, Position, Profile};
 use protocol::HandshakeError;
 use rustls::ServerConfig;
+use store::seal::Keys;
 use store::sqlite::SqliteStore;
 use store::{NodeId, Store};
 use tokio::net::TcpListener;
@@ -44,6 +45,8 @@ const ROTATION_PAUSE: Duration = Duration::from_secs(3_600);
 /// What a server is to be.
 pub struct Settings {
     pub data: DataDir,
+    /// What secrets at rest are sealed with.
+    pub keys: Keys,
     pub listen: Addresses,
     pub tls: Option<Arc<ServerConfig>>,
     pub profile: Profile,
@@ -111,13 +114,13 @@ impl Running {
 
 /// Opens the store, binds every address and begins to serve.
 pub async fn start(settings: Settings) -> anyhow::Result<Running> {
-    let Settings { data, listen, tls, profile, delivery, outbound, limits, throttle, dev } = settings;
+    let Settings { data, keys, listen, tls, profile, delivery, outbound, limits, throttle, dev } = settings;
     let clock = Clock::new();
     let bound = Bound::bind(&listen, tls).await?;
     let addresses = bound.addresses()?;
 
     let stopped = engine::Engine::stopped();
-    let opened = open_store(data.store(), &stopped).await?;
+    let opened = open_store(data.store(), keys, &stopped).await?;
     let store: Arc<dyn Store> = opened.clone();
     if dev {
         seed::plant(store.as_ref(), clock.wall()).await.context("cannot plant the development tenant")?;
@@ -203,10 +206,10 @@ async fn rotate_keys(state: Arc<AppState>, stop: CancellationToken) {
     }
 }
 
-async fn open_store(dir: PathBuf, engine: &engine::Stopped) -> anyhow::Result<Arc<SqliteStore>> {
+async fn open_store(dir: PathBuf, keys: Keys, engine: &engine::Stopped) -> anyhow::Result<Arc<SqliteStore>> {
     let publish = engine.publisher();
     let shown = dir.display().to_string();
-    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, publish)).await?;
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, keys, publish)).await?;
     Ok(Arc::new(opened.with_context(|| format!("cannot open the store in {shown}"))?))
 }
 

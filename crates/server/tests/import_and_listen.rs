@@ -98,15 +98,15 @@ impl Drop for Listen {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_imported_archive_is_told_message_by_message_and_each_can_be_read() {
-    let data = tempfile::tempdir().unwrap();
-    let process = Process::start(data.path());
-    let listen = Listen::start(data.path());
-    let file = data.path().join("archive.mbox");
+    let home = tempfile::tempdir().unwrap();
+    let process = Process::start(home.path());
+    let listen = Listen::start(process.data_dir());
+    let file = home.path().join("archive.mbox");
     std::fs::write(&file, archive()).unwrap();
 
     let import = Command::new(env!("CARGO_BIN_EXE_tidings"))
         .args(["import", "--user", "megan@contoso.test", "--data-dir"])
-        .arg(data.path())
+        .arg(process.data_dir())
         .arg(&file)
         .output()
         .unwrap();

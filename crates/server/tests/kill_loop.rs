@@ -90,8 +90,8 @@ fn heard(receiver: &Receiver) -> BTreeMap<(String, String), BTreeSet<String>> {
 async fn nothing_is_lost_when_the_process_is_killed_under_load() {
     let kills: usize = std::env::var("TIDINGS_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10);
     let receiver = Receiver::start().await;
-    let data = tempfile::tempdir().unwrap();
-    let mut process = Process::start(data.path());
+    let home = tempfile::tempdir().unwrap();
+    let mut process = Process::start(home.path());
     let client = Client::new();
     let mut hears: Vec<(String, &str)> = Vec::new();
     for user in [ADELE, ALEX] {
@@ -117,7 +117,7 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
         .await;
         process.kill();
         place.send_replace(None);
-        process = Process::start(data.path());
+        process = Process::start(home.path());
         place.send_replace(Some((process.http().to_owned(), process.app_token().to_owned())));
     }
     written.stop.store(true, Ordering::Relaxed);

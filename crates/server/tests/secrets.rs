@@ -1,12 +1,16 @@
-//! Canaries in every secret field: none may appear in a log line, an error, a list or an admin answer.
+//! Canaries in every secret field: none may appear in a log line, an error, a list or an admin answer, nor in
+//! any file of the data directory.
 
 mod support;
 
 use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
+use http::Method;
 use serde_json::{Value, json};
-use support::process::Process;
+use support::process::{self, Process};
 use support::receiver::Receiver;
 use support::{Client, get, post};
 
@@ -34,9 +38,9 @@ fn planted(receiver: &Receiver) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_do_not_leak() {
-    let data = tempfile::tempdir().unwrap();
-    let log = data.path().join("log");
-    let process = Process::start_logging(data.path(), File::create(&log).unwrap());
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("log");
+    let process = Process::start_logging(home.path(), File::create(&log).unwrap());
     let (client, receiver, token) = (Client::new(), Receiver::start().await, process.app_token().to_owned());
     let subscriptions = format!("{}/v1.0/subscriptions", process.http());
     let (status, created) = post(&client, &subscriptions, &token, &planted(&receiver)).await.unwrap();
@@ -89,4 +93,97 @@ async fn secrets_do_not_leak() {
     assert!(log.contains("attempt failed"), "the failed attempt was logged: {log}");
     assert_silent("the log", &log);
     assert!(!log.contains(&app_token_tail) && !log.contains(&admin_token), "the log tells a token");
+}
+
+/// Every file below a directory, with its content.
+fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let below = |path: PathBuf| match path.is_dir() {
+        true => files(&path),
+        false => vec![(path.clone(), fs::read(&path).unwrap())],
+    };
+    paths.flat_map(below).collect()
+}
+
+/// That no canary is in the data directory, though it is searched where the mail lies.
+fn assert_sealed(when: &str, home: &Path) {
+    let files = files(&process::data_dir(home));
+    let texts: Vec<_> = files.iter().map(|(path, bytes)| (path, String::from_utf8_lossy(bytes))).collect();
+    assert!(texts.iter().any(|(_, text)| text.contains("subject of the mail")), "{when}: the mail is found");
+    for (path, text) in texts {
+        for canary in CANARIES {
+            assert!(!text.contains(canary), "{when}: {} has {canary}", path.display());
+        }
+    }
+}
+
+fn key_file(home: &Path, action: &str) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+    let output = command.args(["key-file", action, "--data-dir"]).arg(process::data_dir(home)).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A server in whose data a subscription with canaries has a delivery parked; with the subscription's path.
+async fn with_a_parked_delivery(home: &Path, client: &Client, receiver: &Receiver) -> (Process, String) {
+    let process = Process::start(home);
+    let token = process.app_token();
+    receiver.refuse("n", 1);
+    let subscriptions = format!("{}/v1.0/subscriptions", process.http());
+    let (status, created) = post(client, &subscriptions, token, &planted(receiver)).await.unwrap();
+    assert_eq!(status, 201, "{created}");
+    let path = format!("/v1.0/subscriptions/{}", created["id"].as_str().unwrap());
+    let patch = json!({"notificationUrl": receiver.url(&format!("n?code={}&patched", CANARIES[1]))});
+    let url = format!("{}{path}", process.http());
+    assert_eq!(client.send(Method::PATCH, &url, token, Some(&patch)).await.unwrap().0, 200);
+    let messages = format!("{}/v1.0/users/adele@contoso.test/messages", process.http());
+    post(client, &messages, token, &json!({"subject": "subject of the mail"})).await.unwrap();
+    let admin = format!("{}/admin/subscriptions", process.ready()["admin"].as_str().unwrap());
+    let admin_token = process.ready()["adminToken"].as_str().unwrap();
+    let parked = tokio::time::timeout(Duration::from_secs(20), async {
+        let is_parked = |list: Value| list["subscriptions"][0]["ledger"]["parked"] == 1;
+        while !is_parked(get(client, &admin, admin_token).await.unwrap().1) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    parked.await.expect("the delivery is parked");
+    (process, path)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_are_sealed() {
+    let (directory, client, receiver) = (tempfile::tempdir().unwrap(), Client::new(), Receiver::start().await);
+    let home = directory.path();
+    let (mut process, path) = with_a_parked_delivery(home, &client, &receiver).await;
+    assert_sealed("a delivery is parked", home);
+    process.kill();
+    assert_sealed("the process was killed", home);
+
+    receiver.refuse("n", 0);
+    let process = Process::start(home);
+    support::until("the delivery arrives", Duration::from_secs(60), || receiver.acknowledged_count() > 0).await;
+    assert_eq!(receiver.acknowledged()[0]["clientState"], CANARIES[0]);
+    assert_sealed("it has started again", home);
+    process.stop();
+    assert_sealed("it has ended", home);
+
+    let before = fs::read(process::key_file(home)).unwrap();
+    key_file(home, "rotate");
+    let process = Process::start(home);
+    assert!(key_file(home, "prune").starts_with("dropped the key "));
+    assert_sealed("it has a new key", home);
+    process.stop();
+    let process = Process::start(home);
+    let url = format!("{}{path}", process.http());
+    let (_, shown) = get(&client, &url, process.app_token()).await.unwrap();
+    assert_eq!(shown["clientState"], CANARIES[0]);
+    process.stop();
+
+    fs::write(process::key_file(home), before).unwrap();
+    let refusal = Process::refusal(home);
+    assert!(refusal.contains("which the key file") && refusal.contains("--key-file FILE"), "{refusal}");
+    fs::remove_file(process::key_file(home)).unwrap();
+    let refusal = Process::refusal(home);
+    assert!(refusal.contains("there is no key file") && refusal.contains("--key-file FILE"), "{refusal}");
+    assert!(!process::key_file(home).exists());
 }

@@ -21,8 +21,8 @@ impl Serve {
     fn start(dir: &Path) -> Self {
         let config = dir.join("tidings.toml");
         let listen = "https = []\nhttp = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"";
-        let data = dir.join("data").display().to_string();
-        std::fs::write(&config, format!("data_dir = {data:?}\n[listen]\n{listen}\n")).unwrap();
+        let (data, key) = (dir.join("data").display().to_string(), dir.join("key").display().to_string());
+        std::fs::write(&config, format!("data_dir = {data:?}\nkey_file = {key:?}\n[listen]\n{listen}\n")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_tidings"))
             .args(["serve", "--config"])
             .arg(&config)

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 #[path = "../tests/support/mod.rs"]
 mod support;
-use support::{create, edited, item_id, message, settle, user};
+use support::{create, edited, item_id, keys, message, settle, user};
 
 const TASKS: u128 = 64;
 const TIME: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ async fn main() {
     for mailboxes in [5, 1_000] {
         let made = tempfile::tempdir().expect("a temporary directory");
         let directory = std::env::args().nth(1).map_or_else(|| made.path().to_owned(), PathBuf::from);
-        let store = SqliteStore::open(directory.join(mailboxes.to_string()), Arc::new(|_, _| {}));
+        let store = SqliteStore::open(directory.join(mailboxes.to_string()), keys(&[1]), Arc::new(|_, _| {}));
         let store = Arc::new(store.expect("a new store"));
         settle(&*store).await;
         for mailbox in 0..mailboxes {

@@ -13,7 +13,7 @@ use tidings_store::{Commit, DeltaPlace, DeltaQuery, ItemQuery, Revision, Store};
 
 #[path = "../tests/support/mod.rs"]
 mod support;
-use support::{MEGAN, commit_of, edited, message, settle, update};
+use support::{MEGAN, commit_of, edited, keys, message, settle, update};
 
 const TIMES: u32 = 100;
 /// Of those that look at every message.
@@ -48,7 +48,7 @@ async fn main() {
     println!("| messages | read | p50 ms | p95 ms |\n| ---: | --- | ---: | ---: |");
     for size in sizes {
         let directory = TempDir::new().expect("a temporary directory");
-        let store = SqliteStore::open(directory.path(), Arc::new(|_, _| {})).expect("a new store");
+        let store = SqliteStore::open(directory.path(), keys(&[1]), Arc::new(|_, _| {})).expect("a new store");
         settle(&store).await;
         fill(&store, size).await;
         let before = resident_mib();

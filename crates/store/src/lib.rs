@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 mod directory;
 pub mod memory;
+pub mod seal;
 pub mod sqlite;
 mod tree;
 

@@ -33,7 +33,7 @@ async fn world() -> World {
 }
 
 fn open(directory: &TempDir, disk: &Disk, heard: &Heard) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open_with(directory.path(), heard.publish(), OpenOptions { vfs: Some(disk.vfs()) })
+    SqliteStore::open_with(directory.path(), keys(&[1]), heard.publish(), OpenOptions { vfs: Some(disk.vfs()) })
 }
 
 impl World {

@@ -17,7 +17,7 @@ use self::support::*;
 mod support;
 
 fn open(directory: &TempDir) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(directory.path(), Heard::default().publish())
+    SqliteStore::open(directory.path(), keys(&[1]), Heard::default().publish())
 }
 
 async fn settled() -> (TempDir, SqliteStore) {
@@ -53,7 +53,7 @@ async fn a_path_that_is_no_directory_is_refused() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let refusal = SqliteStore::open(&file, Heard::default().publish()).err().expect("it is refused");
+    let refusal = SqliteStore::open(&file, keys(&[1]), Heard::default().publish()).err().expect("it is refused");
     assert_eq!(refusal.to_string(), format!("the data directory {} cannot be used", file.display()));
 }
 
@@ -63,7 +63,7 @@ async fn only_its_owner_looks_into_a_new_directory() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = TempDir::new().unwrap();
     let made = directory.path().join("store");
-    SqliteStore::open(&made, Heard::default().publish()).unwrap();
+    SqliteStore::open(&made, keys(&[1]), Heard::default().publish()).unwrap();
     assert_eq!(std::fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
@@ -81,7 +81,7 @@ async fn data_of_a_newer_release_is_refused() {
     let (directory, store) = settled().await;
     drop(store);
     tamper(&directory, "UPDATE meta SET value = 99 WHERE name = 'schema_version'");
-    assert!(matches!(open(&directory).err(), Some(OpenError::Newer { found: 99, known: 5, .. })));
+    assert!(matches!(open(&directory).err(), Some(OpenError::Newer { found: 99, known: 6, .. })));
 }
 
 #[tokio::test]
@@ -92,8 +92,9 @@ async fn another_count_of_partitions_is_refused() {
     assert!(matches!(open(&directory).err(), Some(OpenError::Partitions { found: 64, expected: 256, .. })));
 }
 
-/// Takes away what the versions 3 to 5 of the schema add.
+/// Takes away what the versions 3 to 6 of the schema add.
 const BACK_TO_VERSION_2: &str = "
+    DROP TABLE sealing_key; DROP INDEX log_sealed;
     ALTER TABLE item DROP COLUMN arrived;
     DROP TABLE removed_mailbox; DROP TABLE consent; DROP TABLE redeemable; DROP INDEX app_by_tenant;
     ALTER TABLE user DROP COLUMN enabled; ALTER TABLE user DROP COLUMN sessions_valid_from;
@@ -242,7 +243,7 @@ async fn a_writer_that_dies_after_its_commit_leaves_the_outcome_unknown() {
     let (directory, store) = settled().await;
     drop(store);
     let dies: Publish = Arc::new(|_, _| panic!("the publisher fails"));
-    let store = SqliteStore::open(directory.path(), dies).unwrap();
+    let store = SqliteStore::open(directory.path(), keys(&[1]), dies).unwrap();
     let item = message(MEGAN, 1, 1);
     let committed = store.commit(create(&item)).await;
     assert!(matches!(committed, Err(CommitError::Store(StoreError::Unknown(_)))), "{committed:?}");

@@ -24,8 +24,8 @@ use super::load::arrived;
 use super::receiver::THREAD_NAME;
 use crate::clock::Clock;
 use crate::engine::{Deliver, Engine, Parts};
-use crate::ids;
 use crate::outbound::Outbound;
+use crate::{ids, key_file};
 
 /// Mailboxes that the backlog is spread over.
 const MAILBOXES: u128 = 16;
@@ -45,7 +45,7 @@ pub struct Drained {
 pub async fn drain(dir: &Path, outbound: Arc<Outbound>, receiver: &Receiver, changes: u64) -> Result<Drained> {
     let clock = Clock::new();
     let engine = Engine::stopped();
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir, engine.publisher())?);
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir, key_file::in_memory(), engine.publisher())?);
     populate(&store, &clock, &receiver.url("/drain")).await?;
     let started = Instant::now();
     commit_all(&store, &clock, changes).await?;

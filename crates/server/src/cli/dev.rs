@@ -14,7 +14,7 @@ use crate::data_dir::{DataDir, READY_FILE, default_path};
 use crate::identity::{Grant, ROLES, SCOPES};
 use crate::outbound::{OutboundConfig, Policy};
 use crate::server::{self, Addresses, Running, Settings};
-use crate::{app, seed, tls};
+use crate::{app, key_file, seed, tls};
 
 /// How long the tokens that are printed are good for: a month, so that nobody's evening ends at one.
 const TOKEN_SECONDS: i64 = 30 * 24 * 3_600;
@@ -60,6 +60,10 @@ pub struct Options {
     /// Keep everything here [default: $XDG_DATA_HOME/tidings or ~/.local/share/tidings].
     #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
     data_dir: Option<PathBuf>,
+    /// The file with the keys that secrets in there are sealed with; made if it is missing
+    /// [default: $XDG_CONFIG_HOME/tidings/key or ~/.config/tidings/key].
+    #[arg(long, value_name = "FILE", conflicts_with = "ephemeral")]
+    key_file: Option<PathBuf>,
     /// Keep nothing: use a temporary directory.
     #[arg(long)]
     ephemeral: bool,
@@ -96,10 +100,14 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 }
 
 fn settings(options: Options) -> anyhow::Result<Settings> {
-    let data = match (options.ephemeral, options.data_dir) {
-        (true, _) => DataDir::temporary()?,
-        (false, Some(dir)) => DataDir::open(&dir)?,
-        (false, None) => DataDir::open(&default_path()?)?,
+    let (data, keys) = match options.ephemeral {
+        true => (DataDir::temporary()?, key_file::in_memory()),
+        false => {
+            let data = DataDir::open(&options.data_dir.map_or_else(default_path, Ok)?)?;
+            let file = options.key_file.map_or_else(key_file::default_path, Ok)?;
+            let keys = key_file::keys_for(&data, &file)?;
+            (data, keys)
+        }
     };
     let tls = match (&options.tls_cert, &options.tls_key) {
         (Some(certificate), Some(key)) => tls::from_files(certificate, key)?,
@@ -112,6 +120,7 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
     }
     Ok(Settings {
         data,
+        keys,
         listen,
         tls: Some(tls),
         profile: notify::Profile::documented(),

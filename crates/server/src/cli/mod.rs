@@ -8,6 +8,7 @@ mod desk;
 mod dev;
 mod forward;
 mod import;
+mod key_file;
 mod keys;
 mod listen;
 mod place;
@@ -63,6 +64,7 @@ enum Command {
     App(app::Options),
     Consent(consent::Options),
     Keys(keys::Options),
+    KeyFile(key_file::Options),
     /// Measure deliveries on this machine.
     Bench(bench::Options),
 }
@@ -98,6 +100,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::App(options) => app::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Consent(options) => consent::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Keys(options) => keys::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::KeyFile(options) => key_file::run(options).map(|()| ExitCode::SUCCESS),
         Command::Import(args) => import::run(args, fresh_source(Clock::new())).await,
     }
 }

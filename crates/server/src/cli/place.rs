@@ -8,6 +8,7 @@ use store::Store;
 use store::sqlite::SqliteStore;
 
 use crate::data_dir::{ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir, default_path};
+use crate::key_file::{keys_for, place_for};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Which server")]
@@ -24,6 +25,10 @@ pub struct Place {
     /// ~/.local/share/tidings]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+
+    /// The key file of a stopped server [default: the one that it used last]
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
+    key_file: Option<PathBuf>,
 }
 
 /// What was found there.
@@ -40,14 +45,14 @@ impl Place {
             (Some(server), Some(token)) => Ok(Found::Server { admin: server.clone(), token: token.clone() }),
             (Some(_), None) => bail!("--server needs --token"),
             (None, _) => match &self.data_dir {
-                Some(dir) => look(dir),
-                None => look(&default_path()?),
+                Some(dir) => look(dir, self.key_file.as_deref()),
+                None => look(&default_path()?, self.key_file.as_deref()),
             },
         }
     }
 }
 
-fn look(dir: &Path) -> anyhow::Result<Found> {
+fn look(dir: &Path, key_file: Option<&Path>) -> anyhow::Result<Found> {
     if !dir.is_dir() {
         bail!("there is no data directory {}; start a server, or name one with --server or --data-dir", dir.display());
     }
@@ -62,8 +67,9 @@ fn look(dir: &Path) -> anyhow::Result<Found> {
         };
         return Ok(Found::Server { admin: read(ADMIN_URL_FILE)?, token: read(ADMIN_TOKEN_FILE)? });
     };
+    let keys = keys_for(&data, &place_for(dir, key_file)?)?;
     let nobody_listens: store::Publish = Arc::new(|_, _| {});
-    let store = SqliteStore::open(data.store(), nobody_listens);
+    let store = SqliteStore::open(data.store(), keys, nobody_listens);
     let store = store.with_context(|| format!("cannot open the store in {}", dir.display()))?;
     // From here on the store's own lock keeps others out.
     Ok(Found::Store(Arc::new(store)))
@@ -110,8 +116,12 @@ mod tests {
         dir.write_private(ADMIN_TOKEN_FILE, b"hush").unwrap();
         let Ok(Found::Server { admin, token }) = place.find() else { panic!("a server has it") };
         assert_eq!((admin.as_str(), token.as_str()), ("http://127.0.0.1:1", "hush"));
-        let stopped = tempfile::tempdir().unwrap();
-        let place = super::tests::place(&format!("p --data-dir {}", stopped.path().display())).unwrap();
-        assert!(matches!(place.find(), Ok(Found::Store(_))));
+        let (stopped, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let line = format!("p --data-dir {}", stopped.path().display());
+        let place = |line: &str| super::tests::place(line).unwrap();
+        assert!(refusal(&place(&line)).contains("name it with --key-file"));
+        let named = format!("{line} --key-file {}", keys.path().join("key").display());
+        assert!(matches!(place(&named).find(), Ok(Found::Store(_))));
+        assert!(matches!(place(&line).find(), Ok(Found::Store(_))), "the key file is remembered");
     }
 }

@@ -8,7 +8,7 @@ use super::stop;
 use crate::config::{Config, EXAMPLE};
 use crate::data_dir::DataDir;
 use crate::server::{self, Addresses, Settings};
-use crate::{app, tls};
+use crate::{app, key_file, tls};
 
 /// Run the server for production from a configuration file.
 ///
@@ -24,6 +24,9 @@ pub struct Options {
     /// The configuration file (TOML).
     #[arg(long, value_name = "FILE", required_unless_present = "print_config")]
     config: Option<PathBuf>,
+    /// The file with the keys that secrets in the data directory are sealed with, instead of `key_file` there.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// Only check the configuration.
     #[arg(long)]
     check: bool,
@@ -37,7 +40,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         print!("{EXAMPLE}");
         return Ok(());
     }
-    let config = Config::read(&options.config.context("name a file with --config FILE")?)?;
+    let mut config = Config::read(&options.config.context("name a file with --config FILE")?)?;
+    config.key_file = options.key_file.unwrap_or(config.key_file);
     if options.check {
         println!("the configuration is valid");
         return Ok(());
@@ -62,8 +66,10 @@ fn settings(config: Config) -> anyhow::Result<Settings> {
         (Some(certificate), Some(key)) => Some(tls::from_files(certificate, key)?),
         _ => None,
     };
+    let data = DataDir::open(&config.data_dir)?;
     Ok(Settings {
-        data: DataDir::open(&config.data_dir)?,
+        keys: key_file::keys_for(&data, &config.key_file)?,
+        data,
         profile: config.profile(),
         delivery: config.delivery.node(),
         outbound: config.outbound()?,

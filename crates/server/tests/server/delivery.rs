@@ -23,7 +23,7 @@ use tidings_server::data_dir::DataDir;
 use tidings_server::identity::{Grant, SCOPES};
 use tidings_server::outbound::{OutboundConfig, Policy};
 use tidings_server::server::{Addresses, Running, Settings, start};
-use tidings_server::{seed, tls};
+use tidings_server::{key_file, seed, tls};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 
@@ -51,6 +51,7 @@ async fn server() -> Running {
     let tls = tls::development(&data, Clock::new().wall()).unwrap();
     let settings = Settings {
         data,
+        keys: key_file::in_memory(),
         listen: Addresses { http: vec![any], https: vec![any], admin: any, lmtp: Some(any) },
         tls: Some(tls),
         profile: Profile::documented(),

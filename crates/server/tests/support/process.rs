@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -10,28 +10,32 @@ use serde_json::Value;
 /// A running `tidings dev`; killed when dropped.
 pub struct Process {
     child: Child,
+    data_dir: PathBuf,
     ready: Value,
 }
 
 impl Process {
-    /// Starts on free ports and waits until it is ready.
-    pub fn start(data_dir: &Path) -> Self {
-        Self::launch(data_dir, None)
+    /// Starts on free ports and waits until it is ready. Data and key file are below `home`.
+    pub fn start(home: &Path) -> Self {
+        Self::launch(home, None)
     }
 
     /// Starts with everything logged, to this file.
-    pub fn start_logging(data_dir: &Path, log: File) -> Self {
-        Self::launch(data_dir, Some(log))
+    pub fn start_logging(home: &Path, log: File) -> Self {
+        Self::launch(home, Some(log))
     }
 
-    fn launch(data_dir: &Path, log: Option<File>) -> Self {
+    /// What it says when it does not start.
+    pub fn refusal(home: &Path) -> String {
+        let output = command(home).output().expect("the program runs");
+        assert_eq!(output.status.code(), Some(1), "it does not start");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn launch(home: &Path, log: Option<File>) -> Self {
         let level = if log.is_some() { "trace" } else { "error" };
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tidings"))
-            .args(["dev", "--json", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--lmtp-port", "0"])
-            .args(["--admin", "127.0.0.1:0", "--data-dir"])
-            .arg(data_dir)
+        let mut child = command(home)
             .env("TIDINGS_LOG", level)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.map_or_else(Stdio::inherit, Stdio::from))
             .spawn()
@@ -40,7 +44,11 @@ impl Process {
         let stdout = child.stdout.take().expect("its output is read");
         BufReader::new(stdout).read_line(&mut line).expect("it prints its ready line");
         let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("no ready line: {error}: {line:?}"));
-        Self { child, ready }
+        Self { child, data_dir: data_dir(home), ready }
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
 
     pub fn ready(&self) -> &Value {
@@ -69,6 +77,26 @@ impl Process {
         let status = self.child.wait().expect("the process ends");
         assert_eq!(status.code(), Some(0), "Ctrl-C drains and exits 0");
     }
+}
+
+pub fn data_dir(home: &Path) -> PathBuf {
+    home.join("data")
+}
+
+pub fn key_file(home: &Path) -> PathBuf {
+    home.join("key")
+}
+
+fn command(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+    command
+        .args(["dev", "--json", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--lmtp-port", "0"])
+        .args(["--admin", "127.0.0.1:0", "--data-dir"])
+        .arg(data_dir(home))
+        .arg("--key-file")
+        .arg(key_file(home))
+        .stdin(Stdio::null());
+    command
 }
 
 impl Drop for Process {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use rusqlite::types::FromSql;
 use rusqlite::{ErrorCode, Row};
 
+use crate::seal::KeyId;
 use crate::{
     BeginError, CheckpointError, CommitError, CorruptRow, DeltaError, DirectoryError, StoreError, SubscriptionError,
     UploadError,
@@ -26,6 +27,8 @@ pub enum OpenError {
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("the data in {} was made with {found} partitions; this release has {expected}", path.display())]
     Partitions { path: PathBuf, found: i64, expected: u16 },
+    #[error("secrets in {} are sealed with the key {key}, which is not at hand", path.display())]
+    NoKey { path: PathBuf, key: KeyId },
     #[error("the database in {} cannot be opened", path.display())]
     Database { path: PathBuf, source: rusqlite::Error },
 }

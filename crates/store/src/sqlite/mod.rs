@@ -27,6 +27,7 @@ use self::readers::Readers;
 use self::subscription::EncodedSubscription;
 use self::wal::Source;
 use self::writer::{Tx, Writer};
+use crate::seal::Keys;
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Delta, DeltaError,
     DeltaQuery, DirectoryError, FolderCounts, Grant, ItemQuery, Items, Lease, NodeId, Publish, Redeemable,
@@ -41,10 +42,12 @@ mod ledger;
 mod mailbox;
 mod partition;
 mod readers;
+mod record;
 mod redeemable;
 mod removed_mailbox;
 mod row;
 mod schema;
+mod sealing;
 mod subscription;
 mod upload;
 mod user;
@@ -53,9 +56,14 @@ mod writer;
 
 pub use error::OpenError;
 pub use schema::OpenOptions;
+pub use sealing::keys_in_use;
+
+/// The name of the database in its directory.
+const DATABASE: &str = "tidings.db";
 
 /// A store in a directory.
 pub struct SqliteStore {
+    keys: Keys,
     readers: Arc<Readers>,
     writer: Writer,
     /// Held as long as the store lives; dropped last.
@@ -63,26 +71,30 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the store in a directory, and makes both if they do not exist. `publish` is called on the
-    /// writer's thread, in the order of the commits, and must not wait for the store.
-    pub fn open(directory: impl AsRef<Path>, publish: Publish) -> Result<Self, OpenError> {
-        Self::open_with(directory, publish, OpenOptions::default())
+    /// Opens the store in a directory, and makes both if they do not exist. Secrets in it are sealed with
+    /// the first of `keys`; what is sealed with another is sealed anew, which takes a while if it is much.
+    /// `publish` is called on the writer's thread, in the order of the commits, and must not wait for the
+    /// store.
+    pub fn open(directory: impl AsRef<Path>, keys: Keys, publish: Publish) -> Result<Self, OpenError> {
+        Self::open_with(directory, keys, publish, OpenOptions::default())
     }
 
     pub fn open_with(
         directory: impl AsRef<Path>,
+        keys: Keys,
         publish: Publish,
         options: OpenOptions<'_>,
     ) -> Result<Self, OpenError> {
         let directory = directory.as_ref();
         let lock = lock(directory)?;
-        let source = Source { file: directory.join("tidings.db"), vfs: options.vfs.map(str::to_owned) };
+        let source = Source { file: directory.join(DATABASE), vfs: options.vfs.map(str::to_owned) };
         let failed = |source| OpenError::Database { path: directory.to_owned(), source };
         let mut connection = source.connect(writer::CACHE_KIB).map_err(failed)?;
         schema::prepare(&mut connection, directory)?;
         removed_mailbox::take_away_the_rest(&connection).map_err(failed)?;
-        let writer = Writer::start(connection, source.clone(), publish).map_err(failed)?;
-        Ok(Self { readers: Arc::new(Readers::new(source)), writer, _lock: lock })
+        sealing::settle(&connection, &keys, directory)?;
+        let writer = Writer::start(connection, source.clone(), keys.clone(), publish).map_err(failed)?;
+        Ok(Self { keys, readers: Arc::new(Readers::new(source)), writer, _lock: lock })
     }
 
     /// Finishes what is queued and moves the write-ahead log into the database. Every later call fails.
@@ -213,7 +225,7 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
-        let commit = EncodedCommit::new(commit)?;
+        let commit = EncodedCommit::new(commit, &self.keys)?;
         self.writer.write(move |tx| mailbox::commit(tx, &commit)).await
     }
 
@@ -307,7 +319,7 @@ impl Store for SqliteStore {
         subscription: Arc<Subscription>,
         limits: SubscriptionLimits,
     ) -> Result<Appended, BeginError> {
-        let encoded = EncodedSubscription::began(subscription)?;
+        let encoded = EncodedSubscription::began(&self.keys, subscription)?;
         self.writer.write(move |tx| subscription::begin(tx, &encoded, limits)).await
     }
 
@@ -316,7 +328,7 @@ impl Store for SqliteStore {
         before: Arc<Subscription>,
         after: Arc<Subscription>,
     ) -> Result<Appended, SubscriptionError> {
-        let after = EncodedSubscription::patched(after)?;
+        let after = EncodedSubscription::patched(&self.keys, after)?;
         self.writer.write(move |tx| subscription::patch(tx, &before, &after)).await
     }
 
@@ -339,11 +351,12 @@ impl Store for SqliteStore {
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {
-        self.readers.point(move |connection| subscription::subscription(connection, id)).await
+        self.readers.point(|connection| subscription::subscription(connection, &self.keys, id)).await
     }
 
     async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError> {
-        self.readers.scan(move |connection| subscription::subscriptions(connection, query)).await
+        let keys = self.keys.clone();
+        self.readers.scan(move |connection| subscription::subscriptions(connection, &keys, query)).await
     }
 
     async fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError> {
@@ -356,7 +369,8 @@ impl Store for SqliteStore {
         after: Position,
         limit: usize,
     ) -> Result<Vec<(Position, Arc<Record>)>, StoreError> {
-        self.readers.scan(move |connection| partition::read_log(connection, partition, after, limit)).await
+        let keys = self.keys.clone();
+        self.readers.scan(move |connection| partition::read_log(connection, &keys, partition, after, limit)).await
     }
 
     async fn acquire(
@@ -378,7 +392,8 @@ impl Store for SqliteStore {
     }
 
     async fn partition_state(&self, partition: Partition) -> Result<PartitionState, StoreError> {
-        self.readers.scan(move |connection| partition::partition_state(connection, partition)).await
+        let keys = self.keys.clone();
+        self.readers.scan(move |connection| partition::partition_state(connection, &keys, partition)).await
     }
 
     async fn checkpoint(&self, checkpoint: Checkpoint) -> Result<(), CheckpointError> {
@@ -393,7 +408,8 @@ impl Store for SqliteStore {
         after: Position,
         rows: usize,
     ) -> Result<Vec<LoadedParked>, StoreError> {
-        self.readers.scan(move |connection| partition::parked(connection, partition, stream, after, rows)).await
+        let (keys, of) = (self.keys.clone(), (partition, stream));
+        self.readers.scan(move |connection| partition::parked(connection, &keys, of, after, rows)).await
     }
 
     fn counters(&self) -> Counters {

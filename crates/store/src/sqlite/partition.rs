@@ -11,8 +11,9 @@ use uuid::Uuid;
 use super::error::{cell, corrupt};
 use super::ledger::{Ledgers, pack, pack_sums, unpack};
 use super::row::{log_key, log_key_max, log_position, signed, stream_kind, stream_kind_number};
-use super::subscription;
 use super::writer::{Tx, head};
+use super::{record, subscription};
+use crate::seal::Keys;
 use crate::{CheckpointError, Lease, NodeId, StoreError};
 
 /// A partition's row holds the sums of so many subscriptions before they go to rows of their own.
@@ -20,6 +21,7 @@ const UNFOLDED_MAX: usize = 256;
 
 pub(super) fn read_log(
     connection: &Connection,
+    keys: &Keys,
     partition: Partition,
     after: Position,
     limit: usize,
@@ -31,16 +33,19 @@ pub(super) fn read_log(
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
         let position = log_position(cell(row, 0, ("log", "key"), partition)?);
-        records.push((position, read_record(row, 1, position)?));
+        records.push((position, read_record(row, 1, keys, (partition, position))?));
     }
     Ok(records)
 }
 
-fn read_record(row: &Row<'_>, index: usize, position: Position) -> Result<Arc<Record>, StoreError> {
-    let json = row.get_ref(index)?.as_blob();
-    let json = json.map_err(|error| corrupt(("log", "record"), position, error))?;
-    let record = serde_json::from_slice(json).map_err(|error| corrupt(("log", "record"), position, error))?;
-    Ok(Arc::new(record))
+fn read_record(
+    row: &Row<'_>,
+    index: usize,
+    keys: &Keys,
+    (partition, position): (Partition, Position),
+) -> Result<Arc<Record>, StoreError> {
+    let stored = row.get_ref(index)?.as_blob().map_err(|error| corrupt(("log", "record"), position, error))?;
+    record::decode(keys, partition, position, stored)
 }
 
 struct Holding {
@@ -107,7 +112,11 @@ pub(super) fn release(tx: &mut Tx<'_>, node: NodeId) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub(super) fn partition_state(connection: &Connection, partition: Partition) -> Result<PartitionState, StoreError> {
+pub(super) fn partition_state(
+    connection: &Connection,
+    keys: &Keys,
+    partition: Partition,
+) -> Result<PartitionState, StoreError> {
     let _snapshot = connection.unchecked_transaction()?;
     let sql = "SELECT number, cursor, wall FROM partition WHERE partition = ?1";
     let mut statement = connection.prepare_cached(sql)?;
@@ -123,7 +132,7 @@ pub(super) fn partition_state(connection: &Connection, partition: Partition) -> 
         cursor,
         head: head(connection, partition)?,
         wall,
-        subscriptions: subscription::spans(connection, partition)?,
+        subscriptions: subscription::spans(connection, keys, partition)?,
         parked: parked_streams(connection, partition)?,
     })
 }
@@ -235,8 +244,8 @@ fn fold(connection: &Connection, partition: Partition, ledgers: Ledgers) -> Resu
 
 pub(super) fn parked(
     connection: &Connection,
-    partition: Partition,
-    stream: Stream,
+    keys: &Keys,
+    (partition, stream): (Partition, Stream),
     after: Position,
     rows: usize,
 ) -> Result<Vec<LoadedParked>, StoreError> {
@@ -249,15 +258,15 @@ pub(super) fn parked(
     let mut found = statement.query(params![partition.0, id, kind, signed(after.0), limit])?;
     let mut loaded = Vec::new();
     while let Some(row) = found.next()? {
-        loaded.push(load(connection, partition, stream, row)?);
+        loaded.push(load(connection, keys, (partition, stream), row)?);
     }
     Ok(loaded)
 }
 
 fn load(
     connection: &Connection,
-    partition: Partition,
-    stream: Stream,
+    keys: &Keys,
+    (partition, stream): (Partition, Stream),
     row: &Row<'_>,
 ) -> Result<LoadedParked, StoreError> {
     let unreadable = |cause: String| corrupt(("parked", "row"), stream.subscription, cause);
@@ -267,7 +276,8 @@ fn load(
     let mut statement = connection.prepare_cached("SELECT record FROM log WHERE key = ?1")?;
     for one in &row.refs {
         let key = log_key(partition, one.position);
-        let record = statement.query_row([key], |row| Ok(read_record(row, 0, one.position))).optional()?;
+        let record =
+            statement.query_row([key], |row| Ok(read_record(row, 0, keys, (partition, one.position)))).optional()?;
         let record = record.ok_or_else(|| unreadable(format!("position {} is not in the log", one.position)))?;
         records.push(record?);
     }

@@ -95,6 +95,10 @@ pub(super) fn log_key_max(partition: Partition) -> i64 {
     log_key(partition, Position(u64::MAX))
 }
 
+pub(super) fn log_partition(key: i64) -> Partition {
+    Partition(u16::try_from(key >> POSITION_BITS).unwrap_or(u16::MAX))
+}
+
 pub(super) fn log_position(key: i64) -> Position {
     Position((key & ((1 << POSITION_BITS) - 1)).unsigned_abs())
 }

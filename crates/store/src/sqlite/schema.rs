@@ -15,8 +15,14 @@ mod v3;
 mod v4;
 
 /// Each raises the schema version by one. Migrations only add.
-const MIGRATIONS: [Migration; 5] =
-    [|tx| tx.execute_batch(V1), |tx| tx.execute_batch(V2), v3::migrate, v4::migrate, |tx| tx.execute_batch(V5)];
+const MIGRATIONS: [Migration; 6] = [
+    |tx| tx.execute_batch(V1),
+    |tx| tx.execute_batch(V2),
+    v3::migrate,
+    v4::migrate,
+    |tx| tx.execute_batch(V5),
+    |tx| tx.execute_batch(V6),
+];
 
 type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
@@ -133,6 +139,13 @@ const V2: &str = "CREATE INDEX once_by_until ON once (partition, until)";
 
 /// The revision of the write that brought an item to its folder; NULL: that was before this was kept.
 const V5: &str = "ALTER TABLE item ADD COLUMN arrived INTEGER";
+
+const V6: &str = "
+    -- The keys that values may be sealed with. An empty id: some are not sealed, from before there were keys.
+    CREATE TABLE sealing_key (id BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+    INSERT INTO sealing_key SELECT x'' WHERE EXISTS (SELECT 1 FROM subscription);
+    CREATE INDEX log_sealed ON log (key) WHERE substr(record, 1, 1) = x'01';
+";
 
 /// The version that this release writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;

@@ -11,11 +11,16 @@ use uuid::Uuid;
 
 use super::error::{cell, corrupt};
 use super::ledger::{unpack, unpack_sums};
-use super::mailbox::encode;
+use super::record::encode;
 use super::row::{folder_key, kind_byte, signed};
 use super::writer::{Encoded, Tx};
 use super::{partition, user};
+use crate::seal::{Keys, UnsealError};
 use crate::{Appended, BeginError, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
+
+const STATE: (&str, &str) = ("subscription", "state");
+/// What a state is sealed as, for its subscription.
+const SEALED_AS: &str = "subscription.state";
 
 /// A subscription in its stored form, with the record that tells of it.
 pub(super) struct EncodedSubscription {
@@ -25,24 +30,36 @@ pub(super) struct EncodedSubscription {
 }
 
 impl EncodedSubscription {
-    pub fn began(subscription: Arc<Subscription>) -> Result<Self, StoreError> {
-        Self::new(subscription, SubscriptionEvent::Began)
+    pub fn began(keys: &Keys, subscription: Arc<Subscription>) -> Result<Self, StoreError> {
+        Self::new(keys, subscription, SubscriptionEvent::Began)
     }
 
-    pub fn patched(subscription: Arc<Subscription>) -> Result<Self, StoreError> {
-        Self::new(subscription, SubscriptionEvent::Patched)
+    pub fn patched(keys: &Keys, subscription: Arc<Subscription>) -> Result<Self, StoreError> {
+        Self::new(keys, subscription, SubscriptionEvent::Patched)
     }
 
     fn new(
+        keys: &Keys,
         subscription: Arc<Subscription>,
         event: fn(Box<Subscription>) -> SubscriptionEvent,
     ) -> Result<Self, StoreError> {
         let state = serde_json::to_vec(&*subscription);
-        let state = state.map_err(|error| corrupt(("subscription", "state"), subscription.id, error))?;
+        let state = state.map_err(|error| corrupt(STATE, subscription.id, error))?;
+        let state = seal_state(keys, subscription.id, &state);
         let event = event(Box::new(Subscription::clone(&subscription)));
-        let record = [encode(Record::Subscription { id: subscription.id, event })?];
+        let partition = Partition::of(subscription.target.mailbox);
+        let record = [encode(keys, partition, Record::Subscription { id: subscription.id, event })?];
         Ok(Self { subscription, state, record })
     }
+}
+
+/// Seals the JSON of a subscription.
+pub(super) fn seal_state(keys: &Keys, id: SubscriptionId, json: &[u8]) -> Vec<u8> {
+    keys.seal(SEALED_AS, id.0.as_bytes(), json)
+}
+
+pub(super) fn open_state(keys: &Keys, id: SubscriptionId, sealed: &[u8]) -> Result<Vec<u8>, UnsealError> {
+    keys.open(SEALED_AS, id.0.as_bytes(), sealed)
 }
 
 /// What two duplicates have in common: app, creator, change types, kind, folder, and what their resources say
@@ -123,7 +140,7 @@ pub(super) fn patch(
     before: &Subscription,
     after: &EncodedSubscription,
 ) -> Result<Appended, SubscriptionError> {
-    let (number, found) = live(tx.connection, before.id)?.ok_or(SubscriptionError::NotFound)?;
+    let (number, found) = live(tx.connection, tx.keys, before.id)?.ok_or(SubscriptionError::NotFound)?;
     if found != *before {
         return Err(SubscriptionError::Changed);
     }
@@ -148,7 +165,7 @@ pub(super) fn end(
     reason: EndReason,
     if_expires: Option<Timestamp>,
 ) -> Result<Appended, SubscriptionError> {
-    let (number, found) = live(tx.connection, id)?.ok_or(SubscriptionError::NotFound)?;
+    let (number, found) = live(tx.connection, tx.keys, id)?.ok_or(SubscriptionError::NotFound)?;
     if if_expires.is_some_and(|expires| expires != found.expires) {
         return Err(SubscriptionError::Changed);
     }
@@ -160,7 +177,7 @@ pub(super) fn end(
     let sql = "UPDATE subscription SET ended = ?2, end_reason = ?3 WHERE number = ?1";
     let ended = signed(tx.next_position(partition).0);
     tx.connection.prepare_cached(sql)?.execute(params![number, ended, reason_name])?;
-    let record = encode(Record::Subscription { id, event: SubscriptionEvent::Ended(reason) })?;
+    let record = encode(tx.keys, partition, Record::Subscription { id, event: SubscriptionEvent::Ended(reason) })?;
     Ok(tx.append(partition, &[record])?)
 }
 
@@ -170,34 +187,37 @@ pub(super) fn append_lifecycle(
     record: ChangeId,
     event: LifecycleEvent,
 ) -> Result<Appended, SubscriptionError> {
-    let (_, found) = live(tx.connection, id)?.ok_or(SubscriptionError::NotFound)?;
-    let record = encode(Record::Lifecycle { id: record, subscription: id, event })?;
-    Ok(tx.append(Partition::of(found.target.mailbox), &[record])?)
+    let (_, found) = live(tx.connection, tx.keys, id)?.ok_or(SubscriptionError::NotFound)?;
+    let partition = Partition::of(found.target.mailbox);
+    let record = encode(tx.keys, partition, Record::Lifecycle { id: record, subscription: id, event })?;
+    Ok(tx.append(partition, &[record])?)
 }
 
 /// A live subscription and its row's number.
-fn live(connection: &Connection, id: SubscriptionId) -> Result<Option<(i64, Subscription)>, StoreError> {
-    let sql = "SELECT state, number FROM subscription WHERE id = ?1 AND ended IS NULL";
+fn live(connection: &Connection, keys: &Keys, id: SubscriptionId) -> Result<Option<(i64, Subscription)>, StoreError> {
+    let sql = "SELECT id, state, number FROM subscription WHERE id = ?1 AND ended IS NULL";
     let mut statement = connection.prepare_cached(sql)?;
-    let read = |row: &Row<'_>| Ok((cell(row, 1, ("subscription", "number"), id)?, read_state(row, 0)?));
+    let read = |row: &Row<'_>| Ok((cell(row, 2, ("subscription", "number"), id)?, read_state(row, keys)?));
     statement.query_row([id.0.as_bytes()], |row| Ok(read(row))).optional()?.transpose()
 }
 
 pub(super) fn subscription(
     connection: &Connection,
+    keys: &Keys,
     id: SubscriptionId,
 ) -> Result<Option<Arc<Subscription>>, StoreError> {
-    Ok(live(connection, id)?.map(|(_, subscription)| Arc::new(subscription)))
+    Ok(live(connection, keys, id)?.map(|(_, subscription)| Arc::new(subscription)))
 }
 
 pub(super) fn subscriptions(
     connection: &Connection,
+    keys: &Keys,
     query: SubscriptionQuery,
 ) -> Result<Vec<Arc<Subscription>>, StoreError> {
     // By app the index has them in order.
     let of_app = if query.app.is_some() { "app = ?2" } else { "?2 IS NULL" };
     let sql = format!(
-        "SELECT state FROM subscription
+        "SELECT id, state FROM subscription
         WHERE tenant = ?1 AND {of_app} AND id > ?3 AND ended IS NULL AND (?4 IS NULL OR creator = ?4)
         ORDER BY id LIMIT ?5"
     );
@@ -212,30 +232,36 @@ pub(super) fn subscriptions(
     ])?;
     let mut subscriptions = Vec::new();
     while let Some(row) = rows.next()? {
-        subscriptions.push(Arc::new(read_state(row, 0)?));
+        subscriptions.push(Arc::new(read_state(row, keys)?));
     }
     Ok(subscriptions)
 }
 
 /// Every subscription of a partition, ended ones too, by id.
-pub(super) fn spans(connection: &Connection, partition: Partition) -> Result<Vec<SubscriptionSpan>, StoreError> {
-    let sql = "SELECT state, began, ended FROM subscription WHERE partition = ?1 ORDER BY id";
+pub(super) fn spans(
+    connection: &Connection,
+    keys: &Keys,
+    partition: Partition,
+) -> Result<Vec<SubscriptionSpan>, StoreError> {
+    let sql = "SELECT id, state, began, ended FROM subscription WHERE partition = ?1 ORDER BY id";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([partition.0])?;
     let mut spans = Vec::new();
     while let Some(row) = rows.next()? {
-        let subscription = Arc::new(read_state(row, 0)?);
-        let began = Position(cell(row, 1, ("subscription", "began"), subscription.id)?);
-        let ended: Option<u64> = cell(row, 2, ("subscription", "ended"), subscription.id)?;
+        let subscription = Arc::new(read_state(row, keys)?);
+        let began = Position(cell(row, 2, ("subscription", "began"), subscription.id)?);
+        let ended: Option<u64> = cell(row, 3, ("subscription", "ended"), subscription.id)?;
         spans.push(SubscriptionSpan { subscription, began, ended: ended.map(Position) });
     }
     Ok(spans)
 }
 
-fn read_state(row: &Row<'_>, index: usize) -> Result<Subscription, StoreError> {
-    let json = row.get_ref(index)?.as_blob();
-    let json = json.map_err(|error| corrupt(("subscription", "state"), "", error))?;
-    serde_json::from_slice(json).map_err(|error| corrupt(("subscription", "state"), "", error))
+/// The subscription of a row that begins with its id and state.
+fn read_state(row: &Row<'_>, keys: &Keys) -> Result<Subscription, StoreError> {
+    let id = SubscriptionId(Uuid::from_bytes(cell(row, 0, ("subscription", "id"), "")?));
+    let sealed = row.get_ref(1)?.as_blob().map_err(|error| corrupt(STATE, id, error))?;
+    let json = open_state(keys, id, sealed).map_err(|error| corrupt(STATE, id, error))?;
+    serde_json::from_slice(&json).map_err(|error| corrupt(STATE, id, error))
 }
 
 /// The sums in the ledger's table and those not yet folded into it.

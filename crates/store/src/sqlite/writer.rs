@@ -21,6 +21,7 @@ use super::mailbox::revision::last_revision;
 use super::row::{log_key, log_key_max, log_position};
 use super::wal::{Source, WalGuard};
 use crate::memory::AppendedRecords;
+use crate::seal::Keys;
 use crate::{Appended, Counters, Publish, Revision, StoreError};
 
 /// Verbs in one transaction at most.
@@ -33,6 +34,7 @@ pub(super) const CACHE_KIB: i64 = 64 << 10;
 /// What a verb writes through: a transaction that others may share.
 pub(super) struct Tx<'a> {
     pub connection: &'a Connection,
+    pub keys: &'a Keys,
     heads: &'a mut Heads,
     appended: &'a mut Vec<AppendedRecords>,
     pub tally: &'a mut Counters,
@@ -160,7 +162,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn start(connection: Connection, source: Source, publish: Publish) -> rusqlite::Result<Self> {
+    pub fn start(connection: Connection, source: Source, keys: Keys, publish: Publish) -> rusqlite::Result<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let counters = Arc::new(SharedCounters::default());
         let heads = Heads::read(&connection)?;
@@ -170,6 +172,7 @@ impl Writer {
             heads,
             appended: Vec::new(),
             source,
+            keys,
             wal,
             publish,
             counters: Arc::clone(&counters),
@@ -254,6 +257,7 @@ struct Desk {
     /// What the transaction under way has appended.
     appended: Vec<AppendedRecords>,
     source: Source,
+    keys: Keys,
     wal: WalGuard,
     publish: Publish,
     counters: Arc<SharedCounters>,
@@ -336,8 +340,8 @@ impl Desk {
         let mut tally = Counters::default();
         for op in ops {
             let before = connection.total_changes();
-            let (heads, appended) = (&mut self.heads, &mut self.appended);
-            match op.run(&mut Tx { connection, heads, appended, tally: &mut tally }) {
+            let (keys, heads, appended) = (&self.keys, &mut self.heads, &mut self.appended);
+            match op.run(&mut Tx { connection, keys, heads, appended, tally: &mut tally }) {
                 Ran::Done => {}
                 Ran::Refused if connection.total_changes() == before => {}
                 Ran::Refused if alone => return Ok(Stands::Undone),

@@ -247,7 +247,7 @@ mod identity;
 impl Pair {
     async fn new() -> Result<Self, TestCaseError> {
         let (directory, heard) = (TempDir::new().unwrap(), Heard::default());
-        let store = SqliteStore::open(directory.path(), heard.publish()).unwrap();
+        let store = SqliteStore::open(directory.path(), keys(&[1]), heard.publish()).unwrap();
         let mut pair = Self { model: Model::default(), store, heard, versions: 0, now: 0, _directory: directory };
         both!(pair, add_tenant(Tenant { id: TENANT, domain: "contoso.test".to_owned() })).unwrap();
         for mailbox in &MAILBOXES[..3] {

@@ -7,7 +7,7 @@ use tidings_store::Store;
 use tidings_store::memory::MemoryStore;
 use tidings_store::sqlite::SqliteStore;
 
-use self::support::{Heard, settle};
+use self::support::{Heard, keys, settle};
 
 mod agreement;
 mod attachment;
@@ -40,7 +40,7 @@ async fn memory() -> World {
 async fn sqlite() -> World {
     let heard = Heard::default();
     let directory = TempDir::new().unwrap();
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.path(), heard.publish()).unwrap());
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.path(), keys(&[1]), heard.publish()).unwrap());
     settle(&*store).await;
     World { store, heard, _directory: Some(directory) }
 }

@@ -1,6 +1,7 @@
 //! People, mailboxes and messages for the tests of the store. Every id follows from a number.
 #![allow(dead_code)] // each test binary uses its part
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use graph::{
@@ -10,6 +11,7 @@ use graph::{
 use notify::subscription::Target;
 use notify::{Position, Record, Subscription};
 use serde_json::json;
+use tidings_store::seal::{KEY_BYTES, Key, Keys, Nonce};
 use tidings_store::{Commit, Once, Publish, Store, SubscriptionLimits, Tenant, User};
 use uuid::Uuid;
 
@@ -20,6 +22,19 @@ pub const ADELE: UserId = UserId(Uuid::from_u128(2));
 pub const NEIGHBOUR: UserId = UserId(Uuid::from_u128(0x19));
 pub const NOBODY: UserId = UserId(Uuid::from_u128(0xdead));
 pub const ROOMY: SubscriptionLimits = SubscriptionLimits { per_mailbox: 1_000, refuse_duplicates: false };
+
+/// The keys that a store is opened with: the first seals.
+pub fn keys(numbers: &[u8]) -> Keys {
+    let key = |number: &u8| Key::new(&[*number; KEY_BYTES]);
+    Keys::new(key(&numbers[0]), numbers[1..].iter().map(key).collect(), nonce)
+}
+
+fn nonce() -> Nonce {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let mut nonce = Nonce::default();
+    nonce[4..].copy_from_slice(&LAST.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    nonce
+}
 
 pub fn at(second: i64) -> Timestamp {
     Timestamp::from_seconds(1_800_000_000 + second)

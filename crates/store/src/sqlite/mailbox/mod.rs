@@ -1,7 +1,6 @@
 //! Mailboxes: the write of a mutation, and the reads of items and folders.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use graph::{AttachmentId, Folder, FolderId, ItemId, Partition, Timestamp, UserId};
 use notify::Record;
@@ -12,8 +11,9 @@ use self::attachment::{Attachments, EncodedAttachment};
 use self::folder::FolderTally;
 use self::item::{EncodedItem, Touched};
 use self::tombstone::Tombstones;
-use super::error::corrupt;
+use super::record::encode;
 use super::writer::{Encoded, Tx};
+use crate::seal::Keys;
 use crate::{Commit, CommitError, Committed, FORGOTTEN_AT_ONCE, Once, StoreError};
 
 pub(super) mod attachment;
@@ -48,13 +48,14 @@ pub(super) struct EncodedCommit {
 }
 
 impl EncodedCommit {
-    pub fn new(commit: Commit) -> Result<Self, StoreError> {
+    pub fn new(commit: Commit, keys: &Keys) -> Result<Self, StoreError> {
         let Commit { mailbox, mutation, submit, once, quiet, now, forget_before, tenant: _ } = commit;
         let changes = mutation.changes.into_iter().map(Record::Change);
         let records: Vec<Record> = if quiet { Vec::new() } else { changes.chain(submit.map(Record::Submit)).collect() };
+        let partition = Partition::of(mailbox);
         let attachment_puts = mutation.attachment_puts.into_iter().map(EncodedAttachment::new);
         Ok(Self {
-            partition: Partition::of(mailbox),
+            partition,
             mailbox,
             expect: mutation.expect,
             expect_folders: mutation.expect_folders,
@@ -65,18 +66,12 @@ impl EncodedCommit {
             attachment_puts: attachment_puts.collect::<Result<_, _>>()?,
             attachment_removes: mutation.attachment_removes,
             attachment_copies: mutation.attachment_copies,
-            records: records.into_iter().map(encode).collect::<Result<_, _>>()?,
+            records: records.into_iter().map(|record| encode(keys, partition, record)).collect::<Result<_, _>>()?,
             once,
             now,
             forget_before,
         })
     }
-}
-
-/// A record with its stored form.
-pub(super) fn encode(record: Record) -> Result<Encoded, StoreError> {
-    let json = serde_json::to_vec(&record).map_err(|error| corrupt(("log", "record"), "new", error))?;
-    Ok((Arc::new(record), json))
 }
 
 /// Checks everything, then writes.

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
+use crate::seal::{self, Keys};
 use crate::sqlite::SqliteStore;
 use crate::sqlite::row::item_key;
 use crate::sqlite::schema::connect;
@@ -47,7 +48,8 @@ fn message(number: u128) -> Item {
 
 async fn store_of(items: &[Item]) -> TempDir {
     let directory = TempDir::new().unwrap();
-    let store = SqliteStore::open(directory.path(), Arc::new(|_, _| {})).unwrap();
+    let keys = Keys::new(seal::Key::new(&[1; seal::KEY_BYTES]), Vec::new(), seal::Nonce::default);
+    let store = SqliteStore::open(directory.path(), keys, Arc::new(|_, _| {})).unwrap();
     store.add_tenant(Tenant { id: TENANT, domain: "contoso.test".to_owned() }).await.unwrap();
     store.add_user(User::new(MEGAN, TENANT, "megan@contoso.test", "Megan")).await.unwrap();
     let puts = items.to_vec();

@@ -1,0 +1,53 @@
+//! How the log's records stand in rows: as JSON; those of subscriptions, which carry secrets, sealed.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use graph::Partition;
+use notify::{Position, Record};
+
+use super::error::corrupt;
+use super::writer::Encoded;
+use crate::StoreError;
+use crate::seal::{Keys, UnsealError};
+
+const TABLE: (&str, &str) = ("log", "record");
+/// What a record is sealed as, for its partition.
+const SEALED_AS: &str = "log.record";
+
+/// A record with its stored form.
+pub(super) fn encode(keys: &Keys, partition: Partition, record: Record) -> Result<Encoded, StoreError> {
+    let json = serde_json::to_vec(&record).map_err(|error| corrupt(TABLE, "new", error))?;
+    let stored = if is_sealed(&record) { seal(keys, partition, &json) } else { json };
+    Ok((Arc::new(record), stored))
+}
+
+pub(super) fn decode(
+    keys: &Keys,
+    partition: Partition,
+    position: Position,
+    stored: &[u8],
+) -> Result<Arc<Record>, StoreError> {
+    let json = match stored.first() {
+        Some(b'{') => Cow::Borrowed(stored),
+        _ => Cow::Owned(open(keys, partition, stored).map_err(|error| corrupt(TABLE, position, error))?),
+    };
+    let record: Record = serde_json::from_slice(&json).map_err(|error| corrupt(TABLE, position, error))?;
+    match (&json, is_sealed(&record)) {
+        (Cow::Borrowed(_), true) => Err(corrupt(TABLE, position, UnsealError::NotSealed)),
+        _ => Ok(Arc::new(record)),
+    }
+}
+
+fn is_sealed(record: &Record) -> bool {
+    matches!(record, Record::Subscription { .. })
+}
+
+/// Seals the JSON of a record.
+pub(super) fn seal(keys: &Keys, partition: Partition, json: &[u8]) -> Vec<u8> {
+    keys.seal(SEALED_AS, &partition.0.to_be_bytes(), json)
+}
+
+pub(super) fn open(keys: &Keys, partition: Partition, sealed: &[u8]) -> Result<Vec<u8>, UnsealError> {
+    keys.open(SEALED_AS, &partition.0.to_be_bytes(), sealed)
+}
