@@ -1,6 +1,8 @@
 //! What is kept of single occurrences of a meeting, and what becomes of it when the whole series changes or
 //! is answered.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::super::event::no_answer;
@@ -41,17 +43,17 @@ fn forget_answers(event: &mut Properties) {
 
 fn follow_attendees(before: &Properties, after: &mut Properties) {
     let of = |event: &Properties| event.get("attendees").and_then(Value::as_array).cloned().unwrap_or_default();
-    let is_in =
-        |list: &[Value], one: &Value| list.iter().any(|other| address_of(other).eq_ignore_ascii_case(address_of(one)));
-    let (had, has) = (of(before), of(after));
+    let address = |attendee: &Value| address_of(attendee).to_lowercase();
+    let addresses = |list: &[Value]| -> BTreeSet<String> { list.iter().map(address).collect() };
+    let (before, now) = (of(before), of(after));
+    let (had, has) = (addresses(&before), addresses(&now));
+    let added: Vec<&Value> = now.iter().filter(|attendee| !had.contains(&address(attendee))).collect();
     change_attendees(after, |occurrence| {
         let Some(attendees) = occurrence.get_mut("attendees").and_then(Value::as_array_mut) else { return };
-        attendees.retain(|attendee| is_in(&has, attendee) || !is_in(&had, attendee));
-        for added in has.iter().filter(|attendee| !is_in(&had, attendee)) {
-            if !is_in(attendees, added) {
-                attendees.push(added.clone());
-            }
-        }
+        attendees.retain(|attendee| has.contains(&address(attendee)) || !had.contains(&address(attendee)));
+        let there = addresses(attendees);
+        let missing = added.iter().filter(|attendee| !there.contains(&address(attendee)));
+        attendees.extend(missing.map(|attendee| (*attendee).clone()));
     });
 }
 

@@ -226,3 +226,12 @@ fn what_makes_no_event_is_only_a_message() {
     assert!(!has_event(&arrived));
     assert_eq!(arrived.changes.len(), 1);
 }
+
+#[test]
+fn an_own_event_is_found_by_a_uid_that_was_made_here_only() {
+    let (event, notice) = invited();
+    let mut meeting = notice.meeting;
+    assert_eq!(events_of_meeting(&megan(), &meeting), [event.id]);
+    meeting.event.insert("iCalUId".to_owned(), "imported@elsewhere.example".into());
+    assert_eq!(events_of_meeting(&megan(), &meeting), []);
+}
