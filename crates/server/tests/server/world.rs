@@ -21,7 +21,7 @@ use tidings_server::clock::Clock;
 use tidings_server::directory::Directory;
 use tidings_server::http::graph::Throttling;
 use tidings_server::identity::{Grant, Key, KeyRing, Pending, ROLES, SCOPES, Tokens};
-use tidings_server::{http as api, seed};
+use tidings_server::{http as api, key_file, seed};
 use tower::ServiceExt as _;
 
 pub const CLIENT_REQUEST_ID: &str = "7d6c0c2a-0000-4000-8000-000000000001";
@@ -47,7 +47,7 @@ impl World {
     /// A server whose store lets requests come between what another one reads and what it writes.
     pub async fn on_disk() -> Self {
         let directory = TempDir::new().unwrap();
-        let store = Arc::new(SqliteStore::open(directory.path(), Arc::new(|_, _| {})).unwrap());
+        let store = Arc::new(SqliteStore::open(directory.path(), key_file::in_memory(), Arc::new(|_, _| {})).unwrap());
         let world = Self::made(store, Profile::documented(), false, true).await;
         Self { _directory: Some(directory), ..world }
     }
