@@ -21,9 +21,9 @@ use crate::directory::sha256_hex;
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// How long an assertion may live, in seconds. Until it expires it may be used again: Microsoft's libraries
 /// make one and keep it for some minutes.
-const ASSERTION_SECONDS_MAX: i64 = 3_600;
+const ASSERTION_SECONDS_MAX: f64 = 3_600.0;
 /// How far the clock of a client may differ from ours, in seconds.
-const SKEW_SECONDS: i64 = 300;
+const SKEW_SECONDS: f64 = 300.0;
 
 /// Who says to be the client, and with what.
 #[derive(Clone, PartialEq, Eq)]
@@ -109,17 +109,18 @@ fn prove_secret(app: &App, secret: &str, now: Timestamp) -> Result<(), Refusal> 
     }
 }
 
-/// What is read of an assertion. A claim that stands in it twice is an error.
+/// What is read of an assertion. A claim that stands in it twice is an error. Times are in seconds, and may
+/// have a fraction (RFC 7519, NumericDate): MSAL for Python writes such.
 #[derive(Clone, Deserialize)]
 struct Claims {
     iss: String,
     sub: String,
     aud: String,
-    exp: i64,
+    exp: f64,
     #[serde(default)]
-    nbf: i64,
+    nbf: f64,
     #[serde(default)]
-    iat: i64,
+    iat: f64,
 }
 
 fn prove_assertion(app: &App, assertion: &str, audience: &Audience<'_>, now: Timestamp) -> Result<(), Refusal> {
@@ -145,9 +146,9 @@ fn prove_assertion(app: &App, assertion: &str, audience: &Audience<'_>, now: Tim
     if !audience.is(&claims.aud) {
         return Err(Refusal::AssertionAudience);
     }
-    let seconds = now.as_micros().div_euclid(1_000_000);
+    let seconds = now.as_micros() as f64 / 1e6;
     let begun = claims.nbf.max(claims.iat) <= seconds + SKEW_SECONDS;
-    let lives = claims.exp.saturating_add(SKEW_SECONDS) > seconds;
+    let lives = claims.exp + SKEW_SECONDS > seconds;
     let short = claims.exp <= seconds + ASSERTION_SECONDS_MAX + SKEW_SECONDS;
     if begun && lives && short { Ok(()) } else { Err(Refusal::AssertionTime) }
 }

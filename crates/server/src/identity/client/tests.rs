@@ -68,6 +68,16 @@ fn a_registered_certificate_proves_the_app() {
     }
 }
 
+#[test]
+fn the_times_of_an_assertion_may_have_fractions() {
+    let seconds = NOW.as_micros() as f64 / 1e6;
+    assert_eq!(proves(&app(), &with("exp", seconds + 600.5)), Ok(Proof::Certificate));
+    assert_eq!(proves(&app(), &with("iat", seconds - 0.25)), Ok(Proof::Certificate));
+    for (name, time) in [("exp", seconds - 300.5), ("exp", seconds + 3_900.5), ("nbf", seconds + 300.5)] {
+        assert_eq!(proves(&app(), &with(name, time)), Err(Refusal::AssertionTime), "{name}");
+    }
+}
+
 /// An assertion signed with PSS.
 fn pss(header: &Value) -> String {
     let pair = KeyPair::from_pkcs8(key().pkcs8()).unwrap();
