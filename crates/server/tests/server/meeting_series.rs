@@ -161,6 +161,24 @@ async fn who_is_invited_to_a_series_later_is_invited_to_its_exceptions_too() {
 }
 
 #[tokio::test]
+async fn a_series_that_is_cancelled_is_off_on_each_day_also_where_it_differs() {
+    let mut post = Post::new().await;
+    series(&mut post).await;
+    let megan = post.world.megan();
+    let changed = json!({ "subject": "Special", "showAs": "oof" });
+    ok(megan.patch(&path(&day(&megan, 8).await), changed).await, StatusCode::OK);
+    act(&megan, &master(&megan).await, "cancel", json!({})).await;
+    drop(megan);
+    post.deliver().await;
+    let adele = post.world.adele();
+    for (date, subject) in [(1, "Canceled: Plan"), (8, "Canceled: Special"), (15, "Canceled: Plan")] {
+        let event = day(&adele, date).await;
+        let off = (&event["subject"], &event["isCancelled"], &event["showAs"]);
+        assert_eq!(off, (&json!(subject), &json!(true), &json!("free")), "{date}");
+    }
+}
+
+#[tokio::test]
 async fn an_occurrence_that_the_organizer_cancels_is_gone_from_every_calendar() {
     let mut post = Post::new().await;
     series(&mut post).await;

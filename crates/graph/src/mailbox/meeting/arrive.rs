@@ -6,7 +6,7 @@ use super::super::event::no_answer;
 use super::super::occurrence::check_length;
 use super::super::{Fresh, Owner, address_of, complete, flag, members_mut, put, receive, text};
 use super::forward::add_attendees;
-use super::series::{change_attendees, over};
+use super::series::{call_off, change_attendees, over};
 use super::{Answer, Entry, Meeting, News, SEQUENCE, WHEN, cancelled_subject, differ, events_of_meeting};
 use super::{for_each_attendees, is_own, organizer_of, sequence_of, settle, uid_of};
 use crate::occurrence::{OCCURRENCE_OF, occurrence_of};
@@ -291,9 +291,7 @@ impl Arrival<'_> {
             return if self.is_taken_out() { Calendar::AsBefore } else { Calendar::Gone };
         }
         let mut event = copy.clone();
-        event.insert("subject".to_owned(), cancelled_subject(copy).into());
-        event.insert("isCancelled".to_owned(), true.into());
-        event.insert("showAs".to_owned(), "free".into());
+        call_off(&mut event);
         event.insert(SEQUENCE.to_owned(), sequence_of(&self.meeting.event).into());
         Calendar::Now(event)
     }

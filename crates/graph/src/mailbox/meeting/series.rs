@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::event::no_answer;
 use super::super::{Owner, address_of, members_mut, text};
-use super::{SEQUENCE, SHARED, WHEN, differ, is_meeting_of, sequence_of};
+use super::{SEQUENCE, SHARED, WHEN, cancelled_subject, differ, is_meeting_of, sequence_of};
 use crate::occurrence::{CANCELLED, EXCEPTIONS, ORIGINAL_START, cancelled, change_exceptions, kept};
 use crate::occurrence::{set_cancelled_days, set_exceptions};
 use crate::{Properties, Recurrence};
@@ -77,6 +77,18 @@ pub(super) fn answer_all(series: &mut Properties) {
         occurrence.remove("responseStatus");
         if ["busy", "tentative"].contains(&text(occurrence, "showAs")) {
             occurrence.remove("showAs");
+        }
+    });
+}
+
+/// When a meeting is off, so is each of its occurrences, whatever was different about it.
+pub(super) fn call_off(event: &mut Properties) {
+    let off = |of: &Properties| [("subject", cancelled_subject(of).into()), ("showAs", "free".into())];
+    event.extend(off(event).map(|(name, value): (_, Value)| (name.to_owned(), value)));
+    event.insert("isCancelled".to_owned(), true.into());
+    change_exceptions(event, |occurrence| {
+        for (name, value) in off(occurrence) {
+            occurrence.entry(name).and_modify(|own| *own = value);
         }
     });
 }
