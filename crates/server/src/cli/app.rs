@@ -238,7 +238,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Set(set) => set.run().await,
-        Command::Remove(app) => app.desk()?.delete(&app.path()).await,
+        Command::Remove(app) => {
+            app.desk()?.delete(&app.path()).await?;
+            println!("{}  removed", app.id);
+            Ok(())
+        }
         Command::Secret { command: Secret::Add { days, app, output } } => {
             app.add("secrets", json!({ "days": days }), output).await
         }

@@ -122,7 +122,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             let made = desk.post(&format!("{}/sign-in-codes", user.path()), json!({})).await?;
             output.print(&made, |made| format!("{}  until {}\n", text(made, "code"), text(made, "expires")));
         }
-        Command::Remove(user) => Desk::open(&user.place)?.delete(&user.path()).await?,
+        Command::Remove(user) => {
+            Desk::open(&user.place)?.delete(&user.path()).await?;
+            println!("{}  removed", user.key);
+        }
     }
     Ok(())
 }

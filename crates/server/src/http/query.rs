@@ -58,6 +58,10 @@ impl QueryError {
 
     /// Each problem of a clause: where it is, and how to write it instead.
     pub fn details(&self) -> Vec<(Option<String>, String)> {
+        if *self == QueryError::Inefficient {
+            let why = "what $orderby names must stand in $filter too, before anything else and in the same order";
+            return vec![(Some("$orderby".to_owned()), why.to_owned())];
+        }
         let QueryError::Clause { clause, problems } = self else { return Vec::new() };
         let each = problems.0.iter().map(|problem| {
             let help = problem.help().map(|help| format!("; {help}")).unwrap_or_default();
