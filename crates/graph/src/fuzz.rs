@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::mailbox::{self, Fresh, Owner};
 use crate::path::{self, Resource};
+use crate::registry;
 use crate::render::{self, View};
 use crate::schema::{self, Entity};
 use crate::{ChangeId, Item, Kind, TenantId, Timestamp, UserId, WellKnown};
@@ -23,6 +24,30 @@ pub fn fuzz_path(data: &[u8]) {
         let before_query = text.split('?').next().unwrap_or_default();
         let collection = Resource::Items { user: watch.user, kind: watch.kind, folder: watch.folder };
         assert_eq!(path::parse(before_query.trim()), Ok(collection));
+    }
+}
+
+/// Paths and filters of resources outside of mailboxes: a thing is the same when it was stored, and a filter
+/// says the same when it was printed.
+pub fn fuzz_registry(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let owner = UserId(Uuid::from_u128(7));
+    if let Ok(thing) = registry::thing(text, |_| Ok::<_, registry::ThingError>(owner)) {
+        let stored = serde_json::to_string(&thing).expect("a thing has a stored form");
+        assert_eq!(serde_json::from_str::<registry::Thing>(&stored).ok(), Some(thing));
+    }
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    if let (Ok(place), Ok(options)) = (registry::place(path), path::options(query, registry::QUERY_BYTES_MAX))
+        && let Ok(asked) = registry::Asked::read(&place, Some(owner), &options)
+    {
+        assert!(!asked.places.is_empty() && asked.places.iter().all(|place| !place.contains('{')));
+    }
+    if let Ok(filter) = registry::Open::read(text) {
+        assert_eq!(registry::Open::read(filter.text()).as_ref(), Ok(&filter));
+        let state = serde_json::json!({ "isFetchable": true, "status": { "state": "new" }, "tags": ["a", 1, null] });
+        let _ = filter.holds(state.as_object());
     }
 }
 
@@ -180,6 +205,45 @@ mod tests {
         })
     }
 
+    const REGISTRY_PIECES: [&str; 36] = [
+        "users",
+        "/",
+        "me",
+        "groups",
+        "drives",
+        "drive",
+        "root",
+        "chats",
+        "messages",
+        "teams",
+        "channels",
+        "sites",
+        "lists",
+        "communications",
+        "presences",
+        "onlineMeetings",
+        "security",
+        "alerts",
+        "('a')",
+        "b",
+        "%2F",
+        "{id}",
+        "?",
+        "$filter=",
+        "id in (",
+        "'5a6e2f26-5d0b-4f0c-a1a8-6a30e6a3f8c1'",
+        ",",
+        ")",
+        "JoinWebUrl eq 'x'",
+        "status/state",
+        " eq ",
+        " ne ",
+        "'new'",
+        "1",
+        " and ",
+        "tags/any(t:t eq 'a')",
+    ];
+
     /// A body of an event that is likely to be accepted, with one arbitrary property.
     fn event() -> impl Strategy<Value = Value> {
         let time = || (select(&TEXTS[..]), select(&TEXTS[..]));
@@ -203,6 +267,12 @@ mod tests {
         fn arbitrary_bytes_hold_their_promises(data in prop::collection::vec(any::<u8>(), 0..64)) {
             fuzz_path(&data);
             fuzz_body(&data);
+            fuzz_registry(&data);
+        }
+
+        #[test]
+        fn resources_hold_their_promises(pieces in prop::collection::vec(select(&REGISTRY_PIECES[..]), 0..16)) {
+            fuzz_registry(pieces.concat().as_bytes());
         }
 
         #[test]

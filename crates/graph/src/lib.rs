@@ -1,4 +1,4 @@
-//! The data model of Outlook resources and the rules of a mailbox.
+//! The data model of Outlook resources, the rules of a mailbox, and what is known of other resources.
 //!
 //! Pure: this crate knows no async, no SQL, no HTTP, no clock and no source of randomness. Time, new
 //! ids and everything else that varies arrive as arguments.
@@ -22,6 +22,7 @@ pub mod query;
 pub mod recurrence;
 pub mod refinement;
 pub mod refusal;
+pub mod registry;
 pub mod reminder;
 pub mod render;
 pub mod schema;
@@ -51,7 +52,7 @@ pub use id::{
 pub use id::{TenantId, UserId};
 pub use item::{Folder, Item, Properties, WellKnown};
 pub use occurrence::{Occurrence, OccurrenceId};
-pub use partition::{PARTITIONS, Partition};
+pub use partition::{PARTITIONS, Partition, Scope};
 pub use recurrence::Recurrence;
 pub use refusal::Refusal;
 pub use time::Timestamp;

@@ -1,23 +1,42 @@
-//! The unit of order and of ownership: a fixed hash bucket of mailboxes.
+//! The unit of order and of ownership: a fixed hash bucket of scopes.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::UserId;
 
 /// How many partitions a store has. Fixed when the store is made.
 pub const PARTITIONS: u16 = 256;
 
-/// One hash bucket of mailboxes; 0 to `PARTITIONS - 1`.
+/// What a subscription and every change that it can see lie in: a mailbox, by its user's id, or the resources
+/// of one kind in a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Scope(pub Uuid);
+
+impl From<UserId> for Scope {
+    fn from(mailbox: UserId) -> Self {
+        Self(mailbox.0)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One hash bucket of scopes; 0 to `PARTITIONS - 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Partition(pub u16);
 
 impl Partition {
-    /// The partition of a mailbox. Part of the stored format: it must never change.
-    pub fn of(mailbox: UserId) -> Self {
-        let (high, low) = mailbox.0.as_u64_pair();
+    /// The partition of a scope. Part of the stored format: it must never change.
+    pub fn of(scope: impl Into<Scope>) -> Self {
+        let (high, low) = scope.into().0.as_u64_pair();
         let mut mixed = high ^ low.rotate_left(32);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -38,8 +57,6 @@ impl fmt::Display for Partition {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     #[test]

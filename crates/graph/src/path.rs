@@ -9,8 +9,10 @@ mod user;
 mod watch;
 
 use crate::{FolderId, Kind, UserId, WellKnown};
-use segments::{Name, Segments, shown};
+use segments::Name;
 pub use segments::{PATH_BYTES_MAX, SEGMENTS_MAX};
+pub(crate) use segments::{Segments, shown};
+pub(crate) use watch::options;
 pub use watch::{QueryOption, Watch, WatchError, watch};
 
 /// What a path addresses.
@@ -308,7 +310,7 @@ fn key_of(name: Name, segments: &mut Segments) -> Option<String> {
 /// Says outright that a UPN follows, which matters for one that begins with a GUID.
 const UPN_PREFIX: &str = "AAD-UPN:";
 
-fn user_key(key: &str) -> Result<UserKey, PathError> {
+pub(crate) fn user_key(key: &str) -> Result<UserKey, PathError> {
     if let Some(prefix) = key.get(..UPN_PREFIX.len())
         && prefix.eq_ignore_ascii_case(UPN_PREFIX)
     {

@@ -15,6 +15,7 @@ use crate::search::{Search, SearchRefusal};
 use crate::{Attachment, Item, Kind, Properties};
 pub use odata::{ProblemKind, Problems};
 pub use shown::Shown;
+pub(crate) use value::json as scalar;
 pub use value::{Held, State};
 
 /// A filter and an order, of items of one kind. A copy is cheap.

@@ -104,7 +104,7 @@ impl Order {
                 Typed::Many(_) => {
                     checker.problem(key.path.span(), ProblemKind::Collection(shown(&key.path.to_string())));
                 }
-                Typed::Structure(_) => {
+                Typed::Structure(_) | Typed::Open(_) => {
                     checker.problem(key.path.span(), ProblemKind::Closed(shown(&key.path.to_string())));
                 }
             }
@@ -165,6 +165,9 @@ impl<S: Schema> Checker<S> {
             Node::Literal(Literal::Boolean(value)) => Test::Constant(Some(*value)),
             Node::Literal(_) | Node::Path(_) | Node::Call(..) => {
                 let Some((operand, found)) = self.operand(expr) else { return Test::Constant(None) };
+                if matches!(found, Typed::Open(_)) {
+                    return Test::Truth(operand.read_as(Read::Boolean));
+                }
                 if !matches!(found, Typed::One(Type::Boolean)) {
                     let kind = ProblemKind::Operand { operator, found: found.name(), wanted: "Edm.Boolean" };
                     self.problem(expr.span, kind);
@@ -184,6 +187,7 @@ impl<S: Schema> Checker<S> {
         let ((left, left_type), (right, right_type)) = (left?, right?);
         let fit = match (&left_type, &right_type) {
             (Typed::One(left), Typed::One(right)) => types::fit(left, right),
+            (Typed::Open(_), Typed::One(known)) | (Typed::One(known), Typed::Open(_)) => Some(types::fit_open(known)),
             (Typed::Structure(_), Typed::One(Type::Null)) | (Typed::One(Type::Null), Typed::Structure(_)) => {
                 Some(Fit { read: Read::Presence, exact: true, is_ordered: false })
             }
@@ -197,7 +201,21 @@ impl<S: Schema> Checker<S> {
         };
         let left = self.converted(left_expr, left, &fit, &right_type)?;
         let right = self.converted(right_expr, right, &fit, &left_type)?;
-        Some(Test::Compare { operator, exact: fit.exact, left, right })
+        let there = match (&left_type, &right_type) {
+            _ if operator != Comparison::Ne || fit.read == Read::Presence => None,
+            (Typed::Open(_), _) => Some(left.clone()),
+            (_, Typed::Open(_)) => Some(right.clone()),
+            _ => None,
+        };
+        let test = Test::Compare { operator, exact: fit.exact, left, right };
+        Some(match there {
+            // What is missing, or cannot be read as such a value, does not differ from it.
+            Some(left) => {
+                let right = Operand::Literal(Cell::Null);
+                Test::And(vec![Test::Compare { operator: Comparison::Ne, exact: true, left, right }, test])
+            }
+            None => test,
+        })
     }
 
     /// An operand as it is compared with one of another type.
@@ -241,7 +259,7 @@ impl<S: Schema> Checker<S> {
             let wanted = takes[at.min(takes.len() - 1)];
             if let Some((operand, found)) = self.operand(argument) {
                 match &found {
-                    Typed::One(one) if one.fits(wanted) => {
+                    Typed::One(_) | Typed::Open(_) if found.fits(wanted) => {
                         let is_sought = at == 1 && types::ignores_case(function);
                         let operand = operand.read_as(wanted.read());
                         operands.push(if is_sought { operand.folded() } else { operand });
@@ -275,7 +293,7 @@ impl<S: Schema> Checker<S> {
         let skipped = usize::from(variable.is_some());
         for name in &path.names[skipped..] {
             let property = match &found {
-                Typed::Structure(schema) => schema.property(&name.text),
+                Typed::Structure(schema) | Typed::Open(schema) => schema.property(&name.text),
                 Typed::Many(_) => {
                     self.problem(name.span, ProblemKind::Collection(names.join("/")));
                     return None;
@@ -303,9 +321,13 @@ impl<S: Schema> Checker<S> {
     fn lambda(&mut self, lambda: &Lambda) -> Test {
         let told = Test::Constant(None);
         let Some((place, found)) = self.path(&lambda.of) else { return told };
-        let Typed::Many(member) = found else {
-            self.problem(lambda.of.span(), ProblemKind::NotACollection(shown(&lambda.of.to_string())));
-            return told;
+        let member = match found {
+            Typed::Many(member) => *member,
+            Typed::Open(schema) => Typed::Open(schema),
+            Typed::One(_) | Typed::Structure(_) => {
+                self.problem(lambda.of.span(), ProblemKind::NotACollection(shown(&lambda.of.to_string())));
+                return told;
+            }
         };
         // Else the time that an evaluation takes would grow with a power of the item's size.
         if place.up > 0 {
@@ -320,7 +342,7 @@ impl<S: Schema> Checker<S> {
             self.problem(variable.span, ProblemKind::Variable(shown(&variable.text)));
             return told;
         }
-        self.scopes.push((Some(variable.text.clone()), *member));
+        self.scopes.push((Some(variable.text.clone()), member));
         let test = self.test(test, if is_all { "all" } else { "any" });
         self.scopes.pop();
         Test::Lambda { is_all, of: place, test: Some(Box::new(test)) }

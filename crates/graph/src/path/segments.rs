@@ -10,10 +10,11 @@ pub const PATH_BYTES_MAX: usize = 4096;
 pub const SEGMENTS_MAX: usize = 32;
 
 /// The segments still to be read, each percent-decoded once.
-pub(super) struct Segments(std::vec::IntoIter<String>);
+#[derive(Clone)]
+pub(crate) struct Segments(std::vec::IntoIter<String>);
 
 /// A segment read as a name: `messages`, or `messages('…')` with its key.
-pub(super) struct Name {
+pub(crate) struct Name {
     /// In lower case, without the `microsoft.graph.` that bound functions may carry.
     pub text: String,
     pub key: Option<String>,
@@ -103,6 +104,6 @@ fn bad_key(segment: &str) -> PathError {
 }
 
 /// As much of a segment as an error message repeats.
-pub(super) fn shown(segment: &str) -> String {
+pub(crate) fn shown(segment: &str) -> String {
     segment.chars().take(128).collect()
 }

@@ -55,7 +55,7 @@ pub fn watch(resource: &str) -> Result<Watch, WatchError> {
         PathError::UnknownSegment(_) => WatchError::UnsupportedWorkload,
         _ => WatchError::Invalid,
     })?;
-    let options = options(query)?;
+    let options = options(query, super::PATH_BYTES_MAX)?;
     match parsed {
         Resource::Items { folder: Some(FolderKey::Unknown(_)), .. } => Err(WatchError::Invalid),
         Resource::Items { user, kind, folder } => Ok(Watch { user, kind, folder, options }),
@@ -66,8 +66,9 @@ pub fn watch(resource: &str) -> Result<Watch, WatchError> {
     }
 }
 
-fn options(query: &str) -> Result<Vec<QueryOption>, WatchError> {
-    if query.len() > super::PATH_BYTES_MAX {
+/// The `name=value`s behind the `?` of a `resource`.
+pub(crate) fn options(query: &str, bytes_max: usize) -> Result<Vec<QueryOption>, WatchError> {
+    if query.len() > bytes_max {
         return Err(WatchError::Invalid);
     }
     let decoded = |text: &str| {

@@ -84,7 +84,7 @@ fn of_item<'a>(item: &'a Item, name: &str) -> Option<Held<'a>> {
     }
 }
 
-fn json(value: &Value) -> Scalar<'_> {
+pub(crate) fn json(value: &Value) -> Scalar<'_> {
     match value {
         Value::Null => Scalar::Null,
         Value::Bool(value) => Scalar::Boolean(*value),

@@ -40,6 +40,9 @@ pub enum Shape<S> {
     Guid,
     Enumeration(Enumeration),
     Structure(S),
+    /// Of no known type: it is read as whatever it is compared with, and its members are what the schema
+    /// says. A comparison with a value does not hold if it is missing or of another type.
+    Open(S),
     /// Neither filtered nor ordered by.
     Closed,
 }
@@ -62,6 +65,7 @@ pub(super) enum Typed<S> {
     One(Type),
     Many(Box<Typed<S>>),
     Structure(S),
+    Open(S),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -98,16 +102,25 @@ impl<S: Schema> Typed<S> {
             Shape::Guid => Typed::One(Type::Guid),
             Shape::Enumeration(known) => Typed::One(Type::Enumeration(known.clone())),
             Shape::Structure(schema) => Typed::Structure(schema.clone()),
+            Shape::Open(schema) => Typed::Open(schema.clone()),
             Shape::Closed => return None,
         };
         Some(if property.is_collection { Typed::Many(Box::new(one)) } else { one })
+    }
+
+    pub fn fits(&self, wanted: Wanted) -> bool {
+        match self {
+            Typed::One(one) => one.fits(wanted),
+            Typed::Open(_) => true,
+            Typed::Many(_) | Typed::Structure(_) => false,
+        }
     }
 
     pub fn name(&self) -> String {
         match self {
             Typed::One(one) => one.name().to_owned(),
             Typed::Many(member) => format!("Collection({})", member.name()),
-            Typed::Structure(schema) => schema.name().into_owned(),
+            Typed::Structure(schema) | Typed::Open(schema) => schema.name().into_owned(),
         }
     }
 }
@@ -186,6 +199,17 @@ pub(super) fn fit(left: &Type, right: &Type) -> Option<Fit> {
         }
         _ => None,
     }
+}
+
+/// How something of no known type is compared with what is of `one`.
+pub(super) fn fit_open(one: &Type) -> Fit {
+    let is_ordered = match one {
+        Type::Null | Type::Boolean | Type::Guid | Type::Enumeration(_) | Type::Member(_) => false,
+        Type::Integer | Type::Double | Type::Text | Type::Key | Type::Instant | Type::LocalTime => true,
+        Type::Date | Type::Time => true,
+    };
+    let read = if *one == Type::Date { Read::Instant } else { one.read() };
+    Fit { read, exact: *one == Type::Key, is_ordered }
 }
 
 /// What an argument must be.
