@@ -101,6 +101,7 @@ fn subscription(owner: u128, number: u128) -> Subscription {
         notification_url: url,
         client_state: Some(format!("{:032x}", owner ^ number)),
         tls_version: "v1_2".to_owned(),
+        extras: None,
         immutable_ids: number.is_multiple_of(2),
         expires: NOW.plus_minutes(3 * 24 * 60),
         created: NOW,

@@ -109,6 +109,7 @@ mod tests {
             lifecycle_url: None,
             client_state: Some("s3cret".to_owned()),
             tls_version: "v1_2".to_owned(),
+            extras: None,
             immutable_ids: false,
             expires: Timestamp::from_seconds(1_790_000_000),
             created: Timestamp::from_seconds(1_780_000_000),

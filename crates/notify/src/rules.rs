@@ -7,7 +7,7 @@ use graph::{ChangeType, Timestamp};
 use protocol::SubscriptionRequest;
 use protocol::error::{Operation, extension_message};
 
-use crate::subscription::ChangeTypes;
+use crate::subscription::{ChangeTypes, Extras};
 use crate::{Profile, Subscription};
 
 /// The three change types, with room for blanks and repetition.
@@ -94,6 +94,7 @@ pub struct Draft {
     pub lifecycle_url: Option<String>,
     pub client_state: Option<String>,
     pub tls_version: String,
+    pub extras: Option<Box<Extras>>,
     /// Not below the floor, not above the limit.
     pub expires: Timestamp,
 }
@@ -130,6 +131,7 @@ pub fn create(request: &SubscriptionRequest, now: Timestamp, profile: &Profile) 
         change_types: change_types(&change_type)?,
         expires: expiry(expires, now, profile)?,
         tls_version: tls_version.to_owned(),
+        extras: extras(request).boxed(),
         lifecycle_url: request.lifecycle_notification_url.clone(),
         client_state: request.client_state.clone(),
         resource,
@@ -210,6 +212,12 @@ fn check_features(request: &SubscriptionRequest) -> Result<(), Refusal> {
         None | Some("" | "application/json") => Ok(()),
         Some(_) => Err(Refusal::Unsupported("notificationContentType", "use application/json")),
     }
+}
+
+/// What [`check_features`] has let pass.
+fn extras(request: &SubscriptionRequest) -> Extras {
+    let given = |value: &Option<String>| value.clone().filter(|text| !text.is_empty());
+    Extras { notification_content_type: given(&request.notification_content_type), ..Extras::default() }
 }
 
 fn read_resource(resource: &str) -> Result<Watch, Refusal> {
@@ -293,6 +301,7 @@ mod tests {
             lifecycle_url: None,
             client_state: Some("s3cret".into()),
             tls_version: "v1_2".into(),
+            extras: None,
             immutable_ids: false,
             expires: NOW.plus_minutes(60),
             created: NOW,

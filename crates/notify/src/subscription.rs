@@ -23,12 +23,29 @@ pub struct Subscription {
     pub client_state: Option<String>,
     /// The `latestSupportedTlsVersion`; `v1_2` unless given.
     pub tls_version: String,
+    /// Boxed, so that it costs the many that have none of it next to nothing.
+    #[serde(default)]
+    pub extras: Option<Box<Extras>>,
     /// Asked for with `Prefer: IdType="ImmutableId"`: it is told of items by the id that stays when they
     /// move. It never changes.
     #[serde(default)]
     pub immutable_ids: bool,
     pub expires: Timestamp,
     pub created: Timestamp,
+}
+
+/// What few subscriptions have. All of it exactly as the app sent it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Extras {
+    /// Base64 of the certificate that resource data is sealed for.
+    pub encryption_certificate: Option<String>,
+    /// By what the app knows which key opens it.
+    pub encryption_certificate_id: Option<String>,
+    /// The app that validation tokens are made for instead of the subscribing one.
+    pub notification_url_app_id: Option<String>,
+    pub notification_query_options: Option<String>,
+    pub notification_content_type: Option<String>,
 }
 
 /// The items that a subscription watches: of one kind, in one mailbox, perhaps in one folder.
@@ -70,6 +87,13 @@ impl From<Vec<ChangeType>> for ChangeTypes {
 impl From<ChangeTypes> for Vec<ChangeType> {
     fn from(set: ChangeTypes) -> Self {
         set.iter().collect()
+    }
+}
+
+impl Extras {
+    /// `None` if there is nothing in it.
+    pub fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
     }
 }
 

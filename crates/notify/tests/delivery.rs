@@ -36,6 +36,7 @@ fn subscription() -> Subscription {
         lifecycle_url: Some("https://hook.example.net/l".to_owned()),
         client_state: None,
         tls_version: "v1_2".to_owned(),
+        extras: None,
         immutable_ids: false,
         expires: NOW.plus_minutes(24 * 60),
         created: NOW,

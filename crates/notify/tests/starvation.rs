@@ -38,6 +38,7 @@ fn subscription(n: u64) -> Arc<Subscription> {
         lifecycle_url: None,
         client_state: None,
         tls_version: "v1_2".to_owned(),
+        extras: None,
         immutable_ids: false,
         expires: START.plus_minutes(24 * 60),
         created: START,

@@ -293,6 +293,7 @@ fn watching((kind, number, filter, types, immutable_ids): Plan) -> Watching {
         lifecycle_url: None,
         client_state: None,
         tls_version: "v1_2".to_owned(),
+        extras: None,
         immutable_ids,
         expires: NOW.plus_minutes(60),
         created: NOW,

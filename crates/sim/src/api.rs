@@ -202,6 +202,7 @@ impl World {
             lifecycle_url: self.rng.random_bool(0.6).then(|| self.a_url()),
             client_state: None,
             tls_version: "v1_2".to_owned(),
+            extras: None,
             immutable_ids: self.rng.random_bool(0.4),
             expires: self.an_expiry(),
             created: date(self.at),

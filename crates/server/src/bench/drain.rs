@@ -107,6 +107,7 @@ async fn populate(store: &Arc<dyn Store>, clock: &Clock, url: &str) -> Result<()
             lifecycle_url: None,
             client_state: Some("a state of usual length".to_owned()),
             tls_version: "v1_2".to_owned(),
+            extras: None,
             immutable_ids: false,
             expires: now.plus_minutes(60),
             created: now,

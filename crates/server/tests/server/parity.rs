@@ -51,6 +51,7 @@ async fn expired(world: &World) -> SubscriptionId {
         lifecycle_url: None,
         client_state: None,
         tls_version: "v1_2".to_owned(),
+        extras: None,
         immutable_ids: false,
         expires: past,
         created: past,

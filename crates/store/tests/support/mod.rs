@@ -142,6 +142,7 @@ pub fn subscription(number: u128, mailbox: UserId) -> Subscription {
         lifecycle_url: None,
         client_state: Some("secret".to_owned()),
         tls_version: "v1_2".to_owned(),
+        extras: None,
         immutable_ids: false,
         expires: at(3_600),
         created: at(0),

@@ -103,6 +103,7 @@ fn begun(call: &Call<'_>, draft: Draft, target: Target) -> Subscription {
         lifecycle_url: draft.lifecycle_url,
         client_state: draft.client_state,
         tls_version: draft.tls_version,
+        extras: draft.extras,
         immutable_ids: call.prefer.immutable_ids,
         expires: draft.expires,
         created: call.context.now,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use graph::SubscriptionId;
 use notify::Subscription;
 use notify::access;
+use notify::subscription::Extras;
 use protocol::SubscriptionResource;
 
 use super::Call;
@@ -32,6 +33,7 @@ async fn visible(call: &Call<'_>, id: &str) -> Result<Arc<Subscription>, ApiErro
 
 /// A subscription as the API shows it.
 fn resource<'a>(subscription: &'a Subscription, context: Option<String>) -> SubscriptionResource<'a> {
+    let extra = |of: fn(&Extras) -> Option<&str>| subscription.extras.as_deref().and_then(of).map(Cow::Borrowed);
     SubscriptionResource {
         odata_context: context.map(Cow::Owned),
         id: subscription.id.to_string().into(),
@@ -44,7 +46,12 @@ fn resource<'a>(subscription: &'a Subscription, context: Option<String>) -> Subs
         expiration_date_time: subscription.expires.to_string().into(),
         creator_id: Some(subscription.creator.to_string().into()),
         latest_supported_tls_version: Some(subscription.tls_version.as_str().into()),
-        ..SubscriptionResource::default()
+        notification_query_options: extra(|extras| extras.notification_query_options.as_deref()),
+        notification_content_type: extra(|extras| extras.notification_content_type.as_deref()),
+        encryption_certificate: extra(|extras| extras.encryption_certificate.as_deref()),
+        encryption_certificate_id: extra(|extras| extras.encryption_certificate_id.as_deref()),
+        notification_url_app_id: extra(|extras| extras.notification_url_app_id.as_deref()),
+        include_resource_data: None,
     }
 }
 
