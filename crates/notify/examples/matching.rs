@@ -15,7 +15,7 @@ use graph::{
 use serde_json::json;
 use tidings_notify::checkpoint::{PartitionState, SubscriptionSpan};
 use tidings_notify::node::{CheckpointAnswer, Outcome};
-use tidings_notify::subscription::Target;
+use tidings_notify::subscription::{Target, TlsVersion};
 use tidings_notify::{Command, Event, Monotonic, Node, NodeConfig, Now, Position, Record, Subscription};
 use uuid::Uuid;
 
@@ -100,7 +100,7 @@ fn subscription(owner: u128, number: u128) -> Subscription {
         lifecycle_url: number.is_multiple_of(2).then(|| format!("{url}&lifecycle=true")),
         notification_url: url,
         client_state: Some(format!("{:032x}", owner ^ number)),
-        tls_version: "v1_2".to_owned(),
+        tls_version: TlsVersion::V1_2,
         extras: None,
         immutable_ids: number.is_multiple_of(2),
         expires: NOW.plus_minutes(3 * 24 * 60),

@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
     use crate::Subscription;
-    use crate::subscription::Target;
+    use crate::subscription::{Target, TlsVersion};
 
     fn uuid(n: u128) -> Uuid {
         Uuid::from_u128(n)
@@ -108,7 +108,7 @@ mod tests {
             notification_url: "https://hook.example.net/n".to_owned(),
             lifecycle_url: None,
             client_state: Some("s3cret".to_owned()),
-            tls_version: "v1_2".to_owned(),
+            tls_version: TlsVersion::V1_2,
             extras: None,
             immutable_ids: false,
             expires: Timestamp::from_seconds(1_790_000_000),

@@ -7,12 +7,15 @@ use graph::{ChangeType, Timestamp};
 use protocol::SubscriptionRequest;
 use protocol::error::{Operation, extension_message};
 
-use crate::subscription::{ChangeTypes, Extras};
+use crate::subscription::{ChangeTypes, Extras, TlsVersion};
 use crate::{Profile, Subscription};
 
 /// The three change types, with room for blanks and repetition.
 const CHANGE_TYPE_BYTES_MAX: usize = 128;
-const TLS_VERSIONS: [&str; 4] = ["v1_0", "v1_1", "v1_2", "v1_3"];
+
+/// What Graph's documentation says of versions before 1.2: subscribing fails until the endpoint is upgraded.
+const OLD_TLS: &str = "TLS 1.0 and 1.1 are retired: the notification endpoint must support TLS 1.2 or later; \
+                       send v1_2 or v1_3, or leave the property out.";
 
 /// Which of a subscription's two URLs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,9 @@ pub enum Refusal {
     ClientStateTooLong(usize),
     #[error("Invalid 'latestSupportedTlsVersion' attribute: '{0}'.")]
     TlsVersion(String),
+    /// A version that nobody should speak any more, this server included.
+    #[error("Invalid 'latestSupportedTlsVersion' attribute: '{version}'. {advice}", version = .0, advice = OLD_TLS)]
+    TlsRetired(String),
     #[error("Subscription expiration can only be {0} minutes in the future.")]
     TooLong(i64),
     #[error("{}", extension_message(Operation::Create, 400, .0.graph_text()))]
@@ -93,7 +99,7 @@ pub struct Draft {
     pub notification_url: String,
     pub lifecycle_url: Option<String>,
     pub client_state: Option<String>,
-    pub tls_version: String,
+    pub tls_version: TlsVersion,
     pub extras: Option<Box<Extras>>,
     /// Not below the floor, not above the limit.
     pub expires: Timestamp,
@@ -123,14 +129,10 @@ pub fn create(request: &SubscriptionRequest, now: Timestamp, profile: &Profile) 
     if request.client_state.as_ref().is_some_and(|text| text.chars().count() > chars_max) {
         return Err(Refusal::ClientStateTooLong(chars_max));
     }
-    let tls_version = request.latest_supported_tls_version.as_deref().unwrap_or("v1_2");
-    if !TLS_VERSIONS.contains(&tls_version) {
-        return Err(Refusal::TlsVersion(shortened(tls_version)));
-    }
     Ok(Draft {
         change_types: change_types(&change_type)?,
         expires: expiry(expires, now, profile)?,
-        tls_version: tls_version.to_owned(),
+        tls_version: tls_version(request.latest_supported_tls_version.as_deref())?,
         extras: extras(request).boxed(),
         lifecycle_url: request.lifecycle_notification_url.clone(),
         client_state: request.client_state.clone(),
@@ -181,6 +183,15 @@ pub fn change_types(text: &str) -> Result<ChangeTypes, Refusal> {
         ChangeType::ALL.into_iter().find(|change| change.as_str().eq_ignore_ascii_case(word.trim())).ok_or_else(refused)
     };
     text.split(',').map(one).collect::<Result<ChangeTypes, Refusal>>()
+}
+
+fn tls_version(text: Option<&str>) -> Result<TlsVersion, Refusal> {
+    match text {
+        None | Some("v1_2") => Ok(TlsVersion::V1_2),
+        Some("v1_3") => Ok(TlsVersion::V1_3),
+        Some(old @ ("v1_0" | "v1_1")) => Err(Refusal::TlsRetired(old.to_owned())),
+        Some(other) => Err(Refusal::TlsVersion(shortened(other))),
+    }
 }
 
 fn check_features(request: &SubscriptionRequest) -> Result<(), Refusal> {
@@ -242,12 +253,14 @@ fn check_fixed(request: &SubscriptionRequest, current: &Subscription) -> Result<
         ("changeType", &request.change_type, Some(&current.change_type)),
         ("clientState", &request.client_state, current.client_state.as_ref()),
         ("lifecycleNotificationUrl", &request.lifecycle_notification_url, current.lifecycle_url.as_ref()),
-        ("latestSupportedTlsVersion", &request.latest_supported_tls_version, Some(&current.tls_version)),
     ];
     for (name, sent, now) in kept {
         if sent.is_some() && sent.as_ref() != now {
             return Err(Refusal::Fixed(name));
         }
+    }
+    if request.latest_supported_tls_version.as_deref().is_some_and(|sent| sent != current.tls_version.as_str()) {
+        return Err(Refusal::Fixed("latestSupportedTlsVersion"));
     }
     Ok(())
 }
@@ -300,7 +313,7 @@ mod tests {
             notification_url: "https://hook.example.net/".into(),
             lifecycle_url: None,
             client_state: Some("s3cret".into()),
-            tls_version: "v1_2".into(),
+            tls_version: TlsVersion::V1_2,
             extras: None,
             immutable_ids: false,
             expires: NOW.plus_minutes(60),
@@ -320,7 +333,7 @@ mod tests {
         assert_eq!(draft.change_type, "Created, updated");
         assert_eq!(draft.change_types.iter().collect::<Vec<_>>(), [ChangeType::Created, ChangeType::Updated]);
         assert_eq!(draft.notification_url, "https://hook.example.net/graph?tenant=7");
-        assert_eq!((draft.tls_version.as_str(), draft.expires), ("v1_2", NOW.plus_minutes(120)));
+        assert_eq!((draft.tls_version, draft.expires), (TlsVersion::V1_2, NOW.plus_minutes(120)));
     }
 
     #[test]
@@ -370,6 +383,11 @@ mod tests {
                 "Operation: Create; Exception: [Status Code: BadRequest; Reason: Unsupported workload.]",
             ),
             (json!({"latestSupportedTlsVersion": "v2"}), "Invalid 'latestSupportedTlsVersion' attribute: 'v2'."),
+            (
+                json!({"latestSupportedTlsVersion": "v1_1"}),
+                "Invalid 'latestSupportedTlsVersion' attribute: 'v1_1'. TLS 1.0 and 1.1 are retired: the notification \
+                 endpoint must support TLS 1.2 or later; send v1_2 or v1_3, or leave the property out.",
+            ),
             (
                 json!({"expirationDateTime": "2026-11-24T08:30:01Z"}),
                 "Subscription expiration can only be 4230 minutes in the future.",

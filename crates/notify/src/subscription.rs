@@ -22,7 +22,7 @@ pub struct Subscription {
     pub lifecycle_url: Option<String>,
     pub client_state: Option<String>,
     /// The `latestSupportedTlsVersion`; `v1_2` unless given.
-    pub tls_version: String,
+    pub tls_version: TlsVersion,
     /// Boxed, so that it costs the many that have none of it next to nothing.
     #[serde(default)]
     pub extras: Option<Box<Extras>>,
@@ -32,6 +32,27 @@ pub struct Subscription {
     pub immutable_ids: bool,
     pub expires: Timestamp,
     pub created: Timestamp,
+}
+
+/// The latest version of TLS that an app's endpoints speak, of those that this server speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum TlsVersion {
+    /// Older ones were kept once, though never spoken.
+    #[default]
+    #[serde(rename = "v1_2", alias = "v1_0", alias = "v1_1")]
+    V1_2,
+    #[serde(rename = "v1_3")]
+    V1_3,
+}
+
+impl TlsVersion {
+    /// Its name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TlsVersion::V1_2 => "v1_2",
+            TlsVersion::V1_3 => "v1_3",
+        }
+    }
 }
 
 /// What few subscriptions have. All of it exactly as the app sent it.

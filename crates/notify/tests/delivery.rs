@@ -9,7 +9,7 @@ use graph::{
 };
 use tidings_notify::checkpoint::{LoadedParked, Parked, ParkedRef, PartitionState, StreamKind, SubscriptionSpan};
 use tidings_notify::node::{Attempt, CheckpointAnswer, Outcome};
-use tidings_notify::subscription::Target;
+use tidings_notify::subscription::{Target, TlsVersion};
 use tidings_notify::{
     AbandonReason, Command, EndReason, Event, Interest, LedgerDelta, Monotonic, Node, NodeConfig, Now, Position,
     Record, Stream, Submission, Subscription, SubscriptionEvent, notification,
@@ -35,7 +35,7 @@ fn subscription() -> Subscription {
         notification_url: "https://hook.example.net/n".to_owned(),
         lifecycle_url: Some("https://hook.example.net/l".to_owned()),
         client_state: None,
-        tls_version: "v1_2".to_owned(),
+        tls_version: TlsVersion::V1_2,
         extras: None,
         immutable_ids: false,
         expires: NOW.plus_minutes(24 * 60),
@@ -72,15 +72,19 @@ struct World {
 
 impl World {
     fn new(subscription: Subscription) -> Self {
+        Self::with([subscription])
+    }
+
+    fn with(subscriptions: impl IntoIterator<Item = Subscription>) -> Self {
         let node = Node::new(NodeConfig::default());
         let mut world = Self { node, micros: 0, head: 1, attempts: Vec::new(), others: Vec::new() };
-        let subscription = Arc::new(subscription);
-        let spans = vec![SubscriptionSpan { subscription, began: Position(1), ended: None }];
+        let spans = subscriptions.into_iter().map(Arc::new);
+        let spans = spans.map(|subscription| SubscriptionSpan { subscription, began: Position(1), ended: None });
         let state = PartitionState {
             cursor: Position(1),
             head: Position(1),
             wall: NOW,
-            subscriptions: spans,
+            subscriptions: spans.collect(),
             ..<_>::default()
         };
         let (partition, epoch) = (Partition::of(MEGAN), EPOCH);
@@ -167,6 +171,20 @@ fn a_request_carries_a_hundred_notifications_at_most() {
     let counts: Vec<usize> = world.attempts().iter().map(|attempt| attempt.notifications.len()).collect();
     assert_eq!(counts, [100, 100, 50]);
     assert_eq!(NodeConfig::default().batch_bytes_max, 1 << 20);
+}
+
+#[test]
+fn a_request_is_for_subscriptions_of_one_version_of_tls() {
+    let newer = SubscriptionId(Uuid::from_u128(2));
+    let newer = Subscription { id: newer, tls_version: TlsVersion::V1_3, ..subscription() };
+    let mut world = World::with([subscription(), newer]);
+    world.messages(2);
+    let mut offered = Vec::new();
+    for attempt in world.attempts() {
+        offered.push((attempt.tls, attempt.notifications.len()));
+        assert!(attempt.notifications.iter().all(|one| one.subscription.tls_version == attempt.tls));
+    }
+    assert_eq!(offered, [(TlsVersion::V1_2, 2), (TlsVersion::V1_3, 2)], "although URL and app are the same");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use graph::{
 };
 use tidings_notify::checkpoint::{PartitionState, SubscriptionSpan};
 use tidings_notify::node::{Attempt, CheckpointAnswer, Outcome};
-use tidings_notify::subscription::Target;
+use tidings_notify::subscription::{Target, TlsVersion};
 use tidings_notify::{Command, Event, Monotonic, Node, NodeConfig, Now, Position, Record, Subscription};
 use uuid::Uuid;
 
@@ -37,7 +37,7 @@ fn subscription(n: u64) -> Arc<Subscription> {
         notification_url: format!("https://receiver{n}.example.net/"),
         lifecycle_url: None,
         client_state: None,
-        tls_version: "v1_2".to_owned(),
+        tls_version: TlsVersion::V1_2,
         extras: None,
         immutable_ids: false,
         expires: START.plus_minutes(24 * 60),

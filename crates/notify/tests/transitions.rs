@@ -11,7 +11,7 @@ use graph::{
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
-use tidings_notify::subscription::{ChangeTypes, Target};
+use tidings_notify::subscription::{ChangeTypes, Target, TlsVersion};
 use tidings_notify::{Interest, Subscription};
 use uuid::Uuid;
 
@@ -292,7 +292,7 @@ fn watching((kind, number, filter, types, immutable_ids): Plan) -> Watching {
         notification_url: "https://hook.example.net/n".to_owned(),
         lifecycle_url: None,
         client_state: None,
-        tls_version: "v1_2".to_owned(),
+        tls_version: TlsVersion::V1_2,
         extras: None,
         immutable_ids,
         expires: NOW.plus_minutes(60),

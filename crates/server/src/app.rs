@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use graph::{Partition, SubscriptionId};
+use notify::subscription::TlsVersion;
 use notify::{Position, Profile};
 use protocol::HandshakeError;
 use store::Store;
@@ -20,7 +21,7 @@ pub trait Handshake: Send + Sync + 'static {
     /// Whether the URL may be called at all, as far as its text tells. Asks nobody.
     fn check(&self, url: &str) -> Result<(), HandshakeError>;
     /// Asks the receiver to echo a token, and takes nothing else for an answer.
-    async fn validate(&self, url: &str, request_id: &str) -> Result<(), HandshakeError>;
+    async fn validate(&self, url: &str, tls: TlsVersion, request_id: &str) -> Result<(), HandshakeError>;
 }
 
 /// The running engine, as far as the API waits for it.

@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow, bail};
 use async_trait::async_trait;
 use graph::mailbox::Fresh;
 use graph::{ChangeId, Partition, SubscriptionId, Timestamp};
+use notify::subscription::TlsVersion;
 use notify::{NodeConfig, Position, Profile};
 use protocol::HandshakeError;
 use rustls::ServerConfig;
@@ -301,8 +302,8 @@ impl Handshake for Outbound {
         Outbound::check(self, url)
     }
 
-    async fn validate(&self, url: &str, request_id: &str) -> Result<(), HandshakeError> {
-        Outbound::validate(self, url, request_id).await
+    async fn validate(&self, url: &str, tls: TlsVersion, request_id: &str) -> Result<(), HandshakeError> {
+        Outbound::validate(self, url, tls, request_id).await
     }
 }
 

@@ -7,7 +7,7 @@ use graph::{
     SubscriptionId, UserId, WellKnown,
 };
 use notify::log::{EndReason, LifecycleEvent, Submission};
-use notify::subscription::{ChangeTypes, Target};
+use notify::subscription::{ChangeTypes, Target, TlsVersion};
 use notify::{Event, Subscription};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
@@ -189,8 +189,9 @@ impl World {
         if types.is_empty() {
             types.push(ChangeType::Updated);
         }
+        let id = self.uuid();
         let subscription = Subscription {
-            id: SubscriptionId(self.uuid()),
+            id: SubscriptionId(id),
             tenant: TENANT,
             app: AppId(uuid::Uuid::from_u128(0xa99)),
             creator: mailbox,
@@ -201,7 +202,7 @@ impl World {
             notification_url: self.a_url(),
             lifecycle_url: self.rng.random_bool(0.6).then(|| self.a_url()),
             client_state: None,
-            tls_version: "v1_2".to_owned(),
+            tls_version: if id.as_u128().is_multiple_of(4) { TlsVersion::V1_3 } else { TlsVersion::V1_2 },
             extras: None,
             immutable_ids: self.rng.random_bool(0.4),
             expires: self.an_expiry(),

@@ -11,6 +11,7 @@ use super::owned::Done;
 use super::sending::StreamAt;
 use super::stream::Class;
 use super::{Attempt, Command, Notification, Outcome};
+use crate::subscription::TlsVersion;
 use crate::{AbandonReason, Now, Position, Stream, notification, retry};
 
 /// Streams of one endpoint that are asked for one batch.
@@ -22,6 +23,7 @@ const NOTIFICATION_BYTES: usize = 640;
 struct Batch {
     class: Class,
     url: Arc<str>,
+    tls: TlsVersion,
     room: usize,
     bytes: usize,
     deliveries: Vec<(StreamAt, u64, Position)>,
@@ -38,8 +40,8 @@ impl Node {
             if let Some(batch) = self.batch(endpoint, now) {
                 let timeout_micros = self.timeout_micros(batch.class);
                 let id = self.sending.begin(endpoint, batch.deliveries);
-                let Batch { url, notifications, .. } = batch;
-                commands.push(Command::Attempt(Attempt { id, url, timeout_micros, notifications }));
+                let Batch { url, tls, notifications, .. } = batch;
+                commands.push(Command::Attempt(Attempt { id, url, tls, timeout_micros, notifications }));
             }
             self.sending.served(endpoint);
         }
@@ -97,16 +99,18 @@ impl Node {
             state.listed = false;
             return false;
         }
+        let tls = state.subscription.tls_version;
         let open = batch.get_or_insert_with(|| Batch {
             class,
             url: url.into(),
+            tls,
             room: usize::from(self.config.batch_max),
             bytes: 0,
             deliveries: Vec::new(),
             notifications: Vec::new(),
         });
         let fits = open.deliveries.is_empty() || state.next_batch_max(class) > open.deliveries.len();
-        if open.class != class || &*open.url != url || !fits {
+        if open.class != class || &*open.url != url || open.tls != tls || !fits {
             return true;
         }
         let taken = state.take(class, open.room, now.mono);

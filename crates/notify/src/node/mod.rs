@@ -31,6 +31,7 @@ use graph::{ChangeType, Partition, SubscriptionId, Timestamp};
 use uuid::Uuid;
 
 use crate::checkpoint::{LoadedParked, PartitionState};
+use crate::subscription::TlsVersion;
 use crate::{Checkpoint, Monotonic, Position, Record, Stream, Subscription};
 
 pub use config::NodeConfig;
@@ -134,6 +135,8 @@ pub struct Attempt {
     pub id: u64,
     /// The exact URL, query included.
     pub url: Arc<str>,
+    /// The latest version that the endpoint speaks, as all of these subscriptions say.
+    pub tls: TlsVersion,
     /// Over DNS, connect, TLS, headers and body.
     pub timeout_micros: u64,
     /// 1 or more, in the order in which they are sent.

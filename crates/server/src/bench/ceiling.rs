@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use notify::subscription::TlsVersion;
 use tokio::task::JoinSet;
 
 use super::cpu::cpu_time;
@@ -59,7 +60,7 @@ pub async fn ceiling(
 
 async fn send(outbound: Arc<Outbound>, url: Arc<str>, body: Bytes, left: Arc<AtomicU64>) -> Result<(), Failure> {
     while left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
-        let answer = outbound.post(&url, CONTENT_TYPE, body.clone(), ATTEMPT_MAX).await?;
+        let answer = outbound.post((&url, TlsVersion::V1_2), CONTENT_TYPE, body.clone(), ATTEMPT_MAX).await?;
         if !(200..300).contains(&answer.status) {
             return Err(Failure::Broken(format!("the receiver answered {}", answer.status)));
         }

@@ -10,7 +10,7 @@ use graph::{
     AppId, Change, ChangeId, ChangeType, Item, ItemId, Kind, Mutation, Properties, SubscriptionId, TenantId, UserId,
     WellKnown,
 };
-use notify::subscription::Target;
+use notify::subscription::{Target, TlsVersion};
 use notify::{NodeConfig, Subscription};
 use store::sqlite::SqliteStore;
 use store::{Commit, Counters, NodeId, Store, SubscriptionLimits, Tenant, User};
@@ -106,7 +106,7 @@ async fn populate(store: &Arc<dyn Store>, clock: &Clock, url: &str) -> Result<()
             notification_url: url.to_owned(),
             lifecycle_url: None,
             client_state: Some("a state of usual length".to_owned()),
-            tls_version: "v1_2".to_owned(),
+            tls_version: TlsVersion::V1_2,
             extras: None,
             immutable_ids: false,
             expires: now.plus_minutes(60),

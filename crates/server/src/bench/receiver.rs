@@ -137,6 +137,8 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
+    use notify::subscription::TlsVersion;
+
     use super::*;
     use crate::outbound::{Outbound, OutboundConfig, Policy};
 
@@ -149,12 +151,15 @@ mod tests {
         let policy = Policy { dev: true, ..Policy::default() };
         let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
         let url = receiver.url("/n?k=1");
-        assert_eq!(outbound.validate(&url, "b0a10000-0000-4000-8000-000000000001").await, Ok(()));
+        assert_eq!(outbound.validate(&url, TlsVersion::V1_2, "b0a10000-0000-4000-8000-000000000001").await, Ok(()));
         assert_eq!(receiver.posts(), 0);
         let (small, large) = (b"{}".to_vec(), vec![b'x'; 1 << 20]);
         for body in [&small, &large] {
             let body = Bytes::from(body.clone());
-            let answer = outbound.post(&url, "application/json", body, Duration::from_secs(10)).await.unwrap();
+            let answer = outbound
+                .post((&url, TlsVersion::V1_2), "application/json", body, Duration::from_secs(10))
+                .await
+                .unwrap();
             assert_eq!(answer.status, 202);
         }
         assert_eq!(receiver.posts(), 2);

@@ -92,13 +92,13 @@ impl Performer {
     }
 
     fn attempt(&self, attempt: Attempt) {
-        let Attempt { id, url, timeout_micros, notifications } = attempt;
+        let Attempt { id, url, tls, timeout_micros, notifications } = attempt;
         let answer = self.answer(Event::Attempted { attempt: id, outcome: Outcome::Unreachable });
         let outbound = Arc::clone(&self.outbound);
         tokio::spawn(async move {
             let body = Bytes::from(notification::body(&notifications));
             let limit = Duration::from_micros(timeout_micros);
-            let result = outbound.post(&url, "application/json; charset=utf-8", body, limit).await;
+            let result = outbound.post((&url, tls), "application/json; charset=utf-8", body, limit).await;
             let outcome = outbound::outcome(&result);
             if outcome != Outcome::Acknowledged {
                 let host = url::Url::parse(&url).ok().map(|url| url.origin().ascii_serialization());

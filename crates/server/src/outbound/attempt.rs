@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::Error as ClientError;
 use notify::node::Outcome;
+use notify::subscription::TlsVersion;
 
 use super::Outbound;
 use super::connector::ConnectError;
@@ -65,30 +66,31 @@ pub fn outcome(result: &Result<Answer, Failure>) -> Outcome {
 }
 
 impl Outbound {
-    /// Posts `body` to exactly `url`. A redirect is an answer like any other.
+    /// Posts `body` to exactly `url`, which speaks TLS up to `tls`. A redirect is an answer like any other.
     pub async fn post(
         &self,
-        url: &str,
+        (url, tls): (&str, TlsVersion),
         content_type: &'static str,
         body: Bytes,
         limit: Duration,
     ) -> Result<Answer, Failure> {
         let uri = self.targets.get(&self.policy, url)?;
-        self.exchange(uri, content_type, body, limit).await
+        self.exchange((uri, tls), content_type, body, limit).await
     }
 
-    /// `uri` has passed the policy.
+    /// The URI has passed the policy.
     pub(super) async fn exchange(
         &self,
-        uri: Uri,
+        (uri, tls): (Uri, TlsVersion),
         content_type: &'static str,
         body: Bytes,
         limit: Duration,
     ) -> Result<Answer, Failure> {
         let exchange = async {
-            match self.exchange_once(&uri, content_type, body.clone()).await {
+            let once = |body| self.exchange_once((&uri, tls), content_type, body);
+            match once(body.clone()).await {
                 // The receiver closed an idle connection while the request was on its way.
-                Err(Interrupted { reused: true, .. }) => self.exchange_once(&uri, content_type, body).await,
+                Err(Interrupted { reused: true, .. }) => once(body).await,
                 result => result,
             }
         };
@@ -98,8 +100,13 @@ impl Outbound {
         }
     }
 
-    async fn exchange_once(&self, uri: &Uri, content_type: &'static str, body: Bytes) -> Result<Answer, Interrupted> {
-        let response = match self.client.request(request(uri.clone(), content_type, body)).await {
+    async fn exchange_once(
+        &self,
+        (uri, tls): (&Uri, TlsVersion),
+        content_type: &'static str,
+        body: Bytes,
+    ) -> Result<Answer, Interrupted> {
+        let response = match self.client(tls).request(request(uri.clone(), content_type, body)).await {
             Ok(response) => response,
             Err(error) => return Err(Interrupted::of(&error)),
         };

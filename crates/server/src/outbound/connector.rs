@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
+use notify::subscription::TlsVersion;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -36,7 +37,7 @@ pub struct Connector(Arc<Parts>);
 
 struct Parts {
     policy: Arc<Policy>,
-    dns: Dns,
+    dns: Arc<Dns>,
     tls: TlsConnector,
 }
 
@@ -67,7 +68,7 @@ pub enum RootsError {
 }
 
 impl Connector {
-    pub fn new(policy: Arc<Policy>, dns: Dns, tls: ClientConfig) -> Self {
+    pub fn new(policy: Arc<Policy>, dns: Arc<Dns>, tls: ClientConfig) -> Self {
         Self(Arc::new(Parts { policy, dns, tls: TlsConnector::from(Arc::new(tls)) }))
     }
 }
@@ -119,8 +120,8 @@ async fn first_that_answers(addresses: &[IpAddr], port: u16) -> io::Result<TcpSt
     Err(last)
 }
 
-/// TLS 1.2 and 1.3, trusting the system's roots and those in `ca_files` (PEM).
-pub fn tls_config(ca_files: &[PathBuf]) -> Result<ClientConfig, RootsError> {
+/// What receivers' certificates are judged by: the system's roots and those in `ca_files` (PEM).
+pub fn roots(ca_files: &[PathBuf]) -> Result<Arc<RootCertStore>, RootsError> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {
@@ -133,9 +134,18 @@ pub fn tls_config(ca_files: &[PathBuf]) -> Result<ClientConfig, RootsError> {
     if roots.is_empty() {
         tracing::warn!("no root certificates are known; no HTTPS receiver can be called");
     }
+    Ok(Arc::new(roots))
+}
+
+/// TLS 1.2, and 1.3 only if that is the latest version that the receiver is said to speak.
+pub fn tls_config(roots: Arc<RootCertStore>, latest: TlsVersion) -> Result<ClientConfig, RootsError> {
+    let versions: &[_] = match latest {
+        TlsVersion::V1_2 => &[&rustls::version::TLS12],
+        TlsVersion::V1_3 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+    };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_protocol_versions(versions)?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use notify::subscription::TlsVersion;
 use protocol::HandshakeError;
 use protocol::handshake::{CONTENT_TYPE, TIMEOUT_SECONDS, validation_token, validation_url, verdict};
 
@@ -16,21 +17,22 @@ impl Outbound {
         self.policy.check_url(url).map(drop).map_err(refused)
     }
 
-    /// Asks the receiver at `url` to echo a token, and takes nothing else for an answer.
-    pub async fn validate(&self, url: &str, request_id: &str) -> Result<(), HandshakeError> {
-        self.validate_within(url, request_id, Duration::from_secs(TIMEOUT_SECONDS)).await
+    /// Asks the receiver at `url`, which speaks TLS up to `tls`, to echo a token, and takes nothing else for
+    /// an answer.
+    pub async fn validate(&self, url: &str, tls: TlsVersion, request_id: &str) -> Result<(), HandshakeError> {
+        self.validate_within((url, tls), request_id, Duration::from_secs(TIMEOUT_SECONDS)).await
     }
 
     pub(super) async fn validate_within(
         &self,
-        url: &str,
+        (url, tls): (&str, TlsVersion),
         request_id: &str,
         limit: Duration,
     ) -> Result<(), HandshakeError> {
         self.check(url)?;
         let token = validation_token(request_id);
         let uri = call_uri(&self.policy, &validation_url(url, &token)).map_err(refused)?;
-        let answer = self.exchange(uri, CONTENT_TYPE, Bytes::new(), limit).await.map_err(failed)?;
+        let answer = self.exchange((uri, tls), CONTENT_TYPE, Bytes::new(), limit).await.map_err(failed)?;
         verdict(&token, answer.status, answer.content_type.as_deref(), &answer.body)
     }
 }

@@ -27,6 +27,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use notify::subscription::TlsVersion;
 
 pub use attempt::{Answer, BODY_BYTES_MAX, Failure, outcome};
 pub use connector::RootsError;
@@ -52,7 +53,9 @@ pub struct OutboundConfig {
 
 /// Calls receivers. Share it behind an `Arc`.
 pub struct Outbound {
-    client: Client<Connector, Full<Bytes>>,
+    /// They share no connection: one that speaks TLS 1.3 does not serve who asked for 1.2.
+    up_to_tls12: Client<Connector, Full<Bytes>>,
+    up_to_tls13: Client<Connector, Full<Bytes>>,
     policy: Arc<Policy>,
     targets: Targets,
 }
@@ -72,16 +75,31 @@ impl Outbound {
     }
 
     fn with_dns(config: OutboundConfig, dns: Dns) -> Result<Self, OutboundError> {
-        let tls = connector::tls_config(&config.ca_files)?;
-        let policy = Arc::new(config.policy);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE_MAX)
-            .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-            .pool_timer(TokioTimer::new())
-            .http1_max_buf_size(HEAD_BYTES_MAX)
-            .http1_title_case_headers(true)
-            .http1_ignore_invalid_headers_in_responses(true)
-            .build(Connector::new(Arc::clone(&policy), dns, tls));
-        Ok(Self { client, policy, targets: Targets::default() })
+        let roots = connector::roots(&config.ca_files)?;
+        let (policy, dns) = (Arc::new(config.policy), Arc::new(dns));
+        let client = |latest| -> Result<_, OutboundError> {
+            let tls = connector::tls_config(Arc::clone(&roots), latest)?;
+            Ok(pooled(Connector::new(Arc::clone(&policy), Arc::clone(&dns), tls)))
+        };
+        let (up_to_tls12, up_to_tls13) = (client(TlsVersion::V1_2)?, client(TlsVersion::V1_3)?);
+        Ok(Self { up_to_tls12, up_to_tls13, policy, targets: Targets::default() })
     }
+
+    fn client(&self, latest: TlsVersion) -> &Client<Connector, Full<Bytes>> {
+        match latest {
+            TlsVersion::V1_2 => &self.up_to_tls12,
+            TlsVersion::V1_3 => &self.up_to_tls13,
+        }
+    }
+}
+
+fn pooled(connector: Connector) -> Client<Connector, Full<Bytes>> {
+    Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE_MAX)
+        .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+        .pool_timer(TokioTimer::new())
+        .http1_max_buf_size(HEAD_BYTES_MAX)
+        .http1_title_case_headers(true)
+        .http1_ignore_invalid_headers_in_responses(true)
+        .build(connector)
 }

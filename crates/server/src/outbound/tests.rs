@@ -142,7 +142,7 @@ fn outbound(policy: Policy, ca_files: Vec<PathBuf>) -> Outbound {
 }
 
 async fn post(outbound: &Outbound, url: &str, limit: Duration) -> Result<Answer, Failure> {
-    outbound.post(url, JSON, Bytes::from_static(b"{}"), limit).await
+    outbound.post((url, TlsVersion::V1_2), JSON, Bytes::from_static(b"{}"), limit).await
 }
 
 #[tokio::test]
@@ -292,7 +292,7 @@ async fn a_name_that_leads_to_a_forbidden_address_is_refused_when_connecting() {
     let result = post(&serve, &url, LONG).await;
     assert!(matches!(&result, Err(Failure::Forbidden(Refusal::Resolved { class: Class::Loopback, .. }))), "{result:?}");
     assert_eq!(outcome(&result), Outcome::Forbidden);
-    assert_eq!(serve.validate(&url, "id").await, Err(HandshakeError::LocalAddress));
+    assert_eq!(serve.validate(&url, TlsVersion::V1_2, "id").await, Err(HandshakeError::LocalAddress));
     assert_eq!(receiver.connections(), 0);
 }
 
@@ -306,13 +306,16 @@ async fn local_literals_and_plain_http_are_refused_in_graphs_words() {
         ("https://u:p@hook.example/", "NotificationUrl is not valid: it has a user name or password."),
     ];
     for (url, text) in cases {
-        assert_eq!(serve.validate(url, "id").await.unwrap_err().to_string(), text, "{url}");
+        assert_eq!(serve.validate(url, TlsVersion::V1_2, "id").await.unwrap_err().to_string(), text, "{url}");
         assert_eq!(outcome(&post(&serve, url, LONG).await), Outcome::Forbidden, "{url}");
     }
 }
 
-/// A certificate authority's file, and an acceptor with a certificate of it for `hook.example`.
-fn authority(directory: &std::path::Path) -> (PathBuf, TlsAcceptor) {
+/// A certificate authority's file, and an acceptor of these versions with a certificate of it for `hook.example`.
+fn authority(
+    directory: &std::path::Path,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> (PathBuf, TlsAcceptor) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -325,7 +328,7 @@ fn authority(directory: &std::path::Path) -> (PathBuf, TlsAcceptor) {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let key = rustls_pki_types::PrivateKeyDer::try_from(leaf_key.serialize_der()).unwrap();
     let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![leaf.der().clone()], key)
@@ -336,7 +339,7 @@ fn authority(directory: &std::path::Path) -> (PathBuf, TlsAcceptor) {
 #[tokio::test]
 async fn tls_needs_a_known_authority_and_the_right_name() {
     let directory = tempfile::tempdir().unwrap();
-    let (file, acceptor) = authority(directory.path());
+    let (file, acceptor) = authority(directory.path(), rustls::ALL_VERSIONS);
     let receiver = Receiver::start_with(Some(acceptor), |_, _| Reply::Send(OK.to_owned())).await;
     let policy =
         Policy { allow: vec!["hook.example".parse().unwrap(), "127.0.0.1".parse().unwrap()], ..Policy::default() };
@@ -347,7 +350,37 @@ async fn tls_needs_a_known_authority_and_the_right_name() {
     assert!(matches!(wrong_name, Err(Failure::Tls(_))), "{wrong_name:?}");
     let stranger = outbound(policy, Vec::new());
     assert!(matches!(post(&stranger, &url, LONG).await, Err(Failure::Tls(_))));
-    assert_eq!(stranger.validate(&url, "id").await, Err(HandshakeError::Tls));
+    assert_eq!(stranger.validate(&url, TlsVersion::V1_2, "id").await, Err(HandshakeError::Tls));
+}
+
+#[tokio::test]
+async fn what_a_subscription_says_of_tls_decides_what_its_receiver_is_offered() {
+    use rustls::version::{TLS12, TLS13};
+    let policy = Policy { allow: vec!["hook.example".parse().unwrap()], ..Policy::default() };
+    let failed = "HttpRequestException: An error occurred while sending the request. WebException: The request was \
+                  aborted: Could not create SSL/TLS secure channel.";
+    // The pooled connection of the newer one must not serve the older one.
+    for (spoken, asked) in [
+        (&TLS12, [(TlsVersion::V1_3, true), (TlsVersion::V1_2, true)]),
+        (&TLS13, [(TlsVersion::V1_3, true), (TlsVersion::V1_2, false)]),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, acceptor) = authority(directory.path(), &[spoken]);
+        let reply = |_: usize, request: &str| match request.contains("validationToken") {
+            true => echo(request, "200 OK", "text/plain", |token| token),
+            false => Reply::Send(OK.to_owned()),
+        };
+        let receiver = Receiver::start_with(Some(acceptor), reply).await;
+        let url = format!("https://hook.example:{}/", receiver.port);
+        let outbound = outbound(policy.clone(), vec![file]);
+        for (tls, works) in asked {
+            let proven = outbound.validate(&url, tls, "id").await.map_err(|error| error.to_string());
+            assert_eq!(proven, if works { Ok(()) } else { Err(failed.to_owned()) }, "{spoken:?} {tls:?}");
+            let result = outbound.post((&url, tls), JSON, Bytes::from_static(b"{}"), LONG).await;
+            let outcome = outcome(&result);
+            assert_eq!(outcome, if works { Outcome::Acknowledged } else { Outcome::Unreachable }, "{spoken:?} {tls:?}");
+        }
+    }
 }
 
 #[test]
@@ -376,7 +409,8 @@ fn echo(request: &str, status: &str, content_type: &str, change: impl Fn(String)
 #[tokio::test]
 async fn a_receiver_that_echoes_the_token_is_accepted() {
     let receiver = Receiver::start(|_, request| echo(request, "200 OK", "text/plain", |token| token)).await;
-    let verdict = dev().validate(&receiver.url("/n?k=1"), "b0a10000-0000-4000-8000-000000000001").await;
+    let verdict =
+        dev().validate(&receiver.url("/n?k=1"), TlsVersion::V1_2, "b0a10000-0000-4000-8000-000000000001").await;
     assert_eq!(verdict, Ok(()));
     let request = receiver.requests()[0].replace(&receiver.port.to_string(), "PORT");
     let request = request.replace(env!("CARGO_PKG_VERSION"), "VERSION").replace("\r\n", "\n");
@@ -409,8 +443,8 @@ async fn any_other_answer_fails_the_handshake() {
         ("/long", HandshakeError::Body),
     ];
     for (path, error) in cases {
-        assert_eq!(outbound.validate(&receiver.url(path), "id").await, Err(error), "{path}");
+        assert_eq!(outbound.validate(&receiver.url(path), TlsVersion::V1_2, "id").await, Err(error), "{path}");
     }
-    let slow = outbound.validate_within(&receiver.url("/slow"), "id", SHORT).await;
+    let slow = outbound.validate_within((&receiver.url("/slow"), TlsVersion::V1_2), "id", SHORT).await;
     assert_eq!(slow.unwrap_err().to_string(), "Subscription validation request timed out.");
 }

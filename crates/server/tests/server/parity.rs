@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use graph::{FolderId, Kind, SubscriptionId, WellKnown};
 use http::StatusCode;
-use notify::subscription::Target;
+use notify::subscription::{Target, TlsVersion};
 use notify::{Profile, Subscription, rules};
 use serde_json::{Value, json};
 use store::SubscriptionLimits;
@@ -50,7 +50,7 @@ async fn expired(world: &World) -> SubscriptionId {
         notification_url: HOOK.to_owned(),
         lifecycle_url: None,
         client_state: None,
-        tls_version: "v1_2".to_owned(),
+        tls_version: TlsVersion::V1_2,
         extras: None,
         immutable_ids: false,
         expires: past,

@@ -9,6 +9,7 @@ use axum::body::Body;
 use graph::{Partition, SubscriptionId, TenantId};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
+use notify::subscription::TlsVersion;
 use notify::{Position, Profile};
 use protocol::HandshakeError;
 use serde_json::Value;
@@ -282,7 +283,7 @@ impl Handshake for Receivers {
         }
     }
 
-    async fn validate(&self, url: &str, _: &str) -> Result<(), HandshakeError> {
+    async fn validate(&self, url: &str, _: TlsVersion, _: &str) -> Result<(), HandshakeError> {
         self.asked.lock().unwrap().push(url.to_owned());
         self.answers.lock().unwrap().get(url).cloned().map_or(Ok(()), Err)
     }

@@ -153,6 +153,9 @@ impl Watch {
         if url(&one.notification.subscription).as_deref() != Some(&*attempt.url) {
             return refuse(format!("position {position} for subscription {number} goes to {}", attempt.url));
         }
+        if one.notification.subscription.tls_version != attempt.tls {
+            return refuse(format!("subscription {number} is told in a batch of another version of TLS"));
+        }
         let oldest = tenure.versions.get(&number).copied().unwrap_or(0);
         match span.versions[oldest..].contains(&one.notification.subscription) {
             true => Ok(()),

@@ -8,7 +8,7 @@ use graph::{
     AppId, Change, ChangeId, ChangeType, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties, SubscriptionId,
     TenantId, Timestamp, UserId, WellKnown,
 };
-use notify::subscription::Target;
+use notify::subscription::{Target, TlsVersion};
 use notify::{Position, Record, Subscription};
 use serde_json::json;
 use tidings_store::seal::{KEY_BYTES, Key, Keys, Nonce};
@@ -141,7 +141,7 @@ pub fn subscription(number: u128, mailbox: UserId) -> Subscription {
         notification_url: "https://receiver.test/hook".to_owned(),
         lifecycle_url: None,
         client_state: Some("secret".to_owned()),
-        tls_version: "v1_2".to_owned(),
+        tls_version: TlsVersion::V1_2,
         extras: None,
         immutable_ids: false,
         expires: at(3_600),

@@ -11,7 +11,7 @@ use http::StatusCode;
 use notify::Subscription;
 use notify::access;
 use notify::rules::{self, Draft, UrlRole};
-use notify::subscription::Target;
+use notify::subscription::{Target, TlsVersion};
 use protocol::SubscriptionRequest;
 use protocol::error::Operation;
 use store::{BeginError, SubscriptionLimits};
@@ -27,9 +27,9 @@ pub async fn create(call: &Call<'_>) -> Result<Answer, ApiError> {
     let request = SubscriptionRequest::parse_create(&call.body)?;
     let draft = rules::create(&request, call.context.now, &call.state.profile)?;
     check_urls(call, &draft)?;
-    prove(call, UrlRole::Notification, &draft.notification_url).await?;
+    prove(call, UrlRole::Notification, (&draft.notification_url, draft.tls_version)).await?;
     if let Some(url) = &draft.lifecycle_url {
-        prove(call, UrlRole::Lifecycle, url).await?;
+        prove(call, UrlRole::Lifecycle, (url, draft.tls_version)).await?;
     }
     let target = target(call, &draft).await?;
     let subscription = Arc::new(begun(call, draft, target));
@@ -55,9 +55,9 @@ fn check_urls(call: &Call<'_>, draft: &Draft) -> Result<(), ApiError> {
 }
 
 /// Runs the handshake with one URL.
-pub(super) async fn prove(call: &Call<'_>, role: UrlRole, url: &str) -> Result<(), ApiError> {
+pub(super) async fn prove(call: &Call<'_>, role: UrlRole, (url, tls): (&str, TlsVersion)) -> Result<(), ApiError> {
     let id = call.context.request_id.to_string();
-    call.state.handshake.validate(url, &id).await.map_err(|error| ApiError::Handshake(role, error))
+    call.state.handshake.validate(url, tls, &id).await.map_err(|error| ApiError::Handshake(role, error))
 }
 
 /// The mailbox and folder to watch, if they exist and the caller may read them.

@@ -27,7 +27,7 @@ pub async fn patch(call: &Call<'_>, id: &str) -> Result<Answer, ApiError> {
         {
             let refused = |error| ApiError::Handshake(UrlRole::Notification, error);
             call.state.handshake.check(url).map_err(refused)?;
-            prove(call, UrlRole::Notification, url).await?;
+            prove(call, UrlRole::Notification, (url, current.tls_version)).await?;
             proven = Some(url.clone());
         }
         let mut after = Subscription::clone(&current);
