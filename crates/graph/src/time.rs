@@ -38,6 +38,23 @@ impl Timestamp {
         self.plus_micros(minutes.saturating_mul(60_000_000))
     }
 
+    /// Reads a date-time with its seventh fractional digit: tenths of a microsecond, 0 to 9. .NET writes it.
+    pub fn with_tenths(text: &str) -> Result<(Self, u8), InvalidTimestamp> {
+        let at: Self = text.parse()?;
+        let nanos = text.parse::<jiff::Timestamp>().map_or(0, |exact| exact.as_nanosecond().rem_euclid(1_000));
+        Ok((at, (nanos / 100) as u8))
+    }
+
+    /// The wire form with the tenths of a microsecond, 0 to 9.
+    pub fn to_string_with_tenths(self, tenths: u8) -> String {
+        let text = self.to_string();
+        match (tenths, text.strip_suffix('Z').and_then(|text| text.split_once('.'))) {
+            (0, _) => text,
+            (tenths, Some((whole, fraction))) => format!("{whole}.{fraction:0<6}{tenths}Z"),
+            (tenths, None) => format!("{}.000000{tenths}Z", text.trim_end_matches('Z')),
+        }
+    }
+
     /// Microseconds from `earlier` to here; negative if it is later.
     pub const fn since(self, earlier: Timestamp) -> i64 {
         self.0.saturating_sub(earlier.0)
@@ -99,6 +116,22 @@ mod tests {
         ] {
             assert_eq!(sent.parse::<Timestamp>().unwrap().to_string(), answered);
         }
+    }
+
+    #[test]
+    fn seven_digits_are_read_and_written() {
+        for (sent, tenths, answered) in [
+            ("2021-07-07T21:42:18.2257768+00:00", 8, "2021-07-07T21:42:18.2257768Z"),
+            ("2026-11-21T10:00:00.1000001+02:00", 1, "2026-11-21T08:00:00.1000001Z"),
+            ("2026-11-21T10:00:00.0000009Z", 9, "2026-11-21T10:00:00.0000009Z"),
+            ("2026-11-21T10:00:00.123456789Z", 7, "2026-11-21T10:00:00.1234567Z"),
+            ("2026-11-21T10:00:00.9345000Z", 0, "2026-11-21T10:00:00.9345Z"),
+            ("2026-11-21T10:00:00.0000000Z", 0, "2026-11-21T10:00:00Z"),
+        ] {
+            let (at, found) = Timestamp::with_tenths(sent).unwrap();
+            assert_eq!((found, at.to_string_with_tenths(found).as_str()), (tenths, answered), "{sent}");
+        }
+        assert!(Timestamp::with_tenths("2026-11-21T10:00:00.1234567").is_err());
     }
 
     #[test]

@@ -104,6 +104,7 @@ fn subscription(owner: u128, number: u128) -> Subscription {
         extras: None,
         immutable_ids: number.is_multiple_of(2),
         expires: NOW.plus_minutes(3 * 24 * 60),
+        expires_tenths: 0,
         created: NOW,
     }
 }

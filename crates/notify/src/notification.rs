@@ -53,7 +53,7 @@ fn push_change(collection: &mut CollectionWriter, notification: &Notification, c
     let resource = format!("Users/{}/{segment}/{item}", change.mailbox);
     collection.push_change(&ChangeNotification {
         subscription_id: subscription.id.to_string().into(),
-        subscription_expiration_date_time: subscription.expires.to_string().into(),
+        subscription_expiration_date_time: subscription.expiration().into(),
         change_type: notification.change.unwrap_or(change.change).as_str().into(),
         resource: resource.as_str().into(),
         resource_data: ResourceData {
@@ -73,7 +73,7 @@ fn push_lifecycle(collection: &mut CollectionWriter, notification: &Notification
     collection.push_lifecycle(&LifecycleNotification {
         lifecycle_event: event.as_str().into(),
         subscription_id: subscription.id.to_string().into(),
-        subscription_expiration_date_time: subscription.expires.to_string().into(),
+        subscription_expiration_date_time: subscription.expiration().into(),
         client_state: subscription.client_state.as_deref().map(Into::into),
         tenant_id: subscription.tenant.to_string().into(),
         id: Some(notification.id.to_string().into()),
@@ -112,6 +112,7 @@ mod tests {
             extras: None,
             immutable_ids: false,
             expires: Timestamp::from_seconds(1_790_000_000),
+            expires_tenths: 0,
             created: Timestamp::from_seconds(1_780_000_000),
         })
     }

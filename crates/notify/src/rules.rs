@@ -102,13 +102,21 @@ pub struct Draft {
     pub tls_version: TlsVersion,
     pub extras: Option<Box<Extras>>,
     /// Not below the floor, not above the limit.
-    pub expires: Timestamp,
+    pub expires: Expiry,
+}
+
+/// When a subscription is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    pub at: Timestamp,
+    /// The seventh fractional digit of what was asked for.
+    pub tenths: u8,
 }
 
 /// A patch that is sound in itself and changes at least one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patch {
-    pub expires: Option<Timestamp>,
+    pub expires: Option<Expiry>,
     pub notification_url: Option<String>,
 }
 
@@ -166,11 +174,12 @@ pub fn patch(
 }
 
 /// The expiry that an app gets when it asks for `asked`: short lives are raised, long ones refused.
-pub fn expiry(asked: Timestamp, now: Timestamp, profile: &Profile) -> Result<Timestamp, Refusal> {
-    if asked > now.plus_minutes(profile.life_minutes_max) {
+pub fn expiry(asked: Expiry, now: Timestamp, profile: &Profile) -> Result<Expiry, Refusal> {
+    if asked.at > now.plus_minutes(profile.life_minutes_max) {
         return Err(Refusal::TooLong(profile.life_minutes_max));
     }
-    Ok(asked.max(now.plus_minutes(profile.life_minutes_min)))
+    let floor = now.plus_minutes(profile.life_minutes_min);
+    Ok(if asked.at < floor { Expiry { at: floor, tenths: 0 } } else { asked })
 }
 
 /// Reads `created, Updated` and the like.
@@ -265,8 +274,10 @@ fn check_fixed(request: &SubscriptionRequest, current: &Subscription) -> Result<
     Ok(())
 }
 
-fn time(text: &Option<String>) -> Result<Option<Timestamp>, Refusal> {
-    text.as_deref().map(|text| text.parse().map_err(|_| Refusal::Date("expirationDateTime"))).transpose()
+fn time(text: &Option<String>) -> Result<Option<Expiry>, Refusal> {
+    let Some(text) = text else { return Ok(None) };
+    let (at, tenths) = Timestamp::with_tenths(text).map_err(|_| Refusal::Date("expirationDateTime"))?;
+    Ok(Some(Expiry { at, tenths }))
 }
 
 /// The start of what a caller sent, fit for a message.
@@ -317,6 +328,7 @@ mod tests {
             extras: None,
             immutable_ids: false,
             expires: NOW.plus_minutes(60),
+            expires_tenths: 0,
             created: NOW,
         }
     }
@@ -333,7 +345,7 @@ mod tests {
         assert_eq!(draft.change_type, "Created, updated");
         assert_eq!(draft.change_types.iter().collect::<Vec<_>>(), [ChangeType::Created, ChangeType::Updated]);
         assert_eq!(draft.notification_url, "https://hook.example.net/graph?tenant=7");
-        assert_eq!((draft.tls_version, draft.expires), (TlsVersion::V1_2, NOW.plus_minutes(120)));
+        assert_eq!((draft.tls_version, draft.expires.at), (TlsVersion::V1_2, NOW.plus_minutes(120)));
     }
 
     #[test]
@@ -407,21 +419,32 @@ mod tests {
         assert_eq!(change_types(&endless), Err(Refusal::ChangeType(endless.chars().take(64).collect())));
     }
 
+    fn after(minutes: i64) -> Expiry {
+        Expiry { at: NOW.plus_minutes(minutes), tenths: 0 }
+    }
+
+    #[test]
+    fn the_seventh_digit_of_an_expiry_is_kept_unless_it_is_raised() {
+        let profile = Profile::documented();
+        let digits = |minutes| expiry(Expiry { tenths: 7, ..after(minutes) }, NOW, &profile).unwrap().tenths;
+        assert_eq!((digits(46), digits(4_230), digits(44)), (7, 7, 0));
+    }
+
     #[test]
     fn lives_between_floor_and_limit_are_kept() {
         let profile = Profile::documented();
         for (asked, given) in [(-60, 45), (0, 45), (44, 45), (45, 45), (60, 60), (4_229, 4_229), (4_230, 4_230)] {
-            assert_eq!(expiry(NOW.plus_minutes(asked), NOW, &profile), Ok(NOW.plus_minutes(given)));
+            assert_eq!(expiry(after(asked), NOW, &profile), Ok(after(given)));
         }
         for asked in [4_231, 4_320, 10_080, 1_000_000_000] {
-            assert_eq!(expiry(NOW.plus_minutes(asked), NOW, &profile), Err(Refusal::TooLong(4_230)));
+            assert_eq!(expiry(after(asked), NOW, &profile), Err(Refusal::TooLong(4_230)));
         }
     }
 
     #[test]
     fn a_patch_changes_expiry_or_url_and_nothing_else() {
         let patch = patch_with(json!({"expirationDateTime": "2026-11-21T13:00:00Z", "resource": "me/messages"}));
-        assert_eq!(patch, Ok(Patch { expires: Some(NOW.plus_minutes(180)), notification_url: None }));
+        assert_eq!(patch, Ok(Patch { expires: Some(after(180)), notification_url: None }));
         for (body, refusal) in [
             (json!({}), Refusal::NothingToPatch),
             (json!({"clientState": "s3cret"}), Refusal::NothingToPatch),

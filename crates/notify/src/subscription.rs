@@ -31,6 +31,10 @@ pub struct Subscription {
     #[serde(default)]
     pub immutable_ids: bool,
     pub expires: Timestamp,
+    /// Tenths of a microsecond that the app asked for beyond `expires`, so that it reads what it wrote.
+    /// Nothing else heeds them.
+    #[serde(default)]
+    pub expires_tenths: u8,
     pub created: Timestamp,
 }
 
@@ -119,6 +123,11 @@ impl Extras {
 }
 
 impl Subscription {
+    /// `expirationDateTime`.
+    pub fn expiration(&self) -> String {
+        self.expires.to_string_with_tenths(self.expires_tenths)
+    }
+
     /// The id by which this subscription is told of a change's item. Order holds among changes of one.
     pub fn item_key(&self, change: &Change) -> ItemKey {
         change.key(self.immutable_ids)

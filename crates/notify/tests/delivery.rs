@@ -39,6 +39,7 @@ fn subscription() -> Subscription {
         extras: None,
         immutable_ids: false,
         expires: NOW.plus_minutes(24 * 60),
+        expires_tenths: 0,
         created: NOW,
     }
 }

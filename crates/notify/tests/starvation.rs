@@ -41,6 +41,7 @@ fn subscription(n: u64) -> Arc<Subscription> {
         extras: None,
         immutable_ids: false,
         expires: START.plus_minutes(24 * 60),
+        expires_tenths: 0,
         created: START,
     })
 }

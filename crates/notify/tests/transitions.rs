@@ -296,6 +296,7 @@ fn watching((kind, number, filter, types, immutable_ids): Plan) -> Watching {
         extras: None,
         immutable_ids,
         expires: NOW.plus_minutes(60),
+        expires_tenths: 0,
         created: NOW,
     };
     let interest = Interest::of(&subscription);

@@ -206,6 +206,7 @@ impl World {
             extras: None,
             immutable_ids: self.rng.random_bool(0.4),
             expires: self.an_expiry(),
+            expires_tenths: 0,
             created: date(self.at),
         };
         self.api.live.push(subscription.id);

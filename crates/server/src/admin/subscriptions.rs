@@ -91,7 +91,7 @@ fn listed(subscription: &Subscription, ledger: LedgerDelta) -> Listed {
         resource: subscription.resource.clone(),
         change_type: subscription.change_type.clone(),
         notification_url: without_query(&subscription.notification_url).to_owned(),
-        expiration_date_time: subscription.expires.to_string(),
+        expiration_date_time: subscription.expiration(),
         ledger: shown(ledger),
     }
 }

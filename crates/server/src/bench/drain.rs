@@ -110,6 +110,7 @@ async fn populate(store: &Arc<dyn Store>, clock: &Clock, url: &str) -> Result<()
             extras: None,
             immutable_ids: false,
             expires: now.plus_minutes(60),
+            expires_tenths: 0,
             created: now,
         };
         let limits = SubscriptionLimits { per_mailbox: 1_000, refuse_duplicates: true };

@@ -54,6 +54,7 @@ async fn expired(world: &World) -> SubscriptionId {
         extras: None,
         immutable_ids: false,
         expires: past,
+        expires_tenths: 0,
         created: past,
     };
     let (id, limits) = (subscription.id, SubscriptionLimits { per_mailbox: 9, refuse_duplicates: true });

@@ -86,6 +86,22 @@ async fn a_short_life_is_raised_and_a_long_one_refused_with_the_limit() {
 }
 
 #[tokio::test]
+async fn an_expiry_comes_back_with_the_digits_that_were_sent() {
+    let world = World::new().await;
+    let date = world.state.clock.wall().plus_minutes(90).whole_seconds().to_string();
+    let date = date.trim_end_matches('Z');
+    let made = world.megan().post("/v1.0/subscriptions", asked(&world, json!({}))).await;
+    let path = format!("/v1.0/subscriptions/{}", made.text("/id"));
+    for (sent, answered) in
+        [("+00:00", "Z"), (".9Z", ".9Z"), (".934Z", ".934Z"), (".2257768+00:00", ".2257768Z"), (".0000000Z", "Z")]
+    {
+        let renewed = world.megan().patch(&path, json!({"expirationDateTime": format!("{date}{sent}")})).await;
+        assert_eq!(ok(renewed, StatusCode::OK).text("/expirationDateTime"), format!("{date}{answered}"));
+        assert_eq!(world.megan().get(&path).await.text("/expirationDateTime"), format!("{date}{answered}"));
+    }
+}
+
+#[tokio::test]
 async fn refusals_at_create_have_graphs_words() {
     let world = World::new().await;
     let mut seen = Vec::new();

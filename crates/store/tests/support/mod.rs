@@ -145,6 +145,7 @@ pub fn subscription(number: u128, mailbox: UserId) -> Subscription {
         extras: None,
         immutable_ids: false,
         expires: at(3_600),
+        expires_tenths: 0,
         created: at(0),
     }
 }

@@ -105,7 +105,8 @@ fn begun(call: &Call<'_>, draft: Draft, target: Target) -> Subscription {
         tls_version: draft.tls_version,
         extras: draft.extras,
         immutable_ids: call.prefer.immutable_ids,
-        expires: draft.expires,
+        expires: draft.expires.at,
+        expires_tenths: draft.expires.tenths,
         created: call.context.now,
     }
 }

@@ -43,7 +43,7 @@ fn resource<'a>(subscription: &'a Subscription, context: Option<String>) -> Subs
         client_state: subscription.client_state.as_deref().map(Cow::Borrowed),
         notification_url: subscription.notification_url.as_str().into(),
         lifecycle_notification_url: subscription.lifecycle_url.as_deref().map(Cow::Borrowed),
-        expiration_date_time: subscription.expires.to_string().into(),
+        expiration_date_time: subscription.expiration().into(),
         creator_id: Some(subscription.creator.to_string().into()),
         latest_supported_tls_version: Some(subscription.tls_version.as_str().into()),
         notification_query_options: extra(|extras| extras.notification_query_options.as_deref()),

@@ -31,7 +31,9 @@ pub async fn patch(call: &Call<'_>, id: &str) -> Result<Answer, ApiError> {
             proven = Some(url.clone());
         }
         let mut after = Subscription::clone(&current);
-        after.expires = patch.expires.unwrap_or(after.expires);
+        if let Some(expires) = patch.expires {
+            (after.expires, after.expires_tenths) = (expires.at, expires.tenths);
+        }
         after.notification_url = patch.notification_url.unwrap_or(after.notification_url);
         let after = Arc::new(after);
         match call.state.store.patch_subscription(current.clone(), after.clone()).await {
