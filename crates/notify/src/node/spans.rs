@@ -75,7 +75,10 @@ impl Spans {
                 None => drop(self.conditions.insert(condition.clone())),
             }
         }
-        self.by_mailbox.entry(mailbox).or_default().push(Watcher { id, interest });
+        let watchers = self.by_mailbox.entry(mailbox).or_default();
+        // Not twice the room: there are many mailboxes, and few get another one.
+        watchers.reserve_exact(1);
+        watchers.push(Watcher { id, interest });
         self.by_id.insert(id, Span { subscription, began, ended, ending: false });
     }
 
