@@ -57,6 +57,34 @@ fn a_reference_to_no_test_is_found() {
     assert_eq!(dangling("unknown", &tests).len(), 1);
 }
 
+/// What is wrong with the numbers of rules: those of a section count from 1 and stand together. A section has a number
+/// of its own (`2.7`) or the name of a public page (`S1`); its rules are `2.7.1`, `S1-1`.
+fn misnumbered<'a>(rules: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let (mut wrong, mut sections, mut before) = (Vec::new(), BTreeSet::new(), ("", 0));
+    for rule in rules {
+        let separator = if rule.starts_with('S') { '-' } else { '.' };
+        let (section, number) = rule.rsplit_once(separator).unwrap_or_default();
+        if section != before.0 && !sections.insert(section) {
+            wrong.push(format!("{rule}: section {section:?} has begun before"));
+        }
+        let expected = if section == before.0 { before.1 + 1 } else { 1 };
+        if number.parse() != Ok(expected) {
+            wrong.push(format!("{rule} stands where number {expected} of section {section:?} should"));
+        }
+        before = (section, expected);
+    }
+    wrong
+}
+
+#[test]
+fn rules_count_from_one_in_sections_that_stand_once() {
+    assert!(misnumbered(["2.7.1", "2.7.2", "2.10.1", "S1-1", "S1-2"]).is_empty());
+    assert_eq!(misnumbered(["2.7.1", "2.7.3"]).len(), 1);
+    assert_eq!(misnumbered(["2.7.1", "2.8.1", "2.7.2"]).len(), 2);
+    assert_eq!(misnumbered(["S1-2"]).len(), 1);
+    assert_eq!(misnumbered(["twenty"]).len(), 1);
+}
+
 /// The rows of every table of a document that has this header.
 fn rows_of_tables<'a>(mut text: &'a str, header: &[&str]) -> Vec<Vec<&'a str>> {
     let mut found = Vec::new();
@@ -75,15 +103,9 @@ fn every_rule_has_a_row_of_parity_a_test_or_a_reason() {
     let parity = rows_of_tables(text(&files, "PARITY.md"), &PARITY_HEADER);
     let parity: BTreeSet<&str> = parity.iter().map(|row| row[0].trim_matches('`')).collect();
     let rules = rows_of_tables(text(&files, "docs/rules.md"), &RULES_HEADER);
-    let (mut wrong, mut inapplicable, mut before) = (Vec::new(), 0, ("", 0));
+    let (mut wrong, mut inapplicable) = (misnumbered(rules.iter().map(|row| row[0])), 0);
     for row in &rules {
         let [rule, _, held] = row[..] else { panic!("not {} cells: {row:?}", RULES_HEADER.len()) };
-        let (section, number) = rule.rsplit_once('.').unwrap_or_default();
-        let expected = if section == before.0 { before.1 + 1 } else { 1 };
-        if number.parse() != Ok(expected) {
-            wrong.push(format!("{rule} stands where {section}.{expected} should"));
-        }
-        before = (section, expected);
         if let Some(reason) = held.strip_prefix("not applicable: ") {
             inapplicable += 1;
             wrong.extend(reason.trim().is_empty().then(|| format!("{rule}: no reason")));
