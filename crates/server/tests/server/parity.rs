@@ -98,6 +98,28 @@ async fn checks_go_from_the_body_to_the_receiver_to_the_mailbox() {
 }
 
 #[tokio::test]
+async fn no_receiver_is_called_for_who_may_not_subscribe() {
+    let world = World::new().await;
+    let megan = &seed::users()[0];
+    let forbidden = "403 ExtensionError: Operation: Create; Exception: [Status Code: Forbidden; Reason: Forbidden]";
+    let sender = world.granted(megan, "Mail.Send Mail.Read.Shared Calendars.ReadBasic").await;
+    for resource in ["me/messages", "me/events", "users/nobody@contoso.test/contacts"] {
+        let refused = sender.post(SUBSCRIPTIONS, asked(&world, json!({"resource": resource}))).await;
+        assert_eq!(refused.refusal(), forbidden, "{resource}");
+    }
+    let narrow = world.granted(megan, "Mail.ReadBasic").await;
+    let filtered = json!({"resource": "me/messages?$filter=contains(bodyPreview,'x')"});
+    assert_eq!(narrow.post(SUBSCRIPTIONS, asked(&world, filtered)).await.refusal(), forbidden);
+    let app = world.app().post(SUBSCRIPTIONS, asked(&world, json!({}))).await;
+    assert_eq!(app.refusal(), "400 BadRequest: /me request is only valid with delegated authentication flow.");
+    assert!(world.receivers.asked.lock().unwrap().is_empty());
+    // What only the mailbox tells comes after the receiver, as apps have seen it.
+    let of_adele = json!({"resource": "users/adele@contoso.test/messages"});
+    assert_eq!(refusal(&world, of_adele).await, forbidden);
+    assert_eq!(world.receivers.asked.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn an_equal_subscription_has_the_same_app_creator_items_and_change_types() {
     let world = World::new().await;
     let first = json!({"changeType": "created,updated"});

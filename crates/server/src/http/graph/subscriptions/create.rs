@@ -1,11 +1,11 @@
 //! `POST /subscriptions`: 201 with the whole subscription, once both URLs have echoed their token and
-//! its beginning is durable. Checks go from the cheap to the remote: the body, the URLs' text, the
-//! handshakes, then the mailbox. No lock is held while a receiver is asked.
+//! its beginning is durable. Checks go from the cheap to the remote: the body, what the token holds, the
+//! URLs' text, the handshakes, then the mailbox. No lock is held while a receiver is asked.
 
 use std::sync::Arc;
 
 use graph::mailbox::SearchFolder;
-use graph::path::WatchError;
+use graph::path::{UserKey, WatchError};
 use graph::{SubscriptionId, WellKnown};
 use http::StatusCode;
 use notify::Subscription;
@@ -26,6 +26,7 @@ pub async fn create(call: &Call<'_>) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
     let request = SubscriptionRequest::parse_create(&call.body)?;
     let draft = rules::create(&request, call.context.now, &call.state.profile)?;
+    check_token(call, &draft)?;
     check_urls(call, &draft)?;
     prove(call, UrlRole::Notification, (&draft.notification_url, draft.tls_version)).await?;
     if let Some(url) = &draft.lifecycle_url {
@@ -41,6 +42,15 @@ pub async fn create(call: &Call<'_>) -> Result<Answer, ApiError> {
     let location = call.url(&format!("subscriptions('{}')", subscription.id));
     let body = resource(&subscription, Some(entity_context(call)));
     Ok(Answer::json(StatusCode::CREATED, &body).at(location))
+}
+
+/// Nobody makes this server call a URL who could not subscribe, whatever the mailbox.
+fn check_token(call: &Call<'_>, draft: &Draft) -> Result<(), ApiError> {
+    if draft.watch.user == UserKey::Me && call.principal.user().is_none() {
+        return Err(ApiError::MeWithoutUser);
+    }
+    let need = access::to_watch(draft.watch.kind, &draft.resource);
+    access::check(call.principal, &[need], None, None).map_err(ApiError::SubscriptionDenied)
 }
 
 fn check_urls(call: &Call<'_>, draft: &Draft) -> Result<(), ApiError> {
