@@ -29,8 +29,8 @@ pub enum ApiError {
     /// `/me` with a token that has no user.
     MeWithoutUser,
     Denied(Denied),
-    /// The mailbox refuses a subscription, since the caller may not read what it watches.
-    SubscriptionDenied(Denied),
+    /// The mailbox refuses what is done with a subscription, since the caller may not read what it watches.
+    SubscriptionDenied(Operation, Denied),
     /// The path does not begin with a version that is served.
     Version(String),
     Path(PathError),
@@ -126,6 +126,14 @@ impl ApiError {
         (status, serde_json::to_vec(&ErrorBody { error }).unwrap_or_default())
     }
 
+    /// The refusal as one from behind the subscription service, which was asked to do `operation`.
+    pub fn behind(self, operation: Operation) -> Self {
+        match self {
+            ApiError::Denied(denied) => ApiError::SubscriptionDenied(operation, denied),
+            other => other,
+        }
+    }
+
     /// `WWW-Authenticate`: where tokens are given out, and whether the next one must be a new one.
     pub fn challenge(&self, context: &Context) -> Option<String> {
         let ApiError::Token(error) = self else { return None };
@@ -191,8 +199,8 @@ impl ApiError {
                 shape(BAD, "BadRequest", "/me request is only valid with delegated authentication flow.")
             }
             ApiError::Denied(denied) => Shape { details: explained(denied), ..access_denied(denied) },
-            ApiError::SubscriptionDenied(denied) => {
-                let message = extension_message(Operation::Create, 403, forbidden(denied));
+            ApiError::SubscriptionDenied(operation, denied) => {
+                let message = extension_message(*operation, 403, forbidden(denied));
                 Shape { details: explained(denied), ..shape(StatusCode::FORBIDDEN, "ExtensionError", message) }
             }
             ApiError::Version(segment) => shape(BAD, "BadRequest", format!("Invalid version: {segment}")),

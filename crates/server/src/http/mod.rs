@@ -69,7 +69,7 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
 fn log_refusal(context: &Context, method: &Method, path: &str, error: &ApiError) {
     let request_id = context.request_id;
     match error {
-        ApiError::Denied(denied) | ApiError::SubscriptionDenied(denied) => {
+        ApiError::Denied(denied) | ApiError::SubscriptionDenied(_, denied) => {
             tracing::info!(%request_id, %method, %path, needed = denied.needed(), held = denied.held(), "access denied");
         }
         _ => tracing::debug!(%request_id, %method, %path, ?error, "refused"),

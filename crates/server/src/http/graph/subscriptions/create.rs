@@ -50,7 +50,8 @@ fn check_token(call: &Call<'_>, draft: &Draft) -> Result<(), ApiError> {
         return Err(ApiError::MeWithoutUser);
     }
     let need = access::to_watch(draft.watch.kind, &draft.resource);
-    access::check(call.principal, &[need], None, None).map_err(ApiError::SubscriptionDenied)
+    access::check(call.principal, &[need], None, None)
+        .map_err(|denied| ApiError::SubscriptionDenied(Operation::Create, denied))
 }
 
 fn check_urls(call: &Call<'_>, draft: &Draft) -> Result<(), ApiError> {
@@ -79,10 +80,7 @@ async fn target(call: &Call<'_>, draft: &Draft) -> Result<Target, ApiError> {
         other => other?.id,
     };
     let need = access::to_watch(draft.watch.kind, &draft.resource);
-    call.check(need, mailbox).await.map_err(|error| match error {
-        ApiError::Denied(denied) => ApiError::SubscriptionDenied(denied),
-        other => other,
-    })?;
+    call.check(need, mailbox).await.map_err(|error| error.behind(Operation::Create))?;
     let folder = match &draft.watch.folder {
         None => None,
         Some(key) => {

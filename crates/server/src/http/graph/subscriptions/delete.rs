@@ -3,6 +3,7 @@
 
 use http::StatusCode;
 use notify::EndReason;
+use protocol::error::Operation;
 use store::SubscriptionError;
 
 use super::visible;
@@ -12,7 +13,7 @@ use crate::http::graph::Call;
 
 pub async fn delete(call: &Call<'_>, id: &str) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    let found = visible(call, id).await?;
+    let found = visible(call, id, Operation::Delete).await?;
     let ended = call.state.store.end_subscription(found.id, EndReason::Deleted, None).await;
     let ended = ended.map_err(|error| match error {
         SubscriptionError::NotFound | SubscriptionError::Changed => ApiError::SubscriptionNotFound,

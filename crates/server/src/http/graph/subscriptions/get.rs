@@ -2,6 +2,7 @@
 //! never was, or belongs to another app or user.
 
 use http::StatusCode;
+use protocol::error::Operation;
 
 use super::{entity_context, resource, visible};
 use crate::http::answer::Answer;
@@ -10,6 +11,6 @@ use crate::http::graph::Call;
 
 pub async fn get(call: &Call<'_>, id: &str) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    let found = visible(call, id).await?;
+    let found = visible(call, id, Operation::Read).await?;
     Ok(Answer::json(StatusCode::OK, &resource(&found, Some(entity_context(call)))))
 }

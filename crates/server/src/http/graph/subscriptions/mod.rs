@@ -15,19 +15,21 @@ use notify::Subscription;
 use notify::access;
 use notify::subscription::Extras;
 use protocol::SubscriptionResource;
+use protocol::error::Operation;
 
 use super::Call;
 use crate::http::error::ApiError;
 
 /// A live subscription that the caller may see: made by its app, and if it acts for a user, by that user.
-/// All others are as if they were not.
-async fn visible(call: &Call<'_>, id: &str) -> Result<Arc<Subscription>, ApiError> {
+/// All others are as if they were not. A refusal names the `operation` that it is looked up for.
+async fn visible(call: &Call<'_>, id: &str, operation: Operation) -> Result<Arc<Subscription>, ApiError> {
     let id: SubscriptionId = id.parse().map_err(|_| ApiError::SubscriptionNotFound)?;
     let found = call.state.store.subscription(id).await?.ok_or(ApiError::SubscriptionNotFound)?;
     if !access::is_own(call.principal, &found) {
         return Err(ApiError::SubscriptionNotFound);
     }
-    call.check(access::to_watch(found.target.kind, &found.resource), found.target.mailbox).await?;
+    let need = access::to_watch(found.target.kind, &found.resource);
+    call.check(need, found.target.mailbox).await.map_err(|error| error.behind(operation))?;
     Ok(found)
 }
 

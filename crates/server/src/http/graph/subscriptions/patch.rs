@@ -7,6 +7,7 @@ use http::StatusCode;
 use notify::Subscription;
 use notify::rules::{self, UrlRole};
 use protocol::SubscriptionRequest;
+use protocol::error::Operation;
 use store::SubscriptionError;
 
 use super::create::prove;
@@ -17,7 +18,7 @@ use crate::http::graph::{Call, TRIES};
 
 pub async fn patch(call: &Call<'_>, id: &str) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    let mut current = visible(call, id).await?;
+    let mut current = visible(call, id, Operation::Update).await?;
     let request = SubscriptionRequest::parse_patch(&call.body)?;
     let mut proven: Option<String> = None;
     for _ in 0..TRIES {
@@ -38,7 +39,7 @@ pub async fn patch(call: &Call<'_>, id: &str) -> Result<Answer, ApiError> {
         let after = Arc::new(after);
         match call.state.store.patch_subscription(current.clone(), after.clone()).await {
             Ok(_) => return Ok(Answer::json(StatusCode::OK, &resource(&after, Some(entity_context(call))))),
-            Err(SubscriptionError::Changed) => current = visible(call, id).await?,
+            Err(SubscriptionError::Changed) => current = visible(call, id, Operation::Update).await?,
             Err(SubscriptionError::NotFound) => return Err(ApiError::SubscriptionNotFound),
             Err(SubscriptionError::Store(error)) => return Err(error.into()),
         }

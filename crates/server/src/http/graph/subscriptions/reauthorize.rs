@@ -2,6 +2,7 @@
 //! out yet, so that there is nothing to prolong.
 
 use http::StatusCode;
+use protocol::error::Operation;
 
 use super::visible;
 use crate::http::answer::Answer;
@@ -10,6 +11,6 @@ use crate::http::graph::Call;
 
 pub async fn reauthorize(call: &Call<'_>, id: &str) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
-    visible(call, id).await?;
+    visible(call, id, Operation::Update).await?;
     Ok(Answer::empty(StatusCode::NO_CONTENT))
 }
