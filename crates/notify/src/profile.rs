@@ -18,6 +18,8 @@ pub struct Profile {
     pub refuse_duplicates: bool,
     /// Whether an event that the API made is written once more at once, so that `updated` follows `created`.
     pub events_are_written_twice: bool,
+    /// Whether a failed handshake is refused with the name of the receiver's status in the message.
+    pub handshake_names_status: bool,
     /// How much one app may ask, where requests are throttled at all.
     pub throttle: ThrottleLimits,
 }
@@ -39,6 +41,9 @@ impl Profile {
             refuse_duplicates: true,
             // Nothing is documented of further writes.
             events_are_written_twice: false,
+            // "Subscription validation request failed. Notification endpoint must respond with 200 OK to validation
+            // request.": the text from 2022 to 2025.
+            handshake_names_status: false,
             throttle: ThrottleLimits::documented(),
         }
     }
@@ -51,6 +56,8 @@ impl Profile {
             life_minutes_max: 10_070,
             // "this is expected; use id and changeKey to find duplicates": Microsoft Q&A 5903442.
             events_are_written_twice: true,
+            // "… HTTP status code is 'Forbidden'. …": the text since 2025.
+            handshake_names_status: true,
             ..Self::documented()
         }
     }

@@ -32,6 +32,14 @@ impl UrlRole {
             UrlRole::Lifecycle => "LifecycleNotificationUrl",
         }
     }
+
+    /// The property that holds the URL.
+    pub fn property(self) -> &'static str {
+        match self {
+            UrlRole::Notification => "notificationUrl",
+            UrlRole::Lifecycle => "lifecycleNotificationUrl",
+        }
+    }
 }
 
 /// Why a request is refused. `Display` is the message that the caller gets.

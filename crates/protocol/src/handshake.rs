@@ -83,14 +83,18 @@ impl HandshakeError {
     }
 
     /// Graph's message. `property` is the URL's name with a capital: `NotificationUrl` or
-    /// `LifecycleNotificationUrl`.
-    pub fn message(&self, property: &str) -> String {
+    /// `LifecycleNotificationUrl`. `names_status`: in the words that Graph has for another status than 200 since
+    /// 2025; without it in those from 2022 to 2025.
+    pub fn message(&self, property: &str, names_status: bool) -> String {
         const FAILED: &str = "Subscription validation request failed.";
         const WEB: &str = "HttpRequestException: An error occurred while sending the request. WebException:";
         match self {
             Self::Url(reason) => format!("{property} is not valid: {reason}."),
             Self::Scheme(scheme) => format!("{property} scheme='{scheme}' is not supported."),
             Self::LocalAddress => format!("{property} references a local address"),
+            Self::Status(_) if !names_status => {
+                format!("{FAILED} Notification endpoint must respond with 200 OK to validation request.")
+            }
             Self::Status(status) => format!(
                 "{FAILED} HTTP status code is '{}'. Notification endpoint must respond with 200 OK to validation request.",
                 status_name(*status)
@@ -110,11 +114,19 @@ impl HandshakeError {
             }
         }
     }
+
+    /// What the receiver did, where the message may leave it unsaid.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Status(status) => Some(format!("the endpoint answered {status} {}", status_name(*status))),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message("NotificationUrl"))
+        f.write_str(&self.message("NotificationUrl", true))
     }
 }
 
@@ -192,8 +204,21 @@ mod tests {
         ValidationError: HttpRequestException: An error occurred while sending the request. WebException: The underlying connection was closed: The connection was closed unexpectedly.
         "#);
         assert_eq!(
-            HandshakeError::Scheme("http".into()).message("LifecycleNotificationUrl"),
+            HandshakeError::Scheme("http".into()).message("LifecycleNotificationUrl", true),
             "LifecycleNotificationUrl scheme='http' is not supported."
         );
+    }
+
+    #[test]
+    fn the_older_words_leave_the_status_to_the_details() {
+        let error = HandshakeError::Status(403);
+        assert_eq!(
+            error.message("NotificationUrl", false),
+            "Subscription validation request failed. Notification endpoint must respond with 200 OK to validation \
+             request."
+        );
+        assert_eq!(error.detail().unwrap(), "the endpoint answered 403 Forbidden");
+        let timed_out = HandshakeError::TimedOut;
+        assert_eq!(timed_out.message("NotificationUrl", false), timed_out.to_string(), "the others are the same");
     }
 }

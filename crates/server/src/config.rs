@@ -56,6 +56,7 @@ pub struct Subscriptions {
     pub client_state_chars_max: Option<usize>,
     pub refuse_duplicates: Option<bool>,
     pub events_are_written_twice: Option<bool>,
+    pub handshake_names_status: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -134,6 +135,7 @@ impl Default for Subscriptions {
             client_state_chars_max: None,
             refuse_duplicates: None,
             events_are_written_twice: None,
+            handshake_names_status: None,
         }
     }
 }
@@ -263,6 +265,7 @@ impl Config {
             client_state_chars_max: asked.client_state_chars_max.unwrap_or(base.client_state_chars_max),
             refuse_duplicates: asked.refuse_duplicates.unwrap_or(base.refuse_duplicates),
             events_are_written_twice: asked.events_are_written_twice.unwrap_or(base.events_are_written_twice),
+            handshake_names_status: asked.handshake_names_status.unwrap_or(base.handshake_names_status),
             throttle: self.throttling.limits(base.throttle),
         }
     }

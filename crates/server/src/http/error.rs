@@ -58,7 +58,12 @@ pub enum ApiError {
     Contended,
     Payload(PayloadError),
     Subscription(rules::Refusal),
-    Handshake(UrlRole, HandshakeError),
+    Handshake {
+        role: UrlRole,
+        error: HandshakeError,
+        /// The profile's choice of words.
+        names_status: bool,
+    },
     /// The mailbox refuses a subscription.
     Extension {
         operation: Operation,
@@ -268,7 +273,13 @@ impl ApiError {
                     None => shape,
                 }
             }
-            ApiError::Handshake(role, error) => shape(BAD, error.code(), error.message(role.name())),
+            ApiError::Handshake { role, error, names_status } => {
+                let shape = shape(BAD, error.code(), error.message(role.name(), *names_status));
+                match error.detail() {
+                    Some(detail) => with_detail(shape, Some(role.property().to_owned()), detail),
+                    None => shape,
+                }
+            }
             ApiError::Extension { operation, status, reason } => {
                 let status_code = StatusCode::from_u16(*status).unwrap_or(BAD);
                 let shape = shape(status_code, "ExtensionError", extension_message(*operation, *status, reason));

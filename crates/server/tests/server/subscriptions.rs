@@ -150,8 +150,8 @@ async fn a_receiver_that_does_not_echo_gets_no_subscription() {
     );
     assert_eq!(
         refusal(&world, json!({"lifecycleNotificationUrl": closed})).await,
-        "400 ValidationError: Subscription validation request failed. HTTP status code is 'Forbidden'. Notification \
-         endpoint must respond with 200 OK to validation request."
+        "400 ValidationError: Subscription validation request failed. Notification endpoint must respond with 200 OK \
+         to validation request."
     );
     let made = world.megan().post("/v1.0/subscriptions", asked(&world, json!({}))).await;
     let path = format!("/v1.0/subscriptions/{}", made.text("/id"));
@@ -179,4 +179,25 @@ async fn an_equal_subscription_and_one_too_many_are_refused() {
         "403 ExtensionError: Operation: Create; Exception: [Status Code: Forbidden; Reason: Maximum number of \
          subscriptions has been reached: 2 for each mailbox]"
     );
+}
+
+#[tokio::test]
+async fn a_failed_handshake_is_refused_in_the_words_of_the_profile() {
+    let (older, newer) = (World::new().await, World::with(Profile::observed()).await);
+    let named = "Subscription validation request failed. HTTP status code is 'NotFound'. Notification endpoint must \
+                 respond with 200 OK to validation request.";
+    let plain = named.replace(" HTTP status code is 'NotFound'.", "");
+    for (world, message) in [(&older, plain.as_str()), (&newer, named)] {
+        world.receivers.fails(HOOK, HandshakeError::Status(404));
+        let reply = world.megan().post("/v1.0/subscriptions", asked(world, json!({}))).await;
+        assert_eq!(reply.refusal(), format!("400 ValidationError: {message}"));
+        let detail = json!([{"code": "ValidationError", "message": "the endpoint answered 404 NotFound",
+                             "target": "notificationUrl"}]);
+        assert_eq!(reply.json["error"]["details"], detail);
+        assert_eq!(reply.header("content-type").split(';').next(), Some("application/json"));
+        assert_eq!(reply.header("cache-control"), "no-cache");
+        assert_eq!(reply.header("request-id"), reply.text("/error/innerError/request-id"));
+        assert_eq!(reply.header("client-request-id"), reply.text("/error/innerError/client-request-id"));
+        assert!(reply.header("x-ms-ags-diagnostic").starts_with("{\"ServerInfo\":"));
+    }
 }

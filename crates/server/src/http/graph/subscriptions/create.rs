@@ -12,8 +12,8 @@ use notify::Subscription;
 use notify::access;
 use notify::rules::{self, Draft, UrlRole};
 use notify::subscription::{Target, TlsVersion};
-use protocol::SubscriptionRequest;
 use protocol::error::Operation;
+use protocol::{HandshakeError, SubscriptionRequest};
 use store::{BeginError, SubscriptionLimits};
 
 use super::{entity_context, resource};
@@ -59,16 +59,25 @@ fn check_urls(call: &Call<'_>, draft: &Draft) -> Result<(), ApiError> {
         [(UrlRole::Notification, Some(&draft.notification_url)), (UrlRole::Lifecycle, draft.lifecycle_url.as_ref())];
     for (role, url) in urls {
         if let Some(url) = url {
-            call.state.handshake.check(url).map_err(|error| ApiError::Handshake(role, error))?;
+            check_url(call, role, url)?;
         }
     }
     Ok(())
 }
 
+/// Whether one URL may be called at all, as far as its text tells.
+pub(super) fn check_url(call: &Call<'_>, role: UrlRole, url: &str) -> Result<(), ApiError> {
+    call.state.handshake.check(url).map_err(|error| unproven(call, role, error))
+}
+
 /// Runs the handshake with one URL.
 pub(super) async fn prove(call: &Call<'_>, role: UrlRole, (url, tls): (&str, TlsVersion)) -> Result<(), ApiError> {
     let id = call.context.request_id.to_string();
-    call.state.handshake.validate(url, tls, &id).await.map_err(|error| ApiError::Handshake(role, error))
+    call.state.handshake.validate(url, tls, &id).await.map_err(|error| unproven(call, role, error))
+}
+
+fn unproven(call: &Call<'_>, role: UrlRole, error: HandshakeError) -> ApiError {
+    ApiError::Handshake { role, error, names_status: call.state.profile.handshake_names_status }
 }
 
 /// The mailbox and folder to watch, if they exist and the caller may read them.

@@ -10,7 +10,7 @@ use protocol::SubscriptionRequest;
 use protocol::error::Operation;
 use store::SubscriptionError;
 
-use super::create::prove;
+use super::create::{check_url, prove};
 use super::{entity_context, resource, visible};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
@@ -26,8 +26,7 @@ pub async fn patch(call: &Call<'_>, id: &str) -> Result<Answer, ApiError> {
         if let Some(url) = patch.notification_url.as_ref().filter(|url| **url != current.notification_url)
             && proven.as_ref() != Some(url)
         {
-            let refused = |error| ApiError::Handshake(UrlRole::Notification, error);
-            call.state.handshake.check(url).map_err(refused)?;
+            check_url(call, UrlRole::Notification, url)?;
             prove(call, UrlRole::Notification, (url, current.tls_version)).await?;
             proven = Some(url.clone());
         }
