@@ -294,6 +294,31 @@ mod tests {
     }
 
     #[test]
+    fn what_an_app_asks_of_subscriptions_is_limited_over_all_tenants_too() {
+        for (asked, passes) in [
+            (SubscriptionOperation::List, 40),
+            (SubscriptionOperation::Get, 2_000),
+            (SubscriptionOperation::Write, 2_000),
+            (SubscriptionOperation::Reauthorize, 4_000),
+        ] {
+            let mut throttle = Throttle::new(ThrottleLimits::documented());
+            let of_tenant = |tenant| Demand {
+                tenant: TenantId(Uuid::from_u128(tenant)),
+                mailbox: None,
+                subscriptions: Some(asked),
+                ..to(1)
+            };
+            let passed =
+                (0..5_000).filter(|n| pass(&mut throttle, &of_tenant(n % 100), Monotonic(1_000_000)).is_ok()).count();
+            assert_eq!(passed, passes, "{asked:?}");
+            assert_eq!(pass(&mut throttle, &of_tenant(7), at(20)), Err(Throttled::TooMany { retry_after_seconds: 1 }));
+            assert_eq!(pass(&mut throttle, &of_tenant(7), at(21)), Ok(()));
+            let other = Demand { app: AppId(Uuid::from_u128(9)), ..of_tenant(7) };
+            assert_eq!(pass(&mut throttle, &other, at(20)), Ok(()), "another app");
+        }
+    }
+
+    #[test]
     fn uploads_are_counted_by_their_bytes() {
         let mut throttle = Throttle::new(ThrottleLimits::documented());
         let upload = |bytes| Demand { upload_bytes: bytes, ..to(1) };

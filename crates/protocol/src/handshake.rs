@@ -141,8 +141,13 @@ mod tests {
     #[test]
     fn the_token_is_graphs_sentence_and_is_encoded_once() {
         let token = validation_token(ID);
-        assert!(!token.contains('%'));
+        assert!(!token.contains(['%', '<', '>', '&', '"', '\'']), "nothing that a receiver's page would run: {token}");
         insta::assert_snapshot!(validation_url("https://hook.example.net/n", &token), @"https://hook.example.net/n?validationToken=Validation%3A%20Testing%20client%20application%20reachability%20for%20subscription%20Request-Id%3A%20b0a10000-0000-4000-8000-000000000001");
+    }
+
+    #[test]
+    fn an_app_has_ten_seconds() {
+        assert_eq!(TIMEOUT_SECONDS, 10);
     }
 
     #[test]

@@ -300,6 +300,32 @@ mod tests {
     }
 
     #[test]
+    fn each_value_of_a_profile_can_be_overridden() {
+        let profile = |text: &str| {
+            let listen = "[listen]\nhttps = []\nhttp = [\"127.0.0.1:1\"]\n";
+            Config::parse(&format!("{listen}[subscriptions]\n{text}")).unwrap().profile()
+        };
+        assert_eq!(profile(""), Profile::documented());
+        assert_eq!(profile("profile = \"observed\""), Profile::observed());
+        let overridden = profile(
+            "profile = \"observed\"\nlife_minutes_max = 10080\nlife_minutes_min = 1\nper_mailbox_max = 2\n\
+             client_state_chars_max = 255\nrefuse_duplicates = false\nevents_are_written_twice = false\n\
+             handshake_names_status = false",
+        );
+        let expected = Profile {
+            life_minutes_max: 10_080,
+            life_minutes_min: 1,
+            subscriptions_per_mailbox_max: 2,
+            client_state_chars_max: 255,
+            refuse_duplicates: false,
+            events_are_written_twice: false,
+            handshake_names_status: false,
+            ..Profile::observed()
+        };
+        assert_eq!(overridden, expected);
+    }
+
+    #[test]
     fn an_error_names_the_key_and_what_to_change() {
         let error = |text: &str| format!("{:#}", Config::parse(text).unwrap_err());
         assert!(error("[listen]\nhtpps = []").contains("unknown field `htpps`"), "{}", error("[listen]\nhtpps = []"));

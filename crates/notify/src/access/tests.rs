@@ -131,6 +131,26 @@ fn events_have_no_subscriptions_with_basic_access() {
 }
 
 #[test]
+fn the_least_permission_for_a_subscription_is_the_same_in_each_column() {
+    let callers = |held: &[&str]| [megan(held), principal(TenantId::CONSUMERS, Actor::User(MEGAN), held), app(held)];
+    for (kind, least) in
+        [(Kind::Message, "Mail.ReadBasic"), (Kind::Event, "Calendars.Read"), (Kind::Contact, "Contacts.Read")]
+    {
+        for held in ["Mail.ReadBasic", "Calendars.ReadBasic", "Calendars.Read", "Contacts.Read", "User.Read.All"] {
+            for caller in callers(&[held]) {
+                let suffices = caller.suffices(Need::Subscription(kind), true);
+                assert_eq!(suffices, held == least, "{kind:?} {held} {:?}", caller.column());
+            }
+        }
+        for held in ["Mail.Read", "Mail.ReadWrite", "Calendars.ReadWrite", "Contacts.ReadWrite"] {
+            let same_kind = held.split('.').next() == least.split('.').next();
+            assert!(callers(&[held]).iter().all(|caller| caller.suffices(Need::Subscription(kind), true) == same_kind));
+        }
+    }
+    assert!(app(&["Mail.ReadBasic.All"]).suffices(Need::Subscription(Kind::Message), true));
+}
+
+#[test]
 fn a_subscription_that_looks_at_bodies_needs_reading() {
     let need = |resource| to_watch(Kind::Message, resource);
     for resource in ["me/messages", "me/messages?$select=subject", "me/messages?$filter=isRead eq false"] {

@@ -173,5 +173,6 @@ mod tests {
     async fn a_request_is_answered_and_then_an_idle_connection_closed() {
         let answer = answer_to(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
         assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("hello"), "{answer}");
+        assert!(answer.to_ascii_lowercase().contains("\r\ndate: "), "{answer}");
     }
 }

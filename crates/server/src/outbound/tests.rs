@@ -428,6 +428,10 @@ async fn any_other_answer_fails_the_handshake() {
     let receiver = Receiver::start(|_, request| match request.split(['/', '?']).nth(1) {
         Some("202") => echo(request, "202 Accepted", "text/plain", |token| token),
         Some("403") => echo(request, "403 No", "text/plain", |token| token),
+        Some("moved") => Reply::Send("HTTP/1.1 307 Go\r\nLocation: /200\r\nContent-Length: 0\r\n\r\n".to_owned()),
+        Some("200") => echo(request, "200 OK", "text/plain", |token| token),
+        Some("newline") => echo(request, "200 OK", "text/plain", |token| token + "\n"),
+        Some("quoted") => echo(request, "200 OK", "text/plain", |token| format!("\"{token}\"")),
         Some("json") => echo(request, "200 OK", "application/json", |token| format!("\"{token}\"")),
         Some("encoded") => echo(request, "200 OK", "text/plain", |token| token.replace(' ', "%20")),
         Some("long") => echo(request, "200 OK", "text/plain", |token| token + &"x".repeat(BODY_BYTES_MAX)),
@@ -438,6 +442,9 @@ async fn any_other_answer_fails_the_handshake() {
     let cases = [
         ("/202", HandshakeError::Status(202)),
         ("/403", HandshakeError::Status(403)),
+        ("/moved", HandshakeError::Status(307)),
+        ("/newline", HandshakeError::Body),
+        ("/quoted", HandshakeError::Body),
         ("/json", HandshakeError::ContentType),
         ("/encoded", HandshakeError::Body),
         ("/long", HandshakeError::Body),
@@ -445,6 +452,7 @@ async fn any_other_answer_fails_the_handshake() {
     for (path, error) in cases {
         assert_eq!(outbound.validate(&receiver.url(path), TlsVersion::V1_2, "id").await, Err(error), "{path}");
     }
+    assert_eq!(outbound.validate(&receiver.url("/200"), TlsVersion::V1_2, "id").await, Ok(()));
     let slow = outbound.validate_within((&receiver.url("/slow"), TlsVersion::V1_2), "id", SHORT).await;
     assert_eq!(slow.unwrap_err().to_string(), "Subscription validation request timed out.");
 }

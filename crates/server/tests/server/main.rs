@@ -41,6 +41,7 @@ mod reminders;
 mod replies;
 mod schedule;
 mod sign_in;
+mod subscription_rules;
 mod subscriptions;
 mod throttling;
 mod time_zones;

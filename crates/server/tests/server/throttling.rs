@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use notify::Profile;
-use notify::throttle::{Rate, ThrottleLimits};
+use notify::throttle::{Rate, SubscriptionRate, ThrottleLimits};
 use serde_json::json;
 
 use crate::world::{World, ok, settled};
@@ -66,6 +66,53 @@ async fn subscriptions_have_limits_of_their_own() {
     let retry_after: u32 = refused.header("retry-after").parse().unwrap();
     assert!((1..=20).contains(&retry_after), "{retry_after}");
     assert_eq!(world.megan().post("/v1.0/subscriptions", json!({})).await.status, 400);
+}
+
+#[tokio::test]
+async fn writes_reads_lists_and_reauthorizations_of_subscriptions_are_counted_apart() {
+    let two = SubscriptionRate { all_tenants: 100, one_tenant: 2 };
+    let throttle = ThrottleLimits {
+        subscription_writes: two,
+        subscription_reauthorizations: two,
+        subscription_reads: two,
+        subscription_lists: two,
+        ..ThrottleLimits::documented()
+    };
+    let one = "/v1.0/subscriptions/00000000-0000-0000-0000-000000000063";
+    let reauthorize = format!("{one}/reauthorize");
+    for (method, path) in [
+        ("POST", "/v1.0/subscriptions"),
+        ("PATCH", one),
+        ("DELETE", one),
+        ("POST", reauthorize.as_str()),
+        ("GET", one),
+        ("GET", "/v1.0/subscriptions"),
+    ] {
+        let world = World::throttled(limits(throttle)).await;
+        for _ in 0..2 {
+            assert_ne!(world.megan().send(method, path, "{}".to_owned()).await.status, 429, "{method} {path}");
+        }
+        let refused = world.megan().send(method, path, "{}".to_owned()).await;
+        assert_eq!(refused.refusal(), "429 TooManyRequests: Please retry again later.", "{method} {path}");
+        let retry_after: u32 = refused.header("retry-after").parse().unwrap();
+        assert!((1..=20).contains(&retry_after), "{method} {path}: {retry_after}");
+        // Another user's calls by the same app count too; what is counted apart is open.
+        assert_eq!(world.adele().send(method, path, "{}".to_owned()).await.status, 429, "{method} {path}");
+        let other = if method == "GET" { ("DELETE", one) } else { ("GET", "/v1.0/subscriptions") };
+        assert_ne!(world.megan().send(other.0, other.1, String::new()).await.status, 429, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_subscription_a_renewal_and_an_end_are_counted_together() {
+    let three = SubscriptionRate { all_tenants: 100, one_tenant: 3 };
+    let world =
+        World::throttled(limits(ThrottleLimits { subscription_writes: three, ..ThrottleLimits::documented() })).await;
+    let one = "/v1.0/subscriptions/00000000-0000-0000-0000-000000000063";
+    for (method, path) in [("POST", "/v1.0/subscriptions"), ("PATCH", one), ("DELETE", one)] {
+        assert_ne!(world.megan().send(method, path, "{}".to_owned()).await.status, 429, "{method}");
+    }
+    assert_eq!(world.megan().delete(one).await.status, 429);
 }
 
 #[tokio::test]

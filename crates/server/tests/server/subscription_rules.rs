@@ -1,0 +1,197 @@
+//! How long subscriptions live, how many there may be, and when their receivers are asked.
+
+use graph::Timestamp;
+use http::StatusCode;
+use notify::{EndReason, Profile};
+use protocol::HandshakeError;
+use serde_json::{Value, json};
+use tidings_server::seed;
+
+use crate::world::{Caller, Reply, World, ok};
+
+const SUBSCRIPTIONS: &str = "/v1.0/subscriptions";
+const HOOK: &str = "https://hook.example.net/graph";
+const LIFECYCLE: &str = "https://hook.example.net/lifecycle";
+const UNKNOWN: &str = "404 ResourceNotFound: The object was not found.";
+
+fn in_minutes(world: &World, minutes: i64) -> Timestamp {
+    world.state.clock.wall().plus_minutes(minutes)
+}
+
+/// A create request that is sound, with these changes.
+fn asked(world: &World, changes: Value) -> Value {
+    let mut body = json!({"changeType": "created", "notificationUrl": HOOK, "resource": "me/messages",
+                          "expirationDateTime": in_minutes(world, 60)});
+    for (name, value) in changes.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+async fn subscribe(world: &World, changes: Value) -> Reply {
+    world.megan().post(SUBSCRIPTIONS, asked(world, changes)).await
+}
+
+/// The path of a new subscription.
+async fn made(world: &World, changes: Value) -> String {
+    format!("{SUBSCRIPTIONS}/{}", ok(subscribe(world, changes).await, StatusCode::CREATED).text("/id"))
+}
+
+fn asked_of_receivers(world: &World) -> Vec<String> {
+    world.receivers.asked.lock().unwrap().clone()
+}
+
+/// What each operation on one subscription answers.
+async fn every_operation(world: &World, megan: &Caller<'_>, path: &str) -> [Reply; 4] {
+    let later = json!({"expirationDateTime": in_minutes(world, 90)});
+    [
+        megan.get(path).await,
+        megan.patch(path, later).await,
+        megan.send("POST", &format!("{path}/reauthorize"), String::new()).await,
+        megan.delete(path).await,
+    ]
+}
+
+#[tokio::test]
+async fn a_subscription_that_has_expired_is_unknown_and_can_only_be_made_anew() {
+    let world = World::new().await;
+    let path = made(&world, json!({})).await;
+    let id = path.rsplit('/').next().unwrap();
+    world.state.store.end_subscription(id.parse().unwrap(), EndReason::Expired, None).await.unwrap();
+    for reply in every_operation(&world, &world.megan(), &path).await {
+        assert_eq!(reply.refusal(), UNKNOWN);
+        let inner = reply.json["error"]["innerError"].as_object().unwrap();
+        assert_eq!(inner.keys().collect::<Vec<_>>(), ["client-request-id", "date", "request-id"]);
+    }
+    assert_eq!(world.megan().get(SUBSCRIPTIONS).await.json["value"], json!([]));
+    assert_ne!(made(&world, json!({})).await, path, "and it stands in nobody's way");
+}
+
+#[tokio::test]
+async fn an_unknown_id_is_unknown_to_every_operation() {
+    let world = World::new().await;
+    for id in ["00000000-0000-0000-0000-000000000063", "no-guid"] {
+        for reply in every_operation(&world, &world.megan(), &format!("{SUBSCRIPTIONS}/{id}")).await {
+            assert_eq!(reply.refusal(), UNKNOWN, "{id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_longest_life_is_the_profiles_and_counts_from_now() {
+    for (profile, minutes) in [(Profile::documented(), 4_230), (Profile::observed(), 10_070)] {
+        let world = World::with(profile).await;
+        let path = made(&world, json!({})).await;
+        let too_long = json!({"expirationDateTime": in_minutes(&world, minutes + 1)});
+        let refused =
+            format!("400 ExtensionError: Subscription expiration can only be {minutes} minutes in the future.");
+        assert_eq!(subscribe(&world, too_long.clone()).await.refusal(), refused);
+        // A renewal gets as long a life as a new subscription, whatever was left of the old one.
+        for _ in 0..2 {
+            let longest = in_minutes(&world, minutes);
+            let renewed = world.megan().patch(&path, json!({"expirationDateTime": longest})).await;
+            assert_eq!(ok(renewed, StatusCode::OK).text("/expirationDateTime"), longest.to_string());
+            assert_eq!(world.megan().patch(&path, too_long.clone()).await.refusal(), refused);
+        }
+    }
+}
+
+#[tokio::test]
+async fn equal_subscriptions_are_taken_where_they_are_allowed() {
+    let world = World::with(Profile { refuse_duplicates: false, ..Profile::documented() }).await;
+    let (first, second) = (made(&world, json!({})).await, made(&world, json!({})).await);
+    assert_ne!(first, second);
+    let listed = world.megan().get(SUBSCRIPTIONS).await;
+    assert_eq!(listed.json["value"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_has_ended_makes_room_for_an_equal_one_and_for_another() {
+    let world = World::with(Profile { subscriptions_per_mailbox_max: 1, ..Profile::documented() }).await;
+    let path = made(&world, json!({})).await;
+    assert_eq!(subscribe(&world, json!({})).await.status, 409);
+    assert_eq!(subscribe(&world, json!({"changeType": "deleted"})).await.status, 403);
+    let adele = world.adele().post(SUBSCRIPTIONS, asked(&world, json!({}))).await;
+    ok(adele, StatusCode::CREATED);
+    ok(world.megan().delete(&path).await, StatusCode::NO_CONTENT);
+    let path = made(&world, json!({})).await;
+    ok(world.megan().delete(&path).await, StatusCode::NO_CONTENT);
+    made(&world, json!({"changeType": "deleted"})).await;
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_hold_is_told_before_anything_of_the_body() {
+    let world = World::new().await;
+    for body in [asked(&world, json!({"colour": "red"})), asked(&world, json!({})), json!(7)] {
+        let refused = world.stranger().post(SUBSCRIPTIONS, body).await;
+        assert_eq!(refused.refusal(), "401 InvalidAuthenticationToken: Access token is empty.");
+    }
+    assert_eq!(asked_of_receivers(&world), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_read_asks_no_receiver() {
+    let world = World::new().await;
+    for changes in [
+        json!({"expirationDateTime": "2018-09-5"}),
+        json!({"changeType": "moved"}),
+        json!({"resource": "me/drive/root"}),
+        json!({"lifecycleNotificationUrl": "http://hook.example.net/"}),
+    ] {
+        assert_eq!(subscribe(&world, changes.clone()).await.status, 400, "{changes}");
+    }
+    assert_eq!(asked_of_receivers(&world), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_lifecycle_url_is_asked_after_the_other_and_not_if_that_fails() {
+    let world = World::new().await;
+    let both = json!({"lifecycleNotificationUrl": LIFECYCLE});
+    let path = made(&world, both.clone()).await;
+    assert_eq!(asked_of_receivers(&world), [HOOK, LIFECYCLE]);
+    ok(world.megan().delete(&path).await, StatusCode::NO_CONTENT);
+    world.receivers.fails(HOOK, HandshakeError::Body);
+    assert_eq!(
+        subscribe(&world, both).await.refusal(),
+        "400 ValidationError: Subscription validation request failed. Response must exactly match validationToken \
+         query parameter."
+    );
+    assert_eq!(asked_of_receivers(&world), [HOOK, LIFECYCLE, HOOK]);
+}
+
+#[tokio::test]
+async fn a_receiver_is_asked_for_each_subscription_and_for_a_new_url_only() {
+    let world = World::new().await;
+    let path = made(&world, json!({})).await;
+    made(&world, json!({"changeType": "deleted"})).await;
+    assert_eq!(asked_of_receivers(&world), [HOOK, HOOK], "that it was asked before counts for nothing");
+    let same = json!({"notificationUrl": HOOK, "expirationDateTime": in_minutes(&world, 90)});
+    ok(world.megan().patch(&path, same).await, StatusCode::OK);
+    ok(world.megan().patch(&path, json!({"expirationDateTime": in_minutes(&world, 95)})).await, StatusCode::OK);
+    assert_eq!(asked_of_receivers(&world).len(), 2, "a renewal asks nobody");
+    ok(world.megan().patch(&path, json!({"notificationUrl": LIFECYCLE})).await, StatusCode::OK);
+    assert_eq!(asked_of_receivers(&world), [HOOK, HOOK, LIFECYCLE]);
+}
+
+#[tokio::test]
+async fn a_renewal_and_a_reauthorization_may_follow_each_other_at_once() {
+    let world = World::new().await;
+    let path = made(&world, json!({})).await;
+    for minutes in [90, 95] {
+        let renewal = json!({"expirationDateTime": in_minutes(&world, minutes)});
+        ok(world.megan().patch(&path, renewal).await, StatusCode::OK);
+        let reauthorized = world.megan().send("POST", &format!("{path}/reauthorize"), String::new()).await;
+        ok(reauthorized, StatusCode::NO_CONTENT);
+    }
+}
+
+#[tokio::test]
+async fn an_apps_own_token_makes_subscriptions_in_any_mailbox_of_its_tenant_for_itself() {
+    let world = World::new().await;
+    for user in &seed::users()[..2] {
+        for resource in [format!("users/{}/messages", user.id), format!("users/{}/events", user.upn)] {
+            let reply = world.app().post(SUBSCRIPTIONS, asked(&world, json!({"resource": resource}))).await;
+            assert_eq!(ok(reply, StatusCode::CREATED).text("/creatorId"), seed::SERVICE_PRINCIPAL.to_string());
+        }
+    }
+}
