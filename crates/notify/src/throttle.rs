@@ -319,6 +319,21 @@ mod tests {
     }
 
     #[test]
+    fn one_app_may_ask_a_mailbox_and_all_of_them_together_so_much() {
+        let mut throttle = Throttle::new(ThrottleLimits::documented());
+        let passed = (0..10_001).filter(|_| pass(&mut throttle, &to(1), at(1)).is_ok()).count();
+        assert_eq!(passed, 10_000);
+        assert_eq!(pass(&mut throttle, &to(1), at(300)), Err(Throttled::TooMany { retry_after_seconds: 301 }));
+        // Over all mailboxes and tenants.
+        let mut throttle = Throttle::new(ThrottleLimits::documented());
+        let one = |n: u128| Demand { tenant: TenantId(Uuid::from_u128(n % 2)), ..to(n % 20) };
+        let passed = (0..130_001).filter(|n| pass(&mut throttle, &one(*n), at(1)).is_ok()).count();
+        assert_eq!(passed, 130_000);
+        assert_eq!(pass(&mut throttle, &to(99), at(2)), Err(Throttled::TooMany { retry_after_seconds: 9 }));
+        assert_eq!(pass(&mut throttle, &to(99), at(11)), Ok(()));
+    }
+
+    #[test]
     fn uploads_are_counted_by_their_bytes() {
         let mut throttle = Throttle::new(ThrottleLimits::documented());
         let upload = |bytes| Demand { upload_bytes: bytes, ..to(1) };

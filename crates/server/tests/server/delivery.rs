@@ -181,3 +181,104 @@ async fn the_development_certificate_serves_http2_to_who_trusts_its_ca() {
     assert_eq!(me["@odata.context"], format!("https://localhost:{}/v1.0/$metadata#users/$entity", address.port()));
     server.drain().await;
 }
+
+/// Makes a subscription of Megan's to every change of `resource`.
+async fn follow(server: &Running, url: &str, resource: &str) {
+    let subscription = json!({"changeType": "created,updated,deleted", "notificationUrl": url, "resource": resource,
+                              "expirationDateTime": server.state.clock.wall().plus_minutes(60)});
+    let (status, made) = call(server, "POST", "/v1.0/subscriptions", subscription).await;
+    assert_eq!(status, 201, "{made}");
+}
+
+/// The next `count` items that a receiver is told of.
+async fn told(notifications: &mut mpsc::UnboundedReceiver<Value>, count: usize) -> Vec<Value> {
+    let mut items = Vec::new();
+    while items.len() < count {
+        items.extend_from_slice(notifications.recv().await.unwrap()["value"].as_array().unwrap());
+    }
+    items
+}
+
+fn change_types(items: &[Value]) -> Vec<&str> {
+    items.iter().map(|item| item["changeType"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn every_kind_of_item_tells_of_its_creation_change_and_deletion() {
+    let (url, mut notifications) = receiver().await;
+    let server = server().await;
+    let at = |hour: u8| json!({"dateTime": format!("2026-12-01T{hour}:00:00"), "timeZone": "UTC"});
+    for (kind, name, item, change) in [
+        ("messages", "Message", json!({"subject": "A"}), json!({"isRead": true})),
+        ("events", "Event", json!({"subject": "A", "start": at(10), "end": at(11)}), json!({"subject": "B"})),
+        ("contacts", "Contact", json!({"givenName": "A"}), json!({"givenName": "B"})),
+    ] {
+        follow(&server, &url, &format!("me/{kind}")).await;
+        let (status, made) = call(&server, "POST", &format!("/v1.0/me/{kind}"), item).await;
+        assert_eq!(status, 201, "{made}");
+        let path = format!("/v1.0/me/{kind}/{}", made["id"].as_str().unwrap());
+        assert_eq!(call(&server, "PATCH", &path, change).await.0, 200);
+        assert_eq!(call(&server, "POST", &format!("{path}/permanentDelete"), json!({})).await.0, 204);
+        let items = told(&mut notifications, 3).await;
+        assert_eq!(change_types(&items), ["created", "updated", "deleted"], "{kind}");
+        for item in items {
+            assert_eq!(item["resourceData"]["@odata.type"], format!("#Microsoft.Graph.{name}"));
+            assert_eq!(item["resourceData"]["id"], made["id"]);
+        }
+    }
+}
+
+/// The published example of a filter.
+#[tokio::test]
+async fn a_folders_unread_mail_can_be_followed() {
+    let (url, mut notifications) = receiver().await;
+    let server = server().await;
+    follow(&server, &url, "me/mailFolders('inbox')/messages?$filter=isRead eq false").await;
+    let inbox = "/v1.0/me/mailFolders/inbox/messages";
+    let (_, made) = call(&server, "POST", inbox, json!({"subject": "A", "isRead": false})).await;
+    let path = format!("{inbox}/{}", made["id"].as_str().unwrap());
+    for change in [
+        json!({"categories": ["Blue"]}),
+        json!({"isRead": true}),
+        json!({"categories": ["Unheard"]}),
+        json!({"isRead": false}),
+    ] {
+        assert_eq!(call(&server, "PATCH", &path, change).await.0, 200);
+    }
+    let items = told(&mut notifications, 4).await;
+    assert_eq!(change_types(&items), ["created", "updated", "deleted", "created"]);
+    server.drain().await;
+    assert!(notifications.try_recv().is_err(), "nothing tells of mail that is read");
+}
+
+#[tokio::test]
+async fn a_folders_mail_can_be_followed_without_a_filter() {
+    let (url, mut notifications) = receiver().await;
+    let server = server().await;
+    follow(&server, &url, "me/mailFolders('inbox')/messages").await;
+    let inbox = "/v1.0/me/mailFolders/inbox/messages";
+    let (_, made) = call(&server, "POST", inbox, json!({"subject": "A", "isRead": false})).await;
+    let path = format!("{inbox}/{}", made["id"].as_str().unwrap());
+    for change in [json!({"isRead": true}), json!({"flag": {"flagStatus": "flagged"}}), json!({"importance": "high"})] {
+        assert_eq!(call(&server, "PATCH", &path, change).await.0, 200);
+    }
+    assert_eq!(call(&server, "DELETE", &path, json!({})).await.0, 204);
+    let items = told(&mut notifications, 5).await;
+    assert_eq!(change_types(&items), ["created", "updated", "updated", "updated", "deleted"]);
+}
+
+#[tokio::test]
+async fn a_get_tells_the_item_as_it_is_not_as_it_was_told() {
+    let (url, mut notifications) = receiver().await;
+    let server = server().await;
+    follow(&server, &url, "me/messages").await;
+    let (_, made) = call(&server, "POST", "/v1.0/me/messages", json!({"subject": "As it was"})).await;
+    let path = format!("/v1.0/me/messages/{}", made["id"].as_str().unwrap());
+    call(&server, "PATCH", &path, json!({"subject": "As it is"})).await;
+    let created = told(&mut notifications, 1).await.remove(0);
+    assert_eq!(created["resourceData"]["@odata.etag"], made["@odata.etag"]);
+    for address in [&created["resource"], &created["resourceData"]["@odata.id"]] {
+        let (_, read) = call(&server, "GET", &format!("/v1.0/{}", address.as_str().unwrap()), json!({})).await;
+        assert_eq!(read["subject"], "As it is");
+    }
+}

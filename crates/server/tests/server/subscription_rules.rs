@@ -195,3 +195,37 @@ async fn an_apps_own_token_makes_subscriptions_in_any_mailbox_of_its_tenant_for_
         }
     }
 }
+
+#[tokio::test]
+async fn every_path_of_the_page_can_be_watched() {
+    let world = World::new().await;
+    let (megan, id) = (world.megan(), seed::users()[0].id);
+    let mail = ok(megan.post("/v1.0/me/mailFolders", json!({"displayName": "Travel"})).await, StatusCode::CREATED);
+    let people = ok(megan.post("/v1.0/me/contactFolders", json!({"displayName": "Club"})).await, StatusCode::CREATED);
+    let (mail, people) = (mail.text("/id"), people.text("/id"));
+    for resource in [
+        "/me/contacts".to_owned(),
+        format!("/users/{id}/contactFolders/{people}/contacts"),
+        "/me/events".to_owned(),
+        "/me/messages".to_owned(),
+        format!("/users/{id}/mailFolders/{mail}/messages"),
+        "me/mailFolders('inbox')/messages".to_owned(),
+    ] {
+        let made = ok(subscribe(&world, json!({"resource": resource})).await, StatusCode::CREATED);
+        assert_eq!(made.text("/resource"), resource);
+    }
+    // By the user's id they are the same again.
+    for kind in ["contacts", "events", "messages"] {
+        assert_eq!(subscribe(&world, json!({"resource": format!("/users/{id}/{kind}")})).await.status, 409, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn subscriptions_of_each_kind_may_have_a_lifecycle_url() {
+    let world = World::new().await;
+    for resource in ["me/messages", "me/events", "me/contacts"] {
+        let asked = json!({"resource": resource, "lifecycleNotificationUrl": LIFECYCLE});
+        let made = ok(subscribe(&world, asked).await, StatusCode::CREATED);
+        assert_eq!(made.text("/lifecycleNotificationUrl"), LIFECYCLE, "{resource}");
+    }
+}
