@@ -106,7 +106,7 @@ fn subscription(owner: u128, number: u128) -> Subscription {
         app: AppId(Uuid::from_u128(4 + number)),
         creator: mailbox,
         resource: format!("users/{mailbox}/{}{}{filter}", place.unwrap_or_default(), kind.collection()),
-        target: Target { mailbox, kind, folder: folder.map(|folder| folder.id_in(mailbox)) },
+        target: Target::Items { mailbox, kind, folder: folder.map(|folder| folder.id_in(mailbox)) },
         change_types: changes.iter().copied().collect(),
         change_type: changes.iter().map(|change| change.as_str()).collect::<Vec<_>>().join(","),
         lifecycle_url: number.is_multiple_of(2).then(|| format!("{url}&lifecycle=true")),

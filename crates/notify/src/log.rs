@@ -3,6 +3,7 @@
 use std::fmt;
 
 use graph::mailbox::meeting::Meeting;
+use graph::registry::Ingested;
 use graph::{AppId, Change, ChangeId, Properties, SubmissionId, SubscriptionId, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,8 @@ impl fmt::Display for Position {
 #[serde(rename_all = "camelCase")]
 pub enum Record {
     Change(Change),
+    /// A change of a resource outside of mailboxes.
+    Ingested(Box<Ingested>),
     Subscription {
         id: SubscriptionId,
         event: SubscriptionEvent,

@@ -1,5 +1,6 @@
 //! Which notification a match gives, and what it looks like.
 
+use graph::registry::{Ingested, MEETING_URL, Telling};
 use graph::{Change, ChangeType, Kind, SubscriptionId};
 use protocol::notification::{ChangeNotification, CollectionWriter, LifecycleNotification, ResourceData};
 use uuid::Uuid;
@@ -15,6 +16,7 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x9a1c_52f4_3e0b_4f6d_a7d8_11c2_60e9_b35
 pub fn id(subscription: SubscriptionId, record: &Record, change: Option<ChangeType>) -> Uuid {
     let (told, what) = match record {
         Record::Change(told) => (told.id.0, 1 + change.unwrap_or(told.change) as u8),
+        Record::Ingested(told) => (told.id.0, 1 + change.unwrap_or(ChangeType::Updated) as u8),
         Record::Lifecycle { id, event: LifecycleEvent::Missed, .. } => (id.0, 0x11),
         Record::Lifecycle { id, event: LifecycleEvent::SubscriptionRemoved, .. } => (id.0, 0x12),
         Record::Lifecycle { id, event: LifecycleEvent::ReauthorizationRequired, .. } => (id.0, 0x13),
@@ -34,6 +36,7 @@ pub fn body(notifications: &[Notification]) -> Vec<u8> {
     for notification in notifications {
         match &*notification.record {
             Record::Change(change) => push_change(&mut collection, notification, change),
+            Record::Ingested(change) => push_ingested(&mut collection, notification, change),
             Record::Lifecycle { event, .. } => push_lifecycle(&mut collection, notification, *event),
             // The node matches no others.
             Record::Subscription { .. } | Record::Submit(_) => {}
@@ -56,12 +59,44 @@ fn push_change(collection: &mut CollectionWriter, notification: &Notification, c
         subscription_expiration_date_time: subscription.expiration().into(),
         change_type: notification.change.unwrap_or(change.change).as_str().into(),
         resource: resource.as_str().into(),
-        resource_data: ResourceData {
+        resource_data: Some(ResourceData {
             odata_type: odata_type.into(),
             odata_id: resource.as_str().into(),
-            odata_etag: change.id.etag().into(),
+            odata_etag: Some(change.id.etag().into()),
             id: item.as_str().into(),
-        },
+        }),
+        client_state: subscription.client_state.as_deref().map(Into::into),
+        tenant_id: subscription.tenant.to_string().into(),
+        id: Some(notification.id.to_string().into()),
+    });
+}
+
+fn push_ingested(collection: &mut CollectionWriter, notification: &Notification, change: &Ingested) {
+    let subscription = &*notification.subscription;
+    let thing = &change.thing;
+    let (resource, named) = match thing.row.telling {
+        Telling::Thing { resource, odata_id } => (thing.shown(resource), Some((thing.shown(odata_id), thing.id()))),
+        Telling::Place => {
+            let path = subscription.resource.split('?').next().unwrap_or_default();
+            (path.trim_matches('/').to_owned(), None)
+        }
+        Telling::Meeting => {
+            let url = change.meeting_url().unwrap_or_default().replace('\'', "''");
+            let query = format!("communications/onlineMeetings?$filter={MEETING_URL}+eq+'{url}'");
+            (query.clone(), Some((query.clone(), query)))
+        }
+    };
+    collection.push_change(&ChangeNotification {
+        subscription_id: subscription.id.to_string().into(),
+        subscription_expiration_date_time: subscription.expiration().into(),
+        change_type: notification.change.unwrap_or(ChangeType::Updated).as_str().into(),
+        resource: resource.into(),
+        resource_data: named.map(|(odata_id, id)| ResourceData {
+            odata_type: thing.kind.entry().odata_type.into(),
+            odata_id: odata_id.into(),
+            odata_etag: change.etag().map(Into::into),
+            id: id.into(),
+        }),
         client_state: subscription.client_state.as_deref().map(Into::into),
         tenant_id: subscription.tenant.to_string().into(),
         id: Some(notification.id.to_string().into()),
@@ -84,6 +119,7 @@ fn push_lifecycle(collection: &mut CollectionWriter, notification: &Notification
 mod tests {
     use std::sync::Arc;
 
+    use graph::registry;
     use graph::{ChangeId, FolderId, ItemId, Properties, TenantId, Timestamp, UserId};
 
     use super::*;
@@ -102,7 +138,7 @@ mod tests {
             app: graph::AppId(uuid(4)),
             creator: mailbox,
             resource: "me/messages".to_owned(),
-            target: Target { mailbox, kind: Kind::Message, folder: None },
+            target: Target::Items { mailbox, kind: Kind::Message, folder: None },
             change_types: [ChangeType::Created].into_iter().collect(),
             change_type: "created".to_owned(),
             notification_url: "https://hook.example.net/n".to_owned(),
@@ -157,6 +193,80 @@ mod tests {
             assert!(text.contains(&format!("\"resource\":\"{resource}\"")), "{text}");
             assert!(text.contains(&format!("\"@odata.type\":\"#Microsoft.Graph.{type_name}\"")), "{text}");
         }
+    }
+
+    /// What is told of a resource that was subscribed to as `resource`, without what is the same for all.
+    fn told_of(resource: &str, path: &str, after: serde_json::Value) -> String {
+        let thing = registry::thing(path, |_| Err::<UserId, _>(registry::ThingError::Me)).unwrap();
+        let record = Record::Ingested(Box::new(Ingested {
+            id: ChangeId(uuid(7)),
+            tenant: TenantId(uuid(3)),
+            thing,
+            happened: registry::Happened::Updated,
+            at: Timestamp::from_seconds(1_789_000_000),
+            before: None,
+            after: after.as_object().cloned(),
+        }));
+        let mut notification = told(record, Some(ChangeType::Updated));
+        notification.subscription =
+            Arc::new(Subscription { resource: resource.to_owned(), ..Subscription::clone(&notification.subscription) });
+        let body: serde_json::Value = serde_json::from_slice(&body(&[notification])).unwrap();
+        let told = &body["value"][0];
+        assert_eq!(told["changeType"], "updated");
+        format!("{}\n  {}", told["resource"].as_str().unwrap(), told["resourceData"])
+    }
+
+    #[test]
+    fn resources_are_told_of_as_the_documentation_shows_them() {
+        let none = || serde_json::json!({});
+        let chat = "19:a_b@unq.gbl.spaces";
+        let meeting = serde_json::json!({ "joinWebUrl": "https://teams.example/l/o'brien" });
+        let told = [
+            told_of("/me/drive/root", &format!("users/{}/drive/root", uuid(2)), none()),
+            told_of("sites/s/lists/l", "sites/s/lists/l", none()),
+            told_of("users", "users/7", none()),
+            told_of("groups/7", "groups/7/members", serde_json::json!({ "@odata.etag": "W/\"1\"" })),
+            told_of("chats/getAllMessages", &format!("chats/{chat}/messages/16"), none()),
+            told_of("teams/getAllMessages", "teams/t/channels/c/messages/1/replies/2", none()),
+            told_of("me/todo/lists/l/tasks", &format!("users/{}/todo/lists/l/tasks/t", uuid(2)), none()),
+            told_of("me/tasks/lists/l/tasks", &format!("users/{}/tasks/lists/l/tasks/t", uuid(2)), none()),
+            told_of("communications/callRecords", "communications/callRecords/c", none()),
+            told_of("communications/presences/p", "communications/presences/p", none()),
+            told_of("print/taskDefinitions/d/tasks", "print/taskDefinitions/d/tasks/t", none()),
+            told_of("print/printers/p/jobs", "print/printers/p/jobs/1", none()),
+            told_of("security/alerts?$filter=a", "security/alerts/a", none()),
+            told_of("communications/onlineMeetings", "communications/onlineMeetings/m", meeting),
+        ];
+        insta::assert_snapshot!(told.join("\n"), @r##"
+        me/drive/root
+          null
+        sites/s/lists/l
+          null
+        Users/7
+          {"@odata.id":"Users/7","@odata.type":"#Microsoft.Graph.User","id":"7"}
+        Groups/7
+          {"@odata.etag":"W/\"1\"","@odata.id":"Groups/7","@odata.type":"#Microsoft.Graph.Group","id":"7"}
+        chats('19:a_b@unq.gbl.spaces')/messages('16')
+          {"@odata.id":"chats('19:a_b@unq.gbl.spaces')/messages('16')","@odata.type":"#Microsoft.Graph.chatMessage","id":"16"}
+        teams('t')/channels('c')/messages('1')/replies('2')
+          {"@odata.id":"teams('t')/channels('c')/messages('1')/replies('2')","@odata.type":"#Microsoft.Graph.chatMessage","id":"2"}
+        Users/00000000-0000-0000-0000-000000000002/todo/lists('l')/tasks('t')
+          {"@odata.id":"Users/00000000-0000-0000-0000-000000000002/todo/lists('l')/tasks('t')","@odata.type":"#Microsoft.Graph.todoTask","id":"t"}
+        Users/00000000-0000-0000-0000-000000000002/tasks/lists('l')/tasks('t')
+          {"@odata.id":"Users/00000000-0000-0000-0000-000000000002/tasks/lists('l')/tasks('t')","@odata.type":"#Microsoft.Graph.baseTask","id":"t"}
+        communications/callRecords/c
+          {"@odata.id":"communications/callRecords/c","@odata.type":"#Microsoft.Graph.callRecord","id":"c"}
+        communications/presences/p
+          {"@odata.id":"users/p/presence","@odata.type":"#microsoft.graph.presence","id":"p"}
+        print/taskDefinitions('d')/tasks('t')
+          {"@odata.id":"print/taskDefinitions('d')/tasks('t')","@odata.type":"#Microsoft.Graph.printTask","id":"t"}
+        print/printers('p')/jobs('1')
+          {"@odata.id":"print/printers('p')/jobs('1')","@odata.type":"#Microsoft.Graph.printJob","id":"1"}
+        security/alerts/a
+          {"@odata.id":"security/alerts/a","@odata.type":"#Microsoft.Graph.alert","id":"a"}
+        communications/onlineMeetings?$filter=joinWebUrl+eq+'https://teams.example/l/o''brien'
+          {"@odata.id":"communications/onlineMeetings?$filter=joinWebUrl+eq+'https://teams.example/l/o''brien'","@odata.type":"#microsoft.graph.onlineMeeting","id":"communications/onlineMeetings?$filter=joinWebUrl+eq+'https://teams.example/l/o''brien'"}
+        "##);
     }
 
     #[test]

@@ -326,7 +326,7 @@ mod tests {
             app: AppId(Uuid::from_u128(3)),
             creator: UserId(Uuid::from_u128(4)),
             resource: "me/messages".into(),
-            target: Target { mailbox: UserId(Uuid::from_u128(4)), kind: Kind::Message, folder: None },
+            target: Target::Items { mailbox: UserId(Uuid::from_u128(4)), kind: Kind::Message, folder: None },
             change_types: change_types("created").unwrap(),
             change_type: "created".into(),
             notification_url: "https://hook.example.net/".into(),

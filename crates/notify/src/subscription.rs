@@ -1,6 +1,8 @@
 //! A subscription as an app asked for it, and what of it decides whether a change is heard.
 
-use graph::{AppId, Change, ChangeType, FolderId, ItemKey, Kind, SubscriptionId, TenantId, Timestamp, UserId};
+use graph::registry::ResourceKind;
+use graph::{AppId, Change, ChangeType, FolderId, ItemKey, Kind, Partition, Scope, SubscriptionId, TenantId};
+use graph::{Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 /// What an app asked to hear of.
@@ -73,13 +75,36 @@ pub struct Extras {
     pub notification_content_type: Option<String>,
 }
 
-/// The items that a subscription watches: of one kind, in one mailbox, perhaps in one folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What a subscription watches.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub enum Target {
+    /// Items of one kind, in one mailbox, perhaps in one folder.
+    Items { mailbox: UserId, kind: Kind, folder: Option<FolderId> },
+    /// Resources outside of mailboxes.
+    Resource(Box<Watched>),
+}
+
+/// The resources of one kind in a tenant that a subscription watches.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Target {
-    pub mailbox: UserId,
-    pub kind: Kind,
-    pub folder: Option<FolderId>,
+pub struct Watched {
+    pub resource: ResourceKind,
+    /// Whose they are, if they are a user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<UserId>,
+    /// The texts of the places where they are heard of, each once.
+    pub places: Vec<String>,
+}
+
+impl Target {
+    /// The mailbox that it lies in.
+    pub fn mailbox(&self) -> Option<UserId> {
+        match self {
+            Target::Items { mailbox, .. } => Some(*mailbox),
+            Target::Resource(_) => None,
+        }
+    }
 }
 
 /// A set of change types.
@@ -126,6 +151,23 @@ impl Subscription {
     /// `expirationDateTime`.
     pub fn expiration(&self) -> String {
         self.expires.to_string_with_tenths(self.expires_tenths)
+    }
+
+    /// What it and every change that it can see lie in.
+    pub fn scope(&self) -> Scope {
+        match &self.target {
+            Target::Items { mailbox, .. } => Scope::from(*mailbox),
+            Target::Resource(watched) => Scope::of_resources(self.tenant, watched.resource),
+        }
+    }
+
+    /// Its `notificationQueryOptions`.
+    pub fn query_options(&self) -> Option<&str> {
+        self.extras.as_ref()?.notification_query_options.as_deref()
+    }
+
+    pub fn partition(&self) -> Partition {
+        Partition::of(self.scope())
     }
 
     /// The id by which this subscription is told of a change's item. Order holds among changes of one.

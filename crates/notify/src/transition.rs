@@ -10,7 +10,8 @@ use graph::refinement::{Condition, Refinement};
 use graph::{Change, ChangeType, FolderId, Kind};
 
 use crate::Subscription;
-use crate::subscription::ChangeTypes;
+use crate::resource::ResourceInterest;
+use crate::subscription::{ChangeTypes, Target};
 
 /// What of a subscription decides which changes of its mailbox it hears.
 #[derive(Clone, Debug)]
@@ -32,8 +33,8 @@ pub(crate) enum Sight {
 }
 
 impl Sight {
-    fn of(subscription: &Subscription) -> Self {
-        match subscription.refinement() {
+    fn of(subscription: &Subscription, kind: Kind) -> Self {
+        match refinement(subscription, kind) {
             None => Sight::Nothing,
             Some(Refinement { condition: None, .. }) => Sight::All,
             Some(Refinement { condition: Some(condition), .. }) => Sight::Filtered(condition),
@@ -50,14 +51,11 @@ impl Sight {
 }
 
 impl Interest {
-    pub fn of(subscription: &Subscription) -> Self {
-        Self {
-            kind: subscription.target.kind,
-            folder: subscription.target.folder,
-            change_types: subscription.change_types,
-            immutable_ids: subscription.immutable_ids,
-            sight: Sight::of(subscription),
-        }
+    /// `None`: it watches no items of a mailbox.
+    pub fn of(subscription: &Subscription) -> Option<Self> {
+        let Target::Items { kind, folder, .. } = subscription.target else { return None };
+        let (change_types, immutable_ids) = (subscription.change_types, subscription.immutable_ids);
+        Some(Self { kind, folder, change_types, immutable_ids, sight: Sight::of(subscription, kind) })
     }
 
     /// The change type that the subscription sees in a change of its mailbox, if it must hear of it.
@@ -88,18 +86,21 @@ impl Interest {
     }
 }
 
-impl Subscription {
-    /// What its `resource` says behind the path; `None` if that cannot be read any more.
-    fn refinement(&self) -> Option<Refinement> {
-        if !self.resource.contains('?') {
-            return Some(Refinement::default());
-        }
-        let watched = watch(&self.resource).ok()?;
-        Refinement::read(self.target.kind, &watched.options).ok()
+/// What its `resource` says behind the path, to items of a kind; `None` if that cannot be read any more.
+fn refinement(subscription: &Subscription, kind: Kind) -> Option<Refinement> {
+    if !subscription.resource.contains('?') {
+        return Some(Refinement::default());
     }
+    let watched = watch(&subscription.resource).ok()?;
+    Refinement::read(kind, &watched.options).ok()
+}
 
-    /// What its `resource` says behind the path, the same in every spelling; empty for nothing.
+impl Subscription {
+    /// What it says of what it watches, the same in every spelling; empty for nothing.
     pub fn refined(&self) -> String {
-        self.refinement().unwrap_or_default().likeness
+        match &self.target {
+            Target::Items { kind, .. } => refinement(self, *kind).unwrap_or_default().likeness,
+            Target::Resource(watched) => ResourceInterest::of(self, watched).likeness(),
+        }
     }
 }

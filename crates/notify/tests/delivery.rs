@@ -1,15 +1,17 @@
 //! What one node commands for one subscriber: how many notifications go into a request, how long it may
 //! take, what a failure leads to. The promises over all worlds are the simulator's.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use graph::registry::{self, Happened, Ingested};
 use graph::{
     AppId, Change, ChangeId, ChangeType, FolderId, ItemId, Kind, Partition, Properties, SubmissionId, SubscriptionId,
     TenantId, Timestamp, UserId, WellKnown,
 };
 use tidings_notify::checkpoint::{LoadedParked, Parked, ParkedRef, PartitionState, StreamKind, SubscriptionSpan};
 use tidings_notify::node::{Attempt, CheckpointAnswer, Outcome};
-use tidings_notify::subscription::{Target, TlsVersion};
+use tidings_notify::subscription::{Target, TlsVersion, Watched};
 use tidings_notify::{
     AbandonReason, Command, EndReason, Event, Interest, LedgerDelta, Monotonic, Node, NodeConfig, Now, Position,
     Record, Stream, Submission, Subscription, SubscriptionEvent, notification,
@@ -29,7 +31,7 @@ fn subscription() -> Subscription {
         app: AppId(Uuid::from_u128(4)),
         creator: MEGAN,
         resource: "me/messages".to_owned(),
-        target: Target { mailbox: MEGAN, kind: Kind::Message, folder: None },
+        target: messages_in(None),
         change_types: ChangeType::ALL.into_iter().collect(),
         change_type: "created,updated,deleted".to_owned(),
         notification_url: "https://hook.example.net/n".to_owned(),
@@ -42,6 +44,10 @@ fn subscription() -> Subscription {
         expires_tenths: 0,
         created: NOW,
     }
+}
+
+fn messages_in(folder: Option<FolderId>) -> Target {
+    Target::Items { mailbox: MEGAN, kind: Kind::Message, folder }
 }
 
 /// The creation of the message of that number in a folder of Megan's.
@@ -336,14 +342,15 @@ fn a_subscription_that_expires_ends_in_silence() {
 #[test]
 fn a_folder_is_watched_without_its_children_and_a_mailbox_with_all() {
     let (inbox, archive) = (WellKnown::Inbox.id_in(MEGAN), WellKnown::Archive.id_in(MEGAN));
-    let of = |folder| Subscription { target: Target { folder, ..subscription().target }, ..subscription() };
+    let of = |folder| Subscription { target: messages_in(folder), ..subscription() };
     let child = FolderId::new(Kind::Message, Uuid::from_u128(77));
     for (folder, heard) in [(None, [true, true, true]), (Some(inbox), [true, false, false])] {
-        let sees = [inbox, child, archive].map(|place| Interest::of(&of(folder)).sees(&created(1, place)).is_some());
+        let sees =
+            [inbox, child, archive].map(|place| Interest::of(&of(folder)).unwrap().sees(&created(1, place)).is_some());
         assert_eq!(sees, heard, "{folder:?}");
     }
     let calendar = WellKnown::Calendar.id_in(MEGAN);
-    assert_eq!(Interest::of(&of(None)).sees(&created(1, calendar)), None, "messages are no events");
+    assert_eq!(Interest::of(&of(None)).unwrap().sees(&created(1, calendar)), None, "messages are no events");
 }
 
 /// The two halves of a move.
@@ -361,13 +368,13 @@ fn moved(from: FolderId, to: FolderId) -> [Change; 2] {
 fn a_move_is_one_update_to_who_watches_both_ends_by_immutable_ids() {
     let (inbox, archive) = (WellKnown::Inbox.id_in(MEGAN), WellKnown::Archive.id_in(MEGAN));
     let of = |folder, immutable_ids| Subscription {
-        target: Target { folder, ..subscription().target },
+        target: messages_in(folder),
         change_types: ChangeType::ALL.into_iter().collect(),
         immutable_ids,
         ..subscription()
     };
     let halves = moved(inbox, archive);
-    let sees = |of: Subscription| [0, 1].map(|half| Interest::of(&of).sees(&halves[half]));
+    let sees = |of: Subscription| [0, 1].map(|half| Interest::of(&of).unwrap().sees(&halves[half]));
     let (deleted, created) = (Some(ChangeType::Deleted), Some(ChangeType::Created));
     assert_eq!(sees(of(None, false)), [deleted, created]);
     assert_eq!(sees(of(None, true)), [None, Some(ChangeType::Updated)]);
@@ -385,7 +392,7 @@ fn a_move_is_one_update_to_who_watches_both_ends_by_immutable_ids() {
 #[test]
 fn an_item_that_comes_back_is_told_of_in_order_by_its_immutable_id() {
     let (inbox, archive) = (WellKnown::Inbox.id_in(MEGAN), WellKnown::Archive.id_in(MEGAN));
-    let target = Target { folder: Some(inbox), ..subscription().target };
+    let target = messages_in(Some(inbox));
     let change_types = ChangeType::ALL.into_iter().collect();
     let mut world = World::new(Subscription { target, change_types, immutable_ids: true, ..subscription() });
     let [gone, _] = moved(inbox, archive);
@@ -423,4 +430,99 @@ fn what_is_loaded_from_parked_rows_takes_no_room_from_new_matches() {
     world.handle(Event::Parked { partition, epoch, stream, rows: Some(vec![LoadedParked { row, records }]) });
     let stats = world.node.stats();
     assert_eq!((stats.deliveries_in_memory, stats.deliveries_unparked), (1, 0));
+}
+
+const TENANT: TenantId = TenantId(Uuid::from_u128(3));
+
+fn watching(resource: &str) -> Subscription {
+    let place = registry::place(resource).unwrap();
+    let asked = registry::Asked::read(&place, Some(MEGAN)).unwrap();
+    let watched = Watched { resource: place.kind, owner: place.owner.map(|_| MEGAN), places: asked.places };
+    let id = SubscriptionId(Uuid::new_v5(&Uuid::nil(), resource.as_bytes()));
+    Subscription { id, resource: resource.to_owned(), target: Target::Resource(Box::new(watched)), ..subscription() }
+}
+
+/// A change of what lies at a path, with its state after.
+fn ingested(number: u64, path: &str, after: serde_json::Value) -> Record {
+    let thing = registry::thing(path, |_| Ok::<_, registry::ThingError>(MEGAN)).unwrap();
+    Record::Ingested(Box::new(Ingested {
+        id: ChangeId(Uuid::from_u128(number.into())),
+        tenant: TENANT,
+        thing,
+        happened: Happened::Updated,
+        at: NOW,
+        before: None,
+        after: after.as_object().cloned(),
+    }))
+}
+
+/// The resources that the attempts so far tell of, by the resource that was subscribed to.
+fn told(world: &mut World) -> BTreeMap<String, Vec<String>> {
+    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for notification in world.attempts().into_iter().flat_map(|attempt| attempt.notifications) {
+        let Record::Ingested(change) = &*notification.record else { panic!("a change of a resource") };
+        told.entry(notification.subscription.resource.clone()).or_default().push(change.thing.text());
+    }
+    told
+}
+
+#[test]
+fn a_change_of_a_resource_is_heard_where_the_table_says_and_nowhere_else() {
+    let chats = ["chats/a/messages", "chats/b/messages", "chats/getAllMessages", "teams/getAllMessages", "users"];
+    let mut world = World::with(chats.map(watching));
+    let nothing = || serde_json::json!({});
+    world.append([
+        ingested(1, "chats/a/messages/1", nothing()),
+        ingested(2, "chats/c/messages/2", nothing()),
+        ingested(3, "users/7", nothing()),
+        ingested(4, "groups/7", nothing()),
+    ]);
+    world.pass(SECOND);
+    let told = told(&mut world);
+    assert_eq!(told["chats/a/messages"], ["chats/a/messages/1"]);
+    assert_eq!(told["chats/getAllMessages"], ["chats/a/messages/1", "chats/c/messages/2"]);
+    assert_eq!(told["users"], ["users/7"]);
+    assert_eq!(told.len(), 3, "{told:?}");
+}
+
+#[test]
+fn the_resources_of_another_tenant_are_not_heard() {
+    let other = Subscription { tenant: TenantId(Uuid::from_u128(9)), ..watching("users") };
+    let mut world = World::new(other);
+    world.append([ingested(1, "users/7", serde_json::json!({}))]);
+    world.pass(SECOND);
+    assert!(world.attempts().is_empty());
+}
+
+#[test]
+fn changes_of_one_resource_go_one_after_the_other() {
+    let mut world = World::new(watching("groups"));
+    world.append(["groups/1", "groups/1/members", "groups/2"].map(|path| ingested(1, path, serde_json::json!({}))));
+    world.pass(SECOND);
+    let attempt = world.attempt();
+    let paths = |attempt: &Attempt| -> Vec<String> {
+        let texts = attempt.notifications.iter().map(|notification| match &*notification.record {
+            Record::Ingested(change) => change.thing.text(),
+            _ => String::new(),
+        });
+        texts.collect()
+    };
+    assert_eq!(paths(&attempt), ["groups/1", "groups/2"], "the members of a group are the group's");
+    world.answer(&attempt, Outcome::Acknowledged);
+    world.pass(SECOND);
+    assert_eq!(paths(&world.attempt()), ["groups/1/members"]);
+}
+
+#[test]
+fn an_ended_subscription_to_resources_hears_nothing() {
+    let mut world = World::new(watching("users"));
+    let id = watching("users").id;
+    world.append([Record::Subscription { id, event: SubscriptionEvent::Ended(EndReason::Deleted) }]);
+    world.append([ingested(1, "users/7", serde_json::json!({}))]);
+    world.pass(60 * SECOND);
+    assert!(world.attempts().is_empty());
+    world.recorded();
+    world.append([ingested(2, "users/7", serde_json::json!({}))]);
+    world.pass(60 * SECOND);
+    assert!(world.attempts().is_empty(), "nor once it is forgotten");
 }

@@ -31,7 +31,7 @@ fn subscription(n: u64) -> Arc<Subscription> {
         app: AppId(Uuid::nil()),
         creator: mailbox(n),
         resource: "me/messages".to_owned(),
-        target: Target { mailbox: mailbox(n), kind: Kind::Message, folder: None },
+        target: Target::Items { mailbox: mailbox(n), kind: Kind::Message, folder: None },
         change_types: ChangeType::ALL.into_iter().collect(),
         change_type: "created,updated,deleted".to_owned(),
         notification_url: format!("https://receiver{n}.example.net/"),

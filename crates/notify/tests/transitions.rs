@@ -243,9 +243,9 @@ impl Mailbox {
 
     /// What a subscription watches: by the id under which it knows an item, the item's version.
     fn watched(&self, of: &Watching) -> BTreeMap<String, ChangeId> {
-        let target = &of.subscription.target;
-        let here = self.items.iter().filter(|item| item.id.kind == target.kind);
-        let here = here.filter(|item| target.folder.is_none_or(|folder| folder == item.folder));
+        let Target::Items { kind, folder, .. } = of.subscription.target else { panic!("items are watched") };
+        let here = self.items.iter().filter(|item| item.id.kind == kind);
+        let here = here.filter(|item| folder.is_none_or(|folder| folder == item.folder));
         let here = here.filter(|item| of.holds.as_ref().is_none_or(|holds| holds(&shown(item))));
         let key = |item: &Item| match of.subscription.immutable_ids {
             true => item.immutable_id().to_string(),
@@ -286,7 +286,7 @@ fn watching((kind, number, filter, types, immutable_ids): Plan) -> Watching {
         app: AppId(Uuid::from_u128(4)),
         creator: MEGAN,
         resource: format!("me/{}{query}", kind.collection()),
-        target: Target { mailbox: MEGAN, kind, folder: number.map(|number| folder(kind, number)) },
+        target: Target::Items { mailbox: MEGAN, kind, folder: number.map(|number| folder(kind, number)) },
         change_types,
         change_type: "created".to_owned(),
         notification_url: "https://hook.example.net/n".to_owned(),
@@ -299,7 +299,7 @@ fn watching((kind, number, filter, types, immutable_ids): Plan) -> Watching {
         expires_tenths: 0,
         created: NOW,
     };
-    let interest = Interest::of(&subscription);
+    let interest = Interest::of(&subscription).unwrap();
     Watching { subscription, interest, holds: asked.map(|(_, holds)| holds) }
 }
 
@@ -425,7 +425,7 @@ fn a_filter_names_an_item_by_the_id_that_the_subscription_is_told() {
         let id = if immutable_ids { item.immutable_id().to_string() } else { item.id.to_string() };
         let mut subscription = watching((Kind::Message, None, None, 7, immutable_ids)).subscription;
         subscription.resource = format!("me/messages?$filter=id eq '{id}'");
-        let interest = Interest::of(&subscription);
+        let interest = Interest::of(&subscription).unwrap();
         let moved = Item { id: ItemId::new(Kind::Message, Uuid::from_u128(77)), ..item.clone() };
         let halves = Change::moved(TENANT, &item, &moved, ChangeId(Uuid::from_u128(78)), NOW);
         let seen: Vec<_> = halves.iter().filter_map(|change| interest.sees(change)).collect();
@@ -440,5 +440,5 @@ fn an_unreadable_filter_lets_nothing_in() {
     let mut subscription = watching((Kind::Message, None, None, 7, false)).subscription;
     subscription.resource = "me/messages?$filter=colour eq 'red'".to_owned();
     let changes = Mailbox::default().act(&Act::Create(Kind::Message, 0, Values { flags: 0, word: 0, number: 0 }));
-    assert_eq!(Interest::of(&subscription).sees(&changes[0]), None);
+    assert_eq!(Interest::of(&subscription).unwrap().sees(&changes[0]), None);
 }

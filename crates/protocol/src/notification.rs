@@ -16,7 +16,8 @@ pub struct ChangeNotification<'a> {
     pub change_type: Cow<'a, str>,
     /// `Users/{object id}/Messages/{item id}`, whatever form the subscription used.
     pub resource: Cow<'a, str>,
-    pub resource_data: ResourceData<'a>,
+    /// `null` where only the place is told in which something has changed.
+    pub resource_data: Option<ResourceData<'a>>,
     pub client_state: Option<Cow<'a, str>>,
     pub tenant_id: Cow<'a, str>,
     /// The notification's own id, equal in every attempt to deliver it.
@@ -27,13 +28,13 @@ pub struct ChangeNotification<'a> {
 /// The item that changed, by reference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ResourceData<'a> {
-    /// `#Microsoft.Graph.Message`, `….Event` or `….Contact`.
+    /// `#Microsoft.Graph.Message`, `….Event` or `….Contact`, or as the table of resources has it.
     #[serde(rename = "@odata.type")]
     pub odata_type: Cow<'a, str>,
     #[serde(rename = "@odata.id")]
     pub odata_id: Cow<'a, str>,
-    #[serde(rename = "@odata.etag")]
-    pub odata_etag: Cow<'a, str>,
+    #[serde(rename = "@odata.etag", skip_serializing_if = "Option::is_none")]
+    pub odata_etag: Option<Cow<'a, str>>,
     pub id: Cow<'a, str>,
 }
 
@@ -152,12 +153,12 @@ mod tests {
             subscription_expiration_date_time: "2026-11-24T10:00:00Z".into(),
             change_type: "created".into(),
             resource: "Users/0b1c2d3e-1111-4222-8333-444455556666/Messages/AAMkAGUwAAA=".into(),
-            resource_data: ResourceData {
+            resource_data: Some(ResourceData {
                 odata_type: "#Microsoft.Graph.Message".into(),
                 odata_id: "Users/0b1c2d3e-1111-4222-8333-444455556666/Messages/AAMkAGUwAAA=".into(),
-                odata_etag: "W/\"CQAAABYAAAB\"".into(),
+                odata_etag: Some("W/\"CQAAABYAAAB\"".into()),
                 id: "AAMkAGUwAAA=".into(),
-            },
+            }),
             client_state: Some("s3cret".into()),
             tenant_id: "84bd8158-6d4d-4958-8b9f-9d6445542f95".into(),
             id: None,

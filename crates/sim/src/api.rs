@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graph::{
-    AppId, Change, ChangeId, ChangeType, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties, SubmissionId,
+    AppId, Change, ChangeId, ChangeType, FolderId, Item, ItemId, Kind, Mutation, Properties, SubmissionId,
     SubscriptionId, UserId, WellKnown,
 };
 use notify::log::{EndReason, LifecycleEvent, Submission};
@@ -18,7 +18,7 @@ use crate::truth::FILTERS;
 use crate::world::{Happening, World};
 
 const SECOND: u64 = 1_000_000;
-const LIMITS: SubscriptionLimits = SubscriptionLimits { per_mailbox: 100, refuse_duplicates: false };
+const LIMITS: SubscriptionLimits = SubscriptionLimits { per_scope: 100, refuse_duplicates: false };
 
 /// What the users of the API know of.
 #[derive(Default)]
@@ -196,7 +196,7 @@ impl World {
             app: AppId(uuid::Uuid::from_u128(0xa99)),
             creator: mailbox,
             resource: format!("me/{}{filter}", kind.collection()),
-            target: Target { mailbox, kind, folder },
+            target: Target::Items { mailbox, kind, folder },
             change_types: types.iter().copied().collect::<ChangeTypes>(),
             change_type: types.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(","),
             notification_url: self.a_url(),
@@ -246,7 +246,7 @@ impl World {
         self.appended();
         let Ok(ended) = ended else { return };
         self.api.live.retain(|live| *live != subscription.id);
-        let partition = Partition::of(subscription.target.mailbox);
+        let partition = subscription.partition();
         let event = Event::EndCommitted { partition, subscription: subscription.id, position: ended.position };
         let life = self.processes[self.rng.random_range(0..2)].life;
         let soon = self.at + self.rng.random_range(50..3_000);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use graph::{Change, ChangeType, FolderId, ItemKey, Partition, Properties, SubscriptionId};
 use notify::log::{EndReason, Submission, SubscriptionEvent};
+use notify::subscription::Target;
 use notify::{Position, Record, StreamKind, Subscription};
 use uuid::Uuid;
 
@@ -97,6 +98,7 @@ impl Truth {
                 self.tell(partition, position, change, at);
                 (change.change.as_str(), None)
             }
+            Record::Ingested(_) => ("ingested", None),
             Record::Subscription { id, event } => self.live(partition, position, *id, event),
             Record::Lifecycle { subscription, .. } => {
                 let number = self.number(*subscription);
@@ -180,12 +182,12 @@ fn seen(
     before: Option<&State>,
     after: Option<&State>,
 ) -> Option<ChangeType> {
-    let target = &subscription.target;
-    if (target.mailbox, target.kind) != (change.mailbox, change.item.kind) {
+    let Target::Items { mailbox, kind, folder: target } = subscription.target else { return None };
+    if (mailbox, kind) != (change.mailbox, change.item.kind) {
         return None;
     }
     let filter = FILTERS.iter().find(|(text, _)| subscription.resource.ends_with(text));
-    let watches = |folder: FolderId| target.folder.is_none_or(|watched| watched == folder);
+    let watches = |folder: FolderId| target.is_none_or(|watched| watched == folder);
     let has = |state: Option<&State>| {
         state.is_some_and(|(folder, item)| watches(*folder) && filter.is_none_or(|(_, lets_in)| lets_in(item)))
     };

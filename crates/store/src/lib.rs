@@ -447,8 +447,8 @@ pub struct FolderCounts {
 /// Bounds that a new subscription must respect.
 #[derive(Clone, Copy, Debug)]
 pub struct SubscriptionLimits {
-    /// Live subscriptions for one mailbox, over all apps.
-    pub per_mailbox: u64,
+    /// Live subscriptions to what lies in one scope, over all apps.
+    pub per_scope: u64,
     pub refuse_duplicates: bool,
 }
 

@@ -58,7 +58,7 @@ async fn left_behind(sealed_with: Keys, subscriptions: u128) -> TempDir {
     let directory = TempDir::new().unwrap();
     let store = Arc::new(open(&directory, sealed_with).unwrap());
     settle(&*store).await;
-    let limits = SubscriptionLimits { per_mailbox: 10_000, ..ROOMY };
+    let limits = SubscriptionLimits { per_scope: 10_000, ..ROOMY };
     let mut begins = JoinSet::new();
     for number in 1..=subscriptions {
         let store = Arc::clone(&store);

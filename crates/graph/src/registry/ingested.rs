@@ -55,6 +55,11 @@ impl Ingested {
         places
     }
 
+    /// The etag of its state, if that has one.
+    pub fn etag(&self) -> Option<&str> {
+        self.after.as_ref()?.get("@odata.etag")?.as_str()
+    }
+
     /// The address by which a meeting is told of.
     pub fn meeting_url(&self) -> Option<&str> {
         [&self.after, &self.before].into_iter().flatten().find_map(meeting_url)

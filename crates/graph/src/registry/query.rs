@@ -9,7 +9,6 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{FilterRule, Place, ResourceKind};
-use crate::path::QueryOption;
 use crate::refinement::{FILTER_BYTES_MAX, FILTER_PLACES_MAX};
 use crate::{Properties, UserId};
 
@@ -65,10 +64,10 @@ impl AskedRefusal {
 
 impl Asked {
     /// `owner` is who [`Place::owner`] is.
-    pub fn read(place: &Place, owner: Option<UserId>, options: &[QueryOption]) -> Result<Self, AskedRefusal> {
+    pub fn read(place: &Place, owner: Option<UserId>) -> Result<Self, AskedRefusal> {
         let entry = place.kind.entry();
         let mut filter = None;
-        for option in options {
+        for option in &place.options {
             let lower = option.name.to_ascii_lowercase();
             match lower.trim_start_matches('$') {
                 "filter" if entry.filter != FilterRule::Forbidden => {

@@ -2,21 +2,24 @@
 //! what is kept of it; the text of a place, with its keys filled in, is what is looked up.
 
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
-use super::{Entry, PlaceRow, ResourceKind, ThingRow};
+use super::{Entry, PlaceRow, QUERY_BYTES_MAX, ResourceKind, ThingRow};
 use crate::UserId;
-use crate::path::{Segments, UserKey, WatchError, shown, user_key};
+use crate::path::{QueryOption, Segments, UserKey, WatchError, options, shown, user_key};
 
-/// What a subscription's `resource` names before its `?`.
+/// What a subscription's `resource` names, and says of it.
 #[derive(Clone, Debug)]
 pub struct Place {
     pub kind: ResourceKind,
     pub row: &'static PlaceRow,
     /// Whose it is, if the pattern says so.
     pub owner: Option<UserKey>,
+    /// What stands behind the `?`.
+    pub options: Vec<QueryOption>,
     /// The other keys.
     keys: Vec<String>,
 }
@@ -41,14 +44,15 @@ pub enum ThingError {
     Me,
 }
 
-/// Reads what stands before the `?` of a subscription's `resource`.
-pub fn place(path: &str) -> Result<Place, WatchError> {
+/// Reads a subscription's `resource`.
+pub fn place(resource: &str) -> Result<Place, WatchError> {
+    let (path, query) = resource.split_once('?').unwrap_or((resource, ""));
     let segments = Segments::cut(path.trim()).map_err(|_| WatchError::Invalid)?;
     let rows = Entry::all().iter().flat_map(|entry| entry.places.iter().map(|row| (entry.kind, row)));
     let mut found = rows.filter_map(|(kind, row)| Some((kind, row, fit(row.pattern, &segments)?)));
     let (kind, row, fitted) = found.next().ok_or(WatchError::UnsupportedWorkload)?;
     let Fitted { owner, keys } = fitted.map_err(|Malformed| WatchError::Invalid)?;
-    Ok(Place { kind, row, owner, keys })
+    Ok(Place { kind, row, owner, options: options(query, QUERY_BYTES_MAX)?, keys })
 }
 
 /// Reads the path of a thing. Its owner may be named by UPN: `owner_of` says who that is, or why it is nobody.
@@ -89,6 +93,13 @@ impl Thing {
     /// A pattern with its keys filled in, as notifications show it: a quote in a quoted key stands twice.
     pub fn shown(&self, pattern: &str) -> String {
         self.written(pattern, |key| key.replace('\'', "''"))
+    }
+
+    /// The same for all that tells of one thing, whatever of it has changed; hardly ever for two.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.kind, self.owner, &self.keys).hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Its last key: its `id`.

@@ -4,7 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::path::{UserKey, WatchError, options};
+use crate::path::{UserKey, WatchError};
 use crate::{ChangeId, Properties, Timestamp, UserId};
 
 const MEGAN: UserId = UserId(Uuid::from_u128(0x622eaaff_0683_4862_9de4_f2ec83c2bd98));
@@ -218,8 +218,7 @@ fn a_stored_thing_is_the_same_when_it_is_read() {
 }
 
 fn asked(resource: &str) -> Result<Asked, AskedRefusal> {
-    let (path, query) = resource.split_once('?').unwrap_or((resource, ""));
-    Asked::read(&place(path).unwrap(), Some(MEGAN), &options(query, QUERY_BYTES_MAX).unwrap())
+    Asked::read(&place(resource).unwrap(), Some(MEGAN))
 }
 
 #[test]

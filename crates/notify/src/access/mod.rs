@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use graph::{AppId, TenantId, UserId};
 
 pub use need::{Level, Names, Need, Row};
-pub use routes::{needs, to_watch};
+pub use routes::{needs, to_hold, to_watch, to_watch_place};
 pub use subscriptions::{Listed, is_own, listed};
 
 /// The caller, as its access token says.

@@ -2,6 +2,7 @@
 //! suffices, least privileged first. That read-write permissions include reading is said by naming them.
 
 use graph::Kind;
+use graph::registry::Permissions;
 
 use super::Column;
 
@@ -27,6 +28,8 @@ pub enum Need {
     Users,
     /// A subscription to items of a kind: to make it, see it, change it or end it.
     Subscription(Kind),
+    /// The same of resources outside of mailboxes, with their row of the table.
+    Resource { permissions: &'static Permissions, is_of_user: bool },
     /// Subscriptions that other apps made.
     AllSubscriptions,
 }
@@ -109,13 +112,17 @@ impl Need {
             // Of events there are no subscriptions with basic access.
             Need::Subscription(Kind::Message) => mail(Level::Basic),
             Need::Subscription(kind) => Need::Items(kind, Level::Read).row(own),
+            Need::Resource { permissions, .. } => {
+                Row { work: permissions.work, personal: permissions.personal, application: permissions.application }
+            }
             Need::AllSubscriptions => {
                 Row { work: &["Subscription.Read.All"], personal: &["Subscription.Read.All"], application: &[] }
             }
         }
     }
 
-    /// Whether it is of one user's mailbox, which not everybody who holds the permission reaches.
+    /// Whether it is of one user's mailbox, or of what else is a user's, which not everybody who holds the
+    /// permission reaches.
     pub fn is_of_mailbox(self) -> bool {
         match self {
             Need::Items(..)
@@ -124,6 +131,7 @@ impl Need {
             | Need::TranslateIds
             | Need::Schedule
             | Need::Subscription(_) => true,
+            Need::Resource { is_of_user, .. } => is_of_user,
             Need::Token | Need::Users | Need::AllSubscriptions => false,
         }
     }

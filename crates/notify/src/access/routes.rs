@@ -2,9 +2,12 @@
 //! reads by POST, or writes less than its kind's items, stands here by its name.
 
 use graph::path::{self, FolderAction, ItemAction, ItemPart, Resource, UserPart};
-use graph::{Kind, basic};
+use graph::registry::{self, Permissions, Place};
+use graph::{Kind, UserId, basic};
 
 use super::{Level, Need};
+use crate::Subscription;
+use crate::subscription::Target;
 
 /// All that must be allowed for a request. `basic`: its query options look at nothing that basic access hides.
 pub fn needs(reads: bool, resource: &Resource, basic: bool) -> Vec<Need> {
@@ -84,6 +87,25 @@ pub fn to_watch(kind: Kind, resource: &str) -> Need {
     let is_basic = basic::suffices(options.iter().map(|option| (option.name.as_str(), option.value.as_str())));
     if is_basic { Need::Subscription(kind) } else { Need::Items(kind, Level::Read) }
 }
+
+/// What it needs to watch a place outside of mailboxes.
+pub fn to_watch_place(place: &Place) -> Need {
+    Need::Resource { permissions: &place.row.permissions, is_of_user: place.owner.is_some() }
+}
+
+/// What a subscription that exists needs, and whose mailbox or other things it watches.
+pub fn to_hold(subscription: &Subscription) -> (Need, Option<UserId>) {
+    match &subscription.target {
+        Target::Items { mailbox, kind, .. } => (to_watch(*kind, &subscription.resource), Some(*mailbox)),
+        Target::Resource(watched) => {
+            let need = registry::place(&subscription.resource).map(|place| to_watch_place(&place));
+            // What cannot be read any more is nobody's.
+            (need.unwrap_or(Need::Resource { permissions: &NOBODY, is_of_user: false }), watched.owner)
+        }
+    }
+}
+
+static NOBODY: Permissions = Permissions { work: &[], personal: &[], application: &[] };
 
 fn action_on(kind: Kind, action: ItemAction) -> Need {
     match action {

@@ -190,10 +190,12 @@ impl Owned {
         };
         match &*record {
             Record::Change(change) => {
-                for (id, seen) in self.spans.hearing(change, position) {
-                    let stream = Stream { subscription: id, kind: StreamKind::Changes };
-                    self.offer(stream, position, Some(seen), &mut entry, (sending, share));
-                }
+                let hearing = self.spans.hearing(change, position);
+                self.offer_changes(hearing, position, &mut entry, (sending, share));
+            }
+            Record::Ingested(change) => {
+                let hearing = self.spans.hearing_resource(change, position);
+                self.offer_changes(hearing, position, &mut entry, (sending, share));
             }
             Record::Lifecycle { subscription, .. } => {
                 let span = self.spans.get(subscription).filter(|span| span.hears(position));
@@ -208,6 +210,19 @@ impl Owned {
         self.window.push_back(entry);
         self.applied = position;
         self.head = self.head.max(position);
+    }
+
+    fn offer_changes(
+        &mut self,
+        hearing: Vec<(SubscriptionId, ChangeType)>,
+        position: Position,
+        entry: &mut Entry,
+        (sending, share): (&mut Sending, usize),
+    ) {
+        for (id, seen) in hearing {
+            let stream = Stream { subscription: id, kind: StreamKind::Changes };
+            self.offer(stream, position, Some(seen), entry, (&mut *sending, share));
+        }
     }
 
     /// The first submission of a sender that has not reached all its recipients.

@@ -1,16 +1,19 @@
 //! The subscriptions of a partition: the stretch of the log in which each lives, and which of them hear of a
-//! change. What a change costs depends on the subscriptions of its mailbox, not on how many there are.
+//! change. What a change costs depends on the subscriptions of its mailbox, or of the places where a resource is
+//! heard of, not on how many there are.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use graph::refinement::Condition;
-use graph::{Change, ChangeType, SubscriptionId, UserId};
+use graph::registry::Ingested;
+use graph::{Change, ChangeType, Scope, SubscriptionId, UserId};
 
 use super::Steady;
+use crate::subscription::{Target, Watched};
 use crate::transition::Sight;
-use crate::{Interest, Position, Subscription};
+use crate::{Interest, Position, ResourceInterest, Subscription};
 
 /// A subscription and the stretch of the log in which it lives.
 #[derive(Debug)]
@@ -35,10 +38,15 @@ struct Watcher {
     interest: Interest,
 }
 
+/// A subscription as a place knows it: it may watch several.
+type PlaceWatcher = (SubscriptionId, Arc<ResourceInterest>);
+
 #[derive(Debug, Default)]
 pub(super) struct Spans {
     by_id: Steady<SubscriptionId, Span>,
     by_mailbox: Steady<UserId, Vec<Watcher>>,
+    /// By a place of the resources of a kind: callers name places, so that no hash finds them.
+    by_place: BTreeMap<Scope, BTreeMap<String, Vec<PlaceWatcher>>>,
     /// Filters, each once: subscriptions of one app often have the same.
     conditions: HashSet<Condition, BuildHasherDefault<DefaultHasher>>,
     /// Ends that came before the state in which their subscriptions are.
@@ -66,9 +74,18 @@ impl Spans {
     }
 
     pub fn add(&mut self, subscription: Arc<Subscription>, began: Position, ended: Option<Position>) {
-        let (id, mailbox, mut interest) = (subscription.id, subscription.target.mailbox, Interest::of(&subscription));
+        let id = subscription.id;
         let ended = ended.or_else(|| self.early_ends.remove(&id));
         self.ended.extend(ended.map(|ended| (ended, id)));
+        match &subscription.target {
+            Target::Items { mailbox, .. } => self.watch_items(*mailbox, &subscription),
+            Target::Resource(watched) => self.watch_resources(watched, &subscription),
+        }
+        self.by_id.insert(id, Span { subscription, began, ended, ending: false });
+    }
+
+    fn watch_items(&mut self, mailbox: UserId, subscription: &Subscription) {
+        let Some(mut interest) = Interest::of(subscription) else { return };
         if let Sight::Filtered(condition) = &mut interest.sight {
             match self.conditions.get(condition) {
                 Some(known) => *condition = known.clone(),
@@ -78,8 +95,24 @@ impl Spans {
         let watchers = self.by_mailbox.entry(mailbox).or_default();
         // Not twice the room: there are many mailboxes, and few get another one.
         watchers.reserve_exact(1);
-        watchers.push(Watcher { id, interest });
-        self.by_id.insert(id, Span { subscription, began, ended, ending: false });
+        watchers.push(Watcher { id: subscription.id, interest });
+    }
+
+    fn watch_resources(&mut self, watched: &Watched, subscription: &Subscription) {
+        let interest = Arc::new(ResourceInterest::of(subscription, watched));
+        let places = self.by_place.entry(subscription.scope()).or_default();
+        for place in &watched.places {
+            places.entry(place.clone()).or_default().push((subscription.id, interest.clone()));
+        }
+    }
+
+    /// Who hears of the change of a resource at `position`, and as what.
+    pub fn hearing_resource(&self, change: &Ingested, position: Position) -> Vec<(SubscriptionId, ChangeType)> {
+        let Some(places) = self.by_place.get(&change.scope()) else { return Vec::new() };
+        let heard_at = change.heard_at();
+        let watchers = heard_at.iter().filter_map(|place| places.get(place)).flatten();
+        let seen = watchers.filter_map(|(id, interest)| Some((*id, interest.sees(change)?)));
+        seen.filter(|(id, _)| self.by_id.get(id).is_some_and(|span| span.hears(position))).collect()
     }
 
     /// Who hears of the change at `position`, and as what.
@@ -113,7 +146,28 @@ impl Spans {
         if let Some(ended) = span.ended {
             self.ended.remove(&(ended, id));
         }
-        let mailbox = span.subscription.target.mailbox;
+        match &span.subscription.target {
+            Target::Items { mailbox, .. } => self.forget_items(*mailbox, id),
+            Target::Resource(watched) => self.forget_resources(watched, span.subscription.scope(), id),
+        }
+    }
+
+    fn forget_resources(&mut self, watched: &Watched, scope: Scope, id: SubscriptionId) {
+        let Some(places) = self.by_place.get_mut(&scope) else { return };
+        for place in &watched.places {
+            if let Some(watchers) = places.get_mut(place) {
+                watchers.retain(|(watcher, _)| *watcher != id);
+                if watchers.is_empty() {
+                    places.remove(place);
+                }
+            }
+        }
+        if places.is_empty() {
+            self.by_place.remove(&scope);
+        }
+    }
+
+    fn forget_items(&mut self, mailbox: UserId, id: SubscriptionId) {
         let Some(watchers) = self.by_mailbox.get_mut(&mailbox) else { return };
         for watcher in watchers.extract_if(.., |watcher| watcher.id == id) {
             // The other copy is in the set.

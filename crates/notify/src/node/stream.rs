@@ -41,15 +41,24 @@ pub(super) enum Place {
     Waiting(Monotonic),
 }
 
+/// What a subscription is told of; order holds among changes of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Told {
+    Item(ItemKey),
+    /// By its fingerprint: of two things with the same one, too, no two deliveries go at a time.
+    Thing(u64),
+}
+
 impl Delivery {
     pub(super) fn new(change: Option<ChangeType>, record: Arc<Record>, since: Timestamp) -> Self {
         Self { change, record, since, attempts: 0, due: since, batch_max: u16::MAX, row: None, place: Place::Queued }
     }
 
     /// The item that it tells `subscription` of.
-    pub(super) fn item(&self, subscription: &Subscription) -> Option<ItemKey> {
+    pub(super) fn item(&self, subscription: &Subscription) -> Option<Told> {
         match &*self.record {
-            Record::Change(change) => Some(subscription.item_key(change)),
+            Record::Change(change) => Some(Told::Item(subscription.item_key(change))),
+            Record::Ingested(change) => Some(Told::Thing(change.thing.fingerprint())),
             _ => None,
         }
     }
@@ -73,7 +82,7 @@ pub(super) struct StreamState {
     pub deliveries: BTreeMap<Position, Delivery>,
     queue: BTreeSet<Position>,
     waiting: BTreeSet<(Monotonic, Position)>,
-    busy: HashSet<ItemKey>,
+    busy: HashSet<Told>,
     /// Unfinished deliveries that have failed at least once.
     failed: usize,
     pub in_flight: usize,
@@ -177,7 +186,7 @@ impl StreamState {
     fn pick_first(&mut self, room: usize) -> Vec<Position> {
         let loaded_up_to = self.tail.as_ref().map_or(Position(u64::MAX), |tail| tail.after);
         let mut taken = Vec::with_capacity(room.min(self.queue.len()).min(SCAN_MAX));
-        let mut held_back: HashSet<ItemKey> = HashSet::new();
+        let mut held_back: HashSet<Told> = HashSet::new();
         for &position in self.queue.range(..=loaded_up_to).take(SCAN_MAX) {
             if taken.len() == room {
                 break;

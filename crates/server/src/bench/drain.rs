@@ -100,7 +100,7 @@ async fn populate(store: &Arc<dyn Store>, clock: &Clock, url: &str) -> Result<()
             app: AppId(Uuid::from_u128(2)),
             creator: mailbox(n),
             resource: "me/messages".to_owned(),
-            target: Target { mailbox: mailbox(n), kind: Kind::Message, folder: None },
+            target: Target::Items { mailbox: mailbox(n), kind: Kind::Message, folder: None },
             change_types: ChangeType::ALL.into_iter().collect(),
             change_type: "created,updated,deleted".to_owned(),
             notification_url: url.to_owned(),
@@ -113,7 +113,7 @@ async fn populate(store: &Arc<dyn Store>, clock: &Clock, url: &str) -> Result<()
             expires_tenths: 0,
             created: now,
         };
-        let limits = SubscriptionLimits { per_mailbox: 1_000, refuse_duplicates: true };
+        let limits = SubscriptionLimits { per_scope: 1_000, refuse_duplicates: true };
         store.begin_subscription(Arc::new(subscription), limits).await?;
     }
     Ok(())

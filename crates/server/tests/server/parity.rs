@@ -44,7 +44,7 @@ async fn expired(world: &World) -> SubscriptionId {
         app: seed::APP,
         creator: megan,
         resource: "me/messages".to_owned(),
-        target: Target { mailbox: megan, kind: Kind::Message, folder: None },
+        target: Target::Items { mailbox: megan, kind: Kind::Message, folder: None },
         change_types: rules::change_types("created").unwrap(),
         change_type: "created".to_owned(),
         notification_url: HOOK.to_owned(),
@@ -57,7 +57,7 @@ async fn expired(world: &World) -> SubscriptionId {
         expires_tenths: 0,
         created: past,
     };
-    let (id, limits) = (subscription.id, SubscriptionLimits { per_mailbox: 9, refuse_duplicates: true });
+    let (id, limits) = (subscription.id, SubscriptionLimits { per_scope: 9, refuse_duplicates: true });
     world.state.store.begin_subscription(Arc::new(subscription), limits).await.unwrap();
     id
 }

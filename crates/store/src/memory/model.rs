@@ -115,26 +115,29 @@ impl Model {
         subscription: Arc<Subscription>,
         limits: SubscriptionLimits,
     ) -> Result<Appended, BeginError> {
-        let mailbox = subscription.target.mailbox;
-        if !self.mailboxes.contains_key(&mailbox) {
+        if let Some(mailbox) = subscription.target.mailbox()
+            && !self.mailboxes.contains_key(&mailbox)
+        {
             return Err(BeginError::NoMailbox(mailbox));
         }
+        let scope = subscription.scope();
         if self.subscriptions.contains_key(&subscription.id) {
             return Err(BeginError::Duplicate(subscription.id));
         }
-        let likeness = |of: &Subscription| (of.app, of.creator, of.target, of.change_types, of.refined());
+        let likeness =
+            |of: &Subscription| (of.scope(), of.app, of.creator, of.target.clone(), of.change_types, of.refined());
         let sought = likeness(&subscription);
         let equal = |other: &&Arc<Subscription>| likeness(other) == sought;
         if let Some(other) = self.live().find(equal).filter(|_| limits.refuse_duplicates) {
             return Err(BeginError::Duplicate(other.id));
         }
-        let live = self.live().filter(|other| other.target.mailbox == mailbox).count() as u64;
-        if live >= limits.per_mailbox {
+        let live = self.live().filter(|other| other.scope() == scope).count() as u64;
+        if live >= limits.per_scope {
             return Err(BeginError::TooMany(live));
         }
         let id = subscription.id;
         let event = SubscriptionEvent::Began(Box::new(Subscription::clone(&subscription)));
-        let began = self.append(Partition::of(mailbox), vec![Record::Subscription { id, event }]);
+        let began = self.append(Partition::of(scope), vec![Record::Subscription { id, event }]);
         let span = SubscriptionSpan { subscription, began: began.position, ended: None };
         self.subscriptions.insert(id, span);
         Ok(began)
@@ -145,14 +148,14 @@ impl Model {
         before: Arc<Subscription>,
         after: Arc<Subscription>,
     ) -> Result<Appended, SubscriptionError> {
-        debug_assert_eq!((before.id, before.target), (after.id, after.target), "a patch keeps id and target");
+        debug_assert!(before.id == after.id && before.target == after.target, "a patch keeps id and target");
         let span = self.live_span(before.id)?;
         if span.subscription != before {
             return Err(SubscriptionError::Changed);
         }
         let event = SubscriptionEvent::Patched(Box::new(Subscription::clone(&after)));
         span.subscription = Arc::clone(&after);
-        let partition = Partition::of(after.target.mailbox);
+        let partition = after.partition();
         Ok(self.append(partition, vec![Record::Subscription { id: after.id, event }]))
     }
 
@@ -166,7 +169,7 @@ impl Model {
         if if_expires.is_some_and(|expires| expires != span.subscription.expires) {
             return Err(SubscriptionError::Changed);
         }
-        let partition = Partition::of(span.subscription.target.mailbox);
+        let partition = span.subscription.partition();
         let event = SubscriptionEvent::Ended(reason);
         let ended = self.append(partition, vec![Record::Subscription { id, event }]);
         self.live_span(id)?.ended = Some(ended.position);
@@ -179,7 +182,7 @@ impl Model {
         record: ChangeId,
         event: LifecycleEvent,
     ) -> Result<Appended, SubscriptionError> {
-        let partition = Partition::of(self.live_span(id)?.subscription.target.mailbox);
+        let partition = self.live_span(id)?.subscription.partition();
         Ok(self.append(partition, vec![Record::Lifecycle { id: record, subscription: id, event }]))
     }
 
@@ -200,7 +203,7 @@ impl Model {
     }
 
     pub fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError> {
-        let shard = self.subscriptions.get(&id).map(|span| self.shard(Partition::of(span.subscription.target.mailbox)));
+        let shard = self.subscriptions.get(&id).map(|span| self.shard(span.subscription.partition()));
         Ok(shard.and_then(|shard| shard.ledger.get(&id)).cloned().unwrap_or_default())
     }
 
@@ -272,7 +275,7 @@ impl Model {
 
     pub fn partition_state(&self, partition: Partition) -> Result<PartitionState, StoreError> {
         let shard = self.shard(partition);
-        let here = |span: &&SubscriptionSpan| Partition::of(span.subscription.target.mailbox) == partition;
+        let here = |span: &&SubscriptionSpan| span.subscription.partition() == partition;
         let streams: BTreeSet<Stream> = shard.parked.keys().map(|(stream, _)| *stream).collect();
         Ok(PartitionState {
             number: shard.number,

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use graph::{ChangeId, Partition, SubscriptionId, Timestamp, UserId};
+use graph::{ChangeId, Partition, SubscriptionId, Timestamp};
 use notify::checkpoint::SubscriptionSpan;
 use notify::log::{EndReason, LifecycleEvent, SubscriptionEvent};
+use notify::subscription::Target;
 use notify::{LedgerDelta, Position, Record, Subscription};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
@@ -47,7 +48,7 @@ impl EncodedSubscription {
         let state = state.map_err(|error| corrupt(STATE, subscription.id, error))?;
         let state = seal_state(keys, subscription.id, &state);
         let event = event(Box::new(Subscription::clone(&subscription)));
-        let partition = Partition::of(subscription.target.mailbox);
+        let partition = subscription.partition();
         let record = [encode(keys, partition, Record::Subscription { id: subscription.id, event })?];
         Ok(Self { subscription, state, record })
     }
@@ -62,16 +63,25 @@ pub(super) fn open_state(keys: &Keys, id: SubscriptionId, sealed: &[u8]) -> Resu
     keys.open(SEALED_AS, id.0.as_bytes(), sealed)
 }
 
-/// What two duplicates have in common: app, creator, change types, kind, folder, and what their resources say
-/// behind the path.
+/// What two duplicates have in common: app, creator, change types, what they watch, and what they say of it.
 fn likeness(subscription: &Subscription) -> Vec<u8> {
-    let target = &subscription.target;
     let mut bytes = Vec::with_capacity(51);
     bytes.extend_from_slice(subscription.app.0.as_bytes());
     bytes.extend_from_slice(subscription.creator.0.as_bytes());
     bytes.push(subscription.change_types.iter().fold(0, |set, change| set | (1 << change as u8)));
-    bytes.push(kind_byte(target.kind));
-    bytes.extend(target.folder.map(folder_key).into_iter().flatten());
+    match &subscription.target {
+        Target::Items { kind, folder, .. } => {
+            bytes.push(kind_byte(*kind));
+            bytes.extend(folder.map(folder_key).into_iter().flatten());
+        }
+        // One kind has a scope of its own.
+        Target::Resource(watched) => {
+            for place in &watched.places {
+                bytes.extend_from_slice(place.as_bytes());
+                bytes.push(0);
+            }
+        }
+    }
     bytes.extend(subscription.refined().into_bytes());
     bytes
 }
@@ -82,8 +92,7 @@ pub(super) fn begin(
     limits: SubscriptionLimits,
 ) -> Result<Appended, BeginError> {
     let subscription = &*encoded.subscription;
-    let mailbox = subscription.target.mailbox;
-    let partition = Partition::of(mailbox);
+    let (scope, partition) = (subscription.scope(), subscription.partition());
     let likeness = likeness(subscription);
     check_new(tx.connection, subscription, &likeness, limits)?;
     let sql = "INSERT INTO subscription
@@ -95,7 +104,7 @@ pub(super) fn begin(
         subscription.tenant.0.as_bytes(),
         subscription.app.0.as_bytes(),
         subscription.creator.0.as_bytes(),
-        mailbox.0.as_bytes(),
+        scope.0.as_bytes(),
         likeness,
         subscription.expires.as_micros(),
         signed(tx.next_position(partition).0),
@@ -110,15 +119,17 @@ fn check_new(
     likeness: &[u8],
     limits: SubscriptionLimits,
 ) -> Result<(), BeginError> {
-    let mailbox: UserId = subscription.target.mailbox;
-    if !user::exists(connection, mailbox)? {
+    if let Some(mailbox) = subscription.target.mailbox()
+        && !user::exists(connection, mailbox)?
+    {
         return Err(BeginError::NoMailbox(mailbox));
     }
     let mut known = connection.prepare_cached("SELECT 1 FROM subscription WHERE id = ?1")?;
     if known.exists([subscription.id.0.as_bytes()])? {
         return Err(BeginError::Duplicate(subscription.id));
     }
-    let key = params![Partition::of(mailbox).0, mailbox.0.as_bytes(), likeness];
+    let scope = subscription.scope();
+    let key = params![subscription.partition().0, scope.0.as_bytes(), likeness];
     let sql = "SELECT id FROM subscription
         WHERE partition = ?1 AND mailbox = ?2 AND likeness = ?3 AND ended IS NULL ORDER BY id LIMIT 1";
     if limits.refuse_duplicates {
@@ -129,7 +140,7 @@ fn check_new(
     }
     let sql = "SELECT COUNT(*) FROM subscription WHERE partition = ?1 AND mailbox = ?2 AND ended IS NULL";
     let live: u64 = connection.prepare_cached(sql)?.query_row(&key[..2], |row| row.get(0))?;
-    if live >= limits.per_mailbox {
+    if live >= limits.per_scope {
         return Err(BeginError::TooMany(live));
     }
     Ok(())
@@ -156,7 +167,7 @@ pub(super) fn patch(
         subscription.expires.as_micros(),
         after.state,
     ])?;
-    Ok(tx.append(Partition::of(subscription.target.mailbox), &after.record)?)
+    Ok(tx.append(subscription.partition(), &after.record)?)
 }
 
 pub(super) fn end(
@@ -169,7 +180,7 @@ pub(super) fn end(
     if if_expires.is_some_and(|expires| expires != found.expires) {
         return Err(SubscriptionError::Changed);
     }
-    let partition = Partition::of(found.target.mailbox);
+    let partition = found.partition();
     let reason_name = match reason {
         EndReason::Deleted => "deleted",
         EndReason::Expired => "expired",
@@ -188,7 +199,7 @@ pub(super) fn append_lifecycle(
     event: LifecycleEvent,
 ) -> Result<Appended, SubscriptionError> {
     let (_, found) = live(tx.connection, tx.keys, id)?.ok_or(SubscriptionError::NotFound)?;
-    let partition = Partition::of(found.target.mailbox);
+    let partition = found.partition();
     let record = encode(tx.keys, partition, Record::Lifecycle { id: record, subscription: id, event })?;
     Ok(tx.append(partition, &[record])?)
 }

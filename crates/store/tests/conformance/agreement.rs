@@ -267,10 +267,10 @@ impl Pair {
                 let commit = self.commit_of(call);
                 both!(self, commit(commit)).ok();
             }
-            Call::Begin { number, mailbox, app, limits: (per_mailbox, refuse_duplicates) } => {
+            Call::Begin { number, mailbox, app, limits: (per_scope, refuse_duplicates) } => {
                 let mut new = subscription(number, MAILBOXES[mailbox]);
                 new.app.0 = Uuid::from_u128(app);
-                let limits = SubscriptionLimits { per_mailbox, refuse_duplicates };
+                let limits = SubscriptionLimits { per_scope, refuse_duplicates };
                 let new = Arc::new(new);
                 both!(self, begin_subscription(new, limits)).ok();
             }

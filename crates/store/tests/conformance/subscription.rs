@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use graph::{AppId, Partition};
+use graph::{AppId, Kind, Partition};
 use notify::log::{EndReason, LifecycleEvent, SubscriptionEvent};
+use notify::subscription::Target;
 use notify::{Position, Record, Subscription};
 use tidings_store::{BeginError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
 use uuid::Uuid;
@@ -12,7 +13,7 @@ use crate::World;
 use crate::support::*;
 
 async fn begin(world: &World, subscription: Subscription) -> Result<Position, BeginError> {
-    let limits = SubscriptionLimits { per_mailbox: 3, refuse_duplicates: true };
+    let limits = SubscriptionLimits { per_scope: 3, refuse_duplicates: true };
     world.store.begin_subscription(Arc::new(subscription), limits).await.map(|begun| begun.position)
 }
 
@@ -50,9 +51,9 @@ pub async fn a_duplicate_is_refused(world: World) {
     assert_eq!(begin(&world, subscription(2, MEGAN)).await, Err(BeginError::Duplicate(subscription_id(1))));
     begin(&world, of_app(3, 0xb)).await.unwrap();
     let mut inbox_only = subscription(4, MEGAN);
-    inbox_only.target.folder = Some(inbox(MEGAN));
+    inbox_only.target = Target::Items { mailbox: MEGAN, kind: Kind::Message, folder: Some(inbox(MEGAN)) };
     begin(&world, inbox_only).await.unwrap();
-    let limits = SubscriptionLimits { per_mailbox: 9, refuse_duplicates: false };
+    let limits = SubscriptionLimits { per_scope: 9, refuse_duplicates: false };
     world.store.begin_subscription(Arc::new(subscription(2, MEGAN)), limits).await.unwrap();
     let again = world.store.begin_subscription(Arc::new(subscription(2, MEGAN)), limits).await;
     assert_eq!(again, Err(BeginError::Duplicate(subscription_id(2))));

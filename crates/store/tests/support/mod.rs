@@ -21,7 +21,7 @@ pub const ADELE: UserId = UserId(Uuid::from_u128(2));
 /// A mailbox in Megan's partition.
 pub const NEIGHBOUR: UserId = UserId(Uuid::from_u128(0x19));
 pub const NOBODY: UserId = UserId(Uuid::from_u128(0xdead));
-pub const ROOMY: SubscriptionLimits = SubscriptionLimits { per_mailbox: 1_000, refuse_duplicates: false };
+pub const ROOMY: SubscriptionLimits = SubscriptionLimits { per_scope: 1_000, refuse_duplicates: false };
 
 /// The keys that a store is opened with: the first seals.
 pub fn keys(numbers: &[u8]) -> Keys {
@@ -135,7 +135,7 @@ pub fn subscription(number: u128, mailbox: UserId) -> Subscription {
         app: AppId(Uuid::from_u128(0xa)),
         creator: mailbox,
         resource: "me/messages".to_owned(),
-        target: Target { mailbox, kind: Kind::Message, folder: None },
+        target: Target::Items { mailbox, kind: Kind::Message, folder: None },
         change_types: [ChangeType::Created].into_iter().collect(),
         change_type: "created".to_owned(),
         notification_url: "https://receiver.test/hook".to_owned(),

@@ -416,9 +416,9 @@ impl Call<'_> {
         Ok(directory::owner(&user))
     }
 
-    /// Checks what only the request's body or the store tells: what is needed in a mailbox that exists.
-    pub async fn check(&self, need: Need, mailbox: UserId) -> Result<(), ApiError> {
-        access::check(self.state, self.principal, &[need], Some(mailbox)).await
+    /// Checks what only the request's body or the store tells: what is needed, of a user if it is of one.
+    pub async fn check(&self, need: Need, user: impl Into<Option<UserId>>) -> Result<(), ApiError> {
+        access::check(self.state, self.principal, &[need], user.into()).await
     }
 
     /// A user of the caller's tenant.

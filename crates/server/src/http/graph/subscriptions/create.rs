@@ -35,7 +35,7 @@ pub async fn create(call: &Call<'_>) -> Result<Answer, ApiError> {
     let target = target(call, &draft).await?;
     let subscription = Arc::new(begun(call, draft, target));
     let limits = SubscriptionLimits {
-        per_mailbox: call.state.profile.subscriptions_per_mailbox_max,
+        per_scope: call.state.profile.subscriptions_per_mailbox_max,
         refuse_duplicates: call.state.profile.refuse_duplicates,
     };
     call.state.store.begin_subscription(subscription.clone(), limits).await.map_err(refused)?;
@@ -103,7 +103,7 @@ async fn target(call: &Call<'_>, draft: &Draft) -> Result<Target, ApiError> {
             Some(folder.id)
         }
     };
-    Ok(Target { mailbox, kind: draft.watch.kind, folder })
+    Ok(Target::Items { mailbox, kind: draft.watch.kind, folder })
 }
 
 fn begun(call: &Call<'_>, draft: Draft, target: Target) -> Subscription {

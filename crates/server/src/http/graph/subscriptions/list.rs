@@ -31,8 +31,8 @@ pub async fn list(call: &Call<'_>) -> Result<Answer, ApiError> {
     let found = call.state.store.subscriptions(query).await?;
     let next = found.last().filter(|_| found.len() as u64 == PAGE);
     let next = next.map(|last| call.url(&format!("subscriptions?$skiptoken={}", last.id)));
-    let need = |found: &Subscription| access::to_watch(found.target.kind, &found.resource);
-    let readable = found.iter().filter(|found| !listed.by_need || call.principal.suffices(need(found), true));
+    let suffices = |found: &Subscription| call.principal.suffices(access::to_hold(found).0, true);
+    let readable = found.iter().filter(|found| !listed.by_need || suffices(found));
     let resources = readable.map(|found| resource(found, None));
     let list = SubscriptionList::new(call.metadata("subscriptions").into(), resources, next.map(Into::into));
     Ok(Answer::json(StatusCode::OK, &list))

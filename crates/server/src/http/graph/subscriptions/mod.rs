@@ -28,8 +28,8 @@ async fn visible(call: &Call<'_>, id: &str, operation: Operation) -> Result<Arc<
     if !access::is_own(call.principal, &found) {
         return Err(ApiError::SubscriptionNotFound);
     }
-    let need = access::to_watch(found.target.kind, &found.resource);
-    call.check(need, found.target.mailbox).await.map_err(|error| error.behind(operation))?;
+    let (need, owner) = access::to_hold(&found);
+    call.check(need, owner).await.map_err(|error| error.behind(operation))?;
     Ok(found)
 }
 
