@@ -18,6 +18,7 @@ mod keys;
 mod pages;
 mod pending;
 mod refusal;
+mod remembered;
 mod scope;
 mod sign_in;
 mod standing;

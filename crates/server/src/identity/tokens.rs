@@ -1,6 +1,5 @@
 //! Access tokens for Graph and the keys behind them: signed with the newest, read back into who bears them.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use graph::{AppId, TenantId, Timestamp, UserId};
@@ -13,13 +12,12 @@ use store::App;
 use super::claims::{AccessToken, Grant, IdToken, Proof, issuer_v1};
 use super::jwt;
 use super::keys::{Key, KeyError, KeyRing, LIFE_SECONDS_MAX};
+use super::remembered::{Held, Remembered, Skew};
 use super::scope::{GRAPH_ID, GRAPH_URL};
 use crate::ids;
 
-/// How far the clock of a token's bearer may be behind ours, in seconds.
-const SKEW_SECONDS: i64 = 300;
-/// How many verified tokens are remembered, so that a busy client costs one signature check.
-const REMEMBERED_MAX: usize = 1_024;
+/// How far our clock may have been set back since a token was signed.
+const SKEW: Skew = Skew { early: 300, late: 0 };
 /// The directory role of those who administer a whole tenant, by its template id, the same in all tenants.
 const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
 
@@ -62,14 +60,7 @@ pub struct Tokens {
     keep: Keep,
     /// One rotation at a time.
     rotating: Mutex<()>,
-    remembered: RwLock<HashMap<String, Remembered>>,
-}
-
-#[derive(Clone)]
-struct Remembered {
-    bearer: Arc<Bearer>,
-    not_before: i64,
-    expires: i64,
+    remembered: Remembered<Bearer>,
 }
 
 /// What is read of an access token. A claim that stands in it twice is an error.
@@ -125,7 +116,7 @@ impl Claims {
 
 impl Tokens {
     pub fn new(ring: KeyRing, keep: Keep) -> Self {
-        Self { ring: RwLock::new(Arc::new(ring)), keep, rotating: Mutex::default(), remembered: RwLock::default() }
+        Self { ring: RwLock::new(Arc::new(ring)), keep, rotating: Mutex::default(), remembered: Remembered::default() }
     }
 
     /// Keys that are kept nowhere.
@@ -146,7 +137,7 @@ impl Tokens {
         (self.keep)(&ring.to_kept())?;
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         if distrust {
-            self.remembered.write().unwrap_or_else(PoisonError::into_inner).clear();
+            self.remembered.forget();
         }
         Ok(())
     }
@@ -177,35 +168,22 @@ impl Tokens {
         if token.is_empty() {
             return Err(TokenError::Empty);
         }
-        let known = self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
-        let known = match known {
-            Some(known) => known,
-            None => self.remember(token, now)?,
+        let held = match self.remembered.get(token) {
+            Some(held) => held,
+            None => self.verify(token, now)?,
         };
-        let seconds = now.as_micros().div_euclid(1_000_000);
-        if seconds >= known.expires || seconds.saturating_add(SKEW_SECONDS) < known.not_before {
-            return Err(TokenError::Expired);
-        }
-        Ok(known.bearer)
+        held.at(now, SKEW)
     }
 
-    fn remember(&self, token: &str, now: Timestamp) -> Result<Remembered, TokenError> {
+    fn verify(&self, token: &str, now: Timestamp) -> Result<Held<Bearer>, TokenError> {
         let ring = self.ring();
         let kid = jwt::header(token).and_then(|header| header.kid).ok_or(TokenError::Invalid)?;
         let key = ring.verifying(&kid, now).ok_or(TokenError::Invalid)?;
         let claims: Claims = jwt::open(token, &key.decoding(), &[Algorithm::RS256]).ok_or(TokenError::Invalid)?;
         let bearer = Arc::new(claims.bearer()?);
-        let entry = Remembered { bearer, not_before: claims.nbf, expires: claims.exp };
-        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        // A key that was distrusted meanwhile must not come back by this way.
-        if self.ring().verifying(&kid, now).is_none() {
-            return Err(TokenError::Invalid);
-        }
-        if remembered.len() >= REMEMBERED_MAX {
-            remembered.clear();
-        }
-        remembered.insert(token.to_owned(), entry.clone());
-        Ok(entry)
+        let held = Held { bearer, not_before: claims.nbf, expires: claims.exp };
+        let trusted = || self.ring().verifying(&kid, now).is_some();
+        self.remembered.remember(token, &held, trusted).then_some(held).ok_or(TokenError::Invalid)
     }
 }
 

@@ -1,11 +1,11 @@
-//! One POST: from the first look at the URL to the last byte of the answer, under one deadline.
+//! One request: from the first look at the URL to the last byte of the answer, under one deadline.
 
 use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
@@ -26,7 +26,7 @@ const HEADER_VALUE_BYTES_MAX: usize = 256;
 /// What an error's chain of causes is followed to.
 const CAUSES_MAX: usize = 8;
 
-/// What a receiver answered. A body that was cut is exactly [`BODY_BYTES_MAX`] long.
+/// What was answered. A body that was cut is exactly as long as was allowed: [`BODY_BYTES_MAX`] for a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
@@ -65,6 +65,23 @@ pub fn outcome(result: &Result<Answer, Failure>) -> Outcome {
     }
 }
 
+/// What is asked, of whom, and how much of the answer is read. The URI has passed the policy.
+#[derive(Clone)]
+pub(super) struct Call {
+    uri: Uri,
+    /// The latest that is spoken.
+    tls: TlsVersion,
+    /// The content type and the body of a POST; `None`: a GET.
+    posted: Option<(&'static str, Bytes)>,
+    answer_bytes_max: usize,
+}
+
+impl Call {
+    pub fn post((uri, tls): (Uri, TlsVersion), content_type: &'static str, body: Bytes) -> Self {
+        Self { uri, tls, posted: Some((content_type, body)), answer_bytes_max: BODY_BYTES_MAX }
+    }
+}
+
 impl Outbound {
     /// Posts `body` to exactly `url`, which speaks TLS up to `tls`. A redirect is an answer like any other.
     pub async fn post(
@@ -75,22 +92,20 @@ impl Outbound {
         limit: Duration,
     ) -> Result<Answer, Failure> {
         let uri = self.targets.get(&self.policy, url)?;
-        self.exchange((uri, tls), content_type, body, limit).await
+        self.exchange(Call::post((uri, tls), content_type, body), limit).await
     }
 
-    /// The URI has passed the policy.
-    pub(super) async fn exchange(
-        &self,
-        (uri, tls): (Uri, TlsVersion),
-        content_type: &'static str,
-        body: Bytes,
-        limit: Duration,
-    ) -> Result<Answer, Failure> {
+    /// Reads the JSON at exactly `url`, or what the answer has of it within `answer_bytes_max`.
+    pub async fn get(&self, url: &str, answer_bytes_max: usize, limit: Duration) -> Result<Answer, Failure> {
+        let uri = self.targets.get(&self.policy, url)?;
+        self.exchange(Call { uri, tls: TlsVersion::V1_3, posted: None, answer_bytes_max }, limit).await
+    }
+
+    pub(super) async fn exchange(&self, call: Call, limit: Duration) -> Result<Answer, Failure> {
         let exchange = async {
-            let once = |body| self.exchange_once((&uri, tls), content_type, body);
-            match once(body.clone()).await {
+            match self.exchange_once(call.clone()).await {
                 // The receiver closed an idle connection while the request was on its way.
-                Err(Interrupted { reused: true, .. }) => once(body).await,
+                Err(Interrupted { reused: true, .. }) => self.exchange_once(call).await,
                 result => result,
             }
         };
@@ -100,17 +115,13 @@ impl Outbound {
         }
     }
 
-    async fn exchange_once(
-        &self,
-        (uri, tls): (&Uri, TlsVersion),
-        content_type: &'static str,
-        body: Bytes,
-    ) -> Result<Answer, Interrupted> {
-        let response = match self.client(tls).request(request(uri.clone(), content_type, body)).await {
+    async fn exchange_once(&self, call: Call) -> Result<Answer, Interrupted> {
+        let bytes_max = call.answer_bytes_max;
+        let response = match self.client(call.tls).request(request(call)).await {
             Ok(response) => response,
             Err(error) => return Err(Interrupted::of(&error)),
         };
-        answer(response)
+        answer(response, bytes_max)
             .await
             .map_err(|error| Interrupted { reused: false, failure: Failure::Broken(error.to_string()) })
     }
@@ -133,28 +144,35 @@ impl Interrupted {
     }
 }
 
-fn request(uri: Uri, content_type: &'static str, body: Bytes) -> Request<Full<Bytes>> {
+fn request(call: Call) -> Request<Full<Bytes>> {
+    let (method, content_type, body) = match call.posted {
+        Some((content_type, body)) => (Method::POST, Some(content_type), body),
+        None => (Method::GET, None, Bytes::new()),
+    };
     let empty = body.is_empty();
     let mut request = Request::new(Full::new(body));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri;
+    *request.method_mut() = method;
+    *request.uri_mut() = call.uri;
     let headers = request.headers_mut();
     headers.reserve(5);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    match content_type {
+        Some(content_type) => headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        None => headers.insert(ACCEPT, HeaderValue::from_static("application/json")),
+    };
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tidings/", env!("CARGO_PKG_VERSION"))));
-    if empty {
+    if content_type.is_some() && empty {
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     request
 }
 
-async fn answer(response: Response<Incoming>) -> Result<Answer, hyper::Error> {
+async fn answer(response: Response<Incoming>, bytes_max: usize) -> Result<Answer, hyper::Error> {
     let (head, mut incoming) = response.into_parts();
     let mut body = BytesMut::new();
-    while !incoming.is_end_stream() && body.len() < BODY_BYTES_MAX {
+    while !incoming.is_end_stream() && body.len() < bytes_max {
         let Some(frame) = incoming.frame().await else { break };
         if let Some(data) = frame?.data_ref() {
-            body.extend_from_slice(&data[..data.len().min(BODY_BYTES_MAX - body.len())]);
+            body.extend_from_slice(&data[..data.len().min(bytes_max - body.len())]);
         }
     }
     if let Some(proven) = head.extensions.get::<Proven>() {

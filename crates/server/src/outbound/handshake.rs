@@ -7,7 +7,7 @@ use notify::subscription::TlsVersion;
 use protocol::HandshakeError;
 use protocol::handshake::{CONTENT_TYPE, TIMEOUT_SECONDS, validation_token, validation_url, verdict};
 
-use super::attempt::Failure;
+use super::attempt::{Call, Failure};
 use super::policy::Refusal;
 use super::{Outbound, call_uri};
 
@@ -32,7 +32,7 @@ impl Outbound {
         self.check(url)?;
         let token = validation_token(request_id);
         let uri = call_uri(&self.policy, &validation_url(url, &token)).map_err(refused)?;
-        let answer = self.exchange((uri, tls), CONTENT_TYPE, Bytes::new(), limit).await.map_err(failed)?;
+        let answer = self.exchange(Call::post((uri, tls), CONTENT_TYPE, Bytes::new()), limit).await.map_err(failed)?;
         verdict(&token, answer.status, answer.content_type.as_deref(), &answer.body)
     }
 }

@@ -1,4 +1,4 @@
-//! The one component that calls receivers.
+//! The one component that calls others: receivers, and issuers for their keys.
 //!
 //! A call passes the *policy* (pure rules on the URL's text), then *dns* (every address of the host must
 //! be allowed), then the *connector* (connects to those addresses and no others); a pooled connection
