@@ -10,8 +10,15 @@ use tidings_house::tree;
 const PARITY_HEADER: [&str; 6] = ["id", "behaviour", "what we do", "source", "confidence", "test"];
 const CONFIDENCE: [&str; 4] = ["documented", "metadata", "observed", "decided"];
 const RULES_HEADER: [&str; 3] = ["rule", "what it says", "held by"];
-const DOCUMENTS: [&str; 6] =
-    ["README.md", "ARCHITECTURE.md", "PARITY.md", "CONTRIBUTING.md", "SECURITY.md", "docs/rules.md"];
+const DOCUMENTS: [&str; 7] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "PARITY.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/identity.md",
+    "docs/rules.md",
+];
 
 fn text<'a>(files: &'a [File], path: &str) -> &'a str {
     &files.iter().find(|file| file.path == path).unwrap_or_else(|| panic!("{path} is missing")).text

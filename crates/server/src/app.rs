@@ -13,7 +13,7 @@ use store::Store;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::http::graph::Throttling;
-use crate::identity::{Pending, Tokens};
+use crate::identity::{Issuers, Pending, Tokens};
 
 /// Judges and proves the URLs that apps name, before a subscription may use them.
 #[async_trait]
@@ -37,6 +37,10 @@ pub struct AppState {
     pub directory: Directory,
     pub clock: Clock,
     pub tokens: Tokens,
+    /// Whether tokens are given out, and those of `tokens` accepted.
+    pub built_in_issuer: bool,
+    /// Whose tokens are accepted besides.
+    pub issuers: Issuers,
     /// Who may sign in, and which devices wait for it.
     pub pending: Pending,
     /// Whether this is a development server, whose page signs in whoever is chosen.

@@ -9,6 +9,9 @@ use notify::throttle::{Rate, ThrottleLimits};
 use notify::{NodeConfig, Profile};
 use serde::Deserialize;
 
+pub mod identity;
+
+use self::identity::Identity;
 use crate::outbound::{Allowed, OutboundConfig, Policy};
 
 /// The annotated example: every key with its default.
@@ -27,6 +30,7 @@ pub struct Config {
     pub outbound: Outbound,
     pub limits: Limits,
     pub throttling: Throttling,
+    pub identity: Identity,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -110,6 +114,7 @@ impl Default for Config {
             outbound: Outbound::default(),
             limits: Limits::default(),
             throttling: Throttling::default(),
+            identity: Identity::default(),
         }
     }
 }
@@ -247,6 +252,7 @@ impl Config {
             profile.throttle.mailbox_at_a_time >= 1 && profile.throttle.mailbox.units >= 1,
             "the limits of throttling must be at least 1; to have none, set throttling.on = false"
         );
+        self.identity.check()?;
         self.outbound().map(drop)
     }
 
@@ -297,6 +303,7 @@ mod tests {
         let config = Config::parse(&uncommented.join("\n")).unwrap();
         assert_eq!(config.profile(), Profile::documented());
         assert!(config.tls.certificate.is_some() && config.listen.lmtp.is_some());
+        assert_eq!(config.identity.issuers.len(), 1);
     }
 
     #[test]

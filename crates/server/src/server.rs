@@ -29,7 +29,8 @@ use crate::directory::Directory;
 use crate::engine;
 use crate::http::graph::Throttling;
 use crate::http::listener::Listener;
-use crate::identity::{Key, KeyRing, Pending, Tokens};
+use crate::identity::external::{Discovery, Publisher, Rules};
+use crate::identity::{Issuers, Key, KeyRing, Pending, Tokens};
 use crate::outbound::{Outbound, OutboundConfig};
 use crate::sources::delivery::{FreshSource, Mailboxes};
 use crate::sources::lmtp;
@@ -53,6 +54,10 @@ pub struct Settings {
     pub profile: Profile,
     pub delivery: NodeConfig,
     pub outbound: OutboundConfig,
+    /// Whether this server gives out tokens itself.
+    pub built_in_issuer: bool,
+    /// Issuers whose tokens are accepted besides, and how each may be called.
+    pub issuers: Vec<(Rules, OutboundConfig)>,
     pub limits: Limits,
     /// Whether apps that ask too much are told to wait.
     pub throttle: bool,
@@ -115,7 +120,7 @@ impl Running {
 
 /// Opens the store, binds every address and begins to serve.
 pub async fn start(settings: Settings) -> anyhow::Result<Running> {
-    let Settings { data, keys, listen, tls, profile, delivery, outbound, limits, throttle, dev } = settings;
+    let Settings { data, keys, listen, tls, profile, delivery, outbound, limits, throttle, dev, .. } = settings;
     let clock = Clock::new();
     let bound = Bound::bind(&listen, tls).await?;
     let addresses = bound.addresses()?;
@@ -127,6 +132,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         seed::plant(store.as_ref(), clock.wall()).await.context("cannot plant the development tenant")?;
     }
     let outbound = Arc::new(Outbound::new(outbound).context("cannot set up outbound calls")?);
+    let issuers = issuers(settings.issuers, clock)?;
     let tokens = signing_keys(&data, clock.wall())
         .with_context(|| format!("cannot use {SIGNING_KEYS_FILE} of the data directory"))?;
     let admin_token = data.made_once(ADMIN_TOKEN_FILE, || Ok(ids::new_secret().into_bytes()))?;
@@ -151,6 +157,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         store,
         clock,
         tokens,
+        built_in_issuer: settings.built_in_issuer,
+        issuers,
         pending: Pending::default(),
         dev,
         throttling: throttle.then(|| Throttling::new(profile.throttle)),
@@ -162,6 +170,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let admin = admin::Admin { state: state.clone(), token: admin_token.clone(), fresh, dev };
     let (accepting, connections) = (CancellationToken::new(), TaskTracker::new());
     connections.spawn(rotate_keys(state.clone(), accepting.clone()));
+    state.issuers.read_keys();
     bound.serve(&state, admin, mailboxes, &accepting, &connections);
     Ok(Running {
         listen: addresses,
@@ -174,6 +183,18 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         engine_stop,
         engine: engine_task,
     })
+}
+
+/// Issuers besides the built-in one. Each has a client of its own, which may call what the operator has opened
+/// for it and nothing else.
+fn issuers(settings: Vec<(Rules, OutboundConfig)>, clock: Clock) -> anyhow::Result<Issuers> {
+    let issuer = |(rules, outbound): (Rules, OutboundConfig)| -> anyhow::Result<_> {
+        let outbound = Outbound::new(outbound);
+        let outbound = outbound.with_context(|| format!("cannot set up calls to {}", rules.name.as_str()))?;
+        let publisher: Box<dyn Publisher> = Box::new(Discovery::new(outbound, rules.name.clone()));
+        Ok((rules, publisher))
+    };
+    Ok(Issuers::new(settings.into_iter().map(issuer).collect::<Result<_, _>>()?, clock))
 }
 
 /// The signing keys of the data directory, made once.

@@ -126,6 +126,8 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
         profile: notify::Profile::documented(),
         delivery: NodeConfig { batch_max: options.batch_max, ..NodeConfig::default() },
         outbound: OutboundConfig { policy: Policy { dev: true, ..Policy::default() }, ca_files: options.outbound_ca },
+        built_in_issuer: true,
+        issuers: Vec::new(),
         limits: app::Limits::default(),
         throttle: options.throttle,
         dev: true,

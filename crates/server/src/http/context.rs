@@ -18,13 +18,15 @@ pub struct Context {
     pub now: Timestamp,
     /// Scheme, host and port as the caller used them: `https://localhost:8443`.
     pub origin: String,
+    /// Whether tokens are given out there.
+    pub gives_tokens: bool,
 }
 
 impl Context {
-    pub fn new(parts: &Parts, now: Timestamp) -> Self {
+    pub fn new(parts: &Parts, now: Timestamp, gives_tokens: bool) -> Self {
         let request_id = ids::new_uuid();
         let client_request_id = client_request_id(&parts.headers).unwrap_or_else(|| request_id.to_string());
-        Self { request_id, client_request_id, now, origin: origin(parts) }
+        Self { request_id, client_request_id, now, origin: origin(parts), gives_tokens }
     }
 
     /// Whether the request came by TLS.

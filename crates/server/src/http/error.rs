@@ -26,6 +26,8 @@ use crate::identity::TokenError;
 #[derive(Debug)]
 pub enum ApiError {
     Token(TokenError),
+    /// The keys of the token's issuer cannot be read.
+    IssuerUnavailable,
     /// `/me` with a token that has no user.
     MeWithoutUser,
     Denied(Denied),
@@ -143,8 +145,11 @@ impl ApiError {
     pub fn challenge(&self, context: &Context) -> Option<String> {
         let ApiError::Token(error) = self else { return None };
         let graph = "00000003-0000-0000-c000-000000000000";
-        let authorize = format!("{}/common/oauth2/v2.0/authorize", context.origin);
-        let mut challenge = format!("Bearer realm=\"\", authorization_uri=\"{authorize}\", client_id=\"{graph}\"");
+        let mut challenge = "Bearer realm=\"\"".to_owned();
+        if context.gives_tokens {
+            challenge.push_str(&format!(", authorization_uri=\"{}/common/oauth2/v2.0/authorize\"", context.origin));
+        }
+        challenge.push_str(&format!(", client_id=\"{graph}\""));
         if let TokenError::Revoked { since } = error {
             let claims = json!({"access_token": {"nbf": {"essential": true, "value": since.to_string()}}});
             let claims = STANDARD.encode(claims.to_string());
@@ -158,6 +163,7 @@ impl ApiError {
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             ApiError::Contended => Some(1),
+            ApiError::IssuerUnavailable => Some(10),
             ApiError::Throttled(Throttled::AtATime) => Some(1),
             ApiError::Throttled(Throttled::TooMany { retry_after_seconds }) => Some(*retry_after_seconds),
             ApiError::Store(StoreError::Full(_)) => Some(30),
@@ -200,6 +206,11 @@ impl ApiError {
         const BAD: StatusCode = StatusCode::BAD_REQUEST;
         match self {
             ApiError::Token(error) => shape(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", error.to_string()),
+            ApiError::IssuerUnavailable => shape(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                "The issuer of the access token cannot be reached, so that the token cannot be verified; try again.",
+            ),
             ApiError::MeWithoutUser => {
                 shape(BAD, "BadRequest", "/me request is only valid with delegated authentication flow.")
             }

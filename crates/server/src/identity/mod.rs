@@ -2,15 +2,17 @@
 //!
 //! The persons of the play: an *app* proves itself ([`client`]) and asks for tokens ([`grant`] decides,
 //! [`token`] does the rest); a *person* signs in at a page ([`sign_in`], [`device`]); a *verifier* reads
-//! what is published ([`discovery`], [`keys`]); and Graph itself reads the tokens back ([`tokens`]) and holds
-//! them against what the directory says now ([`standing`]).
+//! what is published ([`discovery`], [`keys`]); and Graph itself reads the tokens back ([`tokens`]), or those of
+//! another issuer ([`external`]), and holds them against what the directory says now ([`standing`]).
 
 mod authorize;
+mod caller;
 mod claims;
 mod client;
 mod device;
 mod discovery;
 pub mod endpoint;
+pub mod external;
 mod form;
 mod grant;
 mod jwt;
@@ -26,10 +28,11 @@ mod tenancy;
 mod token;
 mod tokens;
 
+pub use caller::caller;
 pub use claims::Grant;
+pub use external::Issuers;
 pub use keys::{Key, KeyRing};
 pub use pending::{Pending, SIGN_IN_MINUTES};
-pub use standing::admit;
 pub use tokens::{Bearer, TokenError, Tokens};
 
 /// What an access token grants a development app: as delegated scopes, and as an app's own roles.

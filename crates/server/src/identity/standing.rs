@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use notify::access::{Permissions, Principal};
+use graph::TenantId;
+use notify::access::{Actor, Permissions, Principal};
 use store::{App, User};
 
+use super::external::{Claimed, NotAccepted, Reason, Subject};
 use super::tokens::{Bearer, TokenError};
 use crate::directory::Directory;
 use crate::http::error::ApiError;
@@ -30,19 +32,65 @@ fn admitted(
     app: Option<&App>,
     granted: &BTreeSet<String>,
 ) -> Result<Principal, TokenError> {
-    let revoked = TokenError::Revoked { since: bearer.issued.saturating_add(1) };
-    if app.is_none_or(|app| !app.enabled) {
-        return Err(revoked);
-    }
+    let app = app.ok_or(revoked(bearer))?;
     if let Some(user) = user {
-        let user = user.filter(|user| user.enabled && user.tenant == bearer.principal.tenant).ok_or(revoked)?;
-        let since = first_second(user);
-        if bearer.issued < since {
-            return Err(TokenError::Revoked { since });
-        }
+        check_user(bearer, user)?;
     }
-    let held = bearer.principal.held.iter().filter(|name| granted.contains(*name));
-    Ok(Principal { held: Permissions::of(held), ..bearer.principal.clone() })
+    Ok(Principal { held: consented(bearer, app, granted)?, ..bearer.principal.clone() })
+}
+
+/// The caller that a token of another issuer tells of. Its user must be in the directory, and stand there as
+/// for the built-in issuer. An app need not be there: then the token alone says what it may. One that is there
+/// may what the token says and the operator has consented to.
+pub async fn admit_claimed(directory: &Directory, claimed: &Claimed) -> Result<Principal, NotAccepted> {
+    let tenant = find_tenant(directory, &claimed.tenant).await?;
+    let (actor, user) = match &claimed.subject {
+        Subject::App(id) => (Actor::App(*id), None),
+        Subject::User(id) => (Actor::User(*id), directory.user(*id).await?),
+        Subject::Address(address) => {
+            let user = directory.by_address(address).await?.ok_or_else(|| Reason::user(address))?;
+            (Actor::User(user.id), Some(user))
+        }
+    };
+    let (app, held) = (claimed.app, claimed.held.clone());
+    let principal = Principal { tenant, app, actor, held, admin: claimed.admin };
+    let bearer = Bearer { principal, issued: claimed.issued };
+    if let Actor::User(id) = actor {
+        let user = user.filter(|user| user.tenant == tenant).ok_or_else(|| Reason::user(&id.to_string()))?;
+        check_user(&bearer, Some(&user))?;
+    }
+    let Some(registered) = directory.app(app).await? else { return Ok(bearer.principal) };
+    let granted = directory.granted(tenant, app, bearer.principal.user()).await?;
+    Ok(Principal { held: consented(&bearer, &registered, &granted)?, ..bearer.principal })
+}
+
+async fn find_tenant(directory: &Directory, named: &str) -> Result<TenantId, NotAccepted> {
+    let id: Option<TenantId> = named.parse().ok();
+    let tenants = directory.tenants().await?;
+    let found = tenants.iter().find(|tenant| Some(tenant.id) == id || tenant.domain.eq_ignore_ascii_case(named));
+    Ok(found.ok_or_else(|| Reason::tenant(named))?.id)
+}
+
+/// What of a token's permissions the app was consented to, if it may have tokens at all.
+fn consented(bearer: &Bearer, app: &App, granted: &BTreeSet<String>) -> Result<Permissions, TokenError> {
+    if !app.enabled {
+        return Err(revoked(bearer));
+    }
+    Ok(Permissions::of(bearer.principal.held.iter().filter(|name| granted.contains(*name))))
+}
+
+fn check_user(bearer: &Bearer, user: Option<&User>) -> Result<(), TokenError> {
+    let user = user.filter(|user| user.enabled && user.tenant == bearer.principal.tenant).ok_or(revoked(bearer))?;
+    let since = first_second(user);
+    if bearer.issued < since {
+        return Err(TokenError::Revoked { since });
+    }
+    Ok(())
+}
+
+/// This token counts no more, a later one may.
+fn revoked(bearer: &Bearer) -> TokenError {
+    TokenError::Revoked { since: bearer.issued.saturating_add(1) }
 }
 
 /// The first whole second in which tokens for this user count, since 1970. Tokens are dated by seconds.
@@ -54,7 +102,6 @@ pub fn first_second(user: &User) -> i64 {
 #[cfg(test)]
 mod tests {
     use graph::Timestamp;
-    use notify::access::Actor;
 
     use super::*;
     use crate::seed;

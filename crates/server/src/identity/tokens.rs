@@ -19,7 +19,7 @@ use crate::ids;
 /// How far our clock may have been set back since a token was signed.
 const SKEW: Skew = Skew { early: 300, late: 0 };
 /// The directory role of those who administer a whole tenant, by its template id, the same in all tenants.
-const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
+pub const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
 
 /// Why a token is not accepted. `Display` is the message that Graph gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -14,17 +14,17 @@ use tidings_server::seed;
 use crate::issuer::{code_of, redeem};
 use crate::world::{World, ok};
 
-const EXPIRED: &str = "Access token has expired or is not yet valid.";
-const AUDIENCE: &str = "Access token validation failure. Invalid audience.";
-const INVALID: &str = "Access token validation failure.";
+pub const EXPIRED: &str = "Access token has expired or is not yet valid.";
+pub const AUDIENCE: &str = "Access token validation failure. Invalid audience.";
+pub const INVALID: &str = "Access token validation failure.";
 
-/// What an attacker works with: the server's own key as it is published, a key of its own, and what a token
+/// What an attacker works with: the issuer's key as it is published, a key of its own, and what a token
 /// of Megan's says.
-struct Attacker<'a> {
-    server: &'a Key,
-    own: Key,
-    claims: Value,
-    honest: String,
+pub struct Attacker<'a> {
+    pub server: &'a Key,
+    pub own: Key,
+    pub claims: Value,
+    pub honest: String,
 }
 
 impl Attacker<'_> {
@@ -33,13 +33,13 @@ impl Attacker<'_> {
     }
 
     /// A token of the server's that says something else: as if one could make it sign that.
-    fn says(&self, name: &str, value: impl Into<Value>) -> String {
+    pub fn says(&self, name: &str, value: impl Into<Value>) -> String {
         let mut claims = self.claims.clone();
         claims[name] = value.into();
         self.server.sign(&claims).unwrap()
     }
 
-    fn without(&self, name: &str) -> String {
+    pub fn without(&self, name: &str) -> String {
         let mut claims = self.claims.clone();
         claims.as_object_mut().unwrap().remove(name);
         self.server.sign(&claims).unwrap()
@@ -64,12 +64,12 @@ impl Attacker<'_> {
         self.own.sign_parts(header, &self.claims.to_string()).unwrap()
     }
 
-    fn twice(&self, name: &str, value: &str) -> String {
+    pub fn twice(&self, name: &str, value: &str) -> String {
         let claims = self.claims.to_string().replacen('{', &format!("{{\"{name}\":{value},"), 1);
         self.server.sign_parts(&self.server.header(), &claims).unwrap()
     }
 
-    fn forgeries(&self) -> Vec<(&'static str, String)> {
+    pub fn forgeries(&self) -> Vec<(&'static str, String)> {
         let kid = self.server.kid();
         let none = |alg: &str| json!({"typ": "JWT", "alg": alg, "kid": kid});
         let (head, rest) = self.honest.split_once('.').unwrap();
@@ -217,7 +217,7 @@ async fn other_things(world: &World) -> Vec<(&'static str, String, &'static str)
 }
 
 /// The names of all members, at any depth.
-fn shape(json: &Value) -> String {
+pub fn shape(json: &Value) -> String {
     match json {
         Value::Object(members) => {
             let members: Vec<_> = members.iter().map(|(name, value)| format!("{name}:{}", shape(value))).collect();

@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 
 /// An app's webhook: echoes validation tokens and hands over what it is sent.
-async fn receiver() -> (String, mpsc::UnboundedReceiver<Value>) {
+pub async fn receiver() -> (String, mpsc::UnboundedReceiver<Value>) {
     async fn hook(State(seen): State<mpsc::UnboundedSender<Value>>, RawQuery(query): RawQuery, body: Bytes) -> String {
         let query = query.unwrap_or_default();
         let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "validationToken");
@@ -46,10 +46,15 @@ async fn receiver() -> (String, mpsc::UnboundedReceiver<Value>) {
 }
 
 async fn server() -> Running {
+    start(settings()).await.unwrap()
+}
+
+/// A development server on free ports.
+pub fn settings() -> Settings {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let data = DataDir::temporary().unwrap();
     let tls = tls::development(&data, Clock::new().wall()).unwrap();
-    let settings = Settings {
+    Settings {
         data,
         keys: key_file::in_memory(),
         listen: Addresses { http: vec![any], https: vec![any], admin: any, lmtp: Some(any) },
@@ -57,17 +62,23 @@ async fn server() -> Running {
         profile: Profile::documented(),
         delivery: NodeConfig::default(),
         outbound: OutboundConfig { policy: Policy { dev: true, ..Policy::default() }, ca_files: Vec::new() },
+        built_in_issuer: true,
+        issuers: Vec::new(),
         limits: Limits::default(),
         throttle: false,
         dev: true,
-    };
-    start(settings).await.unwrap()
+    }
 }
 
 async fn call(server: &Running, method: &str, path: &str, body: Value) -> (u16, Value) {
     let state = &server.state;
     let grant = Grant::Delegated(&seed::users()[0], SCOPES);
     let token = state.tokens.issue(&seed::app(), grant, state.clock.wall(), 60).unwrap();
+    call_with(&token, server, method, path, body).await
+}
+
+/// A call of whoever bears this token.
+pub async fn call_with(token: &str, server: &Running, method: &str, path: &str, body: Value) -> (u16, Value) {
     let request = Request::builder()
         .method(method)
         .uri(format!("http://{}{path}", server.listen.http[0]))

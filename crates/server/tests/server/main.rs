@@ -15,6 +15,7 @@ mod delta;
 mod directory;
 mod errors;
 mod extensions;
+mod external_issuers;
 mod focused;
 mod folders;
 mod fuzz;

@@ -21,11 +21,15 @@ use tidings_server::app::{AppState, Engine, Handshake, Limits};
 use tidings_server::clock::Clock;
 use tidings_server::directory::Directory;
 use tidings_server::http::graph::Throttling;
-use tidings_server::identity::{Grant, Key, KeyRing, Pending, ROLES, SCOPES, Tokens};
+use tidings_server::identity::external::{Publisher, Rules};
+use tidings_server::identity::{Grant, Issuers, Key, KeyRing, Pending, ROLES, SCOPES, Tokens};
 use tidings_server::{http as api, key_file, seed};
 use tower::ServiceExt as _;
 
 pub const CLIENT_REQUEST_ID: &str = "7d6c0c2a-0000-4000-8000-000000000001";
+
+/// Issuers that an operator names, with what publishes their keys.
+pub type Named = Vec<(Rules, Box<dyn Publisher>)>;
 
 /// The server and everything around it.
 pub struct World {
@@ -63,7 +67,21 @@ impl World {
         Self::made(in_memory(), Profile::documented(), false, false).await
     }
 
+    /// A server that accepts tokens of these issuers, and of itself if it is `built_in`.
+    pub async fn accepting(issuers: Named, built_in: bool) -> Self {
+        Self::made_with(in_memory(), Profile::documented(), (false, true), (built_in, issuers)).await
+    }
+
     async fn made(store: Arc<dyn Store>, profile: Profile, throttled: bool, dev: bool) -> Self {
+        Self::made_with(store, profile, (throttled, dev), (true, Vec::new())).await
+    }
+
+    async fn made_with(
+        store: Arc<dyn Store>,
+        profile: Profile,
+        (throttled, dev): (bool, bool),
+        (built_in_issuer, issuers): (bool, Named),
+    ) -> Self {
         let clock = Clock::new();
         seed::plant(store.as_ref(), clock.wall()).await.unwrap();
         let (receivers, engine) = (Arc::new(Receivers::default()), Arc::new(Ends::default()));
@@ -72,6 +90,8 @@ impl World {
             store,
             clock,
             tokens: Tokens::new(signing_keys(), Box::new(|_| Ok(()))),
+            built_in_issuer,
+            issuers: Issuers::new(issuers, clock),
             pending: Pending::default(),
             dev,
             throttling: throttled.then(|| Throttling::new(profile.throttle)),

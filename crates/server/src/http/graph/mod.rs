@@ -190,8 +190,7 @@ async fn authenticate(state: &AppState, context: &Context, headers: &HeaderMap) 
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(TokenError::Empty.into());
     }
-    let bearer = state.tokens.check(token.trim(), context.now)?;
-    Ok(Arc::new(identity::admit(&state.directory, &bearer).await?))
+    Ok(Arc::new(identity::caller(state, token.trim(), context.now).await?))
 }
 
 /// Each area answers for its resources; the order of arms is that of [`Resource`].
