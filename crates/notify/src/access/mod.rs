@@ -5,6 +5,7 @@
 //! A caller of another tenant is none of this module's business: whoever looks things up finds only what
 //! the caller's tenant has.
 
+mod names;
 mod need;
 mod routes;
 mod subscriptions;
@@ -13,6 +14,7 @@ use std::collections::BTreeSet;
 
 use graph::{AppId, TenantId, UserId};
 
+pub use names::{known, meant};
 pub use need::{Level, Names, Need, Row};
 pub use routes::{needs, to_hold, to_watch, to_watch_place};
 pub use subscriptions::{Listed, is_own, listed};

@@ -117,6 +117,7 @@ pub(super) async fn grant(
     State(directory): State<Directory>,
     Body(asked): Body<Permissions>,
 ) -> Result<Json<Changed>, Failure> {
+    asked.permissions.iter().try_for_each(|permission| names::check_new_permission(permission))?;
     let (grant, now) = (read(&directory, asked).await?, directory.now());
     let permissions = directory.change(async move |store| store.grant(grant, now).await).await?;
     Ok(Json(Changed { permissions }))

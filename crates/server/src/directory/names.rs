@@ -1,5 +1,6 @@
 //! What domains, addresses, redirect URIs and permissions may look like.
 
+use notify::access;
 use url::{Host, Url};
 use uuid::Uuid;
 
@@ -20,6 +21,8 @@ pub enum BadName {
     RedirectUri(String, &'static str),
     #[error("'{0}' is no permission; give Graph's name of one, like Mail.Read")]
     Permission(String),
+    #[error("there is no permission '{0}'; did you mean {1}?")]
+    Misspelt(String, String),
 }
 
 /// A domain in lower case.
@@ -83,6 +86,17 @@ pub fn check_permission(text: &str) -> Result<(), BadName> {
     };
     let graph = text.len() <= PERMISSION_BYTES_MAX && text.contains('.') && text.split('.').all(part);
     if graph || OPENID.contains(&text) { Ok(()) } else { Err(BadName::Permission(shown(text))) }
+}
+
+/// The same, and no name that was meant to be another one.
+pub fn check_new_permission(text: &str) -> Result<(), BadName> {
+    check_permission(text)?;
+    let meant = match access::known(text) {
+        Some(known) if known == text => return Ok(()),
+        Some(known) => vec![known],
+        None => access::meant(text),
+    };
+    if meant.is_empty() { Ok(()) } else { Err(BadName::Misspelt(shown(text), meant.join(", "))) }
 }
 
 /// The beginning of what was sent, without what would move a terminal's cursor.
@@ -158,5 +172,20 @@ mod tests {
         {
             assert!(check_permission(name).is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn a_misspelt_permission_is_not_granted_and_what_was_meant_is_said() {
+        for name in ["Mail.Read", "Sites.Selected", "offline_access"] {
+            assert_eq!(check_new_permission(name), Ok(()), "{name}");
+        }
+        let refused = |name: &str| check_new_permission(name).unwrap_err().to_string();
+        assert_eq!(refused("mail.read"), "there is no permission 'mail.read'; did you mean Mail.Read?");
+        assert_eq!(
+            refused("Calendars.Raed"),
+            "there is no permission 'Calendars.Raed'; did you mean Calendars.Read, Calendars.ReadBasic, \
+             Calendars.ReadWrite?"
+        );
+        assert_eq!(check_new_permission("Mail"), check_permission("Mail"));
     }
 }

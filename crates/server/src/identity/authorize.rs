@@ -98,7 +98,7 @@ pub fn read(form: &Form, back: Back, origin: &str, segment: &str) -> Result<Auth
     if id_token && back.mode == Mode::Query {
         return Err(Refusal::Invalid("response_mode"));
     }
-    let scopes = Scopes::read(form.get("scope").ok_or(Refusal::ScopeMissing)?, origin, segment)?;
+    let scopes = Scopes::asked(form.get("scope").ok_or(Refusal::ScopeMissing)?, origin, segment)?;
     let nonce = form.get("nonce").map(str::to_owned);
     if nonce.as_ref().is_some_and(|nonce| nonce.len() > NONCE_CHARS_MAX) {
         return Err(Refusal::Invalid("nonce"));

@@ -23,7 +23,7 @@ pub async fn begin(visit: &Visit<'_>, form: &Form) -> Result<Value, Refusal> {
         return Err(Refusal::NoCredential);
     }
     let scopes = form.get("scope").ok_or(Refusal::ScopeMissing)?;
-    let scopes = Scopes::read(scopes, &visit.context.origin, visit.segment)?;
+    let scopes = Scopes::asked(scopes, &visit.context.origin, visit.segment)?;
     let (device_code, user_code) = (ids::new_secret(), ids::new_code(9));
     let device = Device {
         user_code: user_code.clone(),

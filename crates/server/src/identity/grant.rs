@@ -35,9 +35,9 @@ impl Asked {
     /// Reads the form of a token request. `segment` is the tenant's in its path.
     pub fn read(form: &Form, origin: &str, segment: &str) -> Result<Self, Refusal> {
         let scopes = || match (form.get("scope"), form.get("resource")) {
-            (Some(scope), _) => Scopes::read(scope, origin, segment).map(Some),
+            (Some(scope), _) => Scopes::asked(scope, origin, segment).map(Some),
             // What version 1 of the endpoint asks for.
-            (None, Some(resource)) => Scopes::read(&format!("{resource}/.default"), origin, segment).map(Some),
+            (None, Some(resource)) => Scopes::asked(&format!("{resource}/.default"), origin, segment).map(Some),
             (None, None) => Ok(None),
         };
         match form.need("grant_type")? {

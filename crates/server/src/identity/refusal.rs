@@ -6,6 +6,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::scope::GRAPH_ID;
+
 /// How much of what the caller sent is repeated to it, in characters.
 const SHOWN_CHARS_MAX: usize = 128;
 
@@ -45,6 +47,11 @@ pub enum Refusal {
     CertificateExpired,
     ScopeMissing,
     ScopeInvalid(String),
+    /// A name that is none of Graph's, and what was probably meant.
+    ScopeMisspelt {
+        scope: String,
+        meant: String,
+    },
     /// A client-credentials request for anything but a `.default`.
     NotDefault(String),
     MixedDefault,
@@ -169,9 +176,11 @@ impl Refusal {
             | Refusal::AppDisabled(_)
             | Refusal::ResourceNotFound { .. }
             | Refusal::RedirectMismatch { .. } => self.not_found(),
-            Refusal::ScopeMissing | Refusal::ScopeInvalid(_) | Refusal::NotDefault(_) | Refusal::MixedDefault => {
-                self.scope()
-            }
+            Refusal::ScopeMissing
+            | Refusal::ScopeInvalid(_)
+            | Refusal::ScopeMisspelt { .. }
+            | Refusal::NotDefault(_)
+            | Refusal::MixedDefault => self.scope(),
             Refusal::NoCredential
             | Refusal::WrongSecret(_)
             | Refusal::SecretExpired(_)
@@ -262,6 +271,14 @@ impl Refusal {
                 70011,
                 "The provided value for the input parameter 'scope' is not valid. .default scope can't be combined with \
                  resource-specific scopes.",
+            ),
+            Refusal::ScopeMisspelt { scope, meant } => client(
+                650053,
+                format!(
+                    "The application asked for scope '{}' that doesn't exist on the resource '{GRAPH_ID}'. Contact the \
+                     app vendor. Did you mean {meant}?",
+                    shown(scope)
+                ),
             ),
             Refusal::ScopeInvalid(scope) => shape(
                 "invalid_scope",

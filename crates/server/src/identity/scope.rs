@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use notify::access;
+
 use super::refusal::Refusal;
 
 /// Graph's app id, which stands for it as a resource.
@@ -36,6 +38,18 @@ pub struct Scopes {
 }
 
 impl Scopes {
+    /// Reads a `scope` parameter as an app sends it: a name that was meant to be another one is refused.
+    pub fn asked(text: &str, origin: &str, tenant: &str) -> Result<Self, Refusal> {
+        let scopes = Self::read(text, origin, tenant)?;
+        for name in scopes.names.iter().filter(|name| access::known(name).is_none()) {
+            let meant = access::meant(name);
+            if !meant.is_empty() {
+                return Err(Refusal::ScopeMisspelt { scope: name.clone(), meant: meant.join(", ") });
+            }
+        }
+        Ok(scopes)
+    }
+
     /// Reads a `scope` parameter. `origin` is the caller's name of this server, which is a name of Graph.
     pub fn read(text: &str, origin: &str, tenant: &str) -> Result<Self, Refusal> {
         let mut scopes = Self::default();
@@ -80,7 +94,7 @@ impl Scopes {
             return Err(Refusal::ScopeInvalid(scope.to_owned()));
         }
         if !self.names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            self.names.push(name.to_owned());
+            self.names.push(access::known(name).unwrap_or(name).to_owned());
         }
         Ok(())
     }
@@ -190,6 +204,18 @@ mod tests {
         }
         assert!(read(&format!("{GRAPH_ID}/.default")).unwrap().by_id());
         assert!(read("https://graph.microsoft.com//.default").unwrap().is_default());
+    }
+
+    #[test]
+    fn a_misspelt_scope_is_refused_and_one_of_what_is_not_served_passes() {
+        let asked = |text: &str| Scopes::asked(text, "https://localhost:8443", "contoso.test");
+        let meant = "Mail.Read, Mail.Send, Mail.ReadBasic".to_owned();
+        let misspelt = Refusal::ScopeMisspelt { scope: "Mail.Reed".to_owned(), meant };
+        assert_eq!(asked("User.Read https://graph.microsoft.com/Mail.Reed"), Err(misspelt));
+        let scopes = asked("mail.read Sites.Selected openid").unwrap();
+        assert_eq!(scopes.names(), ["Mail.Read", "Sites.Selected"]);
+        // What was kept by an earlier version is read all the same.
+        assert_eq!(read("Mail.Reed").unwrap().names(), ["Mail.Reed"]);
     }
 
     #[test]

@@ -204,6 +204,9 @@ async fn tokens_hold_what_is_consented_to_at_that_moment() {
     revoke(&world, Grantee::AllUsers, "Calendars.ReadWrite").await;
     assert_eq!(bearer.get("/v1.0/me/events").await.status, 403, "a token of before the revocation");
     ok(bearer.get("/v1.0/me/messages").await, StatusCode::OK);
+    let misspelt = refresh(&world, &given.text("/refresh_token"), &[("scope", "Mail.Raed")]).await;
+    assert_eq!(refusal(&misspelt), "401 invalid_client: AADSTS650053");
+    assert!(misspelt.text("/error_description").contains("Did you mean Mail.Read,"), "{}", misspelt.json);
     let refreshed = ok(refresh(&world, &given.text("/refresh_token"), &[]).await, StatusCode::OK);
     assert_eq!(refreshed.text("/scope"), "Mail.ReadWrite");
     revoke(&world, Grantee::AllUsers, "Mail.ReadWrite").await;
