@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use graph::{AppId, TenantId, UserId};
+use graph::{AppId, UserId};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::{App, Tenant, TokenVersion};
+use store::{App, TokenVersion};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Failure;
 use super::credentials::{NewSecret, ShownCredential, secret};
-use super::request::{Body, Page, Query, app_of, bad, chosen_or_new, edit_app, tenant_of, user_of};
+use super::request::{Body, Page, Query, app_of, bad, chosen_or_new, edit_app, tenant_or_only, user_of};
 use super::users::checked_name;
 use crate::directory::{Directory, names};
 
@@ -115,8 +115,8 @@ pub(super) struct AppPatch {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
-    /// Id or domain.
-    tenant: String,
+    /// Id or domain. It may be left out where there is only one organisation.
+    tenant: Option<String>,
 }
 
 #[utoipa::path(
@@ -134,7 +134,7 @@ pub(super) async fn add(
     State(directory): State<Directory>,
     Body(new): Body<NewApp>,
 ) -> Result<(StatusCode, Json<ShownApp>), Failure> {
-    let home = home(&directory, new.tenant.as_deref()).await?;
+    let home = tenant_or_only(&directory, new.tenant.as_deref()).await?;
     let (id, principal) = (AppId(chosen_or_new(new.app_id)), UserId(chosen_or_new(None)));
     let mut app = App::new(id, home.id, checked_name(&new.display_name)?, principal);
     let patch = AppPatch {
@@ -166,7 +166,7 @@ pub(super) async fn list(
     State(directory): State<Directory>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Page<ShownApp>>, Failure> {
-    let tenant = tenant_of(&directory, &asked.tenant).await?;
+    let tenant = tenant_or_only(&directory, asked.tenant.as_deref()).await?;
     let apps = directory.store().apps(tenant.id).await?;
     Ok(Json(Page::of(apps.into_iter().map(ShownApp::from).collect())))
 }
@@ -217,20 +217,6 @@ pub(super) async fn remove(State(directory): State<Directory>, Path(key): Path<S
     let id = app_of(&directory, &key).await?.id;
     directory.change(async move |store| store.remove_app(id).await).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The tenant that is named, or the only one that is an organisation.
-async fn home(directory: &Directory, named: Option<&str>) -> Result<Tenant, Failure> {
-    if let Some(key) = named {
-        return tenant_of(directory, key).await;
-    }
-    let mut tenants = directory.store().tenants().await?;
-    tenants.retain(|tenant| tenant.id != TenantId::CONSUMERS);
-    match (tenants.pop(), tenants.is_empty()) {
-        (Some(only), true) => Ok(only),
-        (None, _) => Err(bad("there is no tenant; add one first")),
-        _ => Err(bad("there is more than one tenant; name the app's by its id or domain")),
-    }
 }
 
 /// A patch that can be made.

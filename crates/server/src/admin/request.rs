@@ -68,7 +68,21 @@ pub(super) async fn tenant_of(directory: &Directory, key: &str) -> Result<Tenant
     let domain = key.to_ascii_lowercase();
     let tenants = directory.store().tenants().await?;
     let found = tenants.into_iter().find(|tenant| Ok(tenant.id) == id || tenant.domain == domain);
-    found.ok_or_else(|| missing(format!("there is no tenant {}; add it first", quoted(key))))
+    found.ok_or_else(|| missing(format!("there is no tenant {}; add it first (tidings tenant add)", quoted(key))))
+}
+
+/// The tenant that is named, or the only one that is an organisation.
+pub(super) async fn tenant_or_only(directory: &Directory, named: Option<&str>) -> Result<Tenant, Failure> {
+    if let Some(key) = named {
+        return tenant_of(directory, key).await;
+    }
+    let mut tenants = directory.store().tenants().await?;
+    tenants.retain(|tenant| tenant.id != TenantId::CONSUMERS);
+    match (tenants.pop(), tenants.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (None, _) => Err(bad("there is no tenant; add one first (tidings tenant add)")),
+        _ => Err(bad("there is more than one tenant; name one by its id or domain (tenant, or --tenant)")),
+    }
 }
 
 /// The user of this id or address.

@@ -10,7 +10,9 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Failure;
-use super::request::{Body, LISTED_MAX, Page, Query, bad, chosen_or_new, edit_user, tenant_of, user_of};
+use super::request::{
+    Body, LISTED_MAX, Page, Query, bad, chosen_or_new, edit_user, tenant_of, tenant_or_only, user_of,
+};
 use crate::directory::{Directory, names};
 
 const DISPLAY_NAME_CHARS_MAX: usize = 256;
@@ -65,8 +67,8 @@ pub(super) struct UserPatch {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
-    /// Id or domain.
-    tenant: String,
+    /// Id or domain. It may be left out where there is only one organisation.
+    tenant: Option<String>,
     /// Begin behind this address.
     after: Option<String>,
 }
@@ -106,7 +108,7 @@ pub(super) async fn list(
     State(directory): State<Directory>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Page<ShownUser>>, Failure> {
-    let tenant = tenant_of(&directory, &asked.tenant).await?;
+    let tenant = tenant_or_only(&directory, asked.tenant.as_deref()).await?;
     let after = asked.after.map(|after| after.to_lowercase());
     let users = directory.store().users(tenant.id).await?.into_iter();
     let asked = users.filter(|user| after.as_ref().is_none_or(|after| user.upn.to_lowercase() > *after));

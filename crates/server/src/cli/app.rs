@@ -9,13 +9,18 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, Output, encoded, text};
+use super::desk::{Desk, Output, encoded, query, text};
 use super::place::Place;
 
 /// Register apps, and what they prove themselves with.
 ///
 /// An app is named by its application (client) id. What it may do is said by `tidings consent`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tidings app add 'Mail archive' --secret
+  tidings app list
+  tidings app secret add 507c3b9a-67b8-463d-88a2-15a8cefb2111 --days 90")]
 pub struct Options {
     #[command(subcommand)]
     command: Command,
@@ -33,12 +38,13 @@ Examples:
     Add(Box<New>),
     /// List the apps of a tenant.
     #[command(after_help = "\
-Example:
+Examples:
+  tidings app list
   tidings app list --tenant contoso.com")]
     List {
-        /// The tenant's domain or id
+        /// The tenant's domain or id [default: the only organisation there is]
         #[arg(long, value_name = "TENANT")]
-        tenant: String,
+        tenant: Option<String>,
         #[command(flatten)]
         output: Output,
         #[command(flatten)]
@@ -67,16 +73,25 @@ Example:
   tidings app remove 507c3b9a-67b8-463d-88a2-15a8cefb2111")]
     Remove(App),
     /// Add and remove secrets.
+    #[command(after_help = "\
+Example:
+  tidings app secret add 507c3b9a-67b8-463d-88a2-15a8cefb2111 --days 90")]
     Secret {
         #[command(subcommand)]
         command: Secret,
     },
     /// Add and remove certificates.
+    #[command(after_help = "\
+Example:
+  tidings app certificate add 507c3b9a-67b8-463d-88a2-15a8cefb2111 app.pem")]
     Certificate {
         #[command(subcommand)]
         command: Certificate,
     },
     /// Add and remove redirect URIs.
+    #[command(after_help = "\
+Example:
+  tidings app redirect add 507c3b9a-67b8-463d-88a2-15a8cefb2111 https://calendar.example/callback")]
     Redirect {
         #[command(subcommand)]
         command: Redirect,
@@ -123,6 +138,18 @@ struct App {
 
 #[derive(Debug, clap::Args)]
 struct Set {
+    #[command(flatten)]
+    change: Change,
+    #[command(flatten)]
+    app: App,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// At least one of these.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+struct Change {
     /// Show another name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -141,10 +168,6 @@ struct Set {
     /// Let its own permissions reach all mailboxes of the tenant
     #[arg(long, conflicts_with = "mailbox")]
     all_mailboxes: bool,
-    #[command(flatten)]
-    app: App,
-    #[command(flatten)]
-    output: Output,
 }
 
 #[derive(Debug, Subcommand)]
@@ -229,8 +252,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     match options.command {
         Command::Add(new) => new.run().await,
         Command::List { tenant, output, place } => {
-            let path = format!("apps?tenant={}", encoded(&tenant));
-            output.print_list(&Desk::open(&place)?.get(&path).await?, line);
+            output.print_list(&Desk::open(&place)?.get(&query("apps", &[("tenant", tenant)])).await?, line);
             Ok(())
         }
         Command::Show { app, output } => {
@@ -286,16 +308,17 @@ impl New {
 
 impl Set {
     async fn run(self) -> anyhow::Result<()> {
-        let mailboxes = match (self.all_mailboxes, self.mailbox.is_empty()) {
+        let change = self.change;
+        let mailboxes = match (change.all_mailboxes, change.mailbox.is_empty()) {
             (true, _) => json!("all"),
             (false, true) => Value::Null,
-            (false, false) => json!(self.mailbox),
+            (false, false) => json!(change.mailbox),
         };
         let body = json!({
-            "displayName": self.name,
-            "enabled": self.enabled,
-            "publicClient": self.public_client,
-            "accessTokenVersion": self.token_version,
+            "displayName": change.name,
+            "enabled": change.enabled,
+            "publicClient": change.public_client,
+            "accessTokenVersion": change.token_version,
             "mailboxes": mailboxes,
         });
         self.app.patch(body, self.output).await

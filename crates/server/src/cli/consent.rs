@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, Output, encoded, text};
+use super::desk::{Desk, Output, query, text};
 use super::place::Place;
 
 /// Grant apps permissions, and revoke them.
@@ -12,6 +12,10 @@ use super::place::Place;
 /// mailboxes of the tenant, unless the app's policy names some; one for users counts while the app acts for
 /// a signed-in user, and reaches that user's mailbox.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tidings consent grant 507c3b9a-67b8-463d-88a2-15a8cefb2111 Mail.Read --application
+  tidings consent list 507c3b9a-67b8-463d-88a2-15a8cefb2111")]
 pub struct Options {
     #[command(subcommand)]
     command: Command,
@@ -85,8 +89,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         Command::Grant(permissions) => permissions.run("grant", "granted", "it stood already").await,
         Command::Revoke(permissions) => permissions.run("revoke", "revoked", "it did not stand").await,
         Command::List { app, tenant, output, place } => {
-            let tenant = tenant.map(|tenant| format!("&tenant={}", encoded(&tenant))).unwrap_or_default();
-            let path = format!("consents?appId={}{tenant}", encoded(&app));
+            let path = query("consents", &[("appId", Some(app)), ("tenant", tenant)]);
             output.print_list(&Desk::open(&place)?.get(&path).await?, line);
             Ok(())
         }

@@ -96,6 +96,13 @@ pub fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
+/// A path with the options that are given.
+pub fn query(path: &str, options: &[(&str, Option<String>)]) -> String {
+    let given = options.iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_deref()?))));
+    let given = given.collect::<Vec<_>>().join("&");
+    if given.is_empty() { path.to_owned() } else { format!("{path}?{given}") }
+}
+
 /// How a command shows what it is answered.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Output {

@@ -5,13 +5,16 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::desk::{Desk, Output, text};
-use super::place::Place;
+use super::place::{NAME_RUNNING, Place};
 
 /// Change the keys that tokens are signed with.
 ///
 /// A server makes a new key by itself every 30 days, and tokens of the one before are good until they
 /// expire. This is for the day on which a key must go before its time.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  tidings keys rotate --data-dir /var/lib/tidings")]
 pub struct Options {
     #[command(subcommand)]
     command: Command,
@@ -38,7 +41,7 @@ Examples:
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let Command::Rotate { distrust, output, place } = options.command;
     let desk = Desk::open(&place)?;
-    ensure!(desk.is_running(), "keys are rotated while the server runs; start it first");
+    ensure!(desk.is_running(), "keys are rotated while the server runs: {NAME_RUNNING}");
     let rotated = desk.post("keys/rotate", json!({ "distrust": distrust })).await?;
     output.print(&rotated, |rotated| format!("{} signs now\n", text(rotated, "kid")));
     Ok(())

@@ -10,6 +10,10 @@ use store::sqlite::SqliteStore;
 use crate::data_dir::{ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir, default_path};
 use crate::key_file::{keys_for, place_for};
 
+/// What to do where only a running server will do.
+pub const NAME_RUNNING: &str =
+    "start it, or name the running one with --data-dir DIR, or with --server URL and --token TOKEN";
+
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Which server")]
 pub struct Place {
@@ -43,7 +47,7 @@ impl Place {
     pub fn find(&self) -> anyhow::Result<Found> {
         match (&self.server, &self.token) {
             (Some(server), Some(token)) => Ok(Found::Server { admin: server.clone(), token: token.clone() }),
-            (Some(_), None) => bail!("--server needs --token"),
+            (Some(_), None) => bail!("--server needs --token TOKEN"),
             (None, _) => match &self.data_dir {
                 Some(dir) => look(dir, self.key_file.as_deref()),
                 None => look(&default_path()?, self.key_file.as_deref()),
@@ -54,7 +58,11 @@ impl Place {
 
 fn look(dir: &Path, key_file: Option<&Path>) -> anyhow::Result<Found> {
     if !dir.is_dir() {
-        bail!("there is no data directory {}; start a server, or name one with --server or --data-dir", dir.display());
+        bail!(
+            "there is no data directory {}; start a server, or name one with --data-dir DIR, or with --server URL and \
+             --token TOKEN",
+            dir.display()
+        );
     }
     let Some(data) = DataDir::try_open(dir)? else {
         let read = |name: &str| {
@@ -62,7 +70,9 @@ fn look(dir: &Path, key_file: Option<&Path>) -> anyhow::Result<Found> {
             let content = std::fs::read_to_string(&file);
             content.with_context(|| {
                 let (dir, file) = (dir.display(), file.display());
-                format!("a server uses {dir}, but its {file} cannot be read; name it with --server")
+                format!(
+                    "a server uses {dir}, but its {file} cannot be read; name it with --server URL and --token TOKEN"
+                )
             })
         };
         return Ok(Found::Server { admin: read(ADMIN_URL_FILE)?, token: read(ADMIN_TOKEN_FILE)? });
@@ -111,7 +121,7 @@ mod tests {
     fn a_directory_is_opened_or_leads_to_the_server_that_uses_it() {
         let dir = DataDir::temporary().unwrap();
         let place = place(&format!("p --data-dir {}", dir.path().display())).unwrap();
-        assert!(refusal(&place).contains("name it with --server"));
+        assert!(refusal(&place).contains("name it with --server URL"));
         dir.write_private(ADMIN_URL_FILE, b"http://127.0.0.1:1").unwrap();
         dir.write_private(ADMIN_TOKEN_FILE, b"hush").unwrap();
         let Ok(Found::Server { admin, token }) = place.find() else { panic!("a server has it") };

@@ -11,6 +11,10 @@ use super::place::Place;
 /// A tenant is an organisation with one domain. A domain is of one tenant, so that an address is of one
 /// user.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tidings tenant add contoso.com --data-dir /var/lib/tidings
+  tidings tenant list")]
 pub struct Options {
     #[command(subcommand)]
     command: Command,

@@ -4,14 +4,19 @@ use anyhow::ensure;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, Output, encoded, text};
-use super::place::Place;
+use super::desk::{Desk, Output, encoded, query, text};
+use super::place::{NAME_RUNNING, Place};
 
 /// Add users, and say who may sign in.
 ///
 /// A user has an address of a tenant's domain, and a mailbox. Nobody has a password: a user signs in with a
 /// code that is made for once.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tidings user add megan@contoso.com --name 'Megan Bowen'
+  tidings user list
+  tidings user sign-in-code megan@contoso.com --data-dir /var/lib/tidings")]
 pub struct Options {
     #[command(subcommand)]
     command: Command,
@@ -40,12 +45,13 @@ Examples:
     },
     /// List the users of a tenant.
     #[command(after_help = "\
-Example:
+Examples:
+  tidings user list
   tidings user list --tenant contoso.com")]
     List {
-        /// The tenant's domain or id
+        /// The tenant's domain or id [default: the only organisation there is]
         #[arg(long, value_name = "TENANT")]
-        tenant: String,
+        tenant: Option<String>,
         /// Begin behind this address
         #[arg(long, value_name = "ADDRESS")]
         after: Option<String>,
@@ -106,8 +112,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             output.print(&Desk::open(&place)?.post("users", body).await?, one_line);
         }
         Command::List { tenant, after, output, place } => {
-            let after = after.map(|after| format!("&after={}", encoded(&after))).unwrap_or_default();
-            let path = format!("users?tenant={}{after}", encoded(&tenant));
+            let path = query("users", &[("tenant", tenant), ("after", after)]);
             output.print_list(&Desk::open(&place)?.get(&path).await?, line);
         }
         Command::Disable(edit) => edit.enable(false).await?,
@@ -118,7 +123,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         }
         Command::SignInCode(Edit { user, output }) => {
             let desk = Desk::open(&user.place)?;
-            ensure!(desk.is_running(), "a code is for the sign-in page of a running server; start it first");
+            ensure!(desk.is_running(), "a code is for the sign-in page of a running server: {NAME_RUNNING}");
             let made = desk.post(&format!("{}/sign-in-codes", user.path()), json!({})).await?;
             output.print(&made, |made| format!("{}  until {}\n", text(made, "code"), text(made, "expires")));
         }

@@ -93,6 +93,20 @@ async fn users_are_listed_by_address_a_tenant_at_a_time() {
 }
 
 #[tokio::test]
+async fn the_only_organisation_need_not_be_named() {
+    let world = World::new().await;
+    for list in ["/admin/users", "/admin/apps"] {
+        let named = done(&world, "GET", &format!("{list}?tenant=contoso.test"), Value::Null).await;
+        assert_eq!(done(&world, "GET", list, Value::Null).await, named, "{list}");
+    }
+    done(&world, "POST", "/admin/tenants", json!({"domain": "fabrikam.test"})).await;
+    for list in ["/admin/users", "/admin/apps"] {
+        let refused = refusal(&world, "GET", list, Value::Null).await;
+        assert!(refused.starts_with("400 there is more than one tenant; name one"), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_users_life_is_changed_and_ends() {
     let world = World::new().await;
     let path = "/admin/users/megan@contoso.test";
@@ -256,6 +270,7 @@ async fn refusals_say_what_to_change() {
         ("PATCH", &app, json!({"mailboxes": "none"})),
         ("POST", &format!("{app}/certificates"), json!({"certificate": "garbage"})),
         ("POST", "/admin/consents/grant", consent(json!("app"), "Mail")),
+        ("POST", "/admin/consents/grant", consent(json!("app"), "Mail.Raed")),
         ("POST", "/admin/consents/grant", consent(json!("everybody"), "Mail.Read")),
         ("POST", "/admin/consents/grant", consent(json!({"user": "lynne@personal.test"}), "Mail.Read")),
     ] {
