@@ -11,6 +11,7 @@ pub mod listener;
 pub mod openapi;
 pub mod prefer;
 pub mod query;
+mod root;
 pub mod uploads;
 
 use std::sync::Arc;
@@ -45,6 +46,9 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
         let body = read_body(body, &limits).await;
         let visit = Visit { state: &state, context: &context, parts: &parts, segment };
         return endpoint::answer(&visit, route, body).await;
+    }
+    if root::is_asked(&parts.method, &path) {
+        return root::answer(&context);
     }
     if path.eq_ignore_ascii_case(openapi::PATH) && parts.method == Method::GET {
         return openapi::answer();

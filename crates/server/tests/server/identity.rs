@@ -20,6 +20,39 @@ async fn a_user_sees_itself_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn who_comes_by_without_a_token_is_told_where_to_go_on() {
+    let world = World::new().await;
+    let root = ok(world.stranger().get("/").await, StatusCode::OK);
+    insta::assert_json_snapshot!("root", root.json);
+    for place in ["metadata", "description", "signIn"] {
+        let path = root.text(&format!("/{place}")).replace("http://graph.test:8443", "");
+        ok(world.stranger().get(&path).await, StatusCode::OK);
+    }
+    assert_eq!(world.stranger().send("POST", "/", String::new()).await.status, 400);
+}
+
+/// The path and the form of a `curl` line of the README.
+fn curl(line: &str) -> (String, String) {
+    let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+    let path = url.trim_start_matches("http://").split_once('/').unwrap().1;
+    let form = line.split(" -d ").skip(1).map(|pair| pair.split_whitespace().next().unwrap().replace("/", "%2F"));
+    (format!("/{path}"), form.collect::<Vec<_>>().join("&").replace(':', "%3A"))
+}
+
+#[tokio::test]
+async fn the_readmes_app_signs_in_and_reads() {
+    let readme = include_str!("../../../../README.md");
+    let block = readme.split("<!-- sign in -->").nth(1).unwrap().split("```").nth(1).unwrap();
+    let lines = block.replace("\\\n", " ");
+    let mut lines = lines.lines().filter(|line| line.starts_with("curl "));
+    let world = World::new().await;
+    let (path, form) = curl(lines.next().unwrap());
+    let token = ok(world.stranger().send("POST", &path, form).await, StatusCode::OK).text("/access_token");
+    let (path, _) = curl(lines.next().unwrap());
+    ok(world.bearer(&format!("Bearer {token}")).get(&path).await, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_token_request_is_short() {
     let world = World::new().await;
     let form = format!("grant_type=client_credentials&padding={}", "x".repeat(64 * 1024));
