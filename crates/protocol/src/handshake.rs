@@ -16,9 +16,8 @@ pub fn validation_token(request_id: &str) -> String {
     format!("Validation: Testing client application reachability for subscription Request-Id: {request_id}")
 }
 
-/// `url` with the token added to its query, which is otherwise kept; a fragment is dropped.
+/// `url`, which has no fragment, with the token added to its query, which is otherwise kept.
 pub fn validation_url(url: &str, token: &str) -> String {
-    let url = url.split_once('#').map_or(url, |(before, _)| before);
     let separator = match url.split_once('?') {
         None => "?",
         Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
@@ -52,8 +51,11 @@ pub fn verdict(token: &str, status: u16, content_type: Option<&str>, body: &[u8]
 /// Why a URL was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HandshakeError {
-    /// Not an absolute URL that a request can be sent to; says what is wrong with it.
-    Url(String),
+    /// Not an absolute URL that a request can be sent to; says what is wrong with it. Made by [`Self::url`].
+    Url {
+        shown: String,
+        reason: String,
+    },
     /// The scheme is not allowed here.
     Scheme(String),
     /// The host is, or resolves to, an address that must not be called.
@@ -73,11 +75,30 @@ pub enum HandshakeError {
     Broken,
 }
 
+/// The longest part of a URL that a refusal repeats, in characters.
+const SHOWN_CHARS_MAX: usize = 128;
+
+/// A URL as a refusal repeats it: without what may be secret in it, and fit for a line.
+fn shown(url: &str) -> String {
+    let (url, more) = url.find(['?', '#']).map_or((url, ""), |end| (&url[..end], "…"));
+    let (start, rest) = url.split_once("//").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    let slashes = if start.is_empty() { "" } else { "//" };
+    let user = if place.len() < rest.len() { "…@" } else { "" };
+    let text = format!("{start}{slashes}{user}{place}{more}");
+    text.chars().take(SHOWN_CHARS_MAX).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
 impl HandshakeError {
+    /// `url` cannot be called, for this reason.
+    pub fn url(url: &str, reason: &str) -> Self {
+        Self::Url { shown: shown(url), reason: reason.to_owned() }
+    }
+
     /// Graph's error code; the status is 400.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Url(_) | Self::Scheme(_) | Self::LocalAddress => "InvalidRequest",
+            Self::Url { .. } | Self::Scheme(_) | Self::LocalAddress => "InvalidRequest",
             _ => "ValidationError",
         }
     }
@@ -89,7 +110,8 @@ impl HandshakeError {
         const FAILED: &str = "Subscription validation request failed.";
         const WEB: &str = "HttpRequestException: An error occurred while sending the request. WebException:";
         match self {
-            Self::Url(reason) => format!("{property} is not valid: {reason}."),
+            Self::Url { shown, .. } if property == "NotificationUrl" => format!("Invalid notification url='{shown}'."),
+            Self::Url { shown, .. } => format!("Invalid lifecycle notification url='{shown}'."),
             Self::Scheme(scheme) => format!("{property} scheme='{scheme}' is not supported."),
             Self::LocalAddress => format!("{property} references a local address"),
             Self::Status(_) if !names_status => {
@@ -115,9 +137,10 @@ impl HandshakeError {
         }
     }
 
-    /// What the receiver did, where the message may leave it unsaid.
+    /// What is wrong with the URL or what the receiver did, where the message may leave it unsaid.
     pub fn detail(&self) -> Option<String> {
         match self {
+            Self::Url { reason, .. } => Some(reason.clone()),
             Self::Status(status) => Some(format!("the endpoint answered {status} {}", status_name(*status))),
             _ => None,
         }
@@ -157,7 +180,6 @@ mod tests {
             ("https://h/n?", "https://h/n?validationToken=t%20"),
             ("https://h/n?k=1&z=%2F", "https://h/n?k=1&z=%2F&validationToken=t%20"),
             ("https://h/n?k=1&", "https://h/n?k=1&validationToken=t%20"),
-            ("https://h/n#top", "https://h/n?validationToken=t%20"),
         ];
         for (url, expected) in cases {
             assert_eq!(validation_url(url, "t "), expected);
@@ -182,7 +204,7 @@ mod tests {
     #[test]
     fn refusals_use_graphs_words() {
         let errors = [
-            HandshakeError::Url("no host".into()),
+            HandshakeError::url("https:////hook.example.net/n", "no host"),
             HandshakeError::Scheme("http".into()),
             HandshakeError::LocalAddress,
             HandshakeError::Status(403),
@@ -196,7 +218,7 @@ mod tests {
         ];
         let texts: Vec<String> = errors.iter().map(|error| format!("{}: {error}", error.code())).collect();
         insta::assert_snapshot!(texts.join("\n"), @r#"
-        InvalidRequest: NotificationUrl is not valid: no host.
+        InvalidRequest: Invalid notification url='https:////hook.example.net/n'.
         InvalidRequest: NotificationUrl scheme='http' is not supported.
         InvalidRequest: NotificationUrl references a local address
         ValidationError: Subscription validation request failed. HTTP status code is 'Forbidden'. Notification endpoint must respond with 200 OK to validation request.
@@ -225,5 +247,26 @@ mod tests {
         assert_eq!(error.detail().unwrap(), "the endpoint answered 403 Forbidden");
         let timed_out = HandshakeError::TimedOut;
         assert_eq!(timed_out.message("NotificationUrl", false), timed_out.to_string(), "the others are the same");
+    }
+
+    #[test]
+    fn a_refused_url_is_repeated_without_what_may_be_secret() {
+        let long = format!("https://h/{}", "n".repeat(200));
+        let cases = [
+            ("hook", "hook"),
+            ("https://hook.example.net/n?key=s3cret", "https://hook.example.net/n…"),
+            ("https://hook.example.net/n#s3cret", "https://hook.example.net/n…"),
+            ("https://u:s3cret@hook.example.net/n", "https://…@hook.example.net/n"),
+            ("u:s3cret@hook.example.net", "…@hook.example.net"),
+            ("https://h/\n\u{1b}[31m", "https://h/\u{fffd}\u{fffd}[31m"),
+            (&long, &long[..SHOWN_CHARS_MAX]),
+        ];
+        for (url, repeated) in cases {
+            let error = HandshakeError::url(url, "reasons");
+            assert_eq!(error.message("NotificationUrl", true), format!("Invalid notification url='{repeated}'."));
+            assert_eq!(error.detail().as_deref(), Some("reasons"));
+        }
+        let lifecycle = HandshakeError::url("hook", "reasons").message("LifecycleNotificationUrl", true);
+        assert_eq!(lifecycle, "Invalid lifecycle notification url='hook'.");
     }
 }

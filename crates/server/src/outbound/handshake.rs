@@ -14,7 +14,7 @@ use super::{Outbound, call_uri};
 impl Outbound {
     /// Whether `url` may be called at all, as far as its text tells. Cheap; asks nobody.
     pub fn check(&self, url: &str) -> Result<(), HandshakeError> {
-        self.policy.check_url(url).map(drop).map_err(refused)
+        self.policy.check_url(url).map(drop).map_err(|refusal| refused(url, refusal))
     }
 
     /// Asks the receiver at `url`, which speaks TLS up to `tls`, to echo a token, and takes nothing else for
@@ -31,26 +31,27 @@ impl Outbound {
     ) -> Result<(), HandshakeError> {
         self.check(url)?;
         let token = validation_token(request_id);
-        let uri = call_uri(&self.policy, &validation_url(url, &token)).map_err(refused)?;
-        let answer = self.exchange(Call::post((uri, tls), CONTENT_TYPE, Bytes::new()), limit).await.map_err(failed)?;
+        let uri = call_uri(&self.policy, &validation_url(url, &token)).map_err(|refusal| refused(url, refusal))?;
+        let call = Call::post((uri, tls), CONTENT_TYPE, Bytes::new());
+        let answer = self.exchange(call, limit).await.map_err(|failure| failed(url, failure))?;
         verdict(&token, answer.status, answer.content_type.as_deref(), &answer.body)
     }
 }
 
-fn refused(refusal: Refusal) -> HandshakeError {
+fn refused(url: &str, refusal: Refusal) -> HandshakeError {
     // Graph's texts do not say which rule it was.
     tracing::info!(%refusal, "a notification URL was refused");
     match refusal {
-        Refusal::Url(reason) => HandshakeError::Url(reason.to_owned()),
+        Refusal::Url(reason) => HandshakeError::url(url, reason),
         Refusal::Scheme(scheme) => HandshakeError::Scheme(scheme),
         Refusal::Address { .. } | Refusal::Resolved { .. } => HandshakeError::LocalAddress,
     }
 }
 
-fn failed(failure: Failure) -> HandshakeError {
+fn failed(url: &str, failure: Failure) -> HandshakeError {
     tracing::info!(%failure, "a handshake failed");
     match failure {
-        Failure::Forbidden(refusal) => refused(refusal),
+        Failure::Forbidden(refusal) => refused(url, refusal),
         Failure::TimedOut => HandshakeError::TimedOut,
         Failure::Name(host, _) => HandshakeError::Name(host),
         Failure::Connect(_) => HandshakeError::Connect,

@@ -81,9 +81,7 @@ impl Policy {
             "http" if self.dev => {}
             other => return Err(Refusal::Scheme(other.chars().take(64).collect())),
         }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(Refusal::Url("it has a user name or password"));
-        }
+        check_spelling(text)?;
         if url.port() == Some(0) {
             return Err(Refusal::Url("its port is 0"));
         }
@@ -91,6 +89,9 @@ impl Policy {
             None => return Err(Refusal::Url("it has no host")),
             Some(Host::Ipv4(address)) => self.check_literal(address.into())?,
             Some(Host::Ipv6(address)) => self.check_literal(address.into())?,
+            Some(Host::Domain(name)) if name.ends_with('.') => {
+                return Err(Refusal::Url("its host ends with a dot; write it without"));
+            }
             Some(Host::Domain(name)) if is_localhost(name) => self.check_localhost(name)?,
             Some(Host::Domain(_)) => {}
         }
@@ -145,6 +146,22 @@ impl Policy {
         });
         (!opened && !named).then_some(class)
     }
+}
+
+/// What the standard for browsers forgives, and other programs read in another way.
+fn check_spelling(text: &str) -> Result<(), Refusal> {
+    let rest = text.split_once(':').map_or("", |(_, rest)| rest);
+    let Some(rest) = rest.strip_prefix("//").filter(|rest| !rest.starts_with('/')) else {
+        return Err(Refusal::Url("it has no host behind its scheme and two slashes"));
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err(Refusal::Url("it has a user name or password"));
+    }
+    if rest.contains('#') {
+        return Err(Refusal::Url("it has a fragment, which no request carries"));
+    }
+    Ok(())
 }
 
 /// Names that mean this machine, RFC 6761.
@@ -220,8 +237,19 @@ mod tests {
             "[::ffff:7f00:1]",
             "localhost",
             "LOCALHOST",
-            "localhost.",
             "a.localhost",
+            "%6cocalhost",
+            "%31%32%37.0.0.1",
+            "0x7f000001",
+            "017700000001",
+            "127.0.0.1.",
+            "[0:0:0:0:0:ffff:127.0.0.1]",
+            "[::127.0.0.1]",
+            "[::7f00:1]",
+            "[64:ff9b::127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::]",
+            "[::]",
             "10.0.0.1",
             "169.254.169.254",
             "[fd00:ec2::254]",
@@ -231,6 +259,60 @@ mod tests {
             let verdict = serve().check_url(&format!("https://{host}/"));
             assert!(matches!(verdict, Err(Refusal::Address { .. })), "{host}: {verdict:?}");
         }
+    }
+
+    /// Each URL is called exactly as it was judged, or refused.
+    #[test]
+    fn what_other_programs_might_read_in_another_way_is_refused_or_has_one_meaning() {
+        let called = |url: &str| serve().check_url(url).map(|url| url.to_string()).map_err(|why| why.to_string());
+        let verdicts = [
+            "HTTPS://Hook.Example.NET:443/N?q=%2F",
+            "https://bücher.example/ü",
+            "https://ｈｏｏｋ.example/",
+            "https://0x08.8.8.8/",
+            "https://134744072/",
+            "https://010.010.010.010/",
+            "https://8.8.2056/",
+            "https://[2606:4700::1111]:8443/",
+            "https://hook.example.net/a/../b",
+            "https:hook.example.net/",
+            "https:/hook.example.net/",
+            "https:////hook.example.net/n",
+            "https:///n",
+            "https://?n",
+            "https://#n",
+            "https://:443/",
+            "https://@hook.example.net/",
+            "https://u@hook.example.net/",
+            "https://hook.example.net@10.0.0.1/",
+            "https://10.0.0.1#@hook.example.net/",
+            "https://hook.example.net/n#top",
+            "https://hook.example.net./",
+            "https://hook..example.net./",
+            "https://hook.example.net:0/",
+            "https://hook.example.net:65536/",
+            "https://hook.example.net:8 0/",
+            "https://hook.example.net:-1/",
+            "https://[fe80::1%25eth0]/",
+            "https://[2606:4700::1111%eth0]/",
+            "https://[2606:4700::1111/",
+            "https://256.256.256.256/",
+            "https://1.2.3.4.5/",
+            "https://08.8.8.8/",
+            "https://hook.example.net\\@10.0.0.1/",
+            "https://hook.example.net/\tn",
+            "https://hook\u{ad}.example/",
+            "https://xn--/",
+            "https://hook_1.example.net/",
+            "https://a%00b.example/",
+            "//hook.example.net/",
+            "data:text/plain,x",
+        ];
+        let verdicts = verdicts.map(|url| match called(url) {
+            Ok(as_called) => format!("{url:?} is called as {as_called}"),
+            Err(why) => format!("{url:?}: {why}"),
+        });
+        insta::assert_snapshot!("odd_urls", verdicts.join("\n"));
     }
 
     #[test]

@@ -32,13 +32,15 @@ impl Targets {
 
 /// The form in which the client calls `url`, if the policy allows its text.
 pub fn call_uri(policy: &Policy, url: &str) -> Result<Uri, Refusal> {
-    let mut url = policy.check_url(url)?;
-    url.set_fragment(None);
+    let url = policy.check_url(url)?;
     url.as_str().parse().map_err(|_| Refusal::Url("it holds characters that a request line cannot"))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use url::Position;
+
     use super::*;
 
     #[test]
@@ -51,8 +53,30 @@ mod tests {
     }
 
     #[test]
-    fn the_query_is_kept_and_the_fragment_is_not() {
-        let uri = call_uri(&Policy::default(), "https://h.example/n?k=%2F&a={b}#top").unwrap();
+    fn the_query_is_kept() {
+        let uri = call_uri(&Policy::default(), "https://h.example/n?k=%2F&a={b}").unwrap();
         assert_eq!(uri.to_string(), "https://h.example/n?k=%2F&a={b}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_judged_is_what_is_called(
+            scheme in "(https|http|HTTPS|ftp)?:?/{0,3}",
+            authority in "[-a-zA-Z0-9.:@%_\\[\\]①ü]{0,30}|[0-9a-fx.]{1,15}|\\[[0-9a-f:.]{2,20}\\]",
+            rest in "([/?#]\\PC{0,30})?",
+        ) {
+            for policy in [Policy::default(), Policy { dev: true, ..Policy::default() }] {
+                let text = format!("{scheme}{authority}{rest}");
+                let Ok(url) = policy.check_url(&text) else { continue };
+                prop_assert_eq!(policy.check_url(url.as_str()), Ok(url.clone()), "judged as it is called");
+                let Ok(uri) = call_uri(&policy, &text) else { continue };
+                prop_assert_eq!(uri.scheme_str(), Some(url.scheme()));
+                prop_assert_eq!(uri.host(), url.host_str());
+                prop_assert_eq!(uri.port_u16(), url.port());
+                let path = uri.path_and_query().map_or("", |path| path.as_str());
+                prop_assert_eq!(path, &url[Position::BeforePath..]);
+                prop_assert!(!uri.authority().is_some_and(|authority| authority.as_str().contains('@')));
+            }
+        }
     }
 }

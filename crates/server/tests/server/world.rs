@@ -299,7 +299,7 @@ impl Handshake for Receivers {
         match url.split_once("://") {
             Some(("https", _)) => Ok(()),
             Some((scheme, _)) => Err(HandshakeError::Scheme(scheme.to_owned())),
-            None => Err(HandshakeError::Url("it is not an absolute URL".to_owned())),
+            None => Err(HandshakeError::url(url, "it is not an absolute URL")),
         }
     }
 
