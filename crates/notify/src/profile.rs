@@ -20,6 +20,8 @@ pub struct Profile {
     pub events_are_written_twice: bool,
     /// Whether a failed handshake is refused with the name of the receiver's status in the message.
     pub handshake_names_status: bool,
+    /// Whether a subscription of another app of the tenant is told apart from one that is not there.
+    pub foreign_is_told: bool,
     /// How much one app may ask, where requests are throttled at all.
     pub throttle: ThrottleLimits,
 }
@@ -44,6 +46,8 @@ impl Profile {
             // "Subscription validation request failed. Notification endpoint must respond with 200 OK to validation
             // request.": the text from 2022 to 2025.
             handshake_names_status: false,
+            // "The object was not found.", 404: for ids that are somebody's too.
+            foreign_is_told: false,
             throttle: ThrottleLimits::documented(),
         }
     }
@@ -58,6 +62,8 @@ impl Profile {
             events_are_written_twice: true,
             // "… HTTP status code is 'Forbidden'. …": the text since 2025.
             handshake_names_status: true,
+            // "Subscription does not belong to application.": the service's answer to reading one of another app.
+            foreign_is_told: true,
             ..Self::documented()
         }
     }

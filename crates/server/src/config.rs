@@ -61,6 +61,7 @@ pub struct Subscriptions {
     pub refuse_duplicates: Option<bool>,
     pub events_are_written_twice: Option<bool>,
     pub handshake_names_status: Option<bool>,
+    pub foreign_is_told: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -141,6 +142,7 @@ impl Default for Subscriptions {
             refuse_duplicates: None,
             events_are_written_twice: None,
             handshake_names_status: None,
+            foreign_is_told: None,
         }
     }
 }
@@ -272,6 +274,7 @@ impl Config {
             refuse_duplicates: asked.refuse_duplicates.unwrap_or(base.refuse_duplicates),
             events_are_written_twice: asked.events_are_written_twice.unwrap_or(base.events_are_written_twice),
             handshake_names_status: asked.handshake_names_status.unwrap_or(base.handshake_names_status),
+            foreign_is_told: asked.foreign_is_told.unwrap_or(base.foreign_is_told),
             throttle: self.throttling.limits(base.throttle),
         }
     }
@@ -317,7 +320,7 @@ mod tests {
         let overridden = profile(
             "profile = \"observed\"\nlife_minutes_max = 10080\nlife_minutes_min = 1\nper_mailbox_max = 2\n\
              client_state_chars_max = 255\nrefuse_duplicates = false\nevents_are_written_twice = false\n\
-             handshake_names_status = false",
+             handshake_names_status = false\nforeign_is_told = false",
         );
         let expected = Profile {
             life_minutes_max: 10_080,
@@ -327,6 +330,7 @@ mod tests {
             refuse_duplicates: false,
             events_are_written_twice: false,
             handshake_names_status: false,
+            foreign_is_told: false,
             ..Profile::observed()
         };
         assert_eq!(overridden, expected);

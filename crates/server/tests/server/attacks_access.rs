@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use http::StatusCode;
+use notify::Profile;
 use serde_json::{Value, json};
 use store::{App, Grantee, Tenant, User};
 use tidings_server::seed;
@@ -312,6 +313,29 @@ async fn a_subscription_of_another_app_is_unknown_to_the_same_user() {
     assert_eq!(same.get("/v1.0/subscriptions").await.json["value"][0]["clientState"], Value::Null);
     let plain = world.granted_to(&rival, &seed::users()[0], "Mail.ReadWrite").await;
     assert_eq!(listed(&plain).await, 0);
+}
+
+#[tokio::test]
+async fn another_apps_subscription_is_told_apart_where_the_profile_says_so() {
+    let world = World::with(Profile::observed()).await;
+    let path = subscribe(&world, &world.megan(), "me/messages").await;
+    let told = |operation: &str| {
+        format!(
+            "401 ExtensionError: Operation: {operation}; Exception: [Status Code: Unauthorized; Reason: Unauthorized; \
+             Message : Subscription does not belong to application.]"
+        )
+    };
+    let rival = rival(&world).await;
+    let same = world.granted_to(&rival, &seed::users()[0], "Mail.ReadWrite").await;
+    assert_eq!(same.get(&path).await.refusal(), told("Read"));
+    assert_eq!(same.patch(&path, json!({"notificationUrl": "https://evil.example/"})).await.refusal(), told("Update"));
+    assert_eq!(same.delete(&path).await.refusal(), told("Delete"));
+    // Neither another user of the app nor another tenant learns anything.
+    assert_eq!(world.adele().get(&path).await.status, 404);
+    let (robin, app) = fabrikam(&world).await;
+    let robin = world.granted_to(&app, &robin, "Mail.ReadWrite").await;
+    assert_eq!(robin.get(&path).await.status, 404);
+    ok(world.megan().get(&path).await, StatusCode::OK);
 }
 
 #[tokio::test]

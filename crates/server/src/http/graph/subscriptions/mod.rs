@@ -26,11 +26,20 @@ async fn visible(call: &Call<'_>, id: &str, operation: Operation) -> Result<Arc<
     let id: SubscriptionId = id.parse().map_err(|_| ApiError::SubscriptionNotFound)?;
     let found = call.state.store.subscription(id).await?.ok_or(ApiError::SubscriptionNotFound)?;
     if !access::is_own(call.principal, &found) {
-        return Err(ApiError::SubscriptionNotFound);
+        return Err(foreign(call, &found, operation));
     }
     let (need, owner) = access::to_hold(&found);
     call.check(need, owner).await.map_err(|error| error.behind(operation))?;
     Ok(found)
+}
+
+fn foreign(call: &Call<'_>, found: &Subscription, operation: Operation) -> ApiError {
+    let of_another_app = found.tenant == call.principal.tenant && found.app != call.principal.app;
+    if !(call.state.profile.foreign_is_told && of_another_app) {
+        return ApiError::SubscriptionNotFound;
+    }
+    let reason = "Unauthorized; Message : Subscription does not belong to application.";
+    ApiError::Extension { operation, status: 401, reason: reason.to_owned() }
 }
 
 /// A subscription as the API shows it.
