@@ -5,7 +5,9 @@ use graph::path::{Watch, WatchError, watch};
 use graph::refinement::{Refinement, RefinementRefusal};
 use graph::{ChangeType, Timestamp};
 use protocol::SubscriptionRequest;
+use protocol::certificate::{self, CERTIFICATE_ID_CHARS_MAX, CertificateError};
 use protocol::error::{Operation, extension_message};
+use uuid::Uuid;
 
 use crate::subscription::{ChangeTypes, Extras, TlsVersion};
 use crate::{Profile, Subscription};
@@ -59,6 +61,12 @@ pub enum Refusal {
     /// A version that nobody should speak any more, this server included.
     #[error("Invalid 'latestSupportedTlsVersion' attribute: '{version}'. {advice}", version = .0, advice = OLD_TLS)]
     TlsRetired(String),
+    #[error(transparent)]
+    Certificate(CertificateError),
+    #[error("encryptionCertificateId can only be {CERTIFICATE_ID_CHARS_MAX} characters long.")]
+    CertificateIdTooLong,
+    #[error("Invalid 'notificationUrlAppId' attribute: '{0}'.")]
+    AppId(String),
     #[error("Subscription expiration can only be {0} minutes in the future.")]
     TooLong(i64),
     #[error("{}", extension_message(Operation::Create, 400, .0.graph_text()))]
@@ -90,6 +98,8 @@ impl Refusal {
             Refusal::Date(name) => Some(format!("{name} must be a date-time such as 2026-11-21T10:00:00Z")),
             Refusal::Resource(error) => Some(error.to_string()),
             Refusal::Refinement(error) => Some(error.to_string()),
+            Refusal::Certificate(error) => Some(error.advice().to_owned()),
+            Refusal::AppId(_) => Some("notificationUrlAppId must be the id of an app, a GUID".to_owned()),
             _ => None,
         }
     }
@@ -122,10 +132,28 @@ pub struct Expiry {
 }
 
 /// A patch that is sound in itself and changes at least one thing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Patch {
     pub expires: Option<Expiry>,
     pub notification_url: Option<String>,
+    pub certificate: Option<String>,
+    pub certificate_id: Option<String>,
+}
+
+impl Patch {
+    pub fn applied(self, current: &Subscription) -> Subscription {
+        let mut after = current.clone();
+        if let Some(expires) = self.expires {
+            (after.expires, after.expires_tenths) = (expires.at, expires.tenths);
+        }
+        after.notification_url = self.notification_url.unwrap_or(after.notification_url);
+        if self.certificate.is_some() || self.certificate_id.is_some() {
+            let extras = after.extras.get_or_insert_default();
+            extras.encryption_certificate = self.certificate.or(extras.encryption_certificate.take());
+            extras.encryption_certificate_id = self.certificate_id.or(extras.encryption_certificate_id.take());
+        }
+        after
+    }
 }
 
 /// Checks the body of `POST /subscriptions`.
@@ -136,26 +164,27 @@ pub fn create(request: &SubscriptionRequest, now: Timestamp, profile: &Profile) 
     let resource = required(&request.resource, "resource")?;
     let expires = time(&request.expiration_date_time)?.ok_or(Refusal::Missing("expirationDateTime"))?;
     check_features(request)?;
-    let watch = read_resource(&resource)?;
-    check_channel(&notification_url)?;
-    if let Some(url) = &request.lifecycle_notification_url {
-        check_channel(url)?;
-    }
+    let change_types = change_types(&change_type)?;
     let chars_max = profile.client_state_chars_max;
     if request.client_state.as_ref().is_some_and(|text| text.chars().count() > chars_max) {
         return Err(Refusal::ClientStateTooLong(chars_max));
     }
+    let tls_version = tls_version(request.latest_supported_tls_version.as_deref())?;
+    let extras = extras(request)?.boxed();
+    let expires = expiry(expires, now, profile)?;
+    // Graph leaves this to the part behind its front end, so it comes last.
+    let watch = read_resource(&resource)?;
     Ok(Draft {
-        change_types: change_types(&change_type)?,
-        expires: expiry(expires, now, profile)?,
-        tls_version: tls_version(request.latest_supported_tls_version.as_deref())?,
-        extras: extras(request).boxed(),
+        watch,
+        resource,
+        change_type,
+        change_types,
+        notification_url,
         lifecycle_url: request.lifecycle_notification_url.clone(),
         client_state: request.client_state.clone(),
-        resource,
-        watch,
-        change_type,
-        notification_url,
+        tls_version,
+        extras,
+        expires,
     })
 }
 
@@ -171,14 +200,14 @@ pub fn patch(
     check_fixed(request, current)?;
     let expires = time(&request.expiration_date_time)?;
     let notification_url = request.notification_url.clone();
-    if expires.is_none() && notification_url.is_none() {
+    let certificate = certificate(&request.encryption_certificate)?;
+    let certificate_id = certificate_id(&request.encryption_certificate_id)?;
+    let expires = expires.map(|asked| expiry(asked, now, profile)).transpose()?;
+    let patch = Patch { expires, notification_url, certificate, certificate_id };
+    if patch == Patch::default() {
         return Err(Refusal::NothingToPatch);
     }
-    if let Some(url) = &notification_url {
-        check_channel(url)?;
-    }
-    let expires = expires.map(|asked| expiry(asked, now, profile)).transpose()?;
-    Ok(Patch { expires, notification_url })
+    Ok(patch)
 }
 
 /// The expiry that an app gets when it asks for `asked`: short lives are raised, long ones refused.
@@ -212,40 +241,64 @@ fn tls_version(text: Option<&str>) -> Result<TlsVersion, Refusal> {
 }
 
 fn check_features(request: &SubscriptionRequest) -> Result<(), Refusal> {
-    let given =
-        |values: &[&Option<String>]| values.iter().any(|value| value.as_deref().is_some_and(|text| !text.is_empty()));
     let webhook = "use a webhook's notificationUrl";
-    let rich = [&request.encryption_certificate, &request.encryption_certificate_id];
     let web_push = [
         &request.vapid_public_key,
         &request.web_push_encryption_p256dh_public_key,
         &request.web_push_encryption_secret,
     ];
-    if request.include_resource_data == Some(true) || given(&rich) {
+    if request.include_resource_data == Some(true) {
         return Err(Refusal::Unsupported("includeResourceData", "it sends basic notifications only"));
     }
-    if given(&web_push) {
+    if web_push.into_iter().any(|value| given(value).is_some()) {
         return Err(Refusal::Unsupported("Web Push", webhook));
     }
-    if given(&[&request.blob_store_url]) {
+    if given(&request.blob_store_url).is_some() {
         return Err(Refusal::Unsupported("blobStoreUrl", webhook));
     }
-    if given(&[&request.notification_query_options]) {
+    if given(&request.notification_query_options).is_some() {
         return Err(Refusal::Unsupported("notificationQueryOptions", "Outlook resources do not have it"));
     }
-    if given(&[&request.notification_url_app_id]) {
-        return Err(Refusal::Unsupported("notificationUrlAppId", "it sends no validation tokens"));
-    }
-    match request.notification_content_type.as_deref() {
-        None | Some("" | "application/json") => Ok(()),
+    match given(&request.notification_content_type) {
+        None | Some("application/json") => Ok(()),
         Some(_) => Err(Refusal::Unsupported("notificationContentType", "use application/json")),
     }
 }
 
-/// What [`check_features`] has let pass.
-fn extras(request: &SubscriptionRequest) -> Extras {
-    let given = |value: &Option<String>| value.clone().filter(|text| !text.is_empty());
-    Extras { notification_content_type: given(&request.notification_content_type), ..Extras::default() }
+/// A property that is set: apps send back the empty texts that older answers had for unset ones.
+fn given(value: &Option<String>) -> Option<&str> {
+    value.as_deref().filter(|text| !text.is_empty())
+}
+
+fn extras(request: &SubscriptionRequest) -> Result<Extras, Refusal> {
+    Ok(Extras {
+        encryption_certificate: certificate(&request.encryption_certificate)?,
+        encryption_certificate_id: certificate_id(&request.encryption_certificate_id)?,
+        notification_url_app_id: app_id(&request.notification_url_app_id)?,
+        notification_query_options: None,
+        notification_content_type: given(&request.notification_content_type).map(str::to_owned),
+    })
+}
+
+fn certificate(value: &Option<String>) -> Result<Option<String>, Refusal> {
+    let Some(text) = given(value) else { return Ok(None) };
+    certificate::read(text).map_err(Refusal::Certificate)?;
+    Ok(Some(text.to_owned()))
+}
+
+fn certificate_id(value: &Option<String>) -> Result<Option<String>, Refusal> {
+    match given(value) {
+        Some(text) if text.chars().count() > CERTIFICATE_ID_CHARS_MAX => Err(Refusal::CertificateIdTooLong),
+        id => Ok(id.map(str::to_owned)),
+    }
+}
+
+fn app_id(value: &Option<String>) -> Result<Option<String>, Refusal> {
+    match given(value) {
+        // With its hyphens, and without braces.
+        Some(text) if text.len() != 36 || Uuid::parse_str(text).is_err() => Err(Refusal::AppId(shortened(text))),
+        id => Ok(id.map(str::to_owned)),
+    }
 }
 
 fn read_resource(resource: &str) -> Result<Watch, Refusal> {
@@ -256,7 +309,7 @@ fn read_resource(resource: &str) -> Result<Watch, Refusal> {
 
 /// Whether the URL asks for a channel that this server does not have. Whether it may be called is the
 /// outbound policy's to say.
-fn check_channel(url: &str) -> Result<(), Refusal> {
+pub fn check_channel(url: &str) -> Result<(), Refusal> {
     let scheme = url.split(':').next().unwrap_or_default();
     match ["EventGrid", "EventHub"].into_iter().find(|name| scheme.eq_ignore_ascii_case(name)) {
         Some(name) => Err(Refusal::Unsupported(name, "use a webhook's https URL")),
@@ -273,6 +326,16 @@ fn check_fixed(request: &SubscriptionRequest, current: &Subscription) -> Result<
     ];
     for (name, sent, now) in kept {
         if sent.is_some() && sent.as_ref() != now {
+            return Err(Refusal::Fixed(name));
+        }
+    }
+    let none = Extras::default();
+    let extras = current.extras.as_deref().unwrap_or(&none);
+    for (name, sent, now) in [
+        ("notificationUrlAppId", &request.notification_url_app_id, &extras.notification_url_app_id),
+        ("notificationContentType", &request.notification_content_type, &extras.notification_content_type),
+    ] {
+        if given(sent).is_some() && sent != now {
             return Err(Refusal::Fixed(name));
         }
     }
@@ -302,6 +365,7 @@ mod tests {
     use super::*;
     use crate::subscription::Target;
 
+    const APP: &str = "7b1fd1ea-0000-4000-8000-000000000001";
     const NOW: Timestamp = Timestamp::from_seconds(1_795_255_200); // 2026-11-21T10:00:00Z
 
     fn create_with(changes: Value) -> Result<Draft, Refusal> {
@@ -371,14 +435,6 @@ mod tests {
             (json!({"changeType": ""}), "Invalid 'changeType' attribute: ''."),
             (json!({"clientState": long}), "clientState can only be 128 characters long."),
             (
-                json!({"notificationUrl": "EventGrid:?azuresubscriptionid=1"}),
-                "EventGrid is not supported by this server: use a webhook's https URL.",
-            ),
-            (
-                json!({"notificationUrl": "EventHub:https://x"}),
-                "EventHub is not supported by this server: use a webhook's https URL.",
-            ),
-            (
                 json!({"includeResourceData": true}),
                 "includeResourceData is not supported by this server: it sends basic notifications only.",
             ),
@@ -409,6 +465,31 @@ mod tests {
                  endpoint must support TLS 1.2 or later; send v1_2 or v1_3, or leave the property out.",
             ),
             (
+                json!({"blobStoreUrl": "https://x"}),
+                "blobStoreUrl is not supported by this server: use a webhook's notificationUrl.",
+            ),
+            (
+                json!({"notificationQueryOptions": "$filter=isRead eq false"}),
+                "notificationQueryOptions is not supported by this server: Outlook resources do not have it.",
+            ),
+            (
+                json!({"notificationContentType": "application/xml"}),
+                "notificationContentType is not supported by this server: use application/json.",
+            ),
+            (
+                json!({"encryptionCertificate": "MIID"}),
+                "Certificate validation error: Cannot find the requested object.",
+            ),
+            (
+                json!({"encryptionCertificateId": "é".repeat(129)}),
+                "encryptionCertificateId can only be 128 characters long.",
+            ),
+            (json!({"notificationUrlAppId": "my app"}), "Invalid 'notificationUrlAppId' attribute: 'my app'."),
+            (
+                json!({"notificationUrlAppId": APP.replace('-', "")}),
+                "Invalid 'notificationUrlAppId' attribute: '7b1fd1ea000040008000000000000001'.",
+            ),
+            (
                 json!({"expirationDateTime": "2026-11-24T08:30:01Z"}),
                 "Subscription expiration can only be 4230 minutes in the future.",
             ),
@@ -417,6 +498,25 @@ mod tests {
             let refusal = create_with(changes.clone()).expect_err(&changes.to_string());
             assert_eq!(refusal.to_string(), message, "{changes}");
         }
+        for url in ["EventGrid:?azuresubscriptionid=1", "eventhub:https://x"] {
+            let refusal = check_channel(url).unwrap_err().to_string();
+            assert!(refusal.ends_with(" is not supported by this server: use a webhook's https URL."), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn what_few_ask_for_is_kept_as_it_was_sent_and_what_is_empty_is_unset() {
+        let draft = create_with(json!({
+            "encryptionCertificateId": "é".repeat(128), "notificationUrlAppId": APP.to_uppercase(),
+            "notificationContentType": "application/json", "encryptionCertificate": "", "includeResourceData": false,
+        }));
+        let extras = *draft.unwrap().extras.unwrap();
+        assert_eq!(extras.encryption_certificate_id, Some("é".repeat(128)));
+        assert_eq!(extras.notification_url_app_id, Some(APP.to_uppercase()));
+        assert_eq!(extras.notification_content_type.as_deref(), Some("application/json"));
+        assert_eq!(extras.encryption_certificate, None);
+        let empty = json!({"encryptionCertificateId": "", "notificationUrlAppId": "", "notificationContentType": ""});
+        assert_eq!(create_with(empty).unwrap().extras, None);
     }
 
     /// It is kept as it was sent, with every copy of the subscription.
@@ -450,13 +550,20 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_changes_expiry_or_url_and_nothing_else() {
+    fn a_patch_changes_expiry_url_or_certificate_and_nothing_else() {
         let patch = patch_with(json!({"expirationDateTime": "2026-11-21T13:00:00Z", "resource": "me/messages"}));
-        assert_eq!(patch, Ok(Patch { expires: Some(after(180)), notification_url: None }));
+        assert_eq!(patch, Ok(Patch { expires: Some(after(180)), ..Patch::default() }));
         for (body, refusal) in [
             (json!({}), Refusal::NothingToPatch),
             (json!({"clientState": "s3cret"}), Refusal::NothingToPatch),
             (json!({"clientState": "other"}), Refusal::Fixed("clientState")),
+            (json!({"latestSupportedTlsVersion": "v1_3"}), Refusal::Fixed("latestSupportedTlsVersion")),
+            (json!({"notificationUrlAppId": APP}), Refusal::Fixed("notificationUrlAppId")),
+            (json!({"notificationContentType": "application/json"}), Refusal::Fixed("notificationContentType")),
+            (json!({"includeResourceData": false, "notificationUrlAppId": ""}), Refusal::NothingToPatch),
+            (json!({"encryptionCertificate": "", "encryptionCertificateId": ""}), Refusal::NothingToPatch),
+            (json!({"encryptionCertificate": "MIID"}), Refusal::Certificate(CertificateError::Unreadable)),
+            (json!({"encryptionCertificateId": "x".repeat(129)}), Refusal::CertificateIdTooLong),
             (json!({"lifecycleNotificationUrl": "https://x/"}), Refusal::Fixed("lifecycleNotificationUrl")),
             (json!({"changeType": "deleted"}), Refusal::Fixed("changeType")),
             (json!({"expirationDateTime": "2030-01-01T00:00:00Z"}), Refusal::TooLong(4_230)),

@@ -2,6 +2,7 @@
 //! the texts of refusals. It knows no domain types, no HTTP library and no clock; both the server and
 //! a receiver can link it.
 
+pub mod certificate;
 pub mod error;
 #[doc(hidden)]
 pub mod fuzz;
@@ -10,6 +11,7 @@ pub mod notification;
 pub mod status;
 pub mod subscription;
 
+pub use certificate::CertificateError;
 pub use error::{ErrorBody, ErrorObject, InnerError};
 pub use handshake::HandshakeError;
 pub use notification::{ChangeNotification, CollectionWriter, LifecycleNotification, ReceivedCollection, ResourceData};

@@ -6,6 +6,7 @@ use graph::{FolderId, Kind, SubscriptionId, WellKnown};
 use http::StatusCode;
 use notify::subscription::{Target, TlsVersion};
 use notify::{Profile, Subscription, rules};
+use protocol::HandshakeError;
 use serde_json::{Value, json};
 use store::SubscriptionLimits;
 use tidings_server::seed;
@@ -65,17 +66,29 @@ async fn expired(world: &World) -> SubscriptionId {
 #[tokio::test]
 async fn checks_go_from_the_body_to_the_receiver_to_the_mailbox() {
     let world = World::with(Profile { subscriptions_per_mailbox_max: 1, ..Profile::documented() }).await;
-    let nowhere = json!("me/mailFolders/nowhere/messages");
     // Everything is wrong; each refusal names what is found first, and what is mended reveals the next.
+    let silent = "https://silent.example/";
+    world.receivers.fails(silent, HandshakeError::TimedOut);
     let mut changes = json!({"includeResourceData": true, "resource": "me/drive", "notificationUrl": "http://h.example/",
-                             "expirationDateTime": "2099-01-01T00:00:00Z", "colour": "red"});
+                             "lifecycleNotificationUrl": "http://h.example/", "changeType": "moved", "colour": "red",
+                             "clientState": "x".repeat(129), "latestSupportedTlsVersion": "v1_0",
+                             "notificationUrlAppId": "x", "encryptionCertificate": "x",
+                             "expirationDateTime": "2099-01-01T00:00:00Z"});
     for (mended, value, found) in [
         ("", json!(null), "Could not process subscription creation payload."),
-        ("colour", json!(null), "includeResourceData is not supported"),
-        ("includeResourceData", json!(false), "Unsupported workload."),
-        ("resource", nowhere, "The value of parameter 'Resource' is invalid."),
-        ("resource", json!(format!("me/calendars/{}/events", FolderId::new(Kind::Event, Uuid::nil()))), "4230 minutes"),
-        ("expirationDateTime", json!(world.state.clock.wall().plus_minutes(60)), "scheme='http' is not supported."),
+        ("colour", json!(null), "NotificationUrl scheme='http' is not supported."),
+        ("notificationUrl", json!(silent), "LifecycleNotificationUrl scheme='http' is not supported."),
+        ("lifecycleNotificationUrl", json!(silent), "includeResourceData is not supported"),
+        ("includeResourceData", json!(false), "Invalid 'changeType' attribute"),
+        ("changeType", json!("created"), "clientState can only be 128 characters long."),
+        ("clientState", json!(null), "Invalid 'latestSupportedTlsVersion' attribute"),
+        ("latestSupportedTlsVersion", json!("v1_2"), "Certificate validation error"),
+        ("encryptionCertificate", json!(null), "Invalid 'notificationUrlAppId' attribute"),
+        ("notificationUrlAppId", json!(null), "4230 minutes"),
+        ("expirationDateTime", json!(world.state.clock.wall().plus_minutes(60)), "Unsupported workload."),
+        ("resource", json!("me/messages?$top=5"), "$top, $skip, $orderby"),
+        ("resource", json!("me/messages/AAMk"), "The value of parameter 'Resource' is not supported."),
+        ("resource", json!("me/mailFolders/nowhere/messages"), "The value of parameter 'Resource' is invalid."),
     ] {
         match (mended, value) {
             ("", _) => {}
@@ -86,10 +99,18 @@ async fn checks_go_from_the_body_to_the_receiver_to_the_mailbox() {
         assert!(refusal.contains(found), "{changes}: {refusal}");
     }
     assert!(world.receivers.asked.lock().unwrap().is_empty(), "no receiver was asked");
-    changes["notificationUrl"] = HOOK.into();
-    let gone = refusal(&world, changes).await;
-    assert!(gone.contains("The value of parameter 'Resource' is invalid."), "{gone}");
-    assert_eq!(world.receivers.asked.lock().unwrap().len(), 1, "the receiver is asked before the mailbox");
+    let unknown = json!(format!("me/calendars/{}/events", FolderId::new(Kind::Event, Uuid::nil())));
+    for (mended, value, found) in [
+        ("resource", unknown, "validation request timed out."),
+        ("notificationUrl", json!(HOOK), "validation request timed out."),
+        ("lifecycleNotificationUrl", json!(null), "The value of parameter 'Resource' is invalid."),
+    ] {
+        changes[mended] = value;
+        let refusal = refusal(&world, changes.clone()).await;
+        assert!(refusal.contains(found), "{changes}: {refusal}");
+    }
+    let asked_receivers = world.receivers.asked.lock().unwrap().clone();
+    assert_eq!(asked_receivers, [silent, HOOK, silent, HOOK], "one URL after the other, both before the mailbox");
 
     // A mailbox with its one subscription: an equal one is a duplicate first, another one too many.
     ok(world.megan().post(SUBSCRIPTIONS, asked(&world, json!({}))).await, StatusCode::CREATED);

@@ -1,5 +1,6 @@
 //! An app subscribes, renews and ends; and is refused where Graph would refuse it.
 
+use base64::Engine as _;
 use http::StatusCode;
 use notify::Profile;
 use protocol::HandshakeError;
@@ -86,6 +87,82 @@ async fn a_short_life_is_raised_and_a_long_one_refused_with_the_limit() {
 }
 
 #[tokio::test]
+async fn what_only_the_server_sets_is_passed_over_and_the_rest_comes_back_as_sent() {
+    let world = World::new().await;
+    let (megan, other) = (seed::users()[0].id.to_string(), "7b1fd1ea-0000-4000-8000-000000000001");
+    let resource = "me/mailfolders('Drafts')/messages?$select=Subject,isRead&$filter=isRead eq false";
+    let sent = json!({
+        "id": other, "applicationId": other, "creatorId": other, "resource": resource, "changeType": "Created, updated",
+        "includeResourceData": false, "lifecycleNotificationUrl": "https://hook.example.net/Life?k=%2F",
+    });
+    let made = ok(world.megan().post("/v1.0/subscriptions", asked(&world, sent.clone())).await, StatusCode::CREATED);
+    assert!(made.text("/id").parse::<uuid::Uuid>().is_ok() && made.text("/id") != other);
+    assert_eq!((made.text("/applicationId"), made.text("/creatorId")), (seed::APP.to_string(), megan));
+    for name in ["resource", "changeType", "lifecycleNotificationUrl"] {
+        assert_eq!(made.json[name], sent[name], "{name}");
+    }
+    assert_eq!(made.json["includeResourceData"], Value::Null);
+    assert_eq!((made.text("/notificationUrl"), made.text("/clientState")), (HOOK.to_owned(), "s3cret".to_owned()));
+    let path = format!("/v1.0/subscriptions/{}", made.text("/id"));
+    assert_eq!(ok(world.megan().get(&path).await, StatusCode::OK).json, made.json);
+}
+
+/// Base64 of the DER form of a certificate with a new RSA key.
+fn certificate() -> String {
+    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+    let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+    base64::engine::general_purpose::STANDARD.encode(certificate.der())
+}
+
+#[tokio::test]
+async fn a_certificate_is_kept_shown_and_rotated() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let (first, second) = (certificate(), certificate());
+    let extras = json!({
+        "encryptionCertificate": first, "encryptionCertificateId": "first",
+        "notificationUrlAppId": "7B1FD1EA-0000-4000-8000-000000000001", "notificationContentType": "application/json",
+    });
+    let made = ok(megan.post("/v1.0/subscriptions", asked(&world, extras.clone())).await, StatusCode::CREATED);
+    for (name, value) in extras.as_object().unwrap() {
+        assert_eq!(made.json[name], *value, "{name}");
+    }
+    let path = format!("/v1.0/subscriptions/{}", made.text("/id"));
+    assert_eq!(ok(megan.get(&path).await, StatusCode::OK).json, made.json);
+    let listed = megan.get("/v1.0/subscriptions").await;
+    assert_eq!(listed.text("/value/0/encryptionCertificate"), first);
+
+    let rotation = json!({"encryptionCertificate": second, "encryptionCertificateId": "second"});
+    let rotated = ok(megan.patch(&path, rotation).await, StatusCode::OK);
+    let mut expected = made.json.clone();
+    expected["encryptionCertificate"] = second.as_str().into();
+    expected["encryptionCertificateId"] = "second".into();
+    assert_eq!(rotated.json, expected, "nothing else has changed, the expiry neither");
+    assert_eq!(world.receivers.asked.lock().unwrap().len(), 1, "a rotation asks nobody");
+    // `null` is what is absent: it removes nothing.
+    let renewal = json!({"encryptionCertificate": null, "encryptionCertificateId": "third"});
+    let renamed = ok(megan.patch(&path, renewal).await, StatusCode::OK);
+    assert_eq!(renamed.text("/encryptionCertificate"), second);
+    assert_eq!(renamed.text("/encryptionCertificateId"), "third");
+    let refused = megan.patch(&path, json!({"encryptionCertificate": "MIID"})).await;
+    let message = "Certificate validation error: Cannot find the requested object.";
+    assert_eq!(refused.refusal(), format!("400 InvalidRequest: {message}"));
+    assert!(refused.text("/error/details/0/message").contains("the base64 of its DER form"));
+    assert_eq!(megan.get(&path).await.json, renamed.json);
+    ok(megan.patch(&path, renamed.json.clone()).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_url_stands_in_the_details() {
+    let world = World::new().await;
+    let refused =
+        world.megan().post("/v1.0/subscriptions", asked(&world, json!({"notificationUrl": "h?k=s3cret"}))).await;
+    assert_eq!(refused.refusal(), "400 InvalidRequest: Invalid notification url='h…'.");
+    assert_eq!(refused.text("/error/details/0/target"), "notificationUrl");
+    assert_eq!(refused.text("/error/details/0/message"), "it is not an absolute URL");
+}
+
+#[tokio::test]
 async fn an_expiry_comes_back_with_the_digits_that_were_sent() {
     let world = World::new().await;
     let date = world.state.clock.wall().plus_minutes(90).whole_seconds().to_string();
@@ -111,7 +188,10 @@ async fn refusals_at_create_have_graphs_words() {
         json!({"expirationDateTime": null}),
         json!({"changeType": "moved"}),
         json!({"notificationUrl": "http://hook.example.net/"}),
-        json!({"lifecycleNotificationUrl": "hook"}),
+        json!({"lifecycleNotificationUrl": "hook?key=s3cret"}),
+        json!({"notificationUrlAppId": "my app"}),
+        json!({"encryptionCertificate": "MIID"}),
+        json!({"latestSupportedTlsVersion": "v1_0"}),
         json!({"clientState": "x".repeat(129)}),
         json!({"resource": "me/messages?$filter=isRead eq 'no'"}),
         json!({"resource": "me/messages?$filter=contains(body/content,'x')"}),

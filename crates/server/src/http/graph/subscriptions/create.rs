@@ -1,6 +1,6 @@
 //! `POST /subscriptions`: 201 with the whole subscription, once both URLs have echoed their token and
-//! its beginning is durable. Checks go from the cheap to the remote: the body, what the token holds, the
-//! URLs' text, the handshakes, then the mailbox. No lock is held while a receiver is asked.
+//! its beginning is durable. Checks go from the cheap to the remote: the body, its URLs and other properties
+//! as text, what the token holds, the handshakes, then the mailbox. No lock is held while a receiver is asked.
 
 use std::sync::Arc;
 
@@ -25,9 +25,10 @@ use crate::ids;
 pub async fn create(call: &Call<'_>) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
     let request = SubscriptionRequest::parse_create(&call.body)?;
+    check_url(call, UrlRole::Notification, request.notification_url.as_deref())?;
+    check_url(call, UrlRole::Lifecycle, request.lifecycle_notification_url.as_deref())?;
     let draft = rules::create(&request, call.context.now, &call.state.profile)?;
     check_token(call, &draft)?;
-    check_urls(call, &draft)?;
     prove(call, UrlRole::Notification, (&draft.notification_url, draft.tls_version)).await?;
     if let Some(url) = &draft.lifecycle_url {
         prove(call, UrlRole::Lifecycle, (url, draft.tls_version)).await?;
@@ -54,19 +55,10 @@ fn check_token(call: &Call<'_>, draft: &Draft) -> Result<(), ApiError> {
         .map_err(|denied| ApiError::SubscriptionDenied(Operation::Create, denied))
 }
 
-fn check_urls(call: &Call<'_>, draft: &Draft) -> Result<(), ApiError> {
-    let urls =
-        [(UrlRole::Notification, Some(&draft.notification_url)), (UrlRole::Lifecycle, draft.lifecycle_url.as_ref())];
-    for (role, url) in urls {
-        if let Some(url) = url {
-            check_url(call, role, url)?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether one URL may be called at all, as far as its text tells.
-pub(super) fn check_url(call: &Call<'_>, role: UrlRole, url: &str) -> Result<(), ApiError> {
+/// Whether a URL may be called at all, as far as its text tells.
+pub(super) fn check_url(call: &Call<'_>, role: UrlRole, url: Option<&str>) -> Result<(), ApiError> {
+    let Some(url) = url else { return Ok(()) };
+    rules::check_channel(url)?;
     call.state.handshake.check(url).map_err(|error| unproven(call, role, error))
 }
 
