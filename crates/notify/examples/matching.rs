@@ -117,6 +117,7 @@ fn subscription(owner: u128, number: u128) -> Subscription {
         immutable_ids: number.is_multiple_of(2),
         expires: NOW.plus_minutes(3 * 24 * 60),
         expires_tenths: 0,
+        authorized: NOW,
         created: NOW,
     }
 }
@@ -165,7 +166,7 @@ impl World {
             let spans = states.entry(Partition::of(mailbox(owner))).or_default();
             spans.extend((0..PER_MAILBOX).map(|number| {
                 let subscription = Arc::new(subscription(owner, number));
-                SubscriptionSpan { subscription, began: Position(1), ended: None }
+                SubscriptionSpan { subscription, began: Position(1), ended: None, standing: <_>::default() }
             }));
         }
         let (node, heads, commands) = (Node::new(NodeConfig::default()), BTreeMap::new(), Vec::new());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use graph::{ChangeType, Partition, SubscriptionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::reauthorization::Standing;
 use crate::{Position, Record, Subscription};
 
 /// Progress of one partition, recorded whole or not at all, and only if the store still holds `epoch`
@@ -120,6 +121,8 @@ pub enum AbandonReason {
     Horizon,
     /// The subscription ended first.
     SubscriptionEnded,
+    /// It was matched while the subscription was paused, and never tried.
+    Paused,
 }
 
 /// What a node needs to take a partition over.
@@ -145,4 +148,6 @@ pub struct SubscriptionSpan {
     pub began: Position,
     /// …and before this one.
     pub ended: Option<Position>,
+    /// As of [`PartitionState::head`].
+    pub standing: Standing,
 }

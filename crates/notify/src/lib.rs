@@ -10,6 +10,7 @@ pub mod log;
 pub mod node;
 pub mod notification;
 pub mod profile;
+pub mod reauthorization;
 pub mod resource;
 pub mod retry;
 pub mod rules;
@@ -19,7 +20,7 @@ pub mod transition;
 
 pub use checkpoint::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Stream, StreamKind};
 pub use clock::{Monotonic, Now};
-pub use log::{EndReason, LifecycleEvent, Position, Record, Submission, SubscriptionEvent};
+pub use log::{Cause, EndReason, LifecycleEvent, Position, Record, Submission, SubscriptionEvent};
 pub use node::{Command, Event, Node, NodeConfig};
 pub use profile::Profile;
 pub use resource::ResourceInterest;

@@ -37,11 +37,14 @@ pub enum Record {
         id: SubscriptionId,
         event: SubscriptionEvent,
     },
-    /// `id` is random, as a change's is: notification ids come from it.
+    /// Notification ids come from `id`. It is random, as a change's is, unless [`Cause::RunsOut`] gives it.
     Lifecycle {
         id: ChangeId,
         subscription: SubscriptionId,
         event: LifecycleEvent,
+        /// Why the app must reauthorize; `None`: nothing follows if it does not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
     },
     Submit(Submission),
 }
@@ -53,6 +56,9 @@ pub enum SubscriptionEvent {
     Began(Box<Subscription>),
     /// The subscription as it is after the patch.
     Patched(Box<Subscription>),
+    /// Its app did not show that it has access: what follows is not told until `Resumed`.
+    Paused,
+    Resumed,
     Ended(EndReason),
 }
 
@@ -64,6 +70,38 @@ pub enum EndReason {
     Deleted,
     /// Its `expirationDateTime` passed.
     Expired,
+    /// The user for whom the app made it may not sign in any more.
+    UserDisabled,
+    /// The user for whom the app made it must sign in again.
+    SessionsEnded,
+    /// The user for whom the app made it, or whose mailbox it watches, is gone.
+    UserRemoved,
+    /// The app is gone, or may not act any more.
+    AppRemoved,
+}
+
+impl EndReason {
+    /// Whether the app is told: the end was not its own doing, nor known to it beforehand.
+    pub fn is_told(self) -> bool {
+        !matches!(self, EndReason::Deleted | EndReason::Expired)
+    }
+}
+
+/// Why an app must reauthorize.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cause {
+    /// Its time runs out. It is asked for this time of the cadence.
+    RunsOut { due: Timestamp },
+    /// What it was granted was taken back, at this time.
+    AccessLost { at: Timestamp },
+}
+
+impl Record {
+    /// Whether it is the end of a subscription that its app is told of: the one notification after the end.
+    pub fn is_last_word(&self) -> bool {
+        matches!(self, Record::Subscription { event: SubscriptionEvent::Ended(reason), .. } if reason.is_told())
+    }
 }
 
 /// What a lifecycle notification tells, in Graph's words.

@@ -20,7 +20,8 @@ pub fn id(subscription: SubscriptionId, record: &Record, change: Option<ChangeTy
         Record::Lifecycle { id, event: LifecycleEvent::Missed, .. } => (id.0, 0x11),
         Record::Lifecycle { id, event: LifecycleEvent::SubscriptionRemoved, .. } => (id.0, 0x12),
         Record::Lifecycle { id, event: LifecycleEvent::ReauthorizationRequired, .. } => (id.0, 0x13),
-        Record::Subscription { id, .. } => (id.0, 0),
+        // Of a life only its end is told, once.
+        Record::Subscription { id, .. } => (id.0, 0x12),
         Record::Submit(submission) => (submission.id.0, 0),
     };
     let mut name = [0u8; 33];
@@ -38,6 +39,9 @@ pub fn body(notifications: &[Notification]) -> Vec<u8> {
             Record::Change(change) => push_change(&mut collection, notification, change),
             Record::Ingested(change) => push_ingested(&mut collection, notification, change),
             Record::Lifecycle { event, .. } => push_lifecycle(&mut collection, notification, *event),
+            record if record.is_last_word() => {
+                push_lifecycle(&mut collection, notification, LifecycleEvent::SubscriptionRemoved);
+            }
             // The node matches no others.
             Record::Subscription { .. } | Record::Submit(_) => {}
         }
@@ -123,8 +127,8 @@ mod tests {
     use graph::{ChangeId, FolderId, ItemId, Properties, TenantId, Timestamp, UserId};
 
     use super::*;
-    use crate::Subscription;
     use crate::subscription::{Target, TlsVersion};
+    use crate::{EndReason, Subscription};
 
     fn uuid(n: u128) -> Uuid {
         Uuid::from_u128(n)
@@ -147,6 +151,7 @@ mod tests {
             tls_version: TlsVersion::V1_2,
             extras: None,
             immutable_ids: false,
+            authorized: Timestamp::from_seconds(1_780_000_000),
             expires: Timestamp::from_seconds(1_790_000_000),
             expires_tenths: 0,
             created: Timestamp::from_seconds(1_780_000_000),
@@ -275,6 +280,7 @@ mod tests {
             id: ChangeId(uuid(7)),
             subscription: SubscriptionId(uuid(1)),
             event: LifecycleEvent::Missed,
+            cause: None,
         };
         let body = body(&[told(record, None)]);
         insta::assert_snapshot!(String::from_utf8(body).unwrap(), @r##"{"value":[{"lifecycleEvent":"missed","subscriptionId":"00000000-0000-0000-0000-000000000001","subscriptionExpirationDateTime":"2026-09-21T14:13:20Z","clientState":"s3cret","tenantId":"00000000-0000-0000-0000-000000000003","id":"5bc2637c-f27c-540d-9f36-de9cadf9778d"}]}"##);
@@ -287,9 +293,29 @@ mod tests {
             (LifecycleEvent::SubscriptionRemoved, "subscriptionRemoved"),
             (LifecycleEvent::ReauthorizationRequired, "reauthorizationRequired"),
         ] {
-            let record = Record::Lifecycle { id: ChangeId(uuid(7)), subscription: SubscriptionId(uuid(1)), event };
+            let (id, subscription) = (ChangeId(uuid(7)), SubscriptionId(uuid(1)));
+            let record = Record::Lifecycle { id, subscription, event, cause: None };
             let text = String::from_utf8(body(&[told(record, None)])).unwrap();
             assert!(text.contains(&format!("{{\"lifecycleEvent\":\"{name}\",")), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_end_that_the_app_did_not_bring_about_is_told_as_removal() {
+        let ended = |reason| Record::Subscription {
+            id: SubscriptionId(uuid(1)),
+            event: crate::SubscriptionEvent::Ended(reason),
+        };
+        for (reason, is_told) in [
+            (EndReason::Deleted, false),
+            (EndReason::Expired, false),
+            (EndReason::UserDisabled, true),
+            (EndReason::SessionsEnded, true),
+            (EndReason::UserRemoved, true),
+            (EndReason::AppRemoved, true),
+        ] {
+            let text = String::from_utf8(body(&[told(ended(reason), None)])).unwrap();
+            assert_eq!(text.contains(r#""lifecycleEvent":"subscriptionRemoved""#), is_told, "{text}");
         }
     }
 

@@ -103,6 +103,7 @@ mod tests {
             immutable_ids: false,
             expires: NOW.plus_minutes(60),
             expires_tenths: 0,
+            authorized: NOW,
             created: NOW,
         };
         ResourceInterest::of(&subscription, &watched)

@@ -141,8 +141,9 @@ pub struct Patch {
 }
 
 impl Patch {
-    pub fn applied(self, current: &Subscription) -> Subscription {
-        let mut after = current.clone();
+    /// The subscription after the patch, which authorizes it anew.
+    pub fn applied(self, current: &Subscription, now: Timestamp) -> Subscription {
+        let mut after = Subscription { authorized: now, ..current.clone() };
         if let Some(expires) = self.expires {
             (after.expires, after.expires_tenths) = (expires.at, expires.tenths);
         }
@@ -399,6 +400,7 @@ mod tests {
             tls_version: TlsVersion::V1_2,
             extras: None,
             immutable_ids: false,
+            authorized: NOW,
             expires: NOW.plus_minutes(60),
             expires_tenths: 0,
             created: NOW,

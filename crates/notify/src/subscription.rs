@@ -32,6 +32,10 @@ pub struct Subscription {
     /// move. It never changes.
     #[serde(default)]
     pub immutable_ids: bool,
+    /// When its app last showed that it may be told: it made, patched or reauthorized it. Before `created`: that
+    /// was not kept.
+    #[serde(default)]
+    pub authorized: Timestamp,
     pub expires: Timestamp,
     /// Tenths of a microsecond that the app asked for beyond `expires`, so that it reads what it wrote.
     /// Nothing else heeds them.
@@ -168,6 +172,11 @@ impl Subscription {
 
     pub fn partition(&self) -> Partition {
         Partition::of(self.scope())
+    }
+
+    /// Since when, and until when, its app is authorized to be told.
+    pub fn authorization(&self) -> (Timestamp, Timestamp) {
+        (self.authorized.max(self.created), self.expires)
     }
 
     /// The id by which this subscription is told of a change's item. Order holds among changes of one.

@@ -10,11 +10,12 @@ use graph::{
     TenantId, Timestamp, UserId, WellKnown,
 };
 use tidings_notify::checkpoint::{LoadedParked, Parked, ParkedRef, PartitionState, StreamKind, SubscriptionSpan};
-use tidings_notify::node::{Attempt, CheckpointAnswer, Outcome};
+use tidings_notify::node::{Attempt, CheckpointAnswer, Outcome, Step};
 use tidings_notify::subscription::{Target, TlsVersion, Watched};
 use tidings_notify::{
-    AbandonReason, Command, EndReason, Event, Interest, LedgerDelta, Monotonic, Node, NodeConfig, Now, Position,
-    Record, Stream, Submission, Subscription, SubscriptionEvent, notification,
+    AbandonReason, Cause, Command, EndReason, Event, Interest, LedgerDelta, LifecycleEvent, Monotonic, Node,
+    NodeConfig, Now, Position, Record, Stream, Submission, Subscription, SubscriptionEvent, notification,
+    reauthorization,
 };
 use uuid::Uuid;
 
@@ -42,6 +43,7 @@ fn subscription() -> Subscription {
         immutable_ids: false,
         expires: NOW.plus_minutes(24 * 60),
         expires_tenths: 0,
+        authorized: NOW,
         created: NOW,
     }
 }
@@ -85,8 +87,12 @@ impl World {
     fn with(subscriptions: impl IntoIterator<Item = Subscription>) -> Self {
         let node = Node::new(NodeConfig::default());
         let mut world = Self { node, micros: 0, head: 1, attempts: Vec::new(), others: Vec::new() };
-        let spans = subscriptions.into_iter().map(Arc::new);
-        let spans = spans.map(|subscription| SubscriptionSpan { subscription, began: Position(1), ended: None });
+        let spans = subscriptions.into_iter().map(Arc::new).map(|subscription| SubscriptionSpan {
+            subscription,
+            began: Position(1),
+            ended: None,
+            standing: <_>::default(),
+        });
         let state = PartitionState {
             cursor: Position(1),
             head: Position(1),
@@ -327,8 +333,16 @@ fn after_four_hours_a_delivery_is_given_up() {
 #[test]
 fn a_subscription_that_expires_ends_in_silence() {
     let mut world = World::new(Subscription { expires: NOW.plus_minutes(45), ..subscription() });
-    let ends = |world: &World| world.others.iter().filter(|command| matches!(command, Command::End { .. })).count();
-    world.pass(45 * 60 * SECOND - 1);
+    let ends = |world: &World| {
+        world.others.iter().filter(|command| matches!(command, Command::Step { step: Step::End, .. })).count()
+    };
+    for minutes in [15, 30] {
+        world.pass(15 * 60 * SECOND);
+        world.append([asks(minutes)]);
+        let attempt = world.attempt();
+        world.answer(&attempt, Outcome::Acknowledged);
+    }
+    world.pass(15 * 60 * SECOND - 1);
     assert_eq!(ends(&world), 0);
     world.pass(1);
     assert_eq!(ends(&world), 1);
@@ -337,6 +351,142 @@ fn a_subscription_that_expires_ends_in_silence() {
     world.messages(1);
     world.pass(60 * SECOND);
     assert!(world.attempts().is_empty(), "neither a change nor a lifecycle notification is sent");
+}
+
+/// The times of the cadence for which the node asks, with when it does so, in seconds since `NOW`.
+fn asked(world: &World) -> Vec<i64> {
+    let times = world.others.iter().filter_map(|command| match command {
+        Command::Step { step: Step::Ask { due, .. }, .. } => Some(due.since(NOW) / SECOND as i64),
+        _ => None,
+    });
+    times.collect()
+}
+
+fn asks(due_minutes: i64) -> Record {
+    let (subscription, due) = (subscription().id, NOW.plus_minutes(due_minutes));
+    let (id, event) = (reauthorization::id(subscription, due), LifecycleEvent::ReauthorizationRequired);
+    Record::Lifecycle { id, subscription, event, cause: Some(Cause::RunsOut { due }) }
+}
+
+#[test]
+fn an_app_is_asked_to_reauthorize_before_its_subscription_runs_out() {
+    let mut world = World::new(Subscription { expires: NOW.plus_minutes(45), ..subscription() });
+    world.pass(15 * 60 * SECOND - 1);
+    assert_eq!(asked(&world), [] as [i64; 0]);
+    world.pass(1);
+    assert_eq!(asked(&world), [15 * 60]);
+    world.append([asks(15)]);
+    let attempt = world.attempt();
+    assert_eq!(&*attempt.url, "https://hook.example.net/l");
+    assert!(String::from_utf8(notification::body(&attempt.notifications)).unwrap().contains("reauthorizationRequired"));
+    world.answer(&attempt, Outcome::Acknowledged);
+    world.pass(15 * 60 * SECOND);
+    assert_eq!(asked(&world), [15 * 60, 30 * 60]);
+}
+
+#[test]
+fn who_has_no_lifecycle_url_is_not_asked() {
+    let expires = NOW.plus_minutes(45);
+    let mut world = World::new(Subscription { expires, lifecycle_url: None, ..subscription() });
+    world.pass(44 * 60 * SECOND);
+    assert_eq!(asked(&world), [] as [i64; 0]);
+}
+
+#[test]
+fn a_renewal_puts_the_next_question_off() {
+    let first = Subscription { expires: NOW.plus_minutes(45), ..subscription() };
+    let mut world = World::new(first.clone());
+    world.pass(10 * 60 * SECOND);
+    let renewed = Subscription { authorized: NOW.plus_minutes(10), expires: NOW.plus_minutes(55), ..first };
+    let event = SubscriptionEvent::Patched(Box::new(renewed));
+    world.append([Record::Subscription { id: subscription().id, event }]);
+    world.pass(14 * 60 * SECOND);
+    assert_eq!(asked(&world), [] as [i64; 0]);
+    world.pass(60 * SECOND);
+    assert_eq!(asked(&world), [25 * 60]);
+}
+
+#[test]
+fn what_could_not_be_asked_is_asked_again_for_the_same_time() {
+    let mut world = World::new(Subscription { expires: NOW.plus_minutes(45), ..subscription() });
+    world.pass(15 * 60 * SECOND);
+    let (partition, subscription) = (Partition::of(MEGAN), subscription().id);
+    world.handle(Event::Stepped { partition, subscription, done: false });
+    world.pass(2 * SECOND);
+    assert_eq!(asked(&world), [15 * 60, 15 * 60]);
+}
+
+fn loses_access() -> Record {
+    let (subscription, event) = (subscription().id, LifecycleEvent::ReauthorizationRequired);
+    let cause = Some(Cause::AccessLost { at: NOW });
+    Record::Lifecycle { id: ChangeId(Uuid::from_u128(0xacce55)), subscription, event, cause }
+}
+
+#[test]
+fn lost_access_that_is_not_regained_pauses_after_a_quarter_of_an_hour() {
+    let pauses = |world: &World| {
+        let is_pause = |command: &&Command| matches!(command, Command::Step { step: Step::Pause, .. });
+        world.others.iter().filter(is_pause).count()
+    };
+    let mut world = World::new(subscription());
+    world.append([loses_access()]);
+    world.pass(15 * 60 * SECOND - 1);
+    assert_eq!(pauses(&world), 0);
+    world.pass(1);
+    assert_eq!(pauses(&world), 1);
+    let mut world = World::new(subscription());
+    world.append([loses_access()]);
+    let again = Subscription { authorized: NOW.plus_minutes(1), ..subscription() };
+    let event = SubscriptionEvent::Patched(Box::new(again));
+    world.append([Record::Subscription { id: subscription().id, event }]);
+    world.pass(HOUR);
+    assert_eq!(pauses(&world), 0, "the app has shown that it may be told");
+}
+
+#[test]
+fn what_falls_into_a_pause_is_not_told_but_what_came_before_is() {
+    let mut world = World::new(subscription());
+    let id = subscription().id;
+    world.messages(1);
+    let first = world.attempt();
+    world.answer(&first, Outcome::TimedOut);
+    world.append([Record::Subscription { id, event: SubscriptionEvent::Paused }]);
+    world.messages(3);
+    world.pass(60 * SECOND);
+    let again = world.attempt();
+    assert_eq!(again.notifications.len(), 1, "what came before the pause");
+    world.answer(&again, Outcome::Acknowledged);
+    let resumed = Subscription { authorized: NOW.plus_minutes(1), ..subscription() };
+    let patched = SubscriptionEvent::Patched(Box::new(resumed));
+    let events = [patched, SubscriptionEvent::Resumed].map(|event| Record::Subscription { id, event });
+    world.append(events);
+    world.messages(1);
+    assert_eq!(world.attempt().notifications.len(), 1, "what came after the pause");
+    let mut paused = 0;
+    for _ in 0..4 {
+        world.pass(SECOND);
+        let deltas = world.recorded();
+        paused += deltas.iter().filter_map(|delta| delta.abandoned.get(&AbandonReason::Paused)).sum::<u64>();
+    }
+    assert_eq!(paused, 3);
+}
+
+#[test]
+fn an_end_that_the_app_did_not_bring_about_is_told_until_it_is_heard() {
+    let mut world = World::new(subscription());
+    let id = subscription().id;
+    world.messages(1);
+    let change = world.attempt();
+    world.append([Record::Subscription { id, event: SubscriptionEvent::Ended(EndReason::SessionsEnded) }]);
+    let told = world.attempt();
+    assert_eq!(&*told.url, "https://hook.example.net/l");
+    assert!(String::from_utf8(notification::body(&told.notifications)).unwrap().contains("subscriptionRemoved"));
+    world.answer(&change, Outcome::TimedOut);
+    world.answer(&told, Outcome::TimedOut);
+    world.messages(1);
+    world.pass(60 * SECOND);
+    let again = world.attempt();
+    assert_eq!((again.url, again.notifications[0].id), (told.url, told.notifications[0].id));
 }
 
 #[test]
@@ -417,6 +567,7 @@ fn what_is_loaded_from_parked_rows_takes_no_room_from_new_matches() {
             subscription: Arc::new(subscription()),
             began: Position(1),
             ended: None,
+            standing: <_>::default(),
         }],
         parked: vec![stream],
         ..<_>::default()

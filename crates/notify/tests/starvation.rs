@@ -42,6 +42,7 @@ fn subscription(n: u64) -> Arc<Subscription> {
         immutable_ids: false,
         expires: START.plus_minutes(24 * 60),
         expires_tenths: 0,
+        authorized: START,
         created: START,
     })
 }
@@ -97,7 +98,12 @@ impl World {
         world.handle(Event::Tick);
         let mut spans: BTreeMap<Partition, Vec<SubscriptionSpan>> = BTreeMap::new();
         for n in 0..ENDPOINTS {
-            let span = SubscriptionSpan { subscription: subscription(n), began: Position(0), ended: None };
+            let span = SubscriptionSpan {
+                subscription: subscription(n),
+                began: Position(0),
+                ended: None,
+                standing: <_>::default(),
+            };
             spans.entry(Partition::of(mailbox(n))).or_default().push(span);
         }
         let held = spans.keys().map(|partition| (*partition, 1)).collect();

@@ -295,6 +295,7 @@ fn watching((kind, number, filter, types, immutable_ids): Plan) -> Watching {
         tls_version: TlsVersion::V1_2,
         extras: None,
         immutable_ids,
+        authorized: NOW,
         expires: NOW.plus_minutes(60),
         expires_tenths: 0,
         created: NOW,

@@ -6,7 +6,7 @@ use graph::{
     AppId, Change, ChangeId, ChangeType, FolderId, Item, ItemId, Kind, Mutation, Properties, SubmissionId,
     SubscriptionId, UserId, WellKnown,
 };
-use notify::log::{EndReason, LifecycleEvent, Submission};
+use notify::log::{Cause, EndReason, LifecycleEvent, Submission};
 use notify::subscription::{ChangeTypes, Target, TlsVersion};
 use notify::{Event, Subscription};
 use rand::RngExt;
@@ -40,9 +40,12 @@ impl World {
             30..60 => self.several(Self::update),
             60..66 => self.delete(),
             66..72 => self.relocate(),
-            72..82 => self.patch(),
-            82..87 => self.end(),
-            87..93 => self.lifecycle(),
+            72..80 => self.patch(),
+            80..83 => self.reauthorize(),
+            83..86 => self.end(EndReason::Deleted),
+            86..88 => self.end(EndReason::UserDisabled),
+            88..92 => self.lose_access(),
+            92..95 => self.lifecycle(),
             _ => self.send_mail(),
         }
     }
@@ -207,6 +210,7 @@ impl World {
             immutable_ids: self.rng.random_bool(0.4),
             expires: self.an_expiry(),
             expires_tenths: 0,
+            authorized: date(self.at),
             created: date(self.at),
         };
         self.api.live.push(subscription.id);
@@ -225,7 +229,7 @@ impl World {
 
     fn patch(&mut self) {
         let Some(before) = self.a_subscription() else { return };
-        let mut after = Subscription::clone(&before);
+        let mut after = Subscription { authorized: date(self.at), ..Subscription::clone(&before) };
         if self.rng.random_bool(0.6) {
             after.expires = self.an_expiry();
         }
@@ -239,10 +243,25 @@ impl World {
         self.appended();
     }
 
+    fn reauthorize(&mut self) {
+        let Some(before) = self.a_subscription() else { return };
+        let after = Subscription { authorized: date(self.at), ..Subscription::clone(&before) };
+        self.storage.model.patch_subscription(before, Arc::new(after)).ok();
+        self.appended();
+    }
+
+    /// What the app was granted is taken back.
+    fn lose_access(&mut self) {
+        let Some(before) = self.a_subscription() else { return };
+        let (record, cause) = (ChangeId(self.uuid()), Cause::AccessLost { at: date(self.at) });
+        self.storage.model.require_reauthorization(before, record, cause).ok();
+        self.appended();
+    }
+
     /// Ends a subscription; the node in whose process the request came in is told.
-    fn end(&mut self) {
+    fn end(&mut self, reason: EndReason) {
         let Some(subscription) = self.a_subscription() else { return };
-        let ended = self.storage.model.end_subscription(subscription.id, EndReason::Deleted, None);
+        let ended = self.storage.model.end_subscription(subscription.id, reason, None);
         self.appended();
         let Ok(ended) = ended else { return };
         self.api.live.retain(|live| *live != subscription.id);

@@ -26,7 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once};
 
-pub use invariants::Violation;
+pub use invariants::{Endings, Violation};
 pub use planted::{Planted, UnknownDefect};
 pub use world::Summary;
 use world::World;

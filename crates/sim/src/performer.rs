@@ -1,10 +1,12 @@
 //! Carries commands out: each in two steps, when the store or the network does it and when the answer
 //! comes, with whatever can go wrong between. It decides nothing.
 
+use std::sync::Arc;
+
 use graph::{Change, ChangeId, Item, ItemId, Kind, Mutation, Properties, WellKnown};
-use notify::log::{EndReason, Submission};
-use notify::node::{Attempt, CheckpointAnswer};
-use notify::{Command, Event, Now, Record};
+use notify::log::{Cause, EndReason, Submission};
+use notify::node::{Attempt, CheckpointAnswer, Step};
+use notify::{Command, Event, Now, Record, Subscription};
 use rand::RngExt;
 use store::{Commit, CommitError, Once, SubscriptionError};
 
@@ -153,11 +155,9 @@ impl World {
                 self.watch.after_checkpoint(&checkpoint, before, answer, &self.storage, self.at)?;
                 Some(Event::Checkpointed { partition, epoch, number, answer })
             }
-            Command::End { partition, subscription, expires } => {
-                self.watch.ends(subscription, expires, self.at)?;
-                let ended = self.storage.model.end_subscription(subscription, EndReason::Expired, Some(expires));
-                let done = !matches!(ended, Err(SubscriptionError::Store(_)));
-                Some(Event::Ended { partition, subscription, done })
+            Command::Step { partition, subscription, step } => {
+                let done = self.step(&subscription, step)?;
+                Some(Event::Stepped { partition, subscription: subscription.id, done })
             }
             Command::Submit { partition, epoch, position, record } => {
                 let done = self.submit(&record);
@@ -166,6 +166,23 @@ impl World {
             Command::Attempt(_) => None,
         };
         Ok(event.map(Letter::from))
+    }
+
+    /// Takes a step of a subscription's life, unless its app was faster.
+    fn step(&mut self, before: &Arc<Subscription>, step: Step) -> Result<bool, Violation> {
+        self.watch.steps(before, step, self.at)?;
+        let model = &mut self.storage.model;
+        let taken = match step {
+            Step::Ask { record, due } => {
+                model.require_reauthorization(Arc::clone(before), record, Cause::RunsOut { due })
+            }
+            Step::Pause => model.pause_subscription(Arc::clone(before)),
+            Step::End => model.end_subscription(before.id, EndReason::Expired, Some(before.expires)),
+        };
+        if taken.is_ok() {
+            self.watch.stepped(before, step, self.at)?;
+        }
+        Ok(!matches!(taken, Err(SubscriptionError::Store(_))))
     }
 
     /// Puts a submitted message into each recipient's mailbox; may stop on the way.
@@ -256,7 +273,7 @@ impl World {
             Command::ReadState { partition, epoch } => ("read state", Some(partition.0), *epoch),
             Command::ReadLog { partition, after, .. } => ("read log", Some(partition.0), after.0),
             Command::ReadParked { partition, after, .. } => ("read parked", Some(partition.0), after.0),
-            Command::End { partition, .. } => ("end", Some(partition.0), 0),
+            Command::Step { partition, step, .. } => (step_name(*step), Some(partition.0), 0),
             Command::Submit { partition, position, .. } => ("submit", Some(partition.0), position.0),
             Command::Attempt(_) => return,
             Command::Release => ("release", None, 0),
@@ -304,13 +321,21 @@ fn failure(command: &Command) -> Option<Event> {
             number: checkpoint.number,
             answer: CheckpointAnswer::Unknown,
         },
-        Command::End { partition, subscription, .. } => {
-            Event::Ended { partition: *partition, subscription: *subscription, done: false }
+        Command::Step { partition, subscription, .. } => {
+            Event::Stepped { partition: *partition, subscription: subscription.id, done: false }
         }
         Command::Submit { partition, epoch, position, .. } => {
             Event::Submitted { partition: *partition, epoch: *epoch, position: *position, done: false }
         }
     })
+}
+
+fn step_name(step: Step) -> &'static str {
+    match step {
+        Step::Ask { .. } => "ask",
+        Step::Pause => "pause",
+        Step::End => "end",
+    }
 }
 
 pub fn answer_name(answer: CheckpointAnswer) -> &'static str {

@@ -2,6 +2,7 @@
 
 use graph::{Kind, Partition, UserId};
 use notify::node::NodeConfig;
+use notify::reauthorization::Cadence;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt};
@@ -106,6 +107,8 @@ fn config(rng: &mut StdRng) -> NodeConfig {
         batch_max: pick(&[1, 2, 3, 8, 100]) as u16,
         batch_bytes_max: pick(&[1, 4_096, 1 << 20]) as usize,
         horizon_micros: (pick(&[60, 300, 4 * 3_600]) * SECOND) as i64,
+        cadence: cadence(pick(&[2, 5, 20])),
+        grace_micros: (pick(&[3, 20, 60]) * SECOND) as i64,
         stream_share_max: pick(&[1, 2, 4, 64]) as usize,
         unparked_max: pick(&[2, 8, 1_024]) as usize,
         deliveries_max: pick(&[4, 16, 1_024]) as usize,
@@ -114,6 +117,12 @@ fn config(rng: &mut StdRng) -> NodeConfig {
         read_rows: pick(&[1, 2, 20]) as usize,
         ..NodeConfig::default()
     }
+}
+
+/// The published one, so much faster that a short life sees all of it.
+fn cadence(every_seconds: u64) -> Cadence {
+    let every_micros = (every_seconds * SECOND) as i64;
+    Cadence { begins_micros: 48 * every_micros, dense_micros: 16 * every_micros, every_micros }
 }
 
 fn faults(rng: &mut StdRng) -> Faults {

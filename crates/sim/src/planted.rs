@@ -11,7 +11,7 @@ macro_rules! planted {
         pub enum Planted { $($variant),* }
 
         impl Planted {
-            pub const ALL: [Planted; 12] = [$(Planted::$variant),*];
+            pub const ALL: [Planted; 15] = [$(Planted::$variant),*];
 
             pub fn name(self) -> &'static str {
                 match self { $(Planted::$variant => $name),* }
@@ -38,6 +38,9 @@ planted! {
     CheckpointAppliedTwice "checkpoint-applied-twice" Some(Fault::CheckpointAppliedTwice),
     LaterOvertakesParked "later-overtakes-parked" Some(Fault::LaterOvertakesParked),
     SendAfterLeaseEnd "send-after-lease-end" Some(Fault::SendAfterLeaseEnd),
+    PauseForgottenInReplay "pause-forgotten-in-replay" Some(Fault::PauseForgottenInReplay),
+    LastWordTriedOnce "last-word-tried-once" Some(Fault::LastWordTriedOnce),
+    AskedOffCadence "asked-off-cadence" Some(Fault::AskedOffCadence),
 }
 
 /// No defect has this name.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use graph::{Change, ChangeType, FolderId, ItemKey, Partition, Properties, SubscriptionId};
-use notify::log::{EndReason, Submission, SubscriptionEvent};
+use graph::{Change, ChangeType, FolderId, ItemKey, Partition, Properties, SubscriptionId, Timestamp};
+use notify::log::{Cause, EndReason, Submission, SubscriptionEvent};
 use notify::subscription::Target;
 use notify::{Position, Record, StreamKind, Subscription};
 use uuid::Uuid;
@@ -31,6 +31,10 @@ pub struct Match {
     pub item: Option<ItemKey>,
     /// When its record was appended, in the world's microseconds.
     pub appended: u64,
+    /// It fell into a pause, so nobody may be told of it.
+    pub silenced: bool,
+    /// It tells of the end of its subscription.
+    pub last_word: bool,
     /// Some node was told that a receiver acknowledged it.
     pub acknowledged: bool,
     /// The id under which it was sent first.
@@ -47,6 +51,11 @@ pub struct Span {
     /// Where each version stands in the log.
     pub since: Vec<Position>,
     pub ended: Option<(Position, EndReason)>,
+    /// The times of the cadence for which its app was asked.
+    pub asked: Vec<Timestamp>,
+    /// Its app lost access then, and has not answered.
+    pub lost: Option<Timestamp>,
+    pub paused: bool,
     pub matches: BTreeMap<Position, Match>,
 }
 
@@ -99,9 +108,12 @@ impl Truth {
                 (change.change.as_str(), None)
             }
             Record::Ingested(_) => ("ingested", None),
-            Record::Subscription { id, event } => self.live(partition, position, *id, event),
-            Record::Lifecycle { subscription, .. } => {
+            Record::Subscription { id, event } => self.live(partition, position, (*id, event), at),
+            Record::Lifecycle { subscription, cause, .. } => {
                 let number = self.number(*subscription);
+                if let (Some(number), Some(cause)) = (number, cause) {
+                    self.ask(number, *cause);
+                }
                 let span = number.map(|number| &mut self.spans[number]);
                 if let Some(span) = span.filter(|span| span.ended.is_none() && span.latest().lifecycle_url.is_some()) {
                     span.matches.insert(position, Match::new(StreamKind::Lifecycle, None, None, at));
@@ -112,6 +124,13 @@ impl Truth {
                 self.submissions.push((partition, position, submission.clone()));
                 ("submit", None)
             }
+        }
+    }
+
+    fn ask(&mut self, number: usize, cause: Cause) {
+        match cause {
+            Cause::RunsOut { due } => self.spans[number].asked.push(due),
+            Cause::AccessLost { at } => self.spans[number].lost = Some(at),
         }
     }
 
@@ -134,7 +153,8 @@ impl Truth {
                     true => ItemKey::Immutable(change.immutable_id()),
                     false => ItemKey::Id(change.item),
                 };
-                span.matches.insert(position, Match::new(StreamKind::Changes, Some(seen), Some(item), at));
+                let told = Match::new(StreamKind::Changes, Some(seen), Some(item), at);
+                span.matches.insert(position, Match { silenced: span.paused, ..told });
             }
         }
     }
@@ -143,8 +163,8 @@ impl Truth {
         &mut self,
         partition: Partition,
         position: Position,
-        id: SubscriptionId,
-        event: &SubscriptionEvent,
+        (id, event): (SubscriptionId, &SubscriptionEvent),
+        at: u64,
     ) -> (&'static str, Option<usize>) {
         let number = self.number(id);
         match (event, number) {
@@ -152,16 +172,33 @@ impl Truth {
                 let versions = vec![Arc::new(Subscription::clone(subscription))];
                 self.numbers.insert(id, self.spans.len());
                 let since = vec![position];
-                self.spans.push(Span { id, partition, versions, since, ended: None, matches: BTreeMap::new() });
+                let (asked, matches) = (Vec::new(), BTreeMap::new());
+                let (ended, lost, paused) = (None, None, false);
+                self.spans.push(Span { id, partition, versions, since, ended, asked, lost, paused, matches });
                 ("began", self.number(id))
             }
             (SubscriptionEvent::Patched(subscription), Some(known)) => {
                 self.spans[known].versions.push(Arc::new(Subscription::clone(subscription)));
                 self.spans[known].since.push(position);
+                self.spans[known].lost = None;
                 ("patched", number)
             }
+            (SubscriptionEvent::Paused, Some(known)) => {
+                self.spans[known].paused = true;
+                ("paused", number)
+            }
+            (SubscriptionEvent::Resumed, Some(known)) => {
+                self.spans[known].paused = false;
+                ("resumed", number)
+            }
             (SubscriptionEvent::Ended(reason), Some(known)) => {
-                self.spans[known].ended = Some((position, *reason));
+                let span = &mut self.spans[known];
+                span.ended = Some((position, *reason));
+                let is_told = !matches!(reason, EndReason::Deleted | EndReason::Expired);
+                if is_told && span.latest().lifecycle_url.is_some() {
+                    let told = Match::new(StreamKind::Lifecycle, None, None, at);
+                    span.matches.insert(position, Match { last_word: true, ..told });
+                }
                 ("ended", number)
             }
             (_, None) => ("unknown", None),
@@ -208,6 +245,7 @@ fn seen(
 
 impl Match {
     fn new(kind: StreamKind, change: Option<ChangeType>, item: Option<ItemKey>, appended: u64) -> Self {
-        Self { kind, change, item, appended, acknowledged: false, id: None }
+        let (silenced, last_word) = (false, false);
+        Self { kind, change, item, appended, silenced, last_word, acknowledged: false, id: None }
     }
 }

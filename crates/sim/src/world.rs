@@ -9,7 +9,7 @@ use rand::{Rng, RngExt, SeedableRng};
 
 use crate::agenda::Agenda;
 use crate::api::Api;
-use crate::invariants::{Violation, Watch};
+use crate::invariants::{Endings, Violation, Watch};
 use crate::network::{Flight, Mood};
 use crate::performer::Errand;
 use crate::plan::Plan;
@@ -64,10 +64,7 @@ pub struct Summary {
     pub steps: u64,
     pub attempts: u64,
     pub checkpoints: u64,
-    pub matches: u64,
-    /// Of them, abandoned at the horizon, and because their subscription ended.
-    pub abandoned_horizon: u64,
-    pub abandoned_ended: u64,
+    pub endings: Endings,
     pub restarts: u32,
     /// How long it lasted, in the world's microseconds.
     pub lasted: u64,
@@ -127,15 +124,12 @@ impl World {
 
     fn summary(&self, steps: u64) -> Summary {
         let (attempts, checkpoints) = self.watch.counts();
-        let (matches, abandoned_horizon, abandoned_ended) = self.watch.endings(&self.storage);
         Summary {
             trace_hash: self.trace.hash(),
             steps,
             attempts,
             checkpoints,
-            matches,
-            abandoned_horizon,
-            abandoned_ended,
+            endings: self.watch.endings(&self.storage),
             restarts: self.processes.iter().map(|process| process.life.life.saturating_sub(1)).sum(),
             lasted: self.at,
         }
@@ -319,7 +313,7 @@ impl World {
                 let answer = crate::performer::answer_name(*answer);
                 Line::Recorded { process, partition: partition.0, number: *number, answer }
             }
-            Event::Ended { partition, done, .. } => handed("ended", partition, u64::from(*done), 0),
+            Event::Stepped { partition, done, .. } => handed("stepped", partition, u64::from(*done), 0),
             Event::Submitted { partition, position, done, .. } => {
                 handed("submitted", partition, position.0, u64::from(*done))
             }

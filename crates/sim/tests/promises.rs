@@ -39,10 +39,13 @@ fn worlds_are_rich() {
     let seeds = 200;
     let all: Vec<_> = (0..seeds).map(|seed| run(seed, None, false).expect("promises are kept")).collect();
     let sum = |of: fn(&tidings_sim::Summary) -> u64| all.iter().map(of).sum::<u64>();
-    let (matches, attempts) = (sum(|one| one.matches), sum(|one| one.attempts));
+    let (matches, attempts) = (sum(|one| one.endings.matches), sum(|one| one.attempts));
     println!("{matches} matches, {attempts} attempts, {} checkpoints", sum(|one| one.checkpoints));
-    let (horizon, ended) = (sum(|one| one.abandoned_horizon), sum(|one| one.abandoned_ended));
+    let (horizon, ended) = (sum(|one| one.endings.abandoned_horizon), sum(|one| one.endings.abandoned_ended));
     println!("{horizon} given up at the horizon, {ended} with their subscription");
     assert!(matches > 50 * seeds && attempts > 40 * seeds && horizon > seeds && ended > seeds);
+    let (paused, asked) = (sum(|one| one.endings.abandoned_paused), sum(|one| one.endings.asked));
+    println!("{paused} fell into a pause; apps were asked {asked} times to reauthorize");
+    assert!(paused > seeds / 2 && asked > seeds);
     assert!(sum(|one| u64::from(one.restarts)) > seeds, "processes die");
 }

@@ -14,7 +14,7 @@ use graph::{
     Properties, SubscriptionId, TenantId, Timestamp, UserId,
 };
 use notify::checkpoint::{LoadedParked, PartitionState};
-use notify::log::{EndReason, LifecycleEvent, Submission};
+use notify::log::{Cause, EndReason, LifecycleEvent, Submission};
 use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -184,7 +184,8 @@ pub trait Store: Send + Sync + 'static {
         subscription: Arc<Subscription>,
         limits: SubscriptionLimits,
     ) -> Result<Appended, BeginError>;
-    /// Replaces a live subscription by `after` if it still equals `before`, and appends `patched`.
+    /// Replaces a live subscription by `after` if it still equals `before`, and appends `patched`; if it is paused
+    /// `resumed`, too. Its app has thereby answered what it was asked.
     async fn patch_subscription(
         &self,
         before: Arc<Subscription>,
@@ -197,7 +198,17 @@ pub trait Store: Send + Sync + 'static {
         reason: EndReason,
         if_expires: Option<Timestamp>,
     ) -> Result<Appended, SubscriptionError>;
-    /// Appends a lifecycle record for a live subscription.
+    /// Asks the app of a live subscription to reauthorize, if that still equals `before` and was not asked
+    /// the same before, and appends the lifecycle record that says so.
+    async fn require_reauthorization(
+        &self,
+        before: Arc<Subscription>,
+        record: ChangeId,
+        cause: Cause,
+    ) -> Result<Appended, SubscriptionError>;
+    /// Pauses a live subscription if it still equals `before` and is not paused, and appends `paused`.
+    async fn pause_subscription(&self, before: Arc<Subscription>) -> Result<Appended, SubscriptionError>;
+    /// Appends a lifecycle record for a live subscription, from which nothing follows.
     async fn append_lifecycle(
         &self,
         id: SubscriptionId,

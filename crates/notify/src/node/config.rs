@@ -1,5 +1,7 @@
 //! The limits that a node works within.
 
+use crate::reauthorization::Cadence;
+
 /// Limits of one node. Times are in microseconds.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
@@ -21,6 +23,10 @@ pub struct NodeConfig {
     pub retry_timeout_micros: u64,
     /// Counted from the match, after which a delivery is given up.
     pub horizon_micros: i64,
+    /// When apps are asked to reauthorize.
+    pub cadence: Cadence,
+    /// How long a subscription goes on after its app has lost access, unless that reauthorizes.
+    pub grace_micros: i64,
     /// A delivery unfinished for so long is parked.
     pub park_micros: u64,
     /// The oldest unrecorded outcome waits at most so long for a checkpoint.
@@ -55,6 +61,10 @@ impl Default for NodeConfig {
             first_timeout_micros: 3_000_000,
             retry_timeout_micros: 10_000_000,
             horizon_micros: 4 * 3_600 * 1_000_000,
+            cadence: Cadence::published(),
+            // "notifications may go on for a while": the guide to lifecycle events; the figure is the time between two of
+            // its questions.
+            grace_micros: 15 * 60 * 1_000_000,
             park_micros: 500_000,
             checkpoint_micros: 50_000,
             stream_share_max: 2_048,

@@ -176,8 +176,9 @@ impl Node {
         };
         owned.touch(now.mono);
         let Some(state) = owned.streams.get_mut(&at.1) else { return wait };
-        let ended = state.ended;
         let Some(delivery) = state.deliveries.get(&position) else { return wait };
+        let goes_on = delivery.record.is_last_word() && !self.config.planted(Fault::LastWordTriedOnce);
+        let ended = state.ended && !goes_on;
         if ended || delivery.since <= horizon {
             let reason = if ended { AbandonReason::SubscriptionEnded } else { AbandonReason::Horizon };
             owned.finish(at.1, position, Done::Abandoned(reason));

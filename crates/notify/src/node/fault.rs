@@ -17,6 +17,9 @@ pub enum Fault {
     CheckpointAppliedTwice,
     LaterOvertakesParked,
     SendAfterLeaseEnd,
+    PauseForgottenInReplay,
+    LastWordTriedOnce,
+    AskedOffCadence,
 }
 
 impl NodeConfig {

@@ -7,7 +7,7 @@ use graph::{Partition, SubscriptionId, Timestamp};
 
 use super::owned::Owned;
 use super::sending::Sending;
-use super::wall::{Wall, mono_of};
+use super::wall::Wall;
 use super::{Command, Event, NodeConfig, Steady};
 use crate::{Monotonic, Now, Position, Stream};
 
@@ -22,8 +22,8 @@ pub struct Node {
     pub(super) partitions: Steady<Partition, Owned>,
     pub(super) sending: Sending,
     timers: Timers,
-    /// Those of subscriptions that expire. There are many, and few are near.
-    expiries: Timers,
+    /// Those of subscriptions. There are many, and few are near.
+    lives: Timers,
     /// Partitions whose log is not read on because memory is full.
     pub(super) waiting_for_room: BTreeSet<Partition>,
     started: bool,
@@ -39,7 +39,7 @@ pub(super) enum Timer {
     Renew,
     Partition(Partition),
     Stream(Partition, Stream),
-    Expiry(Timestamp, Partition, SubscriptionId),
+    Life(Timestamp, Partition, SubscriptionId),
     Submit(Partition, u64, Position),
 }
 
@@ -89,7 +89,7 @@ impl Node {
 
     /// When the next [`Event::Tick`] is due; `None` before the first event and after the leases are given back.
     pub fn wakes_at(&self) -> Option<Monotonic> {
-        let next = [&self.timers, &self.expiries].into_iter().filter_map(|timers| timers.peek());
+        let next = [&self.timers, &self.lives].into_iter().filter_map(|timers| timers.peek());
         next.map(|Reverse((at, _))| *at).min().filter(|_| !self.released)
     }
 
@@ -117,25 +117,20 @@ impl Node {
     fn follow_step(&mut self, now: Now) -> Now {
         let Some(wall) = self.wall.take_step() else { return now };
         let now = Now { wall, mono: now.mono };
-        let live = |owned: &Owned| {
-            let expiries =
-                owned.spans.live().map(|span| (span.subscription.expires, owned.partition, span.subscription.id));
-            expiries.collect::<Vec<_>>()
-        };
-        for (expires, partition, id) in self.partitions.values().flat_map(live).collect::<Vec<_>>() {
-            self.at(mono_of(expires, now), Timer::Expiry(expires, partition, id));
+        for partition in self.partitions.keys().copied().collect::<Vec<_>>() {
+            self.arm_all(partition, now);
         }
         now
     }
 
     pub(super) fn at(&mut self, when: Monotonic, timer: Timer) {
-        let timers = if matches!(timer, Timer::Expiry(..)) { &mut self.expiries } else { &mut self.timers };
+        let timers = if matches!(timer, Timer::Life(..)) { &mut self.lives } else { &mut self.timers };
         timers.push(Reverse((when, timer)));
     }
 
     /// The next timer that is due.
     pub(super) fn next_due(&mut self, now: Monotonic) -> Option<(Monotonic, Timer)> {
-        for timers in [&mut self.timers, &mut self.expiries] {
+        for timers in [&mut self.timers, &mut self.lives] {
             if timers.peek().is_some_and(|Reverse((when, _))| *when <= now) {
                 return timers.pop().map(|Reverse(due)| due);
             }
@@ -178,8 +173,8 @@ impl Node {
             Event::Checkpointed { partition, epoch, number, answer } => {
                 self.checkpointed(partition, epoch, number, answer, now, commands)
             }
-            Event::Ended { partition, subscription, done } => {
-                self.expiry_answered(partition, subscription, done, now);
+            Event::Stepped { partition, subscription, done } => {
+                self.stepped(partition, subscription, done, now);
                 None
             }
             Event::Submitted { partition, epoch, position, done } => {

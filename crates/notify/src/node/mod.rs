@@ -12,6 +12,7 @@ mod config;
 mod dispatch;
 mod fault;
 mod leases;
+mod life;
 mod machine;
 mod owned;
 mod progress;
@@ -27,7 +28,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
-use graph::{ChangeType, Partition, SubscriptionId, Timestamp};
+use graph::{ChangeId, ChangeType, Partition, SubscriptionId, Timestamp};
 use uuid::Uuid;
 
 use crate::checkpoint::{LoadedParked, PartitionState};
@@ -69,9 +70,9 @@ pub enum Event {
     Attempted { attempt: u64, outcome: Outcome },
     /// Answer to [`Command::Checkpoint`].
     Checkpointed { partition: Partition, epoch: u64, number: u64, answer: CheckpointAnswer },
-    /// Answer to [`Command::End`]: the end is in the log, or the expiry has moved, or it had ended.
+    /// Answer to [`Command::Step`]: the step is in the log, or the subscription is not as it was.
     /// `false`: the store failed.
-    Ended { partition: Partition, subscription: SubscriptionId, done: bool },
+    Stepped { partition: Partition, subscription: SubscriptionId, done: bool },
     /// Answer to [`Command::Submit`]. `false`: not all recipients have it yet.
     Submitted { partition: Partition, epoch: u64, position: Position, done: bool },
     /// The process is asked to stop: begin nothing new, record what is known, give the leases back.
@@ -113,11 +114,11 @@ pub enum Command {
     },
     Attempt(Attempt),
     Checkpoint(Checkpoint),
-    /// End the subscription as expired, if it still expires at `expires`.
-    End {
+    /// Take a step in a subscription's life that time has brought.
+    Step {
         partition: Partition,
-        subscription: SubscriptionId,
-        expires: Timestamp,
+        subscription: Arc<Subscription>,
+        step: Step,
     },
     /// Deliver a submitted message to its recipients' mailboxes, each once.
     Submit {
@@ -126,6 +127,18 @@ pub enum Command {
         position: Position,
         record: Arc<Record>,
     },
+}
+
+/// A step in a subscription's life that time brings. Each is taken in the store or not at all, so that whatever
+/// its app did before wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Ask its app to reauthorize, for this time of the cadence, if it is still as the node knows it.
+    Ask { record: ChangeId, due: Timestamp },
+    /// Pause it, if it is still as the node knows it.
+    Pause,
+    /// End it as expired, if it still expires when the node believes.
+    End,
 }
 
 /// One HTTP request to make.

@@ -11,7 +11,7 @@ use super::sending::Sending;
 use super::spans::Spans;
 use super::stream::{Delivery, StreamState, Tail};
 use super::{NodeConfig, Steady};
-use crate::checkpoint::{PartitionState, StreamKind};
+use crate::checkpoint::{PartitionState, StreamKind, SubscriptionSpan};
 use crate::{
     AbandonReason, Checkpoint, LedgerDelta, Monotonic, Now, Position, Record, Stream, Subscription, SubscriptionEvent,
 };
@@ -138,9 +138,12 @@ impl Owned {
         self.applied = state.cursor;
         self.head = state.head.max(self.head);
         self.state_head = state.head;
-        for span in state.subscriptions {
+        for mut span in state.subscriptions {
+            if config.planted(Fault::PauseForgottenInReplay) {
+                span.standing.pauses.clear();
+            }
             let ended = span.ended.filter(|_| !config.planted(Fault::EndForgottenInReplay));
-            self.spans.add(span.subscription, span.began, ended);
+            self.spans.restore(SubscriptionSpan { ended, ..span });
         }
         for stream in state.parked {
             if let Some(state) = self.stream(stream, sending) {
@@ -197,14 +200,22 @@ impl Owned {
                 let hearing = self.spans.hearing_resource(change, position);
                 self.offer_changes(hearing, position, &mut entry, (sending, share));
             }
-            Record::Lifecycle { subscription, .. } => {
-                let span = self.spans.get(subscription).filter(|span| span.hears(position));
-                if span.is_some_and(|span| span.subscription.lifecycle_url.is_some()) {
-                    let stream = Stream { subscription: *subscription, kind: StreamKind::Lifecycle };
-                    self.offer(stream, position, None, &mut entry, (sending, share));
+            Record::Lifecycle { subscription, cause, .. } => {
+                if let Some(cause) = cause.filter(|_| position > self.state_head) {
+                    self.spans.change_standing(*subscription, |standing| {
+                        standing.ask(cause);
+                    });
+                }
+                if self.spans.get(subscription).is_some_and(|span| span.hears(position)) {
+                    self.offer_lifecycle(*subscription, position, &mut entry, (sending, share));
                 }
             }
-            Record::Subscription { id, event } => self.apply_subscription(*id, event, position, sending),
+            Record::Subscription { id, event } => {
+                self.apply_subscription(*id, event, position, sending);
+                if record.is_last_word() && self.spans.get(id).is_some_and(|span| span.ended == Some(position)) {
+                    self.offer_lifecycle(*id, position, &mut entry, (sending, share));
+                }
+            }
             Record::Submit(_) => {}
         }
         self.window.push_back(entry);
@@ -225,6 +236,20 @@ impl Owned {
         }
     }
 
+    /// Tells the app of what happened to its subscription, if it wants to hear of that.
+    fn offer_lifecycle(
+        &mut self,
+        id: SubscriptionId,
+        position: Position,
+        entry: &mut Entry,
+        room: (&mut Sending, usize),
+    ) {
+        if self.spans.get(&id).is_some_and(|span| span.subscription.lifecycle_url.is_some()) {
+            let stream = Stream { subscription: id, kind: StreamKind::Lifecycle };
+            self.offer(stream, position, None, entry, room);
+        }
+    }
+
     /// The first submission of a sender that has not reached all its recipients.
     pub fn submitting(&self, sender: UserId) -> Option<(Position, &Arc<Record>)> {
         let is_of = |record: &Record| matches!(record, Record::Submit(submission) if submission.sender == sender);
@@ -242,8 +267,12 @@ impl Owned {
     ) {
         let partition = self.partition;
         entry.matches.push(stream);
+        if stream.kind == StreamKind::Changes && self.spans.is_silenced(&stream.subscription, position) {
+            entry.done.push((stream.subscription, Done::Abandoned(AbandonReason::Paused)));
+            return self.touch(entry.at);
+        }
         let Some(state) = self.stream(stream, sending) else { return };
-        if state.ended {
+        if state.ended && !entry.record.is_last_word() {
             entry.done.push((stream.subscription, Done::Abandoned(AbandonReason::SubscriptionEnded)));
             self.touch(entry.at);
             return;
@@ -286,12 +315,17 @@ impl Owned {
                 let subscription = Arc::new((**subscription).clone());
                 if let Some(span) = self.spans.get_mut(&id) {
                     span.subscription = subscription.clone();
-                    span.ending = false;
                 }
+                self.spans.change_standing(id, |standing| standing.answer(subscription.authorized));
                 for kind in [StreamKind::Changes, StreamKind::Lifecycle] {
                     self.readdress(Stream { subscription: id, kind }, &subscription, sending);
                 }
             }
+            SubscriptionEvent::Paused => {
+                let cursor = self.cursor;
+                self.spans.change_standing(id, |standing| standing.pause(position, cursor));
+            }
+            SubscriptionEvent::Resumed => self.spans.change_standing(id, |standing| standing.resume(position)),
             SubscriptionEvent::Ended(_) => self.end(id, position),
         }
     }

@@ -12,7 +12,7 @@ use super::wall::mono_of;
 use super::{Command, NodeConfig};
 use crate::checkpoint::{LoadedParked, PartitionState};
 use crate::node::fault::Fault;
-use crate::{Monotonic, Now, Position, Record, Stream, SubscriptionEvent, retry};
+use crate::{Monotonic, Now, Position, Record, Stream, retry};
 
 /// Attempts that end before it is asked again whether there is room.
 const ROOM_ASKED_EVERY: u64 = 32;
@@ -40,11 +40,7 @@ impl Node {
         };
         self.wall.raise(state.wall);
         owned.take_over(state, &mut self.sending, &self.config);
-        let expiries: Vec<_> =
-            owned.spans.live().map(|span| (span.subscription.expires, span.subscription.id)).collect();
-        for (expires, id) in expiries {
-            self.at(mono_of(expires, now), Timer::Expiry(expires, partition, id));
-        }
+        self.arm_all(partition, now);
         self.read_tails(partition, commands);
         self.read_log(partition, now, commands);
         Some(partition)
@@ -82,7 +78,7 @@ impl Node {
         let mut load = self.load();
         let draining = self.draining;
         let Some(owned) = self.partitions.get_mut(&partition) else { return };
-        let mut expiries = Vec::new();
+        let mut changed = Vec::new();
         for (position, record) in records {
             owned.head = owned.head.max(position);
             let in_order = position == owned.applied.next()
@@ -91,10 +87,10 @@ impl Node {
                 continue;
             }
             let (held, unparked) = (owned.held, owned.unparked());
-            if let Record::Subscription { id, event } = &*record
-                && let SubscriptionEvent::Began(it) | SubscriptionEvent::Patched(it) = event
+            if let Record::Subscription { id, .. } | Record::Lifecycle { subscription: id, cause: Some(_), .. } =
+                &*record
             {
-                expiries.push((it.expires, *id));
+                changed.push(*id);
             }
             // What one mailbox sends arrives in the order in which it was sent.
             if let Record::Submit(submission) = &*record
@@ -108,8 +104,8 @@ impl Node {
             load.unparked = load.unparked + owned.unparked() - unparked;
             load.window += 1;
         }
-        for (expires, id) in expiries {
-            self.at(mono_of(expires, now), Timer::Expiry(expires, partition, id));
+        for id in changed {
+            self.arm(partition, id, now);
         }
         self.catch_up(partition, now, commands);
     }

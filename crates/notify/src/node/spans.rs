@@ -11,6 +11,8 @@ use graph::registry::Ingested;
 use graph::{Change, ChangeType, Scope, SubscriptionId, UserId};
 
 use super::Steady;
+use crate::checkpoint::SubscriptionSpan;
+use crate::reauthorization::Standing;
 use crate::subscription::{Target, Watched};
 use crate::transition::Sight;
 use crate::{Interest, Position, ResourceInterest, Subscription};
@@ -21,8 +23,8 @@ pub(super) struct Span {
     pub subscription: Arc<Subscription>,
     pub began: Position,
     pub ended: Option<Position>,
-    /// The command that ends it as expired is under way.
-    pub ending: bool,
+    /// A command that takes the next step in its life is under way.
+    pub stepping: bool,
 }
 
 impl Span {
@@ -53,6 +55,8 @@ pub(super) struct Spans {
     early_ends: Steady<SubscriptionId, Position>,
     /// Those that have ended, by where.
     ended: BTreeSet<(Position, SubscriptionId)>,
+    /// Of those whose apps were asked something.
+    standings: Steady<SubscriptionId, Standing>,
 }
 
 impl Spans {
@@ -73,6 +77,15 @@ impl Spans {
         self.by_id.values().filter(|span| span.ended.is_none())
     }
 
+    /// Takes in a subscription of the state that was read.
+    pub fn restore(&mut self, span: SubscriptionSpan) {
+        let (id, standing) = (span.subscription.id, span.standing);
+        self.add(span.subscription, span.began, span.ended);
+        if standing != Standing::default() {
+            self.standings.insert(id, standing);
+        }
+    }
+
     pub fn add(&mut self, subscription: Arc<Subscription>, began: Position, ended: Option<Position>) {
         let id = subscription.id;
         let ended = ended.or_else(|| self.early_ends.remove(&id));
@@ -81,7 +94,7 @@ impl Spans {
             Target::Items { mailbox, .. } => self.watch_items(*mailbox, &subscription),
             Target::Resource(watched) => self.watch_resources(watched, &subscription),
         }
-        self.by_id.insert(id, Span { subscription, began, ended, ending: false });
+        self.by_id.insert(id, Span { subscription, began, ended, stepping: false });
     }
 
     fn watch_items(&mut self, mailbox: UserId, subscription: &Subscription) {
@@ -122,6 +135,26 @@ impl Spans {
         seen.filter(|(id, _)| self.by_id.get(id).is_some_and(|span| span.hears(position))).collect()
     }
 
+    pub fn standing(&self, id: &SubscriptionId) -> Option<&Standing> {
+        self.standings.get(id)
+    }
+
+    /// Changes what was asked of a subscription, and lets its next step be taken.
+    pub fn change_standing(&mut self, id: SubscriptionId, change: impl FnOnce(&mut Standing)) {
+        let Some(span) = self.by_id.get_mut(&id) else { return };
+        span.stepping = false;
+        let mut standing = self.standings.remove(&id).unwrap_or_default();
+        change(&mut standing);
+        if standing != Standing::default() {
+            self.standings.insert(id, standing);
+        }
+    }
+
+    /// Whether a subscription is not told of what stands at `position`.
+    pub fn is_silenced(&self, id: &SubscriptionId, position: Position) -> bool {
+        !self.standings.is_empty() && self.standing(id).is_some_and(|standing| standing.silences(position))
+    }
+
     /// The subscription ended at `position`. `false`: that was known, or it is not known itself yet.
     pub fn end(&mut self, id: SubscriptionId, position: Position) -> bool {
         let Some(span) = self.by_id.get_mut(&id) else {
@@ -143,6 +176,7 @@ impl Spans {
 
     pub fn forget(&mut self, id: SubscriptionId) {
         let Some(span) = self.by_id.remove(&id) else { return };
+        self.standings.remove(&id);
         if let Some(ended) = span.ended {
             self.ended.remove(&(ended, id));
         }

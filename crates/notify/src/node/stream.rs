@@ -153,7 +153,8 @@ impl StreamState {
 
     /// What may go now; `None`: nothing.
     pub(super) fn class(&self, now: Monotonic, config: &NodeConfig) -> Option<Class> {
-        if self.moving || self.ended {
+        // Of an ended subscription nothing is left but, perhaps, what tells of the end.
+        if self.moving || (self.ended && self.kind == StreamKind::Changes) {
             return None;
         }
         if let Some(&(due, position)) = self.waiting.first()
@@ -278,9 +279,11 @@ impl StreamState {
         Some(delivery)
     }
 
-    /// Deliveries that no attempt holds: those to give up when the subscription has ended.
+    /// Deliveries that no attempt holds: those to give up when the subscription has ended. What tells of the end
+    /// stays.
     pub(super) fn idle(&self) -> Vec<Position> {
-        let idle = self.deliveries.iter().filter(|(_, delivery)| delivery.place != Place::InFlight);
+        let is_idle = |delivery: &Delivery| delivery.place != Place::InFlight && !delivery.record.is_last_word();
+        let idle = self.deliveries.iter().filter(|(_, delivery)| is_idle(delivery));
         idle.map(|(position, _)| *position).collect()
     }
 

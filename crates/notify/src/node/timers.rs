@@ -1,10 +1,9 @@
-//! What happens when a time comes: leases, retries, expiries, submissions that failed.
+//! What happens when a time comes: leases, retries, steps of subscriptions, submissions that failed.
 
-use graph::{Partition, SubscriptionId, Timestamp};
+use graph::Partition;
 
 use super::Command;
 use super::machine::{Node, STORE_PAUSE_MICROS, Timer};
-use super::wall::mono_of;
 use crate::{Monotonic, Now, Position, Record};
 
 impl Node {
@@ -36,39 +35,9 @@ impl Node {
                 }
             }
             Timer::Stream(partition, stream) => self.stream_due((partition, stream), when, now),
-            Timer::Expiry(expires, partition, id) => self.expire(expires, partition, id, now, commands),
+            Timer::Life(when, partition, id) => self.live(when, (partition, id), now, commands),
             Timer::Submit(partition, epoch, position) => self.submit_again(partition, epoch, position, commands),
         }
-    }
-
-    pub(super) fn expire(
-        &mut self,
-        expires: Timestamp,
-        partition: Partition,
-        id: SubscriptionId,
-        now: Now,
-        commands: &mut Vec<Command>,
-    ) {
-        let Some(owned) = self.partitions.get_mut(&partition) else { return };
-        let Some(span) = owned.spans.get_mut(&id) else { return };
-        if span.ended.is_some() || span.ending || span.subscription.expires != expires {
-            return;
-        }
-        if expires > now.wall {
-            // The wall clock was set back, or a leap is not believed yet.
-            let later = mono_of(expires, now).min(now.mono.plus_micros(60 * STORE_PAUSE_MICROS));
-            return self.at(later, Timer::Expiry(expires, partition, id));
-        }
-        span.ending = true;
-        commands.push(Command::End { partition, subscription: id, expires });
-    }
-
-    pub(super) fn expiry_answered(&mut self, partition: Partition, id: SubscriptionId, done: bool, now: Now) {
-        let span = self.partitions.get_mut(&partition).and_then(|owned| owned.spans.get_mut(&id));
-        let Some(span) = span.filter(|_| !done) else { return };
-        span.ending = false;
-        let expires = span.subscription.expires;
-        self.at(now.mono.plus_micros(STORE_PAUSE_MICROS), Timer::Expiry(expires, partition, id));
     }
 
     pub(super) fn submitted(

@@ -106,6 +106,7 @@ fn name(reason: AbandonReason) -> &'static str {
     match reason {
         AbandonReason::Horizon => "horizon",
         AbandonReason::SubscriptionEnded => "subscription_ended",
+        AbandonReason::Paused => "paused",
     }
 }
 

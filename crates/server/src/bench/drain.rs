@@ -111,6 +111,7 @@ async fn populate(store: &Arc<dyn Store>, clock: &Clock, url: &str) -> Result<()
             immutable_ids: false,
             expires: now.plus_minutes(60),
             expires_tenths: 0,
+            authorized: now,
             created: now,
         };
         let limits = SubscriptionLimits { per_scope: 1_000, refuse_duplicates: true };

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use graph::{Partition, SubscriptionId, Timestamp};
-use notify::log::EndReason;
-use notify::node::{Attempt, CheckpointAnswer, Outcome};
-use notify::{Checkpoint, Command, Event, Monotonic, Position, Record, Stream, notification};
+use graph::Partition;
+use notify::log::{Cause, EndReason};
+use notify::node::{Attempt, CheckpointAnswer, Outcome, Step};
+use notify::{Checkpoint, Command, Event, Monotonic, Position, Record, Stream, Subscription, notification};
 use store::{CheckpointError, NodeId, Store, SubscriptionError};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -70,7 +70,7 @@ impl Performer {
             }
             Command::Acquire { asked, max, lease_micros } => self.lease(asked, Some(max), lease_micros),
             Command::Renew { asked, lease_micros } => self.lease(asked, None, lease_micros),
-            Command::End { partition, subscription, expires } => self.end(partition, subscription, expires),
+            Command::Step { partition, subscription, step } => self.step(partition, subscription, step),
             // The engine gives the leases back once its loop has ended.
             Command::Release => {}
             Command::Submit { partition, epoch, position, record } => self.submit((partition, epoch), position, record),
@@ -163,11 +163,18 @@ impl Performer {
         });
     }
 
-    fn end(&self, partition: Partition, subscription: SubscriptionId, expires: Timestamp) {
-        let event = move |done| Event::Ended { partition, subscription, done };
+    fn step(&self, partition: Partition, subscription: Arc<Subscription>, step: Step) {
+        let id = subscription.id;
+        let event = move |done| Event::Stepped { partition, subscription: id, done };
         self.ask(event(false), move |store| async move {
-            let ended = store.end_subscription(subscription, EndReason::Expired, Some(expires)).await;
-            event(!matches!(ended, Err(SubscriptionError::Store(_))))
+            let taken = match step {
+                Step::Ask { record, due } => {
+                    store.require_reauthorization(subscription, record, Cause::RunsOut { due }).await
+                }
+                Step::Pause => store.pause_subscription(subscription).await,
+                Step::End => store.end_subscription(id, EndReason::Expired, Some(subscription.expires)).await,
+            };
+            event(!matches!(taken, Err(SubscriptionError::Store(_))))
         });
     }
 

@@ -71,6 +71,7 @@ mod tests {
             id: ChangeId(Uuid::nil()),
             subscription: SubscriptionId(Uuid::nil()),
             event: LifecycleEvent::Missed,
+            cause: None,
         });
         (from..from + count).map(|position| (Position(position), record.clone())).collect()
     }

@@ -56,6 +56,7 @@ async fn expired(world: &World) -> SubscriptionId {
         immutable_ids: false,
         expires: past,
         expires_tenths: 0,
+        authorized: past,
         created: past,
     };
     let (id, limits) = (subscription.id, SubscriptionLimits { per_scope: 9, refuse_duplicates: true });

@@ -142,10 +142,14 @@ impl Watch {
         let span = &self.truth.spans[number];
         let tenure = self.tenure(moment.life, one.partition)?;
         let refuse = |what: String| Err(Violation::new("nothing_unasked", what));
-        if tenure.ended.contains(&number) {
+        let told = span.matches.get(&position);
+        if told.is_some_and(|told| told.silenced) {
+            return refuse(format!("position {position} for subscription {number}, which was paused"));
+        }
+        if tenure.ended.contains(&number) && told.is_none_or(|told| !told.last_word) {
             return refuse(format!("position {position} for subscription {number}, whose end the node was told of"));
         }
-        let kind = span.matches.get(&position).map(|told| told.kind);
+        let kind = told.map(|told| told.kind);
         let url = |subscription: &Arc<notify::Subscription>| match kind {
             Some(StreamKind::Lifecycle) => subscription.lifecycle_url.clone(),
             _ => Some(subscription.notification_url.clone()),
@@ -228,7 +232,7 @@ impl Watch {
         let cursor = tenure.cursor.unwrap_or_default();
         for (earlier, told) in matches.range(..position).filter(|(_, told)| told.item == Some(item)) {
             let abandoned = *earlier <= cursor && !tenure.rows.contains_key(&(number, *earlier));
-            if !told.acknowledged && !abandoned && !self.may_be_given_up(moment, told.appended) {
+            if !told.acknowledged && !told.silenced && !abandoned && !self.may_be_given_up(moment, told.appended) {
                 return refuse(format!("{:?} is sent before position {earlier} of the same item ended", one.delivery));
             }
         }
@@ -258,11 +262,14 @@ impl Watch {
         let tenure = self.tenure(moment.life, one.partition)?;
         let (number, position) = one.delivery;
         let known = tenure.rows.get(&one.delivery).is_some_and(|row| row.attempts > 0);
-        if known || tenure.begun.contains(&one.delivery) {
+        let matches = &self.truth.spans[number].matches;
+        let told = matches.get(&position);
+        // With the subscription everything before its last word is given up.
+        let last_word = told.is_some_and(|told| told.last_word);
+        if known || last_word || tenure.begun.contains(&one.delivery) {
             return Ok(());
         }
-        let matches = &self.truth.spans[number].matches;
-        let kind = matches.get(&position).map(|told| told.kind);
+        let kind = told.map(|told| told.kind);
         for (earlier, told) in matches.range(..position).filter(|(_, told)| Some(told.kind) == kind) {
             let delivery = (number, *earlier);
             let given_up = self.may_be_given_up(moment, told.appended);

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use graph::{Partition, SubscriptionId, Timestamp};
 use notify::checkpoint::PARKED_REFS_MAX;
-use notify::node::CheckpointAnswer;
-use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, Position};
+use notify::node::{CheckpointAnswer, Step};
+use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, Position, Subscription, reauthorization};
 
 use super::{Violation, Watch};
 use crate::storage::{Storage, date};
@@ -95,7 +95,8 @@ impl Watch {
             let positions = parked.entry(span.id).or_default();
             for one in &row.refs {
                 let told = span.matches.get(&one.position);
-                let right = told.is_some_and(|told| told.kind == row.stream.kind && told.change == one.change);
+                let right = told
+                    .is_some_and(|told| told.kind == row.stream.kind && told.change == one.change && !told.silenced);
                 if !right || one.position > cursor || !positions.insert(one.position) {
                     return refuse(&format!("position {} is parked wrongly", one.position));
                 }
@@ -136,14 +137,17 @@ impl Watch {
         at: u64,
     ) -> Result<(), Violation> {
         let refuse = |what: String| Err(Violation::new("every_match_ends", what));
-        let (mut acknowledged, mut expirable) = (0u64, 0u64);
+        let (mut acknowledged, mut expirable, mut silenced) = (0u64, 0u64, 0u64);
         let mut others = Vec::new();
         for (position, told) in span.matches.range(..=cursor).filter(|(position, _)| !parked.contains(position)) {
             let old = self.horizon_passed(told.appended, self.latest_wall(at));
             acknowledged += u64::from(told.acknowledged);
             expirable += u64::from(old);
-            if !told.acknowledged {
-                others.push((*position, old));
+            silenced += u64::from(told.silenced);
+            // With its subscription everything is given up but what tells of the end.
+            let given_up = old || told.silenced || (span.ended.is_some() && !told.last_word);
+            if !told.acknowledged && !given_up {
+                others.push(*position);
             }
         }
         let abandoned = |reason| ledger.abandoned.get(&reason).copied().unwrap_or_default();
@@ -153,11 +157,17 @@ impl Watch {
                 "subscription {number} at cursor {cursor}: {delivered} delivered, {acknowledged} acknowledged"
             ));
         }
-        if let Some((position, _)) = others.iter().find(|(_, old)| !old && span.ended.is_none()) {
+        if let Some(position) = others.first() {
             return refuse(format!("subscription {number}: position {position} is lost at cursor {cursor}"));
         }
         if abandoned(AbandonReason::SubscriptionEnded) > 0 && span.ended.is_none() {
             return refuse(format!("subscription {number} has not ended, but deliveries were abandoned for that"));
+        }
+        if abandoned(AbandonReason::Paused) != silenced {
+            let counted = abandoned(AbandonReason::Paused);
+            return refuse(format!(
+                "subscription {number} at cursor {cursor}: {silenced} fell into a pause, {counted} are counted"
+            ));
         }
         if abandoned(AbandonReason::Horizon) > expirable {
             return refuse(format!("subscription {number}: more were abandoned at the horizon than are so old"));
@@ -186,14 +196,43 @@ impl Watch {
         Ok(())
     }
 
-    /// A node ends a subscription as expired: not before any node can believe that it is.
-    pub fn ends(&self, subscription: SubscriptionId, expires: Timestamp, at: u64) -> Result<(), Violation> {
-        match expires > self.latest_wall(at) {
-            true => {
-                let seen = format!("subscription {subscription} is ended as expired before {expires}");
-                Err(Violation::new("nothing_unasked", seen))
+    /// A node lets a subscription take a step: not before any node can believe that it is time.
+    pub fn steps(&self, subscription: &Subscription, step: Step, at: u64) -> Result<(), Violation> {
+        let id = subscription.id;
+        let refuse = |promise, what: String| Err(Violation::new(promise, format!("subscription {id} {what}")));
+        let latest = self.latest_wall(at);
+        match step {
+            Step::End if subscription.expires > latest => {
+                refuse("nothing_unasked", format!("is ended as expired before {}", subscription.expires))
             }
-            false => Ok(()),
+            Step::Ask { record, due } => {
+                let (from, until) = (subscription.authorized, subscription.expires);
+                let on_cadence = self.config.cadence.times(from, until).any(|time| time == due);
+                match on_cadence && due <= latest && record == reauthorization::id(id, due) {
+                    true => Ok(()),
+                    false => refuse("schedule_is_kept", format!("is asked for {due}, which is not the time")),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A step was taken: its subscription is `before`, which still stood so.
+    pub fn stepped(&self, before: &Subscription, step: Step, at: u64) -> Result<(), Violation> {
+        let Some(span) = self.truth.span(before.id) else { return Ok(()) };
+        let refuse = |what: String| {
+            let seen = format!("subscription {} {what}", before.id);
+            Err(Violation::new("schedule_is_kept", seen))
+        };
+        match step {
+            Step::Pause => match span.lost.map(|lost| lost.plus_micros(self.config.grace_micros)) {
+                Some(due) if due <= self.latest_wall(at) => Ok(()),
+                due => refuse(format!("is paused; that is due {due:?}")),
+            },
+            Step::Ask { due, .. } if span.asked.iter().any(|asked| *asked >= due) => {
+                refuse(format!("is asked for {due} again"))
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -4,6 +4,8 @@ mod attempts;
 mod checkpoints;
 mod rest;
 
+pub use rest::Endings;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 

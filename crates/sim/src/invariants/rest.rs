@@ -2,19 +2,33 @@
 
 use std::collections::BTreeSet;
 
-use graph::Partition;
+use graph::{Partition, Timestamp};
 use notify::node::NodeStats;
 use notify::{AbandonReason, LedgerDelta};
 
 use super::{Violation, Watch};
 use crate::process::Life;
 use crate::storage::{Storage, date};
+use crate::truth::Span;
 
-/// How long after its expiry a subscription's end is in the log, when a node owns its partition.
-const EXPIRY_SLACK_MICROS: i64 = 90_000_000;
+/// How much later than it is due the next step of a subscription's life is in the log, when a node owns its
+/// partition.
+const STEP_SLACK_MICROS: i64 = 90_000_000;
 
 /// How much later than its due time a retry may begin, with few slots and long queues.
 const RETRY_SLACK_MICROS: i64 = 30_000_000;
+
+/// What became of a world's matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endings {
+    pub matches: u64,
+    /// Of them, abandoned at the horizon, because their subscription ended, and because it was paused.
+    pub abandoned_horizon: u64,
+    pub abandoned_ended: u64,
+    pub abandoned_paused: u64,
+    /// How often an app was asked to reauthorize because its time ran out.
+    pub asked: u64,
+}
 
 impl Watch {
     /// What is still unfinished, if anything.
@@ -33,10 +47,20 @@ impl Watch {
             return Some(format!("attempt {attempt} of node {} is in flight", life.process));
         }
         let live = self.truth.spans.iter().enumerate().filter(|(_, span)| span.ended.is_none());
-        let late = |expires| date(at).since(expires) > EXPIRY_SLACK_MICROS + self.ahead_micros;
-        live.map(|(number, span)| (number, span.latest().expires))
-            .find(|(_, expires)| late(*expires))
-            .map(|(number, expires)| format!("subscription {number} expired at {expires} and has not ended"))
+        let late = |due| date(at).since(due) > STEP_SLACK_MICROS + self.ahead_micros;
+        let mut steps = live.flat_map(|(number, span)| self.steps_of(span).map(move |step| (number, step)));
+        let overdue = steps.find(|(_, (_, due))| due.is_some_and(late));
+        overdue.map(|(number, (step, due))| format!("subscription {number} was to {step} at {due:?} and did not"))
+    }
+
+    /// What time brings to a live subscription next, of each kind.
+    fn steps_of(&self, span: &Span) -> [(&'static str, Option<Timestamp>); 3] {
+        let latest = span.latest();
+        let pause = span.lost.filter(|_| !span.paused).map(|lost| lost.plus_micros(self.config.grace_micros));
+        let asked = span.asked.last().copied();
+        let ask = self.config.cadence.next(latest.authorized, latest.expires, asked);
+        let ask = ask.filter(|_| latest.lifecycle_url.is_some());
+        [("end", Some(latest.expires)), ("pause", pause), ("be asked", ask)]
     }
 
     /// A retry is not begun later than its due time and the slack: in a world whose clocks never jumped,
@@ -84,12 +108,18 @@ impl Watch {
     }
 
     /// Matches, and how many of them were abandoned for each reason.
-    pub fn endings(&self, storage: &Storage) -> (u64, u64, u64) {
+    pub fn endings(&self, storage: &Storage) -> Endings {
         let mut all = LedgerDelta::default();
         for span in &self.truth.spans {
             all.add(&storage.ledger(span.id));
         }
         let abandoned = |reason| all.abandoned.get(&reason).copied().unwrap_or_default();
-        (all.matched, abandoned(AbandonReason::Horizon), abandoned(AbandonReason::SubscriptionEnded))
+        Endings {
+            matches: all.matched,
+            abandoned_horizon: abandoned(AbandonReason::Horizon),
+            abandoned_ended: abandoned(AbandonReason::SubscriptionEnded),
+            abandoned_paused: abandoned(AbandonReason::Paused),
+            asked: self.truth.spans.iter().map(|span| span.asked.len() as u64).sum(),
+        }
     }
 }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use graph::{AppId, Attachment, AttachmentId, ChangeId, FolderId, ImmutableId, Item, ItemId, Partition};
 use graph::{SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
-use notify::log::{EndReason, LifecycleEvent};
+use notify::log::{Cause, EndReason, LifecycleEvent};
 use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
 use uuid::Uuid;
 
@@ -257,6 +257,19 @@ impl Store for MemoryStore {
         if_expires: Option<Timestamp>,
     ) -> Result<Appended, SubscriptionError> {
         self.write(|model| model.end_subscription(id, reason, if_expires))
+    }
+
+    async fn require_reauthorization(
+        &self,
+        before: Arc<Subscription>,
+        record: ChangeId,
+        cause: Cause,
+    ) -> Result<Appended, SubscriptionError> {
+        self.write(|model| model.require_reauthorization(before, record, cause))
+    }
+
+    async fn pause_subscription(&self, before: Arc<Subscription>) -> Result<Appended, SubscriptionError> {
+        self.write(|model| model.pause_subscription(before))
     }
 
     async fn append_lifecycle(

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use graph::{AppId, ChangeId, PARTITIONS, Partition, SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PARKED_REFS_MAX, PartitionState, SubscriptionSpan};
-use notify::log::{EndReason, LifecycleEvent, SubscriptionEvent};
+use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
+use notify::reauthorization::Standing;
 use notify::{Checkpoint, LedgerDelta, Parked, Position, Record, Stream, Subscription};
 use uuid::Uuid;
 
@@ -138,7 +139,7 @@ impl Model {
         let id = subscription.id;
         let event = SubscriptionEvent::Began(Box::new(Subscription::clone(&subscription)));
         let began = self.append(Partition::of(scope), vec![Record::Subscription { id, event }]);
-        let span = SubscriptionSpan { subscription, began: began.position, ended: None };
+        let span = SubscriptionSpan { subscription, began: began.position, ended: None, standing: Standing::default() };
         self.subscriptions.insert(id, span);
         Ok(began)
     }
@@ -149,14 +150,43 @@ impl Model {
         after: Arc<Subscription>,
     ) -> Result<Appended, SubscriptionError> {
         debug_assert!(before.id == after.id && before.target == after.target, "a patch keeps id and target");
-        let span = self.live_span(before.id)?;
-        if span.subscription != before {
+        let span = self.unchanged_span(&before)?;
+        span.subscription = Arc::clone(&after);
+        span.standing.answer(after.authorized);
+        let (id, was_paused) = (after.id, span.standing.is_paused());
+        let patched = SubscriptionEvent::Patched(Box::new(Subscription::clone(&after)));
+        let resumed = was_paused.then_some(SubscriptionEvent::Resumed);
+        let records = [patched].into_iter().chain(resumed).map(|event| Record::Subscription { id, event });
+        let appended = self.append(after.partition(), records.collect());
+        self.live_span(id)?.standing.resume(appended.position);
+        Ok(appended)
+    }
+
+    pub fn require_reauthorization(
+        &mut self,
+        before: Arc<Subscription>,
+        record: ChangeId,
+        cause: Cause,
+    ) -> Result<Appended, SubscriptionError> {
+        let span = self.unchanged_span(&before)?;
+        if !span.standing.ask(cause) {
             return Err(SubscriptionError::Changed);
         }
-        let event = SubscriptionEvent::Patched(Box::new(Subscription::clone(&after)));
-        span.subscription = Arc::clone(&after);
-        let partition = after.partition();
-        Ok(self.append(partition, vec![Record::Subscription { id: after.id, event }]))
+        let event = LifecycleEvent::ReauthorizationRequired;
+        let record = Record::Lifecycle { id: record, subscription: before.id, event, cause: Some(cause) };
+        Ok(self.append(before.partition(), vec![record]))
+    }
+
+    pub fn pause_subscription(&mut self, before: Arc<Subscription>) -> Result<Appended, SubscriptionError> {
+        if self.unchanged_span(&before)?.standing.is_paused() {
+            return Err(SubscriptionError::Changed);
+        }
+        let partition = before.partition();
+        let cursor = self.shard(partition).cursor;
+        let event = SubscriptionEvent::Paused;
+        let paused = self.append(partition, vec![Record::Subscription { id: before.id, event }]);
+        self.live_span(before.id)?.standing.pause(paused.position, cursor);
+        Ok(paused)
     }
 
     pub fn end_subscription(
@@ -183,7 +213,7 @@ impl Model {
         event: LifecycleEvent,
     ) -> Result<Appended, SubscriptionError> {
         let partition = self.live_span(id)?.subscription.partition();
-        Ok(self.append(partition, vec![Record::Lifecycle { id: record, subscription: id, event }]))
+        Ok(self.append(partition, vec![Record::Lifecycle { id: record, subscription: id, event, cause: None }]))
     }
 
     pub fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {
@@ -209,6 +239,14 @@ impl Model {
 
     fn live(&self) -> impl Iterator<Item = &Arc<Subscription>> {
         self.subscriptions.values().filter(|span| span.ended.is_none()).map(|span| &span.subscription)
+    }
+
+    fn unchanged_span(&mut self, before: &Subscription) -> Result<&mut SubscriptionSpan, SubscriptionError> {
+        let span = self.live_span(before.id)?;
+        if *span.subscription != *before {
+            return Err(SubscriptionError::Changed);
+        }
+        Ok(span)
     }
 
     fn live_span(&mut self, id: SubscriptionId) -> Result<&mut SubscriptionSpan, SubscriptionError> {

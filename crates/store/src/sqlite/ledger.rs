@@ -53,13 +53,14 @@ pub(super) fn unpack_sums(bytes: &mut &[u8]) -> Option<LedgerDelta> {
     Some(LedgerDelta { matched, delivered, parked, abandoned })
 }
 
-const REASONS: [AbandonReason; 2] = [AbandonReason::Horizon, AbandonReason::SubscriptionEnded];
+const REASONS: [AbandonReason; 3] = [AbandonReason::Horizon, AbandonReason::SubscriptionEnded, AbandonReason::Paused];
 
 /// Part of the stored format: a reason's number never changes.
 fn reason_number(reason: AbandonReason) -> u64 {
     match reason {
         AbandonReason::Horizon => 0,
         AbandonReason::SubscriptionEnded => 1,
+        AbandonReason::Paused => 2,
     }
 }
 
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     fn sums() -> impl Strategy<Value = LedgerDelta> {
-        let abandoned = proptest::collection::btree_map(proptest::sample::select(&REASONS[..]), any::<u64>(), 0..=2);
+        let abandoned = proptest::collection::btree_map(proptest::sample::select(&REASONS[..]), any::<u64>(), 0..=3);
         (any::<u64>(), any::<u64>(), any::<i64>(), abandoned)
             .prop_map(|(matched, delivered, parked, abandoned)| LedgerDelta { matched, delivered, parked, abandoned })
     }

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use graph::{AppId, Attachment, AttachmentId, ChangeId, FolderId, ImmutableId, Item, ItemId, Partition};
 use graph::{SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
-use notify::log::{EndReason, LifecycleEvent};
+use notify::log::{Cause, EndReason, LifecycleEvent};
 use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -339,6 +339,19 @@ impl Store for SqliteStore {
         if_expires: Option<Timestamp>,
     ) -> Result<Appended, SubscriptionError> {
         self.writer.write(move |tx| subscription::end(tx, id, reason, if_expires)).await
+    }
+
+    async fn require_reauthorization(
+        &self,
+        before: Arc<Subscription>,
+        record: ChangeId,
+        cause: Cause,
+    ) -> Result<Appended, SubscriptionError> {
+        self.writer.write(move |tx| subscription::require_reauthorization(tx, &before, record, cause)).await
+    }
+
+    async fn pause_subscription(&self, before: Arc<Subscription>) -> Result<Appended, SubscriptionError> {
+        self.writer.write(move |tx| subscription::pause(tx, &before)).await
     }
 
     async fn append_lifecycle(

@@ -162,6 +162,12 @@ fn read_stream(row: &Row<'_>, partition: Partition) -> Result<Stream, StoreError
     Ok(Stream { subscription, kind })
 }
 
+/// Up to where everything is accounted for.
+pub(super) fn cursor(connection: &Connection, partition: Partition) -> Result<Position, StoreError> {
+    let sql = "SELECT cursor FROM partition WHERE partition = ?1";
+    Ok(Position(connection.prepare_cached(sql)?.query_row([partition.0], |row| row.get(0))?))
+}
+
 /// A checkpoint with the stored form of the rows that it parks.
 pub(super) struct EncodedCheckpoint {
     checkpoint: Checkpoint,

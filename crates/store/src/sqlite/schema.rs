@@ -15,13 +15,14 @@ mod v3;
 mod v4;
 
 /// Each raises the schema version by one. Migrations only add.
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     |tx| tx.execute_batch(V1),
     |tx| tx.execute_batch(V2),
     v3::migrate,
     v4::migrate,
     |tx| tx.execute_batch(V5),
     |tx| tx.execute_batch(V6),
+    |tx| tx.execute_batch(V7),
 ];
 
 type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
@@ -145,6 +146,12 @@ const V6: &str = "
     CREATE TABLE sealing_key (id BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
     INSERT INTO sealing_key SELECT x'' WHERE EXISTS (SELECT 1 FROM subscription);
     CREATE INDEX log_sealed ON log (key) WHERE substr(record, 1, 1) = x'01';
+";
+
+const V7: &str = "
+    -- What its app was asked, and its pauses, as JSON; NULL: nothing, and none.
+    ALTER TABLE subscription ADD COLUMN standing BLOB;
+    CREATE INDEX subscription_by_creator ON subscription (tenant, creator, id) WHERE ended IS NULL;
 ";
 
 /// The version that this release writes.

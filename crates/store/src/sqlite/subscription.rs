@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use graph::{ChangeId, Partition, SubscriptionId, Timestamp};
 use notify::checkpoint::SubscriptionSpan;
-use notify::log::{EndReason, LifecycleEvent, SubscriptionEvent};
+use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
+use notify::reauthorization::Standing;
 use notify::subscription::Target;
 use notify::{LedgerDelta, Position, Record, Subscription};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -20,6 +21,7 @@ use crate::seal::{Keys, UnsealError};
 use crate::{Appended, BeginError, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
 
 const STATE: (&str, &str) = ("subscription", "state");
+const STANDING: (&str, &str) = ("subscription", "standing");
 /// What a state is sealed as, for its subscription.
 const SEALED_AS: &str = "subscription.state";
 
@@ -151,11 +153,13 @@ pub(super) fn patch(
     before: &Subscription,
     after: &EncodedSubscription,
 ) -> Result<Appended, SubscriptionError> {
-    let (number, found) = live(tx.connection, tx.keys, before.id)?.ok_or(SubscriptionError::NotFound)?;
-    if found != *before {
-        return Err(SubscriptionError::Changed);
-    }
+    let Live { number, mut standing, .. } = unchanged(tx, before)?;
     let subscription = &*after.subscription;
+    let (id, partition) = (subscription.id, subscription.partition());
+    let was_paused = standing.is_paused();
+    standing.answer(subscription.authorized);
+    standing.resume(tx.next_position(partition).next());
+    put_standing(tx, number, id, &standing)?;
     let sql = "UPDATE subscription
         SET tenant = ?2, app = ?3, creator = ?4, likeness = ?5, expires = ?6, state = ?7 WHERE number = ?1";
     tx.connection.prepare_cached(sql)?.execute(params![
@@ -167,7 +171,59 @@ pub(super) fn patch(
         subscription.expires.as_micros(),
         after.state,
     ])?;
-    Ok(tx.append(subscription.partition(), &after.record)?)
+    let appended = tx.append(partition, &after.record)?;
+    match was_paused {
+        true => append_event(tx, partition, id, SubscriptionEvent::Resumed),
+        false => Ok(appended),
+    }
+}
+
+pub(super) fn require_reauthorization(
+    tx: &mut Tx<'_>,
+    before: &Subscription,
+    record: ChangeId,
+    cause: Cause,
+) -> Result<Appended, SubscriptionError> {
+    let Live { number, mut standing, .. } = unchanged(tx, before)?;
+    if !standing.ask(cause) {
+        return Err(SubscriptionError::Changed);
+    }
+    put_standing(tx, number, before.id, &standing)?;
+    let (partition, event) = (before.partition(), LifecycleEvent::ReauthorizationRequired);
+    let record = Record::Lifecycle { id: record, subscription: before.id, event, cause: Some(cause) };
+    Ok(tx.append(partition, &[encode(tx.keys, partition, record)?])?)
+}
+
+pub(super) fn pause(tx: &mut Tx<'_>, before: &Subscription) -> Result<Appended, SubscriptionError> {
+    let Live { number, mut standing, .. } = unchanged(tx, before)?;
+    if standing.is_paused() {
+        return Err(SubscriptionError::Changed);
+    }
+    let partition = before.partition();
+    standing.pause(tx.next_position(partition), partition::cursor(tx.connection, partition)?);
+    put_standing(tx, number, before.id, &standing)?;
+    append_event(tx, partition, before.id, SubscriptionEvent::Paused)
+}
+
+fn append_event(
+    tx: &mut Tx<'_>,
+    partition: Partition,
+    id: SubscriptionId,
+    event: SubscriptionEvent,
+) -> Result<Appended, SubscriptionError> {
+    let record = encode(tx.keys, partition, Record::Subscription { id, event })?;
+    Ok(tx.append(partition, &[record])?)
+}
+
+fn put_standing(tx: &Tx<'_>, number: i64, id: SubscriptionId, standing: &Standing) -> Result<(), StoreError> {
+    let json = match *standing == Standing::default() {
+        true => None,
+        false => Some(serde_json::to_vec(standing).map_err(|error| corrupt(STANDING, id, error))?),
+    };
+    // Most have none, and get none.
+    let sql = "UPDATE subscription SET standing = ?2 WHERE number = ?1 AND standing IS NOT ?2";
+    tx.connection.prepare_cached(sql)?.execute(params![number, json])?;
+    Ok(())
 }
 
 pub(super) fn end(
@@ -176,7 +232,8 @@ pub(super) fn end(
     reason: EndReason,
     if_expires: Option<Timestamp>,
 ) -> Result<Appended, SubscriptionError> {
-    let (number, found) = live(tx.connection, tx.keys, id)?.ok_or(SubscriptionError::NotFound)?;
+    let Live { number, subscription: found, .. } =
+        live(tx.connection, tx.keys, id)?.ok_or(SubscriptionError::NotFound)?;
     if if_expires.is_some_and(|expires| expires != found.expires) {
         return Err(SubscriptionError::Changed);
     }
@@ -184,12 +241,15 @@ pub(super) fn end(
     let reason_name = match reason {
         EndReason::Deleted => "deleted",
         EndReason::Expired => "expired",
+        EndReason::UserDisabled => "user_disabled",
+        EndReason::SessionsEnded => "sessions_ended",
+        EndReason::UserRemoved => "user_removed",
+        EndReason::AppRemoved => "app_removed",
     };
     let sql = "UPDATE subscription SET ended = ?2, end_reason = ?3 WHERE number = ?1";
     let ended = signed(tx.next_position(partition).0);
     tx.connection.prepare_cached(sql)?.execute(params![number, ended, reason_name])?;
-    let record = encode(tx.keys, partition, Record::Subscription { id, event: SubscriptionEvent::Ended(reason) })?;
-    Ok(tx.append(partition, &[record])?)
+    append_event(tx, partition, id, SubscriptionEvent::Ended(reason))
 }
 
 pub(super) fn append_lifecycle(
@@ -198,18 +258,37 @@ pub(super) fn append_lifecycle(
     record: ChangeId,
     event: LifecycleEvent,
 ) -> Result<Appended, SubscriptionError> {
-    let (_, found) = live(tx.connection, tx.keys, id)?.ok_or(SubscriptionError::NotFound)?;
+    let found = live(tx.connection, tx.keys, id)?.ok_or(SubscriptionError::NotFound)?.subscription;
     let partition = found.partition();
-    let record = encode(tx.keys, partition, Record::Lifecycle { id: record, subscription: id, event })?;
+    let record = Record::Lifecycle { id: record, subscription: id, event, cause: None };
+    let record = encode(tx.keys, partition, record)?;
     Ok(tx.append(partition, &[record])?)
 }
 
-/// A live subscription and its row's number.
-fn live(connection: &Connection, keys: &Keys, id: SubscriptionId) -> Result<Option<(i64, Subscription)>, StoreError> {
-    let sql = "SELECT id, state, number FROM subscription WHERE id = ?1 AND ended IS NULL";
+/// The row of a live subscription.
+struct Live {
+    number: i64,
+    subscription: Subscription,
+    standing: Standing,
+}
+
+fn live(connection: &Connection, keys: &Keys, id: SubscriptionId) -> Result<Option<Live>, StoreError> {
+    let sql = "SELECT id, state, number, standing FROM subscription WHERE id = ?1 AND ended IS NULL";
     let mut statement = connection.prepare_cached(sql)?;
-    let read = |row: &Row<'_>| Ok((cell(row, 2, ("subscription", "number"), id)?, read_state(row, keys)?));
+    let read = |row: &Row<'_>| -> Result<_, StoreError> {
+        let (number, standing) = (cell(row, 2, ("subscription", "number"), id)?, read_standing(row, 3, id)?);
+        Ok(Live { number, subscription: read_state(row, keys)?, standing })
+    };
     statement.query_row([id.0.as_bytes()], |row| Ok(read(row))).optional()?.transpose()
+}
+
+/// The row of a live subscription that still equals `before`.
+fn unchanged(tx: &Tx<'_>, before: &Subscription) -> Result<Live, SubscriptionError> {
+    let found = live(tx.connection, tx.keys, before.id)?.ok_or(SubscriptionError::NotFound)?;
+    if found.subscription != *before {
+        return Err(SubscriptionError::Changed);
+    }
+    Ok(found)
 }
 
 pub(super) fn subscription(
@@ -217,7 +296,7 @@ pub(super) fn subscription(
     keys: &Keys,
     id: SubscriptionId,
 ) -> Result<Option<Arc<Subscription>>, StoreError> {
-    Ok(live(connection, keys, id)?.map(|(_, subscription)| Arc::new(subscription)))
+    Ok(live(connection, keys, id)?.map(|live| Arc::new(live.subscription)))
 }
 
 pub(super) fn subscriptions(
@@ -225,11 +304,12 @@ pub(super) fn subscriptions(
     keys: &Keys,
     query: SubscriptionQuery,
 ) -> Result<Vec<Arc<Subscription>>, StoreError> {
-    // By app the index has them in order.
+    // By app, and by creator, an index has them in order.
     let of_app = if query.app.is_some() { "app = ?2" } else { "?2 IS NULL" };
+    let of_creator = if query.creator.is_some() { "creator = ?4" } else { "?4 IS NULL" };
     let sql = format!(
         "SELECT id, state FROM subscription
-        WHERE tenant = ?1 AND {of_app} AND id > ?3 AND ended IS NULL AND (?4 IS NULL OR creator = ?4)
+        WHERE tenant = ?1 AND {of_app} AND id > ?3 AND ended IS NULL AND {of_creator}
         ORDER BY id LIMIT ?5"
     );
     let mut statement = connection.prepare_cached(&sql)?;
@@ -254,7 +334,7 @@ pub(super) fn spans(
     keys: &Keys,
     partition: Partition,
 ) -> Result<Vec<SubscriptionSpan>, StoreError> {
-    let sql = "SELECT id, state, began, ended FROM subscription WHERE partition = ?1 ORDER BY id";
+    let sql = "SELECT id, state, began, ended, standing FROM subscription WHERE partition = ?1 ORDER BY id";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([partition.0])?;
     let mut spans = Vec::new();
@@ -262,7 +342,8 @@ pub(super) fn spans(
         let subscription = Arc::new(read_state(row, keys)?);
         let began = Position(cell(row, 2, ("subscription", "began"), subscription.id)?);
         let ended: Option<u64> = cell(row, 3, ("subscription", "ended"), subscription.id)?;
-        spans.push(SubscriptionSpan { subscription, began, ended: ended.map(Position) });
+        let standing = read_standing(row, 4, subscription.id)?;
+        spans.push(SubscriptionSpan { subscription, began, ended: ended.map(Position), standing });
     }
     Ok(spans)
 }
@@ -273,6 +354,13 @@ fn read_state(row: &Row<'_>, keys: &Keys) -> Result<Subscription, StoreError> {
     let sealed = row.get_ref(1)?.as_blob().map_err(|error| corrupt(STATE, id, error))?;
     let json = open_state(keys, id, sealed).map_err(|error| corrupt(STATE, id, error))?;
     serde_json::from_slice(&json).map_err(|error| corrupt(STATE, id, error))
+}
+
+fn read_standing(row: &Row<'_>, index: usize, id: SubscriptionId) -> Result<Standing, StoreError> {
+    match cell::<Option<Vec<u8>>>(row, index, STANDING, id)? {
+        Some(json) => serde_json::from_slice(&json).map_err(|error| corrupt(STANDING, id, error)),
+        None => Ok(Standing::default()),
+    }
 }
 
 /// The sums in the ledger's table and those not yet folded into it.

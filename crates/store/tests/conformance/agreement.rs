@@ -9,7 +9,7 @@ use graph::{
     Attachment, AttachmentId, ChangeType, Folder, FolderId, ImmutableId, Item, Kind, Mutation, NewAttachment,
     Partition, Properties, UserId, WellKnown,
 };
-use notify::log::{EndReason, LifecycleEvent};
+use notify::log::{Cause, EndReason, LifecycleEvent};
 use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Position, Stream, StreamKind, Subscription};
 use proptest::prelude::*;
 use serde_json::json;
@@ -78,6 +78,16 @@ enum Call {
     },
     Lifecycle {
         number: u128,
+    },
+    Ask {
+        number: u128,
+        /// `None`: because access is lost.
+        due: Option<i64>,
+        stale: bool,
+    },
+    Pause {
+        number: u128,
+        stale: bool,
     },
     Acquire {
         node: u128,
@@ -175,6 +185,9 @@ fn call() -> impl Strategy<Value = Call> {
         2 => (number.clone(), 0..3i64, rarely()).prop_map(|(number, expires, stale)| Call::Patch { number, expires, stale }),
         1 => (number.clone(), proptest::option::of(0..3i64)).prop_map(|(number, if_expires)| Call::End { number, if_expires }),
         1 => number.clone().prop_map(|number| Call::Lifecycle { number }),
+        1 => (number.clone(), proptest::option::of(0..3i64), rarely())
+            .prop_map(|(number, due, stale)| Call::Ask { number, due, stale }),
+        1 => (number.clone(), rarely()).prop_map(|(number, stale)| Call::Pause { number, stale }),
         1 => (0..2u128, 0..40i64, 0..300usize).prop_map(|(node, now, max)| Call::Acquire { node, now, max }),
         1 => (0..2u128, 0..40i64).prop_map(|(node, now)| Call::Renew { node, now }),
         1 => (0..2u128).prop_map(|node| Call::Release { node }),
@@ -275,14 +288,10 @@ impl Pair {
                 both!(self, begin_subscription(new, limits)).ok();
             }
             Call::Patch { number, expires, stale } => {
-                let live = self.model.subscription(subscription_id(number)).unwrap();
-                let before = live.unwrap_or_else(|| Arc::new(subscription(number, MEGAN)));
-                let after = Arc::new(Subscription { expires: at(expires), ..Subscription::clone(&before) });
-                let before = if stale {
-                    Arc::new(Subscription { created: at(9), ..Subscription::clone(&before) })
-                } else {
-                    before
-                };
+                let before = self.found(number, false);
+                let times = (at(expires), at(expires));
+                let after = Subscription { expires: times.0, authorized: times.1, ..Subscription::clone(&before) };
+                let (before, after) = (self.found(number, stale), Arc::new(after));
                 both!(self, patch_subscription(before, after)).ok();
             }
             Call::End { number, if_expires } => {
@@ -290,6 +299,18 @@ impl Pair {
             }
             Call::Lifecycle { number } => {
                 both!(self, append_lifecycle(subscription_id(number), change_id(number), LifecycleEvent::Missed)).ok();
+            }
+            Call::Ask { number, due, stale } => {
+                let before = self.found(number, stale);
+                let cause = match due {
+                    Some(due) => Cause::RunsOut { due: at(due) },
+                    None => Cause::AccessLost { at: at(1) },
+                };
+                both!(self, require_reauthorization(before, change_id(number), cause)).ok();
+            }
+            Call::Pause { number, stale } => {
+                let before = self.found(number, stale);
+                both!(self, pause_subscription(before)).ok();
             }
             Call::Acquire { node, now, max } => {
                 both!(self, acquire(NodeId(Uuid::from_u128(node)), at(now), at(now + 10), max)).unwrap();
@@ -330,6 +351,16 @@ impl Pair {
             Call::Directory(call) => self.call_directory(call).await?,
         }
         Ok(())
+    }
+
+    /// A subscription as it is, or is not.
+    fn found(&self, number: u128, stale: bool) -> Arc<Subscription> {
+        let live = self.model.subscription(subscription_id(number)).unwrap();
+        let found = live.unwrap_or_else(|| Arc::new(subscription(number, MEGAN)));
+        match stale {
+            true => Arc::new(Subscription { created: at(9), ..Subscription::clone(&found) }),
+            false => found,
+        }
     }
 
     fn commit_of(&mut self, call: Call) -> Commit {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use graph::{AppId, Kind, Partition};
-use notify::log::{EndReason, LifecycleEvent, SubscriptionEvent};
+use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
+use notify::reauthorization::{Pause, Standing};
 use notify::subscription::Target;
 use notify::{Position, Record, Subscription};
 use tidings_store::{BeginError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
@@ -40,7 +41,7 @@ pub async fn a_life_is_told_in_the_log(world: World) {
         [
             event(SubscriptionEvent::Began(Box::new(Subscription::clone(&before)))),
             event(SubscriptionEvent::Patched(Box::new(Subscription::clone(&after)))),
-            Record::Lifecycle { id: change_id(9), subscription: id, event: LifecycleEvent::Missed },
+            Record::Lifecycle { id: change_id(9), subscription: id, event: LifecycleEvent::Missed, cause: None },
             event(SubscriptionEvent::Ended(EndReason::Deleted)),
         ]
     );
@@ -100,6 +101,68 @@ pub async fn a_moved_expiry_prevents_the_end(world: World) {
     assert_eq!(end(first.expires).await, Err(SubscriptionError::Changed));
     end(renewed.expires).await.unwrap();
     assert_eq!(end(renewed.expires).await, Err(SubscriptionError::NotFound));
+}
+
+pub async fn an_app_is_asked_the_same_once(world: World) {
+    let first = Arc::new(subscription(1, MEGAN));
+    begin(&world, Subscription::clone(&first)).await.unwrap();
+    let ask = |record, cause| world.store.require_reauthorization(Arc::clone(&first), change_id(record), cause);
+    let (due, lost) = (|seconds| Cause::RunsOut { due: at(seconds) }, Cause::AccessLost { at: at(5) });
+    let asked = ask(1, due(60)).await.unwrap();
+    assert_eq!(ask(2, due(60)).await, Err(SubscriptionError::Changed));
+    assert_eq!(ask(3, due(59)).await, Err(SubscriptionError::Changed));
+    ask(4, due(61)).await.unwrap();
+    ask(5, lost).await.unwrap();
+    assert_eq!(ask(6, lost).await, Err(SubscriptionError::Changed));
+    let told = world.store.read_log(asked.partition, Position(1), 9).await.unwrap();
+    let told: Vec<Record> = told.into_iter().map(|(_, record)| Record::clone(&record)).collect();
+    let event = LifecycleEvent::ReauthorizationRequired;
+    let record = |id, cause| Record::Lifecycle { id: change_id(id), subscription: first.id, event, cause: Some(cause) };
+    assert_eq!(told, [record(1, due(60)), record(4, due(61)), record(5, lost)]);
+    let standing = standing(&world).await;
+    assert_eq!(standing, Standing { asked: Some(at(61)), lost: Some(at(5)), pauses: Vec::new() });
+}
+
+pub async fn whatever_an_app_did_before_wins_over_a_question_and_a_pause(world: World) {
+    let first = Arc::new(subscription(1, MEGAN));
+    let renewed = Arc::new(Subscription { authorized: at(9), ..Subscription::clone(&first) });
+    begin(&world, Subscription::clone(&first)).await.unwrap();
+    world.store.patch_subscription(Arc::clone(&first), Arc::clone(&renewed)).await.unwrap();
+    let cause = Cause::RunsOut { due: at(60) };
+    let asked = world.store.require_reauthorization(Arc::clone(&first), change_id(1), cause).await;
+    assert_eq!(asked, Err(SubscriptionError::Changed));
+    assert_eq!(world.store.pause_subscription(Arc::clone(&first)).await, Err(SubscriptionError::Changed));
+    world.store.end_subscription(first.id, EndReason::UserDisabled, None).await.unwrap();
+    let asked = world.store.require_reauthorization(Arc::clone(&renewed), change_id(1), cause).await;
+    assert_eq!(asked, Err(SubscriptionError::NotFound));
+    assert_eq!(world.store.pause_subscription(renewed).await, Err(SubscriptionError::NotFound));
+}
+
+pub async fn a_patch_ends_a_pause(world: World) {
+    let first = Arc::new(subscription(1, MEGAN));
+    let again = Arc::new(Subscription { authorized: at(9), ..Subscription::clone(&first) });
+    begin(&world, Subscription::clone(&first)).await.unwrap();
+    let lost = Cause::AccessLost { at: at(5) };
+    world.store.require_reauthorization(Arc::clone(&first), change_id(1), lost).await.unwrap();
+    assert_eq!(world.store.pause_subscription(Arc::clone(&first)).await.unwrap().position, Position(3));
+    assert_eq!(world.store.pause_subscription(Arc::clone(&first)).await, Err(SubscriptionError::Changed));
+    let pauses = vec![Pause { from: Position(3), to: None }];
+    assert_eq!(standing(&world).await, Standing { lost: Some(at(5)), pauses, asked: None });
+    let patched = world.store.patch_subscription(Arc::clone(&first), Arc::clone(&again)).await.unwrap();
+    assert_eq!(patched.position, Position(5));
+    let pauses = vec![Pause { from: Position(3), to: Some(Position(5)) }];
+    assert_eq!(standing(&world).await, Standing { pauses, ..Standing::default() });
+    let event = |event| Record::Subscription { id: first.id, event };
+    let told = world.store.read_log(patched.partition, Position(2), 9).await.unwrap();
+    let told: Vec<Record> = told.into_iter().map(|(_, record)| Record::clone(&record)).collect();
+    let patched = SubscriptionEvent::Patched(Box::new(Subscription::clone(&again)));
+    assert_eq!(told, [event(SubscriptionEvent::Paused), event(patched), event(SubscriptionEvent::Resumed)]);
+}
+
+/// How the only subscription of Megan's partition stands.
+async fn standing(world: &World) -> Standing {
+    let state = world.store.partition_state(Partition::of(MEGAN)).await.unwrap();
+    state.subscriptions[0].standing.clone()
 }
 
 pub async fn an_ended_subscription_is_remembered_for_the_node(world: World) {

@@ -146,6 +146,7 @@ pub fn subscription(number: u128, mailbox: UserId) -> Subscription {
         immutable_ids: false,
         expires: at(3_600),
         expires_tenths: 0,
+        authorized: at(0),
         created: at(0),
     }
 }

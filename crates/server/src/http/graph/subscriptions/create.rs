@@ -114,6 +114,7 @@ fn begun(call: &Call<'_>, draft: Draft, target: Target) -> Subscription {
         tls_version: draft.tls_version,
         extras: draft.extras,
         immutable_ids: call.prefer.immutable_ids,
+        authorized: call.context.now,
         expires: draft.expires.at,
         expires_tenths: draft.expires.tenths,
         created: call.context.now,

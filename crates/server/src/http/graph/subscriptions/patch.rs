@@ -1,5 +1,5 @@
 //! `PATCH /subscriptions/{id}`: renews it or moves it to another URL, which must pass the handshake
-//! first. 200 with the whole subscription; 404 once its end is in the log.
+//! first. It reauthorizes it, too. 200 with the whole subscription; 404 once its end is in the log.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub async fn patch(call: &Call<'_>, id: &str) -> Result<Answer, ApiError> {
             prove(call, UrlRole::Notification, (url, current.tls_version)).await?;
             proven = Some(url.clone());
         }
-        let after = Arc::new(patch.applied(&current));
+        let after = Arc::new(patch.applied(&current, call.context.now));
         match call.state.store.patch_subscription(current.clone(), after.clone()).await {
             Ok(_) => return Ok(Answer::json(StatusCode::OK, &resource(&after, Some(entity_context(call))))),
             Err(SubscriptionError::Changed) => current = visible(call, id, Operation::Update).await?,
