@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::{self, AppState, Handshake, Limits};
 use crate::clock::Clock;
 use crate::data_dir::{ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir};
-use crate::directory::Directory;
+use crate::directory::{Directory, subscribed};
 use crate::engine;
 use crate::http::graph::Throttling;
 use crate::http::listener::Listener;
@@ -170,6 +170,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let admin = admin::Admin { state: state.clone(), token: admin_token.clone(), fresh, dev };
     let (accepting, connections) = (CancellationToken::new(), TaskTracker::new());
     connections.spawn(rotate_keys(state.clone(), accepting.clone()));
+    connections.spawn(settle_subscriptions(state.clone(), accepting.clone()));
     state.issuers.read_keys();
     bound.serve(&state, admin, mailboxes, &accepting, &connections);
     Ok(Running {
@@ -225,6 +226,14 @@ async fn rotate_keys(state: Arc<AppState>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(ROTATION_PAUSE) => {}
         }
+    }
+}
+
+/// What followed for subscriptions from a change of the directory may have been left undone by a crash.
+async fn settle_subscriptions(state: Arc<AppState>, stop: CancellationToken) {
+    let settle = subscribed::settle_all(state.directory.store(), state.clock.wall());
+    if let Some(Err(error)) = stop.run_until_cancelled(settle).await {
+        tracing::error!(%error, "subscriptions could not be held against the directory; the next start tries again");
     }
 }
 

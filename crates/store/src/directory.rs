@@ -229,6 +229,10 @@ pub enum DirectoryError {
     DomainTaken(String),
     #[error("another user has the address {0}")]
     AddressTaken(String),
+    #[error("subscriptions watch the mailbox of user {0}; end them first")]
+    Watched(UserId),
+    #[error("app {0} has subscriptions; end them first")]
+    Subscribed(AppId),
     /// It is not as the caller expected.
     #[error("it was changed meanwhile")]
     Changed,

@@ -68,7 +68,8 @@ pub trait Store: Send + Sync + 'static {
     async fn replace_user(&self, before: User, after: User) -> Result<(), DirectoryError>;
     /// Removes a user with the mailbox, consents and what could be redeemed. From the first moment nobody
     /// finds any of it; a large mailbox is taken away in parts, so that other writes need not wait, and if
-    /// that is broken off, the rest goes when the store is opened. Its subscriptions and log stay.
+    /// that is broken off, the rest goes when the store is opened. Its log stays. Refused while a live
+    /// subscription watches the mailbox.
     async fn remove_user(&self, id: UserId) -> Result<User, DirectoryError>;
     /// All users of a tenant, by UPN.
     async fn users(&self, tenant: TenantId) -> Result<Vec<User>, StoreError>;
@@ -79,7 +80,7 @@ pub trait Store: Send + Sync + 'static {
     async fn add_app(&self, app: App) -> Result<(), DirectoryError>;
     /// Replaces an app by `after`, of the same id and tenant, if it still equals `before`.
     async fn replace_app(&self, before: App, after: App) -> Result<(), DirectoryError>;
-    /// Removes an app with its consents and what it could redeem. Its subscriptions stay.
+    /// Removes an app with its consents and what it could redeem. Refused while a subscription of it lives.
     async fn remove_app(&self, id: AppId) -> Result<App, DirectoryError>;
     /// All apps of a tenant, by id.
     async fn apps(&self, tenant: TenantId) -> Result<Vec<App>, StoreError>;
@@ -217,7 +218,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Appended, SubscriptionError>;
     /// A live subscription.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError>;
-    /// Live subscriptions of an app (all of the tenant, or one creator's), by id, after `after`.
+    /// Live subscriptions of a tenant (all, or of one app, creator or mailbox), by id, after `after`.
     async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError>;
     /// What became of a subscription's matches, up to its partition's cursor.
     async fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError>;
@@ -471,6 +472,8 @@ pub struct SubscriptionQuery {
     pub app: Option<AppId>,
     /// `None`: of any creator.
     pub creator: Option<UserId>,
+    /// `None`: to any mailbox.
+    pub mailbox: Option<UserId>,
     pub after: Option<SubscriptionId>,
     pub limit: u64,
 }

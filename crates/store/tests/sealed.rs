@@ -73,7 +73,7 @@ async fn left_behind(sealed_with: Keys, subscriptions: u128) -> TempDir {
 async fn assert_whole(store: &SqliteStore, subscriptions: u128) {
     let expected: Vec<_> = (1..=subscriptions).map(|number| Arc::new(planted(number))).collect();
     let (tenant, app) = (expected[0].tenant, expected[0].app);
-    let query = SubscriptionQuery { tenant, app: Some(app), creator: None, after: None, limit: 10_000 };
+    let query = SubscriptionQuery { tenant, app: Some(app), creator: None, mailbox: None, after: None, limit: 10_000 };
     assert!(store.subscriptions(query).await.unwrap() == expected);
     let state = store.partition_state(Partition::of(MEGAN)).await.unwrap();
     assert_eq!(state.subscriptions.len(), expected.len());

@@ -1,13 +1,14 @@
 //! `/admin/apps`: applications that may ask for tokens.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use graph::{AppId, UserId};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::{App, TokenVersion};
+use store::{App, DirectoryError, Store, TokenVersion};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use super::Failure;
 use super::credentials::{NewSecret, ShownCredential, secret};
 use super::request::{Body, Page, Query, app_of, bad, chosen_or_new, edit_app, tenant_or_only, user_of};
 use super::users::checked_name;
-use crate::directory::{Directory, names};
+use crate::directory::{Directory, names, subscribed};
 
 const REDIRECT_URIS_MAX: usize = 256;
 const MAILBOXES_MAX: usize = 1_000;
@@ -209,13 +210,22 @@ pub(super) async fn patch(
     path = "/admin/apps/{app}",
     params(("app" = String, Path, description = "The application (client) id")),
     responses(
-        (status = 204, description = "The app is gone, with what it was granted"),
+        (status = 204, description = "The app is gone, with what it was granted; its subscriptions have ended"),
         (status = 404, body = Failure)
     )
 )]
 pub(super) async fn remove(State(directory): State<Directory>, Path(key): Path<String>) -> Result<StatusCode, Failure> {
-    let id = app_of(&directory, &key).await?.id;
-    directory.change(async move |store| store.remove_app(id).await).await?;
+    // Its subscriptions end, and from here on it begins no other.
+    let disable = |app: &mut App| {
+        app.enabled = false;
+        Ok(())
+    };
+    let (app, now) = (edit_app(&directory, &key, disable).await?, directory.now());
+    let remove = async move |store: Arc<dyn Store>| -> Result<(), DirectoryError> {
+        subscribed::settle_app_everywhere(&*store, &app, now).await?;
+        store.remove_app(app.id).await.map(drop)
+    };
+    directory.change(remove).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

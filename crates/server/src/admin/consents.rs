@@ -2,16 +2,17 @@
 //! trace with its time.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use store::{Consent, Grant, Grantee};
+use store::{Consent, DirectoryError, Grant, Grantee, Store};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Failure;
 use super::request::{Body, Page, Query, app_of, bad, tenant_of, user_of};
-use crate::directory::{Directory, names};
+use crate::directory::{Directory, names, subscribed};
 
 const PERMISSIONS_MAX: usize = 100;
 
@@ -128,7 +129,8 @@ pub(super) async fn grant(
     path = "/admin/consents/revoke",
     request_body = Permissions,
     responses(
-        (status = 200, body = Changed, description = "Those that stood before"),
+        (status = 200, body = Changed, description = "Those that stood before. The app is asked to reauthorize the \
+                                                       subscriptions that it may not hear of any more"),
         (status = 400, body = Failure),
         (status = 404, body = Failure)
     )
@@ -137,8 +139,15 @@ pub(super) async fn revoke(
     State(directory): State<Directory>,
     Body(asked): Body<Permissions>,
 ) -> Result<Json<Changed>, Failure> {
+    let app = app_of(&directory, &asked.app_id).await?;
     let (grant, now) = (read(&directory, asked).await?, directory.now());
-    let permissions = directory.change(async move |store| store.revoke(grant, now).await).await?;
+    let revoke = async move |store: Arc<dyn Store>| -> Result<_, DirectoryError> {
+        let tenant = grant.tenant;
+        let permissions = store.revoke(grant, now).await?;
+        subscribed::settle_app(&*store, &app, tenant, now).await?;
+        Ok(permissions)
+    };
+    let permissions = directory.change(revoke).await?;
     Ok(Json(Changed { permissions }))
 }
 

@@ -1,5 +1,7 @@
 //! What operations on the directory are asked with, and what they have in common.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use graph::{AppId, TenantId};
@@ -7,14 +9,14 @@ use http::StatusCode;
 use http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use store::{App, DirectoryError, Tenant, User};
+use store::{App, DirectoryError, Store, Tenant, User};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Failure;
-use crate::directory::Directory;
 use crate::directory::credential::CertificateError;
 use crate::directory::names::BadName;
+use crate::directory::{Directory, subscribed};
 
 /// The most entries that one answer lists.
 pub(super) const LISTED_MAX: usize = 1_000;
@@ -101,7 +103,7 @@ pub(super) async fn app_of(directory: &Directory, key: &str) -> Result<App, Fail
     directory.store().app(id).await?.ok_or_else(none)
 }
 
-/// Changes a user as it is now.
+/// Changes a user as it is now, and what follows from that for subscriptions.
 pub(super) async fn edit_user(
     directory: &Directory,
     key: &str,
@@ -112,7 +114,11 @@ pub(super) async fn edit_user(
         let mut after = before.clone();
         edit(&mut after)?;
         let new = after.clone();
-        match directory.change(async move |store| store.replace_user(before, new).await).await {
+        let replace = async move |store: Arc<dyn Store>| -> Result<(), DirectoryError> {
+            store.replace_user(before, new.clone()).await?;
+            Ok(subscribed::settle_user(&*store, &new).await?)
+        };
+        match directory.change(replace).await {
             Err(DirectoryError::Changed) => {}
             outcome => return Ok(outcome.map(|()| after)?),
         }
@@ -120,7 +126,7 @@ pub(super) async fn edit_user(
     Err(DirectoryError::Changed.into())
 }
 
-/// Changes an app as it is now.
+/// Changes an app as it is now, and what follows from that for subscriptions.
 pub(super) async fn edit_app(
     directory: &Directory,
     key: &str,
@@ -130,8 +136,12 @@ pub(super) async fn edit_app(
         let before = app_of(directory, key).await?;
         let mut after = before.clone();
         edit(&mut after)?;
-        let new = after.clone();
-        match directory.change(async move |store| store.replace_app(before, new).await).await {
+        let (new, now) = (after.clone(), directory.now());
+        let replace = async move |store: Arc<dyn Store>| -> Result<(), DirectoryError> {
+            store.replace_app(before, new.clone()).await?;
+            Ok(subscribed::settle_app_everywhere(&*store, &new, now).await?)
+        };
+        match directory.change(replace).await {
             Err(DirectoryError::Changed) => {}
             outcome => return Ok(outcome.map(|()| after)?),
         }

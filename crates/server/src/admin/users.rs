@@ -1,11 +1,13 @@
 //! `/admin/users`: people with mailboxes.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use graph::UserId;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::User;
+use store::{DirectoryError, Store, User};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -13,9 +15,11 @@ use super::Failure;
 use super::request::{
     Body, LISTED_MAX, Page, Query, bad, chosen_or_new, edit_user, tenant_of, tenant_or_only, user_of,
 };
-use crate::directory::{Directory, names};
+use crate::directory::{Directory, names, subscribed};
 
 const DISPLAY_NAME_CHARS_MAX: usize = 256;
+/// How often a user is tried to be removed whose mailbox somebody subscribes to at the same time.
+const REMOVALS_MAX: usize = 5;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -177,14 +181,32 @@ pub(super) async fn reset_password(
     path = "/admin/users/{user}",
     params(("user" = String, Path, description = "Id or address")),
     responses(
-        (status = 204, description = "The user is gone, and everything in the mailbox"),
+        (status = 204, description = "The user is gone, and everything in the mailbox; its subscriptions have ended"),
         (status = 404, body = Failure)
     )
 )]
 pub(super) async fn remove(State(directory): State<Directory>, Path(key): Path<String>) -> Result<StatusCode, Failure> {
-    let id = user_of(&directory, &key).await?.id;
-    directory.change(async move |store| store.remove_user(id).await).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let user = user_of(&directory, &key).await?;
+    let id = user.id.to_string();
+    directory.change(async move |store| subscribed::end_of_user(&*store, &user).await).await?;
+    // From here on nothing begins for the user; an app's own subscription to the mailbox still may.
+    let disable = |user: &mut User| {
+        user.enabled = false;
+        Ok(())
+    };
+    let user = edit_user(&directory, &id, disable).await?;
+    for _ in 0..REMOVALS_MAX {
+        let user = user.clone();
+        let remove = async move |store: Arc<dyn Store>| -> Result<(), DirectoryError> {
+            subscribed::end_of_user(&*store, &user).await?;
+            store.remove_user(user.id).await.map(drop)
+        };
+        match directory.change(remove).await {
+            Err(DirectoryError::Watched(_)) => {}
+            outcome => return Ok(outcome.map(|()| StatusCode::NO_CONTENT)?),
+        }
+    }
+    Err(DirectoryError::Watched(user.id).into())
 }
 
 pub(super) fn checked_name(name: &str) -> Result<String, Failure> {

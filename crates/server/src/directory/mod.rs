@@ -5,6 +5,7 @@
 pub mod credential;
 mod memory;
 pub mod names;
+pub mod subscribed;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -124,6 +124,42 @@ async fn a_change_reaches_its_subscriber_and_an_end_silences_it() {
     assert!(notifications.try_recv().is_err(), "nothing comes after the end");
 }
 
+async fn administer(server: &Running, method: &str, path: &str, body: Value) {
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("http://{}{path}", server.listen.admin))
+        .header(header::AUTHORIZATION, format!("Bearer {}", server.admin_token))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body.to_string())))
+        .unwrap();
+    let response = Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap();
+    assert!(response.status().is_success(), "{method} {path}: {}", response.status());
+}
+
+#[tokio::test]
+async fn an_app_hears_that_its_access_is_gone_and_then_its_subscription() {
+    let (url, mut notifications) = receiver().await;
+    let server = server().await;
+    let subscription = json!({"changeType": "created", "notificationUrl": url, "lifecycleNotificationUrl": url,
+                              "resource": "me/contacts", "clientState": "s3cret",
+                              "expirationDateTime": server.state.clock.wall().plus_minutes(60)});
+    let (status, made) = call(&server, "POST", "/v1.0/subscriptions", subscription).await;
+    assert_eq!(status, 201, "{made}");
+    let permissions = ["Contacts.Read", "Contacts.ReadWrite"];
+    let lost = json!({"appId": seed::APP, "grantee": "allUsers", "permissions": permissions});
+    administer(&server, "POST", "/admin/consents/revoke", lost).await;
+    let heard = |heard: Value| {
+        let item = &heard["value"][0];
+        assert_eq!((&item["subscriptionId"], &item["clientState"]), (&made["id"], &json!("s3cret")));
+        item["lifecycleEvent"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(heard(notifications.recv().await.unwrap()), "reauthorizationRequired");
+    administer(&server, "DELETE", "/admin/users/megan@contoso.test", json!({})).await;
+    assert_eq!(heard(notifications.recv().await.unwrap()), "subscriptionRemoved");
+    server.drain().await;
+    assert!(notifications.try_recv().is_err(), "nothing comes after the end but what tells of it");
+}
+
 /// The published example of a condition, and its transitions.
 #[tokio::test]
 async fn a_filtered_subscription_is_told_of_what_enters_and_leaves_its_view() {

@@ -64,6 +64,9 @@ impl Model {
     }
 
     pub fn remove_user(&mut self, id: UserId) -> Result<User, DirectoryError> {
+        if self.users.contains_key(&id) && self.live().any(|one| one.target.mailbox() == Some(id)) {
+            return Err(DirectoryError::Watched(id));
+        }
         let user = self.users.remove(&id).ok_or(DirectoryError::NoUser(id))?;
         self.mailboxes.remove(&id);
         self.uploads.retain(|(mailbox, _), _| *mailbox != id);
@@ -109,6 +112,9 @@ impl Model {
     }
 
     pub fn remove_app(&mut self, id: AppId) -> Result<App, DirectoryError> {
+        if self.apps.contains_key(&id) && self.live().any(|one| one.app == id) {
+            return Err(DirectoryError::Subscribed(id));
+        }
         let app = self.apps.remove(&id).ok_or(DirectoryError::NoApp(id))?;
         self.consents.retain(|(_, app, ..), _| *app != id);
         self.redeemables.retain(|_, kept| kept.redeemable.app != id);

@@ -226,6 +226,7 @@ impl Model {
             one.tenant == query.tenant
                 && query.app.is_none_or(|app| app == one.app)
                 && query.creator.is_none_or(|creator| creator == one.creator)
+                && (query.mailbox.is_none() || query.mailbox == one.target.mailbox())
                 && query.after.is_none_or(|after| one.id > after)
         };
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
@@ -237,7 +238,7 @@ impl Model {
         Ok(shard.and_then(|shard| shard.ledger.get(&id)).cloned().unwrap_or_default())
     }
 
-    fn live(&self) -> impl Iterator<Item = &Arc<Subscription>> {
+    pub(super) fn live(&self) -> impl Iterator<Item = &Arc<Subscription>> {
         self.subscriptions.values().filter(|span| span.ended.is_none()).map(|span| &span.subscription)
     }
 

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::error::{cell, corrupt};
+use super::subscription;
 use super::writer::Tx;
 use crate::{App, DirectoryError, StoreError, Tenant};
 
@@ -73,6 +74,9 @@ fn put_app(connection: &Connection, app: &App) -> Result<(), DirectoryError> {
 
 pub(super) fn remove_app(tx: &mut Tx<'_>, id: AppId) -> Result<App, DirectoryError> {
     let app = app(tx.connection, id)?.ok_or(DirectoryError::NoApp(id))?;
+    if subscription::has_some(tx.connection, id)? {
+        return Err(DirectoryError::Subscribed(id));
+    }
     for sql in
         ["DELETE FROM consent WHERE app = ?1", "DELETE FROM redeemable WHERE app = ?1", "DELETE FROM app WHERE id = ?1"]
     {

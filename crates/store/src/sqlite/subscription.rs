@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graph::{ChangeId, Partition, SubscriptionId, Timestamp};
+use graph::{AppId, ChangeId, Partition, SubscriptionId, Timestamp, UserId};
 use notify::checkpoint::SubscriptionSpan;
 use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::Standing;
@@ -307,9 +307,10 @@ pub(super) fn subscriptions(
     // By app, and by creator, an index has them in order.
     let of_app = if query.app.is_some() { "app = ?2" } else { "?2 IS NULL" };
     let of_creator = if query.creator.is_some() { "creator = ?4" } else { "?4 IS NULL" };
+    let of_mailbox = if query.mailbox.is_some() { "partition = ?6 AND mailbox = ?7" } else { "?6 IS ?7" };
     let sql = format!(
         "SELECT id, state FROM subscription
-        WHERE tenant = ?1 AND {of_app} AND id > ?3 AND ended IS NULL AND {of_creator}
+        WHERE tenant = ?1 AND {of_app} AND id > ?3 AND ended IS NULL AND {of_creator} AND {of_mailbox}
         ORDER BY id LIMIT ?5"
     );
     let mut statement = connection.prepare_cached(&sql)?;
@@ -320,12 +321,28 @@ pub(super) fn subscriptions(
         after,
         query.creator.map(|creator| *creator.0.as_bytes()),
         signed(query.limit),
+        query.mailbox.map(|mailbox| Partition::of(mailbox).0),
+        query.mailbox.map(|mailbox| *mailbox.0.as_bytes()),
     ])?;
     let mut subscriptions = Vec::new();
     while let Some(row) = rows.next()? {
         subscriptions.push(Arc::new(read_state(row, keys)?));
     }
     Ok(subscriptions)
+}
+
+/// Whether a live subscription watches a mailbox.
+pub(super) fn is_watched(connection: &Connection, mailbox: UserId) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM subscription WHERE partition = ?1 AND mailbox = ?2 AND ended IS NULL";
+    Ok(connection.prepare_cached(sql)?.exists(params![Partition::of(mailbox).0, mailbox.0.as_bytes()])?)
+}
+
+/// Whether an app has a live subscription in any tenant.
+pub(super) fn has_some(connection: &Connection, app: AppId) -> Result<bool, StoreError> {
+    // By tenant, as the index has them.
+    let sql = "SELECT 1 FROM tenant CROSS JOIN subscription ON subscription.tenant = tenant.id
+        WHERE app = ?1 AND ended IS NULL";
+    Ok(connection.prepare_cached(sql)?.exists([app.0.as_bytes()])?)
 }
 
 /// Every subscription of a partition, ended ones too, by id.

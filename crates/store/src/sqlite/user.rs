@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::directory::check_tenant;
 use super::error::cell;
 use super::mailbox::folder::put_folder;
-use super::removed_mailbox;
 use super::writer::Tx;
+use super::{removed_mailbox, subscription};
 use crate::{DirectoryError, StoreError, User};
 
 const COLUMNS: &str = "id, tenant, upn, display_name, enabled, sessions_valid_from";
@@ -57,6 +57,9 @@ pub(super) fn replace(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<()
 /// The mailbox is left to be taken away.
 pub(super) fn remove(tx: &mut Tx<'_>, id: UserId) -> Result<User, DirectoryError> {
     let user = user(tx.connection, id)?.ok_or(DirectoryError::NoUser(id))?;
+    if subscription::is_watched(tx.connection, id)? {
+        return Err(DirectoryError::Watched(id));
+    }
     for sql in [
         "DELETE FROM consent WHERE user = ?1 AND grantee = 2",
         "DELETE FROM redeemable WHERE user = ?1",

@@ -137,6 +137,7 @@ enum Call {
     Subscriptions {
         app: Option<u128>,
         creator: Option<usize>,
+        mailbox: Option<usize>,
         after: Option<u128>,
         limit: u64,
     },
@@ -207,8 +208,12 @@ fn call() -> impl Strategy<Value = Call> {
         ),
         4 => (mailbox(), proptest::option::of(folder), 0..4u64, 0..4u64, 0..ASKED.len())
             .prop_map(|(mailbox, folder, skip, top, asked)| Call::List { mailbox, folder, skip, top, asked }),
-        1 => (proptest::option::of(0..2u128), proptest::option::of(0..3usize), proptest::option::of(0..5u128), 0..4u64)
-            .prop_map(|(app, creator, after, limit)| Call::Subscriptions { app, creator, after, limit }),
+        1 => {
+            let someone = || proptest::option::of(0..3usize);
+            (proptest::option::of(0..2u128), someone(), someone(), proptest::option::of(0..5u128), 0..4u64).prop_map(
+                |(app, creator, mailbox, after, limit)| Call::Subscriptions { app, creator, mailbox, after, limit },
+            )
+        },
         8 => identity::call().prop_map(Call::Directory),
     ]
 }
@@ -342,11 +347,12 @@ impl Pair {
                 both!(self, items(query.clone())).unwrap();
                 both!(self, count_items(query.clone())).unwrap();
             }
-            Call::Subscriptions { app, creator, after, limit } => {
+            Call::Subscriptions { app, creator, mailbox, after, limit } => {
                 let app = app.map(|app| graph::AppId(Uuid::from_u128(app)));
-                let creator = creator.map(|mailbox| MAILBOXES[mailbox]);
+                let [creator, mailbox] = [creator, mailbox].map(|number| number.map(|number| MAILBOXES[number]));
                 let after = after.map(subscription_id);
-                both!(self, subscriptions(SubscriptionQuery { tenant: TENANT, app, creator, after, limit })).unwrap();
+                let tenant = TENANT;
+                both!(self, subscriptions(SubscriptionQuery { tenant, app, creator, mailbox, after, limit })).unwrap();
             }
             Call::Directory(call) => self.call_directory(call).await?,
         }

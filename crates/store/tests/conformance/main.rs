@@ -149,6 +149,7 @@ mod stories {
             whatever_an_app_did_before_wins_over_a_question_and_a_pause
             a_patch_ends_a_pause
             an_ended_subscription_is_remembered_for_the_node
+            who_is_subscribed_is_not_removed
             lists_are_of_one_app_and_creator
         }
         log {

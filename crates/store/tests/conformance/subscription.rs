@@ -7,7 +7,7 @@ use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::{Pause, Standing};
 use notify::subscription::Target;
 use notify::{Position, Record, Subscription};
-use tidings_store::{BeginError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
+use tidings_store::{App, BeginError, DirectoryError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
 use uuid::Uuid;
 
 use crate::World;
@@ -180,6 +180,17 @@ pub async fn an_ended_subscription_is_remembered_for_the_node(world: World) {
     assert_eq!(state.head, Position(3));
 }
 
+pub async fn who_is_subscribed_is_not_removed(world: World) {
+    let app = App::new(AppId(Uuid::from_u128(0xb)), TENANT, "Subscriber", ADELE);
+    world.store.add_app(app.clone()).await.unwrap();
+    begin(&world, of_app(1, 0xb)).await.unwrap();
+    assert_eq!(world.store.remove_user(MEGAN).await, Err(DirectoryError::Watched(MEGAN)));
+    assert_eq!(world.store.remove_app(app.id).await, Err(DirectoryError::Subscribed(app.id)));
+    world.store.end_subscription(subscription_id(1), EndReason::AppRemoved, None).await.unwrap();
+    world.store.remove_app(app.id).await.unwrap();
+    world.store.remove_user(MEGAN).await.unwrap();
+}
+
 pub async fn lists_are_of_one_app_and_creator(world: World) {
     let mut of_adele = subscription(2, MEGAN);
     of_adele.creator = ADELE;
@@ -187,9 +198,14 @@ pub async fn lists_are_of_one_app_and_creator(world: World) {
         begin(&world, subscription).await.unwrap();
     }
     let app = subscription(0, MEGAN).app;
-    let query = SubscriptionQuery { tenant: TENANT, app: Some(app), creator: None, after: None, limit: 10 };
+    let query =
+        SubscriptionQuery { tenant: TENANT, app: Some(app), creator: None, mailbox: None, after: None, limit: 10 };
     assert_eq!(list(&world, query).await, [2, 3, 4]);
     assert_eq!(list(&world, SubscriptionQuery { creator: Some(ADELE), ..query }).await, [2, 4]);
+    assert_eq!(list(&world, SubscriptionQuery { mailbox: Some(MEGAN), ..query }).await, [2, 3]);
+    let of_mailbox = SubscriptionQuery { mailbox: Some(MEGAN), app: None, ..query };
+    assert_eq!(list(&world, of_mailbox).await, [1, 2, 3]);
+    assert_eq!(list(&world, SubscriptionQuery { after: Some(subscription_id(1)), ..of_mailbox }).await, [2, 3]);
     let all = SubscriptionQuery { app: None, ..query };
     assert_eq!(list(&world, all).await, [1, 2, 3, 4]);
     assert_eq!(list(&world, SubscriptionQuery { creator: Some(ADELE), ..all }).await, [2, 4]);

@@ -25,6 +25,7 @@ pub async fn list(call: &Call<'_>) -> Result<Answer, ApiError> {
         tenant: call.principal.tenant,
         app: listed.app,
         creator: listed.creator,
+        mailbox: None,
         after,
         limit: PAGE,
     };
