@@ -184,3 +184,31 @@ impl Subscription {
         change.key(self.immutable_ids)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_subscription_that_was_stored_before_there_were_extras_is_read() {
+        let id = "5f7c0a11-2222-4333-8444-555566667777";
+        let stored = json!({
+            "id": id, "tenant": id, "app": id, "creator": id, "resource": "me/messages",
+            "target": { "mailbox": id, "kind": "message", "folder": null }, "changeTypes": ["created"],
+            "changeType": "created", "notificationUrl": "https://h/", "lifecycleUrl": null, "clientState": null,
+            "tlsVersion": "v1_1", "expires": "2026-11-21T10:00:00.123456Z", "created": "2026-11-21T09:00:00Z",
+        });
+        let read: Subscription = serde_json::from_value(stored).unwrap();
+        assert_eq!((read.tls_version, &read.extras, read.immutable_ids), (TlsVersion::V1_2, &None, false));
+        assert_eq!(read.expiration(), "2026-11-21T10:00:00.123456Z");
+    }
+
+    /// A million of them are in memory; beside this there are their texts.
+    #[test]
+    fn what_few_have_costs_the_others_a_word() {
+        assert_eq!(size_of::<Option<Box<Extras>>>(), size_of::<usize>());
+        assert!(size_of::<Subscription>() <= 320, "{}", size_of::<Subscription>());
+    }
+}

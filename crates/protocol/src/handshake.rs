@@ -75,6 +75,10 @@ pub enum HandshakeError {
     Broken,
 }
 
+const TLS_ADVICE: &str = "TLS 1.2 is offered, and 1.3 with it where latestSupportedTlsVersion is v1_3; the endpoint's \
+                          certificate must be valid for its host and come from an authority that this server trusts, \
+                          with every certificate in between";
+
 /// The longest part of a URL that a refusal repeats, in characters.
 const SHOWN_CHARS_MAX: usize = 128;
 
@@ -141,6 +145,7 @@ impl HandshakeError {
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::Url { reason, .. } => Some(reason.clone()),
+            Self::Tls => Some(TLS_ADVICE.to_owned()),
             Self::Status(status) => Some(format!("the endpoint answered {status} {}", status_name(*status))),
             _ => None,
         }
@@ -247,6 +252,15 @@ mod tests {
         assert_eq!(error.detail().unwrap(), "the endpoint answered 403 Forbidden");
         let timed_out = HandshakeError::TimedOut;
         assert_eq!(timed_out.message("NotificationUrl", false), timed_out.to_string(), "the others are the same");
+    }
+
+    #[test]
+    fn where_no_tls_came_about_the_details_say_what_is_offered() {
+        let detail = HandshakeError::Tls.detail().unwrap();
+        assert!(
+            detail.starts_with("TLS 1.2 is offered, and 1.3 with it where latestSupportedTlsVersion is v1_3;"),
+            "{detail}"
+        );
     }
 
     #[test]

@@ -37,6 +37,13 @@ proptest! {
     }
 
     #[test]
+    fn whatever_is_given_as_a_certificate_gets_a_verdict(
+        text in "\\PC{0,60}|(M[A-Za-z0-9+/]{3})([A-Za-z0-9+/]{4}){0,60}|-----BEGIN CERTIFICATE-----\\PC{0,60}",
+    ) {
+        fuzz::certificate(&text);
+    }
+
+    #[test]
     fn the_token_survives_any_url(url in "\\PC{0,60}", body in prop::collection::vec(any::<u8>(), 0..64)) {
         fuzz::handshake(&url, &body);
     }

@@ -7,14 +7,15 @@ use notify::subscription::TlsVersion;
 use protocol::HandshakeError;
 use protocol::handshake::{CONTENT_TYPE, TIMEOUT_SECONDS, validation_token, validation_url, verdict};
 
+use super::Outbound;
 use super::attempt::{Call, Failure};
 use super::policy::Refusal;
-use super::{Outbound, call_uri};
+use super::targets::{self, call_uri};
 
 impl Outbound {
     /// Whether `url` may be called at all, as far as its text tells. Cheap; asks nobody.
     pub fn check(&self, url: &str) -> Result<(), HandshakeError> {
-        self.policy.check_url(url).map(drop).map_err(|refusal| refused(url, refusal))
+        call_uri(&self.policy, url).map(drop).map_err(|refusal| refused(url, refusal))
     }
 
     /// Asks the receiver at `url`, which speaks TLS up to `tls`, to echo a token, and takes nothing else for
@@ -31,7 +32,8 @@ impl Outbound {
     ) -> Result<(), HandshakeError> {
         self.check(url)?;
         let token = validation_token(request_id);
-        let uri = call_uri(&self.policy, &validation_url(url, &token)).map_err(|refusal| refused(url, refusal))?;
+        let extended = self.policy.check_extended_url(&validation_url(url, &token));
+        let uri = extended.and_then(targets::uri).map_err(|refusal| refused(url, refusal))?;
         let call = Call::post((uri, tls), CONTENT_TYPE, Bytes::new());
         let answer = self.exchange(call, limit).await.map_err(|failure| failed(url, failure))?;
         verdict(&token, answer.status, answer.content_type.as_deref(), &answer.body)

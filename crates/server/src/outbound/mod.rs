@@ -35,7 +35,7 @@ pub use policy::{Allowed, Policy, Refusal};
 
 use connector::Connector;
 use dns::Dns;
-use targets::{Targets, call_uri};
+use targets::Targets;
 
 /// Below the 5 s after which common receivers close an idle connection.
 const IDLE_MAX: Duration = Duration::from_secs(4);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 use http::Uri;
+use url::Url;
 
 use super::policy::{Policy, Refusal};
 
@@ -32,7 +33,11 @@ impl Targets {
 
 /// The form in which the client calls `url`, if the policy allows its text.
 pub fn call_uri(policy: &Policy, url: &str) -> Result<Uri, Refusal> {
-    let url = policy.check_url(url)?;
+    uri(policy.check_url(url)?)
+}
+
+/// A URL that the policy allows, for the client.
+pub fn uri(url: Url) -> Result<Uri, Refusal> {
     url.as_str().parse().map_err(|_| Refusal::Url("it holds characters that a request line cannot"))
 }
 

@@ -424,6 +424,38 @@ async fn a_receiver_that_echoes_the_token_is_accepted() {
 }
 
 #[tokio::test]
+async fn a_url_gets_one_verdict_at_create_at_the_handshake_and_at_delivery() {
+    let receiver = Receiver::start(|_, request| echo(request, "200 OK", "text/plain", |token| token)).await;
+    let outbound = dev();
+    let longest = format!("http://127.1:{}/{}", receiver.port, "n".repeat(policy::URL_BYTES_MAX));
+    let port = receiver.port;
+    for (url, called) in [
+        (longest[..policy::URL_BYTES_MAX].to_owned(), true),
+        (longest[..=policy::URL_BYTES_MAX].to_owned(), false),
+        (format!("HTTP://0x7f.1:{port}/n?k=[{{}}]&validationToken=x"), true),
+        (format!("http:127.0.0.1:{port}/"), false),
+        (format!("http:///127.0.0.1:{port}/"), false),
+        (format!("http://u@127.0.0.1:{port}/"), false),
+        (format!("http://@127.0.0.1:{port}/"), false),
+        (format!("http://127.0.0.1:{port}/#n"), false),
+        (format!("http://localhost.:{port}/"), false),
+        ("http://169.254.169.254/".to_owned(), false),
+        ("http://[::ffff:a9fe:a9fe]/".to_owned(), false),
+    ] {
+        assert_eq!(outbound.check(&url).is_ok(), called, "{url}");
+        if !called {
+            let refusal = outbound.check(&url).unwrap_err();
+            assert_eq!(refusal.code(), "InvalidRequest", "{url}");
+            assert_eq!(outbound.validate(&url, TlsVersion::V1_2, "id").await, Err(refusal), "{url}");
+            assert_eq!(outcome(&post(&outbound, &url, LONG).await), Outcome::Forbidden, "{url}");
+        }
+    }
+    let verdict = outbound.validate(&longest[..policy::URL_BYTES_MAX], TlsVersion::V1_2, "id").await;
+    assert_eq!(verdict, Ok(()), "the token is not counted");
+    assert_eq!(receiver.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn any_other_answer_fails_the_handshake() {
     let receiver = Receiver::start(|_, request| match request.split(['/', '?']).nth(1) {
         Some("202") => echo(request, "202 Accepted", "text/plain", |token| token),
