@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the official SDKs against a development server of its own, over HTTPS on a free port: the Python
-# SDK by HTTP/2, the JavaScript client by HTTP/1.1, both after signing in with MSAL, and Azure Identity.
+# SDK by HTTP/2, the JavaScript client by HTTP/1.1, both after signing in with MSAL, and Azure Identity. And a
+# server for production against another identity provider, npm oidc-provider.
 # Installs them below target/sdk, in the versions that the lock files name; installs Python and npm with
 # the system's package manager if they are missing.
 set -euo pipefail
@@ -40,7 +41,8 @@ if ! cmp -s "$suites/javascript/package-lock.json" "$home/javascript/package-loc
 fi
 
 cargo build --locked --bin tidings
-"${CARGO_TARGET_DIR:-target}/debug/tidings" dev --ephemeral --json \
+program=$(realpath "${CARGO_TARGET_DIR:-target}/debug/tidings")
+"$program" dev --ephemeral --json \
     --http 127.0.0.1:0 --https 127.0.0.1:0 --admin 127.0.0.1:0 --lmtp-port 0 >"$scratch/ready.json" 2>"$scratch/server.log" &
 server=$!
 started=$SECONDS
@@ -54,6 +56,8 @@ ca=$("$home/python/bin/python" -c 'import json, os; print(json.load(open(os.envi
 
 status=0
 (cd "$suites/python" && PYTHONDONTWRITEBYTECODE=1 REQUESTS_CA_BUNDLE="$ca" "$home/python/bin/python" -W ignore -m unittest --verbose) || status=1
+"$home/python/bin/python" "$suites/python/issuer_certificate.py" "$scratch"
+export TIDINGS_PROGRAM="$program" TIDINGS_ISSUER_CERTIFICATE="$scratch/issuer.pem"
 # The tests lie beside the modules that they import, where Node looks for them.
 cp "$suites"/javascript/*.mjs "$home/javascript/"
 (cd "$home/javascript" && NODE_EXTRA_CA_CERTS="$ca" npx --no-install node --test) || status=1
