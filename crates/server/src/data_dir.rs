@@ -15,6 +15,9 @@ pub const ADMIN_TOKEN_FILE: &str = "admin-token";
 /// Where the running server serves its admin API.
 pub const ADMIN_URL_FILE: &str = "admin-url";
 
+/// The keys that tokens are signed with, sealed.
+pub const SIGNING_KEYS_FILE: &str = "signing-keys";
+
 /// A data directory, locked for this process until it is dropped.
 #[derive(Debug)]
 pub struct DataDir {
@@ -83,23 +86,12 @@ impl DataDir {
 
     /// The content of a file, if there is one.
     pub fn read(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
-        let file = self.join(name);
-        match fs::read(&file) {
-            Ok(content) => Ok(Some(content)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
-        }
+        read(&self.path, name)
     }
 
     /// Replaces a file, whole or not at all; only the owner may read it.
     pub fn write_private(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
         write_private(&self.path, name, content)
-    }
-
-    /// What replaces a file in this way later on, without keeping the directory locked.
-    pub fn writer(&self, name: &'static str) -> impl Fn(&[u8]) -> anyhow::Result<()> + Send + Sync + use<> {
-        let path = self.path.clone();
-        move |content| write_private(&path, name, content)
     }
 
     /// Removes a file; it is no error if there is none.
@@ -112,7 +104,18 @@ impl DataDir {
     }
 }
 
-fn write_private(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
+/// The content of a file in a directory, if there is one.
+pub fn read(dir: &Path, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
+    let file = dir.join(name);
+    match fs::read(&file) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
+/// Replaces a file in a directory, whole or not at all; only the owner may read it.
+pub fn write_private(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
     let write = || -> io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
         file.write_all(content)?;

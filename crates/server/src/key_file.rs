@@ -11,11 +11,11 @@ use anyhow::{Context, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use store::seal::{KEY_BYTES, Key, KeyId, Keys};
-use store::sqlite::keys_in_use;
+use store::sqlite;
 use tempfile::NamedTempFile;
 
-use crate::data_dir::{self, DataDir};
-use crate::ids;
+use crate::data_dir::{self, DataDir, SIGNING_KEYS_FILE};
+use crate::{ids, sealed_file};
 
 /// In the data directory: where the key file is.
 const PLACE_FILE: &str = "key-file";
@@ -42,7 +42,7 @@ pub fn in_memory() -> Keys {
 /// noted for the commands.
 pub fn keys_for(data: &DataDir, path: &Path) -> anyhow::Result<Keys> {
     ensure_outside(data.path(), path)?;
-    let in_use = keys_in_use(data.store())?;
+    let in_use = keys_in_use(data.path())?;
     let name_it = "name the right file with --key-file FILE";
     let file = match (KeyFile::read(path)?, in_use.first()) {
         (Some(file), _) => file,
@@ -64,6 +64,13 @@ pub fn keys_for(data: &DataDir, path: &Path) -> anyhow::Result<Keys> {
     }
     let place = std::path::absolute(path)?;
     data.write_private(PLACE_FILE, place.to_str().context("the path of the key file is not UTF-8")?.as_bytes())?;
+    Ok(keys)
+}
+
+/// The keys without which what is sealed in a data directory cannot be opened.
+pub fn keys_in_use(data: &Path) -> anyhow::Result<BTreeSet<KeyId>> {
+    let mut keys = sqlite::keys_in_use(data_dir::store_in(data))?;
+    keys.extend(sealed_file::key_of(data, SIGNING_KEYS_FILE)?);
     Ok(keys)
 }
 

@@ -14,6 +14,7 @@ pub mod identity;
 pub mod ids;
 pub mod key_file;
 pub mod outbound;
+pub mod sealed_file;
 pub mod seed;
 pub mod server;
 pub mod sources;

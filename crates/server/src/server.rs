@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::{self, AppState, Handshake, Limits};
 use crate::clock::Clock;
-use crate::data_dir::{ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir};
+use crate::data_dir::{ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir, SIGNING_KEYS_FILE};
 use crate::directory::{Directory, subscribed};
 use crate::engine;
 use crate::http::graph::Throttling;
@@ -32,14 +32,16 @@ use crate::http::listener::Listener;
 use crate::identity::external::{Discovery, Publisher, Rules};
 use crate::identity::{Issuers, Key, KeyRing, Pending, Tokens};
 use crate::outbound::{Outbound, OutboundConfig};
+use crate::sealed_file::SealedFile;
 use crate::sources::delivery::{FreshSource, Mailboxes};
 use crate::sources::lmtp;
 use crate::{admin, http, ids, seed};
 
 /// How long requests under way may take after the stop.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
-const SIGNING_KEYS_FILE: &str = "signing-keys.json";
-/// The one key of earlier versions; it becomes the first of the ring.
+/// The ring as earlier versions kept it, in clear.
+const PLAIN_SIGNING_KEYS_FILE: &str = "signing-keys.json";
+/// The one key of still earlier versions; it becomes the first of the ring.
 const SIGNING_KEY_FILE: &str = "signing-key.pk8";
 /// How often it is looked whether the next signing key is due.
 const ROTATION_PAUSE: Duration = Duration::from_secs(3_600);
@@ -126,14 +128,14 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let addresses = bound.addresses()?;
 
     let stopped = engine::Engine::stopped();
-    let opened = open_store(data.store(), keys, &stopped).await?;
+    let opened = open_store(data.store(), keys.clone(), &stopped).await?;
     let store: Arc<dyn Store> = opened.clone();
     if dev {
         seed::plant(store.as_ref(), clock.wall()).await.context("cannot plant the development tenant")?;
     }
     let outbound = Arc::new(Outbound::new(outbound).context("cannot set up outbound calls")?);
     let issuers = issuers(settings.issuers, clock)?;
-    let tokens = signing_keys(&data, clock.wall())
+    let tokens = signing_keys(&data, keys, clock.wall())
         .with_context(|| format!("cannot use {SIGNING_KEYS_FILE} of the data directory"))?;
     let admin_token = data.made_once(ADMIN_TOKEN_FILE, || Ok(ids::new_secret().into_bytes()))?;
     let admin_token = String::from_utf8(admin_token).map_err(|_| anyhow!("{ADMIN_TOKEN_FILE} is not text"))?;
@@ -199,16 +201,30 @@ fn issuers(settings: Vec<(Rules, OutboundConfig)>, clock: Clock) -> anyhow::Resu
 }
 
 /// The signing keys of the data directory, made once.
-fn signing_keys(data: &DataDir, now: Timestamp) -> anyhow::Result<Tokens> {
-    let kept = data.made_once(SIGNING_KEYS_FILE, || {
-        let first = match data.read(SIGNING_KEY_FILE)? {
-            Some(pkcs8) => Key::from_pkcs8(&pkcs8, now)?,
-            None => Key::generate(now)?,
-        };
-        Ok(KeyRing::of(first).to_kept())
-    })?;
+fn signing_keys(data: &DataDir, keys: Keys, now: Timestamp) -> anyhow::Result<Tokens> {
+    let file = SealedFile::new(data.path(), SIGNING_KEYS_FILE, keys);
+    let ring = match file.read()? {
+        Some(kept) => KeyRing::from_kept(&kept)?,
+        None => {
+            let ring = first_signing_keys(data, now)?;
+            file.write(&ring.to_kept())?;
+            ring
+        }
+    };
+    data.remove(PLAIN_SIGNING_KEYS_FILE);
     data.remove(SIGNING_KEY_FILE);
-    Ok(Tokens::new(KeyRing::from_kept(&kept)?, Box::new(data.writer(SIGNING_KEYS_FILE))))
+    Ok(Tokens::new(ring, Box::new(move |kept| file.write(kept))))
+}
+
+/// Those that an earlier version kept in clear, else new ones.
+fn first_signing_keys(data: &DataDir, now: Timestamp) -> anyhow::Result<KeyRing> {
+    if let Some(kept) = data.read(PLAIN_SIGNING_KEYS_FILE)? {
+        return Ok(KeyRing::from_kept(&kept)?);
+    }
+    Ok(KeyRing::of(match data.read(SIGNING_KEY_FILE)? {
+        Some(pkcs8) => Key::from_pkcs8(&pkcs8, now)?,
+        None => Key::generate(now)?,
+    }))
 }
 
 /// Makes the next signing key whenever it is due.
@@ -346,18 +362,51 @@ impl app::Engine for engine::Engine {
 
 #[cfg(test)]
 mod tests {
+    use store::seal::KEY_BYTES;
+
     use super::*;
+    use crate::key_file;
 
     #[test]
     fn the_key_of_earlier_versions_is_the_first_of_the_ring() {
         let (data, now) = (DataDir::temporary().unwrap(), Clock::new().wall());
         let old = Key::generate(now).unwrap();
         data.write_private(SIGNING_KEY_FILE, old.pkcs8()).unwrap();
-        let tokens = signing_keys(&data, now).unwrap();
+        let keys = key_file::in_memory();
+        let tokens = signing_keys(&data, keys.clone(), now).unwrap();
         assert_eq!(tokens.ring().signing().kid(), old.kid());
         assert!(data.read(SIGNING_KEY_FILE).unwrap().is_none());
         tokens.rotate(false, now).unwrap();
-        let again = signing_keys(&data, now).unwrap();
+        let again = signing_keys(&data, keys, now).unwrap();
         assert_eq!(again.ring().jwks(None, now), tokens.ring().jwks(None, now));
+    }
+
+    #[test]
+    fn signing_keys_are_sealed_and_those_that_lay_in_clear_too() {
+        let (data, now) = (DataDir::temporary().unwrap(), Clock::new().wall());
+        let kept = KeyRing::of(Key::generate(now).unwrap()).to_kept();
+        data.write_private(PLAIN_SIGNING_KEYS_FILE, &kept).unwrap();
+        let keys = key_file::in_memory();
+        let tokens = signing_keys(&data, keys.clone(), now).unwrap();
+        assert_eq!(tokens.ring().to_kept(), kept);
+        assert!(data.read(PLAIN_SIGNING_KEYS_FILE).unwrap().is_none());
+        let sealed = || data.read(SIGNING_KEYS_FILE).unwrap().unwrap();
+        assert!(!String::from_utf8_lossy(&sealed()).contains("pkcs8"));
+        tokens.rotate(false, now).unwrap();
+        assert!(!String::from_utf8_lossy(&sealed()).contains("pkcs8"), "what replaces it is sealed, too");
+        assert_eq!(key_file::keys_in_use(data.path()).unwrap(), [keys.first()].into());
+    }
+
+    #[test]
+    fn signing_keys_need_the_key_that_sealed_them_and_follow_a_new_one() {
+        let (data, now) = (DataDir::temporary().unwrap(), Clock::new().wall());
+        let [old, new] = [[1; KEY_BYTES], [2; KEY_BYTES]].map(|bytes| move || store::seal::Key::new(&bytes));
+        let keys = |first, others| Keys::new(first, others, ids::new_nonce);
+        let kid = |keys| signing_keys(&data, keys, now).map(|tokens| tokens.ring().signing().kid().to_owned());
+        let first = kid(keys(old(), vec![])).unwrap();
+        let refusal = format!("{:#}", kid(keys(new(), vec![])).unwrap_err());
+        assert!(refusal.contains("signing-keys") && refusal.contains("not at hand"), "{refusal}");
+        assert_eq!(kid(keys(new(), vec![old()])).unwrap(), first);
+        assert_eq!(kid(keys(new(), vec![])).unwrap(), first);
     }
 }

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use store::sqlite::keys_in_use;
 
-use crate::data_dir::{default_path, store_in};
-use crate::key_file::{KeyFile, place_for};
+use crate::data_dir::default_path;
+use crate::key_file::{KeyFile, keys_in_use, place_for};
 
 /// Change the key that secrets in the data directory are sealed with.
 ///
@@ -60,7 +59,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         }
         Action::Prune(which) => {
             let (data, file) = which.find()?;
-            let dropped = file.prune(&keys_in_use(store_in(&data))?)?;
+            let dropped = file.prune(&keys_in_use(&data)?)?;
             for id in &dropped {
                 println!("dropped the key {id}");
             }

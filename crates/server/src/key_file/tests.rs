@@ -13,6 +13,13 @@ fn place() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
+/// A data directory of which the signing keys alone are sealed with these keys.
+fn signing(keys: Keys) -> DataDir {
+    let data = DataDir::temporary().unwrap();
+    sealed_file::SealedFile::new(data.path(), SIGNING_KEYS_FILE, keys).write(b"{}").unwrap();
+    data
+}
+
 /// A data directory whose store is sealed with these keys.
 fn sealed(keys: Keys) -> DataDir {
     let data = DataDir::temporary().unwrap();
@@ -53,15 +60,17 @@ fn a_key_is_made_at_the_first_start_and_kept() {
 fn a_data_directory_whose_key_is_gone_gets_no_new_one() {
     let (_directory, path) = place();
     let keys = in_memory();
-    let (data, key) = (sealed(keys.clone()), keys.first());
-    assert_eq!(
-        refusal(&data, &path),
-        format!(
-            "secrets in DATA are sealed with the key {key}, and there is no key file FILE; put it back, or name the \
-             right file with --key-file FILE"
-        )
-    );
-    assert!(!path.exists());
+    let key = keys.first();
+    for data in [sealed(keys.clone()), signing(keys)] {
+        assert_eq!(
+            refusal(&data, &path),
+            format!(
+                "secrets in DATA are sealed with the key {key}, and there is no key file FILE; put it back, or name the \
+                 right file with --key-file FILE"
+            )
+        );
+        assert!(!path.exists());
+    }
 }
 
 #[test]
@@ -148,7 +157,7 @@ fn a_new_key_becomes_the_first_and_what_seals_nothing_is_dropped() {
     SqliteStore::open(data.store(), old.clone(), Arc::new(|_, _| {})).unwrap();
     let middle = read().rotate().unwrap();
     let new = read().rotate().unwrap();
-    let in_use = || keys_in_use(data.store()).unwrap();
+    let in_use = || keys_in_use(data.path()).unwrap();
     assert_eq!(read().prune(&in_use()).unwrap(), [middle], "the first will be used, the last still is");
 
     let keys = keys_for(&data, &path).unwrap();
