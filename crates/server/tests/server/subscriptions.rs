@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use http::StatusCode;
 use notify::Profile;
+use notify::subscription::TlsVersion;
 use protocol::HandshakeError;
 use serde_json::{Value, json};
 use tidings_server::seed;
@@ -105,6 +106,23 @@ async fn what_only_the_server_sets_is_passed_over_and_the_rest_comes_back_as_sen
     assert_eq!((made.text("/notificationUrl"), made.text("/clientState")), (HOOK.to_owned(), "s3cret".to_owned()));
     let path = format!("/v1.0/subscriptions/{}", made.text("/id"));
     assert_eq!(ok(world.megan().get(&path).await, StatusCode::OK).json, made.json);
+}
+
+#[tokio::test]
+async fn both_urls_and_a_new_one_are_offered_the_tls_that_the_subscription_says() {
+    let world = World::new().await;
+    for (sent, offered) in [("v1_3", TlsVersion::V1_3), ("v1_2", TlsVersion::V1_2)] {
+        let types = if sent == "v1_3" { "created" } else { "updated" };
+        let asked = asked(
+            &world,
+            json!({"latestSupportedTlsVersion": sent, "lifecycleNotificationUrl": HOOK, "changeType": types}),
+        );
+        let made = ok(world.megan().post("/v1.0/subscriptions", asked).await, StatusCode::CREATED);
+        assert_eq!(made.text("/latestSupportedTlsVersion"), sent);
+        let moved = json!({"notificationUrl": "https://other.example.net/"});
+        ok(world.megan().patch(&format!("/v1.0/subscriptions/{}", made.text("/id")), moved).await, StatusCode::OK);
+        assert_eq!(std::mem::take(&mut *world.receivers.offered.lock().unwrap()), [offered; 3]);
+    }
 }
 
 /// Base64 of the DER form of a certificate with a new RSA key.

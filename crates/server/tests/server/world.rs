@@ -284,6 +284,8 @@ impl Reply {
 #[derive(Default)]
 pub struct Receivers {
     pub asked: Mutex<Vec<String>>,
+    /// What each of them was offered.
+    pub offered: Mutex<Vec<TlsVersion>>,
     answers: Mutex<HashMap<String, HandshakeError>>,
 }
 
@@ -303,7 +305,8 @@ impl Handshake for Receivers {
         }
     }
 
-    async fn validate(&self, url: &str, _: TlsVersion, _: &str) -> Result<(), HandshakeError> {
+    async fn validate(&self, url: &str, tls: TlsVersion, _: &str) -> Result<(), HandshakeError> {
+        self.offered.lock().unwrap().push(tls);
         self.asked.lock().unwrap().push(url.to_owned());
         self.answers.lock().unwrap().get(url).cloned().map_or(Ok(()), Err)
     }
