@@ -16,24 +16,31 @@ use crate::admin::directory_router;
 use crate::clock::Clock;
 use crate::directory::Directory;
 
-pub enum Desk {
+pub struct Desk {
+    clerk: Clerk,
+    /// Where that is, in words.
+    place: String,
+}
+
+enum Clerk {
     Running { client: Client, admin: String, token: String },
     Stopped(Router),
 }
 
 impl Desk {
     pub fn open(place: &Place) -> anyhow::Result<Self> {
-        Ok(match place.find()? {
+        let clerk = match place.find()? {
             Found::Server { admin, token } => {
                 let admin = admin.trim().trim_end_matches('/').trim_end_matches("/admin").to_owned();
-                Desk::Running { client: Client::new(None)?, admin, token: token.trim().to_owned() }
+                Clerk::Running { client: Client::new(None)?, admin, token: token.trim().to_owned() }
             }
-            Found::Store(store) => Desk::Stopped(directory_router(Directory::new(store, Clock::new()))),
-        })
+            Found::Store(store) => Clerk::Stopped(directory_router(Directory::new(store, Clock::new()))),
+        };
+        Ok(Self { clerk, place: place.named()? })
     }
 
     pub fn is_running(&self) -> bool {
-        matches!(self, Desk::Running { .. })
+        matches!(self.clerk, Clerk::Running { .. })
     }
 
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
@@ -55,14 +62,14 @@ impl Desk {
     /// `path` is what follows `/admin/`. A refusal is an error with the words of the API.
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
         let body = body.map(|body| Bytes::from(body.to_string()));
-        let (status, answer) = match self {
-            Desk::Running { client, admin, token } => {
+        let (status, answer) = match &self.clerk {
+            Clerk::Running { client, admin, token } => {
                 let url = format!("{admin}/admin/{path}");
                 let body = body.map(|body| ("application/json", body));
                 let answer = client.send(Call { method, url: &url, token: Some(token), body }).await?;
                 (answer.status, answer.body)
             }
-            Desk::Stopped(router) => {
+            Clerk::Stopped(router) => {
                 let request = Request::builder()
                     .method(method)
                     .uri(format!("/admin/{path}"))
@@ -72,7 +79,13 @@ impl Desk {
                 (answer.status(), answer.into_body().collect().await?.to_bytes())
             }
         };
-        read(status, &answer)
+        read(status, &answer).map_err(|error| match status {
+            // What is not there may be elsewhere.
+            StatusCode::NOT_FOUND => {
+                anyhow!("{error} (in {}; --data-dir DIR, or --server URL, names another place)", self.place)
+            }
+            _ => error,
+        })
     }
 }
 
@@ -144,4 +157,43 @@ pub fn text(answer: &Value, member: &str) -> String {
         other => other.to_string(),
     };
     shown.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        place: Place,
+    }
+
+    #[test]
+    fn options_that_are_not_given_leave_the_path_as_it_is() {
+        assert_eq!(query("users", &[("tenant", None), ("after", None)]), "users");
+        let given = [("tenant", Some("a.test".to_owned())), ("after", None), ("x", Some("b&c".to_owned()))];
+        assert_eq!(query("users", &given), "users?tenant=a%2Etest&x=b%26c");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_said_with_the_place_that_was_looked_in() {
+        let (data, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let dir = data.path().display().to_string();
+        let key = keys.path().join("key").display().to_string();
+        let program = Program::try_parse_from(["p", "--data-dir", &dir, "--key-file", &key]).unwrap();
+        let desk = Desk::open(&program.place).unwrap();
+        let error = desk.get("users/nobody@contoso.test").await.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "there is no user 'nobody@contoso.test'; give an id or an address (in {dir}; --data-dir DIR, or \
+                 --server URL, names another place)"
+            )
+        );
+        let error = desk.get("users").await.unwrap_err().to_string();
+        assert_eq!(error, "there is no tenant; add one first (tidings tenant add)");
+    }
 }

@@ -44,6 +44,15 @@ pub enum Found {
 }
 
 impl Place {
+    /// The place in words.
+    pub fn named(&self) -> anyhow::Result<String> {
+        Ok(match (&self.server, &self.data_dir) {
+            (Some(server), _) => format!("the server at {server}"),
+            (None, Some(dir)) => dir.display().to_string(),
+            (None, None) => default_path()?.display().to_string(),
+        })
+    }
+
     pub fn find(&self) -> anyhow::Result<Found> {
         match (&self.server, &self.token) {
             (Some(server), Some(token)) => Ok(Found::Server { admin: server.clone(), token: token.clone() }),
