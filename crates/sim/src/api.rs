@@ -88,7 +88,7 @@ impl World {
         self.appended();
     }
 
-    fn create(&mut self) {
+    pub fn create(&mut self) {
         let (mailbox, kind) = (self.a_mailbox(), self.a_kind());
         let uuid = self.uuid();
         let item = Item {

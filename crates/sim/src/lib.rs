@@ -7,6 +7,8 @@
 
 mod agenda;
 mod api;
+#[cfg(test)]
+mod day;
 mod invariants;
 mod network;
 mod performer;

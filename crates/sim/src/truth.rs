@@ -37,8 +37,8 @@ pub struct Match {
     pub last_word: bool,
     /// Some node was told that a receiver acknowledged it.
     pub acknowledged: bool,
-    /// The id under which it was sent first.
-    pub id: Option<Uuid>,
+    /// The id under which it was sent first, and when.
+    pub sent: Option<(Uuid, u64)>,
 }
 
 /// A subscription's stretch of the log.
@@ -246,6 +246,6 @@ fn seen(
 impl Match {
     fn new(kind: StreamKind, change: Option<ChangeType>, item: Option<ItemKey>, appended: u64) -> Self {
         let (silenced, last_word) = (false, false);
-        Self { kind, change, item, appended, silenced, last_word, acknowledged: false, id: None }
+        Self { kind, change, item, appended, silenced, last_word, acknowledged: false, sent: None }
     }
 }

@@ -75,7 +75,12 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut plan = Plan::draw(&mut rng);
         plan.config.fault = planted.and_then(Planted::in_node);
-        let storage = Storage::new(&plan.partitions(), &plan.mailboxes, planted == Some(Planted::FenceIgnored));
+        Self::of(plan, rng, planted == Some(Planted::FenceIgnored), print)
+    }
+
+    /// The world that a plan makes.
+    pub fn of(plan: Plan, rng: StdRng, fence_ignored: bool, print: bool) -> Self {
+        let storage = Storage::new(&plan.partitions(), &plan.mailboxes, fence_ignored);
         let mut world = Self {
             at: 0,
             moods: vec![Mood::Healthy; plan.urls.len()],
@@ -136,7 +141,7 @@ impl World {
     }
 
     /// Whether the world has come to its end.
-    fn happen(&mut self, what: Happening) -> Result<bool, Violation> {
+    pub fn happen(&mut self, what: Happening) -> Result<bool, Violation> {
         match what {
             Happening::Wake(life, wake) => self.wake(life, wake)?,
             Happening::Execute(life, errand) => self.execute(life, *errand)?,

@@ -63,7 +63,7 @@ impl Watch {
         for (notification, (_, delivery)) in attempt.notifications.iter().zip(&deliveries) {
             self.ids.insert(notification.id, *delivery);
             if let Some(told) = self.truth.find(delivery.0, delivery.1) {
-                told.id = Some(notification.id);
+                told.sent.get_or_insert((notification.id, at));
             }
         }
         self.begin(life, now, attempt, &deliveries)
@@ -193,7 +193,7 @@ impl Watch {
             return Err(Violation::new("restart_is_boring", seen));
         }
         let told = self.truth.spans[one.delivery.0].matches.get(&one.delivery.1);
-        if before.is_none() && told.is_some_and(|told| told.id.is_some()) {
+        if before.is_none() && told.is_some_and(|told| told.sent.is_some()) {
             return Err(Violation::new("restart_is_boring", format!("{:?} has two ids", one.delivery)));
         }
         Ok(())
