@@ -677,3 +677,15 @@ fn an_ended_subscription_to_resources_hears_nothing() {
     world.pass(60 * SECOND);
     assert!(world.attempts().is_empty(), "nor once it is forgotten");
 }
+
+#[test]
+fn apps_hear_of_the_lives_of_subscriptions_to_every_resource() {
+    let of_users = Subscription { expires: NOW.plus_minutes(45), ..watching("users") };
+    let id = of_users.id;
+    let mut world = World::new(of_users);
+    world.pass(15 * 60 * SECOND);
+    assert_eq!(asked(&world), [15 * 60]);
+    world.append([Record::Subscription { id, event: SubscriptionEvent::Ended(EndReason::AppRemoved) }]);
+    let told = world.attempt();
+    assert!(String::from_utf8(notification::body(&told.notifications)).unwrap().contains("subscriptionRemoved"));
+}

@@ -68,6 +68,8 @@ Examples:
   tidings app set 507c3b9a-67b8-463d-88a2-15a8cefb2111 --enabled false")]
     Set(Box<Set>),
     /// Remove an app, with what it was granted.
+    ///
+    /// Its subscriptions end, and it is told so (subscriptionRemoved).
     #[command(after_help = "\
 Example:
   tidings app remove 507c3b9a-67b8-463d-88a2-15a8cefb2111")]

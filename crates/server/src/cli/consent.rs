@@ -31,6 +31,9 @@ Examples:
   tidings consent grant 507c3b9a-67b8-463d-88a2-15a8cefb2111 Mail.Send --user megan@contoso.com")]
     Grant(Permissions),
     /// Revoke permissions.
+    ///
+    /// Subscriptions that the app may not hear of any more stay, and it is asked to reauthorize them
+    /// (reauthorizationRequired). If it does not within 15 minutes they pause until it does.
     #[command(after_help = "\
 Example:
   tidings consent revoke 507c3b9a-67b8-463d-88a2-15a8cefb2111 Mail.Read --application")]

@@ -61,6 +61,8 @@ Examples:
         place: Place,
     },
     /// Let no app act for a user; the mailbox takes mail all the same.
+    ///
+    /// What apps have subscribed to for the user ends, and they are told so (subscriptionRemoved).
     #[command(after_help = "\
 Example:
   tidings user disable megan@contoso.com")]
@@ -71,6 +73,8 @@ Example:
   tidings user enable megan@contoso.com")]
     Enable(Edit),
     /// End all sessions of a user, as a new password does: apps must have the user sign in again.
+    ///
+    /// What apps have subscribed to for the user ends, and they are told so (subscriptionRemoved).
     #[command(after_help = "\
 Example:
   tidings user reset-password megan@contoso.com")]
@@ -81,6 +85,8 @@ Example:
   tidings user sign-in-code megan@contoso.com")]
     SignInCode(Edit),
     /// Remove a user, and everything in the mailbox, for good.
+    ///
+    /// Subscriptions to the mailbox end, and apps are told so (subscriptionRemoved).
     #[command(after_help = "\
 Example:
   tidings user remove megan@contoso.com")]
