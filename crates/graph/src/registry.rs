@@ -80,9 +80,9 @@ pub struct Latency {
 }
 
 /// What can be watched, and who may.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct PlaceRow {
-    /// Names, and between them `{user}`, a user's key, or `{id}`, a key that is not looked into.
+    /// Names, and between them `{user}`, a user by id or UPN, or `{id}`, a key that is not looked into.
     pub pattern: &'static str,
     pub permissions: Permissions,
 }

@@ -229,7 +229,7 @@ mod tests {
         let told = [
             told_of("/me/drive/root", &format!("users/{}/drive/root", uuid(2)), none()),
             told_of("sites/s/lists/l", "sites/s/lists/l", none()),
-            told_of("users", "users/7", none()),
+            told_of("users", &format!("users/{}", uuid(7)), none()),
             told_of("groups/7", "groups/7/members", serde_json::json!({ "@odata.etag": "W/\"1\"" })),
             told_of("chats/getAllMessages", &format!("chats/{chat}/messages/16"), none()),
             told_of("teams/getAllMessages", "teams/t/channels/c/messages/1/replies/2", none()),
@@ -247,8 +247,8 @@ mod tests {
           null
         sites/s/lists/l
           null
-        Users/7
-          {"@odata.id":"Users/7","@odata.type":"#Microsoft.Graph.User","id":"7"}
+        Users/00000000-0000-0000-0000-000000000007
+          {"@odata.id":"Users/00000000-0000-0000-0000-000000000007","@odata.type":"#Microsoft.Graph.User","id":"00000000-0000-0000-0000-000000000007"}
         Groups/7
           {"@odata.etag":"W/\"1\"","@odata.id":"Groups/7","@odata.type":"#Microsoft.Graph.Group","id":"7"}
         chats('19:a_b@unq.gbl.spaces')/messages('16')

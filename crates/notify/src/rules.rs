@@ -3,13 +3,14 @@
 
 use graph::path::{Watch, WatchError, watch};
 use graph::refinement::{Refinement, RefinementRefusal};
+use graph::registry::{self, Asked, AskedRefusal, Entry, Open, Place};
 use graph::{ChangeType, Timestamp};
 use protocol::SubscriptionRequest;
 use protocol::certificate::{self, CERTIFICATE_ID_CHARS_MAX, CertificateError};
 use protocol::error::{Operation, extension_message};
 use uuid::Uuid;
 
-use crate::subscription::{ChangeTypes, Extras, TlsVersion};
+use crate::subscription::{ChangeTypes, Extras, Target, TlsVersion};
 use crate::{Profile, Subscription};
 
 /// The three change types, with room for blanks and repetition.
@@ -74,6 +75,17 @@ pub enum Refusal {
     /// What stands behind the path of the resource.
     #[error("{}", extension_message(Operation::Create, 400, .0.graph_text()))]
     Refinement(RefinementRefusal),
+    /// The same of a resource outside of mailboxes.
+    #[error("{}", extension_message(Operation::Create, 400, .0.graph_text()))]
+    Asked(AskedRefusal),
+    /// `notificationQueryOptions` that cannot be read.
+    #[error("Invalid 'notificationQueryOptions' attribute.")]
+    QueryOptions(AskedRefusal),
+    #[error(
+        "lifecycleNotificationUrl is a required property for subscription creation on this resource when the \
+         expirationDateTime value is set to greater than 1 hour."
+    )]
+    LifecycleUrl,
     /// A feature of Graph that this server does not have (yet).
     #[error("{0} is not supported by this server: {1}.")]
     Unsupported(&'static str, &'static str),
@@ -87,7 +99,7 @@ impl Refusal {
     /// Graph's error code.
     pub fn code(&self) -> &'static str {
         match self {
-            Refusal::TooLong(_) | Refusal::Resource(_) | Refusal::Refinement(_) => "ExtensionError",
+            Refusal::TooLong(_) | Refusal::Resource(_) | Refusal::Refinement(_) | Refusal::Asked(_) => "ExtensionError",
             _ => "InvalidRequest",
         }
     }
@@ -100,6 +112,7 @@ impl Refusal {
             Refusal::Refinement(error) => Some(error.to_string()),
             Refusal::Certificate(error) => Some(error.advice().to_owned()),
             Refusal::AppId(_) => Some("notificationUrlAppId must be the id of an app, a GUID".to_owned()),
+            Refusal::Asked(error) | Refusal::QueryOptions(error) => Some(error.to_string()),
             _ => None,
         }
     }
@@ -111,7 +124,7 @@ pub struct Draft {
     /// Exactly as sent, query included.
     pub resource: String,
     /// What `resource` asks to watch.
-    pub watch: Watch,
+    pub watch: Watching,
     pub change_type: String,
     pub change_types: ChangeTypes,
     pub notification_url: String,
@@ -121,6 +134,23 @@ pub struct Draft {
     pub extras: Option<Box<Extras>>,
     /// Not below the floor, not above the limit.
     pub expires: Expiry,
+}
+
+/// What a `resource` asks to watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Watching {
+    Items(Watch),
+    /// A resource outside of mailboxes.
+    Place(Place),
+}
+
+impl Watching {
+    fn entry(&self) -> Option<&'static Entry> {
+        match self {
+            Watching::Items(_) => None,
+            Watching::Place(place) => Some(place.kind.entry()),
+        }
+    }
 }
 
 /// When a subscription is to end.
@@ -166,15 +196,25 @@ pub fn create(request: &SubscriptionRequest, now: Timestamp, profile: &Profile) 
     let expires = time(&request.expiration_date_time)?.ok_or(Refusal::Missing("expirationDateTime"))?;
     check_features(request)?;
     let change_types = change_types(&change_type)?;
+    let watch = read_resource(&resource);
+    let entry = watch.as_ref().ok().and_then(Watching::entry);
+    if entry.is_some_and(|entry| !change_types.iter().all(|change| entry.change_types().any(|known| known == change))) {
+        return Err(Refusal::ChangeType(shortened(&change_type)));
+    }
     let chars_max = profile.client_state_chars_max;
     if request.client_state.as_ref().is_some_and(|text| text.chars().count() > chars_max) {
         return Err(Refusal::ClientStateTooLong(chars_max));
     }
     let tls_version = tls_version(request.latest_supported_tls_version.as_deref())?;
     let extras = extras(request)?.boxed();
-    let expires = expiry(expires, now, profile)?;
+    let has_lifecycle_url = request.lifecycle_notification_url.is_some();
+    let expires = match entry {
+        None => expiry(expires, now, profile)?,
+        Some(entry) => expiry_of_resource(expires, now, profile, (entry, has_lifecycle_url))?,
+    };
     // Graph leaves this to the part behind its front end, so it comes last.
-    let watch = read_resource(&resource)?;
+    let watch = watch?;
+    check_query_options(request, watch.entry())?;
     Ok(Draft {
         watch,
         resource,
@@ -203,7 +243,13 @@ pub fn patch(
     let notification_url = request.notification_url.clone();
     let certificate = certificate(&request.encryption_certificate)?;
     let certificate_id = certificate_id(&request.encryption_certificate_id)?;
-    let expires = expires.map(|asked| expiry(asked, now, profile)).transpose()?;
+    let lived = |asked| match &current.target {
+        Target::Items { .. } => expiry(asked, now, profile),
+        Target::Resource(watched) => {
+            expiry_of_resource(asked, now, profile, (watched.resource.entry(), current.lifecycle_url.is_some()))
+        }
+    };
+    let expires = expires.map(lived).transpose()?;
     let patch = Patch { expires, notification_url, certificate, certificate_id };
     if patch == Patch::default() {
         return Err(Refusal::NothingToPatch);
@@ -213,10 +259,29 @@ pub fn patch(
 
 /// The expiry that an app gets when it asks for `asked`: short lives are raised, long ones refused.
 pub fn expiry(asked: Expiry, now: Timestamp, profile: &Profile) -> Result<Expiry, Refusal> {
-    if asked.at > now.plus_minutes(profile.life_minutes_max) {
-        return Err(Refusal::TooLong(profile.life_minutes_max));
+    lived(asked, now, (profile.life_minutes_min, profile.life_minutes_max))
+}
+
+/// The same of a resource outside of mailboxes, which has a longest life of its own.
+fn expiry_of_resource(
+    asked: Expiry,
+    now: Timestamp,
+    profile: &Profile,
+    (entry, has_lifecycle_url): (&Entry, bool),
+) -> Result<Expiry, Refusal> {
+    let expires = lived(asked, now, (profile.life_minutes_min, entry.life_minutes_max))?;
+    let beyond = entry.lifecycle_url_beyond_minutes.map(|minutes| now.plus_minutes(minutes));
+    match beyond.is_some_and(|beyond| expires.at > beyond) && !has_lifecycle_url {
+        true => Err(Refusal::LifecycleUrl),
+        false => Ok(expires),
     }
-    let floor = now.plus_minutes(profile.life_minutes_min);
+}
+
+fn lived(asked: Expiry, now: Timestamp, (least, most): (i64, i64)) -> Result<Expiry, Refusal> {
+    if asked.at > now.plus_minutes(most) {
+        return Err(Refusal::TooLong(most));
+    }
+    let floor = now.plus_minutes(least);
     Ok(if asked.at < floor { Expiry { at: floor, tenths: 0 } } else { asked })
 }
 
@@ -257,9 +322,6 @@ fn check_features(request: &SubscriptionRequest) -> Result<(), Refusal> {
     if given(&request.blob_store_url).is_some() {
         return Err(Refusal::Unsupported("blobStoreUrl", webhook));
     }
-    if given(&request.notification_query_options).is_some() {
-        return Err(Refusal::Unsupported("notificationQueryOptions", "Outlook resources do not have it"));
-    }
     match given(&request.notification_content_type) {
         None | Some("application/json") => Ok(()),
         Some(_) => Err(Refusal::Unsupported("notificationContentType", "use application/json")),
@@ -276,7 +338,7 @@ fn extras(request: &SubscriptionRequest) -> Result<Extras, Refusal> {
         encryption_certificate: certificate(&request.encryption_certificate)?,
         encryption_certificate_id: certificate_id(&request.encryption_certificate_id)?,
         notification_url_app_id: app_id(&request.notification_url_app_id)?,
-        notification_query_options: None,
+        notification_query_options: given(&request.notification_query_options).map(str::to_owned),
         notification_content_type: given(&request.notification_content_type).map(str::to_owned),
     })
 }
@@ -302,10 +364,33 @@ fn app_id(value: &Option<String>) -> Result<Option<String>, Refusal> {
     }
 }
 
-fn read_resource(resource: &str) -> Result<Watch, Refusal> {
-    let watched = watch(resource).map_err(Refusal::Resource)?;
-    Refinement::read(watched.kind, &watched.options).map_err(Refusal::Refinement)?;
-    Ok(watched)
+fn read_resource(resource: &str) -> Result<Watching, Refusal> {
+    match watch(resource) {
+        Ok(watched) => {
+            Refinement::read(watched.kind, &watched.options).map_err(Refusal::Refinement)?;
+            Ok(Watching::Items(watched))
+        }
+        Err(WatchError::UnsupportedWorkload) => {
+            let place = registry::place(resource).map_err(Refusal::Resource)?;
+            Asked::read(&place, None).map_err(Refusal::Asked)?;
+            Ok(Watching::Place(place))
+        }
+        Err(error) => Err(Refusal::Resource(error)),
+    }
+}
+
+/// Whether what is watched has `notificationQueryOptions`, if there are some.
+fn check_query_options(request: &SubscriptionRequest, entry: Option<&Entry>) -> Result<(), Refusal> {
+    let given = given(&request.notification_query_options);
+    let unsupported = |why| Refusal::Unsupported("notificationQueryOptions", why);
+    match (given, entry) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(unsupported("Outlook resources do not have it")),
+        (Some(text), Some(entry)) if entry.has_query_options => {
+            Open::read_query_options(text).map(drop).map_err(Refusal::QueryOptions)
+        }
+        (Some(_), Some(_)) => Err(unsupported("this resource does not have it")),
+    }
 }
 
 /// Whether the URL asks for a channel that this server does not have. Whether it may be called is the
@@ -334,6 +419,7 @@ fn check_fixed(request: &SubscriptionRequest, current: &Subscription) -> Result<
     let extras = current.extras.as_deref().unwrap_or(&none);
     for (name, sent, now) in [
         ("notificationUrlAppId", &request.notification_url_app_id, &extras.notification_url_app_id),
+        ("notificationQueryOptions", &request.notification_query_options, &extras.notification_query_options),
         ("notificationContentType", &request.notification_content_type, &extras.notification_content_type),
     ] {
         if given(sent).is_some() && sent != now {
@@ -364,7 +450,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::subscription::Target;
 
     const APP: &str = "7b1fd1ea-0000-4000-8000-000000000001";
     const NOW: Timestamp = Timestamp::from_seconds(1_795_255_200); // 2026-11-21T10:00:00Z
@@ -457,7 +542,7 @@ mod tests {
                  invalid.]",
             ),
             (
-                json!({"resource": "me/drive/root"}),
+                json!({"resource": "me/drive"}),
                 "Operation: Create; Exception: [Status Code: BadRequest; Reason: Unsupported workload.]",
             ),
             (json!({"latestSupportedTlsVersion": "v2"}), "Invalid 'latestSupportedTlsVersion' attribute: 'v2'."),
@@ -519,6 +604,103 @@ mod tests {
         assert_eq!(extras.encryption_certificate, None);
         let empty = json!({"encryptionCertificateId": "", "notificationUrlAppId": "", "notificationContentType": ""});
         assert_eq!(create_with(empty).unwrap().extras, None);
+    }
+
+    #[test]
+    fn what_a_resource_has_of_its_own_is_asked_of_the_table() {
+        let draft = |resource: &str, types: &str, minutes: i64| {
+            let expires = NOW.plus_minutes(minutes).to_string();
+            create_with(json!({"resource": resource, "changeType": types, "expirationDateTime": expires}))
+        };
+        for (resource, types, minutes) in [
+            ("users", "updated,deleted", 41_760),
+            ("groups/7", "updated", 41_760),
+            ("me/drive/root", "updated", 42_300),
+            ("sites/a/lists/b", "updated", 42_300),
+            ("chats/c/messages", "created,updated,deleted", 60),
+            ("security/alerts?$filter=status eq 'new'", "updated", 43_200),
+            ("print/taskDefinitions/d/tasks", "created", 4_230),
+            ("communications/callRecords", "created", 60),
+        ] {
+            let draft = draft(resource, types, minutes).unwrap_or_else(|refusal| panic!("{resource}: {refusal}"));
+            assert!(matches!(draft.watch, Watching::Place(_)), "{resource}");
+            assert_eq!(draft.expires.at, NOW.plus_minutes(minutes), "{resource}");
+        }
+        let not_a_type = |types: &str| format!("Invalid 'changeType' attribute: '{types}'.");
+        let too_long = |most: i64| format!("Subscription expiration can only be {most} minutes in the future.");
+        let lifecycle = "lifecycleNotificationUrl is a required property for subscription creation on this resource \
+                         when the expirationDateTime value is set to greater than 1 hour.";
+        for (resource, types, minutes, message) in [
+            ("users", "created", 60, not_a_type("created")),
+            ("groups", "updated,created", 60, not_a_type("updated,created")),
+            ("me/drive/root", "updated,deleted", 60, not_a_type("updated,deleted")),
+            ("sites/a/lists/b", "created", 60, not_a_type("created")),
+            ("users", "updated", 41_761, too_long(41_760)),
+            ("communications/presences/7", "updated", 61, too_long(60)),
+            ("chats/c/messages", "created", 61, lifecycle.to_owned()),
+            (
+                "users?$filter=accountEnabled",
+                "updated",
+                60,
+                "Operation: Create; Exception: [Status Code: BadRequest; Reason: The value of parameter 'Resource' is \
+                 not supported.]"
+                    .to_owned(),
+            ),
+            (
+                "communications/onlineMeetings",
+                "updated",
+                60,
+                "Operation: Create; Exception: [Status Code: BadRequest; Reason: The value of parameter 'Resource' is \
+                 invalid.]"
+                    .to_owned(),
+            ),
+        ] {
+            let refusal = draft(resource, types, minutes).expect_err(resource);
+            assert_eq!(refusal.to_string(), message, "{resource}");
+        }
+    }
+
+    #[test]
+    fn query_options_are_taken_of_print_jobs_alone() {
+        let of = |resource: &str, types: &str, options: &str| {
+            create_with(json!({"resource": resource, "changeType": types, "notificationQueryOptions": options}))
+        };
+        let jobs = of("print/printers/p/jobs", "updated", "$filter = isFetchable eq true").unwrap();
+        assert_eq!(jobs.extras.unwrap().notification_query_options.unwrap(), "$filter = isFetchable eq true");
+        let refused = |refusal: Result<Draft, Refusal>| {
+            let refusal = refusal.unwrap_err();
+            (refusal.to_string(), refusal.detail())
+        };
+        let (message, detail) = refused(of("print/printers/p/jobs", "updated", "isFetchable eq true"));
+        assert_eq!(message, "Invalid 'notificationQueryOptions' attribute.");
+        assert_eq!(
+            detail.unwrap(),
+            "notificationQueryOptions must be $filter=…, such as $filter = isFetchable eq true"
+        );
+        let outlook = "notificationQueryOptions is not supported by this server: Outlook resources do not have it.";
+        assert_eq!(refused(of("me/messages", "updated", "$filter=isRead")).0, outlook);
+        let other = "notificationQueryOptions is not supported by this server: this resource does not have it.";
+        assert_eq!(refused(of("users", "updated", "$filter=accountEnabled")).0, other);
+    }
+
+    #[test]
+    fn a_renewal_keeps_to_the_life_of_its_resource() {
+        let watched = crate::subscription::Watched {
+            resource: registry::ResourceKind::ChatMessage,
+            owner: None,
+            places: vec!["chats/getAllMessages".to_owned()],
+        };
+        let mut chats = Subscription { target: Target::Resource(Box::new(watched)), ..current() };
+        let renew = |chats: &Subscription, minutes| {
+            let body = json!({"expirationDateTime": NOW.plus_minutes(minutes).to_string()});
+            let request = SubscriptionRequest::parse_create(body.to_string().as_bytes()).unwrap();
+            patch(&request, chats, NOW, &Profile::documented()).map(|patch| patch.expires.map(|expires| expires.at))
+        };
+        assert_eq!(renew(&chats, 60), Ok(Some(NOW.plus_minutes(60))));
+        assert_eq!(renew(&chats, 61), Err(Refusal::LifecycleUrl));
+        chats.lifecycle_url = Some("https://hook.example.net/l".to_owned());
+        assert_eq!(renew(&chats, 4_320), Ok(Some(NOW.plus_minutes(4_320))));
+        assert_eq!(renew(&chats, 4_321), Err(Refusal::TooLong(4_320)));
     }
 
     /// It is kept as it was sent, with every copy of the subscription.

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use graph::query::Query;
+use graph::registry::Ingested;
 use graph::{
     AppId, Attachment, AttachmentId, ChangeId, Folder, FolderId, ImmutableId, Item, ItemId, Kind, Mutation, Partition,
-    Properties, SubscriptionId, TenantId, Timestamp, UserId,
+    Properties, Scope, SubscriptionId, TenantId, Timestamp, UserId,
 };
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent, Submission};
@@ -156,6 +157,12 @@ pub trait Store: Send + Sync + 'static {
     async fn folders(&self, mailbox: UserId) -> Result<Vec<FolderCounts>, StoreError>;
     async fn folder(&self, mailbox: UserId, id: FolderId) -> Result<Option<FolderCounts>, StoreError>;
 
+    // --- resources outside of mailboxes ---
+
+    /// Appends changes of the resources of one scope to the log, in their order, apart from those whose key is
+    /// remembered, of this batch too. Answers for each whether it was appended.
+    async fn ingest(&self, ingest: Ingest) -> Result<Vec<bool>, StoreError>;
+
     // --- uploads ---
 
     /// Keeps the beginning of an upload, and forgets uploads of the mailbox that expired before `now`.
@@ -289,7 +296,16 @@ impl Commit {
     }
 }
 
-/// A key by which a write happens once in its mailbox.
+/// Changes of resources of one kind in one tenant.
+#[derive(Clone, Debug)]
+pub struct Ingest {
+    /// In which all of them lie.
+    pub scope: Scope,
+    /// Each with the key that makes it happen once.
+    pub changes: Vec<(Once, Ingested)>,
+}
+
+/// A key by which a write happens once in its scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Once {
     pub key: String,

@@ -63,8 +63,8 @@ impl AskedRefusal {
 }
 
 impl Asked {
-    /// `owner` is who [`Place::owner`] is.
-    pub fn read(place: &Place, owner: Option<UserId>) -> Result<Self, AskedRefusal> {
+    /// `user` is who [`Place::user`] is.
+    pub fn read(place: &Place, user: Option<UserId>) -> Result<Self, AskedRefusal> {
         let entry = place.kind.entry();
         let mut filter = None;
         for option in &place.options {
@@ -80,7 +80,7 @@ impl Asked {
                 _ => return Err(AskedRefusal::Option(entry.name, option.name.chars().take(64).collect())),
             }
         }
-        let text = place.text(owner);
+        let text = place.text(user);
         let one = |text: String, filter| Ok(Self { places: vec![text], filter });
         let is_collection = !place.row.pattern.ends_with('}');
         match (entry.filter, filter) {

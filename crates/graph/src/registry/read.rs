@@ -12,12 +12,12 @@ use crate::UserId;
 use crate::path::{QueryOption, Segments, UserKey, WatchError, options, shown, user_key};
 
 /// What a subscription's `resource` names, and says of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     pub kind: ResourceKind,
     pub row: &'static PlaceRow,
-    /// Whose it is, if the pattern says so.
-    pub owner: Option<UserKey>,
+    /// The user in the path: whose it is, or who it is.
+    pub user: Option<UserKey>,
     /// What stands behind the `?`.
     pub options: Vec<QueryOption>,
     /// The other keys.
@@ -29,7 +29,8 @@ pub struct Place {
 pub struct Thing {
     pub kind: ResourceKind,
     pub row: &'static ThingRow,
-    pub owner: Option<UserId>,
+    /// The user in the path.
+    pub user: Option<UserId>,
     keys: Vec<String>,
 }
 
@@ -51,31 +52,37 @@ pub fn place(resource: &str) -> Result<Place, WatchError> {
     let rows = Entry::all().iter().flat_map(|entry| entry.places.iter().map(|row| (entry.kind, row)));
     let mut found = rows.filter_map(|(kind, row)| Some((kind, row, fit(row.pattern, &segments)?)));
     let (kind, row, fitted) = found.next().ok_or(WatchError::UnsupportedWorkload)?;
-    let Fitted { owner, keys } = fitted.map_err(|Malformed| WatchError::Invalid)?;
-    Ok(Place { kind, row, owner, options: options(query, QUERY_BYTES_MAX)?, keys })
+    let Fitted { user, keys } = fitted.map_err(|Malformed| WatchError::Invalid)?;
+    Ok(Place { kind, row, user, options: options(query, QUERY_BYTES_MAX)?, keys })
 }
 
-/// Reads the path of a thing. Its owner may be named by UPN: `owner_of` says who that is, or why it is nobody.
-pub fn thing<E: From<ThingError>>(path: &str, owner_of: impl FnOnce(&str) -> Result<UserId, E>) -> Result<Thing, E> {
+/// Reads the path of a thing. The user in it may be named by UPN: `user_of` says who that is, or why it is nobody.
+pub fn thing<E: From<ThingError>>(path: &str, user_of: impl FnOnce(&str) -> Result<UserId, E>) -> Result<Thing, E> {
     let malformed = || ThingError::Malformed(shown(path));
     let segments = Segments::cut(path.trim()).map_err(|_| malformed())?;
     let rows = Entry::all().iter().flat_map(|entry| entry.things.iter().map(|row| (entry.kind, row)));
     let mut found = rows.filter_map(|(kind, row)| Some((kind, row, fit(row.pattern, &segments)?)));
     let (kind, row, fitted) = found.next().ok_or_else(|| ThingError::Unknown(shown(path)))?;
-    let Fitted { owner, keys } = fitted.map_err(|Malformed| malformed())?;
-    let owner = match owner {
+    let Fitted { user, keys } = fitted.map_err(|Malformed| malformed())?;
+    let user = match user {
         None => None,
         Some(UserKey::Id(id)) => Some(id),
-        Some(UserKey::Upn(upn)) => Some(owner_of(&upn)?),
+        Some(UserKey::Upn(upn)) => Some(user_of(&upn)?),
         Some(UserKey::Me) => return Err(ThingError::Me.into()),
     };
-    Ok(Thing { kind, row, owner, keys })
+    Ok(Thing { kind, row, user, keys })
 }
 
 impl Place {
-    /// The place's text, which things there are looked up by. `owner` is who [`Place::owner`] is.
-    pub fn text(&self, owner: Option<UserId>) -> String {
-        filled(self.row.pattern, owner, &self.keys, keep)
+    /// Whether it is a user's, so that it is not for everybody who may watch such places. Users themselves are the
+    /// directory's.
+    pub fn is_of_user(&self) -> bool {
+        self.user.is_some() && self.kind != ResourceKind::User
+    }
+
+    /// The place's text, which things there are looked up by. `user` is who [`Place::user`] is.
+    pub fn text(&self, user: Option<UserId>) -> String {
+        filled(self.row.pattern, user, &self.keys, keep)
     }
 }
 
@@ -98,17 +105,17 @@ impl Thing {
     /// The same for all that tells of one thing, whatever of it has changed; hardly ever for two.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (self.kind, self.owner, &self.keys).hash(&mut hasher);
+        (self.kind, self.user, &self.keys).hash(&mut hasher);
         hasher.finish()
     }
 
     /// Its last key: its `id`.
     pub fn id(&self) -> String {
-        self.keys.last().cloned().or_else(|| Some(self.owner?.to_string())).unwrap_or_default()
+        self.keys.last().cloned().or_else(|| Some(self.user?.to_string())).unwrap_or_default()
     }
 
     fn written(&self, pattern: &str, key: impl Fn(&str) -> String) -> String {
-        filled(pattern, self.owner, &self.keys, key)
+        filled(pattern, self.user, &self.keys, key)
     }
 }
 
@@ -118,16 +125,16 @@ fn keep(key: &str) -> String {
 }
 
 /// The pattern takes the keys in their order, as many as it has places for.
-fn filled(pattern: &str, owner: Option<UserId>, keys: &[String], write: impl Fn(&str) -> String) -> String {
+fn filled(pattern: &str, user: Option<UserId>, keys: &[String], write: impl Fn(&str) -> String) -> String {
     let mut text = String::with_capacity(pattern.len() + 36 * (1 + keys.len()));
     let mut keys = keys.iter();
     let mut rest = pattern;
     while let Some((before, after)) = rest.split_once('{') {
         text.push_str(before);
         let (name, after) = after.split_once('}').unwrap_or((after, ""));
-        match (name, owner) {
-            ("user", Some(owner)) => {
-                let _ = write!(text, "{owner}");
+        match (name, user) {
+            ("user", Some(user)) => {
+                let _ = write!(text, "{user}");
             }
             _ => text.extend(keys.next().map(|key| write(key))),
         }
@@ -138,7 +145,7 @@ fn filled(pattern: &str, owner: Option<UserId>, keys: &[String], write: impl Fn(
 }
 
 struct Fitted {
-    owner: Option<UserKey>,
+    user: Option<UserKey>,
     keys: Vec<String>,
 }
 
@@ -148,7 +155,7 @@ struct Malformed;
 /// Whether a path fits a pattern. Names are read in any case, keys stand in parentheses or as segments.
 fn fit(pattern: &str, segments: &Segments) -> Option<Result<Fitted, Malformed>> {
     let mut rest = segments.clone();
-    let mut fitted = Fitted { owner: None, keys: Vec::new() };
+    let mut fitted = Fitted { user: None, keys: Vec::new() };
     let mut parenthesis: Option<String> = None;
     let mut parts = pattern.split('/').peekable();
     let mut is_malformed = false;
@@ -159,7 +166,7 @@ fn fit(pattern: &str, segments: &Segments) -> Option<Result<Fitted, Malformed>> 
                 is_malformed |= key.is_empty() || key.starts_with('$') || key.chars().any(char::is_control);
                 match part {
                     "{user}" => match user_key(&key) {
-                        Ok(owner) => fitted.owner = Some(owner),
+                        Ok(user) => fitted.user = Some(user),
                         Err(_) => is_malformed = true,
                     },
                     _ => fitted.keys.push(normal(key)),
@@ -171,7 +178,7 @@ fn fit(pattern: &str, segments: &Segments) -> Option<Result<Fitted, Malformed>> 
                     return None;
                 }
                 if name == "users" && parts.peek() == Some(&"{user}") && found.text == "me" && found.key.is_none() {
-                    fitted.owner = Some(UserKey::Me);
+                    fitted.user = Some(UserKey::Me);
                     parts.next();
                 } else if found.text.eq_ignore_ascii_case(name) {
                     parenthesis = found.key;
@@ -202,7 +209,7 @@ struct Stored {
     kind: ResourceKind,
     pattern: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    owner: Option<UserId>,
+    user: Option<UserId>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     keys: Vec<String>,
 }
@@ -210,23 +217,22 @@ struct Stored {
 impl Serialize for Thing {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let pattern = self.row.pattern.to_owned();
-        Stored { kind: self.kind, pattern, owner: self.owner, keys: self.keys.clone() }.serialize(serializer)
+        Stored { kind: self.kind, pattern, user: self.user, keys: self.keys.clone() }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Thing {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Stored { kind, pattern, owner, keys } = Stored::deserialize(deserializer)?;
+        let Stored { kind, pattern, user, keys } = Stored::deserialize(deserializer)?;
         let row = kind.entry().things.iter().find(|row| row.pattern == pattern);
         let row = row.ok_or_else(|| de::Error::custom(format!("no {} lies at {pattern}", kind.entry().name)))?;
-        Ok(Self { kind, row, owner, keys })
+        Ok(Self { kind, row, user, keys })
     }
 }
 
 impl PartialEq for Thing {
     fn eq(&self, other: &Self) -> bool {
-        (self.kind, self.row.pattern, self.owner, &self.keys)
-            == (other.kind, other.row.pattern, other.owner, &other.keys)
+        (self.kind, self.row.pattern, self.user, &self.keys) == (other.kind, other.row.pattern, other.user, &other.keys)
     }
 }
 

@@ -114,9 +114,9 @@ pub(super) static ENTRIES: [Entry; 13] = [
         // hear of them, though the permission table has a name in that column.
         places: &[
             place("users", permissions(USERS, NOBODY, USERS)),
-            place("users/{id}", permissions(USERS, NOBODY, USERS)),
+            place("users/{user}", permissions(USERS, NOBODY, USERS)),
         ],
-        things: &[thing("users/{id}", &["users", "users/{id}"], "Users/{id}")],
+        things: &[thing("users/{user}", &["users", "users/{user}"], "Users/{user}")],
         // "Use updated … when user or group is created, updated, or soft deleted. Use deleted … permanently deleted."
         told: [Some(Updated), Some(Updated), Some(Updated), Some(Deleted)],
         life_minutes_max: 41_760,

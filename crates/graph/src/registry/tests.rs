@@ -123,6 +123,7 @@ fn a_path_in_any_spelling_leads_to_its_place() {
         ("drives/b!xY/root", ResourceKind::DriveItem, "drives/b!xY/root".to_owned()),
         ("sites('a,b')/lists('L 1')", ResourceKind::List, "sites/a,b/lists/L 1".to_owned()),
         ("users", ResourceKind::User, "users".to_owned()),
+        ("me", ResourceKind::User, format!("users/{megan}")),
         (
             "/users('622EAAFF-0683-4862-9DE4-F2EC83C2BD98')",
             ResourceKind::User,
@@ -149,25 +150,20 @@ fn a_path_in_any_spelling_leads_to_its_place() {
     ] {
         assert_eq!(placed(path), Ok((kind, text)), "{path}");
     }
-    assert_eq!(place("me/drive/root").unwrap().owner, Some(UserKey::Me));
-    assert_eq!(place("users/a@b/drive/root").unwrap().owner, Some(UserKey::Upn("a@b".to_owned())));
-    assert_eq!(place("drives/7/root").unwrap().owner, None);
+    assert_eq!(place("me/drive/root").unwrap().user, Some(UserKey::Me));
+    assert_eq!(place("users/a@b/drive/root").unwrap().user, Some(UserKey::Upn("a@b".to_owned())));
+    assert_eq!(place("drives/7/root").unwrap().user, None);
+    let is_of_user = |path: &str| place(path).unwrap().is_of_user();
+    assert!(
+        is_of_user("me/drive/root") && !is_of_user("users/7") && !is_of_user("users") && !is_of_user("drives/7/root")
+    );
 }
 
 #[test]
 fn what_the_table_does_not_have_is_no_place() {
-    for path in [
-        "",
-        "me",
-        "me/drive",
-        "me/drive/items/7",
-        "chats",
-        "chats/7",
-        "teams/7",
-        "sites/a/lists",
-        "groups/7/x",
-        "users/a/b",
-    ] {
+    for path in
+        ["", "me/drive", "me/drive/items/7", "chats", "chats/7", "teams/7", "sites/a/lists", "groups/7/x", "users/a/b"]
+    {
         assert_eq!(placed(path), Err(WatchError::UnsupportedWorkload), "{path}");
     }
     for path in ["users/$count", "users/%00", "groups('')", "drives/%FF/root"] {
@@ -182,7 +178,7 @@ fn found(path: &str) -> Result<Thing, ThingError> {
 #[test]
 fn a_thing_is_heard_of_where_the_table_says() {
     let heard = |path: &str| found(path).unwrap().heard_at().collect::<Vec<_>>();
-    assert_eq!(heard("users/7"), ["users", "users/7"]);
+    assert_eq!(heard("users/megan@contoso.test"), ["users".to_owned(), format!("users/{MEGAN}")]);
     assert_eq!(heard("groups/7/members"), ["groups", "groups/7", "groups/7/members"]);
     assert_eq!(heard("chats/c/messages/m"), ["chats/c/messages", "chats/getAllMessages"]);
     let reply = "teams/t/channels/c/messages/m/replies/r";
@@ -207,7 +203,9 @@ fn what_is_no_thing_is_refused_by_name() {
 
 #[test]
 fn a_stored_thing_is_the_same_when_it_is_read() {
-    for path in ["users/7", "chats/a'b%2F/messages/m", "users/megan@contoso.test/drive/root", "drives/7/root"] {
+    for path in
+        ["users/megan@contoso.test", "chats/a'b%2F/messages/m", "users/megan@contoso.test/drive/root", "drives/7/root"]
+    {
         let thing = found(path).unwrap();
         let stored = serde_json::to_string(&thing).unwrap();
         assert_eq!(serde_json::from_str::<Thing>(&stored).unwrap(), thing, "{stored}");
@@ -362,7 +360,7 @@ fn a_change_is_told_as_the_table_says() {
         [Happened::Created, Happened::Updated, Happened::SoftDeleted, Happened::Deleted]
             .map(|happened| change(path, happened, None, None).told())
     };
-    assert_eq!(told("users/7"), [Some(Updated), Some(Updated), Some(Updated), Some(Deleted)]);
+    assert_eq!(told("users/megan@contoso.test"), [Some(Updated), Some(Updated), Some(Updated), Some(Deleted)]);
     assert_eq!(told("drives/7/root"), [Some(Updated); 4]);
     assert_eq!(told("chats/c/messages/m"), [Some(Created), Some(Updated), Some(Deleted), Some(Deleted)]);
     assert_eq!(told("communications/presences/7"), [Some(Updated), Some(Updated), None, None]);

@@ -90,7 +90,7 @@ pub fn to_watch(kind: Kind, resource: &str) -> Need {
 
 /// What it needs to watch a place outside of mailboxes.
 pub fn to_watch_place(place: &Place) -> Need {
-    Need::Resource { permissions: &place.row.permissions, is_of_user: place.owner.is_some() }
+    Need::Resource { permissions: &place.row.permissions, is_of_user: place.is_of_user() }
 }
 
 /// What a subscription that exists needs, and whose mailbox or other things it watches.

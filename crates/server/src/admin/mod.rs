@@ -5,6 +5,7 @@ mod apps;
 mod consents;
 mod credentials;
 mod import;
+mod ingest;
 mod keys;
 mod lifecycle;
 mod request;
@@ -32,6 +33,7 @@ use crate::app::AppState;
 use crate::directory::Directory;
 use crate::sources::delivery::FreshSource;
 use crate::sources::import::ITEM_BYTES_MAX;
+use crate::sources::ingest::BATCH_BYTES_MAX;
 
 /// What the admin API works with.
 #[derive(Clone)]
@@ -54,6 +56,7 @@ pub struct Admin {
         keys::rotate,
         sign_in_codes::create,
         import::import,
+        ingest::changes,
         tenants::add,
         tenants::list,
         users::add,
@@ -107,9 +110,12 @@ pub fn router(admin: Admin) -> Router {
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such operation; see /admin/openapi.json"))
 }
 
-/// The operations on the directory, for whoever has the store; nobody is asked for a token.
+/// The operations that need nothing but the directory and the store behind it, for whoever has them; nobody is
+/// asked for a token.
 pub fn directory_router(directory: Directory) -> Router {
+    let ingest = post(ingest::changes).layer(DefaultBodyLimit::max(BATCH_BYTES_MAX));
     Router::new()
+        .route("/admin/ingest/changes", ingest)
         .route("/admin/tenants", get(tenants::list).post(tenants::add))
         .route("/admin/users", get(users::list).post(users::add))
         .route("/admin/users/{user}", get(users::get).patch(users::patch).delete(users::remove))

@@ -55,12 +55,14 @@ Examples:
   tidings listen                                         Megan's messages, from the running `tidings dev`
   tidings listen --user adele@contoso.test --resource events
   tidings listen --resource \"mailFolders('inbox')/messages\" --change-types created
+  tidings listen --resource users --change-types updated,deleted
   tidings listen --forward-to http://localhost:3000/hook   let your own app have them, too")]
 pub struct Options {
     /// Whose mailbox: UPN or id [default: the first user of the ready file, else the token's]
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    /// What in it: messages, events, contacts, or a path below the mailbox.
+    /// What in it: messages, events, contacts, or a path below the mailbox; or a resource outside of mailboxes, such
+    /// as users.
     #[arg(long, value_name = "PATH", default_value = "messages")]
     resource: String,
     /// Which changes.
@@ -185,6 +187,8 @@ impl Api {
     async fn subscribe(&self, options: &Options, receiver: SocketAddr, secret: &str) -> anyhow::Result<Subscribed> {
         let resource = match options.resource.trim_start_matches('/') {
             path if path.starts_with("me/") || path.starts_with("users/") => path.to_owned(),
+            // A resource outside of mailboxes, which no path below one is spelt like.
+            path if graph::registry::place(path).is_ok() => path.to_owned(),
             path => format!("{}/{path}", self.mailbox),
         };
         let body = json!({

@@ -8,6 +8,7 @@ mod desk;
 mod dev;
 mod forward;
 mod import;
+mod ingest;
 mod key_file;
 mod keys;
 mod listen;
@@ -43,6 +44,7 @@ Examples:
   tidings listen                    in a second terminal: subscribe, and print every notification
   tidings import --user megan@contoso.test mail.mbox
                                     in a third: something happens in Megan's mailbox
+  tidings ingest changes.json       something happens to users, drives, chats and other resources
   tidings serve --config tidings.toml
                                     the server for production
   tidings tenant add contoso.com    who there is: see also user, app and consent
@@ -59,6 +61,7 @@ enum Command {
     Listen(listen::Options),
     /// Read mail, events and contacts from files into a mailbox.
     Import(import::ImportArgs),
+    Ingest(ingest::Options),
     Tenant(tenant::Options),
     User(user::Options),
     App(app::Options),
@@ -100,6 +103,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::App(options) => app::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Consent(options) => consent::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Keys(options) => keys::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Ingest(options) => ingest::run(options).await,
         Command::KeyFile(options) => key_file::run(options).map(|()| ExitCode::SUCCESS),
         Command::Import(args) => import::run(args, fresh_source(Clock::new())).await,
     }

@@ -15,7 +15,7 @@ fn help(command: Option<&str>) -> String {
 #[test]
 fn the_help_teaches() {
     insta::assert_snapshot!(help(None));
-    for command in ["dev", "serve", "listen"] {
+    for command in ["dev", "serve", "listen", "ingest"] {
         insta::assert_snapshot!(command, help(Some(command)));
     }
 }

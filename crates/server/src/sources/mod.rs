@@ -10,6 +10,7 @@ use store::{StoreError, User};
 
 pub mod delivery;
 pub mod import;
+pub mod ingest;
 pub mod lmtp;
 mod once;
 mod submission;

@@ -45,7 +45,7 @@ pub async fn receiver() -> (String, mpsc::UnboundedReceiver<Value>) {
     (url, notifications)
 }
 
-async fn server() -> Running {
+pub async fn server() -> Running {
     start(settings()).await.unwrap()
 }
 

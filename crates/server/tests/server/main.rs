@@ -41,6 +41,7 @@ mod queries;
 mod refusals;
 mod reminders;
 mod replies;
+mod resources;
 mod schedule;
 mod sign_in;
 mod subscription_rules;

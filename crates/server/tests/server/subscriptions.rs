@@ -219,7 +219,7 @@ async fn refusals_at_create_have_graphs_words() {
         json!({"notificationUrl": "EventGrid:?azuresubscriptionid=1"}),
         json!({"notificationUrl": "EventHub:https://x"}),
         json!({"webPushEncryptionSecret": "x"}),
-        json!({"resource": "me/drive/root"}),
+        json!({"resource": "me/drive"}),
         json!({"resource": "me/messages/AAMk"}),
         json!({"resource": "me/mailFolders/nowhere/messages"}),
         json!({"resource": "users/nobody@contoso.test/messages"}),

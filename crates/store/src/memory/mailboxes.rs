@@ -8,7 +8,8 @@ use super::Model;
 use super::mailbox::Mailbox;
 use super::mutation::Moment;
 use crate::{
-    Commit, CommitError, Committed, Delta, DeltaError, DeltaQuery, FolderCounts, ItemQuery, Items, StoreError, Window,
+    Commit, CommitError, Committed, Delta, DeltaError, DeltaQuery, FolderCounts, Ingest, ItemQuery, Items, StoreError,
+    Window,
 };
 
 impl Model {
@@ -28,6 +29,25 @@ impl Model {
         let changes = mutation.changes.into_iter().map(Record::Change);
         let records = if quiet { Vec::new() } else { changes.chain(submit.map(Record::Submit)).collect() };
         Ok(self.append(partition, records))
+    }
+
+    pub fn ingest(&mut self, ingest: Ingest) -> Result<Vec<bool>, StoreError> {
+        let Ingest { scope, changes } = ingest;
+        debug_assert!(changes.iter().all(|(_, change)| change.scope() == scope), "a batch lies in one scope");
+        let mut answers = Vec::with_capacity(changes.len());
+        let mut records = Vec::new();
+        for (once, change) in changes {
+            let is_new = self.ingested.get(&(scope, once.key.clone())).is_none_or(|until| *until <= once.now);
+            if is_new {
+                self.ingested.insert((scope, once.key), once.until);
+                records.push(Record::Ingested(Box::new(change)));
+            }
+            answers.push(is_new);
+        }
+        if !records.is_empty() {
+            self.append(Partition::of(scope), records);
+        }
+        Ok(answers)
     }
 
     /// What a mailbox answers; one that does not exist answers with nothing.

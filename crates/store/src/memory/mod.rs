@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Delta, DeltaError,
-    DeltaQuery, DirectoryError, FolderCounts, Grant, ItemQuery, Items, Lease, NodeId, Publish, Redeemable,
+    DeltaQuery, DirectoryError, FolderCounts, Grant, Ingest, ItemQuery, Items, Lease, NodeId, Publish, Redeemable,
     RedeemableHash, Redeemed, Store, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant,
     Upload, UploadError, User, Window,
 };
@@ -149,6 +149,10 @@ impl Store for MemoryStore {
 
     async fn end_session(&self, session: Uuid) -> Result<(), StoreError> {
         self.write(|model| model.end_session(session))
+    }
+
+    async fn ingest(&self, ingest: Ingest) -> Result<Vec<bool>, StoreError> {
+        self.write(|model| model.ingest(ingest))
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use graph::{AppId, ChangeId, PARTITIONS, Partition, SubscriptionId, TenantId, Timestamp, UserId};
+use graph::{AppId, ChangeId, PARTITIONS, Partition, Scope, SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PARKED_REFS_MAX, PartitionState, SubscriptionSpan};
 use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::Standing;
@@ -32,6 +32,8 @@ pub struct Model {
     pub(super) consents: BTreeMap<(TenantId, AppId, Grantee, String), Consent>,
     pub(super) redeemables: BTreeMap<RedeemableHash, Kept>,
     pub(super) mailboxes: BTreeMap<UserId, Mailbox>,
+    /// The keys of changes of resources, and until when they are remembered.
+    pub(super) ingested: BTreeMap<(Scope, String), Timestamp>,
     /// With what they have received.
     pub(super) uploads: BTreeMap<(UserId, Uuid), (Upload, Vec<u8>)>,
     subscriptions: BTreeMap<SubscriptionId, SubscriptionSpan>,
@@ -64,6 +66,7 @@ impl Default for Model {
             consents: BTreeMap::new(),
             redeemables: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
+            ingested: BTreeMap::new(),
             uploads: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             partitions: vec![Shard::default(); usize::from(PARTITIONS)],

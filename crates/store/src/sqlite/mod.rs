@@ -21,6 +21,7 @@ use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
 use rusqlite::Connection;
 use uuid::Uuid;
 
+use self::ingest::EncodedIngest;
 use self::mailbox::{EncodedCommit, attachment, delta, folder, item, list};
 use self::partition::EncodedCheckpoint;
 use self::readers::Readers;
@@ -30,7 +31,7 @@ use self::writer::{Tx, Writer};
 use crate::seal::Keys;
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Delta, DeltaError,
-    DeltaQuery, DirectoryError, FolderCounts, Grant, ItemQuery, Items, Lease, NodeId, Publish, Redeemable,
+    DeltaQuery, DirectoryError, FolderCounts, Grant, Ingest, ItemQuery, Items, Lease, NodeId, Publish, Redeemable,
     RedeemableHash, Redeemed, Store, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant,
     Upload, UploadError, User, Window,
 };
@@ -38,8 +39,10 @@ use crate::{
 mod consent;
 mod directory;
 mod error;
+mod ingest;
 mod ledger;
 mod mailbox;
+mod once;
 mod partition;
 mod readers;
 mod record;
@@ -222,6 +225,11 @@ impl Store for SqliteStore {
 
     async fn end_session(&self, session: Uuid) -> Result<(), StoreError> {
         self.writer.write(move |tx| redeemable::end_session(tx.connection, session)).await
+    }
+
+    async fn ingest(&self, ingest: Ingest) -> Result<Vec<bool>, StoreError> {
+        let ingest = EncodedIngest::new(ingest, &self.keys)?;
+        self.writer.write(move |tx| ingest::ingest(tx, &ingest)).await
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {

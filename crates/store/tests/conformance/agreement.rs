@@ -5,9 +5,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use graph::query::Query;
+use graph::registry::ResourceKind;
 use graph::{
     Attachment, AttachmentId, ChangeType, Folder, FolderId, ImmutableId, Item, Kind, Mutation, NewAttachment,
-    Partition, Properties, UserId, WellKnown,
+    Partition, Properties, Scope, UserId, WellKnown,
 };
 use notify::log::{Cause, EndReason, LifecycleEvent};
 use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Position, Stream, StreamKind, Subscription};
@@ -17,7 +18,8 @@ use tempfile::TempDir;
 use tidings_store::memory::Model;
 use tidings_store::sqlite::SqliteStore;
 use tidings_store::{
-    Commit, DeltaPlace, DeltaQuery, ItemQuery, NodeId, Revision, Store, SubscriptionLimits, SubscriptionQuery, Tenant,
+    Commit, DeltaPlace, DeltaQuery, Ingest, ItemQuery, NodeId, Revision, Store, SubscriptionLimits, SubscriptionQuery,
+    Tenant,
 };
 use uuid::Uuid;
 
@@ -60,6 +62,18 @@ enum Call {
         mailbox: usize,
         item: u128,
         key: u8,
+    },
+    /// So many changes of a user, or of a group.
+    Ingest {
+        is_group: bool,
+        keys: Vec<u8>,
+        now: i64,
+    },
+    BeginResource {
+        number: u128,
+        is_group: bool,
+        app: u128,
+        limits: (u64, bool),
     },
     Begin {
         number: u128,
@@ -183,6 +197,10 @@ fn call() -> impl Strategy<Value = Call> {
         1 => (mailbox(), item.clone(), 0..3u8).prop_map(|(mailbox, item, key)| Call::Once { mailbox, item, key }),
         3 => (number.clone(), mailbox(), 0..2u128, (1..4u64, any::<bool>()))
             .prop_map(|(number, mailbox, app, limits)| Call::Begin { number, mailbox, app, limits }),
+        2 => (any::<bool>(), proptest::collection::vec(0..4u8, 0..4), 0..90i64)
+            .prop_map(|(is_group, keys, now)| Call::Ingest { is_group, keys, now }),
+        2 => (number.clone(), any::<bool>(), 0..2u128, (1..4u64, any::<bool>()))
+            .prop_map(|(number, is_group, app, limits)| Call::BeginResource { number, is_group, app, limits }),
         2 => (number.clone(), 0..3i64, rarely()).prop_map(|(number, expires, stale)| Call::Patch { number, expires, stale }),
         1 => (number.clone(), proptest::option::of(0..3i64)).prop_map(|(number, if_expires)| Call::End { number, if_expires }),
         1 => number.clone().prop_map(|number| Call::Lifecycle { number }),
@@ -216,6 +234,14 @@ fn call() -> impl Strategy<Value = Call> {
         },
         8 => identity::call().prop_map(Call::Directory),
     ]
+}
+
+fn users() -> Scope {
+    Scope::of_resources(TENANT, ResourceKind::User)
+}
+
+fn groups() -> Scope {
+    Scope::of_resources(TENANT, ResourceKind::Group)
 }
 
 /// Two folders that every mailbox has, one that may be made, and one for another kind.
@@ -287,6 +313,23 @@ impl Pair {
             }
             Call::Begin { number, mailbox, app, limits: (per_scope, refuse_duplicates) } => {
                 let mut new = subscription(number, MAILBOXES[mailbox]);
+                new.app.0 = Uuid::from_u128(app);
+                let limits = SubscriptionLimits { per_scope, refuse_duplicates };
+                let new = Arc::new(new);
+                both!(self, begin_subscription(new, limits)).ok();
+            }
+            Call::Ingest { is_group, keys, now } => {
+                let (scope, path) = if is_group { (groups(), "groups/1") } else { (users(), "users/1") };
+                let changes = keys.iter().map(|key| {
+                    self.versions += 1;
+                    (once(&key.to_string(), now, now + 60), ingested(self.versions, path))
+                });
+                let ingest = Ingest { scope, changes: changes.collect() };
+                both!(self, ingest(ingest)).unwrap();
+            }
+            Call::BeginResource { number, is_group, app, limits: (per_scope, refuse_duplicates) } => {
+                let kind = if is_group { ResourceKind::Group } else { ResourceKind::User };
+                let mut new = subscription_to(number, kind);
                 new.app.0 = Uuid::from_u128(app);
                 let limits = SubscriptionLimits { per_scope, refuse_duplicates };
                 let new = Arc::new(new);
@@ -511,6 +554,11 @@ impl Pair {
                     both!(self, attachment(mailbox, immutable, attachment.id)).unwrap();
                 }
             }
+        }
+        for partition in [users(), groups()].map(Partition::of) {
+            let log = both!(self, read_log(partition, Position(0), usize::MAX)).unwrap();
+            prop_assert_eq!(self.heard.of(partition), log);
+            both!(self, partition_state(partition)).unwrap();
         }
         for partition in [MEGAN, ADELE].map(Partition::of) {
             let log = both!(self, read_log(partition, Position(0), usize::MAX)).unwrap();

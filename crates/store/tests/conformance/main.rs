@@ -16,6 +16,7 @@ mod delta;
 mod directory;
 mod folder;
 mod identity;
+mod ingest;
 mod lease;
 mod log;
 mod mailbox;
@@ -82,6 +83,11 @@ mod stories {
             what_is_over_is_forgotten
             ended_sessions_take_what_was_issued_before
             users_and_apps_take_what_is_theirs_along
+        }
+        ingest {
+            a_batch_is_in_the_log_in_its_order_once_it_is_answered
+            a_change_with_a_known_key_is_passed_over
+            a_subscription_to_resources_needs_no_mailbox_and_counts_in_its_scope
         }
         mailbox {
             a_new_mailbox_has_the_well_known_folders

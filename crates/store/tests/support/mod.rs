@@ -4,11 +4,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use graph::registry::{self, Happened, Ingested, ResourceKind, ThingError};
 use graph::{
     AppId, Change, ChangeId, ChangeType, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties, SubscriptionId,
     TenantId, Timestamp, UserId, WellKnown,
 };
-use notify::subscription::{Target, TlsVersion};
+use notify::subscription::{Target, TlsVersion, Watched};
 use notify::{Position, Record, Subscription};
 use serde_json::json;
 use tidings_store::seal::{KEY_BYTES, Key, Keys, Nonce};
@@ -148,6 +149,27 @@ pub fn subscription(number: u128, mailbox: UserId) -> Subscription {
         expires_tenths: 0,
         authorized: at(0),
         created: at(0),
+    }
+}
+
+/// An app's subscription to the users of the tenant, or to its groups.
+pub fn subscription_to(number: u128, resource: ResourceKind) -> Subscription {
+    let place = if resource == ResourceKind::Group { "groups" } else { "users" };
+    let watched = Watched { resource, owner: None, places: vec![place.to_owned()] };
+    let target = Target::Resource(Box::new(watched));
+    Subscription { resource: place.to_owned(), target, ..subscription(number, MEGAN) }
+}
+
+/// A change of what lies at a path.
+pub fn ingested(number: u128, path: &str) -> Ingested {
+    Ingested {
+        id: change_id(number),
+        tenant: TENANT,
+        thing: registry::thing(path, |_| Ok::<_, ThingError>(MEGAN)).unwrap(),
+        happened: Happened::Updated,
+        at: at(0),
+        before: None,
+        after: json!({ "displayName": format!("name {number}") }).as_object().cloned(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::item::{EncodedItem, Touched};
 use super::{EncodedCommit, folder};
 use crate::sqlite::error::corrupt;
 use crate::sqlite::row::{folder_key, immutable_key, item_id};
-use crate::sqlite::user;
+use crate::sqlite::{once, user};
 use crate::tree::FolderWrites;
 use crate::{CommitError, StoreError};
 
@@ -23,12 +23,10 @@ pub(super) fn check(
     if !user::exists(connection, mailbox)? {
         return Err(CommitError::NoMailbox(mailbox));
     }
-    if let Some(once) = &commit.once {
-        let sql = "SELECT 1 FROM once WHERE partition = ?1 AND mailbox = ?2 AND key = ?3 AND until > ?4";
-        let key = params![partition.0, mailbox.0.as_bytes(), once.key, once.now.as_micros()];
-        if connection.prepare_cached(sql)?.exists(key)? {
-            return Err(CommitError::AlreadyDone);
-        }
+    if let Some(once) = &commit.once
+        && once::is_known(connection, partition, mailbox.into(), once)?
+    {
+        return Err(CommitError::AlreadyDone);
     }
     for (id, version) in &commit.expect {
         if touched.before(*id)?.map(|before| before.version) != version.map(|version| *version.0.as_bytes()) {

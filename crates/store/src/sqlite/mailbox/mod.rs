@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 
 use graph::{AttachmentId, Folder, FolderId, ItemId, Partition, Timestamp, UserId};
 use notify::Record;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use uuid::Uuid;
 
 use self::attachment::{Attachments, EncodedAttachment};
 use self::folder::FolderTally;
 use self::item::{EncodedItem, Touched};
 use self::tombstone::Tombstones;
+use super::once;
 use super::record::encode;
 use super::writer::{Encoded, Tx};
 use crate::seal::Keys;
-use crate::{Commit, CommitError, Committed, FORGOTTEN_AT_ONCE, Once, StoreError};
+use crate::{Commit, CommitError, Committed, Once, StoreError};
 
 pub(super) mod attachment;
 mod check;
@@ -106,7 +107,7 @@ pub(super) fn commit(tx: &mut Tx<'_>, commit: &EncodedCommit) -> Result<Committe
     }
     tombstones.forget(commit.forget_before)?;
     if let Some(once) = &commit.once {
-        remember(connection, commit, once)?;
+        once::remember(connection, partition, mailbox.into(), once)?;
     }
     tx.tally.item_rows += commit.puts.len() as u64;
     Ok(tx.append(partition, &commit.records)?)
@@ -127,17 +128,5 @@ fn write_attachments(connection: &Connection, commit: &EncodedCommit, lost: &[Uu
     for item in lost {
         attachments.remove_all(*item)?;
     }
-    Ok(())
-}
-
-/// Remembers a once-key, and forgets some whose time is over.
-fn remember(connection: &Connection, commit: &EncodedCommit, once: &Once) -> Result<(), StoreError> {
-    let sql = "DELETE FROM once WHERE (partition, mailbox, key) IN (SELECT partition, mailbox, key FROM once
-        WHERE partition = ?1 AND until <= ?2 ORDER BY until LIMIT ?3)";
-    let (partition, now) = (commit.partition.0, once.now.as_micros());
-    connection.prepare_cached(sql)?.execute(params![partition, now, FORGOTTEN_AT_ONCE])?;
-    let sql = "INSERT OR REPLACE INTO once (partition, mailbox, key, until) VALUES (?1, ?2, ?3, ?4)";
-    let row = params![partition, commit.mailbox.0.as_bytes(), once.key, once.until.as_micros()];
-    connection.prepare_cached(sql)?.execute(row)?;
     Ok(())
 }

@@ -5,13 +5,14 @@
 use std::sync::Arc;
 
 use graph::mailbox::SearchFolder;
-use graph::path::{UserKey, WatchError};
-use graph::{SubscriptionId, WellKnown};
+use graph::path::{UserKey, Watch, WatchError};
+use graph::registry::{Asked, Place};
+use graph::{SubscriptionId, UserId, WellKnown};
 use http::StatusCode;
 use notify::Subscription;
 use notify::access;
-use notify::rules::{self, Draft, UrlRole};
-use notify::subscription::{Target, TlsVersion};
+use notify::rules::{self, Draft, Refusal, UrlRole, Watching};
+use notify::subscription::{Target, TlsVersion, Watched};
 use protocol::error::Operation;
 use protocol::{HandshakeError, SubscriptionRequest};
 use store::{BeginError, SubscriptionLimits};
@@ -33,13 +34,21 @@ pub async fn create(call: &Call<'_>) -> Result<Answer, ApiError> {
     if let Some(url) = &draft.lifecycle_url {
         prove(call, UrlRole::Lifecycle, (url, draft.tls_version)).await?;
     }
-    let target = target(call, &draft).await?;
-    let subscription = Arc::new(begun(call, draft, target));
-    let limits = SubscriptionLimits {
-        per_scope: call.state.profile.subscriptions_per_mailbox_max,
-        refuse_duplicates: call.state.profile.refuse_duplicates,
+    let target = match &draft.watch {
+        Watching::Items(watch) => items(call, watch, &draft.resource).await?,
+        Watching::Place(place) => resources(call, place).await?,
     };
-    call.state.store.begin_subscription(subscription.clone(), limits).await.map_err(refused)?;
+    let (per_scope, scope) = match &draft.watch {
+        Watching::Items(_) => (call.state.profile.subscriptions_per_mailbox_max, "for each mailbox".to_owned()),
+        Watching::Place(place) => {
+            let entry = place.kind.entry();
+            (entry.subscriptions_max, format!("to {} in each tenant", entry.name))
+        }
+    };
+    let subscription = Arc::new(begun(call, draft, target));
+    let limits = SubscriptionLimits { per_scope, refuse_duplicates: call.state.profile.refuse_duplicates };
+    let begun = call.state.store.begin_subscription(subscription.clone(), limits).await;
+    begun.map_err(|error| refused(error, &scope))?;
     let location = call.url(&format!("subscriptions('{}')", subscription.id));
     let body = resource(&subscription, Some(entity_context(call)));
     Ok(Answer::json(StatusCode::CREATED, &body).at(location))
@@ -47,10 +56,13 @@ pub async fn create(call: &Call<'_>) -> Result<Answer, ApiError> {
 
 /// Nobody makes this server call a URL who could not subscribe, whatever the mailbox.
 fn check_token(call: &Call<'_>, draft: &Draft) -> Result<(), ApiError> {
-    if draft.watch.user == UserKey::Me && call.principal.user().is_none() {
+    let (user, need) = match &draft.watch {
+        Watching::Items(watch) => (Some(&watch.user), access::to_watch(watch.kind, &draft.resource)),
+        Watching::Place(place) => (place.user.as_ref(), access::to_watch_place(place)),
+    };
+    if user == Some(&UserKey::Me) && call.principal.user().is_none() {
         return Err(ApiError::MeWithoutUser);
     }
-    let need = access::to_watch(draft.watch.kind, &draft.resource);
     access::check(call.principal, &[need], None, None)
         .map_err(|denied| ApiError::SubscriptionDenied(Operation::Create, denied))
 }
@@ -72,17 +84,37 @@ fn unproven(call: &Call<'_>, role: UrlRole, error: HandshakeError) -> ApiError {
     ApiError::Handshake { role, error, names_status: call.state.profile.handshake_names_status }
 }
 
-/// The mailbox and folder to watch, if they exist and the caller may read them.
-async fn target(call: &Call<'_>, draft: &Draft) -> Result<Target, ApiError> {
-    let extension =
-        |status, reason: &str| ApiError::Extension { operation: Operation::Create, status, reason: reason.to_owned() };
-    let mailbox = match call.owner(&draft.watch.user).await {
-        Err(ApiError::InvalidUser(_)) => return Err(extension(404, "Not Found")),
-        other => other?.id,
+fn extension(status: u16, reason: &str) -> ApiError {
+    ApiError::Extension { operation: Operation::Create, status, reason: reason.to_owned() }
+}
+
+async fn user(call: &Call<'_>, key: &UserKey) -> Result<UserId, ApiError> {
+    match call.owner(key).await {
+        Err(ApiError::InvalidUser(_)) => Err(extension(404, "Not Found")),
+        other => Ok(other?.id),
+    }
+}
+
+/// The places to watch, if the caller may. A user by id may be one that the directory does not know, since what
+/// is a user's does not lie here.
+async fn resources(call: &Call<'_>, place: &Place) -> Result<Target, ApiError> {
+    let user = match &place.user {
+        None => None,
+        Some(UserKey::Id(id)) => Some(*id),
+        Some(key) => Some(user(call, key).await?),
     };
-    let need = access::to_watch(draft.watch.kind, &draft.resource);
+    let owner = user.filter(|_| place.is_of_user());
+    call.check(access::to_watch_place(place), owner).await.map_err(|error| error.behind(Operation::Create))?;
+    let places = Asked::read(place, user).map_err(Refusal::Asked)?.places;
+    Ok(Target::Resource(Box::new(Watched { resource: place.kind, owner, places })))
+}
+
+/// The mailbox and folder to watch, if they exist and the caller may read them.
+async fn items(call: &Call<'_>, watch: &Watch, resource: &str) -> Result<Target, ApiError> {
+    let mailbox = user(call, &watch.user).await?;
+    let need = access::to_watch(watch.kind, resource);
     call.check(need, mailbox).await.map_err(|error| error.behind(Operation::Create))?;
-    let folder = match &draft.watch.folder {
+    let folder = match &watch.folder {
         None => None,
         Some(key) => {
             let invalid = || extension(400, "The value of parameter 'Resource' is invalid.");
@@ -95,7 +127,7 @@ async fn target(call: &Call<'_>, draft: &Draft) -> Result<Target, ApiError> {
             Some(folder.id)
         }
     };
-    Ok(Target::Items { mailbox, kind: draft.watch.kind, folder })
+    Ok(Target::Items { mailbox, kind: watch.kind, folder })
 }
 
 fn begun(call: &Call<'_>, draft: Draft, target: Target) -> Subscription {
@@ -121,14 +153,14 @@ fn begun(call: &Call<'_>, draft: Draft, target: Target) -> Subscription {
     }
 }
 
-fn refused(error: BeginError) -> ApiError {
-    let extension = |status, reason| ApiError::Extension { operation: Operation::Create, status, reason };
+/// `scope`: of what there may be only so many.
+fn refused(error: BeginError, scope: &str) -> ApiError {
     match error {
         BeginError::Duplicate(id) => ApiError::Duplicate(id),
         BeginError::TooMany(limit) => {
-            extension(403, format!("Maximum number of subscriptions has been reached: {limit} for each mailbox"))
+            extension(403, &format!("Maximum number of subscriptions has been reached: {limit} {scope}"))
         }
-        BeginError::NoMailbox(_) => extension(404, "Not Found".to_owned()),
+        BeginError::NoMailbox(_) => extension(404, "Not Found"),
         BeginError::Store(error) => ApiError::Store(error),
     }
 }
