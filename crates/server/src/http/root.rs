@@ -15,14 +15,16 @@ pub fn is_asked(method: &Method, path: &str) -> bool {
 
 pub fn answer(context: &Context) -> Response {
     let origin = &context.origin;
-    let places = json!({
+    let mut places = json!({
         "name": "Tidings",
         "about": "A server that speaks Microsoft Graph for mail, calendars, contacts and their change notifications. \
                   It is not Microsoft's.",
         "graph": format!("{origin}/v1.0"),
         "metadata": format!("{origin}/v1.0/$metadata"),
         "description": format!("{origin}{}", openapi::PATH),
-        "signIn": format!("{origin}/common/v2.0/.well-known/openid-configuration"),
     });
+    if context.gives_tokens {
+        places["signIn"] = format!("{origin}/common/v2.0/.well-known/openid-configuration").into();
+    }
     response(context, Ok(Answer::json(StatusCode::OK, &places)))
 }

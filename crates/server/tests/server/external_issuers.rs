@@ -332,6 +332,8 @@ async fn without_the_built_in_issuer_no_token_is_given_and_none_of_it_holds() {
         assert_eq!(refused.refusal(), "400 BadRequest: Invalid version: common", "{path}");
     }
     assert_eq!(world.stranger().get("/v1.0/me").await.refusal(), unauthorized("Access token is empty."));
+    let places = ok(world.stranger().get("/").await, StatusCode::OK).json;
+    assert!(places["graph"].is_string() && places.get("signIn").is_none(), "{places}");
 }
 
 fn claims_that_do_not_hold(attacker: &Attacker<'_>) -> Vec<(&'static str, String, &'static str)> {

@@ -1,6 +1,7 @@
 //! Tokens of several providers, and what is wrong with them.
 
 use jsonwebtoken::Algorithm;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -229,4 +230,38 @@ fn what_stands_twice_makes_claims_unreadable_at_any_depth() {
     }
     let same = json!({"a": [1, -1, 1.5, true, null, "x", {"b": {}}], "c": {"b": []}});
     assert_eq!(Value::Object(parsed(&same.to_string()).unwrap().0), same);
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+        Just(Value::from(USER)),
+        Just(Value::from("tidings")),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z.]{0,5}|roles", inner, 0..4).prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    /// Whatever an issuer puts into a claim: who bears the token is known whole, or the token is refused.
+    #[test]
+    fn any_claim_may_hold_anything(name in 0_usize..14, value in any_json(), wanted in "\\PC{0,12}") {
+        let names = ["iss", "aud", "typ", "azp", "sub", "iat", "nbf", "exp", "scope", "realm_access", "client_id", "idtyp", "tid", "wids"];
+        for rules in [keycloak(), entra(), openid()] {
+            if let Ok(claimed) = read(&rules, &changed(names[name], value.clone())) {
+                prop_assert!(claimed.expires == 1_300 || names[name] == "exp");
+                prop_assert!(claimed.not_before >= claimed.issued && claimed.held.iter().all(|held| !held.contains(' ')));
+            }
+        }
+        let claims = parsed(&json!({ "a": value }).to_string()).unwrap();
+        let _ = (claims.find(&wanted), claims.find(&format!("a.{wanted}")));
+    }
 }
