@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
+use graph::registry::{self, Happened, Ingested, ResourceKind, ThingError};
 use graph::{
-    AppId, Change, ChangeId, ChangeType, FolderId, Item, ItemId, Kind, Mutation, Properties, SubmissionId,
+    AppId, Change, ChangeId, ChangeType, FolderId, Item, ItemId, Kind, Mutation, Properties, Scope, SubmissionId,
     SubscriptionId, UserId, WellKnown,
 };
 use notify::log::{Cause, EndReason, LifecycleEvent, Submission};
-use notify::subscription::{ChangeTypes, Target, TlsVersion};
+use notify::subscription::{ChangeTypes, Extras, Target, TlsVersion, Watched};
 use notify::{Event, Subscription};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
-use store::{Commit, SubscriptionLimits};
+use store::{Commit, Ingest, Once, SubscriptionLimits};
 
 use crate::storage::{TENANT, date};
-use crate::truth::FILTERS;
+use crate::truth::{FILTERS, RESOURCES};
 use crate::world::{Happening, World};
 
 const SECOND: u64 = 1_000_000;
@@ -32,6 +33,9 @@ impl World {
     /// Does one thing, or a burst of it.
     pub fn act(&mut self) {
         self.api.acts += 1;
+        if self.plan.resources && self.rng.random_bool(0.25) {
+            return self.publish();
+        }
         if self.api.live.len() < self.plan.subscriptions && (self.api.acts < 8 || self.rng.random_bool(0.2)) {
             return self.begin();
         }
@@ -213,9 +217,68 @@ impl World {
             authorized: date(self.at),
             created: date(self.at),
         };
+        let subscription = match self.plan.resources && self.rng.random_bool(0.5) {
+            true => self.watching_a_resource(subscription),
+            false => subscription,
+        };
         self.api.live.push(subscription.id);
         self.storage.model.begin_subscription(Arc::new(subscription), LIMITS).ok();
         self.appended();
+    }
+
+    /// The same subscription, to a resource outside of mailboxes.
+    fn watching_a_resource(&mut self, subscription: Subscription) -> Subscription {
+        let number = self.rng.random_range(0..RESOURCES.len());
+        let (resource, query_options, _) = RESOURCES[number];
+        let Ok(place) = registry::place(resource) else { return subscription };
+        let places = vec![resource.replace("Print", "print")];
+        let watched = Watched { resource: place.kind, owner: None, places };
+        let extras = Extras { notification_query_options: query_options.map(str::to_owned), ..Extras::default() };
+        Subscription {
+            resource: resource.to_owned(),
+            target: Target::Resource(Box::new(watched)),
+            extras: extras.boxed(),
+            ..subscription
+        }
+    }
+
+    /// Somebody tells of changes of users, or of print jobs; perhaps again of one that was told of before.
+    fn publish(&mut self) {
+        let users = self.rng.random_bool(0.5);
+        let kind = if users { ResourceKind::User } else { ResourceKind::PrintJob };
+        let scope = Scope::of_resources(TENANT, kind);
+        let mut changes = Vec::new();
+        for _ in 0..self.rng.random_range(1..=4) {
+            let change = self.a_change_of_a_resource(users);
+            let key = self.rng.random_range(0..50u32).to_string();
+            changes.push((Once { key, now: date(self.at), until: date(self.at + 60 * SECOND) }, change));
+        }
+        self.storage.model.ingest(Ingest { scope, changes }).ok();
+        self.appended();
+    }
+
+    fn a_change_of_a_resource(&mut self, of_user: bool) -> Ingested {
+        let number = self.rng.random_range(1..=3u128);
+        let path = if of_user {
+            format!("users/{}", uuid::Uuid::from_u128(number))
+        } else {
+            format!("print/printers/p/jobs/{number}")
+        };
+        let mut state = || {
+            let is_fetchable = self.rng.random_bool(0.5);
+            self.rng.random_bool(0.8).then(|| Properties::from_iter([("isFetchable".to_owned(), is_fetchable.into())]))
+        };
+        let (before, after) = (state(), state());
+        let happened = [Happened::Created, Happened::Updated, Happened::SoftDeleted, Happened::Deleted];
+        Ingested {
+            id: ChangeId(self.uuid()),
+            tenant: TENANT,
+            thing: registry::thing(&path, |_| Err::<UserId, _>(ThingError::Me)).expect("a thing of the table"),
+            happened: happened[self.rng.random_range(0..4)],
+            at: date(self.at),
+            before,
+            after,
+        }
     }
 
     fn a_subscription(&mut self) -> Option<Arc<Subscription>> {

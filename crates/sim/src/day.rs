@@ -126,6 +126,7 @@ fn plan() -> Plan {
         ..NodeConfig::default()
     };
     Plan {
+        resources: false,
         config,
         mailboxes: vec![MEGAN],
         kinds: vec![Kind::Message],

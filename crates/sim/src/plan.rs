@@ -1,6 +1,7 @@
 //! What kind of world a seed gives: its size, the limits of its nodes, and how much goes wrong in it.
 
-use graph::{Kind, Partition, UserId};
+use graph::registry::ResourceKind;
+use graph::{Kind, Partition, Scope, UserId};
 use notify::node::NodeConfig;
 use notify::reauthorization::Cadence;
 use rand::rngs::StdRng;
@@ -8,7 +9,11 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt};
 use uuid::Uuid;
 
+use crate::storage::TENANT;
+
 const SECOND: u64 = 1_000_000;
+/// The resources whose changes are published.
+pub const RESOURCES: [ResourceKind; 2] = [ResourceKind::User, ResourceKind::PrintJob];
 
 /// The traits of one world.
 #[derive(Clone, Debug)]
@@ -18,6 +23,8 @@ pub struct Plan {
     pub mailboxes: Vec<UserId>,
     /// The kinds of item that are written.
     pub kinds: Vec<Kind>,
+    /// Whether there are subscriptions to resources outside of mailboxes, and changes of them.
+    pub resources: bool,
     /// Receiving URLs; some share an origin.
     pub urls: Vec<String>,
     pub subscriptions: usize,
@@ -59,7 +66,9 @@ impl Plan {
         let urls = (0..endpoints).map(|n| format!("https://r{}.test/hook/{n}?q={n}", n % origins)).collect();
         let kinds = Kind::ALL.into_iter().take(rng.random_range(1..=3)).collect();
         let active = rng.random_range(20..=180) * SECOND;
+        let resources = rng.random_bool(0.4);
         Self {
+            resources,
             config: config(rng),
             mailboxes,
             kinds,
@@ -73,6 +82,9 @@ impl Plan {
 
     pub fn partitions(&self) -> Vec<Partition> {
         let mut all: Vec<Partition> = self.mailboxes.iter().map(|mailbox| Partition::of(*mailbox)).collect();
+        if self.resources {
+            all.extend(RESOURCES.map(|kind| Partition::of(Scope::of_resources(TENANT, kind))));
+        }
         all.sort_unstable();
         all.dedup();
         all

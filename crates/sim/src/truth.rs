@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use graph::registry::{Happened, Ingested};
 use graph::{Change, ChangeType, FolderId, ItemKey, Partition, Properties, SubscriptionId, Timestamp};
 use notify::log::{Cause, EndReason, Submission, SubscriptionEvent};
 use notify::subscription::Target;
@@ -22,13 +23,48 @@ fn has_category(item: &Properties, name: &str) -> bool {
     item.get("categories").and_then(|named| named.as_array()).is_some_and(|named| named.contains(&name.into()))
 }
 
+/// Subscriptions to resources outside of mailboxes: `resource`, `notificationQueryOptions`, and as what they hear of
+/// a change of the thing at a path.
+type Resource = (&'static str, Option<&'static str>, fn(&str, &Ingested) -> Option<ChangeType>);
+
+/// The resources that subscriptions watch.
+pub const RESOURCES: [Resource; 4] = [
+    ("users", None, |path, change| if path.starts_with("users/") { user_told(change) } else { None }),
+    ("users/00000000-0000-0000-0000-000000000001", None, |path, change| {
+        if path == "users/00000000-0000-0000-0000-000000000001" { user_told(change) } else { None }
+    }),
+    ("print/printers/p/jobs", None, |path, change| if path.starts_with("print/") { job_told(change) } else { None }),
+    ("Print/printers/p/jobs", Some("$filter = isFetchable eq true"), |path, change| {
+        let is_fetchable =
+            |state: &Option<Properties>| state.as_ref().is_some_and(|state| state["isFetchable"] == true);
+        let has_become = is_fetchable(&change.after) && !is_fetchable(&change.before);
+        if path.starts_with("print/") && has_become { job_told(change) } else { None }
+    }),
+];
+
+fn user_told(change: &Ingested) -> Option<ChangeType> {
+    Some(if change.happened == Happened::Deleted { ChangeType::Deleted } else { ChangeType::Updated })
+}
+
+fn job_told(change: &Ingested) -> Option<ChangeType> {
+    matches!(change.happened, Happened::Created | Happened::Updated).then_some(ChangeType::Updated)
+}
+
+/// What a match tells of: order holds among those of one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject {
+    Item(ItemKey),
+    /// By its path.
+    Thing(String),
+}
+
 /// One (record, subscription) that must be told.
 #[derive(Clone, Debug)]
 pub struct Match {
     pub kind: StreamKind,
     pub change: Option<ChangeType>,
     /// By the id under which the subscription is told of it.
-    pub item: Option<ItemKey>,
+    pub item: Option<Subject>,
     /// When its record was appended, in the world's microseconds.
     pub appended: u64,
     /// It fell into a pause, so nobody may be told of it.
@@ -107,7 +143,10 @@ impl Truth {
                 self.tell(partition, position, change, at);
                 (change.change.as_str(), None)
             }
-            Record::Ingested(_) => ("ingested", None),
+            Record::Ingested(change) => {
+                self.tell_of_resource(partition, position, change, at);
+                ("ingested", None)
+            }
             Record::Subscription { id, event } => self.live(partition, position, (*id, event), at),
             Record::Lifecycle { subscription, cause, .. } => {
                 let number = self.number(*subscription);
@@ -153,7 +192,22 @@ impl Truth {
                     true => ItemKey::Immutable(change.immutable_id()),
                     false => ItemKey::Id(change.item),
                 };
-                let told = Match::new(StreamKind::Changes, Some(seen), Some(item), at);
+                let told = Match::new(StreamKind::Changes, Some(seen), Some(Subject::Item(item)), at);
+                span.matches.insert(position, Match { silenced: span.paused, ..told });
+            }
+        }
+    }
+
+    /// A change of a resource, to everyone who watches it.
+    fn tell_of_resource(&mut self, partition: Partition, position: Position, change: &Ingested, at: u64) {
+        let path = change.thing.text();
+        for span in self.spans.iter_mut().filter(|span| span.partition == partition && span.ended.is_none()) {
+            let subscription = span.latest();
+            let watched = RESOURCES.iter().find(|(resource, ..)| *resource == subscription.resource);
+            let seen = watched.and_then(|(.., told)| told(&path, change));
+            if let Some(seen) = seen.filter(|seen| subscription.change_types.contains(*seen)) {
+                let subject = Some(Subject::Thing(path.clone()));
+                let told = Match::new(StreamKind::Changes, Some(seen), subject, at);
                 span.matches.insert(position, Match { silenced: span.paused, ..told });
             }
         }
@@ -244,7 +298,7 @@ fn seen(
 }
 
 impl Match {
-    fn new(kind: StreamKind, change: Option<ChangeType>, item: Option<ItemKey>, appended: u64) -> Self {
+    fn new(kind: StreamKind, change: Option<ChangeType>, item: Option<Subject>, appended: u64) -> Self {
         let (silenced, last_word) = (false, false);
         Self { kind, change, item, appended, silenced, last_word, acknowledged: false, sent: None }
     }

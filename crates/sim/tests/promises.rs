@@ -44,6 +44,9 @@ fn worlds_are_rich() {
     let (horizon, ended) = (sum(|one| one.endings.abandoned_horizon), sum(|one| one.endings.abandoned_ended));
     println!("{horizon} given up at the horizon, {ended} with their subscription");
     assert!(matches > 50 * seeds && attempts > 40 * seeds && horizon > seeds && ended > seeds);
+    let of_resources = sum(|one| one.endings.of_resources);
+    println!("{of_resources} told of resources outside of mailboxes");
+    assert!(of_resources > 5 * seeds);
     let (paused, asked) = (sum(|one| one.endings.abandoned_paused), sum(|one| one.endings.asked));
     println!("{paused} fell into a pause; apps were asked {asked} times to reauthorize");
     assert!(paused > seeds / 2 && asked > seeds);

@@ -325,3 +325,29 @@ async fn a_tenant_has_so_many_subscriptions_to_a_resource() {
     let refused = world.state.store.begin_subscription(more.into(), limits).await;
     assert_eq!(refused, Err(store::BeginError::TooMany(2)), "all of them lie in one scope");
 }
+
+#[tokio::test]
+async fn a_subscription_to_resources_has_a_lifecycle_like_any_other() {
+    let world = World::new().await;
+    let app = world.roles(&seed::app(), &["Chat.Read.All"]).await;
+    let mut chats = wish(&world, "chats/getAllMessages", "created");
+    chats["expirationDateTime"] = json!(world.state.clock.wall().plus_minutes(120));
+    let refused = app.post("/v1.0/subscriptions", chats.clone()).await;
+    insta::assert_snapshot!(refused.refusal(), @"400 InvalidRequest: lifecycleNotificationUrl is a required property for subscription creation on this resource when the expirationDateTime value is set to greater than 1 hour.");
+    chats["lifecycleNotificationUrl"] = "https://hook.example.net/l".into();
+    let id = ok(app.post("/v1.0/subscriptions", chats).await, StatusCode::CREATED).text("/id");
+    let provoke = json!({"event": "missed"}).to_string();
+    let path = format!("/admin/subscriptions/{id}/lifecycle");
+    assert_eq!(admin::call(&world, "hush", "POST", &path, &provoke).await.0, 202);
+    ok(app.post(&format!("/v1.0/subscriptions/{id}/reauthorize"), json!({})).await, StatusCode::NO_CONTENT);
+
+    let revoked = json!({"appId": seed::APP, "grantee": "app", "permissions": ["Chat.Read.All"]});
+    let answer = admin::call(&world, "hush", "POST", "/admin/consents/revoke", &revoked.to_string()).await;
+    assert_eq!(answer.0, 200, "{}", answer.1);
+    let scope = graph::Scope::of_resources(seed::TENANT, graph::registry::ResourceKind::ChatMessage);
+    let log = world.state.store.read_log(Partition::of(scope), Position(0), 10).await.unwrap();
+    let asked = log.iter().filter(|(_, record)| {
+        matches!(&**record, Record::Lifecycle { event: notify::LifecycleEvent::ReauthorizationRequired, .. })
+    });
+    assert_eq!(asked.count(), 1, "whose consent was taken back is asked to reauthorize");
+}

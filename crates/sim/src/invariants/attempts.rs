@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use graph::{ItemKey, Partition};
+use graph::Partition;
 use notify::node::{Attempt, Notification};
 use notify::{Now, Position, StreamKind};
 
 use super::{Delivery, InFlight, Tenure, Violation, Watch};
 use crate::process::Life;
 use crate::storage::Storage;
+use crate::truth::Subject;
 
 /// One notification of an attempt, found in the truth.
 struct Sent<'a> {
@@ -216,8 +217,8 @@ impl Watch {
         let refuse = |what: String| Err(Violation::new("item_order_holds", what));
         let (number, position) = one.delivery;
         let matches = &self.truth.spans[number].matches;
-        let Some(item) = matches.get(&position).and_then(|told| told.item) else { return Ok(()) };
-        let same = |other: Position| matches.get(&other).is_some_and(|told| told.item == Some(item));
+        let Some(item) = matches.get(&position).and_then(|told| told.item.as_ref()) else { return Ok(()) };
+        let same = |other: Position| matches.get(&other).is_some_and(|told| told.item.as_ref() == Some(item));
         let in_flight = self.flights.iter().filter(|((life, _), _)| *life == moment.life);
         let in_flight = in_flight.filter(|(_, flight)| flight.deadline > moment.now.mono);
         let mut busy = in_flight.flat_map(|(_, flight)| &flight.deliveries);
@@ -230,7 +231,7 @@ impl Watch {
         }
         let tenure = self.tenure(moment.life, one.partition)?;
         let cursor = tenure.cursor.unwrap_or_default();
-        for (earlier, told) in matches.range(..position).filter(|(_, told)| told.item == Some(item)) {
+        for (earlier, told) in matches.range(..position).filter(|(_, told)| told.item.as_ref() == Some(item)) {
             let abandoned = *earlier <= cursor && !tenure.rows.contains_key(&(number, *earlier));
             if !told.acknowledged && !told.silenced && !abandoned && !self.may_be_given_up(moment, told.appended) {
                 return refuse(format!("{:?} is sent before position {earlier} of the same item ended", one.delivery));
@@ -245,11 +246,11 @@ impl Watch {
     }
 
     /// Whether an item of a subscription is in flight, or in the attempt that begins.
-    fn is_busy(&self, life: Life, sent: &[Sent], number: usize, item: Option<ItemKey>) -> bool {
+    fn is_busy(&self, life: Life, sent: &[Sent], number: usize, item: Option<&Subject>) -> bool {
         let matches = &self.truth.spans[number].matches;
         let same = |delivery: &Delivery| {
             let told = matches.get(&delivery.1).filter(|_| delivery.0 == number);
-            item.is_some() && told.is_some_and(|told| told.item == item)
+            item.is_some() && told.is_some_and(|told| told.item.as_ref() == item)
         };
         let flights = self.flights.iter().filter(|((of, _), _)| *of == life);
         let mut in_flight = flights.flat_map(|(_, flight)| &flight.deliveries);
@@ -277,7 +278,7 @@ impl Watch {
             let failed = tenure.failures.contains_key(&delivery);
             let waits = tenure.rows.contains_key(&delivery)
                 && !tenure.begun.contains(&delivery)
-                && !self.is_busy(moment.life, sent, number, told.item);
+                && !self.is_busy(moment.life, sent, number, told.item.as_ref());
             if !given_up && !together && (failed || waits) && !tenure.acknowledged.contains(&delivery) {
                 let seen = format!("{:?} overtakes position {earlier}, which failed or is parked", one.delivery);
                 return Err(Violation::new("item_order_holds", seen));

@@ -10,6 +10,7 @@ use super::{Violation, Watch};
 use crate::process::Life;
 use crate::storage::{Storage, date};
 use crate::truth::Span;
+use crate::truth::Subject;
 
 /// How much later than it is due the next step of a subscription's life is in the log, when a node owns its
 /// partition.
@@ -22,6 +23,8 @@ const RETRY_SLACK_MICROS: i64 = 30_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endings {
     pub matches: u64,
+    /// Of them, those that tell of resources outside of mailboxes.
+    pub of_resources: u64,
     /// Of them, abandoned at the horizon, because their subscription ended, and because it was paused.
     pub abandoned_horizon: u64,
     pub abandoned_ended: u64,
@@ -114,8 +117,10 @@ impl Watch {
             all.add(&storage.ledger(span.id));
         }
         let abandoned = |reason| all.abandoned.get(&reason).copied().unwrap_or_default();
+        let told = self.truth.spans.iter().flat_map(|span| span.matches.values());
         Endings {
             matches: all.matched,
+            of_resources: told.filter(|told| matches!(told.item, Some(Subject::Thing(_)))).count() as u64,
             abandoned_horizon: abandoned(AbandonReason::Horizon),
             abandoned_ended: abandoned(AbandonReason::SubscriptionEnded),
             abandoned_paused: abandoned(AbandonReason::Paused),
