@@ -141,9 +141,11 @@ pub(super) async fn revoke(
 ) -> Result<Json<Changed>, Failure> {
     let app = app_of(&directory, &asked.app_id).await?;
     let (grant, now) = (read(&directory, asked).await?, directory.now());
+    let inner = directory.clone();
     let revoke = async move |store: Arc<dyn Store>| -> Result<_, DirectoryError> {
         let tenant = grant.tenant;
-        let permissions = store.revoke(grant, now).await?;
+        // Requests see it before subscriptions are looked at.
+        let permissions = inner.change(async move |store| store.revoke(grant, now).await).await?;
         subscribed::settle_app(&*store, &app, tenant, now).await?;
         Ok(permissions)
     };

@@ -114,8 +114,11 @@ pub(super) async fn edit_user(
         let mut after = before.clone();
         edit(&mut after)?;
         let new = after.clone();
+        let inner = directory.clone();
         let replace = async move |store: Arc<dyn Store>| -> Result<(), DirectoryError> {
-            store.replace_user(before, new.clone()).await?;
+            let replacement = new.clone();
+            // Requests see it before subscriptions are looked at.
+            inner.change(async move |store| store.replace_user(before, replacement).await).await?;
             Ok(subscribed::settle_user(&*store, &new).await?)
         };
         match directory.change(replace).await {
@@ -137,8 +140,10 @@ pub(super) async fn edit_app(
         let mut after = before.clone();
         edit(&mut after)?;
         let (new, now) = (after.clone(), directory.now());
+        let inner = directory.clone();
         let replace = async move |store: Arc<dyn Store>| -> Result<(), DirectoryError> {
-            store.replace_app(before, new.clone()).await?;
+            let replacement = new.clone();
+            inner.change(async move |store| store.replace_app(before, replacement).await).await?;
             Ok(subscribed::settle_app_everywhere(&*store, &new, now).await?)
         };
         match directory.change(replace).await {

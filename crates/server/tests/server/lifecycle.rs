@@ -179,3 +179,30 @@ async fn what_a_crash_left_undone_is_done_at_the_next_start() {
     subscribed::settle_all(&*store, now).await.unwrap();
     assert_eq!(told(&world).await, [(asked.clone(), "access lost"), (asked, "user disabled")]);
 }
+
+#[tokio::test]
+async fn who_may_not_act_any_more_when_the_receiver_has_answered_gets_no_subscription() {
+    let world = World::new().await;
+    let (app, megan) = (an_app(&world, 77).await, seed::users().remove(0));
+    let caller = world.granted_to(&app, &megan, "Mail.Read").await;
+    let id = subscribe(&world, &caller, "me/messages").await;
+    let (directory, now) = (world.state.directory.clone(), world.state.clock.wall());
+    let permissions = BTreeSet::from(["Mail.Read".to_owned()]);
+    let grant = store::Grant { tenant: seed::TENANT, app: app.id, grantee: Grantee::AllUsers, permissions };
+    world.receivers.meanwhile(async move {
+        directory.change(async move |store| store.revoke(grant, now).await).await.unwrap();
+    });
+    let elsewhere = json!({"notificationUrl": "https://hook.example.net/elsewhere"});
+    let path = format!("/v1.0/subscriptions/{id}");
+    assert_eq!(caller.patch(&path, elsewhere.clone()).await.status, 503, "it may try again");
+    assert_eq!(caller.patch(&path, elsewhere).await.status, 403);
+
+    let directory = world.state.directory.clone();
+    world.receivers.meanwhile(async move {
+        let disabled = User { enabled: false, ..megan.clone() };
+        directory.change(async move |store| store.replace_user(megan, disabled).await).await.unwrap();
+    });
+    let asked = json!({"changeType": "created", "resource": "me/events", "expirationDateTime": now.plus_minutes(60),
+                       "notificationUrl": "https://hook.example.net/n"});
+    assert_eq!(world.megan().post("/v1.0/subscriptions", asked).await.status, 401);
+}

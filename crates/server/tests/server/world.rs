@@ -1,6 +1,7 @@
 //! A server in process, on the store in memory, with the people and receivers that the stories need.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
@@ -287,9 +288,17 @@ pub struct Receivers {
     /// What each of them was offered.
     pub offered: Mutex<Vec<TlsVersion>>,
     answers: Mutex<HashMap<String, HandshakeError>>,
+    meanwhile: Mutex<Option<Meanwhile>>,
 }
 
+type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl Receivers {
+    /// Does something while the next receiver is asked.
+    pub fn meanwhile(&self, act: impl Future<Output = ()> + Send + 'static) {
+        *self.meanwhile.lock().unwrap() = Some(Box::pin(act));
+    }
+
     pub fn fails(&self, url: &str, error: HandshakeError) {
         self.answers.lock().unwrap().insert(url.to_owned(), error);
     }
@@ -308,6 +317,10 @@ impl Handshake for Receivers {
     async fn validate(&self, url: &str, tls: TlsVersion, _: &str) -> Result<(), HandshakeError> {
         self.offered.lock().unwrap().push(tls);
         self.asked.lock().unwrap().push(url.to_owned());
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(act) = meanwhile {
+            act.await;
+        }
         self.answers.lock().unwrap().get(url).cloned().map_or(Ok(()), Err)
     }
 }

@@ -415,6 +415,13 @@ impl Call<'_> {
         Ok(directory::owner(&user))
     }
 
+    /// Checks that the caller may still do all that it might when the request came in: a receiver that was asked
+    /// may have taken its time.
+    pub async fn check_again(&self) -> Result<(), ApiError> {
+        let now = authenticate(self.state, self.context, self.headers).await?;
+        if *now == *self.principal { Ok(()) } else { Err(ApiError::Contended) }
+    }
+
     /// Checks what only the request's body or the store tells: what is needed, of a user if it is of one.
     pub async fn check(&self, need: Need, user: impl Into<Option<UserId>>) -> Result<(), ApiError> {
         access::check(self.state, self.principal, &[need], user.into()).await

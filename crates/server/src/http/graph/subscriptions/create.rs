@@ -74,10 +74,11 @@ pub(super) fn check_url(call: &Call<'_>, role: UrlRole, url: Option<&str>) -> Re
     call.state.handshake.check(url).map_err(|error| unproven(call, role, error))
 }
 
-/// Runs the handshake with one URL.
+/// Runs the handshake with one URL. Who may not act any more when it has ended gets nothing of it.
 pub(super) async fn prove(call: &Call<'_>, role: UrlRole, (url, tls): (&str, TlsVersion)) -> Result<(), ApiError> {
     let id = call.context.request_id.to_string();
-    call.state.handshake.validate(url, tls, &id).await.map_err(|error| unproven(call, role, error))
+    call.state.handshake.validate(url, tls, &id).await.map_err(|error| unproven(call, role, error))?;
+    call.check_again().await
 }
 
 fn unproven(call: &Call<'_>, role: UrlRole, error: HandshakeError) -> ApiError {
