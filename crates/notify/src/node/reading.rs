@@ -121,7 +121,13 @@ impl Node {
     pub(super) fn use_room(&mut self, now: Now, commands: &mut Vec<Command>) {
         let ended = self.sending.attempts_ended();
         // To add up what is held costs more than an event should.
-        if self.waiting_for_room.is_empty() || !ended.is_multiple_of(ROOM_ASKED_EVERY) {
+        if ended.is_multiple_of(ROOM_ASKED_EVERY) {
+            self.read_waiting(now, commands);
+        }
+    }
+
+    fn read_waiting(&mut self, now: Now, commands: &mut Vec<Command>) {
+        if self.waiting_for_room.is_empty() {
             return;
         }
         if self.load().unparked > self.config.unparked_max / 2 {
@@ -181,6 +187,9 @@ impl Node {
         if look_again {
             self.read_log(partition, now, commands);
         }
+        // What the read had taken of the room is free again. Partitions that are polled at one time would otherwise
+        // find it taken by the same one each time.
+        self.read_waiting(now, commands);
         Some(partition)
     }
 
