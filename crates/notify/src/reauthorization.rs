@@ -109,7 +109,7 @@ impl Standing {
                 new
             }
             Cause::AccessLost { at } => {
-                let new = self.lost.is_none() && !self.is_paused();
+                let new = self.lost.is_none();
                 if new {
                     self.lost = Some(at);
                 }
@@ -118,11 +118,13 @@ impl Standing {
         }
     }
 
-    /// The app has shown at `authorized` that it may be told.
-    pub fn answer(&mut self, authorized: Timestamp) {
-        self.lost = None;
+    /// The app has shown at `authorized` that it may be told. Tells whether it has access then: what it lost later
+    /// it has not regained.
+    pub fn answer(&mut self, authorized: Timestamp) -> bool {
+        self.lost = self.lost.filter(|lost| *lost > authorized);
         // Whatever it is asked from then on is later.
         self.asked = self.asked.filter(|asked| *asked > authorized);
+        self.lost.is_none()
     }
 
     pub fn is_paused(&self) -> bool {
@@ -227,11 +229,21 @@ mod tests {
         assert!(standing.ask(due) && !standing.ask(due));
         assert!(standing.ask(lost) && !standing.ask(lost));
         standing.pause(Position(4), Position(1));
-        standing.answer(NOON);
         assert!(!standing.ask(lost), "it is paused already");
+        assert!(standing.answer(NOON));
         standing.resume(Position(7));
         assert_eq!(standing.asked, None);
         assert!(standing.ask(lost));
+    }
+
+    /// Such as a renewal that was admitted before, and took its time.
+    #[test]
+    fn access_that_is_lost_after_the_answer_was_given_stays_lost() {
+        let mut standing = Standing::default();
+        standing.ask(Cause::AccessLost { at: NOON });
+        assert!(!standing.answer(NOON.plus_micros(-1)));
+        assert_eq!(standing.lost, Some(NOON));
+        assert!(standing.answer(NOON));
     }
 
     #[test]

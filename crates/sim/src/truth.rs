@@ -234,7 +234,8 @@ impl Truth {
             (SubscriptionEvent::Patched(subscription), Some(known)) => {
                 self.spans[known].versions.push(Arc::new(Subscription::clone(subscription)));
                 self.spans[known].since.push(position);
-                self.spans[known].lost = None;
+                let lost = &mut self.spans[known].lost;
+                *lost = lost.filter(|lost| *lost > subscription.authorized);
                 ("patched", number)
             }
             (SubscriptionEvent::Paused, Some(known)) => {

@@ -316,7 +316,9 @@ impl Owned {
                 if let Some(span) = self.spans.get_mut(&id) {
                     span.subscription = subscription.clone();
                 }
-                self.spans.change_standing(id, |standing| standing.answer(subscription.authorized));
+                self.spans.change_standing(id, |standing| {
+                    standing.answer(subscription.authorized);
+                });
                 for kind in [StreamKind::Changes, StreamKind::Lifecycle] {
                     self.readdress(Stream { subscription: id, kind }, &subscription, sending);
                 }

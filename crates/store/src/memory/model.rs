@@ -155,13 +155,15 @@ impl Model {
         debug_assert!(before.id == after.id && before.target == after.target, "a patch keeps id and target");
         let span = self.unchanged_span(&before)?;
         span.subscription = Arc::clone(&after);
-        span.standing.answer(after.authorized);
-        let (id, was_paused) = (after.id, span.standing.is_paused());
+        let resumes = span.standing.answer(after.authorized) && span.standing.is_paused();
+        let id = after.id;
         let patched = SubscriptionEvent::Patched(Box::new(Subscription::clone(&after)));
-        let resumed = was_paused.then_some(SubscriptionEvent::Resumed);
+        let resumed = resumes.then_some(SubscriptionEvent::Resumed);
         let records = [patched].into_iter().chain(resumed).map(|event| Record::Subscription { id, event });
         let appended = self.append(after.partition(), records.collect());
-        self.live_span(id)?.standing.resume(appended.position);
+        if resumes {
+            self.live_span(id)?.standing.resume(appended.position);
+        }
         Ok(appended)
     }
 

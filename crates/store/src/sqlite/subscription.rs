@@ -156,9 +156,10 @@ pub(super) fn patch(
     let Live { number, mut standing, .. } = unchanged(tx, before)?;
     let subscription = &*after.subscription;
     let (id, partition) = (subscription.id, subscription.partition());
-    let was_paused = standing.is_paused();
-    standing.answer(subscription.authorized);
-    standing.resume(tx.next_position(partition).next());
+    let resumes = standing.answer(subscription.authorized) && standing.is_paused();
+    if resumes {
+        standing.resume(tx.next_position(partition).next());
+    }
     put_standing(tx, number, id, &standing)?;
     let sql = "UPDATE subscription
         SET tenant = ?2, app = ?3, creator = ?4, likeness = ?5, expires = ?6, state = ?7 WHERE number = ?1";
@@ -172,7 +173,7 @@ pub(super) fn patch(
         after.state,
     ])?;
     let appended = tx.append(partition, &after.record)?;
-    match was_paused {
+    match resumes {
         true => append_event(tx, partition, id, SubscriptionEvent::Resumed),
         false => Ok(appended),
     }

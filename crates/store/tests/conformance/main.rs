@@ -152,6 +152,7 @@ mod stories {
             a_patch_needs_the_state_it_was_made_from
             a_moved_expiry_prevents_the_end
             an_app_is_asked_the_same_once
+            what_an_app_answered_before_it_lost_access_gives_nothing_back
             whatever_an_app_did_before_wins_over_a_question_and_a_pause
             a_patch_ends_a_pause
             an_ended_subscription_is_remembered_for_the_node

@@ -123,6 +123,25 @@ pub async fn an_app_is_asked_the_same_once(world: World) {
     assert_eq!(standing, Standing { asked: Some(at(61)), lost: Some(at(5)), pauses: Vec::new() });
 }
 
+pub async fn what_an_app_answered_before_it_lost_access_gives_nothing_back(world: World) {
+    let first = Arc::new(subscription(1, MEGAN));
+    let answered = |seconds| Arc::new(Subscription { authorized: at(seconds), ..Subscription::clone(&first) });
+    let patch = |before: &Arc<_>, after: &Arc<_>| world.store.patch_subscription(Arc::clone(before), Arc::clone(after));
+    begin(&world, Subscription::clone(&first)).await.unwrap();
+    let cause = Cause::AccessLost { at: at(5) };
+    world.store.require_reauthorization(Arc::clone(&first), change_id(1), cause).await.unwrap();
+    let (early, later) = (answered(4), answered(6));
+    patch(&first, &early).await.unwrap();
+    assert_eq!(standing(&world).await.lost, Some(at(5)));
+    world.store.pause_subscription(Arc::clone(&early)).await.unwrap();
+    let late = Arc::new(Subscription { expires: at(7_200), ..Subscription::clone(&early) });
+    patch(&early, &late).await.unwrap();
+    assert!(standing(&world).await.is_paused());
+    patch(&late, &later).await.unwrap();
+    let standing = standing(&world).await;
+    assert_eq!((standing.lost, standing.is_paused()), (None, false));
+}
+
 pub async fn whatever_an_app_did_before_wins_over_a_question_and_a_pause(world: World) {
     let first = Arc::new(subscription(1, MEGAN));
     let renewed = Arc::new(Subscription { authorized: at(9), ..Subscription::clone(&first) });

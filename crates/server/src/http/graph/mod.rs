@@ -415,8 +415,8 @@ impl Call<'_> {
         Ok(directory::owner(&user))
     }
 
-    /// Checks that the caller may still do all that it might when the request came in: a receiver that was asked
-    /// may have taken its time.
+    /// Checks that the caller may still do all that it might when the request came in: its body, or a receiver that
+    /// was asked, may have taken its time.
     pub async fn check_again(&self) -> Result<(), ApiError> {
         let now = authenticate(self.state, self.context, self.headers).await?;
         if *now == *self.principal { Ok(()) } else { Err(ApiError::Contended) }
