@@ -1,5 +1,7 @@
 //! Limits and behaviours that Graph's documentation or observation gives, under one name.
 
+use graph::Timestamp;
+
 use crate::throttle::ThrottleLimits;
 
 /// A named set of limits. Every value may be overridden in the configuration.
@@ -22,8 +24,25 @@ pub struct Profile {
     pub handshake_names_status: bool,
     /// Whether a subscription of another app of the tenant is told apart from one that is not there.
     pub foreign_is_told: bool,
+    /// Whether the end of the access token counts with which a subscription was authorized.
+    pub token_expiry: TokenExpiry,
     /// How much one app may ask, where requests are throttled at all.
     pub throttle: ThrottleLimits,
+}
+
+/// What the end of an access token means to the subscriptions that were authorized with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenExpiry {
+    Ignored,
+    /// The app is asked to reauthorize before, and its subscription pauses then.
+    Enforced,
+}
+
+impl TokenExpiry {
+    /// When what is authorized with a token lapses that runs out at `token_expires`.
+    pub fn lapses(self, token_expires: Option<Timestamp>) -> Option<Timestamp> {
+        token_expires.filter(|_| self == TokenExpiry::Enforced)
+    }
 }
 
 impl Profile {
@@ -48,6 +67,9 @@ impl Profile {
             handshake_names_status: false,
             // "The object was not found.", 404: for ids that are somebody's too.
             foreign_is_told: false,
+            // Lives of days beside tokens of an hour make sense only so; the page about lifecycle notifications counts
+            // the end of the token all the same.
+            token_expiry: TokenExpiry::Ignored,
             throttle: ThrottleLimits::documented(),
         }
     }

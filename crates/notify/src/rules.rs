@@ -171,9 +171,9 @@ pub struct Patch {
 }
 
 impl Patch {
-    /// The subscription after the patch, which authorizes it anew.
-    pub fn applied(self, current: &Subscription, now: Timestamp) -> Subscription {
-        let mut after = Subscription { authorized: now, ..current.clone() };
+    /// The subscription after the patch.
+    pub fn applied(self, current: &Subscription) -> Subscription {
+        let mut after = current.clone();
         if let Some(expires) = self.expires {
             (after.expires, after.expires_tenths) = (expires.at, expires.tenths);
         }
@@ -340,6 +340,7 @@ fn extras(request: &SubscriptionRequest) -> Result<Extras, Refusal> {
         notification_url_app_id: app_id(&request.notification_url_app_id)?,
         notification_query_options: given(&request.notification_query_options).map(str::to_owned),
         notification_content_type: given(&request.notification_content_type).map(str::to_owned),
+        lapses: None,
     })
 }
 

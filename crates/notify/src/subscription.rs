@@ -65,7 +65,7 @@ impl TlsVersion {
     }
 }
 
-/// What few subscriptions have. All of it exactly as the app sent it.
+/// What few subscriptions have. What the app sent is exactly as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Extras {
@@ -77,6 +77,9 @@ pub struct Extras {
     pub notification_url_app_id: Option<String>,
     pub notification_query_options: Option<String>,
     pub notification_content_type: Option<String>,
+    /// When the access token runs out with which it was last authorized, if the profile heeds that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lapses: Option<Timestamp>,
 }
 
 /// What a subscription watches.
@@ -174,9 +177,21 @@ impl Subscription {
         Partition::of(self.scope())
     }
 
+    /// Its app has shown at `now` that it may be told; with a token that runs out at `lapses`, if that counts.
+    pub fn authorized_at(self, now: Timestamp, lapses: Option<Timestamp>) -> Self {
+        let extras = Extras { lapses, ..self.extras.map(|extras| *extras).unwrap_or_default() };
+        Self { authorized: now, extras: extras.boxed(), ..self }
+    }
+
+    /// When its app's access token runs out, if that counts.
+    pub fn lapses(&self) -> Option<Timestamp> {
+        self.extras.as_ref()?.lapses
+    }
+
     /// Since when, and until when, its app is authorized to be told.
     pub fn authorization(&self) -> (Timestamp, Timestamp) {
-        (self.authorized.max(self.created), self.expires)
+        let until = self.lapses().map_or(self.expires, |lapses| lapses.min(self.expires));
+        (self.authorized.max(self.created), until)
     }
 
     /// The id by which this subscription is told of a change's item. Order holds among changes of one.

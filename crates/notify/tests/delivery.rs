@@ -416,6 +416,12 @@ fn what_could_not_be_asked_is_asked_again_for_the_same_time() {
     assert_eq!(asked(&world), [15 * 60, 15 * 60]);
 }
 
+/// How often the node pauses.
+fn pauses(world: &World) -> usize {
+    let is_pause = |command: &&Command| matches!(command, Command::Step { step: Step::Pause, .. });
+    world.others.iter().filter(is_pause).count()
+}
+
 fn loses_access() -> Record {
     let (subscription, event) = (subscription().id, LifecycleEvent::ReauthorizationRequired);
     let cause = Some(Cause::AccessLost { at: NOW });
@@ -424,10 +430,6 @@ fn loses_access() -> Record {
 
 #[test]
 fn lost_access_that_is_not_regained_pauses_after_a_quarter_of_an_hour() {
-    let pauses = |world: &World| {
-        let is_pause = |command: &&Command| matches!(command, Command::Step { step: Step::Pause, .. });
-        world.others.iter().filter(is_pause).count()
-    };
     let mut world = World::new(subscription());
     world.append([loses_access()]);
     world.pass(15 * 60 * SECOND - 1);
@@ -441,6 +443,34 @@ fn lost_access_that_is_not_regained_pauses_after_a_quarter_of_an_hour() {
     world.append([Record::Subscription { id: subscription().id, event }]);
     world.pass(HOUR);
     assert_eq!(pauses(&world), 0, "the app has shown that it may be told");
+}
+
+#[test]
+fn where_the_end_of_a_token_counts_its_app_is_asked_before_and_paused_then() {
+    let quarter = 15 * 60 * SECOND;
+    let mut world = World::new(subscription().authorized_at(NOW, Some(NOW.plus_minutes(45))));
+    for due in [15, 30] {
+        world.pass(quarter);
+        world.append([asks(due)]);
+    }
+    world.pass(quarter - 1);
+    assert_eq!((asked(&world).as_slice(), pauses(&world)), (&[15 * 60, 30 * 60][..], 0));
+    world.pass(1);
+    assert_eq!(pauses(&world), 1);
+}
+
+#[test]
+fn a_fresh_token_puts_the_pause_off() {
+    let untold = Subscription { lifecycle_url: None, ..subscription() };
+    let of_token = |minutes| untold.clone().authorized_at(NOW, Some(NOW.plus_minutes(minutes)));
+    let mut world = World::new(of_token(45));
+    world.pass(10 * 60 * SECOND);
+    let event = SubscriptionEvent::Patched(Box::new(of_token(120)));
+    world.append([Record::Subscription { id: subscription().id, event }]);
+    world.pass(2 * HOUR - 10 * 60 * SECOND - 1);
+    assert_eq!(pauses(&world), 0);
+    world.pass(1);
+    assert_eq!(pauses(&world), 1);
 }
 
 #[test]

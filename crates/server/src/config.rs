@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use notify::profile::TokenExpiry;
 use notify::throttle::{Rate, ThrottleLimits};
 use notify::{NodeConfig, Profile};
 use serde::Deserialize;
@@ -62,6 +63,7 @@ pub struct Subscriptions {
     pub events_are_written_twice: Option<bool>,
     pub handshake_names_status: Option<bool>,
     pub foreign_is_told: Option<bool>,
+    pub token_expiry: Option<TokenExpiryName>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -70,6 +72,13 @@ pub enum ProfileName {
     #[default]
     Documented,
     Observed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenExpiryName {
+    Ignored,
+    Enforced,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -143,6 +152,7 @@ impl Default for Subscriptions {
             events_are_written_twice: None,
             handshake_names_status: None,
             foreign_is_told: None,
+            token_expiry: None,
         }
     }
 }
@@ -275,6 +285,11 @@ impl Config {
             events_are_written_twice: asked.events_are_written_twice.unwrap_or(base.events_are_written_twice),
             handshake_names_status: asked.handshake_names_status.unwrap_or(base.handshake_names_status),
             foreign_is_told: asked.foreign_is_told.unwrap_or(base.foreign_is_told),
+            token_expiry: match asked.token_expiry {
+                None => base.token_expiry,
+                Some(TokenExpiryName::Ignored) => TokenExpiry::Ignored,
+                Some(TokenExpiryName::Enforced) => TokenExpiry::Enforced,
+            },
             throttle: self.throttling.limits(base.throttle),
         }
     }
@@ -320,7 +335,7 @@ mod tests {
         let overridden = profile(
             "profile = \"observed\"\nlife_minutes_max = 10080\nlife_minutes_min = 1\nper_mailbox_max = 2\n\
              client_state_chars_max = 255\nrefuse_duplicates = false\nevents_are_written_twice = false\n\
-             handshake_names_status = false\nforeign_is_told = false",
+             handshake_names_status = false\nforeign_is_told = false\ntoken_expiry = \"enforced\"",
         );
         let expected = Profile {
             life_minutes_max: 10_080,
@@ -331,6 +346,7 @@ mod tests {
             events_are_written_twice: false,
             handshake_names_status: false,
             foreign_is_told: false,
+            token_expiry: TokenExpiry::Enforced,
             ..Profile::observed()
         };
         assert_eq!(overridden, expected);

@@ -12,7 +12,7 @@ mod subscriptions;
 
 use std::collections::BTreeSet;
 
-use graph::{AppId, TenantId, UserId};
+use graph::{AppId, TenantId, Timestamp, UserId};
 
 pub use names::{known, meant};
 pub use need::{Level, Names, Need, Row};
@@ -28,6 +28,8 @@ pub struct Principal {
     pub held: Permissions,
     /// Whether the signed-in user administers the tenant.
     pub admin: bool,
+    /// When the token runs out; `None`: there is no token.
+    pub expires: Option<Timestamp>,
 }
 
 /// On whose behalf the app calls.

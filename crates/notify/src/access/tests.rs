@@ -10,7 +10,7 @@ const ADELE: UserId = UserId(Uuid::from_u128(3));
 
 fn principal(tenant: TenantId, actor: Actor, held: &[&str]) -> Principal {
     let held = Permissions::of(held.iter().copied());
-    Principal { tenant, app: AppId(Uuid::from_u128(4)), actor, held, admin: false }
+    Principal { tenant, app: AppId(Uuid::from_u128(4)), actor, held, admin: false, expires: None }
 }
 
 fn megan(held: &[&str]) -> Principal {

@@ -11,7 +11,8 @@ use super::machine::{Node, STORE_PAUSE_MICROS, Timer};
 use super::spans::Spans;
 use super::wall::mono_of;
 use super::{Command, NodeConfig, Step};
-use crate::{Now, reauthorization};
+use crate::Now;
+use crate::reauthorization::{self, Standing};
 
 impl Spans {
     /// What time brings next to a subscription that has not ended, and when.
@@ -21,8 +22,9 @@ impl Spans {
         let asked = standing.and_then(|standing| standing.asked);
         let (from, until) = subscription.authorization();
         let ask = subscription.lifecycle_url.as_ref().and_then(|_| config.cadence.next(from, until, asked));
-        let lost = standing.filter(|standing| !standing.is_paused()).and_then(|standing| standing.lost);
-        let pause = lost.map(|lost| lost.plus_micros(config.grace_micros));
+        let lost = standing.and_then(|standing| standing.lost).map(|lost| lost.plus_micros(config.grace_micros));
+        let is_paused = standing.is_some_and(Standing::is_paused);
+        let pause = lost.into_iter().chain(subscription.lapses()).min().filter(|_| !is_paused);
         let end = Some((subscription.expires, Next::End));
         [end, pause.map(|at| (at, Next::Pause)), ask.map(|at| (at, Next::Ask))].into_iter().flatten().min()
     }

@@ -152,6 +152,7 @@ async fn may_hear(store: &dyn Store, app: &App, subscription: &Subscription) -> 
         actor: user.map_or(Actor::App(creator), Actor::User),
         held: Permissions::of(held.iter().map(String::as_str)),
         admin: false,
+        expires: None,
     };
     let (need, owner) = access::to_hold(subscription);
     let narrowed = app.mailboxes.as_ref().filter(|_| user.is_none());

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use graph::TenantId;
+use graph::{TenantId, Timestamp};
 use notify::access::{Actor, Permissions, Principal};
 use store::{App, User};
 
@@ -52,8 +52,8 @@ pub async fn admit_claimed(directory: &Directory, claimed: &Claimed) -> Result<P
             (Actor::User(user.id), Some(user))
         }
     };
-    let (app, held) = (claimed.app, claimed.held.clone());
-    let principal = Principal { tenant, app, actor, held, admin: claimed.admin };
+    let (app, held, expires) = (claimed.app, claimed.held.clone(), Some(Timestamp::from_seconds(claimed.expires)));
+    let principal = Principal { tenant, app, actor, held, admin: claimed.admin, expires };
     let bearer = Bearer { principal, issued: claimed.issued };
     if let Actor::User(id) = actor {
         let user = user.filter(|user| user.tenant == tenant).ok_or_else(|| Reason::user(&id.to_string()))?;
@@ -101,8 +101,6 @@ pub fn first_second(user: &User) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use graph::Timestamp;
-
     use super::*;
     use crate::seed;
 
@@ -113,6 +111,7 @@ mod tests {
             actor: Actor::User(seed::users()[0].id),
             held: Permissions::of(["Mail.Read", "Calendars.Read", "openid"]),
             admin: false,
+            expires: None,
         };
         Bearer { principal, issued }
     }

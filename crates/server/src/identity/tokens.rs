@@ -109,7 +109,8 @@ impl Claims {
             _ => return Err(TokenError::Invalid),
         };
         let admin = self.wids.iter().any(|role| role == GLOBAL_ADMINISTRATOR);
-        let principal = Principal { tenant: self.tid, app, actor, held, admin };
+        let expires = Some(Timestamp::from_seconds(self.exp));
+        let principal = Principal { tenant: self.tid, app, actor, held, admin, expires };
         Ok(Bearer { principal, issued: self.iat })
     }
 }

@@ -66,7 +66,7 @@ fn needs(route: &Route) -> Vec<Need> {
 fn callers(held: &[&str]) -> [Principal; 3] {
     let of = |tenant, actor| {
         let held = Permissions::of(held.iter().copied());
-        Principal { tenant, app: seed::APP, actor, held, admin: true }
+        Principal { tenant, app: seed::APP, actor, held, admin: true, expires: None }
     };
     let user = Actor::User(megan());
     [of(seed::TENANT, user), of(TenantId::CONSUMERS, user), of(seed::TENANT, Actor::App(seed::SERVICE_PRINCIPAL))]

@@ -1,10 +1,20 @@
 //! How long subscriptions live, how many there may be, and when their receivers are asked.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, Bytes, HttpBody};
 use graph::Timestamp;
-use http::StatusCode;
+use http::{Request, StatusCode};
+use hyper::body::Frame;
+use notify::profile::TokenExpiry;
 use notify::{EndReason, Profile};
 use protocol::HandshakeError;
 use serde_json::{Value, json};
+use store::Grantee;
+use tidings_server::identity::Grant;
 use tidings_server::seed;
 
 use crate::world::{Caller, Reply, World, ok};
@@ -227,5 +237,70 @@ async fn subscriptions_of_each_kind_may_have_a_lifecycle_url() {
         let asked = json!({"resource": resource, "lifecycleNotificationUrl": LIFECYCLE});
         let made = ok(subscribe(&world, asked).await, StatusCode::CREATED);
         assert_eq!(made.text("/lifecycleNotificationUrl"), LIFECYCLE, "{resource}");
+    }
+}
+
+/// A body that is there once something else was done.
+struct Late(Option<Pin<Box<dyn Future<Output = Bytes> + Send>>>);
+
+impl HttpBody for Late {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(rest) = &mut self.0 else { return Poll::Ready(None) };
+        let bytes = ready!(rest.as_mut().poll(context));
+        self.0 = None;
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_that_was_begun_before_access_was_lost_is_refused() {
+    let world = World::new().await;
+    let path = made(&world, json!({})).await;
+    let (now, megan) = (world.state.clock.wall(), seed::users().remove(0));
+    let token = world.state.tokens.issue(&seed::app(), Grant::Delegated(&megan, "Mail.Read"), now, 60).unwrap();
+    let renewal = json!({"expirationDateTime": in_minutes(&world, 90)}).to_string();
+    for (method, path, body) in
+        [("PATCH", path.clone(), renewal), ("POST", format!("{path}/reauthorize"), String::new())]
+    {
+        world.granted(&megan, "Mail.Read").await;
+        let state = Arc::clone(&world.state);
+        let late = Late(Some(Box::pin(async move {
+            let (tenant, app, permissions) = (seed::TENANT, seed::APP, ["Mail.Read".to_owned()].into());
+            let grant = store::Grant { tenant, app, grantee: Grantee::AllUsers, permissions };
+            state.directory.change(|store| async move { store.revoke(grant, now).await }).await.unwrap();
+            Bytes::from(body)
+        })));
+        let request = Request::builder().method(method).uri(&path).header("authorization", format!("Bearer {token}"));
+        let request = request.header("content-type", "application/json").body(Body::new(late)).unwrap();
+        let reply = world.request(request).await;
+        assert_eq!(reply.status, 503, "{method}: what the token may has changed: {}", reply.json);
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_lapses_with_its_apps_token_only_where_that_counts() {
+    for (token_expiry, lapses) in [(TokenExpiry::Ignored, false), (TokenExpiry::Enforced, true)] {
+        let world = World::with(Profile { token_expiry, ..Profile::documented() }).await;
+        let before = world.state.clock.wall();
+        let path = made(&world, json!({})).await;
+        let id = path.rsplit('/').next().unwrap().parse().unwrap();
+        let renewal = json!({"expirationDateTime": in_minutes(&world, 90)});
+        let megan = world.megan();
+        for _ in 0..3 {
+            let found = world.state.store.subscription(id).await.unwrap().unwrap();
+            let (from, until) = found.authorization();
+            assert!(from >= before);
+            assert_eq!(until < found.expires, lapses);
+            ok(megan.patch(&path, renewal.clone()).await, StatusCode::OK);
+        }
+        ok(megan.send("POST", &format!("{path}/reauthorize"), String::new()).await, StatusCode::NO_CONTENT);
+        let found = world.state.store.subscription(id).await.unwrap().unwrap();
+        assert_eq!(found.lapses().is_some(), lapses);
     }
 }

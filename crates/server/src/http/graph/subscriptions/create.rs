@@ -17,7 +17,7 @@ use protocol::error::Operation;
 use protocol::{HandshakeError, SubscriptionRequest};
 use store::{BeginError, SubscriptionLimits};
 
-use super::{entity_context, resource};
+use super::{entity_context, lapses, resource};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::Call;
@@ -132,7 +132,7 @@ async fn items(call: &Call<'_>, watch: &Watch, resource: &str) -> Result<Target,
 }
 
 fn begun(call: &Call<'_>, draft: Draft, target: Target) -> Subscription {
-    Subscription {
+    let subscription = Subscription {
         id: SubscriptionId(ids::new_uuid()),
         tenant: call.principal.tenant,
         app: call.principal.app,
@@ -151,7 +151,8 @@ fn begun(call: &Call<'_>, draft: Draft, target: Target) -> Subscription {
         expires: draft.expires.at,
         expires_tenths: draft.expires.tenths,
         created: call.context.now,
-    }
+    };
+    subscription.authorized_at(call.context.now, lapses(call))
 }
 
 /// `scope`: of what there may be only so many.

@@ -10,7 +10,7 @@ pub mod reauthorize;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use graph::SubscriptionId;
+use graph::{SubscriptionId, Timestamp};
 use notify::Subscription;
 use notify::access;
 use notify::subscription::Extras;
@@ -31,6 +31,11 @@ async fn visible(call: &Call<'_>, id: &str, operation: Operation) -> Result<Arc<
     let (need, owner) = access::to_hold(&found);
     call.check(need, owner).await.map_err(|error| error.behind(operation))?;
     Ok(found)
+}
+
+/// When what the caller authorizes now lapses, if its token's end counts.
+fn lapses(call: &Call<'_>) -> Option<Timestamp> {
+    call.state.profile.token_expiry.lapses(call.principal.expires)
 }
 
 fn foreign(call: &Call<'_>, found: &Subscription, operation: Operation) -> ApiError {

@@ -8,7 +8,7 @@ use notify::Subscription;
 use protocol::error::Operation;
 use store::SubscriptionError;
 
-use super::visible;
+use super::{lapses, visible};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::{Call, TRIES};
@@ -17,7 +17,8 @@ pub async fn reauthorize(call: &Call<'_>, id: &str) -> Result<Answer, ApiError> 
     call.query.allow(&[])?;
     for _ in 0..TRIES {
         let current = visible(call, id, Operation::Update).await?;
-        let after = Arc::new(Subscription { authorized: call.context.now, ..Subscription::clone(&current) });
+        call.check_again().await?;
+        let after = Arc::new(Subscription::clone(&current).authorized_at(call.context.now, lapses(call)));
         match call.state.store.patch_subscription(current, after).await {
             Ok(_) => return Ok(Answer::empty(StatusCode::NO_CONTENT)),
             Err(SubscriptionError::Changed) => {}
