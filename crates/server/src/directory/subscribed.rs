@@ -17,13 +17,15 @@ const PAGE: u64 = 500;
 /// How often a subscription is looked at anew that its app changes at the same time.
 const TRIES: usize = 5;
 
-/// Ends what was made for a user who may not sign in any more, or has not since it was last authorized.
+/// Ends what was made for a user who may not sign in any more, or has not since it was last authorized. Of what
+/// was kept before that time was, nobody knows when it was authorized.
 pub async fn settle_user(store: &dyn Store, user: &User) -> Result<(), StoreError> {
     if user.enabled && user.sessions_valid_from == Timestamp::default() {
         return Ok(());
     }
     let of_user = |found: &Subscription| match user.enabled {
         false => Some(EndReason::UserDisabled),
+        true if found.authorized == Timestamp::default() => None,
         true => (found.authorization().0 < user.sessions_valid_from).then_some(EndReason::SessionsEnded),
     };
     let made_for = SubscriptionQuery { creator: Some(user.id), ..all_of(user.tenant) };

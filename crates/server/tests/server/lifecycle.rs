@@ -1,11 +1,12 @@
 //! What becomes of subscriptions when their user, their app or its permissions go: what the log tells of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use graph::{AppId, Partition, UserId};
+use graph::{AppId, Partition, SubscriptionId, Timestamp, UserId};
 use http::StatusCode;
 use notify::log::{Cause, EndReason, SubscriptionEvent};
-use notify::{Position, Record};
+use notify::{Position, Record, Subscription};
 use serde_json::{Value, json};
 use store::{App, Grantee, User};
 use tidings_server::directory::subscribed;
@@ -134,6 +135,28 @@ async fn a_disabled_user_and_a_new_password_end_what_was_made_for_the_user() {
     administer(&world, "PATCH", MEGAN, json!({"displayName": "Megan B"})).await;
     assert_eq!(told(&world).await.len(), 2, "what an app made for itself goes on");
     assert_eq!(world.adele().get("/v1.0/subscriptions").await.json["value"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_does_not_say_when_it_was_authorized_outlives_a_new_password_until_it_is_renewed() {
+    let world = World::new().await;
+    let id = subscribe(&world, &world.megan(), "me/messages").await;
+    let store = world.state.store.clone();
+    let made = store.subscription(id.parse().unwrap()).await.unwrap().unwrap();
+    store.end_subscription(made.id, EndReason::Deleted, None).await.unwrap();
+    let kept =
+        Subscription { id: SubscriptionId(Uuid::from_u128(5)), authorized: Timestamp::default(), ..(*made).clone() };
+    let (kept, limits) = (Arc::new(kept), store::SubscriptionLimits { per_scope: 9, refuse_duplicates: true });
+    store.begin_subscription(kept.clone(), limits).await.unwrap();
+    let reset = || administer(&world, "POST", "/admin/users/megan@contoso.test/reset-password", Value::Null);
+    reset().await;
+    subscribed::settle_all(&*store, world.state.clock.wall()).await.unwrap();
+    assert_eq!(told(&world).await, [(id.clone(), "deleted")]);
+
+    let renewed = Arc::new(Subscription { authorized: world.state.clock.wall(), ..(*kept).clone() });
+    store.patch_subscription(kept.clone(), renewed).await.unwrap();
+    reset().await;
+    assert_eq!(told(&world).await, [(id, "deleted"), (kept.id.to_string(), "sessions ended")]);
 }
 
 #[tokio::test]
