@@ -10,12 +10,12 @@ use protocol::handshake::{CONTENT_TYPE, TIMEOUT_SECONDS, validation_token, valid
 use super::Outbound;
 use super::attempt::{Call, Failure};
 use super::policy::Refusal;
-use super::targets::{self, call_uri};
+use super::targets;
 
 impl Outbound {
     /// Whether `url` may be called at all, as far as its text tells. Cheap; asks nobody.
     pub fn check(&self, url: &str) -> Result<(), HandshakeError> {
-        call_uri(&self.policy, url).map(drop).map_err(|refusal| refused(url, refusal))
+        self.policy.check_url(url).and_then(targets::uri).map(drop).map_err(|refusal| refused(url, refusal))
     }
 
     /// Asks the receiver at `url`, which speaks TLS up to `tls`, to echo a token, and takes nothing else for

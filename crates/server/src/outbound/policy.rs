@@ -1,5 +1,6 @@
 //! Which targets may be called: rules on a URL's text and on the addresses of its host. Pure. The same
-//! verdict is given when a subscription is made, when a receiver is tested and when one is called.
+//! verdict on where a URL leads is given when a subscription is made, when a receiver is tested and when one is
+//! called; how it is spelled is judged before it is kept.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -69,38 +70,53 @@ impl Policy {
     /// The URL as it will be called, if its text allows that. Where its host leads is judged when the
     /// name is resolved; an address literal and `localhost` are judged here.
     pub fn check_url(&self, text: &str) -> Result<Url, Refusal> {
-        if text.len() > URL_BYTES_MAX {
-            return Err(Refusal::Url("it is longer than 4096 bytes"));
-        }
+        check_length(text)?;
         self.check_extended_url(text)
     }
 
     /// The same for a URL that has been checked and got longer by what this server adds to its query.
     pub fn check_extended_url(&self, text: &str) -> Result<Url, Refusal> {
+        let url = self.read(text)?;
+        check_spelling(text, &url)?;
+        self.check_place(&url)?;
+        Ok(url)
+    }
+
+    /// The same for a URL that was kept, perhaps before its spelling mattered.
+    pub fn check_kept_url(&self, text: &str) -> Result<Url, Refusal> {
+        check_length(text)?;
+        let mut url = self.read(text)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Refusal::Url("it has a user name or password"));
+        }
+        self.check_place(&url)?;
+        url.set_fragment(None);
+        Ok(url)
+    }
+
+    fn read(&self, text: &str) -> Result<Url, Refusal> {
         if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f || byte == b'\\') {
             return Err(Refusal::Url("it has blanks, control characters or backslashes"));
         }
         let url = Url::parse(text).map_err(|_| Refusal::Url("it is not an absolute URL"))?;
         match url.scheme() {
-            "https" => {}
-            "http" if self.dev => {}
-            other => return Err(Refusal::Scheme(other.chars().take(64).collect())),
+            "https" => Ok(url),
+            "http" if self.dev => Ok(url),
+            other => Err(Refusal::Scheme(other.chars().take(64).collect())),
         }
-        check_spelling(text)?;
+    }
+
+    fn check_place(&self, url: &Url) -> Result<(), Refusal> {
         if url.port() == Some(0) {
             return Err(Refusal::Url("its port is 0"));
         }
         match url.host() {
-            None => return Err(Refusal::Url("it has no host")),
-            Some(Host::Ipv4(address)) => self.check_literal(address.into())?,
-            Some(Host::Ipv6(address)) => self.check_literal(address.into())?,
-            Some(Host::Domain(name)) if name.ends_with('.') => {
-                return Err(Refusal::Url("its host ends with a dot; write it without"));
-            }
-            Some(Host::Domain(name)) if is_localhost(name) => self.check_localhost(name)?,
-            Some(Host::Domain(_)) => {}
+            None => Err(Refusal::Url("it has no host")),
+            Some(Host::Ipv4(address)) => self.check_literal(address.into()),
+            Some(Host::Ipv6(address)) => self.check_literal(address.into()),
+            Some(Host::Domain(name)) if is_localhost(name) => self.check_localhost(name),
+            Some(Host::Domain(_)) => Ok(()),
         }
-        Ok(url)
     }
 
     /// Whether `address`, which `host` resolves to, may be called.
@@ -153,8 +169,15 @@ impl Policy {
     }
 }
 
+fn check_length(text: &str) -> Result<(), Refusal> {
+    match text.len() > URL_BYTES_MAX {
+        true => Err(Refusal::Url("it is longer than 4096 bytes")),
+        false => Ok(()),
+    }
+}
+
 /// What the standard for browsers forgives, and other programs read in another way.
-fn check_spelling(text: &str) -> Result<(), Refusal> {
+fn check_spelling(text: &str, url: &Url) -> Result<(), Refusal> {
     let rest = text.split_once(':').map_or("", |(_, rest)| rest);
     let Some(rest) = rest.strip_prefix("//").filter(|rest| !rest.starts_with('/')) else {
         return Err(Refusal::Url("it has no host behind its scheme and two slashes"));
@@ -165,6 +188,9 @@ fn check_spelling(text: &str) -> Result<(), Refusal> {
     }
     if rest.contains('#') {
         return Err(Refusal::Url("it has a fragment, which no request carries"));
+    }
+    if url.host_str().is_some_and(|host| host.ends_with('.')) {
+        return Err(Refusal::Url("its host ends with a dot; write it without"));
     }
     Ok(())
 }

@@ -19,7 +19,8 @@ pub async fn patch(call: &Call<'_>, id: &str) -> Result<Answer, ApiError> {
     call.query.allow(&[])?;
     let mut current = visible(call, id, Operation::Update).await?;
     let request = SubscriptionRequest::parse_patch(&call.body)?;
-    check_url(call, UrlRole::Notification, request.notification_url.as_deref())?;
+    let moved_to = request.notification_url.as_deref().filter(|url| *url != current.notification_url);
+    check_url(call, UrlRole::Notification, moved_to)?;
     let mut proven: Option<String> = None;
     for _ in 0..TRIES {
         let patch = rules::patch(&request, &current, call.context.now, &call.state.profile)?;
