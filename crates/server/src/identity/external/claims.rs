@@ -9,6 +9,7 @@ use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::reason::{Reason, clipped};
 use super::rules::{AppOnly, Rules, TenantRule, UserBy};
@@ -79,11 +80,12 @@ impl Claimed {
     }
 }
 
-/// The id of something that another issuer names: the name itself if that is a GUID, else always the same one,
-/// UUIDv5 of the name within UUIDv5 of the issuer's URL.
+/// The id of something that another issuer names: the name itself if that is a GUID with its hyphens, in either
+/// case, else always the same one, UUIDv5 of the name within UUIDv5 of the issuer's URL.
 fn stable_id(iss: &str, name: &str) -> Uuid {
     let issuer = Uuid::new_v5(&Uuid::NAMESPACE_URL, iss.as_bytes());
-    name.parse().unwrap_or_else(|_| Uuid::new_v5(&issuer, name.as_bytes()))
+    let guid = Some(name).filter(|name| name.len() == Hyphenated::LENGTH).and_then(|name| name.parse().ok());
+    guid.unwrap_or_else(|| Uuid::new_v5(&issuer, name.as_bytes()))
 }
 
 impl Claims {

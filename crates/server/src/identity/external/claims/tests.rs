@@ -158,6 +158,15 @@ fn names_that_are_no_guids_become_the_same_one_always_and_another_at_another_iss
 }
 
 #[test]
+fn a_guid_is_one_app_in_either_case_and_its_other_spellings_are_names() {
+    let id = |name: &str| stable_id(ISS, name).to_string();
+    assert_eq!(id(&APP.to_uppercase()), APP);
+    for name in [APP.replace('-', ""), format!("{{{APP}}}"), format!("urn:uuid:{APP}")] {
+        assert_ne!(id(&name), APP, "{name}");
+    }
+}
+
+#[test]
 fn a_user_may_be_called_by_an_address_that_the_issuer_has_verified() {
     let names =
         ClaimNames { user: names(&["preferred_username", "email"]), user_by: UserBy::Address, ..keycloak().claims };
