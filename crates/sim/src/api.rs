@@ -12,14 +12,15 @@ use notify::subscription::{ChangeTypes, Extras, Target, TlsVersion, Watched};
 use notify::{Event, Subscription};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
-use store::{Commit, Ingest, Once, SubscriptionLimits};
+use store::{Commit, Ingest, Makers, Once, SubscriptionLimits};
 
 use crate::storage::{TENANT, date};
 use crate::truth::{FILTERS, RESOURCES};
 use crate::world::{Happening, World};
 
 const SECOND: u64 = 1_000_000;
-const LIMITS: SubscriptionLimits = SubscriptionLimits { per_scope: 100, refuse_duplicates: false };
+const LIMITS: SubscriptionLimits =
+    SubscriptionLimits { per_scope: 100, refuse_duplicates: false, makers: Makers { user: false, app: false } };
 
 /// What the users of the API know of.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use notify::subscription::{Target, TlsVersion};
 use notify::{AbandonReason, Record, StreamKind, Subscription};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use store::SubscriptionLimits;
+use store::{Makers, SubscriptionLimits};
 use uuid::Uuid;
 
 use crate::plan::{Faults, Plan};
@@ -161,7 +161,7 @@ impl World {
             expires_tenths: 0,
             created: date(self.at),
         };
-        let limits = SubscriptionLimits { per_scope: 100, refuse_duplicates: false };
+        let limits = SubscriptionLimits { per_scope: 100, refuse_duplicates: false, makers: Makers::default() };
         self.storage.model.begin_subscription(Arc::new(subscription), limits).unwrap();
         self.appended();
     }

@@ -187,6 +187,7 @@ pub trait Store: Send + Sync + 'static {
     /// Adds a subscription and appends `began`. Refused when `limits` are reached or a live duplicate
     /// (same app, creator, target, change types and query options) exists and `limits.refuse_duplicates`
     /// is set. An id that was ever used is a duplicate, so that a write of unknown outcome can be repeated.
+    /// Refused as well when its user or app is disabled, or is gone that `limits` count on.
     async fn begin_subscription(
         &self,
         subscription: Arc<Subscription>,
@@ -478,6 +479,24 @@ pub struct SubscriptionLimits {
     /// Live subscriptions to what lies in one scope, over all apps.
     pub per_scope: u64,
     pub refuse_duplicates: bool,
+    pub makers: Makers,
+}
+
+/// Who of those that make a subscription was in the directory when they were allowed to, and must be there still.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Makers {
+    /// Its creator is a user, not an app's service principal.
+    pub user: bool,
+    /// Its app is registered.
+    pub app: bool,
+}
+
+impl Makers {
+    /// Whether they may make `subscription`, of whom this is known now.
+    pub(crate) fn may_make(self, subscription: &Subscription, user: Option<&User>, app: Option<&App>) -> bool {
+        let signed_in = |user: &User| user.enabled && user.sessions_valid_from <= subscription.authorized;
+        user.map_or(!self.user, signed_in) && app.map_or(!self.app, |app| app.enabled)
+    }
 }
 
 /// Which subscriptions to read.
@@ -561,6 +580,9 @@ pub enum BeginError {
     TooMany(u64),
     #[error("the mailbox does not exist: {0}")]
     NoMailbox(UserId),
+    /// Its user or app is gone or disabled, or its user must sign in again.
+    #[error("who makes it may not act any more")]
+    NotAllowed,
     #[error(transparent)]
     Store(#[from] StoreError),
 }

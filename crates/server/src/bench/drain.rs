@@ -13,7 +13,7 @@ use graph::{
 use notify::subscription::{Target, TlsVersion};
 use notify::{NodeConfig, Subscription};
 use store::sqlite::SqliteStore;
-use store::{Commit, Counters, NodeId, Store, SubscriptionLimits, Tenant, User};
+use store::{Commit, Counters, Makers, NodeId, Store, SubscriptionLimits, Tenant, User};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -114,7 +114,7 @@ async fn populate(store: &Arc<dyn Store>, clock: &Clock, url: &str) -> Result<()
             authorized: now,
             created: now,
         };
-        let limits = SubscriptionLimits { per_scope: 1_000, refuse_duplicates: true };
+        let limits = SubscriptionLimits { per_scope: 1_000, refuse_duplicates: true, makers: Makers::default() };
         store.begin_subscription(Arc::new(subscription), limits).await?;
     }
     Ok(())

@@ -146,7 +146,10 @@ async fn what_does_not_say_when_it_was_authorized_outlives_a_new_password_until_
     store.end_subscription(made.id, EndReason::Deleted, None).await.unwrap();
     let kept =
         Subscription { id: SubscriptionId(Uuid::from_u128(5)), authorized: Timestamp::default(), ..(*made).clone() };
-    let (kept, limits) = (Arc::new(kept), store::SubscriptionLimits { per_scope: 9, refuse_duplicates: true });
+    let (kept, limits) = (
+        Arc::new(kept),
+        store::SubscriptionLimits { per_scope: 9, refuse_duplicates: true, makers: store::Makers::default() },
+    );
     store.begin_subscription(kept.clone(), limits).await.unwrap();
     let reset = || administer(&world, "POST", "/admin/users/megan@contoso.test/reset-password", Value::Null);
     reset().await;
@@ -228,4 +231,25 @@ async fn who_may_not_act_any_more_when_the_receiver_has_answered_gets_no_subscri
     let asked = json!({"changeType": "created", "resource": "me/events", "expirationDateTime": now.plus_minutes(60),
                        "notificationUrl": "https://hook.example.net/n"});
     assert_eq!(world.megan().post("/v1.0/subscriptions", asked).await.status, 401);
+}
+
+#[tokio::test]
+async fn who_is_disabled_or_removed_just_before_the_beginning_gets_no_subscription() {
+    let world = World::new().await;
+    let (app, megan) = (an_app(&world, 77).await, seed::users().remove(0));
+    let caller = world.granted_to(&app, &megan, "User.Read.All").await;
+    let asked = json!({"changeType": "updated", "resource": "users", "notificationUrl": "https://hook.example.net/n",
+                       "expirationDateTime": world.state.clock.wall().plus_minutes(60)});
+    // The store knows before the server has learned of it.
+    let (store, id) = (world.state.store.clone(), app.id);
+    world.receivers.meanwhile(async move { drop(store.remove_app(id).await.unwrap()) });
+    assert_eq!(caller.post("/v1.0/subscriptions", asked.clone()).await.status, 503, "it may try again");
+    world.state.store.add_app(app).await.unwrap();
+    let store = world.state.store.clone();
+    world.receivers.meanwhile(async move {
+        let disabled = User { enabled: false, ..megan.clone() };
+        store.replace_user(megan, disabled).await.unwrap();
+    });
+    assert_eq!(caller.post("/v1.0/subscriptions", asked).await.status, 503);
+    assert_eq!(world.state.store.counters().log_rows, 0, "nothing has begun");
 }

@@ -8,7 +8,7 @@ use notify::subscription::{Target, TlsVersion};
 use notify::{Profile, Subscription, rules};
 use protocol::HandshakeError;
 use serde_json::{Value, json};
-use store::SubscriptionLimits;
+use store::{Makers, SubscriptionLimits};
 use tidings_server::seed;
 use uuid::Uuid;
 
@@ -59,7 +59,8 @@ async fn expired(world: &World) -> SubscriptionId {
         authorized: past,
         created: past,
     };
-    let (id, limits) = (subscription.id, SubscriptionLimits { per_scope: 9, refuse_duplicates: true });
+    let (id, limits) =
+        (subscription.id, SubscriptionLimits { per_scope: 9, refuse_duplicates: true, makers: Makers::default() });
     world.state.store.begin_subscription(Arc::new(subscription), limits).await.unwrap();
     id
 }

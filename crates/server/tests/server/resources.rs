@@ -318,7 +318,7 @@ async fn a_tenant_has_so_many_subscriptions_to_a_resource() {
     ok(app.post(path, url.clone()).await, StatusCode::CREATED);
     url["changeType"] = "updated".into();
     ok(app.post(path, url.clone()).await, StatusCode::CREATED);
-    let limits = store::SubscriptionLimits { per_scope: 2, refuse_duplicates: false };
+    let limits = store::SubscriptionLimits { per_scope: 2, refuse_duplicates: false, makers: store::Makers::default() };
     let found = app.get(path).await.text("/value/0/id");
     let one = world.state.store.subscription(found.parse().unwrap()).await.unwrap().unwrap();
     let more = notify::Subscription { id: graph::SubscriptionId(uuid::Uuid::from_u128(7)), ..(*one).clone() };

@@ -124,6 +124,10 @@ impl Model {
         {
             return Err(BeginError::NoMailbox(mailbox));
         }
+        let (user, app) = (self.users.get(&subscription.creator), self.apps.get(&subscription.app));
+        if !limits.makers.may_make(&subscription, user, app) {
+            return Err(BeginError::NotAllowed);
+        }
         let scope = subscription.scope();
         if self.subscriptions.contains_key(&subscription.id) {
             return Err(BeginError::Duplicate(subscription.id));

@@ -16,7 +16,7 @@ use super::ledger::{unpack, unpack_sums};
 use super::record::encode;
 use super::row::{folder_key, kind_byte, signed};
 use super::writer::{Encoded, Tx};
-use super::{partition, user};
+use super::{directory, partition, user};
 use crate::seal::{Keys, UnsealError};
 use crate::{Appended, BeginError, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
 
@@ -125,6 +125,10 @@ fn check_new(
         && !user::exists(connection, mailbox)?
     {
         return Err(BeginError::NoMailbox(mailbox));
+    }
+    let (user, app) = (user::user(connection, subscription.creator)?, directory::app(connection, subscription.app)?);
+    if !limits.makers.may_make(subscription, user.as_ref(), app.as_ref()) {
+        return Err(BeginError::NotAllowed);
     }
     let mut known = connection.prepare_cached("SELECT 1 FROM subscription WHERE id = ?1")?;
     if known.exists([subscription.id.0.as_bytes()])? {

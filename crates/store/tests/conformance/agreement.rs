@@ -18,8 +18,8 @@ use tempfile::TempDir;
 use tidings_store::memory::Model;
 use tidings_store::sqlite::SqliteStore;
 use tidings_store::{
-    Commit, DeltaPlace, DeltaQuery, Ingest, ItemQuery, NodeId, Revision, Store, SubscriptionLimits, SubscriptionQuery,
-    Tenant,
+    Commit, DeltaPlace, DeltaQuery, Ingest, ItemQuery, Makers, NodeId, Revision, Store, SubscriptionLimits,
+    SubscriptionQuery, Tenant,
 };
 use uuid::Uuid;
 
@@ -73,13 +73,13 @@ enum Call {
         number: u128,
         is_group: bool,
         app: u128,
-        limits: (u64, bool),
+        limits: SubscriptionLimits,
     },
     Begin {
         number: u128,
         mailbox: usize,
         app: u128,
-        limits: (u64, bool),
+        limits: SubscriptionLimits,
     },
     Patch {
         number: u128,
@@ -178,6 +178,13 @@ const ASKED: [(&str, &str); 16] = [
     ("", "importance desc,subject"),
 ];
 
+fn limits() -> impl Strategy<Value = SubscriptionLimits> {
+    (1..4u64, any::<[bool; 3]>()).prop_map(|(per_scope, [refuse_duplicates, user, app])| {
+        let makers = Makers { user, app };
+        SubscriptionLimits { per_scope, refuse_duplicates, makers }
+    })
+}
+
 fn call() -> impl Strategy<Value = Call> {
     let mailbox = || prop_oneof![30 => 0..3usize, 1 => Just(3usize)];
     let (item, folder, number, rarely) = (0..6u128, 0..4usize, 1..5u128, || proptest::bool::weighted(0.1));
@@ -195,11 +202,11 @@ fn call() -> impl Strategy<Value = Call> {
         1 => (mailbox(), folder.clone(), any::<bool>())
             .prop_map(|(mailbox, folder, with_items)| Call::RemoveFolder { mailbox, folder, with_items }),
         1 => (mailbox(), item.clone(), 0..3u8).prop_map(|(mailbox, item, key)| Call::Once { mailbox, item, key }),
-        3 => (number.clone(), mailbox(), 0..2u128, (1..4u64, any::<bool>()))
+        3 => (number.clone(), mailbox(), 0..2u128, limits())
             .prop_map(|(number, mailbox, app, limits)| Call::Begin { number, mailbox, app, limits }),
         2 => (any::<bool>(), proptest::collection::vec(0..4u8, 0..4), 0..90i64)
             .prop_map(|(is_group, keys, now)| Call::Ingest { is_group, keys, now }),
-        2 => (number.clone(), any::<bool>(), 0..2u128, (1..4u64, any::<bool>()))
+        2 => (number.clone(), any::<bool>(), 0..2u128, limits())
             .prop_map(|(number, is_group, app, limits)| Call::BeginResource { number, is_group, app, limits }),
         2 => (number.clone(), 0..3i64, rarely()).prop_map(|(number, expires, stale)| Call::Patch { number, expires, stale }),
         1 => (number.clone(), proptest::option::of(0..3i64)).prop_map(|(number, if_expires)| Call::End { number, if_expires }),
@@ -311,10 +318,10 @@ impl Pair {
                 let commit = self.commit_of(call);
                 both!(self, commit(commit)).ok();
             }
-            Call::Begin { number, mailbox, app, limits: (per_scope, refuse_duplicates) } => {
+            Call::Begin { number, mailbox, app, limits } => {
                 let mut new = subscription(number, MAILBOXES[mailbox]);
                 new.app.0 = Uuid::from_u128(app);
-                let limits = SubscriptionLimits { per_scope, refuse_duplicates };
+                new.authorized = at(self.now);
                 let new = Arc::new(new);
                 both!(self, begin_subscription(new, limits)).ok();
             }
@@ -327,11 +334,10 @@ impl Pair {
                 let ingest = Ingest { scope, changes: changes.collect() };
                 both!(self, ingest(ingest)).unwrap();
             }
-            Call::BeginResource { number, is_group, app, limits: (per_scope, refuse_duplicates) } => {
+            Call::BeginResource { number, is_group, app, limits } => {
                 let kind = if is_group { ResourceKind::Group } else { ResourceKind::User };
                 let mut new = subscription_to(number, kind);
                 new.app.0 = Uuid::from_u128(app);
-                let limits = SubscriptionLimits { per_scope, refuse_duplicates };
                 let new = Arc::new(new);
                 both!(self, begin_subscription(new, limits)).ok();
             }

@@ -3,7 +3,7 @@
 use graph::registry::{Ingested, ResourceKind};
 use graph::{Partition, Scope};
 use notify::{Position, Record};
-use tidings_store::{BeginError, Ingest, SubscriptionLimits};
+use tidings_store::{BeginError, Ingest, Makers, SubscriptionLimits};
 
 use crate::World;
 use crate::support::*;
@@ -46,14 +46,14 @@ pub async fn a_change_with_a_known_key_is_passed_over(world: World) {
 
 pub async fn a_subscription_to_resources_needs_no_mailbox_and_counts_in_its_scope(world: World) {
     let begin = async |number, kind, per_scope| {
-        let limits = SubscriptionLimits { per_scope, refuse_duplicates: true };
+        let limits = SubscriptionLimits { per_scope, refuse_duplicates: true, makers: Makers::default() };
         world.store.begin_subscription(subscription_to(number, kind).into(), limits).await.map(|begun| begun.partition)
     };
     assert_eq!(begin(1, ResourceKind::User, 1).await, Ok(Partition::of(users())));
     assert_eq!(begin(2, ResourceKind::User, 2).await, Err(BeginError::Duplicate(subscription_id(1))));
     let mut other = subscription_to(3, ResourceKind::User);
     other.app.0 = uuid::Uuid::from_u128(0xb);
-    let limits = SubscriptionLimits { per_scope: 1, refuse_duplicates: true };
+    let limits = SubscriptionLimits { per_scope: 1, refuse_duplicates: true, makers: Makers::default() };
     assert_eq!(world.store.begin_subscription(other.into(), limits).await, Err(BeginError::TooMany(1)));
     assert!(begin(4, ResourceKind::Group, 1).await.is_ok(), "groups are counted apart");
     let state = world.store.partition_state(Partition::of(users())).await.unwrap();

@@ -149,6 +149,7 @@ mod stories {
             a_life_is_told_in_the_log
             a_duplicate_is_refused
             a_full_mailbox_refuses_another
+            who_may_not_act_any_more_begins_nothing
             a_patch_needs_the_state_it_was_made_from
             a_moved_expiry_prevents_the_end
             an_app_is_asked_the_same_once

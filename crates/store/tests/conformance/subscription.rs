@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
+use graph::registry::ResourceKind;
 use graph::{AppId, Kind, Partition};
 use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::{Pause, Standing};
 use notify::subscription::Target;
 use notify::{Position, Record, Subscription};
-use tidings_store::{App, BeginError, DirectoryError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
+use tidings_store::{
+    App, BeginError, DirectoryError, Makers, SubscriptionError, SubscriptionLimits, SubscriptionQuery, User,
+};
 use uuid::Uuid;
 
 use crate::World;
 use crate::support::*;
 
 async fn begin(world: &World, subscription: Subscription) -> Result<Position, BeginError> {
-    let limits = SubscriptionLimits { per_scope: 3, refuse_duplicates: true };
+    let limits = SubscriptionLimits { per_scope: 3, refuse_duplicates: true, makers: Makers::default() };
     world.store.begin_subscription(Arc::new(subscription), limits).await.map(|begun| begun.position)
 }
 
@@ -54,7 +57,7 @@ pub async fn a_duplicate_is_refused(world: World) {
     let mut inbox_only = subscription(4, MEGAN);
     inbox_only.target = Target::Items { mailbox: MEGAN, kind: Kind::Message, folder: Some(inbox(MEGAN)) };
     begin(&world, inbox_only).await.unwrap();
-    let limits = SubscriptionLimits { per_scope: 9, refuse_duplicates: false };
+    let limits = SubscriptionLimits { per_scope: 9, refuse_duplicates: false, makers: Makers::default() };
     world.store.begin_subscription(Arc::new(subscription(2, MEGAN)), limits).await.unwrap();
     let again = world.store.begin_subscription(Arc::new(subscription(2, MEGAN)), limits).await;
     assert_eq!(again, Err(BeginError::Duplicate(subscription_id(2))));
@@ -78,6 +81,38 @@ pub async fn a_full_mailbox_refuses_another(world: World) {
     world.store.end_subscription(subscription_id(2), EndReason::Expired, None).await.unwrap();
     begin(&world, of_app(4, 4)).await.unwrap();
     assert_eq!(begin(&world, subscription(6, NOBODY)).await, Err(BeginError::NoMailbox(NOBODY)));
+}
+
+pub async fn who_may_not_act_any_more_begins_nothing(world: World) {
+    let (store, both) = (&world.store, Makers { user: true, app: true });
+    let begin = |subscription: Subscription, makers| {
+        world.store.begin_subscription(Arc::new(subscription), SubscriptionLimits { makers, ..ROOMY })
+    };
+    // As an app of another issuer does, which is not registered, and its service principal.
+    let of_apps = subscription_to(1, ResourceKind::User);
+    let of_apps = Subscription { creator: NOBODY, ..of_apps };
+    begin(of_apps.clone(), Makers::default()).await.unwrap();
+    let again = |number| Subscription { id: subscription_id(number), ..of_apps.clone() };
+    for makers in [Makers { user: true, app: false }, Makers { user: false, app: true }] {
+        assert_eq!(begin(again(2), makers).await, Err(BeginError::NotAllowed), "{makers:?}");
+    }
+    let app = App::new(AppId(Uuid::from_u128(5)), TENANT, "an app", NOBODY);
+    store.add_app(app.clone()).await.unwrap();
+    let ours = |number| Subscription { app: app.id, ..subscription_to(number, ResourceKind::User) };
+    begin(ours(3), both).await.unwrap();
+    let disabled = App { enabled: false, ..app.clone() };
+    store.replace_app(app.clone(), disabled.clone()).await.unwrap();
+    assert_eq!(begin(ours(4), both).await, Err(BeginError::NotAllowed), "its app is disabled");
+    store.replace_app(disabled, app.clone()).await.unwrap();
+    let megan = store.user(MEGAN).await.unwrap().unwrap();
+    let changes = [User { enabled: false, ..megan.clone() }, User { sessions_valid_from: at(1), ..megan.clone() }];
+    let mut before = megan.clone();
+    for after in changes {
+        store.replace_user(before, after.clone()).await.unwrap();
+        assert_eq!(begin(ours(4), Makers::default()).await, Err(BeginError::NotAllowed), "{after:?}");
+        before = after;
+    }
+    begin(Subscription { authorized: at(1), ..ours(4) }, both).await.unwrap();
 }
 
 pub async fn a_patch_needs_the_state_it_was_made_from(world: World) {

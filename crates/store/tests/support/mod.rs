@@ -13,7 +13,7 @@ use notify::subscription::{Target, TlsVersion, Watched};
 use notify::{Position, Record, Subscription};
 use serde_json::json;
 use tidings_store::seal::{KEY_BYTES, Key, Keys, Nonce};
-use tidings_store::{Commit, Once, Publish, Store, SubscriptionLimits, Tenant, User};
+use tidings_store::{Commit, Makers, Once, Publish, Store, SubscriptionLimits, Tenant, User};
 use uuid::Uuid;
 
 pub const TENANT: TenantId = TenantId(Uuid::from_u128(0x7e));
@@ -22,7 +22,8 @@ pub const ADELE: UserId = UserId(Uuid::from_u128(2));
 /// A mailbox in Megan's partition.
 pub const NEIGHBOUR: UserId = UserId(Uuid::from_u128(0x19));
 pub const NOBODY: UserId = UserId(Uuid::from_u128(0xdead));
-pub const ROOMY: SubscriptionLimits = SubscriptionLimits { per_scope: 1_000, refuse_duplicates: false };
+pub const ROOMY: SubscriptionLimits =
+    SubscriptionLimits { per_scope: 1_000, refuse_duplicates: false, makers: Makers { user: false, app: false } };
 
 /// The keys that a store is opened with: the first seals.
 pub fn keys(numbers: &[u8]) -> Keys {

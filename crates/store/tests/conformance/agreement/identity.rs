@@ -19,7 +19,7 @@ pub(super) enum DirectoryCall {
     ReplaceUser { mailbox: usize, address: usize, enabled: bool, ends_sessions: bool, stale: bool },
     RemoveUser { mailbox: usize },
     AddApp { app: u128 },
-    ReplaceApp { app: u128, public: bool, stale: bool },
+    ReplaceApp { app: u128, public: bool, enabled: bool, stale: bool },
     RemoveApp { app: u128 },
     Grant { app: u128, grantee: usize, permissions: u8, revoke: bool },
     PutRedeemable { number: u8, app: u128, mailbox: usize, life: i64 },
@@ -40,8 +40,9 @@ pub(super) fn call() -> impl Strategy<Value = DirectoryCall> {
         ),
         1 => mailbox.clone().prop_map(|mailbox| DirectoryCall::RemoveUser { mailbox }),
         2 => app.clone().prop_map(|app| DirectoryCall::AddApp { app }),
-        1 => (app.clone(), any::<bool>(), rarely())
-            .prop_map(|(app, public, stale)| DirectoryCall::ReplaceApp { app, public, stale }),
+        1 => (app.clone(), any::<[bool; 2]>(), rarely()).prop_map(|(app, [public, enabled], stale)| {
+            DirectoryCall::ReplaceApp { app, public, enabled, stale }
+        }),
         1 => app.clone().prop_map(|app| DirectoryCall::RemoveApp { app }),
         4 => (app.clone(), 0..6usize, 0..8u8, any::<bool>()).prop_map(|(app, grantee, permissions, revoke)| {
             DirectoryCall::Grant { app, grantee, permissions, revoke }
@@ -88,10 +89,10 @@ impl Pair {
             DirectoryCall::AddApp { app } => {
                 both!(self, add_app(App::new(app_id(app), TENANT, "an app", NOBODY))).ok();
             }
-            DirectoryCall::ReplaceApp { app, public, stale } => {
+            DirectoryCall::ReplaceApp { app, public, enabled, stale } => {
                 let found = self.model.app(app_id(app)).unwrap().filter(|_| !stale);
                 let before = found.unwrap_or_else(|| App::new(app_id(app), TENANT, "stale", NOBODY));
-                let after = App { public_client: public, ..before.clone() };
+                let after = App { public_client: public, enabled, ..before.clone() };
                 both!(self, replace_app(before, after)).ok();
             }
             DirectoryCall::RemoveApp { app } => drop(both!(self, remove_app(app_id(app)))),

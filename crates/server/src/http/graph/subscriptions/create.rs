@@ -15,7 +15,7 @@ use notify::rules::{self, Draft, Refusal, UrlRole, Watching};
 use notify::subscription::{Target, TlsVersion, Watched};
 use protocol::error::Operation;
 use protocol::{HandshakeError, SubscriptionRequest};
-use store::{BeginError, SubscriptionLimits};
+use store::{BeginError, Makers, SubscriptionLimits};
 
 use super::{entity_context, lapses, resource};
 use crate::http::answer::Answer;
@@ -30,6 +30,7 @@ pub async fn create(call: &Call<'_>) -> Result<Answer, ApiError> {
     check_url(call, UrlRole::Lifecycle, request.lifecycle_notification_url.as_deref())?;
     let draft = rules::create(&request, call.context.now, &call.state.profile)?;
     check_token(call, &draft)?;
+    let makers = makers(call).await?;
     prove(call, UrlRole::Notification, (&draft.notification_url, draft.tls_version)).await?;
     if let Some(url) = &draft.lifecycle_url {
         prove(call, UrlRole::Lifecycle, (url, draft.tls_version)).await?;
@@ -46,12 +47,22 @@ pub async fn create(call: &Call<'_>) -> Result<Answer, ApiError> {
         }
     };
     let subscription = Arc::new(begun(call, draft, target));
-    let limits = SubscriptionLimits { per_scope, refuse_duplicates: call.state.profile.refuse_duplicates };
+    let limits = SubscriptionLimits { per_scope, refuse_duplicates: call.state.profile.refuse_duplicates, makers };
     let begun = call.state.store.begin_subscription(subscription.clone(), limits).await;
+    if matches!(begun, Err(BeginError::NotAllowed)) {
+        call.check_again().await?;
+    }
     begun.map_err(|error| refused(error, &scope))?;
     let location = call.url(&format!("subscriptions('{}')", subscription.id));
     let body = resource(&subscription, Some(entity_context(call)));
     Ok(Answer::json(StatusCode::CREATED, &body).at(location))
+}
+
+/// What the directory has of the caller. Asked before the caller is looked at for the last time: who is registered
+/// later, or never, may be missing.
+async fn makers(call: &Call<'_>) -> Result<Makers, ApiError> {
+    let app = call.state.directory.app(call.principal.app).await?.is_some();
+    Ok(Makers { user: call.principal.user().is_some(), app })
 }
 
 /// Nobody makes this server call a URL who could not subscribe, whatever the mailbox.
@@ -163,6 +174,7 @@ fn refused(error: BeginError, scope: &str) -> ApiError {
             extension(403, &format!("Maximum number of subscriptions has been reached: {limit} {scope}"))
         }
         BeginError::NoMailbox(_) => extension(404, "Not Found"),
+        BeginError::NotAllowed => ApiError::Contended,
         BeginError::Store(error) => ApiError::Store(error),
     }
 }
