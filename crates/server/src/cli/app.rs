@@ -72,7 +72,11 @@ Examples:
     /// Its subscriptions end, and it is told so (subscriptionRemoved).
     #[command(after_help = "\
 Example:
-  tidings app remove 507c3b9a-67b8-463d-88a2-15a8cefb2111")]
+  tidings app remove 507c3b9a-67b8-463d-88a2-15a8cefb2111
+
+What another issuer's token says of a removed app counts alone, without its consents and mailboxes.
+To end its access, disable it:
+  tidings app set 507c3b9a-67b8-463d-88a2-15a8cefb2111 --enabled false")]
     Remove(App),
     /// Add and remove secrets.
     #[command(after_help = "\
@@ -265,6 +269,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         Command::Remove(app) => {
             app.desk()?.delete(&app.path()).await?;
             println!("{}  removed", app.id);
+            eprintln!(
+                "If another issuer gives it tokens, what they say counts alone now; to end its access, add it again \
+                 with its id and disable it (tidings app set --enabled false)."
+            );
             Ok(())
         }
         Command::Secret { command: Secret::Add { days, app, output } } => {

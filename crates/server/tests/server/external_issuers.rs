@@ -210,6 +210,19 @@ async fn an_app_that_is_registered_may_what_was_consented_to_and_where() {
 }
 
 #[tokio::test]
+async fn an_app_that_is_removed_may_what_its_token_says() {
+    let (world, provider) = world().await;
+    let (directory, megan) = (&world.state.directory, seed::users().remove(0));
+    let app = App::new(archive(), seed::TENANT, "Mail archive", UserId(SERVICE_ACCOUNT));
+    let token = provider.sign(&of_app(&["Mail.Read"]));
+    let (caller, messages) = (bearer(&world, &token), format!("/v1.0/users/{}/messages", megan.id));
+    directory.change(|store| async move { store.add_app(app).await }).await.unwrap();
+    assert_eq!(caller.get(&messages).await.status, 403, "nothing was consented to");
+    directory.change(|store| async move { store.remove_app(archive()).await }).await.unwrap();
+    assert_eq!(caller.get(&messages).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_user_must_be_in_the_directory_and_stand_there() {
     let (world, provider) = world().await;
     let megan = seed::users().remove(0);
