@@ -201,6 +201,21 @@ mod tests {
     }
 
     #[test]
+    fn a_lifecycle_item_may_stand_among_changes() {
+        let (mut alone, mut among) = (CollectionWriter::with_capacity(0), CollectionWriter::with_capacity(0));
+        alone.push_lifecycle(&missed());
+        among.push_change(&change());
+        among.push_lifecycle(&missed());
+        among.push_change(&change());
+        let [alone, among] = [alone.finish(), among.finish()].map(|body| {
+            serde_json::from_slice::<serde_json::Value>(&body).unwrap()["value"].as_array().unwrap().clone()
+        });
+        assert_eq!(among.len(), 3);
+        assert_eq!(among[1], alone[0]);
+        assert_eq!(among[0], among[2]);
+    }
+
+    #[test]
     fn a_lifecycle_item_tells_of_no_resource() {
         let mut writer = CollectionWriter::with_capacity(0);
         writer.push_lifecycle(&missed());

@@ -245,11 +245,12 @@ fn query_options_of_a_watch_are_decoded_and_handed_on() {
 }
 
 #[test]
-fn what_cannot_be_watched_is_refused_in_graphs_words() {
+fn what_cannot_be_watched_in_a_mailbox_is_refused_in_graphs_words() {
     for (resource, text) in [
         ("groups/x/events", "Unsupported workload."),
-        ("me/drive/root", "Unsupported workload."),
-        ("users", "Unsupported workload."),
+        ("me/drive/items/x", "Unsupported workload."),
+        ("teams", "Unsupported workload."),
+        ("https://graph.microsoft.com/v1.0/me/messages", "Unsupported workload."),
         ("me", "Unsupported workload."),
         ("me/messages/A=", "The value of parameter 'Resource' is not supported."),
         ("me/calendars/x/events/A=", "The value of parameter 'Resource' is not supported."),
