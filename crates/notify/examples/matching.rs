@@ -122,6 +122,12 @@ fn subscription(owner: u128, number: u128) -> Subscription {
     }
 }
 
+/// As the store reads it: no text has more room than it needs.
+fn read_back(subscription: &Subscription) -> Subscription {
+    let stored = serde_json::to_vec(subscription).expect("a subscription has a JSON form");
+    serde_json::from_slice(&stored).expect("what was written is read")
+}
+
 /// An unread message with what lists show of one.
 fn message(owner: UserId, number: u64, folder: FolderId) -> Change {
     let person = |name: &str| json!({ "emailAddress": { "name": name, "address": format!("{name}@contoso.test") } });
@@ -165,7 +171,7 @@ impl World {
         for owner in 0..mailboxes {
             let spans = states.entry(Partition::of(mailbox(owner))).or_default();
             spans.extend((0..PER_MAILBOX).map(|number| {
-                let subscription = Arc::new(subscription(owner, number));
+                let subscription = Arc::new(read_back(&subscription(owner, number)));
                 SubscriptionSpan { subscription, began: Position(1), ended: None, standing: <_>::default() }
             }));
         }
