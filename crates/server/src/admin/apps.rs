@@ -1,20 +1,21 @@
 //! `/admin/apps`: applications that may ask for tokens.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use graph::{AppId, UserId};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::{App, DirectoryError, Store, TokenVersion};
+use store::{App, TokenVersion};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Failure;
 use super::credentials::{NewSecret, ShownCredential, secret};
-use super::request::{Body, Page, Query, app_of, bad, chosen_or_new, edit_app, tenant_or_only, user_of};
+use super::request::{
+    Body, Page, Query, app_of, bad, chosen_or_new, edit_app, remove_disabled, tenant_or_only, user_of,
+};
 use super::users::checked_name;
 use crate::directory::{Directory, names, subscribed};
 
@@ -221,12 +222,14 @@ pub(super) async fn remove(State(directory): State<Directory>, Path(key): Path<S
         Ok(())
     };
     let (app, now) = (edit_app(&directory, &key, disable).await?, directory.now());
-    let remove = async move |store: Arc<dyn Store>| -> Result<(), DirectoryError> {
-        subscribed::settle_app_everywhere(&*store, &app, now).await?;
-        store.remove_app(app.id).await.map(drop)
-    };
-    directory.change(remove).await?;
-    Ok(StatusCode::NO_CONTENT)
+    remove_disabled(&directory, |store| {
+        let app = app.clone();
+        async move {
+            subscribed::settle_app_everywhere(&*store, &app, now).await?;
+            store.remove_app(app.id).await.map(drop)
+        }
+    })
+    .await
 }
 
 /// A patch that can be made.

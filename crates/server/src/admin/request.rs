@@ -22,6 +22,8 @@ use crate::directory::{Directory, subscribed};
 pub(super) const LISTED_MAX: usize = 1_000;
 /// How often an edit is tried again that met another one.
 const EDITS_MAX: usize = 5;
+/// How often a user or app is tried to be removed for which something subscribes at the same time.
+const REMOVALS_MAX: usize = 5;
 
 /// The first entries of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -154,6 +156,29 @@ pub(super) async fn edit_app(
     Err(DirectoryError::Changed.into())
 }
 
+/// Removes a user or app that was disabled before. `remove` ends what subscriptions there are first; those that begin
+/// in between make it refuse.
+pub(super) async fn remove_disabled<F>(
+    directory: &Directory,
+    remove: impl Fn(Arc<dyn Store>) -> F,
+) -> Result<StatusCode, Failure>
+where
+    F: Future<Output = Result<(), DirectoryError>> + Send + 'static,
+{
+    let mut tries = 1..=REMOVALS_MAX;
+    loop {
+        let last = tries.next() == Some(REMOVALS_MAX);
+        match directory.change(&remove).await {
+            Ok(()) => return Ok(StatusCode::NO_CONTENT),
+            Err(DirectoryError::Watched(_) | DirectoryError::Subscribed(_)) if !last => {}
+            Err(error) => {
+                let Failure { status, error } = error.into();
+                return Err(Failure::new(status, format!("{error}; it is disabled now, and stays so: try again")));
+            }
+        }
+    }
+}
+
 /// An id that the caller has chosen, or a new one.
 pub(super) fn chosen_or_new(id: Option<Uuid>) -> Uuid {
     id.unwrap_or_else(crate::ids::new_uuid)
@@ -192,5 +217,49 @@ impl From<BadName> for Failure {
 impl From<CertificateError> for Failure {
     fn from(error: CertificateError) -> Self {
         bad(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use graph::UserId;
+    use store::StoreError;
+    use store::memory::MemoryStore;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    /// The outcome of a removal whose tries fail with these, and then succeed; and how many there were.
+    async fn removed(failures: Vec<DirectoryError>) -> (Result<StatusCode, (StatusCode, String)>, usize) {
+        let directory = Directory::new(Arc::new(MemoryStore::new(Arc::new(|_, _| {}))), Clock::new());
+        let tries = AtomicUsize::new(0);
+        let outcome = remove_disabled(&directory, |_| {
+            let failure = failures.get(tries.fetch_add(1, Ordering::Relaxed)).cloned();
+            async move { failure.map_or(Ok(()), Err) }
+        });
+        let outcome = outcome.await.map_err(|failure| (failure.status, failure.error));
+        (outcome, tries.into_inner())
+    }
+
+    fn subscribed() -> DirectoryError {
+        DirectoryError::Subscribed(AppId(Uuid::nil()))
+    }
+
+    #[tokio::test]
+    async fn a_removal_that_something_subscribes_against_is_tried_again() {
+        let watched = DirectoryError::Watched(UserId(Uuid::nil()));
+        assert_eq!(removed(vec![subscribed(), watched]).await, (Ok(StatusCode::NO_CONTENT), 3));
+    }
+
+    #[tokio::test]
+    async fn a_removal_that_fails_says_that_what_is_left_is_disabled() {
+        let says = |why: String| format!("{why}; it is disabled now, and stays so: try again");
+        let refused = (StatusCode::CONFLICT, says(subscribed().to_string()));
+        assert_eq!(removed(vec![subscribed(); 9]).await, (Err(refused), REMOVALS_MAX));
+        let lost = StoreError::Unknown("lost".to_owned());
+        let refused = (StatusCode::SERVICE_UNAVAILABLE, says(lost.to_string()));
+        assert_eq!(removed(vec![lost.into()]).await, (Err(refused), 1));
     }
 }

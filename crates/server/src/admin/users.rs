@@ -1,25 +1,21 @@
 //! `/admin/users`: people with mailboxes.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::{Path, State};
 use graph::UserId;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::{DirectoryError, Store, User};
+use store::User;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Failure;
 use super::request::{
-    Body, LISTED_MAX, Page, Query, bad, chosen_or_new, edit_user, tenant_of, tenant_or_only, user_of,
+    Body, LISTED_MAX, Page, Query, bad, chosen_or_new, edit_user, remove_disabled, tenant_of, tenant_or_only, user_of,
 };
 use crate::directory::{Directory, names, subscribed};
 
 const DISPLAY_NAME_CHARS_MAX: usize = 256;
-/// How often a user is tried to be removed whose mailbox somebody subscribes to at the same time.
-const REMOVALS_MAX: usize = 5;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -195,18 +191,14 @@ pub(super) async fn remove(State(directory): State<Directory>, Path(key): Path<S
         Ok(())
     };
     let user = edit_user(&directory, &id, disable).await?;
-    for _ in 0..REMOVALS_MAX {
+    remove_disabled(&directory, |store| {
         let user = user.clone();
-        let remove = async move |store: Arc<dyn Store>| -> Result<(), DirectoryError> {
+        async move {
             subscribed::end_of_user(&*store, &user).await?;
             store.remove_user(user.id).await.map(drop)
-        };
-        match directory.change(remove).await {
-            Err(DirectoryError::Watched(_)) => {}
-            outcome => return Ok(outcome.map(|()| StatusCode::NO_CONTENT)?),
         }
-    }
-    Err(DirectoryError::Watched(user.id).into())
+    })
+    .await
 }
 
 pub(super) fn checked_name(name: &str) -> Result<String, Failure> {
