@@ -2,7 +2,7 @@
 //! reads by POST, or writes less than its kind's items, stands here by its name.
 
 use graph::path::{self, FolderAction, ItemAction, ItemPart, Resource, UserPart};
-use graph::registry::{self, Permissions, Place};
+use graph::registry::{self, Place};
 use graph::{Kind, UserId, basic};
 
 use super::{Level, Need};
@@ -93,19 +93,24 @@ pub fn to_watch_place(place: &Place) -> Need {
     Need::Resource { permissions: &place.row.permissions, is_of_user: place.is_of_user() }
 }
 
-/// What a subscription that exists needs, and whose mailbox or other things it watches.
+/// What a subscription that exists needs, and whose mailbox or other things it watches. One of a resource whose path
+/// cannot be read needs what the first place of its kind does.
 pub fn to_hold(subscription: &Subscription) -> (Need, Option<UserId>) {
     match &subscription.target {
         Target::Items { mailbox, kind, .. } => (to_watch(*kind, &subscription.resource), Some(*mailbox)),
         Target::Resource(watched) => {
-            let need = registry::place(&subscription.resource).map(|place| to_watch_place(&place));
-            // What cannot be read any more is nobody's.
-            (need.unwrap_or(Need::Resource { permissions: &NOBODY, is_of_user: false }), watched.owner)
+            let need = match registry::place(&subscription.resource) {
+                Ok(place) => to_watch_place(&place),
+                // A path that the table has no more: its app must be able to end the subscription all the same.
+                Err(_) => Need::Resource {
+                    permissions: &watched.resource.entry().places[0].permissions,
+                    is_of_user: watched.owner.is_some(),
+                },
+            };
+            (need, watched.owner)
         }
     }
 }
-
-static NOBODY: Permissions = Permissions { work: &[], personal: &[], application: &[] };
 
 fn action_on(kind: Kind, action: ItemAction) -> Need {
     match action {

@@ -1,12 +1,16 @@
 use graph::path::{self, Resource};
-use graph::{AppId, Kind, TenantId, UserId};
+use graph::registry::ResourceKind;
+use graph::{AppId, ChangeType, Kind, SubscriptionId, TenantId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::*;
+use crate::Subscription;
+use crate::subscription::{Target, TlsVersion, Watched};
 
 const TENANT: TenantId = TenantId(Uuid::from_u128(1));
 const MEGAN: UserId = UserId(Uuid::from_u128(2));
 const ADELE: UserId = UserId(Uuid::from_u128(3));
+const NOON: Timestamp = Timestamp::from_seconds(1_795_255_200);
 
 fn principal(tenant: TenantId, actor: Actor, held: &[&str]) -> Principal {
     let held = Permissions::of(held.iter().copied());
@@ -207,4 +211,45 @@ fn a_refusal_says_what_was_needed_and_what_is_held() {
         told(check(&personal, &asked("GET", "users"), None, None).unwrap_err()),
         @"no delegated (personal account) permission allows this; the token holds, as far as consent stands: User.Read"
     );
+}
+
+/// A subscription to this, made by Megan.
+fn subscription(resource: &str, target: Target) -> Subscription {
+    Subscription {
+        id: SubscriptionId(Uuid::from_u128(6)),
+        tenant: TENANT,
+        app: AppId(Uuid::from_u128(4)),
+        creator: MEGAN,
+        resource: resource.to_owned(),
+        target,
+        change_types: [ChangeType::Updated].into_iter().collect(),
+        change_type: "updated".to_owned(),
+        notification_url: "https://hook.example.net/n".to_owned(),
+        lifecycle_url: None,
+        client_state: None,
+        tls_version: TlsVersion::V1_2,
+        extras: None,
+        immutable_ids: false,
+        authorized: NOON,
+        expires: NOON.plus_minutes(60),
+        expires_tenths: 0,
+        created: NOON,
+    }
+}
+
+#[test]
+fn who_watches_a_resource_whose_path_cannot_be_read_may_still_end_that() {
+    let watch = |resource: &str, owner| {
+        let watched = Watched { resource: ResourceKind::DriveItem, owner, places: Vec::new() };
+        to_hold(&subscription(resource, Target::Resource(Box::new(watched))))
+    };
+    let reader = megan(&["Files.Read.All", "Files.ReadWrite.All", "Files.Read", "Files.ReadWrite"]);
+    for owner in [None, Some(MEGAN)] {
+        let (need, of) = watch("drives/7/some/thing", owner);
+        assert_eq!(of, owner);
+        assert_eq!(check(&reader, &[need], of, None), Ok(()), "{owner:?}");
+        assert!(check(&megan(&["Mail.Read"]), &[need], of, None).is_err());
+    }
+    let (need, of) = watch("drives/7/some/thing", Some(ADELE));
+    assert!(check(&reader, &[need], of, None).is_err(), "another's");
 }
