@@ -57,7 +57,7 @@ impl Node {
     }
 
     /// The time has come for which a subscription's timer was set.
-    pub(super) fn live(
+    pub(super) fn life_due(
         &mut self,
         when: Timestamp,
         (partition, id): (Partition, SubscriptionId),
