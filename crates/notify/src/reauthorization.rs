@@ -67,11 +67,12 @@ impl Cadence {
     }
 }
 
-/// The id of the record that asks for a time of the cadence: whoever asks, it is the same question.
-pub fn id(subscription: SubscriptionId, due: Timestamp) -> ChangeId {
+/// The id of the record that asks an app to reauthorize: for a time of the cadence, where it is the same question
+/// whoever asks, or when access was found to be lost at this time.
+pub fn question_id(subscription: SubscriptionId, at: Timestamp) -> ChangeId {
     let mut name = [0u8; 24];
     name[..16].copy_from_slice(subscription.0.as_bytes());
-    name[16..].copy_from_slice(&due.as_micros().to_be_bytes());
+    name[16..].copy_from_slice(&at.as_micros().to_be_bytes());
     ChangeId(Uuid::new_v5(&NAMESPACE, &name))
 }
 
@@ -216,7 +217,7 @@ mod tests {
 
     #[test]
     fn one_question_has_one_id() {
-        let of = |number, due| id(SubscriptionId(Uuid::from_u128(number)), due);
+        let of = |number, at| question_id(SubscriptionId(Uuid::from_u128(number)), at);
         assert_eq!(of(1, NOON), of(1, NOON));
         assert_ne!(of(1, NOON), of(2, NOON));
         assert_ne!(of(1, NOON), of(1, NOON.plus_micros(1)));

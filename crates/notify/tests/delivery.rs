@@ -364,7 +364,7 @@ fn asked(world: &World) -> Vec<i64> {
 
 fn asks(due_minutes: i64) -> Record {
     let (subscription, due) = (subscription().id, NOW.plus_minutes(due_minutes));
-    let (id, event) = (reauthorization::id(subscription, due), LifecycleEvent::ReauthorizationRequired);
+    let (id, event) = (reauthorization::question_id(subscription, due), LifecycleEvent::ReauthorizationRequired);
     Record::Lifecycle { id, subscription, event, cause: Some(Cause::RunsOut { due }) }
 }
 

@@ -82,7 +82,7 @@ impl Node {
             Next::Ask => {
                 let due = self.config.cadence.latest(from, until, asked, now.wall).unwrap_or(when);
                 let due = if self.config.planted(Fault::AskedOffCadence) { now.wall } else { due };
-                Step::Ask { record: reauthorization::id(id, due), due }
+                Step::Ask { record: reauthorization::question_id(id, due), due }
             }
         };
         commands.push(Command::Step { partition, subscription, step });

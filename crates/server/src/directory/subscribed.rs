@@ -130,7 +130,7 @@ async fn ask_if_lost(
         if may_hear(store, app, &before).await? {
             return Ok(());
         }
-        let record = reauthorization::id(before.id, now);
+        let record = reauthorization::question_id(before.id, now);
         match store.require_reauthorization(Arc::clone(&before), record, Cause::AccessLost { at: now }).await {
             Err(SubscriptionError::Store(error)) => return Err(error),
             Err(SubscriptionError::Changed) => {}

@@ -208,7 +208,7 @@ impl Watch {
             Step::Ask { record, due } => {
                 let (from, until) = (subscription.authorized, subscription.expires);
                 let on_cadence = self.config.cadence.times(from, until).any(|time| time == due);
-                match on_cadence && due <= latest && record == reauthorization::id(id, due) {
+                match on_cadence && due <= latest && record == reauthorization::question_id(id, due) {
                     true => Ok(()),
                     false => refuse("schedule_is_kept", format!("is asked for {due}, which is not the time")),
                 }
