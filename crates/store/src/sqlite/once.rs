@@ -1,4 +1,5 @@
-//! Keys by which a write happens once in its scope.
+//! Keys by which a write happens once in its scope, which the column `mailbox` names: a mailbox, or the resources of
+//! one kind in a tenant.
 
 use graph::{Partition, Scope};
 use rusqlite::{Connection, params};

@@ -2,6 +2,9 @@
 //!
 //! Keys lead with the partition. Ids are 16 bytes; item and folder ids have a byte of their kind in
 //! front. Rows with bodies are in rowid tables, where a row of some KiB stays on one page.
+//!
+//! The column `mailbox` of `subscription` and `once` holds a scope: a mailbox, or the resources of one kind in a tenant.
+//! It is named after what was there first.
 
 use std::path::Path;
 use std::time::Duration;
