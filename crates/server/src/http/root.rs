@@ -17,8 +17,8 @@ pub fn answer(context: &Context) -> Response {
     let origin = &context.origin;
     let mut places = json!({
         "name": "Tidings",
-        "about": "A server that speaks Microsoft Graph for mail, calendars, contacts and their change notifications. \
-                  It is not Microsoft's.",
+        "about": "A server that speaks Microsoft Graph for mail, calendars, contacts and their change notifications, \
+                  and for those of other resources. It is not Microsoft's.",
         "graph": format!("{origin}/v1.0"),
         "metadata": format!("{origin}/v1.0/$metadata"),
         "description": format!("{origin}{}", openapi::PATH),

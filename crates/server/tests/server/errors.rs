@@ -144,6 +144,8 @@ async fn every_answer_has_graphs_headers() {
     let world = World::new().await;
     let plain = ok(world.megan().get("/v1.0/me").await, StatusCode::OK);
     assert_eq!(plain.header("odata-version"), "4.0");
+    let json = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
+    assert_eq!(plain.header("content-type"), json);
     assert_eq!(plain.header("cache-control"), "no-cache");
     assert_eq!(plain.header("client-request-id"), CLIENT_REQUEST_ID);
     let diagnostic: serde_json::Value = serde_json::from_str(plain.header("x-ms-ags-diagnostic")).unwrap();

@@ -315,15 +315,19 @@ async fn a_tenant_has_so_many_subscriptions_to_a_resource() {
     let app = world.roles(&seed::app(), &["CallRecords.Read.All"]).await;
     let mut url = wish(&world, "communications/callRecords", "created");
     let path = "/v1.0/subscriptions";
-    ok(app.post(path, url.clone()).await, StatusCode::CREATED);
+    let first = ok(app.post(path, url.clone()).await, StatusCode::CREATED).text("/id");
+    let one = world.state.store.subscription(first.parse().unwrap()).await.unwrap().unwrap();
+    let makers = store::Makers::default();
+    let limits = store::SubscriptionLimits { per_scope: 100, refuse_duplicates: false, makers };
+    for number in 2..=100 {
+        let more = notify::Subscription { id: graph::SubscriptionId(uuid::Uuid::from_u128(number)), ..(*one).clone() };
+        world.state.store.begin_subscription(more.into(), limits).await.unwrap();
+    }
     url["changeType"] = "updated".into();
-    ok(app.post(path, url.clone()).await, StatusCode::CREATED);
-    let limits = store::SubscriptionLimits { per_scope: 2, refuse_duplicates: false, makers: store::Makers::default() };
-    let found = app.get(path).await.text("/value/0/id");
-    let one = world.state.store.subscription(found.parse().unwrap()).await.unwrap().unwrap();
-    let more = notify::Subscription { id: graph::SubscriptionId(uuid::Uuid::from_u128(7)), ..(*one).clone() };
-    let refused = world.state.store.begin_subscription(more.into(), limits).await;
-    assert_eq!(refused, Err(store::BeginError::TooMany(2)), "all of them lie in one scope");
+    let refused = app.post(path, url).await;
+    insta::assert_snapshot!(refused.refusal(), @"403 ExtensionError: Operation: Create; Exception: [Status Code: Forbidden; Reason: Maximum number of subscriptions has been reached: 100 to callRecord in each tenant]");
+    // Those to other resources are counted apart.
+    ok(world.megan().post(path, wish(&world, "me/messages", "created")).await, StatusCode::CREATED);
 }
 
 #[tokio::test]
