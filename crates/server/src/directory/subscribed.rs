@@ -104,9 +104,12 @@ async fn end_some(
 ) -> Result<(), StoreError> {
     loop {
         let page = store.subscriptions(query).await?;
-        for (found, reason) in page.iter().filter_map(|found| Some((found, reason(found)?))) {
-            // Otherwise it has ended, or its app was faster to end it.
-            if let Err(SubscriptionError::Store(error)) = store.end_subscription(found.id, reason, None).await {
+        for found in page.iter().filter(|found| reason(found).is_some()) {
+            // Its app may have renewed or ended it since the page was read.
+            let Some(found) = store.subscription(found.id).await? else { continue };
+            let Some(reason) = reason(&found) else { continue };
+            let ended = store.end_subscription(found.id, reason, Some(found.expires)).await;
+            if let Err(SubscriptionError::Store(error)) = ended {
                 return Err(error);
             }
         }
