@@ -27,7 +27,10 @@ pub struct QueryOption {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WatchError {
     /// It lies outside messages, events and contacts.
-    #[error("resource must lead to messages, events or contacts, such as me/messages, without the server's URL")]
+    #[error(
+        "resource must lead to messages, events or contacts, such as me/messages, or to what docs/resources.md names, such \
+         as users, without the server's URL"
+    )]
     UnsupportedWorkload,
     /// It is addressed well, but raises no notifications: a single item, or folders.
     #[error("resource must name a collection of messages, events or contacts, neither a single item nor folders")]

@@ -33,7 +33,8 @@ Examples:
     /// Revoke permissions.
     ///
     /// Subscriptions that the app may not hear of any more stay, and it is asked to reauthorize them
-    /// (reauthorizationRequired). If it does not within 15 minutes they pause until it does.
+    /// (reauthorizationRequired). If it does not within 15 minutes they pause until it does. Until the
+    /// permission is given back, the app can neither read nor renew them.
     #[command(after_help = "\
 Example:
   tidings consent revoke 507c3b9a-67b8-463d-88a2-15a8cefb2111 Mail.Read --application")]
