@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use graph::{TenantId, Timestamp};
+use graph::{SubscriptionId, TenantId, Timestamp};
 use notify::access::{self, Actor, Permissions, Principal};
 use notify::log::{Cause, EndReason};
 use notify::{Subscription, reauthorization};
@@ -105,19 +105,31 @@ async fn end_some(
     loop {
         let page = store.subscriptions(query).await?;
         for found in page.iter().filter(|found| reason(found).is_some()) {
-            // Its app may have renewed or ended it since the page was read.
-            let Some(found) = store.subscription(found.id).await? else { continue };
-            let Some(reason) = reason(&found) else { continue };
-            let ended = store.end_subscription(found.id, reason, Some(found.expires)).await;
-            if let Err(SubscriptionError::Store(error)) = ended {
-                return Err(error);
-            }
+            end_one(store, found.id, &reason).await?;
         }
         match page.last().filter(|_| page.len() as u64 == PAGE) {
             Some(last) => query.after = Some(last.id),
             None => return Ok(()),
         }
     }
+}
+
+/// Ends a subscription if it has a reason to as it is now: its app may have renewed or ended it since it was listed.
+async fn end_one(
+    store: &dyn Store,
+    id: SubscriptionId,
+    reason: &impl Fn(&Subscription) -> Option<EndReason>,
+) -> Result<(), StoreError> {
+    for _ in 0..TRIES {
+        let Some(found) = store.subscription(id).await? else { return Ok(()) };
+        let Some(reason) = reason(&found) else { return Ok(()) };
+        match store.end_subscription(id, reason, Some(found.expires)).await {
+            Err(SubscriptionError::Store(error)) => return Err(error),
+            Err(SubscriptionError::Changed) => {}
+            Ok(_) | Err(SubscriptionError::NotFound) => return Ok(()),
+        }
+    }
+    Ok(())
 }
 
 /// Asks an app to reauthorize a subscription if it may not hear of what that watches.
