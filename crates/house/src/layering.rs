@@ -102,10 +102,14 @@ pub const BANS: &[Ban] = &[
         rule: "a_pure_crate_makes_no_randomness",
         inside: PURE,
         except: &[],
-        packages: &["rand", "rand_core", "getrandom", "fastrand", "aws-lc-rs"],
+        packages: &["rand", "rand_core", "getrandom", "fastrand"],
         paths: &[
             "rand",
             "getrandom",
+            "aws_lc_rs::rand",
+            "aws_lc_rs::rsa::KeyPair::generate",
+            "aws_lc_rs::rsa::PrivateDecryptingKey::generate",
+            "aws_lc_rs::signature::RsaKeyPair::generate",
             "uuid::Uuid::new_v4",
             "uuid::Uuid::now_v1",
             "uuid::Uuid::now_v6",
@@ -113,6 +117,15 @@ pub const BANS: &[Ban] = &[
             "std::hash::RandomState",
             "std::collections::hash_map::RandomState",
         ],
+    },
+    Ban {
+        // The protocol seals content, with keys that are arguments. The padding of RSA is random all the same, and
+        // the library draws it by itself: nothing is decided by it, and it opens whatever it was.
+        rule: "of_the_pure_crates_only_the_protocol_encrypts",
+        inside: &["odata", "graph", "notify"],
+        except: &[],
+        packages: &["aws-lc-rs"],
+        paths: &["aws_lc_rs"],
     },
     Ban {
         rule: "a_pure_crate_touches_no_files_environment_or_threads",

@@ -83,6 +83,26 @@ fn a_pure_crate_that_depends_on_what_it_must_not_know_is_found() {
 }
 
 #[test]
+fn of_the_pure_crates_only_the_protocol_encrypts_and_it_draws_no_keys() {
+    let manifest = "[dependencies]\naws-lc-rs.workspace = true";
+    let encrypts = "use aws_lc_rs::rsa::OaepPublicEncryptingKey;";
+    for folder in PURE.iter().filter(|folder| **folder != "protocol") {
+        let rule = "of_the_pure_crates_only_the_protocol_encrypts";
+        assert_eq!(rules(&format!("crates/{folder}/Cargo.toml"), manifest), [rule]);
+        assert_eq!(rules(&format!("crates/{folder}/src/a.rs"), encrypts), [rule]);
+    }
+    assert!(rules("crates/protocol/Cargo.toml", manifest).is_empty());
+    assert!(rules("crates/protocol/src/envelope.rs", encrypts).is_empty());
+    for draws in [
+        "fn f(key: &mut [u8]) { aws_lc_rs::rand::fill(key); }",
+        "use aws_lc_rs::{digest, rand::SystemRandom};",
+        "use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey}; fn f() { PrivateDecryptingKey::generate(KeySize::Rsa2048); }",
+    ] {
+        assert_eq!(rules("crates/protocol/src/envelope.rs", draws), ["a_pure_crate_makes_no_randomness"], "{draws}");
+    }
+}
+
+#[test]
 fn what_is_allowed_is_not_found() {
     for (path, text) in [
         (

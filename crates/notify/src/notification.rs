@@ -71,6 +71,7 @@ fn push_change(collection: &mut CollectionWriter, notification: &Notification, c
         }),
         client_state: subscription.client_state.as_deref().map(Into::into),
         tenant_id: subscription.tenant.to_string().into(),
+        encrypted_content: None,
         id: Some(notification.id.to_string().into()),
     });
 }
@@ -103,6 +104,7 @@ fn push_ingested(collection: &mut CollectionWriter, notification: &Notification,
         }),
         client_state: subscription.client_state.as_deref().map(Into::into),
         tenant_id: subscription.tenant.to_string().into(),
+        encrypted_content: None,
         id: Some(notification.id.to_string().into()),
     });
 }

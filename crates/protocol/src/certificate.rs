@@ -2,6 +2,7 @@
 //! anything else is not. Who signed it and how long it is valid are nobody's business here: only its
 //! key is used.
 
+use aws_lc_rs::rsa::PublicEncryptingKey;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -67,6 +68,11 @@ impl CertificateError {
 /// The DER form of a certificate that resource data can be sealed for, from the base64 of its DER form,
 /// from PEM, or from PEM in base64 once more.
 pub fn read(text: &str) -> Result<Vec<u8>, CertificateError> {
+    with_key(text).map(|(der, _)| der)
+}
+
+/// The same, with the key that encrypts.
+pub(crate) fn with_key(text: &str) -> Result<(Vec<u8>, PublicEncryptingKey), CertificateError> {
     if text.len() > CERTIFICATE_CHARS_MAX {
         return Err(CertificateError::TooLong);
     }
@@ -78,8 +84,8 @@ pub fn read(text: &str) -> Result<Vec<u8>, CertificateError> {
         let pem = std::str::from_utf8(&der).map_err(|_| CertificateError::Unreadable)?;
         der = decoded(armoured(pem)?.ok_or(CertificateError::Unreadable)?)?;
     }
-    check(&der)?;
-    Ok(der)
+    let key = key_of(&der)?;
+    Ok((der, key))
 }
 
 /// The base64 between a PEM text's armour; `None` if it has none.
@@ -100,7 +106,7 @@ fn decoded(base64: &str) -> Result<Vec<u8>, CertificateError> {
     BASE64.decode(bytes).map_err(|_| CertificateError::Unreadable)
 }
 
-fn check(der: &[u8]) -> Result<(), CertificateError> {
+fn key_of(der: &[u8]) -> Result<PublicEncryptingKey, CertificateError> {
     if holds_private_key(der) {
         return Err(CertificateError::PrivateKey);
     }
@@ -115,9 +121,10 @@ fn check(der: &[u8]) -> Result<(), CertificateError> {
         });
     }
     match certificate.public_key().parsed() {
-        Ok(PublicKey::RSA(key)) => check_key(&key),
-        _ => Err(CertificateError::NotRsa),
+        Ok(PublicKey::RSA(key)) => check_key(&key)?,
+        _ => return Err(CertificateError::NotRsa),
     }
+    PublicEncryptingKey::from_der(certificate.public_key().raw).map_err(|_| CertificateError::BadKey)
 }
 
 /// Whether this begins as PKCS #1, #8 and #12 and SEC 1 begin what holds a private key: a sequence whose

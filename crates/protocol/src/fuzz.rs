@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::certificate;
+use crate::envelope::{EncryptedContent, OpeningKey, open};
 use crate::handshake::{validation_token, validation_url, verdict};
 use crate::subscription::SubscriptionRequest;
 use crate::{ErrorBody, ReceivedCollection, SubscriptionResource};
@@ -30,6 +31,24 @@ pub fn certificate(text: &str) {
     match certificate::read(text) {
         Ok(der) => assert_eq!(certificate::read(&STANDARD.encode(&der)), Ok(der)),
         Err(error) => assert!(!error.to_string().is_empty() && !error.advice().is_empty()),
+    }
+}
+
+/// Whatever became of sealed content on its way, it opens as one of those that were sealed or does not open.
+pub fn envelope(content: &EncryptedContent, key: &OpeningKey, sealed: &[&[u8]]) {
+    match open(content, key) {
+        Ok(opened) => assert!(sealed.contains(&opened.as_slice())),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// Whatever is given as a private key gets a verdict.
+pub fn opening_key(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    for read in [OpeningKey::from_der(input), OpeningKey::from_pem(&text)] {
+        if let Err(error) = read {
+            assert!(!error.to_string().is_empty());
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! a receiver can link it.
 
 pub mod certificate;
+pub mod envelope;
 pub mod error;
 #[doc(hidden)]
 pub mod fuzz;
@@ -10,8 +11,10 @@ pub mod handshake;
 pub mod notification;
 pub mod status;
 pub mod subscription;
+pub mod validation_token;
 
 pub use certificate::CertificateError;
+pub use envelope::{ContentKey, EncryptedContent, OpenError, OpeningKey, OpeningKeyError, SealError, SealingKey};
 pub use error::{ErrorBody, ErrorObject, InnerError};
 pub use handshake::HandshakeError;
 pub use notification::{ChangeNotification, CollectionWriter, LifecycleNotification, ReceivedCollection, ResourceData};

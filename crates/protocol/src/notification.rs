@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 use std::io::Write;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::envelope::EncryptedContent;
 
 /// One change that a subscription hears of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,6 +22,9 @@ pub struct ChangeNotification<'a> {
     pub resource_data: Option<ResourceData<'a>>,
     pub client_state: Option<Cow<'a, str>>,
     pub tenant_id: Cow<'a, str>,
+    /// What the item holds, sealed for the app, where the subscription includes resource data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted_content: Option<EncryptedContent>,
     /// The notification's own id, equal in every attempt to deliver it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Cow<'a, str>>,
@@ -84,7 +89,11 @@ impl CollectionWriter {
             self.body.push(b',');
         }
         self.items += 1;
-        let written = serde_json::to_writer(self.body.by_ref(), item);
+        self.write(item);
+    }
+
+    fn write<T: Serialize + ?Sized>(&mut self, value: &T) {
+        let written = serde_json::to_writer(self.body.by_ref(), value);
         debug_assert!(written.is_ok(), "strings into memory cannot fail");
     }
 
@@ -101,12 +110,31 @@ impl CollectionWriter {
         self.body.extend_from_slice(CLOSING);
         self.body
     }
+
+    /// With the validation tokens of those whose resource data is in it; without any, as
+    /// [`finish`](Self::finish).
+    pub fn finish_with_tokens<T: AsRef<str>>(mut self, tokens: &[T]) -> Vec<u8> {
+        for (index, token) in tokens.iter().enumerate() {
+            let before: &[u8] = if index == 0 { br#"],"validationTokens":["# } else { b"," };
+            self.body.extend_from_slice(before);
+            self.write(token.as_ref());
+        }
+        self.finish()
+    }
 }
 
 /// A collection as a receiver reads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ReceivedCollection {
     pub value: Vec<ReceivedNotification>,
+    /// Empty where no item has resource data.
+    #[serde(default, deserialize_with = "null_is_none")]
+    pub validation_tokens: Vec<String>,
+}
+
+fn null_is_none<'de, D: Deserializer<'de>>(tokens: D) -> Result<Vec<String>, D::Error> {
+    Option::deserialize(tokens).map(Option::unwrap_or_default)
 }
 
 /// An item of either kind; `lifecycle_event` tells them apart. Members it does not know are passed over.
@@ -127,6 +155,8 @@ pub struct ReceivedNotification {
     pub client_state: Option<String>,
     #[serde(default)]
     pub tenant_id: Option<String>,
+    #[serde(default)]
+    pub encrypted_content: Option<EncryptedContent>,
     #[serde(default)]
     pub id: Option<String>,
 }
@@ -161,6 +191,7 @@ mod tests {
             }),
             client_state: Some("s3cret".into()),
             tenant_id: "84bd8158-6d4d-4958-8b9f-9d6445542f95".into(),
+            encrypted_content: None,
             id: None,
         }
     }
@@ -198,6 +229,59 @@ mod tests {
           "clientState":"s3cret",
           "tenantId":"84bd8158-6d4d-4958-8b9f-9d6445542f95"}]}
         "##);
+    }
+
+    fn rich() -> ChangeNotification<'static> {
+        let content = EncryptedContent {
+            data: "1zpEyrjj8gXj4NNiydWs8g==".into(),
+            data_key: "AAAA".into(),
+            data_signature: "OgkMxZl4VlpDr9/w/I8gY+XTJG9Y2gPD2GqIHzZV2Rg=".into(),
+            encryption_certificate_id: "cert-2026-11".into(),
+            encryption_certificate_thumbprint: "07293748CC064953A3052FB978C735FB89E61C3D".into(),
+        };
+        ChangeNotification { encrypted_content: Some(content), ..change() }
+    }
+
+    #[test]
+    fn what_is_sealed_stands_in_its_notification_and_the_tokens_behind_all() {
+        let mut writer = CollectionWriter::with_capacity(1);
+        writer.push_change(&rich());
+        let body = writer.finish_with_tokens(&["eyJ0eXAi.a.b", "eyJ0eXAi.c.d"]);
+        insta::assert_snapshot!(pretty(&body), @r##"
+        {"value":[{"subscriptionId":"5f7c0a11-2222-4333-8444-555566667777",
+          "subscriptionExpirationDateTime":"2026-11-24T10:00:00Z",
+          "changeType":"created",
+          "resource":"Users/0b1c2d3e-1111-4222-8333-444455556666/Messages/AAMkAGUwAAA=",
+          "resourceData":{
+          "@odata.type":"#Microsoft.Graph.Message",
+          "@odata.id":"Users/0b1c2d3e-1111-4222-8333-444455556666/Messages/AAMkAGUwAAA=",
+          "@odata.etag":"W/\"CQAAABYAAAB\"",
+          "id":"AAMkAGUwAAA="},
+          "clientState":"s3cret",
+          "tenantId":"84bd8158-6d4d-4958-8b9f-9d6445542f95",
+          "encryptedContent":{
+          "data":"1zpEyrjj8gXj4NNiydWs8g==",
+          "dataKey":"AAAA",
+          "dataSignature":"OgkMxZl4VlpDr9/w/I8gY+XTJG9Y2gPD2GqIHzZV2Rg=",
+          "encryptionCertificateId":"cert-2026-11",
+          "encryptionCertificateThumbprint":"07293748CC064953A3052FB978C735FB89E61C3D"}}],
+          "validationTokens":["eyJ0eXAi.a.b",
+          "eyJ0eXAi.c.d"]}
+        "##);
+        let read: ReceivedCollection = serde_json::from_slice(&body).unwrap();
+        assert_eq!(read.value[0].encrypted_content, rich().encrypted_content);
+        assert_eq!(read.validation_tokens, ["eyJ0eXAi.a.b", "eyJ0eXAi.c.d"]);
+    }
+
+    #[test]
+    fn a_collection_without_tokens_has_no_member_for_them() {
+        let mut writer = CollectionWriter::with_capacity(1);
+        writer.push_change(&change());
+        assert_eq!(writer.clone().finish_with_tokens::<&str>(&[]), writer.finish());
+        for none in ["", r#","validationTokens":null"#, r#","validationTokens":[]"#] {
+            let read: ReceivedCollection = serde_json::from_str(&format!(r#"{{"value":[]{none}}}"#)).unwrap();
+            assert!(read.validation_tokens.is_empty(), "{none}");
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Runs the fuzz harnesses for a moment: arbitrary bytes, and requests with bytes of them changed.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
+use tidings_protocol::envelope::{ContentKey, EncryptedContent, OpeningKey, SealingKey, seal};
 use tidings_protocol::fuzz;
 
 const REQUEST: &str = r#"{"changeType":"created, Updated","notificationUrl":"https://h/n?k=1","resource":"me/messages",
@@ -19,11 +22,57 @@ fn mutated(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+const KEY: &str = include_str!("data/throwaway_key_2048.pem");
+const CONTENTS: [&[u8]; 2] = [br#"{"subject":"hello"}"#, br#"{"subject":"something else, and longer"}"#];
+
+static OPENING_KEY: LazyLock<OpeningKey> = LazyLock::new(|| OpeningKey::from_pem(KEY).unwrap());
+
+static SEALED: LazyLock<[[String; 3]; 2]> = LazyLock::new(|| {
+    let to = SealingKey::from_certificate(include_str!("data/throwaway_certificate_2048.pem")).unwrap();
+    [0, 1].map(|nth| {
+        let sealed = seal(CONTENTS[nth], &ContentKey::new([nth as u8 + 1; 32]), &to, "c").unwrap();
+        [sealed.data, sealed.data_key, sealed.data_signature]
+    })
+});
+
+/// What may happen to a member on its way: another stands in its place, characters are changed, it ends early.
+fn member(own: usize) -> impl Strategy<Value = String> {
+    let kept = (0..2usize, Just(own));
+    let any_other = (0..2usize, 0..3usize);
+    let edits = prop::collection::vec((any::<prop::sample::Index>(), "[A-Za-z0-9+/=\\PC]"), 0..3);
+    let cut = prop_oneof![3 => Just(None), 1 => any::<prop::sample::Index>().prop_map(Some)];
+    (prop_oneof![4 => kept, 1 => any_other], prop_oneof![2 => Just(Vec::new()), 1 => edits], cut).prop_map(
+        |((envelope, member), edits, cut)| {
+            let mut letters: Vec<char> = SEALED[envelope][member].chars().collect();
+            for (at, letter) in edits {
+                let at = at.index(letters.len());
+                letters[at] = letter.chars().next().unwrap_or('A');
+            }
+            letters.truncate(cut.map_or(letters.len(), |end| end.index(letters.len())));
+            letters.into_iter().collect()
+        },
+    )
+}
+
 proptest! {
+    #[test]
+    fn what_was_damaged_or_mixed_up_opens_as_what_was_sealed_or_not_at_all(
+        data in member(0), data_key in member(1), data_signature in member(2),
+    ) {
+        let content = EncryptedContent { data, data_key, data_signature, ..EncryptedContent::default() };
+        fuzz::envelope(&content, &OPENING_KEY, &CONTENTS);
+    }
+
+    #[test]
+    fn damaged_private_keys_never_panic(input in mutated(KEY)) {
+        fuzz::opening_key(&input);
+    }
+
     #[test]
     fn arbitrary_bytes_never_panic(input in prop::collection::vec(any::<u8>(), 0..256)) {
         fuzz::subscription_request(&input);
         fuzz::received(&input);
+        fuzz::opening_key(&input);
     }
 
     #[test]

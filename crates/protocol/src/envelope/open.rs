@@ -1,0 +1,182 @@
+//! The receiver's side of the envelope: the private key, and the steps by which content opens. Nothing is
+//! decrypted before its signature was found right.
+
+use std::fmt;
+
+use aws_lc_rs::cipher::{DecryptionContext, PaddedBlockDecryptingKey};
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::error::{KeyRejected, Unspecified};
+use aws_lc_rs::hmac;
+use aws_lc_rs::rsa::{KeyPair, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject as _;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::{BLOCK_BYTES, ContentKey, DATA_CHARS_MAX, EncryptedContent, KEY_BYTES};
+use crate::certificate::{RSA_BITS_MAX, RSA_BITS_MIN};
+
+/// As bytes, in whichever form.
+pub const OPENING_KEY_BYTES_MAX: usize = 64 << 10;
+
+/// Of the base64 of a key or a signature; valid ones are shorter.
+const SHORT_CHARS_MAX: usize = 4 << 10;
+
+/// The private key whose certificate content was sealed for.
+pub struct OpeningKey(OaepPrivateDecryptingKey);
+
+/// Why something is no key that opens content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpeningKeyError {
+    #[error("no private key can be read from it; it must be an RSA key in PEM or DER, as PKCS #8 or PKCS #1")]
+    Unreadable,
+    #[error("the private key is encrypted; write it without its passphrase, with `openssl pkey -in KEY -out PLAIN`")]
+    Passphrase,
+    #[error("it is a certificate; the private key that belongs to it is needed")]
+    Certificate,
+    #[error("it is a public key; the private key that belongs to it is needed")]
+    PublicKey,
+    #[error("it is no RSA key; resource data is sealed for RSA keys only")]
+    NotRsa,
+    #[error("the RSA key has not {RSA_BITS_MIN} to {RSA_BITS_MAX} bits")]
+    Bits,
+}
+
+impl OpeningKey {
+    /// The first private key of a PEM text, as PKCS #8 or PKCS #1.
+    pub fn from_pem(text: &str) -> Result<Self, OpeningKeyError> {
+        if text.len() > OPENING_KEY_BYTES_MAX {
+            return Err(OpeningKeyError::Unreadable);
+        }
+        let mut key = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| what_else(text))?;
+        let opening = Self::from_private(&key);
+        key.zeroize();
+        opening
+    }
+
+    /// As PKCS #8 or PKCS #1.
+    pub fn from_der(der: &[u8]) -> Result<Self, OpeningKeyError> {
+        if der.len() > OPENING_KEY_BYTES_MAX {
+            return Err(OpeningKeyError::Unreadable);
+        }
+        Self::from_private(&PrivateKeyDer::try_from(der).map_err(|_| OpeningKeyError::Unreadable)?)
+    }
+
+    fn from_private(key: &PrivateKeyDer<'_>) -> Result<Self, OpeningKeyError> {
+        let key = match key {
+            PrivateKeyDer::Pkcs8(key) => PrivateDecryptingKey::from_pkcs8(key.secret_pkcs8_der()),
+            PrivateKeyDer::Pkcs1(key) => from_pkcs1(key.secret_pkcs1_der()),
+            _ => return Err(OpeningKeyError::NotRsa),
+        };
+        let key = key.map_err(|rejected| match rejected.description_() {
+            "WrongAlgorithm" => OpeningKeyError::NotRsa,
+            "TooSmall" | "TooLarge" => OpeningKeyError::Bits,
+            _ => OpeningKeyError::Unreadable,
+        })?;
+        if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&key.key_size_bits()) {
+            return Err(OpeningKeyError::Bits);
+        }
+        OaepPrivateDecryptingKey::new(key).map(Self).map_err(|Unspecified| OpeningKeyError::Unreadable)
+    }
+
+    /// Of the modulus, and so of a key that was encrypted for this one.
+    pub fn bytes(&self) -> usize {
+        self.0.key_size_bytes()
+    }
+}
+
+impl fmt::Debug for OpeningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpeningKey").field("bytes", &self.bytes()).finish_non_exhaustive()
+    }
+}
+
+fn from_pkcs1(der: &[u8]) -> Result<PrivateDecryptingKey, KeyRejected> {
+    let pkcs8: Pkcs8V1Der<'_> = KeyPair::from_der(der)?.as_der()?;
+    PrivateDecryptingKey::from_pkcs8(pkcs8.as_ref())
+}
+
+/// What a text without a readable private key is.
+fn what_else(pem: &str) -> OpeningKeyError {
+    if pem.contains("PRIVATE KEY-----") {
+        let encrypted = pem.contains("-----BEGIN ENCRYPTED") || pem.contains("Proc-Type: 4,ENCRYPTED");
+        return if encrypted { OpeningKeyError::Passphrase } else { OpeningKeyError::Unreadable };
+    }
+    match pem {
+        _ if pem.contains("-----BEGIN CERTIFICATE-----") => OpeningKeyError::Certificate,
+        _ if pem.contains("PUBLIC KEY-----") => OpeningKeyError::PublicKey,
+        _ => OpeningKeyError::Unreadable,
+    }
+}
+
+/// Why content does not open, in the order of the steps: the first that fails is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    #[error("data has more than {DATA_CHARS_MAX} characters")]
+    TooLarge,
+    #[error("dataKey is not base64")]
+    DataKeyNotBase64,
+    #[error("dataKey has {found} bytes, and what is encrypted for this private key has {expected}")]
+    DataKeyLength { found: usize, expected: usize },
+    #[error("dataKey was not encrypted for this private key, or is damaged")]
+    DataKeyNotDecrypted,
+    #[error("the key in dataKey has {0} bytes instead of {KEY_BYTES}")]
+    ContentKeyLength(usize),
+    #[error("data is not base64")]
+    DataNotBase64,
+    #[error("data has {0} bytes, which are not whole blocks of {BLOCK_BYTES}")]
+    DataLength(usize),
+    #[error("dataSignature is not base64")]
+    SignatureNotBase64,
+    #[error("dataSignature is not that of data")]
+    SignatureDiffers,
+    #[error("the padding of the decrypted data is wrong")]
+    Padding,
+}
+
+/// Opens what was sealed for `key`'s certificate. Which certificate it names is not looked at.
+pub fn open(content: &EncryptedContent, key: &OpeningKey) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    if content.data.len() > DATA_CHARS_MAX {
+        return Err(OpenError::TooLarge);
+    }
+    let key = content_key(&content.data_key, key)?;
+    let data = BASE64.decode(&content.data).map_err(|_| OpenError::DataNotBase64)?;
+    if data.is_empty() || data.len() % BLOCK_BYTES != 0 {
+        return Err(OpenError::DataLength(data.len()));
+    }
+    if content.data_signature.len() > SHORT_CHARS_MAX {
+        return Err(OpenError::SignatureDiffers);
+    }
+    let signature = BASE64.decode(&content.data_signature).map_err(|_| OpenError::SignatureNotBase64)?;
+    // Compares in constant time.
+    hmac::verify(&key.hmac(), &data, &signature).map_err(|Unspecified| OpenError::SignatureDiffers)?;
+    decrypted(data, &key).map_err(|Unspecified| OpenError::Padding)
+}
+
+fn content_key(data_key: &str, key: &OpeningKey) -> Result<ContentKey, OpenError> {
+    let of_length = |found| Err(OpenError::DataKeyLength { found, expected: key.bytes() });
+    if data_key.len() > SHORT_CHARS_MAX {
+        return of_length(data_key.len() / 4 * 3);
+    }
+    let encrypted = BASE64.decode(data_key).map_err(|_| OpenError::DataKeyNotBase64)?;
+    if encrypted.len() != key.bytes() {
+        return of_length(encrypted.len());
+    }
+    let mut room = Zeroizing::new(vec![0; key.0.min_output_size()]);
+    let bytes = key
+        .0
+        .decrypt(&OAEP_SHA1_MGF1SHA1, &encrypted, &mut room, None)
+        .map_err(|Unspecified| OpenError::DataKeyNotDecrypted)?;
+    let bytes =
+        Zeroizing::new(<[u8; KEY_BYTES]>::try_from(&*bytes).map_err(|_| OpenError::ContentKeyLength(bytes.len()))?);
+    Ok(ContentKey(bytes))
+}
+
+fn decrypted(data: Vec<u8>, key: &ContentKey) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
+    let mut content = Zeroizing::new(data);
+    let cipher = PaddedBlockDecryptingKey::cbc_pkcs7(key.cipher()?)?;
+    let bytes = cipher.decrypt(&mut content, DecryptionContext::Iv128(key.iv()))?.len();
+    content.truncate(bytes);
+    Ok(content)
+}
