@@ -15,8 +15,8 @@ use crate::{ChangeId, FolderId, ImmutableId, ItemId, Kind, Timestamp, UserId};
 /// `createdDateTime`, `lastModifiedDateTime`.
 pub type Properties = Map<String, Value>;
 
-/// Properties too large or too secret for a change record: neither selectable in a rich
-/// notification nor filterable in a subscription.
+/// Properties too large or too secret for a change record: a subscription can neither filter by them nor,
+/// where its notifications have content, select them.
 pub const NOT_IN_CHANGES: [&str; 6] =
     ["body", "uniqueBody", "attachments", "extensions", "internetMessageHeaders", "exceptionOccurrences"];
 

@@ -7,6 +7,7 @@ pub mod attachment;
 pub mod basic;
 pub mod batch;
 pub mod change;
+pub mod content;
 pub mod delta;
 pub mod exchange_id;
 pub mod expand;
@@ -45,6 +46,7 @@ pub mod vcard;
 
 pub use attachment::{Attachment, NewAttachment};
 pub use change::{Change, ChangeType, Mutation};
+pub use content::Content;
 pub use exchange_id::{ExchangeId, ExchangeIdFormat};
 pub use id::{
     AppId, AttachmentId, ChangeId, FolderId, ImmutableId, ItemId, ItemKey, Kind, SubmissionId, SubscriptionId,

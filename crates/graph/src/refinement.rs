@@ -1,5 +1,5 @@
 //! What a subscription's `resource` says behind its path: `$filter`, `$select` and `$expand`. The filter
-//! decides what is heard; the other two are checked and say nothing about notifications without content.
+//! decides what is heard; the other two say what content shows, and nothing about notifications without it.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -40,6 +40,9 @@ struct Checked {
 #[derive(Clone, Debug, Default)]
 pub struct Refinement {
     pub condition: Option<Condition>,
+    /// `None`: all properties.
+    pub select: Option<Select>,
+    pub expand: Expand,
     /// The same for all that say the same in other spellings of blanks and operators; empty for nothing.
     pub likeness: String,
 }
@@ -63,6 +66,12 @@ pub enum RefinementRefusal {
     Property(String),
     #[error("$select cannot name '{0}'; bodyPreview is the part of the body that notifications can have")]
     Body(&'static str),
+    #[error(
+        "notifications with content need a $select in the resource: the properties that they show, such as subject"
+    )]
+    NoSelect,
+    #[error("$select cannot name '{0}', which changes do not carry")]
+    NotShown(&'static str),
     #[error("$expand: {}", told(.0))]
     Expand(Problems),
     #[error("$expand takes singleValueExtendedProperties and multiValueExtendedProperties only")]
@@ -84,9 +93,10 @@ impl RefinementRefusal {
                  singleValueExtendedProperties,multiValueExtendedProperties are not supported in subscription resource \
                  Url."
             }
-            Self::NotInChanges(_) | Self::AlteredByEachChange(_) => {
+            Self::NotInChanges(_) | Self::AlteredByEachChange(_) | Self::NotShown(_) => {
                 "The value of parameter 'Resource' is not supported."
             }
+            Self::NoSelect => "select clause should be present in query string to support rich notifications",
             _ => "The value of parameter 'Resource' is invalid.",
         }
     }
@@ -163,13 +173,16 @@ impl Refinement {
         if let Some(condition) = &condition {
             said.push(format!("$filter={}", condition.0.text));
         }
-        if let Some(selected) = select.map(|text| selected(kind, text)).transpose()?.flatten() {
+        let select = select.map(|text| selected(kind, text)).transpose()?.flatten();
+        if let Some(selected) = &select {
             said.push(format!("$select={}", selected.names()));
         }
-        if let Some(text) = expand {
-            said.push(format!("$expand={}", expanded(kind, text)?));
+        let expanded = expand.map(|text| expanded(kind, text)).transpose()?;
+        if let Some((_, text)) = &expanded {
+            said.push(format!("$expand={text}"));
         }
-        Ok(Self { condition, likeness: said.join("&") })
+        let expand = expanded.map(|(expand, _)| expand).unwrap_or_default();
+        Ok(Self { condition, select, expand, likeness: said.join("&") })
     }
 }
 
@@ -187,15 +200,15 @@ fn selected(kind: Kind, text: &str) -> Result<Option<Select>, RefinementRefusal>
     }
 }
 
-/// The text in one spelling.
-fn expanded(kind: Kind, text: &str) -> Result<String, RefinementRefusal> {
-    Expand::read(Entity::from(kind), text).map_err(RefinementRefusal::Expand)?;
+/// What it asks for, and its text in one spelling.
+fn expanded(kind: Kind, text: &str) -> Result<(Expand, String), RefinementRefusal> {
+    let expand = Expand::read(Entity::from(kind), text).map_err(RefinementRefusal::Expand)?;
     let expansions = parse::expand(text).map_err(RefinementRefusal::Expand)?;
     let is_known = |name: &str| EXPANDABLE.iter().any(|known| known.eq_ignore_ascii_case(name));
     if !expansions.iter().all(|expansion| is_known(&expansion.path.to_string())) {
         return Err(RefinementRefusal::Relation);
     }
-    Ok(expansions.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+    Ok((expand, expansions.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")))
 }
 
 #[cfg(test)]

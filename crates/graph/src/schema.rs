@@ -2,6 +2,7 @@
 //! that this server sets. A body that passes is in Graph's own spelling.
 
 mod actions;
+mod annotated;
 mod csdl;
 mod extended;
 mod fields;
@@ -12,6 +13,7 @@ mod types;
 
 use crate::Kind;
 pub use actions::{Answer, Schedule, TRANSLATED_IDS_MAX, Translation, answer, read_named, schedule, translation};
+pub(crate) use annotated::annotated;
 pub use csdl::csdl;
 pub use extended::{EXTENDED, Values, property_id};
 pub use fields::Fields;
