@@ -340,6 +340,8 @@ fn extras(request: &SubscriptionRequest) -> Result<Extras, Refusal> {
         notification_url_app_id: app_id(&request.notification_url_app_id)?,
         notification_query_options: given(&request.notification_query_options).map(str::to_owned),
         notification_content_type: given(&request.notification_content_type).map(str::to_owned),
+        include_resource_data: false,
+        origin: None,
         lapses: None,
     })
 }

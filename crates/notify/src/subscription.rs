@@ -77,6 +77,13 @@ pub struct Extras {
     pub notification_url_app_id: Option<String>,
     pub notification_query_options: Option<String>,
     pub notification_content_type: Option<String>,
+    /// It is told of items with their content, sealed for the certificate.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub include_resource_data: bool,
+    /// If it is told of content: the scheme, host and port under which its app last asked for it, which it knows
+    /// the issuer of tokens by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// When the access token runs out with which it was last authorized, if the profile heeds that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lapses: Option<Timestamp>,
@@ -173,6 +180,11 @@ impl Subscription {
         self.extras.as_ref()?.notification_query_options.as_deref()
     }
 
+    /// Whether it is told of items with their content.
+    pub fn is_rich(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| extras.include_resource_data)
+    }
+
     pub fn partition(&self) -> Partition {
         Partition::of(self.scope())
     }
@@ -218,6 +230,16 @@ mod tests {
         let read: Subscription = serde_json::from_value(stored).unwrap();
         assert_eq!((read.tls_version, &read.extras, read.immutable_ids), (TlsVersion::V1_2, &None, false));
         assert_eq!(read.expiration(), "2026-11-21T10:00:00.123456Z");
+    }
+
+    #[test]
+    fn what_a_subscription_with_content_has_more_is_stored_with_it_alone() {
+        let rich = Extras { include_resource_data: true, origin: Some("https://h".to_owned()), ..Extras::default() };
+        let stored = serde_json::to_value(&rich).unwrap();
+        assert_eq!((&stored["includeResourceData"], &stored["origin"]), (&json!(true), &json!("https://h")));
+        assert_eq!(serde_json::from_value::<Extras>(stored).unwrap(), rich);
+        let basic = serde_json::to_value(Extras::default()).unwrap();
+        assert_eq!((basic.get("includeResourceData"), basic.get("origin")), (None, None));
     }
 
     /// A million of them are in memory; beside this there are their texts.
