@@ -14,7 +14,9 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("notify", &["graph", "protocol"]),
     ("store", &["graph", "notify"]),
-    ("server", &["graph", "protocol", "notify", "store"]),
+    // Published, for apps.
+    ("receiver", &["protocol"]),
+    ("server", &["graph", "protocol", "notify", "store", "receiver"]),
     ("sim", &["graph", "notify", "store"]),
     // Tests only: it reads the others as text, and nothing may depend on it.
     ("house", &[]),
@@ -153,6 +155,31 @@ pub const BANS: &[Ban] = &[
         except: &[],
         packages: &["jiff", "rand"],
         paths: WALL_CLOCKS,
+    },
+    Ban {
+        rule: "the_receivers_core_takes_the_time_as_a_value",
+        inside: &["receiver"],
+        except: &["crates/receiver/src/fetch.rs", "crates/receiver/src/webhook.rs"],
+        packages: &["jiff", "chrono", "time"],
+        paths: &["std::time::SystemTime::now", "std::time::Instant::now", "tokio::time"],
+    },
+    Ban {
+        rule: "the_receivers_core_needs_no_runtime",
+        inside: &["receiver"],
+        except: &["crates/receiver/src/fetch.rs", "crates/receiver/src/webhook.rs"],
+        packages: &["reqwest"],
+        paths: &[
+            "async",
+            "tokio",
+            "axum",
+            "hyper",
+            "hyper_util",
+            "rustls",
+            "std::net",
+            "std::thread",
+            "std::fs",
+            "std::env",
+        ],
     },
     Ban { rule: "a_seed_replays_exactly", inside: &["sim"], except: &[], packages: &[], paths: RANDOMNESS },
     Ban {

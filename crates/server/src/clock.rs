@@ -1,6 +1,6 @@
 //! The only clock: everything that needs the time asks here.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use graph::Timestamp;
 use notify::{Monotonic, Now};
@@ -25,7 +25,12 @@ impl Clock {
     }
 
     pub fn mono(&self) -> Monotonic {
-        Monotonic(u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX))
+        Monotonic(u64::try_from(self.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// Monotonic time as the keys of other issuers are timed with.
+    pub fn elapsed(&self) -> Duration {
+        self.origin.elapsed()
     }
 }
 

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use jsonwebtoken::Algorithm;
+use receiver::key_set::ANY_TENANT;
 use serde::Deserialize;
 use url::{Host, Url};
 
 use crate::identity::external::{
-    ANY_TENANT, AppOnly, ClaimNames, IssuerName, Rules, SKEW_SECONDS_MAX, TenantRule, UserBy, is_asymmetric,
+    AppOnly, ClaimNames, IssuerName, Rules, SKEW_SECONDS_MAX, TenantRule, UserBy, is_asymmetric,
 };
 use crate::outbound::{Allowed, OutboundConfig, Policy};
 

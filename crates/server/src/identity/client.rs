@@ -7,6 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use graph::{TenantId, Timestamp};
 use http::{HeaderMap, header};
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
+use receiver::jwt;
 use serde::Deserialize;
 use store::{App, Credential, CredentialKind};
 use subtle::ConstantTimeEq as _;
@@ -14,7 +15,6 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::claims::Proof;
 use super::form::Form;
-use super::jwt;
 use super::refusal::Refusal;
 use crate::directory::sha256_hex;
 

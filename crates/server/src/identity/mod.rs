@@ -15,7 +15,6 @@ pub mod endpoint;
 pub mod external;
 mod form;
 mod grant;
-mod jwt;
 mod keys;
 mod pages;
 mod pending;

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use graph::{AppId, TenantId, Timestamp, UserId};
 use jsonwebtoken::Algorithm;
 use notify::access::{Actor, Permissions, Principal};
+use receiver::jwt;
 use serde::Deserialize;
 use serde_json::Value;
 use store::App;
 
 use super::claims::{AccessToken, Grant, IdToken, Proof, issuer_v1};
-use super::jwt;
 use super::keys::{Key, KeyError, KeyRing, LIFE_SECONDS_MAX};
 use super::remembered::{Held, Remembered, Skew};
 use super::scope::{GRAPH_ID, GRAPH_URL};

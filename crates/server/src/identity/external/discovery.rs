@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use receiver::key_set::{KeySet, NoKeySet};
 use serde::Deserialize;
 
-use super::key_set::{KeySet, NoKeySet};
 use super::rules::IssuerName;
 use crate::outbound::{Failure, Outbound};
 

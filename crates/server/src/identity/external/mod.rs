@@ -2,14 +2,12 @@
 //! here.
 //!
 //! The persons of the play: [`rules`] say what an issuer's tokens look like; a [`discovery`] reads its keys,
-//! when the [`key_cache`] says so; [`claims`] are read by the rules; and what the directory knows of their
+//! when a [`KeyCache`] says so; [`claims`] are read by the rules; and what the directory knows of their
 //! bearer is asked in `standing`. What is wrong with a token is told to the log as a [`reason`], and
 //! to its bearer in a few words that are always the same.
 
 mod claims;
 mod discovery;
-mod key_cache;
-mod key_set;
 mod reason;
 mod rules;
 
@@ -17,22 +15,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use graph::Timestamp;
 use jsonwebtoken::Algorithm;
+use receiver::jwt;
+use receiver::key_cache::{Found, KeyCache};
+use receiver::key_set::PublicKey;
 use store::StoreError;
 use tokio::sync::watch;
 
 pub use claims::{Claimed, Subject};
 pub use discovery::{Discovery, PublishError, Publisher};
-pub use key_set::KeySet;
 pub use reason::Reason;
-pub use rules::{
-    ANY_TENANT, AppOnly, ClaimNames, IssuerName, Rules, SKEW_SECONDS_MAX, TenantRule, UserBy, is_asymmetric,
-};
+pub use rules::{AppOnly, ClaimNames, IssuerName, Rules, SKEW_SECONDS_MAX, TenantRule, UserBy, is_asymmetric};
 
 use self::claims::Claims;
-use self::key_cache::{Found, KeyCache};
-use self::key_set::PublicKey;
 use self::reason::{Told, clipped};
-use super::jwt;
 use super::remembered::{Held, Remembered, Skew};
 use super::tokens::TokenError;
 use crate::clock::Clock;
@@ -105,7 +100,7 @@ impl Issuers {
     /// wrong. Needs a runtime.
     pub fn read_keys(&self) {
         for issuer in &self.all {
-            if lock(&issuer.keys).refresh(self.clock.mono()) {
+            if lock(&issuer.keys).refresh(self.clock.elapsed()) {
                 issuer.begin_to_read();
             }
         }
@@ -131,7 +126,7 @@ impl Issuer {
     async fn check(self: &Arc<Self>, token: &str, now: Timestamp) -> Result<Arc<Claimed>, NotAccepted> {
         let held = match self.remembered.get(token) {
             Some(held) => {
-                if lock(&self.keys).refresh(self.clock.mono()) {
+                if lock(&self.keys).refresh(self.clock.elapsed()) {
                     self.begin_to_read();
                 }
                 held
@@ -165,7 +160,7 @@ impl Issuer {
     async fn key(self: &Arc<Self>, kid: &str, algorithm: Algorithm) -> Result<(Arc<PublicKey>, u64), NotAccepted> {
         let mut done = self.done.subscribe();
         for _ in 0..=READINGS_MAX {
-            let answer = lock(&self.keys).find(kid, algorithm, self.clock.mono());
+            let answer = lock(&self.keys).find(kid, algorithm, self.clock.elapsed());
             if answer.read_now {
                 self.begin_to_read();
             }
@@ -206,7 +201,7 @@ impl Issuer {
                 tracing::warn!(issuer = name, "an issuer publishes no key that verifies signatures");
             }
             let read = keys.is_some();
-            lock(&issuer.keys).done(keys, issuer.clock.mono());
+            lock(&issuer.keys).done(keys, issuer.clock.elapsed());
             if read {
                 issuer.remembered.forget();
             }

@@ -3,9 +3,8 @@
 
 use graph::TenantId;
 use jsonwebtoken::Algorithm;
+use receiver::key_set::ANY_TENANT;
 
-/// Stands for the id of any tenant in the name of an issuer, as in Microsoft's OpenID configurations.
-pub const ANY_TENANT: &str = "{tenantid}";
 /// The longest difference of clocks that may be allowed for, in seconds: what Microsoft's libraries allow.
 pub const SKEW_SECONDS_MAX: i64 = 300;
 

@@ -2,41 +2,44 @@
 //! is told what was asked for and what was read, with the time, and says what to do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
-use notify::Monotonic;
 
-use super::key_set::{KeySet, PublicKey};
+use crate::key_set::{KeySet, PublicKey};
 
-const SECOND: u64 = 1_000_000;
+const SECOND: Duration = Duration::from_secs(1);
 /// Keys older than this are read again, while they are used.
-const REFRESH_AFTER: u64 = 3_600 * SECOND;
+const REFRESH_AFTER: Duration = Duration::from_secs(3_600);
 /// An unknown key makes the keys be read again, but not more often than this.
-const UNKNOWN_PAUSE: u64 = 60 * SECOND;
+const UNKNOWN_PAUSE: Duration = Duration::from_secs(60);
 /// After a failure it is tried again after 1 s, 2 s, 4 s and so on, but no later than this.
-const RETRY_PAUSE_MAX: u64 = 60 * SECOND;
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Keys that could not be read again for so long verify nothing any more.
-const STALE_MAX: u64 = 7 * 24 * 3_600 * SECOND;
+const STALE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// What is known of an issuer's keys.
+/// What is known of an issuer's keys. Its times are the time since any fixed moment, on a clock that does not run
+/// backwards.
 #[derive(Debug, Default)]
 pub struct KeyCache {
-    read: Option<(Arc<KeySet>, Monotonic)>,
-    /// How often keys were read: what was verified with those of before may hold no more.
+    read: Option<(Arc<KeySet>, Duration)>,
     generation: u64,
     reading: bool,
     /// When an unknown key may make them be read again.
-    unknown_from: Monotonic,
+    unknown_from: Duration,
     /// When they may be read again after failures.
-    retry_from: Monotonic,
+    retry_from: Duration,
     failures: u32,
 }
 
 /// Where a key is.
 #[derive(Clone, Debug)]
 pub enum Found {
+    /// Here it is.
     Key {
+        /// The key.
         key: Arc<PublicKey>,
+        /// Which reading of the keys it is of.
         generation: u64,
     },
     /// The keys are being read; then ask again.
@@ -51,13 +54,15 @@ pub enum Found {
 /// by [`KeyCache::done`] what came of it.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// Where the key is.
     pub found: Found,
+    /// Whether the keys are to be read now.
     pub read_now: bool,
 }
 
 impl KeyCache {
     /// Looks for the key of this name that verifies signatures of this kind.
-    pub fn find(&mut self, kid: &str, algorithm: Algorithm, now: Monotonic) -> Answer {
+    pub fn find(&mut self, kid: &str, algorithm: Algorithm, now: Duration) -> Answer {
         let Some(keys) = self.usable(now) else {
             let read_now = self.begin(now);
             let found = if self.reading { Found::Reading } else { Found::Unavailable };
@@ -71,20 +76,20 @@ impl KeyCache {
             return Answer { found: Found::Reading, read_now: false };
         }
         if now >= self.unknown_from && self.begin(now) {
-            self.unknown_from = now.plus_micros(UNKNOWN_PAUSE);
+            self.unknown_from = now.saturating_add(UNKNOWN_PAUSE);
             return Answer { found: Found::Reading, read_now: true };
         }
         Answer { found: Found::Unknown, read_now: false }
     }
 
     /// Whether the keys, which are being used, are to be read again now.
-    pub fn refresh(&mut self, now: Monotonic) -> bool {
-        let due = self.read.as_ref().is_none_or(|(_, read)| now.since(*read) >= REFRESH_AFTER);
+    pub fn refresh(&mut self, now: Duration) -> bool {
+        let due = self.read.as_ref().is_none_or(|(_, read)| now.saturating_sub(*read) >= REFRESH_AFTER);
         due && self.begin(now)
     }
 
     /// What came of reading the keys. `None`: they could not be read; those of before stay.
-    pub fn done(&mut self, keys: Option<KeySet>, now: Monotonic) {
+    pub fn done(&mut self, keys: Option<KeySet>, now: Duration) {
         self.reading = false;
         match keys {
             Some(keys) => {
@@ -94,23 +99,24 @@ impl KeyCache {
                 self.retry_from = now;
             }
             None => {
-                let pause = SECOND << self.failures.min(6);
-                self.retry_from = now.plus_micros(pause.min(RETRY_PAUSE_MAX));
+                let pause = SECOND * (1 << self.failures.min(6));
+                self.retry_from = now.saturating_add(pause.min(RETRY_PAUSE_MAX));
                 self.failures += 1;
             }
         }
     }
 
+    /// How often keys were read: what was verified with those of before may hold no more.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    fn usable(&self, now: Monotonic) -> Option<Arc<KeySet>> {
-        self.read.as_ref().filter(|(_, read)| now.since(*read) < STALE_MAX).map(|(keys, _)| keys.clone())
+    fn usable(&self, now: Duration) -> Option<Arc<KeySet>> {
+        self.read.as_ref().filter(|(_, read)| now.saturating_sub(*read) < STALE_MAX).map(|(keys, _)| keys.clone())
     }
 
     /// Begins to read, if nobody does and the last failure is long enough ago.
-    fn begin(&mut self, now: Monotonic) -> bool {
+    fn begin(&mut self, now: Duration) -> bool {
         let begins = !self.reading && now >= self.retry_from;
         self.reading |= begins;
         begins
@@ -119,28 +125,27 @@ impl KeyCache {
 
 #[cfg(test)]
 mod tests {
-    use graph::Timestamp;
-
     use super::*;
-    use crate::identity::{Key, KeyRing};
+    use crate::issuer::Issuer;
 
-    const MINUTE: u64 = 60 * SECOND;
-    const WALL: Timestamp = Timestamp::from_seconds(1_800_000_000);
+    const MINUTE: Duration = Duration::from_secs(60);
 
     /// An issuer that publishes one key, a cache, and the time.
     struct Story {
         cache: KeyCache,
-        now: Monotonic,
+        now: Duration,
         keys: KeySet,
         kid: String,
     }
 
     impl Story {
         fn new() -> Self {
-            let ring = KeyRing::of(Key::generate(WALL).unwrap());
-            let keys = KeySet::read(ring.jwks(None, WALL).to_string().as_bytes()).unwrap();
-            let kid = ring.signing().kid().to_owned();
-            Self { cache: KeyCache::default(), now: Monotonic(7 * SECOND), keys, kid }
+            Self::of(Issuer::first())
+        }
+
+        fn of(issuer: &Issuer) -> Self {
+            let (keys, kid) = (issuer.keys(), issuer.kid.clone());
+            Self { cache: KeyCache::default(), now: SECOND * 7, keys, kid }
         }
 
         /// After its keys were read.
@@ -174,8 +179,8 @@ mod tests {
             self.cache.done(None, self.now);
         }
 
-        fn after(&mut self, micros: u64) -> &mut Self {
-            self.now = self.now.plus_micros(micros);
+        fn after(&mut self, passed: Duration) -> &mut Self {
+            self.now += passed;
             self
         }
     }
@@ -210,7 +215,7 @@ mod tests {
     fn a_key_that_the_issuer_begins_to_use_is_found_at_once() {
         let mut story = Story::read();
         let first = std::mem::take(&mut story.kid);
-        let next = Story::new();
+        let next = Story::of(Issuer::second());
         story.keys = next.keys;
         story.after(SECOND);
         assert_eq!(story.asks(&next.kid), "reading, read now");
@@ -222,20 +227,20 @@ mod tests {
     #[test]
     fn keys_are_read_again_after_an_hour_and_serve_meanwhile() {
         let mut story = Story::read();
-        assert_eq!(story.after(REFRESH_AFTER - 1).asks_known(), "key");
-        assert_eq!(story.after(1).asks_known(), "key, read now");
+        assert_eq!(story.after(REFRESH_AFTER - Duration::from_nanos(1)).asks_known(), "key");
+        assert_eq!(story.after(Duration::from_nanos(1)).asks_known(), "key, read now");
         assert_eq!(story.asks_known(), "key");
         let before = story.cache.generation();
         story.succeeds();
         assert_eq!(story.cache.generation(), before + 1);
-        assert_eq!(story.after(REFRESH_AFTER - 1).asks_known(), "key");
+        assert_eq!(story.after(REFRESH_AFTER - Duration::from_nanos(1)).asks_known(), "key");
     }
 
     #[test]
     fn keys_serve_while_the_issuer_is_down_but_not_for_ever() {
         let mut story = Story::read();
         story.after(REFRESH_AFTER);
-        while story.now.since(Monotonic(7 * SECOND)) < STALE_MAX {
+        while story.now.saturating_sub(SECOND * 7) < STALE_MAX {
             assert!(story.asks_known().starts_with("key"));
             story.fails();
             story.after(REFRESH_AFTER);

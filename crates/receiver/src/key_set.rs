@@ -7,8 +7,8 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::rules::ANY_TENANT;
-
+/// Stands for the id of any tenant in the name of an issuer, as in Microsoft's OpenID configurations.
+pub const ANY_TENANT: &str = "{tenantid}";
 /// More keys than this are passed over.
 const KEYS_MAX: usize = 200;
 /// RSA keys have from this to that many bits: shorter ones prove nothing, longer ones cost too much.
@@ -22,6 +22,7 @@ pub struct NoKeySet;
 /// A key that verifies signatures.
 #[derive(Debug)]
 pub struct PublicKey {
+    /// The key itself, as [`jwt::open`](crate::jwt::open) takes it.
     pub decoding: DecodingKey,
     kid: String,
     /// What its type allows, and its `alg` leaves of that.
@@ -30,6 +31,7 @@ pub struct PublicKey {
     issuer: Option<String>,
 }
 
+/// The keys of an issuer.
 #[derive(Clone, Debug, Default)]
 pub struct KeySet(Vec<Arc<PublicKey>>);
 
@@ -50,6 +52,7 @@ impl KeySet {
         self.0.iter().find(|key| key.kid == kid && key.algorithms.contains(&algorithm))
     }
 
+    /// How many keys of it verify signatures.
     pub fn count(&self) -> usize {
         self.0.len()
     }
@@ -110,16 +113,13 @@ fn decoding(key: &AlgorithmParameters) -> Option<DecodingKey> {
 
 #[cfg(test)]
 mod tests {
-    use graph::Timestamp;
     use serde_json::json;
 
     use super::*;
-    use crate::identity::{Key, KeyRing};
-
-    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+    use crate::issuer::Issuer;
 
     fn rsa() -> Value {
-        KeyRing::of(Key::generate(NOW).unwrap()).jwks(None, NOW)["keys"][0].clone()
+        Issuer::first().jwk()
     }
 
     fn algorithms(changed: &Value, without: &[&str]) -> Vec<Algorithm> {

@@ -1,4 +1,4 @@
-//! JSON Web Tokens as this server reads them: compact, signed, of a kind and with an algorithm that the
+//! JSON Web Tokens as they are read here: compact, signed, of a kind and with an algorithm that the
 //! reader names. Whatever a header says besides which key it wants is refused or means nothing.
 
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
