@@ -58,6 +58,12 @@ impl KeySet {
     }
 }
 
+impl FromIterator<Arc<PublicKey>> for KeySet {
+    fn from_iter<I: IntoIterator<Item = Arc<PublicKey>>>(keys: I) -> Self {
+        Self(keys.into_iter().collect())
+    }
+}
+
 impl PublicKey {
     fn read(json: Value) -> Option<Self> {
         let issuer = json.get("issuer").and_then(Value::as_str).map(str::to_owned);

@@ -1,0 +1,138 @@
+//! `clientState`: the word that an app gives with its subscription, and that every notification of it repeats.
+//!
+//! Your URL is public, so anybody can post to it. The word is how you know that a notification is of a
+//! subscription of yours: choose it at random, at most 128 characters, and show it to nobody.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use subtle::ConstantTimeEq;
+
+/// A word to compare with. The word itself is not kept, only its SHA-256.
+#[derive(Clone)]
+pub struct ClientState([u8; SHA256_OUTPUT_LEN]);
+
+/// Why a notification is not of a subscription of yours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// No word is known for the subscription that it names.
+    #[error("it is of a subscription that this receiver has no clientState for")]
+    UnknownSubscription,
+    /// It has no word at all: the subscription was made without one.
+    #[error("it has no clientState; give one when the subscription is created")]
+    Missing,
+    /// Its word is another one.
+    #[error("its clientState is not that of the subscription")]
+    Wrong,
+}
+
+impl ClientState {
+    /// The word that the subscription was made with.
+    pub fn new(word: &str) -> Self {
+        Self(sha256(word))
+    }
+
+    /// Whether `given` is the word. Takes no longer for a good guess than for a bad one, and the word's length
+    /// has no part in it: digests of one length are compared, all of each.
+    pub fn is(&self, given: &str) -> bool {
+        self.0.ct_eq(&sha256(given)).into()
+    }
+}
+
+fn sha256(text: &str) -> [u8; SHA256_OUTPUT_LEN] {
+    let mut bytes = [0; SHA256_OUTPUT_LEN];
+    bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    bytes
+}
+
+impl fmt::Debug for ClientState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientState(…)")
+    }
+}
+
+type Lookup = dyn Fn(&str) -> Option<ClientState> + Send + Sync;
+
+/// The words of all subscriptions.
+#[derive(Default)]
+pub(crate) struct ClientStates {
+    /// Any of these is good for a subscription without one of its own.
+    pub(crate) shared: Vec<ClientState>,
+    /// The word of one subscription, by its id.
+    pub(crate) lookup: Option<Box<Lookup>>,
+}
+
+impl ClientStates {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shared.is_empty() && self.lookup.is_none()
+    }
+
+    pub(crate) fn check(&self, subscription_id: &str, given: Option<&str>) -> Result<(), StateError> {
+        let own = self.lookup.as_ref().and_then(|lookup| lookup(subscription_id));
+        let candidates = own.as_ref().map_or(self.shared.as_slice(), std::slice::from_ref);
+        if candidates.is_empty() {
+            return Err(StateError::UnknownSubscription);
+        }
+        let given = sha256(given.ok_or(StateError::Missing)?);
+        // All are looked at, so that the time does not tell which one it was.
+        let good = candidates.iter().fold(subtle::Choice::from(0), |good, state| good | state.0.ct_eq(&given));
+        if good.into() { Ok(()) } else { Err(StateError::Wrong) }
+    }
+}
+
+impl fmt::Debug for ClientStates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientStates")
+            .field("shared", &self.shared.len())
+            .field("lookup", &self.lookup.is_some())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared(words: &[&str]) -> ClientStates {
+        ClientStates { shared: words.iter().map(|word| ClientState::new(word)).collect(), lookup: None }
+    }
+
+    #[test]
+    fn only_the_whole_word_is_the_word() {
+        let state = ClientState::new("s3cret");
+        assert!(state.is("s3cret"));
+        for guess in ["", "s", "s3cre", "s3cret ", "S3cret", "s3crets"] {
+            assert!(!state.is(guess), "{guess}");
+        }
+    }
+
+    #[test]
+    fn the_word_and_the_one_before_are_good_while_it_changes() {
+        let states = shared(&["new", "old"]);
+        assert_eq!(states.check("s", Some("new")), Ok(()));
+        assert_eq!(states.check("s", Some("old")), Ok(()));
+        assert_eq!(states.check("s", Some("older")), Err(StateError::Wrong));
+        assert_eq!(states.check("s", None), Err(StateError::Missing));
+    }
+
+    #[test]
+    fn a_subscription_with_a_word_of_its_own_takes_no_other() {
+        let lookup = |id: &str| (id == "a").then(|| ClientState::new("of a"));
+        let mut states = ClientStates { lookup: Some(Box::new(lookup)), ..shared(&[]) };
+        assert_eq!(states.check("a", Some("of a")), Ok(()));
+        assert_eq!(states.check("b", Some("of a")), Err(StateError::UnknownSubscription));
+        assert_eq!(states.check("b", None), Err(StateError::UnknownSubscription));
+        states.shared = shared(&["of all"]).shared;
+        assert_eq!(states.check("b", Some("of all")), Ok(()));
+        assert_eq!(states.check("a", Some("of all")), Err(StateError::Wrong));
+    }
+
+    #[test]
+    fn a_word_is_not_shown() {
+        let states = shared(&["s3cret"]);
+        assert_eq!(
+            format!("{:?} {states:?}", states.shared[0]),
+            "ClientState(…) ClientStates { shared: 1, lookup: false }"
+        );
+    }
+}

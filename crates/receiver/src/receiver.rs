@@ -1,0 +1,297 @@
+//! The whole of receiving in one value: read a body, say whose word is good, verify tokens, open data. It does no
+//! I/O, keeps nothing from one call to the next and asks no clock, so it works in any server, and without one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use protocol::envelope::{self, OpeningKey};
+
+use crate::client_state::{ClientState, ClientStates, StateError};
+use crate::content::{Content, ContentError};
+use crate::key_set::KeySet;
+use crate::notification::{self, BODY_BYTES_MAX, Change, Notification, ReadError};
+use crate::validation_token::{self, AUTHORITY, LEEWAY, TOKENS_MAX, TokenError, TokenRules, clipped};
+
+/// What you know of your subscriptions, and with it what of a request is genuine.
+pub struct Receiver {
+    states: ClientStates,
+    /// `None`: no data is expected.
+    tokens: Option<TokenRules>,
+    keys: KeySet,
+    private_keys: BTreeMap<String, OpeningKey>,
+    body_bytes_max: usize,
+}
+
+/// What a receiver is told at the start; see [`Receiver::builder`].
+#[derive(Default)]
+pub struct Builder {
+    states: ClientStates,
+    app_ids: Vec<String>,
+    tenants: Vec<String>,
+    authorities: Vec<String>,
+    leeway: Option<Duration>,
+    keys: KeySet,
+    private_keys: BTreeMap<String, OpeningKey>,
+    body_bytes_max: Option<usize>,
+}
+
+/// Why there is no receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// Without a word, everybody's notifications would be taken for your server's.
+    #[error("name the clientState of your subscriptions: `client_state`, or `client_state_of` for one of each")]
+    NoClientState,
+    /// Data would be opened that nobody vouches for.
+    #[error("name the id of your app: `app_id`; data is opened only if a token for your app comes with it")]
+    NoAppId,
+}
+
+/// The genuine notifications of a request, and what was left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Received {
+    /// In the order in which they were sent.
+    pub notifications: Vec<Notification>,
+    /// Those that name a subscription whose word they do not know. A server may post the notifications of many
+    /// subscriptions together, so the others count.
+    pub refused: Vec<Refused>,
+}
+
+/// A notification that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused {
+    /// The subscription that it names.
+    pub subscription_id: String,
+    /// What is wrong.
+    pub reason: StateError,
+}
+
+/// A request that was read, and whose tokens are not verified yet.
+#[derive(Debug)]
+pub struct Unverified {
+    received: Received,
+    tokens: Vec<String>,
+}
+
+/// Why nothing of a request counts. [`Refusal::status`] has the answer to give.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It holds no notifications.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// None of the notifications in it is of a subscription of yours. This is what the first one lacks.
+    #[error("no notification is of a subscription of yours; of the first one: {0}")]
+    ClientState(StateError),
+    /// One of its validation tokens proves nothing. Then none of it counts.
+    #[error("a validation token was refused: {0}")]
+    Token(TokenError),
+    /// A notification bears data of a tenant for which no token speaks.
+    #[error("no validation token is of the tenant {0:?}, which data came of")]
+    NoToken(String),
+    /// It has more tokens than [`TOKENS_MAX`].
+    #[error("there are more than {TOKENS_MAX} validation tokens")]
+    TooManyTokens,
+    /// A notification bears data, and this receiver was built without `app_id`.
+    #[error("a notification bears data, and no `app_id` was given that tokens could be held against")]
+    DataNotExpected,
+    /// The keys that tokens are signed with could not be read, so that nobody knows. The server will try again.
+    #[error("the keys that validation tokens are signed with could not be read: {0}")]
+    KeysUnavailable(String),
+}
+
+impl Refusal {
+    /// The status to answer with: 400, 401, 413 or 503.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Read(ReadError::TooLong { .. } | ReadError::TooMany) => 413,
+            Self::Read(_) | Self::TooManyTokens => 400,
+            Self::ClientState(_) | Self::Token(_) | Self::NoToken(_) | Self::DataNotExpected => 401,
+            Self::KeysUnavailable(_) => 503,
+        }
+    }
+}
+
+impl Builder {
+    /// The `clientState` of your subscriptions. Give it again for another one, such as that of before: any of them
+    /// is good.
+    pub fn client_state(mut self, word: &str) -> Self {
+        self.states.shared.push(ClientState::new(word));
+        self
+    }
+
+    /// Subscriptions with a word of their own: the word of the subscription with this id. One for which there is
+    /// none falls back on [`client_state`](Self::client_state), if that was given.
+    ///
+    /// A server may tell of a change before you have read the answer to your own request to subscribe. So choose the
+    /// word beforehand, or let notifications of unknown subscriptions be refused: they come again.
+    pub fn client_state_of(mut self, lookup: impl Fn(&str) -> Option<ClientState> + Send + Sync + 'static) -> Self {
+        self.states.lookup = Some(Box::new(lookup));
+        self
+    }
+
+    /// Your app's id (`aud` of validation tokens), or that of `notificationUrlAppId` if your subscriptions have it.
+    /// Needed for notifications with data; may be given several times.
+    pub fn app_id(mut self, id: &str) -> Self {
+        self.app_ids.push(id.to_owned());
+        self
+    }
+
+    /// A tenant that you expect data of; may be given several times. Without any, each tenant's is taken in which the
+    /// publisher speaks to your app.
+    pub fn tenant(mut self, id: &str) -> Self {
+        self.tenants.push(id.to_owned());
+        self
+    }
+
+    /// Who issues the tokens, as `scheme://host[:port]`: for Tidings its own address, as your app calls it. Without any
+    /// it is Microsoft's, [`AUTHORITY`].
+    pub fn authority(mut self, origin: &str) -> Self {
+        self.authorities.push(origin.trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// How far the server's clock may be from yours; without this, [`LEEWAY`].
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = Some(leeway);
+        self
+    }
+
+    /// The keys that the server publishes, if you have read them yourself: see [`KeySet::read`]. They change, Microsoft's
+    /// every day; the feature `fetch` reads them when it must.
+    pub fn keys(mut self, keys: KeySet) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// The private key of a certificate that you subscribed with, by the name (`encryptionCertificateId`) that you
+    /// gave it. Give the next one before you change the certificate, and keep the old one until what was sealed for it
+    /// has come.
+    pub fn private_key(mut self, certificate_id: &str, key: OpeningKey) -> Self {
+        self.private_keys.insert(certificate_id.to_owned(), key);
+        self
+    }
+
+    /// The longest body that is read, in bytes; without this, [`BODY_BYTES_MAX`].
+    pub fn body_bytes_max(mut self, bytes: usize) -> Self {
+        self.body_bytes_max = Some(bytes);
+        self
+    }
+
+    /// The receiver.
+    pub fn build(self) -> Result<Receiver, BuildError> {
+        if self.states.is_empty() {
+            return Err(BuildError::NoClientState);
+        }
+        if self.app_ids.is_empty() && !self.private_keys.is_empty() {
+            return Err(BuildError::NoAppId);
+        }
+        let authorities = match self.authorities.is_empty() {
+            true => vec![AUTHORITY.to_owned()],
+            false => self.authorities,
+        };
+        let leeway = self.leeway.unwrap_or(LEEWAY);
+        let rules = TokenRules { app_ids: self.app_ids, tenants: self.tenants, authorities, leeway };
+        Ok(Receiver {
+            states: self.states,
+            tokens: (!rules.app_ids.is_empty()).then_some(rules),
+            keys: self.keys,
+            private_keys: self.private_keys,
+            body_bytes_max: self.body_bytes_max.unwrap_or(BODY_BYTES_MAX),
+        })
+    }
+}
+
+impl Receiver {
+    /// Begins to say what there is to know.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The genuine notifications of a request's body. Tokens are verified with the keys that the builder was
+    /// given. `now` is the present.
+    pub fn receive(&self, body: &[u8], now: SystemTime) -> Result<Received, Refusal> {
+        self.verify(self.read(body)?, &self.keys, now)
+    }
+
+    /// The first half of [`receive`](Self::receive): reads a body, and leaves out what has not the right word.
+    pub fn read(&self, body: &[u8]) -> Result<Unverified, Refusal> {
+        let collection = notification::read(body, self.body_bytes_max)?;
+        let mut received = Received::default();
+        for (index, item) in collection.value.into_iter().enumerate() {
+            match self.states.check(&item.subscription_id, item.client_state.as_deref()) {
+                Ok(()) => received.notifications.push(Notification::of(item).ok_or(ReadError::Kind { index })?),
+                Err(reason) => {
+                    let subscription_id = clipped(&item.subscription_id);
+                    received.refused.push(Refused { subscription_id, reason });
+                }
+            }
+        }
+        match received.refused.first() {
+            Some(first) if received.notifications.is_empty() => Err(Refusal::ClientState(first.reason)),
+            _ => Ok(Unverified { received, tokens: collection.validation_tokens }),
+        }
+    }
+
+    /// The second half: verifies the tokens with these keys. All must be good, and each tenant that data came of
+    /// must have one.
+    pub fn verify(&self, unverified: Unverified, keys: &KeySet, now: SystemTime) -> Result<Received, Refusal> {
+        let Unverified { received, tokens } = unverified;
+        let mut with_data = received.notifications.iter().filter_map(Notification::with_data).peekable();
+        let Some(rules) = &self.tokens else {
+            return match with_data.peek() {
+                Some(_) => Err(Refusal::DataNotExpected),
+                None => Ok(received),
+            };
+        };
+        if tokens.len() > TOKENS_MAX {
+            return Err(Refusal::TooManyTokens);
+        }
+        let tenants: Result<Vec<String>, TokenError> =
+            tokens.iter().map(|token| rules.verify(token, keys, now)).collect();
+        let tenants = tenants.map_err(Refusal::Token)?;
+        for change in with_data {
+            let tenant = change.tenant_id.as_deref().unwrap_or_default();
+            if !tenants.iter().any(|spoken_for| spoken_for.eq_ignore_ascii_case(tenant)) {
+                return Err(Refusal::NoToken(clipped(tenant)));
+            }
+        }
+        Ok(received)
+    }
+
+    /// Opens the data of a change: finds the private key by the certificate's id, checks the signature, decrypts.
+    /// This takes a millisecond or so, so do it after you have answered.
+    pub fn open(&self, change: &Change) -> Result<Content, ContentError> {
+        let sealed = change.encrypted_content.as_ref().ok_or(ContentError::None)?;
+        let id = &sealed.encryption_certificate_id;
+        let key = self.private_keys.get(id).ok_or_else(|| ContentError::UnknownCertificate(clipped(id)))?;
+        Ok(Content::new(envelope::open(sealed, key)?))
+    }
+
+    /// The longest body that is read, in bytes.
+    pub fn body_bytes_max(&self) -> usize {
+        self.body_bytes_max
+    }
+}
+
+impl Unverified {
+    /// The names (`kid`) of the keys that the tokens are signed with, if they say the truth.
+    pub fn key_ids(&self) -> BTreeSet<String> {
+        validation_token::key_ids(&self.tokens)
+    }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let certificates: Vec<&String> = self.private_keys.keys().collect();
+        f.debug_struct("Receiver")
+            .field("states", &self.states)
+            .field("tokens", &self.tokens)
+            .field("certificates", &certificates)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+use protocol::envelope::{EncryptedContent, OpenError};
+use protocol::validation_token::Version;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::duplicates::Duplicates;
+use crate::issuer::{APP, AUTHORITY, Certificate, Issuer, OTHER_TENANT, TENANT, after};
+
+const STATE: &str = "s3cret";
+
+fn builder() -> Builder {
+    Receiver::builder()
+        .client_state(STATE)
+        .app_id(APP)
+        .authority(AUTHORITY)
+        .keys(Issuer::first().keys())
+        .private_key("old", Certificate::first().opening())
+        .private_key("new", Certificate::second().opening())
+}
+
+fn receiver() -> Receiver {
+    builder().build().unwrap()
+}
+
+/// A notification with these members besides the usual ones.
+fn item(members: Value) -> Value {
+    let mut item = json!({
+        "subscriptionId": "s", "subscriptionExpirationDateTime": "2026-11-24T10:00:00Z", "changeType": "created",
+        "resource": "Users('u')/messages('m')", "clientState": STATE, "tenantId": TENANT
+    });
+    for (name, value) in members.as_object().unwrap() {
+        item[name] = value.clone();
+    }
+    item
+}
+
+fn body(items: &[Value], tokens: &[String]) -> Vec<u8> {
+    json!({"value": items, "validationTokens": tokens}).to_string().into_bytes()
+}
+
+fn token() -> String {
+    Issuer::first().token(TENANT, Version::V1)
+}
+
+fn receive(items: &[Value], tokens: &[String]) -> Result<Received, Refusal> {
+    receiver().receive(&body(items, tokens), after(60))
+}
+
+fn sealed(subject: &str, seed: u8) -> EncryptedContent {
+    Certificate::first().seal(&json!({"subject": subject}).to_string(), seed, "old")
+}
+
+fn opened(change: &Change) -> Result<Value, ContentError> {
+    receiver().open(change)?.json()
+}
+
+fn changes(received: Received) -> Vec<Change> {
+    let change = |notification| match notification {
+        Notification::Change(change) => change,
+        other => panic!("no change: {other:?}"),
+    };
+    received.notifications.into_iter().map(change).collect()
+}
+
+#[test]
+fn sealed_data_is_opened_with_the_key_of_its_certificate() {
+    let new = Certificate::second().seal(r#"{"subject":"new"}"#, 2, "new");
+    let items = [item(json!({"encryptedContent": sealed("old", 1)})), item(json!({"encryptedContent": new}))];
+    let subjects: Vec<Value> = changes(receive(&items, &[token()]).unwrap())
+        .iter()
+        .map(|change| opened(change).unwrap()["subject"].clone())
+        .collect();
+    assert_eq!(subjects, ["old", "new"]);
+}
+
+#[test]
+fn data_without_a_token_of_its_tenant_is_refused() {
+    let with_data = item(json!({"encryptedContent": sealed("a", 1)}));
+    assert_eq!(receive(&[with_data.clone()], &[]), Err(Refusal::NoToken(TENANT.into())));
+    let of_another = Issuer::first().token(OTHER_TENANT, Version::V1);
+    assert_eq!(receive(&[with_data.clone()], &[of_another.clone()]), Err(Refusal::NoToken(TENANT.into())));
+    assert!(receive(&[with_data.clone()], &[of_another, token()]).is_ok());
+    let mut nowhere = with_data;
+    nowhere["tenantId"] = Value::Null;
+    assert_eq!(receive(&[nowhere], &[token()]), Err(Refusal::NoToken(String::new())));
+}
+
+#[test]
+fn one_bad_token_spoils_the_request() {
+    let with_data = item(json!({"encryptedContent": sealed("a", 1)}));
+    let forged = Issuer::second().token(TENANT, Version::V1);
+    let refusal = Refusal::Token(TokenError::UnknownKey("second".into()));
+    assert_eq!(receive(&[with_data], &[token(), forged.clone()]), Err(refusal.clone()));
+    assert_eq!(receive(&[item(json!({}))], &[forged]), Err(refusal), "without data, too");
+    let many = vec![token(); TOKENS_MAX + 1];
+    assert_eq!(receive(&[item(json!({}))], &many), Err(Refusal::TooManyTokens));
+}
+
+#[test]
+fn data_is_refused_where_nobody_could_vouch_for_it() {
+    let basic = Receiver::builder().client_state(STATE).build().unwrap();
+    let body = body(&[item(json!({"encryptedContent": sealed("a", 1)}))], &[token()]);
+    assert_eq!(basic.receive(&body, after(60)), Err(Refusal::DataNotExpected));
+    let unsafe_to_open = Receiver::builder().client_state(STATE).private_key("old", Certificate::first().opening());
+    assert_eq!(unsafe_to_open.build().err(), Some(BuildError::NoAppId));
+}
+
+#[test]
+fn a_receiver_without_a_word_is_not_built() {
+    assert_eq!(Receiver::builder().build().err(), Some(BuildError::NoClientState));
+}
+
+#[test]
+fn what_is_of_no_subscription_of_ours_is_left_out() {
+    let stranger = item(json!({"subscriptionId": "x", "clientState": "guess"}));
+    let received = receive(&[item(json!({})), stranger.clone()], &[]).unwrap();
+    assert_eq!(received.notifications.len(), 1);
+    assert_eq!(received.refused, [Refused { subscription_id: "x".into(), reason: StateError::Wrong }]);
+    assert_eq!(receive(&[stranger], &[]), Err(Refusal::ClientState(StateError::Wrong)));
+    assert_eq!(receive(&[item(json!({"clientState": null}))], &[]), Err(Refusal::ClientState(StateError::Missing)));
+    assert_eq!(receive(&[], &[]), Ok(Received::default()));
+}
+
+#[test]
+fn a_notification_of_no_kind_is_an_error_that_says_which() {
+    let neither = item(json!({"changeType": null}));
+    let refusal = Refusal::Read(ReadError::Kind { index: 1 });
+    assert_eq!(receive(&[item(json!({})), neither], &[]), Err(refusal.clone()));
+    assert_eq!(refusal.status(), 400);
+}
+
+#[test]
+fn each_refusal_has_its_status() {
+    for (refusal, status) in [
+        (Refusal::Read(ReadError::TooLong { bytes_max: 1 }), 413),
+        (Refusal::Read(ReadError::NotACollection { line: 1, column: 1 }), 400),
+        (Refusal::ClientState(StateError::Wrong), 401),
+        (Refusal::Token(TokenError::Expired), 401),
+        (Refusal::KeysUnavailable("x".into()), 503),
+    ] {
+        assert_eq!(refusal.status(), status, "{refusal}");
+    }
+}
+
+#[test]
+fn the_names_of_the_keys_are_known_before_the_tokens_are_verified() {
+    let tokens = [token(), token(), Issuer::second().token(TENANT, Version::V1), "rubbish".to_owned()];
+    let unverified = receiver().read(&body(&[item(json!({}))], &tokens)).unwrap();
+    assert_eq!(unverified.key_ids().into_iter().collect::<Vec<_>>(), ["first", "second"]);
+}
+
+/// A change that came with this sealed data.
+fn bearing(data: EncryptedContent) -> Change {
+    changes(receive(&[item(json!({"encryptedContent": data}))], &[token()]).unwrap()).remove(0)
+}
+
+#[test]
+fn data_of_which_a_part_was_exchanged_or_changed_is_not_opened() {
+    let (first, second) = (sealed("first", 1), sealed("second", 2));
+    for (member, error) in [("data", OpenError::SignatureDiffers), ("dataKey", OpenError::SignatureDiffers)] {
+        let mut mixed = serde_json::to_value(&first).unwrap();
+        mixed[member] = serde_json::to_value(&second).unwrap()[member].clone();
+        let change = bearing(serde_json::from_value(mixed).unwrap());
+        assert_eq!(opened(&change), Err(ContentError::Open(error)), "{member}");
+    }
+    let wrong = EncryptedContent { data_signature: second.data_signature.clone(), ..first.clone() };
+    assert_eq!(opened(&bearing(wrong)), Err(ContentError::Open(OpenError::SignatureDiffers)));
+    let truncated = EncryptedContent { data: first.data[..first.data.len() - 8].to_owned(), ..first };
+    assert!(matches!(opened(&bearing(truncated)), Err(ContentError::Open(OpenError::DataLength(_)))));
+}
+
+#[test]
+fn data_is_opened_with_no_other_key_than_its_certificates() {
+    let renamed = EncryptedContent { encryption_certificate_id: "new".into(), ..sealed("a", 1) };
+    assert_eq!(opened(&bearing(renamed)), Err(ContentError::Open(OpenError::DataKeyNotDecrypted)));
+    let unknown = EncryptedContent { encryption_certificate_id: "older".into(), ..sealed("a", 1) };
+    assert_eq!(opened(&bearing(unknown)), Err(ContentError::UnknownCertificate("older".into())));
+    let Some(basic) = changes(receive(&[item(json!({}))], &[]).unwrap()).pop() else { panic!() };
+    assert_eq!(opened(&basic), Err(ContentError::None));
+}
+
+/// What cannot be seen: nothing in whole sealed data says which notification it belongs to. Who can exchange it on its
+/// way could as well seal something else: against both stand TLS, `clientState` and the tokens.
+#[test]
+fn whole_data_that_was_exchanged_between_two_notifications_is_opened() {
+    let items = [
+        item(json!({"resource": "a", "encryptedContent": sealed("of b", 2)})),
+        item(json!({"resource": "b", "encryptedContent": sealed("of a", 1)})),
+    ];
+    let changes = changes(receive(&items, &[token()]).unwrap());
+    assert_eq!(opened(&changes[0]).unwrap()["subject"], "of b");
+}
+
+#[test]
+fn a_replayed_request_is_genuine_and_all_of_it_duplicates() {
+    let body =
+        body(&[item(json!({"id": "1", "encryptedContent": sealed("a", 1)})), item(json!({"id": "2"}))], &[token()]);
+    let mut duplicates = Duplicates::default();
+    let mut new = |seconds| {
+        let received = receiver().receive(&body, after(seconds)).unwrap();
+        let now = Duration::from_secs(seconds);
+        received.notifications.iter().filter(|notification| duplicates.is_new(notification, now)).count()
+    };
+    assert_eq!([new(60), new(61), new(3_600)], [2, 0, 0]);
+    let late = receiver().receive(&body, after(100_000));
+    assert_eq!(late, Err(Refusal::Token(TokenError::Expired)), "and its token does not hold for ever");
+}
+
+#[test]
+fn nothing_shows_what_is_secret() {
+    let data = sealed("s3cret subject", 1);
+    let change = bearing(data.clone());
+    let content = receiver().open(&change).unwrap();
+    let shown = format!("{:?} {change:?} {content:?}", receiver());
+    assert!(!shown.contains(STATE) && !shown.contains("subject") && !shown.contains(&data.data), "{shown}");
+    let shape = content.json::<Vec<u8>>().unwrap_err();
+    assert!(matches!(shape, ContentError::Shape { line: 1, .. }) && !shape.to_string().contains("subject"));
+}
