@@ -5,6 +5,8 @@
 pub mod client_state;
 pub mod content;
 pub mod duplicates;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 pub mod handshake;
 pub mod jwt;
 pub mod key_cache;
@@ -12,6 +14,8 @@ pub mod key_set;
 pub mod notification;
 pub mod receiver;
 pub mod validation_token;
+#[cfg(feature = "axum")]
+pub mod webhook;
 
 pub use client_state::{ClientState, StateError};
 pub use content::{Content, ContentError};

@@ -1,0 +1,271 @@
+//! The keys that validation tokens are signed with, read from the server over HTTPS when they are needed: at first, when
+//! a token names one that is not known, and every hour. It needs a Tokio runtime.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, HOST};
+use hyper::{Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use jsonwebtoken::Algorithm;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::key_cache::{Found, KeyCache};
+use crate::key_set::{KeySet, NoKeySet, PublicKey};
+use crate::receiver::{Received, Receiver, Refusal};
+
+/// Where Microsoft's keys are found.
+pub const MICROSOFT: &str = "https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration";
+/// The longest answer, in bytes. Microsoft's key sets have some 20 KiB.
+const BYTES_MAX: usize = 512 * 1024;
+/// How long both answers may take together.
+const READ_MAX: Duration = Duration::from_secs(10);
+/// How often a request waits for keys: for those that are being read when it comes, and once more for those that it
+/// makes be read.
+const READINGS_MAX: usize = 2;
+
+/// Where keys are published, and whom to believe that it is there.
+#[derive(Clone)]
+pub struct Source {
+    configuration: Uri,
+    tls: TlsConnector,
+}
+
+/// Why a source cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// It is no URL, or one that keys must not be read from.
+    #[error("{0:?} is no https:// URL; http:// is good for localhost only")]
+    Url(String),
+    /// The text holds no certificate of an authority.
+    #[error("the text holds no certificate in PEM")]
+    NoCertificate,
+    /// No authority is known to this machine, and none was given.
+    #[error("this machine trusts no certificate authority; give one")]
+    NoAuthority,
+}
+
+/// Why keys were not read.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The URL must not be called.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// No connection came about, or it broke.
+    #[error("{url} was not read: {reason}")]
+    Call {
+        /// Which URL.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
+    /// Something else than 200 was answered.
+    #[error("{url} was answered with status {status}")]
+    Status {
+        /// Which URL.
+        url: String,
+        /// What was answered.
+        status: u16,
+    },
+    /// It is no OpenID configuration.
+    #[error("{0} holds no OpenID configuration: a JSON object with `jwks_uri`")]
+    Configuration(String),
+    /// It holds no keys.
+    #[error(transparent)]
+    Keys(#[from] NoKeySet),
+    /// It took too long.
+    #[error("the keys were not read within {READ_MAX:?}")]
+    TimedOut,
+}
+
+impl Source {
+    /// The keys of the OpenID configuration at this URL, such as [`MICROSOFT`] or
+    /// `https://localhost:8443/common/v2.0/.well-known/openid-configuration`. Authorities are those that the machine
+    /// trusts, and those of `authorities`: certificates in PEM, one after the other, or nothing.
+    pub fn new(configuration: &str, authorities: &str) -> Result<Self, SourceError> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if !authorities.trim().is_empty() {
+            let given = CertificateDer::pem_slice_iter(authorities.as_bytes()).filter_map(Result::ok);
+            if roots.add_parsable_certificates(given).0 == 0 {
+                return Err(SourceError::NoCertificate);
+            }
+        }
+        let configuration = callable(configuration)?;
+        if roots.is_empty() && is_tls(&configuration) {
+            return Err(SourceError::NoAuthority);
+        }
+        let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+        let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        // The provider has what the versions need.
+        let config =
+            versions.map_err(|_| SourceError::NoAuthority)?.with_root_certificates(roots).with_no_client_auth();
+        Ok(Self { configuration, tls: TlsConnector::from(Arc::new(config)) })
+    }
+
+    /// Reads the configuration and then the keys. Redirects are not followed.
+    pub async fn read(&self) -> Result<KeySet, FetchError> {
+        tokio::time::timeout(READ_MAX, self.read_both()).await.map_err(|_| FetchError::TimedOut)?
+    }
+
+    async fn read_both(&self) -> Result<KeySet, FetchError> {
+        #[derive(Deserialize)]
+        struct Configuration {
+            jwks_uri: String,
+        }
+        let text = self.get(&self.configuration).await?;
+        let Configuration { jwks_uri } =
+            serde_json::from_slice(&text).map_err(|_| FetchError::Configuration(self.configuration.to_string()))?;
+        Ok(KeySet::read(&self.get(&callable(&jwks_uri)?).await?)?)
+    }
+
+    async fn get(&self, url: &Uri) -> Result<Bytes, FetchError> {
+        let failed = |reason: String| FetchError::Call { url: url.to_string(), reason };
+        let (host, port) = (url.host().unwrap_or_default(), url.port_u16());
+        let name = host.trim_start_matches('[').trim_end_matches(']');
+        let tls = is_tls(url);
+        let address = (name, port.unwrap_or(if tls { 443 } else { 80 }));
+        let stream = TcpStream::connect(address).await.map_err(|error| failed(error.to_string()))?;
+        let (status, body) = match tls {
+            false => exchange(stream, url).await,
+            true => {
+                let server = ServerName::try_from(name.to_owned()).map_err(|error| failed(error.to_string()))?;
+                let stream = self.tls.connect(server, stream).await.map_err(|error| failed(error.to_string()))?;
+                exchange(stream, url).await
+            }
+        }
+        .map_err(failed)?;
+        match status {
+            StatusCode::OK => Ok(body),
+            status => Err(FetchError::Status { url: url.to_string(), status: status.as_u16() }),
+        }
+    }
+}
+
+/// A URL that keys may be read from: whoever answers for it decides whose tokens are good.
+fn callable(url: &str) -> Result<Uri, SourceError> {
+    let refused = || SourceError::Url(url.chars().take(200).collect());
+    let uri: Uri = url.parse().map_err(|_| refused())?;
+    let local = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    match uri.scheme_str() {
+        Some("https") if uri.host().is_some() => Ok(uri),
+        Some("http") if local => Ok(uri),
+        _ => Err(refused()),
+    }
+}
+
+fn is_tls(url: &Uri) -> bool {
+    url.scheme_str() == Some("https")
+}
+
+async fn exchange<S>(stream: S, url: &Uri) -> Result<(StatusCode, Bytes), String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let told = |error: hyper::Error| error.to_string();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(told)?;
+    // Ends with the request: the sender is dropped then.
+    tokio::spawn(connection);
+    let host = url.authority().map_or("", |authority| authority.as_str());
+    let path = url.path_and_query().map_or("/", |path| path.as_str());
+    let request = Request::get(path).header(HOST, host).header(ACCEPT, "application/json");
+    let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
+    let response = sender.send_request(request).await.map_err(told)?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), BYTES_MAX).collect().await.map_err(|error| error.to_string())?;
+    Ok((status, body.to_bytes()))
+}
+
+/// The keys of a [`Source`], as they are now. Cloning it is cheap; all clones share them.
+#[derive(Clone)]
+pub struct Keys(Arc<Shared>);
+
+struct Shared {
+    source: Source,
+    state: Mutex<State>,
+    /// Tells those who wait that the keys were read, or not.
+    done: watch::Sender<()>,
+    started: Instant,
+}
+
+#[derive(Default)]
+struct State {
+    cache: KeyCache,
+    /// Why they could not be read the last time.
+    failure: Option<String>,
+}
+
+impl Keys {
+    /// They are read when first needed.
+    pub fn new(source: Source) -> Self {
+        let (state, done) = (Mutex::default(), watch::Sender::new(()));
+        Self(Arc::new(Shared { source, state, done, started: Instant::now() }))
+    }
+
+    /// [`Receiver::receive`] with these keys, at the present time.
+    pub async fn receive(&self, receiver: &Receiver, body: &[u8]) -> Result<Received, Refusal> {
+        let unverified = receiver.read(body)?;
+        let mut found = Vec::new();
+        for kid in unverified.key_ids() {
+            found.extend(self.find(&kid).await?);
+        }
+        receiver.verify(unverified, &found.into_iter().collect(), SystemTime::now())
+    }
+
+    /// The key of this name. Waits until keys were read, if they must be.
+    async fn find(&self, kid: &str) -> Result<Option<Arc<PublicKey>>, Refusal> {
+        let mut done = self.0.done.subscribe();
+        for _ in 0..=READINGS_MAX {
+            let answer = self.0.state().cache.find(kid, Algorithm::RS256, self.0.started.elapsed());
+            if answer.read_now {
+                self.begin_to_read();
+            }
+            match answer.found {
+                Found::Key { key, .. } => return Ok(Some(key)),
+                Found::Unknown => return Ok(None),
+                Found::Unavailable => break,
+                // Reading has a deadline, and its end is told whatever comes of it.
+                Found::Reading => drop(done.changed().await),
+            }
+        }
+        Err(Refusal::KeysUnavailable(self.0.state().failure.clone().unwrap_or_default()))
+    }
+
+    /// Reads the keys beside all requests. The cache has said to.
+    fn begin_to_read(&self) {
+        let shared = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let source = shared.source.clone();
+            // A task of its own, so that a defect within does not leave everybody waiting.
+            let outcome = tokio::spawn(async move { source.read().await }).await;
+            let (keys, failure) = match outcome {
+                Ok(Ok(keys)) => (Some(keys), None),
+                Ok(Err(error)) => (None, Some(error.to_string())),
+                Err(error) => (None, Some(error.to_string())),
+            };
+            let mut state = shared.state();
+            state.cache.done(keys, shared.started.elapsed());
+            state.failure = failure;
+            drop(state);
+            shared.done.send_replace(());
+        });
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+use axum::Router;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::issuer::{APP, Issuer};
+
+fn webhook() -> Webhook {
+    let receiver = Receiver::builder().client_state("s3cret").body_bytes_max(1_000).build().unwrap();
+    Webhook::new(receiver)
+}
+
+fn item(id: &str, state: &str) -> Value {
+    json!({
+        "subscriptionId": "s", "subscriptionExpirationDateTime": "", "changeType": "created", "resource": "r",
+        "clientState": state, "id": id
+    })
+}
+
+async fn post_to(app: &Router, uri: &str, body: String) -> (StatusCode, Response) {
+    let response = app.clone().oneshot(Request::post(uri).body(Body::from(body)).unwrap()).await.unwrap();
+    (response.status(), response)
+}
+
+async fn status(app: &Router, items: &[Value]) -> u16 {
+    post_to(app, "/hook", json!({"value": items}).to_string()).await.0.as_u16()
+}
+
+#[tokio::test]
+async fn the_handshake_is_answered_as_plain_text_whatever_is_in_it() {
+    let (route, _waiting) = webhook().route(1);
+    let app = Router::new().route("/hook", route);
+    let (status, response) = post_to(&app, "/hook?validationToken=%3Cscript%3Ea+b", String::new()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/plain; charset=utf-8");
+    assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+    assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), "<script>a b");
+}
+
+#[tokio::test]
+async fn what_is_genuine_and_new_is_handed_over_and_acknowledged() {
+    let (route, mut waiting) = webhook().route(5);
+    let app = Router::new().route("/hook", route);
+    assert_eq!(status(&app, &[item("1", "s3cret"), item("2", "guess"), item("3", "s3cret")]).await, 202);
+    assert_eq!(waiting.recv().await.unwrap().len(), 2);
+    assert_eq!(status(&app, &[item("3", "s3cret"), item("4", "s3cret")]).await, 202);
+    assert_eq!(waiting.recv().await.unwrap().len(), 1, "3 was there before");
+    assert_eq!(status(&app, &[item("4", "s3cret")]).await, 202);
+    assert!(waiting.try_recv().is_err(), "nothing is new");
+}
+
+#[tokio::test]
+async fn what_found_no_room_is_taken_when_it_comes_again() {
+    let (route, mut waiting) = webhook().route(1);
+    let app = Router::new().route("/hook", route);
+    assert_eq!(status(&app, &[item("1", "s3cret")]).await, 202);
+    assert_eq!(status(&app, &[item("2", "s3cret")]).await, 503);
+    assert!(waiting.recv().await.is_some());
+    assert_eq!(status(&app, &[item("2", "s3cret")]).await, 202);
+    assert_eq!(waiting.recv().await.unwrap().len(), 1);
+    drop(waiting);
+    assert_eq!(status(&app, &[item("3", "s3cret")]).await, 503, "nobody takes them any more");
+}
+
+#[tokio::test]
+async fn what_is_not_genuine_is_refused_and_told_to_the_log_alone() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = told.clone();
+    let webhook = webhook().on_refused(move |refusal| log.lock().unwrap().push(refusal.status()));
+    let app = Router::new().route("/hook", webhook.route(1).0);
+    assert_eq!(status(&app, &[item("1", "guess")]).await, 401);
+    assert_eq!(post_to(&app, "/hook", "<html>".into()).await.0, 400);
+    let (status, response) = post_to(&app, "/hook", "x".repeat(1_001)).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(to_bytes(response.into_body(), 100).await.unwrap().is_empty());
+    assert_eq!(*told.lock().unwrap(), [401, 400, 413]);
+    let get = app.oneshot(Request::get("/hook?validationToken=t").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(get.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn a_handler_of_ones_own_sees_only_what_is_genuine() {
+    async fn hook(Notifications(received): Notifications) -> String {
+        received.notifications.len().to_string()
+    }
+    let app = Router::new().route("/hook", post(hook)).with_state(webhook());
+    let (status, response) = post_to(&app, "/hook", json!({"value": [item("1", "s3cret")]}).to_string()).await;
+    assert_eq!((status, to_bytes(response.into_body(), 9).await.unwrap().as_ref()), (StatusCode::OK, &b"1"[..]));
+    assert_eq!(post_to(&app, "/hook", json!({"value": [item("1", "guess")]}).to_string()).await.0, 401);
+    let (status, response) = post_to(&app, "/hook?validationToken=t", String::new()).await;
+    assert_eq!((status, to_bytes(response.into_body(), 9).await.unwrap().as_ref()), (StatusCode::OK, &b"t"[..]));
+}
+
+#[tokio::test]
+async fn tokens_are_verified_with_the_keys_that_the_receiver_was_built_with() {
+    let receiver = Receiver::builder().client_state("s3cret").app_id(APP).keys(Issuer::first().keys()).build().unwrap();
+    let webhook = Webhook::new(receiver);
+    let forged = json!({"value": [item("1", "s3cret")], "validationTokens": ["e30.e30."]}).to_string();
+    assert_eq!(webhook.receive(forged.as_bytes()).await.unwrap_err().status(), 401);
+}
