@@ -2,6 +2,7 @@
 //! gives back. Time and randomness are not known here: the content's key is an argument. What the
 //! padding of RSA needs at random the library draws by itself.
 
+pub mod diagnosis;
 mod open;
 
 use std::fmt;
@@ -64,6 +65,12 @@ impl ContentKey {
         let key = Self(Zeroizing::new(bytes));
         bytes.zeroize();
         key
+    }
+
+    fn from_slice(bytes: &[u8]) -> Option<Self> {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        (bytes.len() == KEY_BYTES).then(|| key.copy_from_slice(bytes))?;
+        Some(Self(key))
     }
 
     fn iv(&self) -> FixedLength<BLOCK_BYTES> {

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::certificate;
+use crate::envelope::diagnosis::{Failure, examine};
 use crate::envelope::{EncryptedContent, OpeningKey, open};
 use crate::handshake::{validation_token, validation_url, verdict};
 use crate::subscription::SubscriptionRequest;
@@ -34,11 +35,16 @@ pub fn certificate(text: &str) {
     }
 }
 
-/// Whatever became of sealed content on its way, it opens as one of those that were sealed or does not open.
+/// Whatever became of sealed JSON on its way, it opens as one of those that were sealed or does not open; then
+/// there is a diagnosis.
 pub fn envelope(content: &EncryptedContent, key: &OpeningKey, sealed: &[&[u8]]) {
     match open(content, key) {
-        Ok(opened) => assert!(sealed.contains(&opened.as_slice())),
-        Err(error) => assert!(!error.to_string().is_empty()),
+        Ok(opened) => assert!(sealed.contains(&opened.as_slice()) && examine(content, key).is_ok()),
+        Err(error) => {
+            let diagnosis = examine(content, key).expect_err("it did not open");
+            assert_eq!(diagnosis.failure, Failure::Open(error));
+            assert!(!error.to_string().is_empty() && !diagnosis.guess().is_empty());
+        }
     }
 }
 

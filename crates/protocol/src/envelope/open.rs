@@ -7,7 +7,8 @@ use aws_lc_rs::cipher::{DecryptionContext, PaddedBlockDecryptingKey};
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::error::{KeyRejected, Unspecified};
 use aws_lc_rs::hmac;
-use aws_lc_rs::rsa::{KeyPair, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::iv::FixedLength;
+use aws_lc_rs::rsa::{KeyPair, OAEP_SHA1_MGF1SHA1, OaepAlgorithm, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls_pki_types::PrivateKeyDer;
@@ -24,7 +25,11 @@ pub const OPENING_KEY_BYTES_MAX: usize = 64 << 10;
 const SHORT_CHARS_MAX: usize = 4 << 10;
 
 /// The private key whose certificate content was sealed for.
-pub struct OpeningKey(OaepPrivateDecryptingKey);
+pub struct OpeningKey {
+    oaep: OaepPrivateDecryptingKey,
+    /// The same, for telling what is wrong.
+    pub(super) key: PrivateDecryptingKey,
+}
 
 /// Why something is no key that opens content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,12 +82,25 @@ impl OpeningKey {
         if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&key.key_size_bits()) {
             return Err(OpeningKeyError::Bits);
         }
-        OaepPrivateDecryptingKey::new(key).map(Self).map_err(|Unspecified| OpeningKeyError::Unreadable)
+        let oaep = OaepPrivateDecryptingKey::new(key.clone()).map_err(|Unspecified| OpeningKeyError::Unreadable)?;
+        Ok(Self { oaep, key })
     }
 
     /// Of the modulus, and so of a key that was encrypted for this one.
     pub fn bytes(&self) -> usize {
-        self.0.key_size_bytes()
+        self.oaep.key_size_bytes()
+    }
+
+    /// What was encrypted for this key with OAEP and, in one, the hash of its label and of its mask.
+    pub(super) fn decrypt(
+        &self,
+        algorithm: &'static OaepAlgorithm,
+        encrypted: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
+        let mut room = Zeroizing::new(vec![0; self.oaep.min_output_size()]);
+        let bytes = self.oaep.decrypt(algorithm, encrypted, &mut room, None)?.len();
+        room.truncate(bytes);
+        Ok(room)
     }
 }
 
@@ -142,7 +160,7 @@ pub fn open(content: &EncryptedContent, key: &OpeningKey) -> Result<Zeroizing<Ve
     }
     let key = content_key(&content.data_key, key)?;
     let data = BASE64.decode(&content.data).map_err(|_| OpenError::DataNotBase64)?;
-    if data.is_empty() || data.len() % BLOCK_BYTES != 0 {
+    if data.is_empty() || !data.len().is_multiple_of(BLOCK_BYTES) {
         return Err(OpenError::DataLength(data.len()));
     }
     if content.data_signature.len() > SHORT_CHARS_MAX {
@@ -151,10 +169,10 @@ pub fn open(content: &EncryptedContent, key: &OpeningKey) -> Result<Zeroizing<Ve
     let signature = BASE64.decode(&content.data_signature).map_err(|_| OpenError::SignatureNotBase64)?;
     // Compares in constant time.
     hmac::verify(&key.hmac(), &data, &signature).map_err(|Unspecified| OpenError::SignatureDiffers)?;
-    decrypted(data, &key).map_err(|Unspecified| OpenError::Padding)
+    decrypted(data, &key, key.iv()).map_err(|Unspecified| OpenError::Padding)
 }
 
-fn content_key(data_key: &str, key: &OpeningKey) -> Result<ContentKey, OpenError> {
+pub(super) fn content_key(data_key: &str, key: &OpeningKey) -> Result<ContentKey, OpenError> {
     let of_length = |found| Err(OpenError::DataKeyLength { found, expected: key.bytes() });
     if data_key.len() > SHORT_CHARS_MAX {
         return of_length(data_key.len() / 4 * 3);
@@ -163,20 +181,18 @@ fn content_key(data_key: &str, key: &OpeningKey) -> Result<ContentKey, OpenError
     if encrypted.len() != key.bytes() {
         return of_length(encrypted.len());
     }
-    let mut room = Zeroizing::new(vec![0; key.0.min_output_size()]);
-    let bytes = key
-        .0
-        .decrypt(&OAEP_SHA1_MGF1SHA1, &encrypted, &mut room, None)
-        .map_err(|Unspecified| OpenError::DataKeyNotDecrypted)?;
-    let bytes =
-        Zeroizing::new(<[u8; KEY_BYTES]>::try_from(&*bytes).map_err(|_| OpenError::ContentKeyLength(bytes.len()))?);
-    Ok(ContentKey(bytes))
+    let bytes = key.decrypt(&OAEP_SHA1_MGF1SHA1, &encrypted).map_err(|Unspecified| OpenError::DataKeyNotDecrypted)?;
+    ContentKey::from_slice(&bytes).ok_or(OpenError::ContentKeyLength(bytes.len()))
 }
 
-fn decrypted(data: Vec<u8>, key: &ContentKey) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
+pub(super) fn decrypted(
+    data: Vec<u8>,
+    key: &ContentKey,
+    iv: FixedLength<BLOCK_BYTES>,
+) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
     let mut content = Zeroizing::new(data);
     let cipher = PaddedBlockDecryptingKey::cbc_pkcs7(key.cipher()?)?;
-    let bytes = cipher.decrypt(&mut content, DecryptionContext::Iv128(key.iv()))?.len();
+    let bytes = cipher.decrypt(&mut content, DecryptionContext::Iv128(iv))?.len();
     content.truncate(bytes);
     Ok(content)
 }

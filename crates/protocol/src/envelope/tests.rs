@@ -4,25 +4,25 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 use super::*;
 
 const KEY: &str = include_str!("../../tests/data/throwaway_key_2048.pem");
-const CERTIFICATE: &str = include_str!("../../tests/data/throwaway_certificate_2048.pem");
-const KEY_4096: &str = include_str!("../../tests/data/throwaway_key_4096.pem");
+pub(super) const CERTIFICATE: &str = include_str!("../../tests/data/throwaway_certificate_2048.pem");
+pub(super) const KEY_4096: &str = include_str!("../../tests/data/throwaway_key_4096.pem");
 const CERTIFICATE_4096: &str = include_str!("../../tests/data/throwaway_certificate_4096.pem");
 const CONTENT: &[u8] = include_bytes!("../../tests/data/content.json");
-const HELLO: &[u8] = br#"{"subject":"hello","isRead":false}"#;
+pub(super) const HELLO: &[u8] = br#"{"subject":"hello","isRead":false}"#;
 
-fn counting() -> ContentKey {
+pub(super) fn counting() -> ContentKey {
     ContentKey::new(std::array::from_fn(|index| index as u8))
 }
 
-fn sealing() -> SealingKey {
+pub(super) fn sealing() -> SealingKey {
     SealingKey::from_certificate(CERTIFICATE).unwrap()
 }
 
-fn opening() -> OpeningKey {
+pub(super) fn opening() -> OpeningKey {
     OpeningKey::from_pem(KEY).unwrap()
 }
 
-fn sealed() -> EncryptedContent {
+pub(super) fn sealed() -> EncryptedContent {
     seal(HELLO, &counting(), &sealing(), "cert-1").unwrap()
 }
 
