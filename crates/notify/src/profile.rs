@@ -10,6 +10,8 @@ pub struct Profile {
     pub name: &'static str,
     /// The longest life of a subscription without resource data, counted from now.
     pub life_minutes_max: i64,
+    /// The same of one with resource data.
+    pub rich_life_minutes_max: i64,
     /// A shorter life is raised to this.
     pub life_minutes_min: i64,
     /// Live subscriptions for one mailbox, over all apps.
@@ -52,6 +54,8 @@ impl Profile {
             name: "documented",
             // "Outlook message, event, contact: 4230 minutes (under three days)": subscription resource type, 2021 to 2023.
             life_minutes_max: 4_230,
+            // "Outlook message, event, contact … 1440 minutes (under one day)" with resource data: the same page.
+            rich_life_minutes_max: 1_440,
             // "values under 45 minutes are automatically set to 45 minutes": subscription resource type.
             life_minutes_min: 45,
             // "a maximum of 1,000 active subscriptions per mailbox for all applications": Outlook change notifications.

@@ -5,6 +5,9 @@ use graph::{AppId, Change, ChangeType, FolderId, ItemKey, Kind, Partition, Scope
 use graph::{Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
+/// The longest origin that is kept: a scheme, a name of 253 bytes and a port.
+const ORIGIN_BYTES_MAX: usize = 300;
+
 /// What an app asked to hear of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -195,6 +198,16 @@ impl Subscription {
         Self { authorized: now, extras: extras.boxed(), ..self }
     }
 
+    /// The same asked for under `origin`, if it matters there. One that is no host's is not kept.
+    pub fn asked_under(mut self, origin: &str) -> Self {
+        if self.is_rich()
+            && let Some(extras) = &mut self.extras
+        {
+            extras.origin = (origin.len() <= ORIGIN_BYTES_MAX).then(|| origin.to_owned());
+        }
+        self
+    }
+
     /// When its app's access token runs out, if that counts.
     pub fn lapses(&self) -> Option<Timestamp> {
         self.extras.as_ref()?.lapses
@@ -218,8 +231,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_subscription_that_was_stored_before_there_were_extras_is_read() {
+    /// As it was before there were extras.
+    fn stored() -> Subscription {
         let id = "5f7c0a11-2222-4333-8444-555566667777";
         let stored = json!({
             "id": id, "tenant": id, "app": id, "creator": id, "resource": "me/messages",
@@ -227,7 +240,12 @@ mod tests {
             "changeType": "created", "notificationUrl": "https://h/", "lifecycleUrl": null, "clientState": null,
             "tlsVersion": "v1_1", "expires": "2026-11-21T10:00:00.123456Z", "created": "2026-11-21T09:00:00Z",
         });
-        let read: Subscription = serde_json::from_value(stored).unwrap();
+        serde_json::from_value(stored).unwrap()
+    }
+
+    #[test]
+    fn a_subscription_that_was_stored_before_there_were_extras_is_read() {
+        let read = stored();
         assert_eq!((read.tls_version, &read.extras, read.immutable_ids), (TlsVersion::V1_2, &None, false));
         assert_eq!(read.expiration(), "2026-11-21T10:00:00.123456Z");
     }
@@ -240,6 +258,16 @@ mod tests {
         assert_eq!(serde_json::from_value::<Extras>(stored).unwrap(), rich);
         let basic = serde_json::to_value(Extras::default()).unwrap();
         assert_eq!((basic.get("includeResourceData"), basic.get("origin")), (None, None));
+    }
+
+    #[test]
+    fn under_which_origin_an_app_asked_is_kept_where_content_is_told() {
+        let extras = Extras { include_resource_data: true, ..Extras::default() };
+        let rich = Subscription { extras: extras.boxed(), ..stored() };
+        let kept = |of: Subscription| of.extras.and_then(|extras| extras.origin);
+        assert_eq!(kept(rich.clone().asked_under("https://h:8443")).as_deref(), Some("https://h:8443"));
+        assert_eq!(kept(rich.clone().asked_under(&format!("https://{}", "h".repeat(300)))), None);
+        assert_eq!(kept(stored().asked_under("https://h")), None);
     }
 
     /// A million of them are in memory; beside this there are their texts.

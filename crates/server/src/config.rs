@@ -56,6 +56,7 @@ pub struct Tls {
 pub struct Subscriptions {
     pub profile: ProfileName,
     pub life_minutes_max: Option<i64>,
+    pub rich_life_minutes_max: Option<i64>,
     pub life_minutes_min: Option<i64>,
     pub per_mailbox_max: Option<u64>,
     pub client_state_chars_max: Option<usize>,
@@ -145,6 +146,7 @@ impl Default for Subscriptions {
         Self {
             profile: ProfileName::Documented,
             life_minutes_max: None,
+            rich_life_minutes_max: None,
             life_minutes_min: None,
             per_mailbox_max: None,
             client_state_chars_max: None,
@@ -254,12 +256,15 @@ impl Config {
         ensure!(self.limits.body_bytes_max >= 64 * 1024, "limits.body_bytes_max must be at least 65536");
         ensure!((1..=600).contains(&self.limits.body_seconds_max), "limits.body_seconds_max must be from 1 to 600");
         let profile = self.profile();
-        ensure!(
-            profile.life_minutes_min >= 1 && profile.life_minutes_min <= profile.life_minutes_max,
-            "subscriptions.life_minutes_min must be from 1 to life_minutes_max ({})",
-            profile.life_minutes_max
-        );
-        ensure!(profile.life_minutes_max <= 525_600, "subscriptions.life_minutes_max must be at most 525600, a year");
+        let lives =
+            [("life_minutes_max", profile.life_minutes_max), ("rich_life_minutes_max", profile.rich_life_minutes_max)];
+        for (name, most) in lives {
+            ensure!(
+                profile.life_minutes_min >= 1 && profile.life_minutes_min <= most,
+                "subscriptions.life_minutes_min must be from 1 to {name} ({most})"
+            );
+            ensure!(most <= 525_600, "subscriptions.{name} must be at most 525600, a year");
+        }
         ensure!(
             profile.throttle.mailbox_at_a_time >= 1 && profile.throttle.mailbox.units >= 1,
             "the limits of throttling must be at least 1; to have none, set throttling.on = false"
@@ -278,6 +283,7 @@ impl Config {
         Profile {
             name: base.name,
             life_minutes_max: asked.life_minutes_max.unwrap_or(base.life_minutes_max),
+            rich_life_minutes_max: asked.rich_life_minutes_max.unwrap_or(base.rich_life_minutes_max),
             life_minutes_min: asked.life_minutes_min.unwrap_or(base.life_minutes_min),
             subscriptions_per_mailbox_max: asked.per_mailbox_max.unwrap_or(base.subscriptions_per_mailbox_max),
             client_state_chars_max: asked.client_state_chars_max.unwrap_or(base.client_state_chars_max),
@@ -333,12 +339,13 @@ mod tests {
         assert_eq!(profile(""), Profile::documented());
         assert_eq!(profile("profile = \"observed\""), Profile::observed());
         let overridden = profile(
-            "profile = \"observed\"\nlife_minutes_max = 10080\nlife_minutes_min = 1\nper_mailbox_max = 2\n\
-             client_state_chars_max = 255\nrefuse_duplicates = false\nevents_are_written_twice = false\n\
+            "profile = \"observed\"\nlife_minutes_max = 10080\nrich_life_minutes_max = 60\nlife_minutes_min = 1\n\
+             per_mailbox_max = 2\nclient_state_chars_max = 255\nrefuse_duplicates = false\nevents_are_written_twice = false\n\
              handshake_names_status = false\nforeign_is_told = false\ntoken_expiry = \"enforced\"",
         );
         let expected = Profile {
             life_minutes_max: 10_080,
+            rich_life_minutes_max: 60,
             life_minutes_min: 1,
             subscriptions_per_mailbox_max: 2,
             client_state_chars_max: 255,
@@ -361,8 +368,9 @@ mod tests {
         assert!(error("[listen]\nadmin = \"x\"").contains("admin"), "{}", error("[listen]\nadmin = \"x\""));
         let plain = "[listen]\nhttps = []\nhttp = [\"127.0.0.1:1\"]\n";
         assert!(error(&format!("{plain}[outbound]\nallow = [\"*\"]")).contains("outbound.allow has '*'"));
-        assert!(
-            error(&format!("{plain}[subscriptions]\nlife_minutes_min = 9999")).contains("life_minutes_min must be")
-        );
+        let of_lives = |text: &str| error(&format!("{plain}[subscriptions]\n{text}"));
+        assert!(of_lives("life_minutes_min = 9999").contains("life_minutes_min must be from 1 to life_minutes_max"));
+        assert!(of_lives("life_minutes_min = 1441").contains("from 1 to rich_life_minutes_max (1440)"));
+        assert!(of_lives("rich_life_minutes_max = 525601").contains("rich_life_minutes_max must be at most"));
     }
 }

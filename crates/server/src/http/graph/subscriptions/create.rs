@@ -17,7 +17,7 @@ use protocol::error::Operation;
 use protocol::{HandshakeError, SubscriptionRequest};
 use store::{BeginError, Makers, SubscriptionLimits};
 
-use super::{entity_context, lapses, resource};
+use super::{authorized, entity_context, resource};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::Call;
@@ -163,7 +163,7 @@ fn begun(call: &Call<'_>, draft: Draft, target: Target) -> Subscription {
         expires_tenths: draft.expires.tenths,
         created: call.context.now,
     };
-    subscription.authorized_at(call.context.now, lapses(call))
+    authorized(call, subscription)
 }
 
 /// `scope`: of what there may be only so many.

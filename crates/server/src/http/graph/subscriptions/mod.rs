@@ -10,7 +10,7 @@ pub mod reauthorize;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use graph::{SubscriptionId, Timestamp};
+use graph::SubscriptionId;
 use notify::Subscription;
 use notify::access;
 use notify::subscription::Extras;
@@ -33,9 +33,11 @@ async fn visible(call: &Call<'_>, id: &str, operation: Operation) -> Result<Arc<
     Ok(found)
 }
 
-/// When what the caller authorizes now lapses, if its token's end counts.
-fn lapses(call: &Call<'_>) -> Option<Timestamp> {
-    call.state.profile.token_expiry.lapses(call.principal.expires)
+/// The subscription as its app authorizes it by this call.
+fn authorized(call: &Call<'_>, subscription: Subscription) -> Subscription {
+    // The end of the caller's token, if that counts.
+    let lapses = call.state.profile.token_expiry.lapses(call.principal.expires);
+    subscription.authorized_at(call.context.now, lapses).asked_under(&call.context.origin)
 }
 
 fn foreign(call: &Call<'_>, found: &Subscription, operation: Operation) -> ApiError {
@@ -67,7 +69,7 @@ fn resource<'a>(subscription: &'a Subscription, context: Option<String>) -> Subs
         encryption_certificate: extra(|extras| extras.encryption_certificate.as_deref()),
         encryption_certificate_id: extra(|extras| extras.encryption_certificate_id.as_deref()),
         notification_url_app_id: extra(|extras| extras.notification_url_app_id.as_deref()),
-        include_resource_data: None,
+        include_resource_data: subscription.is_rich().then_some(true),
     }
 }
 

@@ -10,7 +10,7 @@ use protocol::error::Operation;
 use store::SubscriptionError;
 
 use super::create::{check_url, prove};
-use super::{entity_context, lapses, resource, visible};
+use super::{authorized, entity_context, resource, visible};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::{Call, TRIES};
@@ -31,7 +31,7 @@ pub async fn patch(call: &Call<'_>, id: &str) -> Result<Answer, ApiError> {
             proven = Some(url.clone());
         }
         call.check_again().await?;
-        let after = Arc::new(patch.applied(&current).authorized_at(call.context.now, lapses(call)));
+        let after = Arc::new(authorized(call, patch.applied(&current)));
         match call.state.store.patch_subscription(current.clone(), after.clone()).await {
             Ok(_) => return Ok(Answer::json(StatusCode::OK, &resource(&after, Some(entity_context(call))))),
             Err(SubscriptionError::Changed) => current = visible(call, id, Operation::Update).await?,

@@ -8,7 +8,7 @@ use notify::Subscription;
 use protocol::error::Operation;
 use store::SubscriptionError;
 
-use super::{lapses, visible};
+use super::{authorized, visible};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::{Call, TRIES};
@@ -18,7 +18,7 @@ pub async fn reauthorize(call: &Call<'_>, id: &str) -> Result<Answer, ApiError> 
     for _ in 0..TRIES {
         let current = visible(call, id, Operation::Update).await?;
         call.check_again().await?;
-        let after = Arc::new(Subscription::clone(&current).authorized_at(call.context.now, lapses(call)));
+        let after = Arc::new(authorized(call, Subscription::clone(&current)));
         match call.state.store.patch_subscription(current, after).await {
             Ok(_) => return Ok(Answer::empty(StatusCode::NO_CONTENT)),
             Err(SubscriptionError::Changed) => {}
