@@ -4,7 +4,8 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::mailbox::{self, Fresh, Owner};
+use crate::content::Content;
+use crate::mailbox::{self, Fresh, Owner, Written};
 use crate::path::{self, Resource};
 use crate::registry;
 use crate::render::{self, View};
@@ -70,6 +71,7 @@ pub fn fuzz_body(data: &[u8]) {
         };
         assert_eq!(made.item.id.kind, kind);
         assert_sound(&made.item);
+        assert_shown(&made);
         let patched = mailbox::patch(&owner, &fresh(2), &made.item, Value::Object(Default::default()));
         let patched = patched.expect("an empty patch is never refused").item;
         assert_eq!(patched.properties, made.item.properties, "an empty patch alters nothing");
@@ -85,6 +87,36 @@ fn assert_sound(item: &Item) {
     assert!(render::item(item, View::default()).get("id").is_some());
     let stored = serde_json::to_vec(item).expect("an item can be stored");
     assert_eq!(serde_json::from_slice::<Item>(&stored).ok().as_ref(), Some(item));
+}
+
+/// Content says of an item what reading it says, once the types are taken away.
+fn assert_shown(made: &Written) {
+    let (collection, select) = match made.item.id.kind {
+        Kind::Message => ("messages", "from,toRecipients,flag,importance,categories,conversationIndex,sentDateTime"),
+        Kind::Event => ("events", "start,location,locations,attendees,organizer,recurrence,responseStatus,showAs,type"),
+        Kind::Contact => ("contacts", "emailAddresses,homeAddress,imAddresses,birthday,displayName,children"),
+    };
+    let content = Content::of(&format!("me/{collection}?$select={select}")).expect("these can be shown");
+    let shown = content.shown(&made.mutation.changes[0], false).expect("the item exists");
+    let shown: Value = serde_json::from_slice(&shown).expect("content is JSON");
+    let select = render::Select::read(made.item.id.kind.into(), select).expect("these can be selected");
+    let mut read = render::item(&made.item, View { select: select.as_ref(), ..View::default() });
+    for besides in ["id", "@odata.etag", "@odata.type"] {
+        read.as_object_mut().and_then(|read| read.remove(besides));
+    }
+    assert_eq!(without_types(shown), read);
+}
+
+/// Takes all type annotations away.
+pub(crate) fn without_types(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let kept = members.into_iter().filter(|(name, _)| !name.ends_with("@odata.type"));
+            Value::Object(kept.map(|(name, value)| (name, without_types(value))).collect())
+        }
+        Value::Array(values) => values.into_iter().map(without_types).collect(),
+        value => value,
+    }
 }
 
 pub(crate) fn owner() -> Owner {
