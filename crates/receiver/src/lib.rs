@@ -7,6 +7,9 @@ pub mod content;
 pub mod duplicates;
 #[cfg(feature = "fetch")]
 pub mod fetch;
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod fuzz;
 pub mod handshake;
 pub mod jwt;
 pub mod key_cache;

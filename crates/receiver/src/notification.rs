@@ -1,5 +1,7 @@
 //! What a server tells, typed: that something changed, or that a subscription needs you.
 
+use std::fmt;
+
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use protocol::envelope::EncryptedContent;
 use protocol::notification::{ReceivedCollection, ReceivedNotification};
@@ -12,6 +14,7 @@ pub const NOTIFICATIONS_MAX: usize = 10_000;
 /// One thing that a server tells. A body holds many, of either kind and of many subscriptions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "nearly all are changes, and a box is in the way of a match")]
 pub enum Notification {
     /// Something that a subscription watches has changed.
     Change(Change),
@@ -232,6 +235,30 @@ impl ChangeType {
             Self::Deleted => "deleted",
             Self::Other(word) => word,
         }
+    }
+}
+
+impl LifecycleEvent {
+    /// The word on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::ReauthorizationRequired => "reauthorizationRequired",
+            Self::SubscriptionRemoved => "subscriptionRemoved",
+            Self::Missed => "missed",
+            Self::Other(word) => word,
+        }
+    }
+}
+
+impl fmt::Display for ChangeType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for LifecycleEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -20,6 +20,8 @@ use crate::receiver::{Received, Receiver, Refusal};
 /// How long the body of a request may take to arrive.
 const BODY_READ_MAX: Duration = Duration::from_secs(30);
 
+type Tell = dyn Fn(&Refusal) + Send + Sync;
+
 /// A receiver with what it needs in axum. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Webhook(Arc<Shared>);
@@ -28,7 +30,7 @@ struct Shared {
     receiver: Arc<Receiver>,
     /// `None`: those that the receiver was built with.
     keys: Option<Keys>,
-    refused: Option<Box<dyn Fn(&Refusal) + Send + Sync>>,
+    refused: Option<Box<Tell>>,
 }
 
 /// The genuine notifications of a request, for a handler of your own. Duplicates are still among them: only you know

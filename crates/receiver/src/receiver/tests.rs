@@ -75,14 +75,14 @@ fn sealed_data_is_opened_with_the_key_of_its_certificate() {
 
 #[test]
 fn data_without_a_token_of_its_tenant_is_refused() {
-    let with_data = item(json!({"encryptedContent": sealed("a", 1)}));
-    assert_eq!(receive(&[with_data.clone()], &[]), Err(Refusal::NoToken(TENANT.into())));
-    let of_another = Issuer::first().token(OTHER_TENANT, Version::V1);
-    assert_eq!(receive(&[with_data.clone()], &[of_another.clone()]), Err(Refusal::NoToken(TENANT.into())));
-    assert!(receive(&[with_data.clone()], &[of_another, token()]).is_ok());
-    let mut nowhere = with_data;
-    nowhere["tenantId"] = Value::Null;
-    assert_eq!(receive(&[nowhere], &[token()]), Err(Refusal::NoToken(String::new())));
+    let mut with_data = [item(json!({"encryptedContent": sealed("a", 1)}))];
+    let of_another = [Issuer::first().token(OTHER_TENANT, Version::V1)];
+    assert_eq!(receive(&with_data, &[]), Err(Refusal::NoToken(TENANT.into())));
+    assert_eq!(receive(&with_data, &of_another), Err(Refusal::NoToken(TENANT.into())));
+    let [of_another] = of_another;
+    assert!(receive(&with_data, &[of_another, token()]).is_ok());
+    with_data[0]["tenantId"] = Value::Null;
+    assert_eq!(receive(&with_data, &[token()]), Err(Refusal::NoToken(String::new())));
 }
 
 #[test]
