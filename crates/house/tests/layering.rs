@@ -115,6 +115,8 @@ fn what_is_allowed_is_not_found() {
         ("crates/graph/tests/a.rs", "use std::fs;"),
         ("crates/server/src/clock.rs", "fn f() { std::time::SystemTime::now() }"),
         ("crates/server/src/outbound/connect.rs", "use hickory_resolver::TokioResolver;"),
+        ("crates/receiver/src/receiver.rs", "fn f(now: std::time::SystemTime) {}"),
+        ("crates/receiver/src/webhook.rs", "async fn f() { std::time::SystemTime::now(); }"),
     ] {
         assert!(rules(path, text).is_empty(), "{path}: {text}");
     }
@@ -136,6 +138,12 @@ fn a_shell_that_decides_for_itself_is_found() {
             "the_store_takes_the_time_as_a_value",
         ),
         ("crates/sim/src/world.rs", "fn f() { rand::rng(); }", "a_seed_replays_exactly"),
+        (
+            "crates/receiver/src/receiver.rs",
+            "fn f() { std::time::SystemTime::now(); }",
+            "the_receivers_core_takes_the_time_as_a_value",
+        ),
+        ("crates/receiver/src/content.rs", "pub async fn open() {}", "the_receivers_core_needs_no_runtime"),
     ] {
         assert_eq!(rules(path, text), [rule], "{text}");
     }

@@ -1,4 +1,196 @@
-//! Receiving Graph's change notifications.
+//! Receive the change notifications of [Microsoft Graph](https://learn.microsoft.com/graph/change-notifications-overview),
+//! or of Tidings, a server of one's own that speaks the same.
+//!
+//! # What a change notification is
+//!
+//! You want to know when mail arrives in a mailbox. Instead of asking every minute you **subscribe**: you tell the server
+//! a resource (`me/messages`), which changes matter (`created`), a URL of yours (`notificationUrl`), a secret word
+//! (`clientState`) and until when:
+//!
+//! ```http
+//! POST /v1.0/subscriptions
+//! Authorization: Bearer …
+//! Content-Type: application/json
+//!
+//! {
+//!   "resource": "me/messages",
+//!   "changeType": "created,updated,deleted",
+//!   "notificationUrl": "https://app.example/notifications",
+//!   "lifecycleNotificationUrl": "https://app.example/notifications",
+//!   "clientState": "a secret word of your choice",
+//!   "expirationDateTime": "2026-12-01T10:00:00Z"
+//! }
+//! ```
+//!
+//! From then on the server posts to that URL whenever something happens. A request holds one **notification** or many:
+//!
+//! ```json
+//! {"value": [{
+//!   "subscriptionId": "5f7c0a11-2222-4333-8444-555566667777",
+//!   "subscriptionExpirationDateTime": "2026-12-01T10:00:00Z",
+//!   "changeType": "created",
+//!   "resource": "Users/0b1c2d3e-1111-4222-8333-444455556666/Messages/AAMkAGUwAAA=",
+//!   "resourceData": {"@odata.type": "#Microsoft.Graph.Message", "id": "AAMkAGUwAAA="},
+//!   "clientState": "a secret word of your choice",
+//!   "tenantId": "84bd8158-6d4d-4958-8b9f-9d6445542f95"
+//! }]}
+//! ```
+//!
+//! This crate is the other end of that URL. Its core, [`Receiver`], is a value without I/O, clock or runtime: bytes go in,
+//! typed [`Notification`]s or a typed [`Refusal`] come out. The feature **`axum`** puts a route around it
+//! (module `webhook`), the feature **`fetch`** reads the server's keys (module `fetch`). Without features it is
+//! as small as its cryptography allows.
+//!
+//! # 1. The handshake
+//!
+//! Before a subscription exists, the server makes sure that the URL is yours: it posts there with
+//! `?validationToken=…`, and you have ten seconds to answer with that text. [`handshake::answer`] finds it:
+//!
+//! ```
+//! use tidings_receiver::handshake;
+//!
+//! fn answer(query: &str) -> Option<(u16, &'static str, String)> {
+//!     let token = handshake::answer(query)?;
+//!     Some((200, handshake::CONTENT_TYPE, token)) // nothing else, and never as HTML
+//! }
+//! assert_eq!(answer("validationToken=are+you%20there").unwrap().2, "are you there");
+//! ```
+//!
+//! # 2. Genuine, or not
+//!
+//! Anybody can post to your URL. What makes a notification genuine is `clientState`, which only you and the server know. The
+//! receiver compares it in constant time, and leaves out what has another one:
+//!
+//! ```
+//! use std::time::SystemTime;
+//! use tidings_receiver::{Notification, Receiver, Refusal};
+//!
+//! # let body = br#"{"value":[{"subscriptionId":"s","subscriptionExpirationDateTime":"","changeType":"created",
+//! #     "resource":"Users/u/Messages/m","clientState":"a secret word of your choice"}]}"#;
+//! let receiver = Receiver::builder().client_state("a secret word of your choice").build()?;
+//!
+//! match receiver.receive(body, SystemTime::now()) {
+//!     Ok(received) => {
+//!         for notification in received.notifications {
+//!             if let Notification::Change(change) = notification {
+//!                 println!("{}: {}", change.change_type, change.resource);
+//!             }
+//!         }
+//!     } // answer 202
+//!     Err(refusal) => println!("answer {}: {refusal}", refusal.status()),
+//! }
+//! # let forged = br#"{"value":[{"subscriptionId":"s","subscriptionExpirationDateTime":"","clientState":"guess"}]}"#;
+//! # assert!(matches!(receiver.receive(forged, SystemTime::now()), Err(Refusal::ClientState(_))));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Subscriptions may have a word each: [`Builder::client_state_of`].
+//!
+//! # 3. Answer fast
+//!
+//! Answer with 202 (any 2xx will do) **within three seconds**, and work afterwards. Whoever is slow is sent less, later, and
+//! in the end nothing. What is not acknowledged comes again, for four hours. So: read, check, put it into a queue, answer.
+//! The axum route does so, and its queue has an end: when it is full it answers 503, and the server tries later.
+//!
+//! A 2xx says that the server may forget the notification. If you must not lose any, write it down before you answer.
+//!
+//! # 4. Read the item
+//!
+//! A notification names the item; it does not hold it. `GET {server}/v1.0/{resource}` shows it as it is now, which
+//! may be later than the change, or gone.
+//!
+//! # 5. Duplicates and order
+//!
+//! Delivery is *at least once*. [`Duplicates`] remembers what was there of late; do what you do so that doing it twice does no
+//! harm. Tidings tells of one item in order; Graph promises no order, and neither does across items. Compare
+//! [`Change::etag`], or read the item.
+//!
+//! # 6. Lifecycle: what a subscription needs
+//!
+//! With `lifecycleNotificationUrl` the server also tells what becomes of the subscription itself, as
+//! [`Notification::Lifecycle`]. Each [`LifecycleEvent`] says what to do:
+//!
+//! | event | what it means | what to do |
+//! | --- | --- | --- |
+//! | [`ReauthorizationRequired`](LifecycleEvent::ReauthorizationRequired) | show that you still have access | `POST …/subscriptions/{id}/reauthorize`, or renew |
+//! | [`SubscriptionRemoved`](LifecycleEvent::SubscriptionRemoved) | it is over | subscribe again, look for what you missed |
+//! | [`Missed`](LifecycleEvent::Missed) | some notifications are lost | look for what you missed |
+//!
+//! To look for what you missed, use a delta query, or list what is newer than the last thing you know.
+//!
+//! # 7. Renewing
+//!
+//! A subscription ends at `expirationDateTime`: for mail after seven days at most. Renew it in time, at half of its life
+//! say. This crate makes no requests to the server; the one that renews is short:
+//!
+//! ```http
+//! PATCH /v1.0/subscriptions/{id}
+//! Authorization: Bearer …
+//! Content-Type: application/json
+//!
+//! {"expirationDateTime": "2026-12-08T10:00:00Z"}
+//! ```
+//!
+//! Each notification says when its subscription ends ([`Change::subscription_expires`]). A 404 means that it is gone:
+//! subscribe again.
+//!
+//! # 8. Data in the notification
+//!
+//! A subscription with `includeResourceData`, a `$select` in its resource and a certificate of yours gets the item itself,
+//! **sealed**: encrypted with a key that is encrypted for the certificate. So what reads your traffic learns
+//! nothing, and you need not read the item. Make a key and a certificate (nobody checks who issued it):
+//!
+//! ```sh
+//! openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out certificate.pem -days 365 -subj /CN=app
+//! ```
+//!
+//! and subscribe with three members more: `"includeResourceData": true`, `"encryptionCertificateId": "2026"` (a name of
+//! yours) and `"encryptionCertificate"`, the certificate as base64 of its DER form.
+//!
+//! Anybody can seal something for you, since the certificate is public. So **validation tokens** come along, signed by the
+//! server; they say that the publisher of change notifications speaks to your app. The receiver verifies all of them
+//! before it gives you anything ([`validation_token`] says how), and needs to know your app's id, who issues the tokens,
+//! and the keys that they are signed with:
+//!
+//! ```no_run
+//! use std::time::SystemTime;
+//! use tidings_receiver::{KeySet, Notification, OpeningKey, Receiver};
+//!
+//! # let (jwks, body) = (Vec::new(), Vec::new());
+//! let receiver = Receiver::builder()
+//!     .client_state("a secret word of your choice")
+//!     .app_id("925bff9f-f6e2-4a69-b858-f71ea2b9b6d0")
+//!     .tenant("84bd8158-6d4d-4958-8b9f-9d6445542f95")
+//!     .authority("https://localhost:8443") // for Graph itself: leave this out
+//!     .keys(KeySet::read(&jwks)?) // or let the feature `fetch` read them
+//!     .private_key("2026", OpeningKey::from_pem(&std::fs::read_to_string("key.pem")?)?)
+//!     .build()?;
+//!
+//! for notification in receiver.receive(&body, SystemTime::now())?.notifications {
+//!     let Notification::Change(change) = notification else { continue };
+//!     match receiver.open(&change) {
+//!         Ok(content) => println!("{}", content.json::<serde_json::Value>()?["subject"]),
+//!         Err(error) => println!("{}: {error}", change.resource), // none came: read the item
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! To change the certificate, give the receiver both private keys, then `PATCH` the subscription with the new certificate and
+//! a new name. What is under way is still sealed for the old one.
+//!
+//! What is proved: that the data was not changed since it was sealed, and that the publisher spoke to your app in the
+//! item's tenant. What is not: that this data belongs to *this* notification, since nothing in either names the other. HTTPS
+//! holds them together on their way.
+//!
+//! # All of it, with axum
+//!
+#![cfg_attr(feature = "axum", doc = "```no_run")]
+#![cfg_attr(not(feature = "axum"), doc = "```ignore")]
+#![doc = include_str!("../examples/webhook.rs")]
+//! ```
+//!
+//! `examples/rich.rs` opens data as well, `examples/bare.rs` does without a framework.
 
 #![warn(missing_docs)]
 

@@ -1,0 +1,40 @@
+//! Prints the data that comes with notifications: tokens are verified with the server's keys, then it is opened. The README
+//! says how to subscribe.
+//!
+//! `cargo run --features axum --example rich -- 127.0.0.1:3000 https://localhost:8443 CA.pem APP-ID KEY.pem`
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+
+use tidings_receiver::fetch::{Keys, Source};
+use tidings_receiver::webhook::Webhook;
+use tidings_receiver::{Notification, OpeningKey, Receiver};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [address, server, ca, app, key] = arguments.as_slice() else {
+        return Err("five arguments: see the source".into());
+    };
+    let key = OpeningKey::from_pem(&std::fs::read_to_string(key)?)?;
+    let builder = Receiver::builder().client_state("s3cret").app_id(app).authority(server);
+    let receiver = Arc::new(builder.private_key("example", key).build()?);
+    let configuration = format!("{server}/common/v2.0/.well-known/openid-configuration");
+    let keys = Keys::new(Source::new(&configuration, &std::fs::read_to_string(ca)?)?);
+    let webhook = Webhook::with_keys(receiver.clone(), keys).on_refused(|refusal| eprintln!("refused: {refusal}"));
+    let (route, mut waiting) = webhook.route(100);
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("listening at http://{}/notifications", listener.local_addr()?);
+    tokio::spawn(axum::serve(listener, axum::Router::new().route("/notifications", route)).into_future());
+
+    while let Some(notifications) = waiting.recv().await {
+        for notification in notifications {
+            let Notification::Change(change) = notification else { continue };
+            match receiver.open(&change) {
+                Ok(content) => println!("{} {}", change.change_type, content.json::<serde_json::Value>()?),
+                Err(error) => println!("{} {} ({error})", change.change_type, change.resource),
+            }
+        }
+    }
+    Ok(())
+}
