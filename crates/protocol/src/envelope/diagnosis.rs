@@ -89,11 +89,11 @@ pub enum Cause {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::DataKey => "step 1, decrypting dataKey with the private key",
-            Self::Data => "step 2, decoding data",
-            Self::Signature => "step 3, checking dataSignature",
-            Self::Decryption => "step 4, decrypting data",
-            Self::Content => "step 5, reading the content",
+            Self::DataKey => "step 1 (decrypting dataKey with the private key)",
+            Self::Data => "step 2 (decoding data)",
+            Self::Signature => "step 3 (checking dataSignature)",
+            Self::Decryption => "step 4 (decrypting data)",
+            Self::Content => "step 5 (reading the content)",
         })
     }
 }

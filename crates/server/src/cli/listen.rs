@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use self::api::Api;
+pub use self::receiver::printable;
 use self::receiver::{Counts, Receiver, counted};
 use super::{forward, stop};
 use crate::clock::Clock;

@@ -4,6 +4,7 @@ mod app;
 mod bench;
 mod client;
 mod consent;
+mod decrypt;
 mod desk;
 mod dev;
 mod forward;
@@ -61,6 +62,7 @@ enum Command {
     Listen(listen::Options),
     /// Read mail, events and contacts from files into a mailbox.
     Import(import::ImportArgs),
+    Decrypt(decrypt::Options),
     Ingest(ingest::Options),
     Tenant(tenant::Options),
     User(user::Options),
@@ -103,6 +105,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::App(options) => app::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Consent(options) => consent::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Keys(options) => keys::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Decrypt(options) => decrypt::run(options),
         Command::Ingest(options) => ingest::run(options).await,
         Command::KeyFile(options) => key_file::run(options).map(|()| ExitCode::SUCCESS),
         Command::Import(args) => import::run(args, fresh_source(Clock::new())).await,

@@ -15,7 +15,7 @@ fn help(command: Option<&str>) -> String {
 #[test]
 fn the_help_teaches() {
     insta::assert_snapshot!(help(None));
-    for command in ["dev", "serve", "listen", "ingest"] {
+    for command in ["dev", "serve", "listen", "ingest", "decrypt"] {
         insta::assert_snapshot!(command, help(Some(command)));
     }
 }

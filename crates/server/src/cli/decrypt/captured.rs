@@ -1,0 +1,84 @@
+//! What somebody may have kept of notifications: bodies, single ones, or what is encrypted of one.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use graph::Timestamp;
+use protocol::EncryptedContent;
+use serde_json::{Deserializer, Map, Value};
+
+use crate::cli::listen::printable;
+
+pub enum Captured {
+    /// A notification with its number in the input, from 1.
+    Item(usize, Item),
+    /// What a validation token says.
+    Token(String),
+    Unreadable(String),
+}
+
+pub struct Item(Map<String, Value>);
+
+impl Item {
+    /// What it tells of.
+    pub fn of(&self) -> String {
+        let member = |name| self.0.get(name).and_then(Value::as_str).map(printable);
+        let mut words: Vec<String> =
+            ["changeType", "lifecycleEvent", "resource"].into_iter().filter_map(member).collect();
+        words.extend(member("subscriptionId").map(|id| format!("(subscription {id})")));
+        if words.is_empty() { "encrypted content alone".into() } else { words.join(" ") }
+    }
+
+    pub fn content(&self) -> Result<Option<EncryptedContent>, serde_json::Error> {
+        self.0.get("encryptedContent").map_or(Ok(None), |content| serde_json::from_value(content.clone()))
+    }
+}
+
+/// What is in the input, in its order. After what is not JSON nothing more is read.
+pub fn captured(input: &[u8]) -> Vec<Captured> {
+    let (mut found, mut items) = (Vec::new(), 0);
+    let input = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
+    for document in Deserializer::from_slice(input).into_iter::<Value>() {
+        match document {
+            Ok(document) => add(document, &mut items, &mut found),
+            Err(error) => found.push(Captured::Unreadable(format!("the input is not JSON: {error}"))),
+        }
+    }
+    found
+}
+
+fn add(document: Value, items: &mut usize, found: &mut Vec<Captured>) {
+    match document {
+        Value::Array(documents) => documents.into_iter().for_each(|document| add(document, items, found)),
+        Value::Object(mut object) => match object.remove("value") {
+            Some(value @ Value::Array(_)) => {
+                add(value, items, found);
+                let tokens = object.get("validationTokens").and_then(Value::as_array);
+                found.extend(tokens.into_iter().flatten().map(|token| Captured::Token(token_line(token))));
+            }
+            _ => {
+                let is_content = object.contains_key("dataKey") || object.contains_key("dataSignature");
+                *items += 1;
+                let item = match is_content {
+                    true => Map::from_iter([("encryptedContent".to_owned(), Value::Object(object))]),
+                    false => object,
+                };
+                found.push(Captured::Item(*items, Item(item)));
+            }
+        },
+        _ => found.push(Captured::Unreadable("something in the input is no notification".into())),
+    }
+}
+
+fn token_line(token: &Value) -> String {
+    let Some(claims) = token.as_str().and_then(claims) else {
+        return "a validation token that cannot be read".into();
+    };
+    let text = |name| claims[name].as_str().map_or_else(|| "?".into(), printable);
+    let until = claims["exp"].as_i64().map_or_else(|| "?".into(), |exp| Timestamp::from_seconds(exp).to_string());
+    format!("a validation token for the app {}, of {}, until {until} (not verified)", text("aud"), text("iss"))
+}
+
+fn claims(token: &str) -> Option<Value> {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&payload).ok()
+}
