@@ -9,12 +9,12 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::public_key::{PublicKey, RSAPublicKey};
 
+use crate::envelope::{RSA_BITS_MAX, RSA_BITS_MIN};
+
 /// As characters, in whichever form.
 pub const CERTIFICATE_CHARS_MAX: usize = 16 << 10;
 /// The longest id of a certificate, in characters.
 pub const CERTIFICATE_ID_CHARS_MAX: usize = 128;
-pub const RSA_BITS_MIN: usize = 2048;
-pub const RSA_BITS_MAX: usize = 4096;
 
 /// Some clients leave the padding out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -9,20 +9,24 @@ use std::fmt;
 
 use aws_lc_rs::cipher::{AES_256, EncryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey};
 use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey};
-use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
+#[cfg(feature = "certificate")]
 use crate::certificate::{self, CertificateError};
 
 pub use open::{OpenError, OpeningKey, OpeningKeyError, open};
 
 /// Of the base64 of sealed content. Nobody seals or opens more.
 pub const DATA_CHARS_MAX: usize = 8 << 20;
+/// Keys that content is sealed for have from this to that many bits.
+pub const RSA_BITS_MIN: usize = 2048;
+pub const RSA_BITS_MAX: usize = 4096;
 
 const KEY_BYTES: usize = 32;
 const BLOCK_BYTES: usize = 16;
@@ -35,10 +39,11 @@ pub struct SealingKey {
 
 impl SealingKey {
     /// `text` is the certificate as apps send it.
+    #[cfg(feature = "certificate")]
     pub fn from_certificate(text: &str) -> Result<Self, CertificateError> {
         let (der, key) = certificate::with_key(text)?;
         let key = OaepPublicEncryptingKey::new(key).map_err(|_| CertificateError::BadKey)?;
-        let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &der);
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &der);
         let thumbprint = hash.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
         Ok(Self { key, thumbprint })
     }

@@ -1,10 +1,6 @@
 //! Harnesses for arbitrary input, as plain functions that any runner can call. Each panics only if
 //! the code under it is wrong.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use crate::certificate;
 use crate::envelope::diagnosis::{Failure, examine};
 use crate::envelope::{EncryptedContent, OpeningKey, open};
 use crate::handshake::{validation_token, validation_url, verdict};
@@ -28,7 +24,13 @@ pub fn received(input: &[u8]) {
 }
 
 /// What is taken for a certificate is one in each of its forms, and a refusal says something.
+#[cfg(feature = "certificate")]
 pub fn certificate(text: &str) {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use crate::certificate;
+
     match certificate::read(text) {
         Ok(der) => assert_eq!(certificate::read(&STANDARD.encode(&der)), Ok(der)),
         Err(error) => assert!(!error.to_string().is_empty() && !error.advice().is_empty()),

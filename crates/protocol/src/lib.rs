@@ -2,6 +2,7 @@
 //! the texts of refusals. It knows no domain types, no HTTP library and no clock; both the server and
 //! a receiver can link it.
 
+#[cfg(feature = "certificate")]
 pub mod certificate;
 pub mod envelope;
 pub mod error;
@@ -13,6 +14,7 @@ pub mod status;
 pub mod subscription;
 pub mod validation_token;
 
+#[cfg(feature = "certificate")]
 pub use certificate::CertificateError;
 pub use envelope::{ContentKey, EncryptedContent, OpenError, OpeningKey, OpeningKeyError, SealError, SealingKey};
 pub use error::{ErrorBody, ErrorObject, InnerError};

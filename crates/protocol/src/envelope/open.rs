@@ -15,8 +15,7 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{BLOCK_BYTES, ContentKey, DATA_CHARS_MAX, EncryptedContent, KEY_BYTES};
-use crate::certificate::{RSA_BITS_MAX, RSA_BITS_MIN};
+use super::{BLOCK_BYTES, ContentKey, DATA_CHARS_MAX, EncryptedContent, KEY_BYTES, RSA_BITS_MAX, RSA_BITS_MIN};
 
 /// As bytes, in whichever form.
 pub const OPENING_KEY_BYTES_MAX: usize = 64 << 10;
