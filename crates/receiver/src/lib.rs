@@ -120,8 +120,8 @@
 //!
 //! # 7. Renewing
 //!
-//! A subscription ends at `expirationDateTime`: for mail after seven days at most. Renew it in time, at half of its life
-//! say. This crate makes no requests to the server; the one that renews is short:
+//! A subscription ends at `expirationDateTime`: after some days at most, with data after one; the server refuses what is too
+//! far away and says what is not. Renew it in time, at half of its life say. This crate makes no requests to the server; the one that renews is short:
 //!
 //! ```http
 //! PATCH /v1.0/subscriptions/{id}

@@ -230,6 +230,8 @@ impl Receiver {
         }
         match received.refused.first() {
             Some(first) if received.notifications.is_empty() => Err(Refusal::ClientState(first.reason)),
+            // Where nothing is genuine there is nothing that tokens could vouch for: strangers have no keys looked for.
+            _ if received.notifications.is_empty() => Ok(Unverified { received, tokens: Vec::new() }),
             _ => Ok(Unverified { received, tokens: collection.validation_tokens }),
         }
     }

@@ -145,6 +145,8 @@ fn each_refusal_has_its_status() {
 #[test]
 fn the_names_of_the_keys_are_known_before_the_tokens_are_verified() {
     let tokens = [token(), token(), Issuer::second().token(TENANT, Version::V1), "rubbish".to_owned()];
+    let empty = receiver().read(&body(&[], &tokens)).unwrap();
+    assert!(empty.key_ids().is_empty(), "nobody has keys looked for without a notification of ours");
     let unverified = receiver().read(&body(&[item(json!({}))], &tokens)).unwrap();
     assert_eq!(unverified.key_ids().into_iter().collect::<Vec<_>>(), ["first", "second"]);
 }
