@@ -229,7 +229,11 @@ impl World {
             match command {
                 Command::Attempt(attempt) => {
                     self.acknowledged += attempt.notifications.len() as u64;
-                    self.handle(Event::Attempted { attempt: attempt.id, outcome: Outcome::Acknowledged });
+                    self.handle(Event::Attempted {
+                        attempt: attempt.id,
+                        outcome: Outcome::Acknowledged,
+                        lacks: Vec::new(),
+                    });
                 }
                 Command::Checkpoint(checkpoint) => {
                     let (partition, number) = (checkpoint.partition, checkpoint.number);

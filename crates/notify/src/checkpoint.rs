@@ -123,6 +123,10 @@ pub enum AbandonReason {
     SubscriptionEnded,
     /// It was matched while the subscription was paused, and never tried.
     Paused,
+    /// It was acknowledged without its content, which was larger than may be sent.
+    TooLarge,
+    /// Its content could not be sealed, and nothing of it was sent.
+    CertificateUnusable,
 }
 
 /// What a node needs to take a partition over.

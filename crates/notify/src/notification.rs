@@ -6,10 +6,12 @@ use protocol::notification::{ChangeNotification, CollectionWriter, LifecycleNoti
 use uuid::Uuid;
 
 use crate::node::Notification;
-use crate::{LifecycleEvent, Record};
+use crate::{LifecycleEvent, Record, Subscription};
 
 /// Namespace of notification ids; random, fixed for ever.
 const NAMESPACE: Uuid = Uuid::from_u128(0x9a1c_52f4_3e0b_4f6d_a7d8_11c2_60e9_b35f);
+/// What a notification needs in a body, before its variable parts.
+const NOTIFICATION_BYTES: usize = 640;
 
 /// The id of the notification that tells `subscription` of `record`: hashed from what is told, never
 /// from where it lies, who sends it, or when.
@@ -29,6 +31,11 @@ pub fn id(subscription: SubscriptionId, record: &Record, change: Option<ChangeTy
     name[16..32].copy_from_slice(subscription.0.as_bytes());
     name[32] = what;
     Uuid::new_v5(&NAMESPACE, &name)
+}
+
+/// About how many bytes of a body the notification of `record` needs.
+pub(crate) fn estimated_bytes(subscription: &Subscription, _record: &Record, _content_bytes_max: usize) -> usize {
+    NOTIFICATION_BYTES + subscription.client_state.as_ref().map_or(0, String::len)
 }
 
 /// The body of the POST that tells of `notifications`, as a `changeNotificationCollection`.

@@ -10,7 +10,7 @@ use graph::{
     TenantId, Timestamp, UserId, WellKnown,
 };
 use tidings_notify::checkpoint::{LoadedParked, Parked, ParkedRef, PartitionState, StreamKind, SubscriptionSpan};
-use tidings_notify::node::{Attempt, CheckpointAnswer, Outcome, Step};
+use tidings_notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Step};
 use tidings_notify::subscription::{Target, TlsVersion, Watched};
 use tidings_notify::{
     AbandonReason, Cause, Command, EndReason, Event, Interest, LedgerDelta, LifecycleEvent, Monotonic, Node,
@@ -163,7 +163,11 @@ impl World {
     }
 
     fn answer(&mut self, attempt: &Attempt, outcome: Outcome) {
-        self.handle(Event::Attempted { attempt: attempt.id, outcome });
+        self.answer_lacking(attempt, outcome, &[]);
+    }
+
+    fn answer_lacking(&mut self, attempt: &Attempt, outcome: Outcome, lacks: &[(usize, Lack)]) {
+        self.handle(Event::Attempted { attempt: attempt.id, outcome, lacks: lacks.to_vec() });
     }
 
     fn attempts(&mut self) -> Vec<Attempt> {
@@ -293,6 +297,56 @@ fn a_batch_that_was_too_large_is_halved() {
         world.pass(60 * SECOND);
     }
     assert_eq!(sizes, [8, 4, 2, 1]);
+}
+
+/// What the ledgers say in all, when all that was begun is recorded.
+fn ledger(world: &mut World) -> LedgerDelta {
+    let mut sum = LedgerDelta::default();
+    for _ in 0..4 {
+        world.pass(SECOND);
+        world.recorded().iter().for_each(|delta| sum.add(delta));
+    }
+    assert!(sum.balances(), "{sum:?}");
+    sum
+}
+
+#[test]
+fn what_could_not_be_sealed_is_abandoned_whatever_the_request_comes_to() {
+    for outcome in [Outcome::Acknowledged, Outcome::TimedOut, Outcome::NotSent] {
+        let mut world = World::new(subscription());
+        world.messages(3);
+        let first = world.attempt();
+        let lacks = [0, 2].map(|place| (place, Lack::CertificateUnusable));
+        world.answer_lacking(&first, outcome, &lacks);
+        let mut sum = ledger(&mut world);
+        if outcome != Outcome::Acknowledged {
+            world.pass(10 * SECOND);
+            let again = world.attempt();
+            assert_eq!(again.notifications.len(), 1, "{outcome:?}: only what was sent, or should have been");
+            assert_eq!(again.notifications[0].id, first.notifications[1].id);
+            world.answer(&again, Outcome::Acknowledged);
+            sum.add(&ledger(&mut world));
+        }
+        assert_eq!(sum.abandoned, BTreeMap::from([(AbandonReason::CertificateUnusable, 2)]), "{outcome:?}");
+        assert_eq!((sum.matched, sum.delivered, sum.parked), (3, 1, 0), "{outcome:?}");
+        world.pass(60 * SECOND);
+        assert!(world.attempts().is_empty(), "{outcome:?}: nothing is tried again");
+    }
+}
+
+#[test]
+fn what_is_too_large_counts_as_abandoned_once_the_rest_of_it_is_acknowledged() {
+    let mut world = World::new(subscription());
+    world.messages(2);
+    let first = world.attempt();
+    world.answer_lacking(&first, Outcome::Refused { status: 503 }, &[(1, Lack::TooLarge)]);
+    world.pass(10 * SECOND);
+    let again = world.attempt();
+    assert_eq!(again.notifications.len(), 2, "what is too large is told all the same, and tried again like any other");
+    world.answer_lacking(&again, Outcome::Acknowledged, &[(1, Lack::TooLarge)]);
+    let sum = ledger(&mut world);
+    assert_eq!(sum.abandoned, BTreeMap::from([(AbandonReason::TooLarge, 1)]));
+    assert_eq!((sum.matched, sum.delivered, sum.parked), (2, 1, 0));
 }
 
 #[test]

@@ -187,7 +187,7 @@ impl World {
                 Next::Change(number) => self.commit(number),
                 Next::Answer(attempt, acknowledged) => {
                     let outcome = if acknowledged { Outcome::Acknowledged } else { Outcome::TimedOut };
-                    self.handle(Event::Attempted { attempt, outcome });
+                    self.handle(Event::Attempted { attempt, outcome, lacks: Vec::new() });
                 }
                 Next::Checkpointed(partition, number) => {
                     let answer = CheckpointAnswer::Recorded;

@@ -251,7 +251,7 @@ impl World {
         let mood = self.moods[flight.endpoint];
         let (outcome, seen) = network::outcome(flight, mood, answer_lost, self.at, &mut self.rng);
         let told = seen + self.outcome_delay();
-        let event = Event::Attempted { attempt: flight.attempt, outcome };
+        let event = Event::Attempted { attempt: flight.attempt, outcome, lacks: Vec::new() };
         self.agenda.add(told, Happening::Deliver(life, Box::new(event.into())));
     }
 

@@ -313,7 +313,7 @@ impl World {
             Event::Published { partition, records } => handed("published", partition, ends(records).0, ends(records).1),
             Event::Look { partition } => handed("look", partition, 0, 0),
             Event::EndCommitted { partition, position, .. } => handed("end committed", partition, position.0, 0),
-            Event::Attempted { attempt, outcome } => return self.note_outcome(process, *attempt, *outcome),
+            Event::Attempted { attempt, outcome, .. } => return self.note_outcome(process, *attempt, *outcome),
             Event::Checkpointed { partition, number, answer, .. } => {
                 let answer = crate::performer::answer_name(*answer);
                 Line::Recorded { process, partition: partition.0, number: *number, answer }
@@ -334,6 +334,7 @@ impl World {
             Outcome::TimedOut => ("timed out", 0),
             Outcome::Unreachable => ("unreachable", 0),
             Outcome::Forbidden => ("forbidden", 0),
+            Outcome::NotSent => ("not sent", 0),
         };
         self.note(Line::Outcome { process, id, what, status });
     }

@@ -18,6 +18,8 @@ pub struct NodeConfig {
     /// Notifications in one attempt, and the estimated bytes of its body.
     pub batch_max: u16,
     pub batch_bytes_max: usize,
+    /// The most sealed content that one notification carries, as text.
+    pub content_bytes_max: usize,
     /// The time an attempt may take: the first of a delivery, and the later ones.
     pub first_timeout_micros: u64,
     pub retry_timeout_micros: u64,
@@ -57,6 +59,8 @@ impl Default for NodeConfig {
             attempts_per_origin_max: 64,
             batch_max: 100,
             batch_bytes_max: 1 << 20,
+            // Above it services that hand notifications on put content elsewhere; Graph states no limit for webhooks.
+            content_bytes_max: 1 << 20,
             // "3 s first try, 10 s on retries … up to 4 hours": the webhook delivery guide of 2026-04-22.
             first_timeout_micros: 3_000_000,
             retry_timeout_micros: 10_000_000,

@@ -9,23 +9,20 @@ use super::fault::Fault;
 use super::machine::Node;
 use super::owned::Done;
 use super::sending::StreamAt;
-use super::stream::Class;
-use super::{Attempt, Command, Notification, Outcome};
+use super::stream::{Class, Room};
+use super::{Attempt, Command, Lack, Notification, Outcome};
 use crate::subscription::TlsVersion;
 use crate::{AbandonReason, Now, Position, Stream, notification, retry};
 
 /// Streams of one endpoint that are asked for one batch.
 const STREAMS_PER_BATCH_MAX: usize = 256;
-/// The body bytes that one notification is taken to need, before its variable parts.
-const NOTIFICATION_BYTES: usize = 640;
 
 /// An attempt being put together.
 struct Batch {
     class: Class,
     url: Arc<str>,
     tls: TlsVersion,
-    room: usize,
-    bytes: usize,
+    room: Room,
     deliveries: Vec<(StreamAt, u64, Position)>,
     notifications: Vec<Notification>,
 }
@@ -64,7 +61,7 @@ impl Node {
             if more {
                 other.push(at);
             }
-            if batch.as_ref().is_some_and(|batch| batch.room == 0) {
+            if batch.as_ref().is_some_and(|batch| batch.room.is_full) {
                 break;
             }
         }
@@ -104,8 +101,7 @@ impl Node {
             class,
             url: url.into(),
             tls,
-            room: usize::from(self.config.batch_max),
-            bytes: 0,
+            room: Room::new(&self.config),
             deliveries: Vec::new(),
             notifications: Vec::new(),
         });
@@ -113,8 +109,11 @@ impl Node {
         if open.class != class || &*open.url != url || open.tls != tls || !fits {
             return true;
         }
-        let taken = state.take(class, open.room, now.mono);
+        let taken = state.take(class, &mut open.room, now.mono, &self.config);
         if taken.is_empty() {
+            if open.room.is_full {
+                return true;
+            }
             if open.deliveries.is_empty() {
                 *batch = None;
             }
@@ -122,23 +121,21 @@ impl Node {
             return false;
         }
         let limit = state.batch_max(&taken);
-        open.room = open.room.min(limit.saturating_sub(open.deliveries.len())).saturating_sub(taken.len());
+        let left = limit.saturating_sub(open.deliveries.len() + taken.len());
+        open.room.notifications = open.room.notifications.min(left);
+        open.room.is_full |= open.room.notifications == 0;
         for position in taken {
             let Some(delivery) = state.deliveries.get(&position) else { continue };
             let (subscription, record, change) = (state.subscription.clone(), delivery.record.clone(), delivery.change);
-            open.bytes += NOTIFICATION_BYTES + subscription.client_state.as_ref().map_or(0, String::len);
             let id = notification::id(subscription.id, &record, change);
             open.notifications.push(Notification { id, subscription, record, change });
             open.deliveries.push((at, owned.epoch, position));
-        }
-        if open.bytes + NOTIFICATION_BYTES > self.config.batch_bytes_max {
-            open.room = 0;
         }
         true
     }
 
     /// An attempt has ended: its slot is free, and its deliveries are done or wait.
-    pub(super) fn attempted(&mut self, attempt: u64, outcome: Outcome, now: Now) {
+    pub(super) fn attempted(&mut self, attempt: u64, outcome: Outcome, lacks: &[(usize, Lack)], now: Now) {
         let Some(in_flight) = self.sending.in_flight.remove(&attempt) else { return };
         let failed = outcome != Outcome::Acknowledged;
         if !(failed && self.config.planted(Fault::SlotKeptAfterFailure)) {
@@ -147,17 +144,33 @@ impl Node {
         let size = in_flight.deliveries.len();
         let mut streams: BTreeSet<(Partition, Stream)> = BTreeSet::new();
         let mut wait = None;
-        for (at, epoch, position) in in_flight.deliveries {
-            if failed {
-                wait = self.failed((at, epoch, position), outcome, (size, wait), now);
-            } else if let Some(owned) = self.partitions.get_mut(&at.0).filter(|owned| owned.epoch == epoch) {
-                owned.finish(at.1, position, Done::Delivered);
-                owned.touch(now.mono);
+        for (place, (at, epoch, position)) in in_flight.deliveries.into_iter().enumerate() {
+            let lack = lacks.iter().find(|(lacking, _)| *lacking == place).map(|(_, lack)| *lack);
+            match self.done(outcome, lack) {
+                None => wait = self.failed((at, epoch, position), outcome, (size, wait), now),
+                Some(done) => {
+                    if let Some(owned) = self.partitions.get_mut(&at.0).filter(|owned| owned.epoch == epoch) {
+                        owned.finish(at.1, position, done);
+                        owned.touch(now.mono);
+                    }
+                }
             }
             streams.insert(at);
         }
         for at in streams {
             self.settle_stream(at, now);
+        }
+    }
+
+    /// What a delivery of an attempt has come to; `None`: it is to be tried again.
+    fn done(&self, outcome: Outcome, lack: Option<Lack>) -> Option<Done> {
+        let lack =
+            lack.filter(|lack| !(*lack == Lack::TooLarge && self.config.planted(Fault::TooLargeTakenForDelivered)));
+        match (lack, outcome) {
+            (Some(Lack::CertificateUnusable), _) => Some(Done::Abandoned(AbandonReason::CertificateUnusable)),
+            (Some(Lack::TooLarge), Outcome::Acknowledged) => Some(Done::Abandoned(AbandonReason::TooLarge)),
+            (None, Outcome::Acknowledged) => Some(Done::Delivered),
+            _ => None,
         }
     }
 

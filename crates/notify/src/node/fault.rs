@@ -20,6 +20,7 @@ pub enum Fault {
     PauseForgottenInReplay,
     LastWordTriedOnce,
     AskedOffCadence,
+    TooLargeTakenForDelivered,
 }
 
 impl NodeConfig {

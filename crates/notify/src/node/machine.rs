@@ -166,8 +166,8 @@ impl Node {
                 owned.touch(now.mono);
                 Some(partition)
             }
-            Event::Attempted { attempt, outcome } => {
-                self.attempted(attempt, outcome, now);
+            Event::Attempted { attempt, outcome, lacks } => {
+                self.attempted(attempt, outcome, &lacks, now);
                 None
             }
             Event::Checkpointed { partition, epoch, number, answer } => {

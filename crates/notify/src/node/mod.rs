@@ -66,8 +66,8 @@ pub enum Event {
     Look { partition: Partition },
     /// The API committed this subscription's end; it is answered once this was handled.
     EndCommitted { partition: Partition, subscription: SubscriptionId, position: Position },
-    /// Answer to [`Command::Attempt`].
-    Attempted { attempt: u64, outcome: Outcome },
+    /// Answer to [`Command::Attempt`]; `lacks`: what of it was not told whole, by its place among the notifications.
+    Attempted { attempt: u64, outcome: Outcome, lacks: Vec<(usize, Lack)> },
     /// Answer to [`Command::Checkpoint`].
     Checkpointed { partition: Partition, epoch: u64, number: u64, answer: CheckpointAnswer },
     /// Answer to [`Command::Step`]: the step is in the log, or the subscription is not as it was.
@@ -180,6 +180,17 @@ pub enum Outcome {
     Unreachable,
     /// The outbound policy forbids the target.
     Forbidden,
+    /// No request was made: nothing was left to send, or it was not ready in time. It says nothing of the endpoint.
+    NotSent,
+}
+
+/// What keeps a notification from being told whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// Its content is larger than may be sent: the request tells of the change without it.
+    TooLarge,
+    /// There is nothing that its content could be sealed for: the request does not have it.
+    CertificateUnusable,
 }
 
 /// The store's answer to a checkpoint.

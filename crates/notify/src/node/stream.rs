@@ -11,7 +11,7 @@ use graph::{ChangeType, ItemKey, Timestamp};
 use super::NodeConfig;
 use super::fault::Fault;
 use crate::checkpoint::{LoadedParked, Parked, ParkedRef, StreamKind};
-use crate::{Monotonic, Position, Record, Subscription};
+use crate::{Monotonic, Position, Record, Subscription, notification};
 
 /// How far into a queue is looked for an item that may go.
 const SCAN_MAX: usize = 256;
@@ -52,6 +52,11 @@ pub(super) enum Told {
 impl Delivery {
     pub(super) fn new(change: Option<ChangeType>, record: Arc<Record>, since: Timestamp) -> Self {
         Self { change, record, since, attempts: 0, due: since, batch_max: u16::MAX, row: None, place: Place::Queued }
+    }
+
+    /// About how much of a body it needs.
+    fn estimated_bytes(&self, subscription: &Subscription, config: &NodeConfig) -> usize {
+        notification::estimated_bytes(subscription, &self.record, config.content_bytes_max)
     }
 
     /// The item that it tells `subscription` of.
@@ -97,6 +102,39 @@ pub(super) struct StreamState {
     /// It has a new endpoint, and an attempt at the old one is still in flight.
     pub moving: bool,
     pub ended: bool,
+}
+
+/// What an attempt has room for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub notifications: usize,
+    /// Estimated bytes of the body. Its first notification may have more.
+    pub bytes: usize,
+    pub is_empty: bool,
+    /// Something was offered that does not fit any more.
+    pub is_full: bool,
+}
+
+impl Room {
+    pub(super) fn new(config: &NodeConfig) -> Self {
+        let (notifications, bytes) = (usize::from(config.batch_max), config.batch_bytes_max);
+        Self { notifications, bytes, is_empty: true, is_full: false }
+    }
+
+    /// Takes one more notification in, if it fits.
+    fn admits(&mut self, bytes: usize) -> bool {
+        if self.notifications == 0 || (bytes > self.bytes && !self.is_empty) {
+            self.is_full = true;
+            return false;
+        }
+        *self = Self {
+            notifications: self.notifications - 1,
+            bytes: self.bytes.saturating_sub(bytes),
+            is_empty: false,
+            is_full: false,
+        };
+        true
+    }
 }
 
 /// What a stream offers to an attempt.
@@ -166,11 +204,11 @@ impl StreamState {
         ((self.failed == 0 || may_overtake) && !self.queue.is_empty()).then_some(Class::First)
     }
 
-    /// Takes up to `room` deliveries of `class` into flight, in order.
-    pub(super) fn take(&mut self, class: Class, room: usize, now: Monotonic) -> Vec<Position> {
+    /// Takes deliveries of `class` into flight, in order, as far as there is room.
+    pub(super) fn take(&mut self, class: Class, room: &mut Room, now: Monotonic, config: &NodeConfig) -> Vec<Position> {
         let taken = match class {
-            Class::First => self.pick_first(room),
-            Class::Retry(attempts) => self.pick_retry(attempts, room, now),
+            Class::First => self.pick_first(room, config),
+            Class::Retry(attempts) => self.pick_retry(attempts, room, now, config),
         };
         for position in &taken {
             self.queue.remove(position);
@@ -184,36 +222,38 @@ impl StreamState {
         taken
     }
 
-    fn pick_first(&mut self, room: usize) -> Vec<Position> {
+    fn pick_first(&mut self, room: &mut Room, config: &NodeConfig) -> Vec<Position> {
         let loaded_up_to = self.tail.as_ref().map_or(Position(u64::MAX), |tail| tail.after);
-        let mut taken = Vec::with_capacity(room.min(self.queue.len()).min(SCAN_MAX));
+        let mut taken = Vec::with_capacity(room.notifications.min(self.queue.len()).min(SCAN_MAX));
         let mut held_back: HashSet<Told> = HashSet::new();
         for &position in self.queue.range(..=loaded_up_to).take(SCAN_MAX) {
-            if taken.len() == room {
+            let Some(delivery) = self.deliveries.get(&position) else { continue };
+            let item = delivery.item(&self.subscription);
+            if item.is_some_and(|item| held_back.contains(&item) || self.busy.contains(&item)) {
+                held_back.extend(item);
+                continue;
+            }
+            if !room.admits(delivery.estimated_bytes(&self.subscription, config)) {
                 break;
             }
-            let Some(delivery) = self.deliveries.get(&position) else { continue };
-            match delivery.item(&self.subscription) {
-                Some(item) if held_back.contains(&item) => {}
-                Some(item) if !self.busy.insert(item) => {
-                    held_back.insert(item);
-                }
-                _ => taken.push(position),
-            }
+            self.busy.extend(item);
+            taken.push(position);
         }
         taken
     }
 
-    fn pick_retry(&self, attempts: u32, room: usize, now: Monotonic) -> Vec<Position> {
+    fn pick_retry(&self, attempts: u32, room: &mut Room, now: Monotonic, config: &NodeConfig) -> Vec<Position> {
         let mut taken = Vec::new();
-        let mut room = room;
         for &(due, position) in &self.waiting {
             let Some(delivery) = self.deliveries.get(&position) else { continue };
-            if due > now || taken.len() >= room.min(usize::from(delivery.batch_max)) {
+            if due > now || taken.len() >= usize::from(delivery.batch_max) {
                 break;
             }
             if delivery.attempts == attempts {
-                room = room.min(usize::from(delivery.batch_max));
+                room.notifications = room.notifications.min(usize::from(delivery.batch_max) - taken.len());
+                if !room.admits(delivery.estimated_bytes(&self.subscription, config)) {
+                    break;
+                }
                 taken.push(position);
             }
         }

@@ -107,6 +107,8 @@ fn name(reason: AbandonReason) -> &'static str {
         AbandonReason::Horizon => "horizon",
         AbandonReason::SubscriptionEnded => "subscription_ended",
         AbandonReason::Paused => "paused",
+        AbandonReason::TooLarge => "too_large",
+        AbandonReason::CertificateUnusable => "certificate_unusable",
     }
 }
 

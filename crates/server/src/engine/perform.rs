@@ -93,7 +93,7 @@ impl Performer {
 
     fn attempt(&self, attempt: Attempt) {
         let Attempt { id, url, tls, timeout_micros, notifications } = attempt;
-        let answer = self.answer(Event::Attempted { attempt: id, outcome: Outcome::Unreachable });
+        let answer = self.answer(Event::Attempted { attempt: id, outcome: Outcome::Unreachable, lacks: Vec::new() });
         let outbound = Arc::clone(&self.outbound);
         tokio::spawn(async move {
             let body = Bytes::from(notification::body(&notifications));
@@ -105,7 +105,7 @@ impl Performer {
                 let cause = result.err().map(|failure| failure.to_string());
                 tracing::info!(?host, ?outcome, cause, notifications = notifications.len(), "attempt failed");
             }
-            answer.send(Event::Attempted { attempt: id, outcome });
+            answer.send(Event::Attempted { attempt: id, outcome, lacks: Vec::new() });
         });
     }
 

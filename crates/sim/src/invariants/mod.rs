@@ -208,7 +208,7 @@ impl Watch {
                 }
             }
             Event::EndCommitted { partition, subscription, .. } => self.told_end(life, *partition, *subscription),
-            Event::Attempted { attempt, outcome } => self.told_outcome(life, now, *attempt, *outcome),
+            Event::Attempted { attempt, outcome, .. } => self.told_outcome(life, now, *attempt, *outcome),
             Event::Drain => {
                 self.draining.insert(life);
             }

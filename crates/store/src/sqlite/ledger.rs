@@ -53,7 +53,13 @@ pub(super) fn unpack_sums(bytes: &mut &[u8]) -> Option<LedgerDelta> {
     Some(LedgerDelta { matched, delivered, parked, abandoned })
 }
 
-const REASONS: [AbandonReason; 3] = [AbandonReason::Horizon, AbandonReason::SubscriptionEnded, AbandonReason::Paused];
+const REASONS: [AbandonReason; 5] = [
+    AbandonReason::Horizon,
+    AbandonReason::SubscriptionEnded,
+    AbandonReason::Paused,
+    AbandonReason::TooLarge,
+    AbandonReason::CertificateUnusable,
+];
 
 /// Part of the stored format: a reason's number never changes.
 fn reason_number(reason: AbandonReason) -> u64 {
@@ -61,6 +67,8 @@ fn reason_number(reason: AbandonReason) -> u64 {
         AbandonReason::Horizon => 0,
         AbandonReason::SubscriptionEnded => 1,
         AbandonReason::Paused => 2,
+        AbandonReason::TooLarge => 3,
+        AbandonReason::CertificateUnusable => 4,
     }
 }
 
