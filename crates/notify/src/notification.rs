@@ -1,17 +1,25 @@
-//! Which notification a match gives, and what it looks like.
+//! Which notification a match gives, and what it looks like. Content is sealed by others: the keys and the
+//! randomness for that are not known here.
+
+use std::io;
+use std::sync::Arc;
 
 use graph::registry::{Ingested, MEETING_URL, Telling};
 use graph::{Change, ChangeType, Kind, SubscriptionId};
+use protocol::envelope::{EncryptedContent, data_chars};
 use protocol::notification::{ChangeNotification, CollectionWriter, LifecycleNotification, ResourceData};
 use uuid::Uuid;
 
-use crate::node::Notification;
+use crate::node::{Lack, Notification};
 use crate::{LifecycleEvent, Record, Subscription};
 
 /// Namespace of notification ids; random, fixed for ever.
 const NAMESPACE: Uuid = Uuid::from_u128(0x9a1c_52f4_3e0b_4f6d_a7d8_11c2_60e9_b35f);
-/// What a notification needs in a body, before its variable parts.
+
+/// What a notification needs in a body, before its variable parts; and what sealing adds to content, apart from
+/// making it longer: the key, the signature, the certificate's names, a token.
 const NOTIFICATION_BYTES: usize = 640;
+const SEAL_BYTES: usize = 1_331;
 
 /// The id of the notification that tells `subscription` of `record`: hashed from what is told, never
 /// from where it lies, who sends it, or when.
@@ -33,58 +41,194 @@ pub fn id(subscription: SubscriptionId, record: &Record, change: Option<ChangeTy
     Uuid::new_v5(&NAMESPACE, &name)
 }
 
-/// About how many bytes of a body the notification of `record` needs.
-pub(crate) fn estimated_bytes(subscription: &Subscription, _record: &Record, _content_bytes_max: usize) -> usize {
-    NOTIFICATION_BYTES + subscription.client_state.as_ref().map_or(0, String::len)
+/// What content is sealed and vouched for with: whoever implements it has the keys, and remembers what was parsed.
+pub trait Sealing {
+    /// What the subscription shows of an item after a change, as JSON. `None`: there is no such item any more.
+    fn shown(&self, subscription: &Arc<Subscription>, change: &Change) -> Result<Option<Vec<u8>>, Lack>;
+    /// The same, sealed for the subscription's certificate.
+    fn seal(&self, subscription: &Arc<Subscription>, content: &[u8]) -> Result<EncryptedContent, Lack>;
+    /// What proves to the subscription's [`audience`] that this server tells it of content.
+    fn token(&self, subscription: &Arc<Subscription>) -> Result<String, NoToken>;
 }
 
-/// The body of the POST that tells of `notifications`, as a `changeNotificationCollection`.
-pub fn body(notifications: &[Notification]) -> Vec<u8> {
+/// Content cannot be sent, since nothing can prove from whom it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no validation token can be made")]
+pub struct NoToken;
+
+/// What an attempt sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// A `changeNotificationCollection`; `None`: there is nothing that may be sent.
+    pub bytes: Option<Vec<u8>>,
+    /// What of the notifications is not told whole, by place.
+    pub lacks: Vec<(usize, Lack)>,
+}
+
+/// The body of the POST that tells of `notifications`. Content that would be longer than `content_bytes_max` when sealed
+/// is left out of it.
+pub fn body(notifications: &[Notification], content_bytes_max: usize, sealing: &dyn Sealing) -> Result<Body, NoToken> {
     let mut collection = CollectionWriter::with_capacity(notifications.len());
-    for notification in notifications {
-        match &*notification.record {
-            Record::Change(change) => push_change(&mut collection, notification, change),
-            Record::Ingested(change) => push_ingested(&mut collection, notification, change),
-            Record::Lifecycle { event, .. } => push_lifecycle(&mut collection, notification, *event),
-            record if record.is_last_word() => {
-                push_lifecycle(&mut collection, notification, LifecycleEvent::SubscriptionRemoved);
+    let (mut lacks, mut rich, mut has_content) = (Vec::new(), Vec::new(), false);
+    for (place, notification) in notifications.iter().enumerate() {
+        let mut content = None;
+        if let Some(change) = notification.with_content() {
+            let subscription = &notification.subscription;
+            match sealed(subscription, change, content_bytes_max, sealing) {
+                Ok(sealed) => content = sealed,
+                Err(lack) => lacks.push((place, lack)),
             }
-            // The node matches no others.
-            Record::Subscription { .. } | Record::Submit(_) => {}
+            if lacks.last() == Some(&(place, Lack::CertificateUnusable)) {
+                continue;
+            }
+            has_content |= content.is_some();
+            rich.push(subscription);
+        }
+        push(&mut collection, notification, content);
+    }
+    if collection.items() == 0 {
+        return Ok(Body { bytes: None, lacks });
+    }
+    let tokens = if has_content { tokens(&rich, sealing)? } else { Vec::new() };
+    Ok(Body { bytes: Some(collection.finish_with_tokens(&tokens)), lacks })
+}
+
+fn sealed(
+    subscription: &Arc<Subscription>,
+    change: &Change,
+    content_bytes_max: usize,
+    sealing: &dyn Sealing,
+) -> Result<Option<EncryptedContent>, Lack> {
+    let Some(content) = sealing.shown(subscription, change)? else { return Ok(None) };
+    if data_chars(content.len()) > content_bytes_max {
+        return Err(Lack::TooLarge);
+    }
+    sealing.seal(subscription, &content).map(Some)
+}
+
+/// One for each audience in each tenant.
+fn tokens(rich: &[&Arc<Subscription>], sealing: &dyn Sealing) -> Result<Vec<String>, NoToken> {
+    let mut audiences = Vec::new();
+    let mut tokens = Vec::new();
+    for subscription in rich {
+        let audience = (subscription.tenant, audience(subscription));
+        if !audiences.contains(&audience) {
+            audiences.push(audience);
+            tokens.push(sealing.token(subscription)?);
         }
     }
-    collection.finish()
+    Ok(tokens)
 }
 
-fn push_change(collection: &mut CollectionWriter, notification: &Notification, change: &Change) {
+/// The id of the app that validation tokens are made for.
+pub fn audience(subscription: &Subscription) -> String {
+    let named = subscription.extras.as_ref().and_then(|extras| extras.notification_url_app_id.clone());
+    named.unwrap_or_else(|| subscription.app.to_string())
+}
+
+/// About how many bytes of a body the notification of `record` needs.
+pub(crate) fn estimated_bytes(subscription: &Subscription, record: &Record, content_bytes_max: usize) -> usize {
+    let plain = NOTIFICATION_BYTES + subscription.client_state.as_ref().map_or(0, String::len);
+    match record {
+        Record::Change(change) if subscription.is_rich() => {
+            let mut written = Written(0);
+            // It takes whatever it is given. Base64 adds a third; the rest is for the names of types.
+            let _ = serde_json::to_writer(&mut written, &change.after);
+            plain + SEAL_BYTES + (written.0.saturating_mul(7) / 5).min(content_bytes_max)
+        }
+        _ => plain,
+    }
+}
+
+/// Counts what is written.
+struct Written(usize);
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Notification {
+    /// The change whose content it tells of, if its subscription asked for that.
+    pub fn with_content(&self) -> Option<&Change> {
+        match &*self.record {
+            Record::Change(change) if self.subscription.is_rich() => Some(change),
+            _ => None,
+        }
+    }
+}
+
+fn push(collection: &mut CollectionWriter, notification: &Notification, content: Option<EncryptedContent>) {
     let subscription = &*notification.subscription;
-    let (segment, odata_type) = match change.item.kind {
-        Kind::Message => ("Messages", "#Microsoft.Graph.Message"),
-        Kind::Event => ("Events", "#Microsoft.Graph.Event"),
-        Kind::Contact => ("Contacts", "#Microsoft.Graph.Contact"),
-    };
-    let item = subscription.item_key(change).to_string();
-    let resource = format!("Users/{}/{segment}/{item}", change.mailbox);
+    match &*notification.record {
+        Record::Change(change) => push_change(collection, notification, item(subscription, change), content),
+        Record::Ingested(change) => push_change(collection, notification, thing(subscription, change), None),
+        Record::Lifecycle { event, .. } => push_lifecycle(collection, notification, *event),
+        record if record.is_last_word() => {
+            push_lifecycle(collection, notification, LifecycleEvent::SubscriptionRemoved);
+        }
+        // The node matches no others.
+        Record::Subscription { .. } | Record::Submit(_) => {}
+    }
+}
+
+fn push_change(
+    collection: &mut CollectionWriter,
+    notification: &Notification,
+    (resource, resource_data): Named<'_>,
+    encrypted_content: Option<EncryptedContent>,
+) {
+    let subscription = &*notification.subscription;
     collection.push_change(&ChangeNotification {
         subscription_id: subscription.id.to_string().into(),
         subscription_expiration_date_time: subscription.expiration().into(),
-        change_type: notification.change.unwrap_or(change.change).as_str().into(),
-        resource: resource.as_str().into(),
-        resource_data: Some(ResourceData {
-            odata_type: odata_type.into(),
-            odata_id: resource.as_str().into(),
-            odata_etag: Some(change.id.etag().into()),
-            id: item.as_str().into(),
-        }),
+        change_type: notification.change.unwrap_or(ChangeType::Updated).as_str().into(),
+        resource: resource.into(),
+        resource_data,
         client_state: subscription.client_state.as_deref().map(Into::into),
         tenant_id: subscription.tenant.to_string().into(),
-        encrypted_content: None,
+        encrypted_content,
         id: Some(notification.id.to_string().into()),
     });
 }
 
-fn push_ingested(collection: &mut CollectionWriter, notification: &Notification, change: &Ingested) {
-    let subscription = &*notification.subscription;
+/// Where something lies, and what it is.
+type Named<'a> = (String, Option<ResourceData<'a>>);
+
+/// An item, in the form that goes with content or in the one that goes without.
+fn item<'a>(subscription: &Subscription, change: &Change) -> Named<'a> {
+    let (id, mailbox, kind) = (subscription.item_key(change).to_string(), change.mailbox, change.item.kind);
+    let (resource, odata_type) = if subscription.is_rich() {
+        let odata_type = match kind {
+            Kind::Message => "#microsoft.graph.message",
+            Kind::Event => "#microsoft.graph.event",
+            Kind::Contact => "#microsoft.graph.contact",
+        };
+        (format!("Users('{mailbox}')/{}('{id}')", kind.collection()), odata_type)
+    } else {
+        let (segment, odata_type) = match kind {
+            Kind::Message => ("Messages", "#Microsoft.Graph.Message"),
+            Kind::Event => ("Events", "#Microsoft.Graph.Event"),
+            Kind::Contact => ("Contacts", "#Microsoft.Graph.Contact"),
+        };
+        (format!("Users/{mailbox}/{segment}/{id}"), odata_type)
+    };
+    let data = ResourceData {
+        odata_type: odata_type.into(),
+        odata_id: resource.clone().into(),
+        odata_etag: Some(change.id.etag().into()),
+        id: id.into(),
+    };
+    (resource, Some(data))
+}
+
+fn thing<'a>(subscription: &'a Subscription, change: &'a Ingested) -> Named<'a> {
     let thing = &change.thing;
     let (resource, named) = match thing.row.telling {
         Telling::Thing { resource, odata_id } => (thing.shown(resource), Some((thing.shown(odata_id), thing.id()))),
@@ -98,22 +242,13 @@ fn push_ingested(collection: &mut CollectionWriter, notification: &Notification,
             (query.clone(), Some((query.clone(), query)))
         }
     };
-    collection.push_change(&ChangeNotification {
-        subscription_id: subscription.id.to_string().into(),
-        subscription_expiration_date_time: subscription.expiration().into(),
-        change_type: notification.change.unwrap_or(ChangeType::Updated).as_str().into(),
-        resource: resource.into(),
-        resource_data: named.map(|(odata_id, id)| ResourceData {
-            odata_type: thing.kind.entry().odata_type.into(),
-            odata_id: odata_id.into(),
-            odata_etag: change.etag().map(Into::into),
-            id: id.into(),
-        }),
-        client_state: subscription.client_state.as_deref().map(Into::into),
-        tenant_id: subscription.tenant.to_string().into(),
-        encrypted_content: None,
-        id: Some(notification.id.to_string().into()),
+    let data = named.map(|(odata_id, id)| ResourceData {
+        odata_type: thing.kind.entry().odata_type.into(),
+        odata_id: odata_id.into(),
+        odata_etag: change.etag().map(Into::into),
+        id: id.into(),
     });
+    (resource, data)
 }
 
 fn push_lifecycle(collection: &mut CollectionWriter, notification: &Notification, event: LifecycleEvent) {
@@ -130,14 +265,12 @@ fn push_lifecycle(collection: &mut CollectionWriter, notification: &Notification
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use graph::registry;
-    use graph::{ChangeId, FolderId, ItemId, Properties, TenantId, Timestamp, UserId};
+    use graph::{AppId, ChangeId, FolderId, ItemId, Properties, TenantId, Timestamp, UserId};
 
     use super::*;
-    use crate::subscription::{Target, TlsVersion};
-    use crate::{EndReason, Subscription};
+    use crate::EndReason;
+    use crate::subscription::{Extras, Target, TlsVersion};
 
     fn uuid(n: u128) -> Uuid {
         Uuid::from_u128(n)
@@ -148,7 +281,7 @@ mod tests {
         Arc::new(Subscription {
             id: SubscriptionId(uuid(1)),
             tenant: TenantId(uuid(3)),
-            app: graph::AppId(uuid(4)),
+            app: AppId(uuid(4)),
             creator: mailbox,
             resource: "me/messages".to_owned(),
             target: Target::Items { mailbox, kind: Kind::Message, folder: None },
@@ -189,10 +322,141 @@ mod tests {
         Notification { id: id(subscription.id, &record, seen), subscription, record: Arc::new(record), change: seen }
     }
 
+    /// Its seals are plain text, and so are its tokens. What is called "broken" cannot be sealed for.
+    struct Fake;
+
+    impl Sealing for Fake {
+        fn shown(&self, _: &Arc<Subscription>, change: &Change) -> Result<Option<Vec<u8>>, Lack> {
+            Ok((change.change != ChangeType::Deleted).then(|| vec![b'x'; 2]))
+        }
+
+        fn seal(&self, subscription: &Arc<Subscription>, content: &[u8]) -> Result<EncryptedContent, Lack> {
+            let extras = subscription.extras.as_ref().ok_or(Lack::CertificateUnusable)?;
+            match extras.encryption_certificate_id.clone().unwrap_or_default() {
+                broken if broken == "broken" => Err(Lack::CertificateUnusable),
+                encryption_certificate_id => Ok(EncryptedContent {
+                    data: String::from_utf8_lossy(content).into_owned(),
+                    encryption_certificate_id,
+                    ..EncryptedContent::default()
+                }),
+            }
+        }
+
+        fn token(&self, subscription: &Arc<Subscription>) -> Result<String, NoToken> {
+            Ok(format!("{} for {}", subscription.tenant.0.as_u128(), audience(subscription)))
+        }
+    }
+
+    fn text(notifications: &[Notification]) -> String {
+        let body = body(notifications, 1_000, &Fake).unwrap();
+        assert_eq!(body.lacks, []);
+        String::from_utf8(body.bytes.unwrap()).unwrap()
+    }
+
+    /// The same, to a subscription of that app that asked for content, sealed for that certificate.
+    fn rich(told: Notification, app: u128, certificate: &str) -> Notification {
+        let extras = Extras {
+            include_resource_data: true,
+            encryption_certificate_id: Some(certificate.to_owned()),
+            ..Extras::default()
+        };
+        let subscription =
+            Subscription { app: AppId(uuid(app)), extras: extras.boxed(), ..Subscription::clone(&told.subscription) };
+        Notification { subscription: Arc::new(subscription), ..told }
+    }
+
+    fn deleted(id: u128) -> Record {
+        match change(id) {
+            Record::Change(told) => Record::Change(Change { change: ChangeType::Deleted, ..told }),
+            other => other,
+        }
+    }
+
+    #[test]
+    fn a_change_is_told_with_its_content_in_the_form_that_goes_with_it() {
+        let text = text(&[rich(told(change(7), Some(ChangeType::Created)), 4, "mine")]);
+        insta::assert_snapshot!(text, @r##"{"value":[{"subscriptionId":"00000000-0000-0000-0000-000000000001","subscriptionExpirationDateTime":"2026-09-21T14:13:20Z","changeType":"created","resource":"Users('00000000-0000-0000-0000-000000000002')/messages('AAMkRgAAAAAAAAAAAAAAAAAAAAkAAAA=')","resourceData":{"@odata.type":"#microsoft.graph.message","@odata.id":"Users('00000000-0000-0000-0000-000000000002')/messages('AAMkRgAAAAAAAAAAAAAAAAAAAAkAAAA=')","@odata.etag":"W/\"CQAAABYAAAAAAAAAAAAAAAAAAAAAAAAHAAAAAAAA\"","id":"AAMkRgAAAAAAAAAAAAAAAAAAAAkAAAA="},"clientState":"s3cret","tenantId":"00000000-0000-0000-0000-000000000003","encryptedContent":{"data":"xx","dataKey":"","dataSignature":"","encryptionCertificateId":"mine","encryptionCertificateThumbprint":""},"id":"48b9a526-778a-5d69-8822-3dfc3a61fa95"}],"validationTokens":["3 for 00000000-0000-0000-0000-000000000004"]}"##);
+    }
+
+    #[test]
+    fn notifications_with_and_without_content_share_a_request_and_each_app_gets_one_token() {
+        let created = || told(change(7), Some(ChangeType::Created));
+        let elsewhere = |mut told: Notification| {
+            let moved = Subscription { tenant: TenantId(uuid(5)), ..Subscription::clone(&told.subscription) };
+            told.subscription = Arc::new(moved);
+            told
+        };
+        let named = |mut told: Notification| {
+            let mut subscription = Subscription::clone(&told.subscription);
+            subscription.extras.as_mut().unwrap().notification_url_app_id = Some("another".to_owned());
+            told.subscription = Arc::new(subscription);
+            told
+        };
+        let all = [
+            created(),
+            rich(created(), 4, "a"),
+            rich(created(), 4, "b"),
+            elsewhere(rich(created(), 4, "a")),
+            named(rich(created(), 4, "a")),
+            named(rich(created(), 6, "a")),
+        ];
+        let body: serde_json::Value = serde_json::from_str(&text(&all)).unwrap();
+        let sealed = body["value"].as_array().unwrap().iter().map(|told| told.get("encryptedContent").is_some());
+        assert_eq!(sealed.collect::<Vec<_>>(), [false, true, true, true, true, true]);
+        let app = uuid(4);
+        let tokens = [format!("3 for {app}"), format!("5 for {app}"), "3 for another".to_owned()];
+        assert_eq!(body["validationTokens"], serde_json::json!(tokens));
+    }
+
+    #[test]
+    fn without_content_there_is_no_token() {
+        let text = text(&[rich(told(deleted(7), Some(ChangeType::Deleted)), 4, "mine")]);
+        assert!(text.contains("\"resource\":\"Users('00000000-0000-0000-0000-000000000002')/messages('AAMk"), "{text}");
+        assert!(!text.contains("encryptedContent") && !text.contains("validationTokens"), "{text}");
+    }
+
+    #[test]
+    fn what_is_too_large_is_told_without_its_content() {
+        let all = [told(change(6), Some(ChangeType::Created)), rich(told(change(7), None), 4, "mine")];
+        let whole = data_chars(2);
+        assert_eq!(body(&all, whole, &Fake).unwrap().lacks, []);
+        let short = body(&all, whole - 1, &Fake).unwrap();
+        assert_eq!(short.lacks, [(1, Lack::TooLarge)]);
+        let text = String::from_utf8(short.bytes.unwrap()).unwrap();
+        assert!(text.contains("#microsoft.graph.message") && !text.contains("encryptedContent"), "{text}");
+    }
+
+    #[test]
+    fn what_cannot_be_sealed_is_not_told_at_all() {
+        let broken = || rich(told(change(7), Some(ChangeType::Created)), 4, "broken");
+        let some = body(&[broken(), told(change(6), Some(ChangeType::Created))], 1_000, &Fake).unwrap();
+        assert_eq!(some.lacks, [(0, Lack::CertificateUnusable)]);
+        let text = String::from_utf8(some.bytes.unwrap()).unwrap();
+        assert_eq!(text.matches("subscriptionId").count(), 1, "{text}");
+        assert!(!text.contains(&broken().id.to_string()), "{text}");
+        let none = body(&[broken(), broken()], 1_000, &Fake).unwrap();
+        assert_eq!(none, Body { bytes: None, lacks: [0, 1].map(|place| (place, Lack::CertificateUnusable)).to_vec() });
+    }
+
+    #[test]
+    fn content_is_counted_by_about_its_length_when_sealed() {
+        let Record::Change(small) = change(7) else { panic!("a change") };
+        let subject = "x".repeat(10_000);
+        let after = Properties::from_iter([("subject".to_owned(), subject.into())]);
+        let large = Record::Change(Change { after, ..small.clone() });
+        let told = rich(told(Record::Change(small), None), 4, "mine");
+        let estimate = |record: &Record, most| estimated_bytes(&told.subscription, record, most);
+        assert!((1_900..3_000).contains(&estimate(&told.record, 1 << 20)), "{}", estimate(&told.record, 1 << 20));
+        let more = estimate(&large, 1 << 20) - estimate(&told.record, 1 << 20);
+        assert!((data_chars(10_000)..data_chars(11_000)).contains(&more), "{more}");
+        assert_eq!(estimate(&large, 500), estimate(&told.record, 0) + 500, "what is longer is not sent");
+        assert!(estimated_bytes(&subscription(), &large, 1 << 20) < 1_000, "without content its length does not count");
+    }
+
     #[test]
     fn a_change_is_told_in_graphs_form() {
-        let body = body(&[told(change(7), Some(ChangeType::Created))]);
-        insta::assert_snapshot!(String::from_utf8(body).unwrap(), @r##"{"value":[{"subscriptionId":"00000000-0000-0000-0000-000000000001","subscriptionExpirationDateTime":"2026-09-21T14:13:20Z","changeType":"created","resource":"Users/00000000-0000-0000-0000-000000000002/Messages/AAMkRgAAAAAAAAAAAAAAAAAAAAkAAAA=","resourceData":{"@odata.type":"#Microsoft.Graph.Message","@odata.id":"Users/00000000-0000-0000-0000-000000000002/Messages/AAMkRgAAAAAAAAAAAAAAAAAAAAkAAAA=","@odata.etag":"W/\"CQAAABYAAAAAAAAAAAAAAAAAAAAAAAAHAAAAAAAA\"","id":"AAMkRgAAAAAAAAAAAAAAAAAAAAkAAAA="},"clientState":"s3cret","tenantId":"00000000-0000-0000-0000-000000000003","id":"48b9a526-778a-5d69-8822-3dfc3a61fa95"}]}"##);
+        let text = text(&[told(change(7), Some(ChangeType::Created))]);
+        insta::assert_snapshot!(text, @r##"{"value":[{"subscriptionId":"00000000-0000-0000-0000-000000000001","subscriptionExpirationDateTime":"2026-09-21T14:13:20Z","changeType":"created","resource":"Users/00000000-0000-0000-0000-000000000002/Messages/AAMkRgAAAAAAAAAAAAAAAAAAAAkAAAA=","resourceData":{"@odata.type":"#Microsoft.Graph.Message","@odata.id":"Users/00000000-0000-0000-0000-000000000002/Messages/AAMkRgAAAAAAAAAAAAAAAAAAAAkAAAA=","@odata.etag":"W/\"CQAAABYAAAAAAAAAAAAAAAAAAAAAAAAHAAAAAAAA\"","id":"AAMkRgAAAAAAAAAAAAAAAAAAAAkAAAA="},"clientState":"s3cret","tenantId":"00000000-0000-0000-0000-000000000003","id":"48b9a526-778a-5d69-8822-3dfc3a61fa95"}]}"##);
     }
 
     #[test]
@@ -202,7 +466,7 @@ mod tests {
             let Record::Change(message) = change(7) else { panic!("a change") };
             let item = ItemId::new(kind, uuid(9));
             let record = Record::Change(Change { item, ..message });
-            let text = String::from_utf8(body(&[told(record, Some(ChangeType::Updated))])).unwrap();
+            let text = text(&[told(record, Some(ChangeType::Updated))]);
             let resource = format!("Users/{}/{collection}/{item}", UserId(uuid(2)));
             assert!(text.contains(&format!("\"resource\":\"{resource}\"")), "{text}");
             assert!(text.contains(&format!("\"@odata.type\":\"#Microsoft.Graph.{type_name}\"")), "{text}");
@@ -224,7 +488,7 @@ mod tests {
         let mut notification = told(record, Some(ChangeType::Updated));
         notification.subscription =
             Arc::new(Subscription { resource: resource.to_owned(), ..Subscription::clone(&notification.subscription) });
-        let body: serde_json::Value = serde_json::from_slice(&body(&[notification])).unwrap();
+        let body: serde_json::Value = serde_json::from_str(&text(&[notification])).unwrap();
         let told = &body["value"][0];
         assert_eq!(told["changeType"], "updated");
         format!("{}\n  {}", told["resource"].as_str().unwrap(), told["resourceData"])
@@ -291,8 +555,8 @@ mod tests {
             event: LifecycleEvent::Missed,
             cause: None,
         };
-        let body = body(&[told(record, None)]);
-        insta::assert_snapshot!(String::from_utf8(body).unwrap(), @r##"{"value":[{"lifecycleEvent":"missed","subscriptionId":"00000000-0000-0000-0000-000000000001","subscriptionExpirationDateTime":"2026-09-21T14:13:20Z","clientState":"s3cret","tenantId":"00000000-0000-0000-0000-000000000003","id":"5bc2637c-f27c-540d-9f36-de9cadf9778d"}]}"##);
+        let text = text(&[told(record, None)]);
+        insta::assert_snapshot!(text, @r##"{"value":[{"lifecycleEvent":"missed","subscriptionId":"00000000-0000-0000-0000-000000000001","subscriptionExpirationDateTime":"2026-09-21T14:13:20Z","clientState":"s3cret","tenantId":"00000000-0000-0000-0000-000000000003","id":"5bc2637c-f27c-540d-9f36-de9cadf9778d"}]}"##);
     }
 
     #[test]
@@ -304,7 +568,7 @@ mod tests {
         ] {
             let (id, subscription) = (ChangeId(uuid(7)), SubscriptionId(uuid(1)));
             let record = Record::Lifecycle { id, subscription, event, cause: None };
-            let text = String::from_utf8(body(&[told(record, None)])).unwrap();
+            let text = text(&[told(record, None)]);
             assert!(text.contains(&format!("{{\"lifecycleEvent\":\"{name}\",")), "{text}");
         }
     }
@@ -323,7 +587,8 @@ mod tests {
             (EndReason::UserRemoved, true),
             (EndReason::AppRemoved, true),
         ] {
-            let text = String::from_utf8(body(&[told(ended(reason), None)])).unwrap();
+            let body = body(&[told(ended(reason), None)], 0, &Fake).unwrap();
+            let text = String::from_utf8(body.bytes.unwrap_or_default()).unwrap();
             assert_eq!(text.contains(r#""lifecycleEvent":"subscriptionRemoved""#), is_told, "{text}");
         }
     }

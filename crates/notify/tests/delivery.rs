@@ -9,9 +9,11 @@ use graph::{
     AppId, Change, ChangeId, ChangeType, FolderId, ItemId, Kind, Partition, Properties, SubmissionId, SubscriptionId,
     TenantId, Timestamp, UserId, WellKnown,
 };
+use protocol::envelope::EncryptedContent;
 use tidings_notify::checkpoint::{LoadedParked, Parked, ParkedRef, PartitionState, StreamKind, SubscriptionSpan};
 use tidings_notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Step};
-use tidings_notify::subscription::{Target, TlsVersion, Watched};
+use tidings_notify::notification::{NoToken, Sealing};
+use tidings_notify::subscription::{Extras, Target, TlsVersion, Watched};
 use tidings_notify::{
     AbandonReason, Cause, Command, EndReason, Event, Interest, LedgerDelta, LifecycleEvent, Monotonic, Node,
     NodeConfig, Now, Position, Record, Stream, Submission, Subscription, SubscriptionEvent, notification,
@@ -190,6 +192,33 @@ fn a_request_carries_a_hundred_notifications_at_most() {
     assert_eq!(NodeConfig::default().batch_bytes_max, 1 << 20);
 }
 
+/// Messages with so long a subject, to a subscription that asked for content.
+fn with_content(chars: usize, count: u64) -> World {
+    let extras = Extras { include_resource_data: true, ..Extras::default() };
+    let mut world = World::new(Subscription { extras: extras.boxed(), ..subscription() });
+    let after = Properties::from_iter([("subject".to_owned(), "x".repeat(chars).into())]);
+    let change = |number| Change { after: after.clone(), ..created(number, WellKnown::Inbox.id_in(MEGAN)) };
+    world.append((0..count).map(|number| Record::Change(change(number))));
+    world
+}
+
+#[test]
+fn requests_with_content_are_bounded_by_their_bytes() {
+    let sizes = |world: &mut World| -> Vec<usize> {
+        world.attempts().iter().map(|attempt| attempt.notifications.len()).collect()
+    };
+    let mut world = with_content(50_000, 40);
+    assert_eq!(sizes(&mut world), [14, 14, 12], "14 of 70 kB each in sealed form are about a mebibyte");
+    assert_eq!(sizes(&mut with_content(2_000_000, 3)), [1, 1, 1], "what exceeds the limit by itself goes alone");
+    let mut world = with_content(50_000, 40);
+    for attempt in world.attempts() {
+        world.answer(&attempt, Outcome::TimedOut);
+    }
+    world.micros += 10 * SECOND;
+    world.renew();
+    assert_eq!(sizes(&mut world), [14, 14, 12], "so are those that are tried again, which are all due by now");
+}
+
 #[test]
 fn a_request_is_for_subscriptions_of_one_version_of_tls() {
     let newer = SubscriptionId(Uuid::from_u128(2));
@@ -243,11 +272,33 @@ fn what_a_mailbox_sends_is_delivered_in_the_order_in_which_it_was_sent() {
     assert_eq!(submitted(&mut world), [], "an answer that comes twice starts nothing twice");
 }
 
+/// For who asks for no content.
+struct Unsealed;
+
+impl Sealing for Unsealed {
+    fn shown(&self, _: &Arc<Subscription>, _: &Change) -> Result<Option<Vec<u8>>, Lack> {
+        unreachable!("nobody asked for content")
+    }
+
+    fn seal(&self, _: &Arc<Subscription>, _: &[u8]) -> Result<EncryptedContent, Lack> {
+        unreachable!("nobody asked for content")
+    }
+
+    fn token(&self, _: &Arc<Subscription>) -> Result<String, NoToken> {
+        unreachable!("nobody asked for content")
+    }
+}
+
+fn body(attempt: &Attempt) -> String {
+    let body = notification::body(&attempt.notifications, 0, &Unsealed).unwrap();
+    String::from_utf8(body.bytes.unwrap()).unwrap()
+}
+
 #[test]
 fn the_item_is_named_by_the_users_id_and_an_unset_state_is_null() {
     let mut world = World::new(subscription());
     world.messages(1);
-    let body = String::from_utf8(notification::body(&world.attempt().notifications)).unwrap();
+    let body = body(&world.attempt());
     assert!(body.contains(&format!("\"resource\":\"Users/{MEGAN}/Messages/AAMk")), "{body}");
     assert!(body.contains("\"clientState\":null"), "{body}");
 }
@@ -432,7 +483,7 @@ fn an_app_is_asked_to_reauthorize_before_its_subscription_runs_out() {
     world.append([asks(15)]);
     let attempt = world.attempt();
     assert_eq!(&*attempt.url, "https://hook.example.net/l");
-    assert!(String::from_utf8(notification::body(&attempt.notifications)).unwrap().contains("reauthorizationRequired"));
+    assert!(body(&attempt).contains("reauthorizationRequired"));
     world.answer(&attempt, Outcome::Acknowledged);
     world.pass(15 * 60 * SECOND);
     assert_eq!(asked(&world), [15 * 60, 30 * 60]);
@@ -564,7 +615,7 @@ fn an_end_that_the_app_did_not_bring_about_is_told_until_it_is_heard() {
     world.append([Record::Subscription { id, event: SubscriptionEvent::Ended(EndReason::SessionsEnded) }]);
     let told = world.attempt();
     assert_eq!(&*told.url, "https://hook.example.net/l");
-    assert!(String::from_utf8(notification::body(&told.notifications)).unwrap().contains("subscriptionRemoved"));
+    assert!(body(&told).contains("subscriptionRemoved"));
     world.answer(&change, Outcome::TimedOut);
     world.answer(&told, Outcome::TimedOut);
     world.messages(1);
@@ -771,5 +822,5 @@ fn apps_hear_of_the_lives_of_subscriptions_to_every_resource() {
     assert_eq!(asked(&world), [15 * 60]);
     world.append([Record::Subscription { id, event: SubscriptionEvent::Ended(EndReason::AppRemoved) }]);
     let told = world.attempt();
-    assert!(String::from_utf8(notification::body(&told.notifications)).unwrap().contains("subscriptionRemoved"));
+    assert!(body(&told).contains("subscriptionRemoved"));
 }

@@ -36,7 +36,7 @@ pub struct AppState {
     pub store: Arc<dyn Store>,
     pub directory: Directory,
     pub clock: Clock,
-    pub tokens: Tokens,
+    pub tokens: Arc<Tokens>,
     /// Whether tokens are given out, and those of `tokens` accepted.
     pub built_in_issuer: bool,
     /// Whose tokens are accepted besides.

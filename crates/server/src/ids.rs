@@ -3,8 +3,10 @@
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use protocol::envelope::ContentKey;
 use store::seal::{KEY_BYTES, Nonce};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 /// A random (version 4) UUID.
 pub fn new_uuid() -> Uuid {
@@ -21,17 +23,28 @@ pub fn new_key() -> [u8; KEY_BYTES] {
     random()
 }
 
+/// The key of one item's content. No other copy of it is left.
+pub fn new_content_key() -> ContentKey {
+    let mut bytes = Zeroizing::new([0; 32]);
+    fill(bytes.as_mut_slice());
+    ContentKey::new(*bytes)
+}
+
 pub fn new_nonce() -> Nonce {
     random()
 }
 
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    if SystemRandom::new().fill(&mut bytes).is_err() {
+    fill(&mut bytes);
+    bytes
+}
+
+fn fill(bytes: &mut [u8]) {
+    if SystemRandom::new().fill(bytes).is_err() {
         // Without entropy nothing here can be trusted.
         panic!("the operating system gives no random bytes");
     }
-    bytes
 }
 
 /// Letters that are hard to take for each other, and spell nothing: what people type.

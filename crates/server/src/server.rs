@@ -137,6 +137,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let issuers = issuers(settings.issuers, clock)?;
     let tokens = signing_keys(&data, keys, clock.wall())
         .with_context(|| format!("cannot use {SIGNING_KEYS_FILE} of the data directory"))?;
+    let (tokens, directory) = (Arc::new(tokens), Directory::new(store.clone(), clock));
     let admin_token = data.made_once(ADMIN_TOKEN_FILE, || Ok(ids::new_secret().into_bytes()))?;
     let admin_token = String::from_utf8(admin_token).map_err(|_| anyhow!("{ADMIN_TOKEN_FILE} is not text"))?;
 
@@ -148,6 +149,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let parts = engine::Parts {
         store: store.clone(),
         outbound: outbound.clone(),
+        directory: directory.clone(),
+        tokens: tokens.clone(),
         deliver: mailboxes.clone(),
         clock,
         node: NodeId(ids::new_uuid()),
@@ -155,7 +158,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     };
     let engine_task = tokio::spawn(stopped.run(parts, engine_stop.clone()));
     let state = Arc::new(AppState {
-        directory: Directory::new(store.clone(), clock),
+        directory,
         store,
         clock,
         tokens,

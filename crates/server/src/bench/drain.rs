@@ -23,7 +23,9 @@ use super::cpu::cpu_time;
 use super::load::arrived;
 use super::receiver::THREAD_NAME;
 use crate::clock::Clock;
+use crate::directory::Directory;
 use crate::engine::{Deliver, Engine, Parts};
+use crate::identity::{Key, Tokens};
 use crate::outbound::Outbound;
 use crate::{ids, key_file};
 
@@ -57,6 +59,8 @@ pub async fn drain(dir: &Path, outbound: Arc<Outbound>, receiver: &Receiver, cha
     let parts = Parts {
         store: Arc::clone(&store),
         outbound,
+        directory: Directory::new(Arc::clone(&store), clock),
+        tokens: Arc::new(Tokens::of(Key::generate(clock.wall())?)),
         deliver: Arc::new(NoMail),
         clock,
         node: NodeId(ids::new_uuid()),

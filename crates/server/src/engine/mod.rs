@@ -5,6 +5,7 @@
 //! queue; the *tail* hands over what the store has just committed. Nothing here decides anything, and
 //! losing what the tail holds costs a read of the log, never a delivery.
 
+mod bodies;
 mod perform;
 mod tail;
 
@@ -21,6 +22,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::identity::Tokens;
 use crate::outbound::Outbound;
 use perform::Performer;
 use tail::Tail;
@@ -41,6 +44,9 @@ pub trait Deliver: Send + Sync + 'static {
 pub struct Parts {
     pub store: Arc<dyn Store>,
     pub outbound: Arc<Outbound>,
+    /// Who is told of content, and what signs that it comes from here.
+    pub directory: Directory,
+    pub tokens: Arc<Tokens>,
     pub deliver: Arc<dyn Deliver>,
     pub clock: Clock,
     pub node: NodeId,

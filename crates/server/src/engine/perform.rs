@@ -7,11 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use graph::Partition;
 use notify::log::{Cause, EndReason};
-use notify::node::{Attempt, CheckpointAnswer, Outcome, Step};
-use notify::{Checkpoint, Command, Event, Monotonic, Position, Record, Stream, Subscription, notification};
+use notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Step};
+use notify::{Checkpoint, Command, Event, Monotonic, Position, Record, Stream, Subscription};
 use store::{CheckpointError, NodeId, Store, SubscriptionError};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::bodies::Bodies;
 use super::{Deliver, Input, Parts};
 use crate::clock::Clock;
 use crate::outbound::{self, Outbound};
@@ -19,6 +20,7 @@ use crate::outbound::{self, Outbound};
 pub(super) struct Performer {
     store: Arc<dyn Store>,
     outbound: Arc<Outbound>,
+    bodies: Arc<Bodies>,
     deliver: Arc<dyn Deliver>,
     clock: Clock,
     node: NodeId,
@@ -49,9 +51,12 @@ impl Drop for Answer {
 
 impl Performer {
     pub(super) fn new(parts: &Parts, answers: UnboundedSender<Input>) -> Self {
+        let (directory, tokens) = (parts.directory.clone(), Arc::clone(&parts.tokens));
+        let bodies = Bodies::new(directory, tokens, parts.clock, parts.config.content_bytes_max);
         Self {
             store: Arc::clone(&parts.store),
             outbound: Arc::clone(&parts.outbound),
+            bodies: Arc::new(bodies),
             deliver: Arc::clone(&parts.deliver),
             clock: parts.clock,
             node: parts.node,
@@ -92,20 +97,12 @@ impl Performer {
     }
 
     fn attempt(&self, attempt: Attempt) {
-        let Attempt { id, url, tls, timeout_micros, notifications } = attempt;
+        let id = attempt.id;
         let answer = self.answer(Event::Attempted { attempt: id, outcome: Outcome::Unreachable, lacks: Vec::new() });
-        let outbound = Arc::clone(&self.outbound);
+        let (outbound, bodies, clock) = (Arc::clone(&self.outbound), Arc::clone(&self.bodies), self.clock);
         tokio::spawn(async move {
-            let body = Bytes::from(notification::body(&notifications));
-            let limit = Duration::from_micros(timeout_micros);
-            let result = outbound.post((&url, tls), "application/json; charset=utf-8", body, limit).await;
-            let outcome = outbound::outcome(&result);
-            if outcome != Outcome::Acknowledged {
-                let host = url::Url::parse(&url).ok().map(|url| url.origin().ascii_serialization());
-                let cause = result.err().map(|failure| failure.to_string());
-                tracing::info!(?host, ?outcome, cause, notifications = notifications.len(), "attempt failed");
-            }
-            answer.send(Event::Attempted { attempt: id, outcome, lacks: Vec::new() });
+            let (outcome, lacks) = attempted(attempt, &outbound, &bodies, clock).await;
+            answer.send(Event::Attempted { attempt: id, outcome, lacks });
         });
     }
 
@@ -191,6 +188,38 @@ impl Performer {
             event(true)
         });
     }
+}
+
+/// Builds an attempt's body and posts it, both within the attempt's time: a lease that covers one covers the other.
+async fn attempted(
+    attempt: Attempt,
+    outbound: &Outbound,
+    bodies: &Bodies,
+    clock: Clock,
+) -> (Outcome, Vec<(usize, Lack)>) {
+    let Attempt { id: _, url, tls, timeout_micros, notifications } = attempt;
+    let (count, until) = (notifications.len(), clock.mono().plus_micros(timeout_micros));
+    let body = match tokio::time::timeout(Duration::from_micros(timeout_micros), bodies.build(notifications)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => {
+            tracing::error!(%error, notifications = count, "nothing could be sent; it will be tried again");
+            return (Outcome::NotSent, Vec::new());
+        }
+        Err(_) => {
+            tracing::warn!(notifications = count, "there was no time to seal content; it will be tried again");
+            return (Outcome::NotSent, Vec::new());
+        }
+    };
+    let Some(bytes) = body.bytes else { return (Outcome::NotSent, body.lacks) };
+    let left = Duration::from_micros(until.since(clock.mono()));
+    let result = outbound.post((&url, tls), "application/json; charset=utf-8", Bytes::from(bytes), left).await;
+    let outcome = outbound::outcome(&result);
+    if outcome != Outcome::Acknowledged {
+        let host = url::Url::parse(&url).ok().map(|url| url.origin().ascii_serialization());
+        let cause = result.err().map(|failure| failure.to_string());
+        tracing::info!(?host, ?outcome, cause, notifications = count, "attempt failed");
+    }
+    (outcome, body.lacks)
 }
 
 fn logged<T>(result: Result<T, store::StoreError>, what: &'static str) -> Option<T> {

@@ -26,6 +26,7 @@ mod standing;
 mod tenancy;
 mod token;
 mod tokens;
+mod validation;
 
 pub use caller::caller;
 pub use claims::Grant;
@@ -33,6 +34,7 @@ pub use external::Issuers;
 pub use keys::{Key, KeyRing};
 pub use pending::{Pending, SIGN_IN_MINUTES};
 pub use tokens::{Bearer, TokenError, Tokens};
+pub use validation::{ValidationTokens, Wanted};
 
 /// What an access token grants a development app: as delegated scopes, and as an app's own roles.
 pub const SCOPES: &str =

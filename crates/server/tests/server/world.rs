@@ -90,7 +90,7 @@ impl World {
             directory: Directory::new(store.clone(), clock),
             store,
             clock,
-            tokens: Tokens::new(signing_keys(), Box::new(|_| Ok(()))),
+            tokens: Arc::new(Tokens::new(signing_keys(), Box::new(|_| Ok(())))),
             built_in_issuer,
             issuers: Issuers::new(issuers, clock),
             pending: Pending::default(),
