@@ -42,6 +42,7 @@ mod refusals;
 mod reminders;
 mod replies;
 mod resources;
+mod rich;
 mod schedule;
 mod sign_in;
 mod subscription_rules;
