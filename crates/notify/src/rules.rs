@@ -4,7 +4,7 @@
 use graph::path::{Watch, WatchError, watch};
 use graph::refinement::{Refinement, RefinementRefusal};
 use graph::registry::{self, Asked, AskedRefusal, Entry, Open, Place};
-use graph::{ChangeType, Timestamp};
+use graph::{ChangeType, Content, Timestamp};
 use protocol::SubscriptionRequest;
 use protocol::certificate::{self, CERTIFICATE_ID_CHARS_MAX, CertificateError};
 use protocol::error::{Operation, extension_message};
@@ -64,6 +64,9 @@ pub enum Refusal {
     TlsRetired(String),
     #[error(transparent)]
     Certificate(CertificateError),
+    /// What content cannot be sealed without; the property's name.
+    #[error("{0} must be provided with the subscription when includeResourceData is true.")]
+    MissingToSeal(&'static str),
     #[error("encryptionCertificateId can only be {CERTIFICATE_ID_CHARS_MAX} characters long.")]
     CertificateIdTooLong,
     #[error("Invalid 'notificationUrlAppId' attribute: '{0}'.")]
@@ -195,11 +198,15 @@ pub fn create(request: &SubscriptionRequest, now: Timestamp, profile: &Profile) 
     let resource = required(&request.resource, "resource")?;
     let expires = time(&request.expiration_date_time)?.ok_or(Refusal::Missing("expirationDateTime"))?;
     check_features(request)?;
+    let is_rich = request.include_resource_data == Some(true);
     let change_types = change_types(&change_type)?;
-    let watch = read_resource(&resource);
+    let watch = read_resource(&resource, is_rich);
     let entry = watch.as_ref().ok().and_then(Watching::entry);
     if entry.is_some_and(|entry| !change_types.iter().all(|change| entry.change_types().any(|known| known == change))) {
         return Err(Refusal::ChangeType(shortened(&change_type)));
+    }
+    if is_rich && entry.is_some() {
+        return Err(Refusal::Unsupported("includeResourceData", "only messages, events and contacts have it"));
     }
     let chars_max = profile.client_state_chars_max;
     if request.client_state.as_ref().is_some_and(|text| text.chars().count() > chars_max) {
@@ -209,7 +216,7 @@ pub fn create(request: &SubscriptionRequest, now: Timestamp, profile: &Profile) 
     let extras = extras(request)?.boxed();
     let has_lifecycle_url = request.lifecycle_notification_url.is_some();
     let expires = match entry {
-        None => expiry(expires, now, profile)?,
+        None => expiry(expires, now, profile, is_rich)?,
         Some(entry) => expiry_of_resource(expires, now, profile, (entry, has_lifecycle_url))?,
     };
     // Graph leaves this to the part behind its front end, so it comes last.
@@ -244,7 +251,7 @@ pub fn patch(
     let certificate = certificate(&request.encryption_certificate)?;
     let certificate_id = certificate_id(&request.encryption_certificate_id)?;
     let lived = |asked| match &current.target {
-        Target::Items { .. } => expiry(asked, now, profile),
+        Target::Items { .. } => expiry(asked, now, profile, current.is_rich()),
         Target::Resource(watched) => {
             expiry_of_resource(asked, now, profile, (watched.resource.entry(), current.lifecycle_url.is_some()))
         }
@@ -258,8 +265,9 @@ pub fn patch(
 }
 
 /// The expiry that an app gets when it asks for `asked`: short lives are raised, long ones refused.
-pub fn expiry(asked: Expiry, now: Timestamp, profile: &Profile) -> Result<Expiry, Refusal> {
-    lived(asked, now, (profile.life_minutes_min, profile.life_minutes_max))
+fn expiry(asked: Expiry, now: Timestamp, profile: &Profile, is_rich: bool) -> Result<Expiry, Refusal> {
+    let most = if is_rich { profile.rich_life_minutes_max } else { profile.life_minutes_max };
+    lived(asked, now, (profile.life_minutes_min, most))
 }
 
 /// The same of a resource outside of mailboxes, which has a longest life of its own.
@@ -313,9 +321,6 @@ fn check_features(request: &SubscriptionRequest) -> Result<(), Refusal> {
         &request.web_push_encryption_p256dh_public_key,
         &request.web_push_encryption_secret,
     ];
-    if request.include_resource_data == Some(true) {
-        return Err(Refusal::Unsupported("includeResourceData", "it sends basic notifications only"));
-    }
     if web_push.into_iter().any(|value| given(value).is_some()) {
         return Err(Refusal::Unsupported("Web Push", webhook));
     }
@@ -334,13 +339,20 @@ fn given(value: &Option<String>) -> Option<&str> {
 }
 
 fn extras(request: &SubscriptionRequest) -> Result<Extras, Refusal> {
+    let is_rich = request.include_resource_data == Some(true);
+    let needed = |value: Option<String>, name| match value {
+        None if is_rich => Err(Refusal::MissingToSeal(name)),
+        value => Ok(value),
+    };
+    let certificate = certificate(&request.encryption_certificate)?;
+    let certificate_id = certificate_id(&request.encryption_certificate_id)?;
     Ok(Extras {
-        encryption_certificate: certificate(&request.encryption_certificate)?,
-        encryption_certificate_id: certificate_id(&request.encryption_certificate_id)?,
+        encryption_certificate: needed(certificate, "encryptionCertificate")?,
+        encryption_certificate_id: needed(certificate_id, "encryptionCertificateId")?,
         notification_url_app_id: app_id(&request.notification_url_app_id)?,
         notification_query_options: given(&request.notification_query_options).map(str::to_owned),
         notification_content_type: given(&request.notification_content_type).map(str::to_owned),
-        include_resource_data: false,
+        include_resource_data: is_rich,
         origin: None,
         lapses: None,
     })
@@ -367,10 +379,13 @@ fn app_id(value: &Option<String>) -> Result<Option<String>, Refusal> {
     }
 }
 
-fn read_resource(resource: &str) -> Result<Watching, Refusal> {
+fn read_resource(resource: &str, is_rich: bool) -> Result<Watching, Refusal> {
     match watch(resource) {
         Ok(watched) => {
-            Refinement::read(watched.kind, &watched.options).map_err(Refusal::Refinement)?;
+            let refinement = Refinement::read(watched.kind, &watched.options).map_err(Refusal::Refinement)?;
+            if is_rich {
+                Content::try_from(refinement).map_err(Refusal::Refinement)?;
+            }
             Ok(Watching::Items(watched))
         }
         Err(WatchError::UnsupportedWorkload) => {
@@ -418,6 +433,9 @@ fn check_fixed(request: &SubscriptionRequest, current: &Subscription) -> Result<
             return Err(Refusal::Fixed(name));
         }
     }
+    if request.include_resource_data.is_some_and(|sent| sent != current.is_rich()) {
+        return Err(Refusal::Fixed("includeResourceData"));
+    }
     let none = Extras::default();
     let extras = current.extras.as_deref().unwrap_or(&none);
     for (name, sent, now) in [
@@ -455,6 +473,7 @@ mod tests {
     use super::*;
 
     const APP: &str = "7b1fd1ea-0000-4000-8000-000000000001";
+    const CERTIFICATE: &str = include_str!("../../protocol/tests/data/throwaway_certificate_2048.pem");
     const NOW: Timestamp = Timestamp::from_seconds(1_795_255_200); // 2026-11-21T10:00:00Z
 
     fn create_with(changes: Value) -> Result<Draft, Refusal> {
@@ -495,9 +514,23 @@ mod tests {
         }
     }
 
-    fn patch_with(body: Value) -> Result<Patch, Refusal> {
+    fn current_rich() -> Subscription {
+        let extras = Extras {
+            include_resource_data: true,
+            encryption_certificate: Some(CERTIFICATE.to_owned()),
+            encryption_certificate_id: Some("one".to_owned()),
+            ..Extras::default()
+        };
+        Subscription { resource: "me/messages?$select=subject".to_owned(), extras: extras.boxed(), ..current() }
+    }
+
+    fn patch_of(current: &Subscription, body: Value) -> Result<Patch, Refusal> {
         let request = SubscriptionRequest::parse_create(body.to_string().as_bytes()).unwrap();
-        patch(&request, &current(), NOW, &Profile::documented())
+        patch(&request, current, NOW, &Profile::documented())
+    }
+
+    fn patch_with(body: Value) -> Result<Patch, Refusal> {
+        patch_of(&current(), body)
     }
 
     #[test]
@@ -524,10 +557,6 @@ mod tests {
             (json!({"changeType": "created,moved"}), "Invalid 'changeType' attribute: 'created,moved'."),
             (json!({"changeType": ""}), "Invalid 'changeType' attribute: ''."),
             (json!({"clientState": long}), "clientState can only be 128 characters long."),
-            (
-                json!({"includeResourceData": true}),
-                "includeResourceData is not supported by this server: it sends basic notifications only.",
-            ),
             (
                 json!({"vapidPublicKey": "x"}),
                 "Web Push is not supported by this server: use a webhook's notificationUrl.",
@@ -607,6 +636,91 @@ mod tests {
         assert_eq!(extras.encryption_certificate, None);
         let empty = json!({"encryptionCertificateId": "", "notificationUrlAppId": "", "notificationContentType": ""});
         assert_eq!(create_with(empty).unwrap().extras, None);
+    }
+
+    fn rich(changes: Value) -> Result<Draft, Refusal> {
+        let mut body = json!({
+            "includeResourceData": true, "encryptionCertificate": CERTIFICATE, "encryptionCertificateId": "one",
+            "resource": "me/messages?$select=subject",
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        create_with(body)
+    }
+
+    #[test]
+    fn content_needs_a_certificate_its_id_and_a_selection_of_what_changes_carry() {
+        let behind =
+            |reason: &str| format!("Operation: Create; Exception: [Status Code: BadRequest; Reason: {reason}]");
+        let no_select = behind("select clause should be present in query string to support rich notifications");
+        let to_seal =
+            |name: &str| format!("{name} must be provided with the subscription when includeResourceData is true.");
+        let forbidden = behind(
+            "$top, $skip, $orderby, $select=body,uniqueBody and $expand other than \
+             singleValueExtendedProperties,multiValueExtendedProperties are not supported in subscription resource Url.",
+        );
+        let unsupported = behind("The value of parameter 'Resource' is not supported.");
+        for (changes, message) in [
+            (json!({"encryptionCertificate": null}), to_seal("encryptionCertificate")),
+            (json!({"encryptionCertificate": ""}), to_seal("encryptionCertificate")),
+            (json!({"encryptionCertificateId": null}), to_seal("encryptionCertificateId")),
+            (json!({"resource": "me/messages"}), no_select.clone()),
+            (json!({"resource": "me/events?$select=*"}), no_select),
+            (json!({"resource": "me/contacts?$select=displayName,extensions"}), unsupported.clone()),
+            (json!({"resource": "me/messages?$select=subject,body"}), forbidden.clone()),
+            (json!({"resource": "me/messages?$select=subject&$expand=attachments"}), forbidden),
+            (json!({"resource": "me/messages?$select=internetMessageHeaders"}), unsupported),
+        ] {
+            let refusal = rich(changes.clone()).expect_err(&changes.to_string());
+            assert_eq!(refusal.to_string(), message, "{changes}");
+        }
+    }
+
+    #[test]
+    fn messages_events_and_contacts_have_content_whatever_the_change_types() {
+        for (resource, types) in [
+            ("me/messages?$select=subject&$filter=isRead eq false", "created"),
+            ("me/events?$select=subject,start", "created,updated,deleted"),
+            ("me/contacts?$select=displayName&$expand=singleValueExtendedProperties", "deleted"),
+        ] {
+            for sent in [json!(true), json!("True")] {
+                let changes = json!({"resource": resource, "changeType": types, "includeResourceData": sent});
+                let extras = rich(changes).unwrap().extras.unwrap();
+                assert!(extras.include_resource_data, "{resource}");
+            }
+        }
+        let other = json!({"resource": "users", "changeType": "updated", "includeResourceData": true});
+        assert_eq!(
+            create_with(other).unwrap_err().to_string(),
+            "includeResourceData is not supported by this server: only messages, events and contacts have it."
+        );
+    }
+
+    #[test]
+    fn a_subscription_with_content_lives_a_day_at_most_however_it_is_renewed() {
+        let until = |minutes| json!({"expirationDateTime": NOW.plus_minutes(minutes).to_string()});
+        assert_eq!(rich(until(1_440)).map(|draft| draft.expires), Ok(after(1_440)));
+        assert_eq!(rich(until(1_441)), Err(Refusal::TooLong(1_440)));
+        let renewed = |minutes| patch_of(&current_rich(), until(minutes)).map(|patch| patch.expires);
+        assert_eq!((renewed(1_440), renewed(1_441)), (Ok(Some(after(1_440))), Err(Refusal::TooLong(1_440))));
+    }
+
+    #[test]
+    fn content_is_neither_added_nor_taken_away_and_its_certificate_only_replaced() {
+        let later = |include| json!({"includeResourceData": include, "expirationDateTime": "2026-11-21T13:00:00Z"});
+        let fixed = Err(Refusal::Fixed("includeResourceData"));
+        assert_eq!(patch_of(&current_rich(), later(false)), fixed);
+        assert_eq!(patch_of(&current(), later(true)), fixed);
+        for (subscription, include) in [(current_rich(), true), (current(), false)] {
+            assert!(patch_of(&subscription, later(include)).is_ok());
+        }
+        let emptied = json!({"encryptionCertificate": "", "encryptionCertificateId": null});
+        assert_eq!(patch_of(&current_rich(), emptied), Err(Refusal::NothingToPatch));
+        let rotated = json!({"encryptionCertificate": CERTIFICATE, "encryptionCertificateId": "two"});
+        let rotated = patch_of(&current_rich(), rotated).unwrap().applied(&current_rich());
+        assert!(rotated.is_rich());
+        assert_eq!(rotated.extras.unwrap().encryption_certificate_id.as_deref(), Some("two"));
     }
 
     #[test]
@@ -721,7 +835,7 @@ mod tests {
     #[test]
     fn the_seventh_digit_of_an_expiry_is_kept_unless_it_is_raised() {
         let profile = Profile::documented();
-        let digits = |minutes| expiry(Expiry { tenths: 7, ..after(minutes) }, NOW, &profile).unwrap().tenths;
+        let digits = |minutes| expiry(Expiry { tenths: 7, ..after(minutes) }, NOW, &profile, false).unwrap().tenths;
         assert_eq!((digits(46), digits(4_230), digits(44)), (7, 7, 0));
     }
 
@@ -729,10 +843,10 @@ mod tests {
     fn lives_between_floor_and_limit_are_kept() {
         let profile = Profile::documented();
         for (asked, given) in [(-60, 45), (0, 45), (44, 45), (45, 45), (60, 60), (4_229, 4_229), (4_230, 4_230)] {
-            assert_eq!(expiry(after(asked), NOW, &profile), Ok(after(given)));
+            assert_eq!(expiry(after(asked), NOW, &profile, false), Ok(after(given)));
         }
         for asked in [4_231, 4_320, 10_080, 1_000_000_000] {
-            assert_eq!(expiry(after(asked), NOW, &profile), Err(Refusal::TooLong(4_230)));
+            assert_eq!(expiry(after(asked), NOW, &profile, false), Err(Refusal::TooLong(4_230)));
         }
     }
 

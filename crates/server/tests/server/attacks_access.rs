@@ -10,7 +10,7 @@ use store::{App, Grantee, Tenant, User};
 use tidings_server::seed;
 use uuid::Uuid;
 
-use crate::world::{Caller, Reply, World, ok};
+use crate::world::{CERTIFICATE, Caller, Reply, World, ok};
 
 const DENIED: &str = "403 ErrorAccessDenied: Access is denied. Check credentials and try again.";
 const NO_ITEM: &str = "404 ErrorItemNotFound: The specified object was not found in the store.";
@@ -564,6 +564,34 @@ async fn basic_access_hears_nothing_of_what_it_hides() {
         assert_ne!(reply.status, 201, "{resource}");
     }
     subscribe(&world, &megan, "me/messages").await;
+}
+
+#[tokio::test]
+async fn basic_access_gets_no_content_that_it_hides_and_keeps_none() {
+    let world = World::new().await;
+    let (megan, _) = basic(&world).await;
+    let rich = |resource: &str| {
+        let mut wish = wish(&world, resource);
+        for (name, value) in [("encryptionCertificate", CERTIFICATE), ("encryptionCertificateId", "one")] {
+            wish[name] = value.into();
+        }
+        wish["includeResourceData"] = true.into();
+        wish
+    };
+    let hidden = "me/messages?$select=subject,bodyPreview";
+    let expanded = "me/messages?$select=subject&$expand=singleValueExtendedProperties";
+    for resource in [hidden, expanded] {
+        let refused = megan.post("/v1.0/subscriptions", rich(resource)).await;
+        assert_eq!(refused.refusal(), forbidden("Create"), "{resource}");
+    }
+    ok(megan.post("/v1.0/subscriptions", rich("me/messages?$select=subject")).await, StatusCode::CREATED);
+    // What was made with more than basic access is not renewed with it.
+    let made = ok(world.megan().post("/v1.0/subscriptions", rich(hidden)).await, StatusCode::CREATED);
+    let path = format!("/v1.0/subscriptions/{}", made.text("/id"));
+    let later = json!({"expirationDateTime": world.state.clock.wall().plus_minutes(90)});
+    assert_eq!(megan.patch(&path, later).await.refusal(), forbidden("Update"));
+    let reauthorized = megan.send("POST", &format!("{path}/reauthorize"), String::new()).await;
+    assert_eq!(reauthorized.refusal(), forbidden("Update"));
 }
 
 #[tokio::test]

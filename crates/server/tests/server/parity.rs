@@ -12,7 +12,7 @@ use store::{Makers, SubscriptionLimits};
 use tidings_server::seed;
 use uuid::Uuid;
 
-use crate::world::{World, ok};
+use crate::world::{CERTIFICATE, World, ok};
 
 const HOOK: &str = "https://hook.example.net/graph";
 const SUBSCRIPTIONS: &str = "/v1.0/subscriptions";
@@ -74,22 +74,27 @@ async fn checks_go_from_the_body_to_the_receiver_to_the_mailbox() {
     let mut changes = json!({"includeResourceData": true, "resource": "me/drive", "notificationUrl": "http://h.example/",
                              "lifecycleNotificationUrl": "http://h.example/", "changeType": "moved", "colour": "red",
                              "clientState": "x".repeat(129), "latestSupportedTlsVersion": "v1_0",
-                             "notificationUrlAppId": "x", "encryptionCertificate": "x",
+                             "notificationUrlAppId": "x", "encryptionCertificate": "x", "encryptionCertificateId": "",
                              "expirationDateTime": "2099-01-01T00:00:00Z"});
     for (mended, value, found) in [
         ("", json!(null), "Could not process subscription creation payload."),
         ("colour", json!(null), "NotificationUrl scheme='http' is not supported."),
         ("notificationUrl", json!(silent), "LifecycleNotificationUrl scheme='http' is not supported."),
-        ("lifecycleNotificationUrl", json!(silent), "includeResourceData is not supported"),
-        ("includeResourceData", json!(false), "Invalid 'changeType' attribute"),
+        ("lifecycleNotificationUrl", json!(silent), "Invalid 'changeType' attribute"),
         ("changeType", json!("created"), "clientState can only be 128 characters long."),
         ("clientState", json!(null), "Invalid 'latestSupportedTlsVersion' attribute"),
         ("latestSupportedTlsVersion", json!("v1_2"), "Certificate validation error"),
-        ("encryptionCertificate", json!(null), "Invalid 'notificationUrlAppId' attribute"),
-        ("notificationUrlAppId", json!(null), "4230 minutes"),
+        ("encryptionCertificate", json!(null), "encryptionCertificate must be provided"),
+        ("encryptionCertificate", json!(CERTIFICATE), "encryptionCertificateId must be provided"),
+        ("encryptionCertificateId", json!("one"), "Invalid 'notificationUrlAppId' attribute"),
+        ("notificationUrlAppId", json!(null), "1440 minutes"),
+        ("includeResourceData", json!(false), "4230 minutes"),
         ("expirationDateTime", json!(world.state.clock.wall().plus_minutes(60)), "Unsupported workload."),
         ("resource", json!("me/messages?$top=5"), "$top, $skip, $orderby"),
+        ("includeResourceData", json!(true), "$top, $skip, $orderby"),
+        ("resource", json!("me/messages"), "select clause should be present"),
         ("resource", json!("me/messages/AAMk"), "The value of parameter 'Resource' is not supported."),
+        ("includeResourceData", json!(null), "The value of parameter 'Resource' is not supported."),
         ("resource", json!("me/mailFolders/nowhere/messages"), "The value of parameter 'Resource' is invalid."),
     ] {
         match (mended, value) {
@@ -132,7 +137,11 @@ async fn no_receiver_is_called_for_who_may_not_subscribe() {
     }
     let narrow = world.granted(megan, "Mail.ReadBasic").await;
     let filtered = json!({"resource": "me/messages?$filter=contains(bodyPreview,'x')"});
-    assert_eq!(narrow.post(SUBSCRIPTIONS, asked(&world, filtered)).await.refusal(), forbidden);
+    let with_content = json!({"resource": "me/messages?$select=bodyPreview", "includeResourceData": true,
+                              "encryptionCertificate": CERTIFICATE, "encryptionCertificateId": "one"});
+    for hidden in [filtered, with_content] {
+        assert_eq!(narrow.post(SUBSCRIPTIONS, asked(&world, hidden)).await.refusal(), forbidden);
+    }
     let app = world.app().post(SUBSCRIPTIONS, asked(&world, json!({}))).await;
     assert_eq!(app.refusal(), "400 BadRequest: /me request is only valid with delegated authentication flow.");
     assert!(world.receivers.asked.lock().unwrap().is_empty());
@@ -167,6 +176,9 @@ async fn an_equal_subscription_has_the_same_app_creator_items_and_change_types()
     }
     let filtered = json!({"changeType": "created,updated", "resource": "/me/Messages?%24filter=isRead EQ false"});
     assert!(refusal(&world, filtered).await.starts_with("409 "));
+    let with_content = json!({"changeType": "created,updated", "resource": "me/messages?$select=subject", "includeResourceData": true,
+               "encryptionCertificate": CERTIFICATE, "encryptionCertificateId": "one"});
+    assert!(refusal(&world, with_content).await.starts_with("409 "));
 }
 
 #[tokio::test]

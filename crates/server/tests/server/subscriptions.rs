@@ -8,7 +8,7 @@ use protocol::HandshakeError;
 use serde_json::{Value, json};
 use tidings_server::seed;
 
-use crate::world::{World, ok, settled};
+use crate::world::{CERTIFICATE, World, ok, settled};
 
 const HOOK: &str = "https://hook.example.net/graph?tenant=7";
 
@@ -125,6 +125,79 @@ async fn both_urls_and_a_new_one_are_offered_the_tls_that_the_subscription_says(
     }
 }
 
+/// What asks for content, with these changes; it lacks a `$select`.
+fn rich(changes: Value) -> Value {
+    let mut asked =
+        json!({"includeResourceData": true, "encryptionCertificate": CERTIFICATE, "encryptionCertificateId": "one"});
+    for (name, value) in changes.as_object().unwrap() {
+        asked[name] = value.clone();
+    }
+    asked
+}
+
+#[tokio::test]
+async fn a_subscription_with_content_says_so_and_keeps_it_and_its_certificate() {
+    let world = World::new().await;
+    let megan = world.megan();
+    let resource = "/me/Messages?$select=Subject,from&$filter=isRead eq false";
+    let body = asked(&world, rich(json!({"includeResourceData": "True", "resource": resource})));
+    let made = ok(megan.post("/v1.0/subscriptions", body).await, StatusCode::CREATED);
+    assert_eq!((&made.json["includeResourceData"], &made.json["resource"]), (&json!(true), &json!(resource)));
+    let path = format!("/v1.0/subscriptions/{}", made.text("/id"));
+    assert_eq!(ok(megan.get(&path).await, StatusCode::OK).json, made.json);
+    assert_eq!(megan.get("/v1.0/subscriptions").await.json["value"][0]["includeResourceData"], true);
+
+    // An app sends back what it read, with another expiry and certificate.
+    let mut renewal = made.json.clone();
+    renewal["expirationDateTime"] = world.state.clock.wall().plus_minutes(1_439).to_string().into();
+    (renewal["encryptionCertificate"], renewal["encryptionCertificateId"]) = (certificate().into(), "two".into());
+    let renewed = ok(megan.patch(&path, renewal.clone()).await, StatusCode::OK);
+    assert_eq!(renewed.json, renewal);
+    let fixed = "400 InvalidRequest: The property 'includeResourceData' of a subscription cannot be changed; delete the \
+                 subscription and create a new one.";
+    let basic = json!({"includeResourceData": false, "encryptionCertificateId": "three"});
+    assert_eq!(megan.patch(&path, basic).await.refusal(), fixed);
+    let emptied = json!({"encryptionCertificate": "", "encryptionCertificateId": "", "notificationUrl": HOOK});
+    assert_eq!(ok(megan.patch(&path, emptied).await, StatusCode::OK).json, renewed.json);
+    let long = json!({"expirationDateTime": world.state.clock.wall().plus_minutes(1_500)});
+    let too_long = "400 ExtensionError: Subscription expiration can only be 1440 minutes in the future.";
+    assert_eq!(megan.patch(&path, long).await.refusal(), too_long);
+}
+
+#[tokio::test]
+async fn where_an_app_last_asked_for_content_is_kept() {
+    let world = World::new().await;
+    let body = asked(&world, rich(json!({"resource": "me/contacts?$select=displayName"})));
+    let made = ok(world.megan().post("/v1.0/subscriptions", body).await, StatusCode::CREATED).text("/id");
+    let kept = async || {
+        let found = world.state.store.subscription(made.parse().unwrap()).await.unwrap().unwrap();
+        found.extras.as_ref().unwrap().origin.clone().unwrap()
+    };
+    let first = kept().await;
+    let elsewhere = format!("http://mail.example:8443/v1.0/subscriptions/{made}/reauthorize");
+    ok(world.megan().send("POST", &elsewhere, String::new()).await, StatusCode::NO_CONTENT);
+    assert_eq!((first.as_str(), kept().await.as_str()), ("http://graph.test:8443", "http://mail.example:8443"));
+}
+
+#[tokio::test]
+async fn what_content_lacks_stands_in_the_details() {
+    let world = World::new().await;
+    for (resource, lacking) in [
+        (
+            "me/messages",
+            "notifications with content need a $select in the resource: the properties that they show, such as subject",
+        ),
+        (
+            "me/events?$select=exceptionOccurrences",
+            "$select cannot name 'exceptionOccurrences', which changes do not carry",
+        ),
+    ] {
+        let body = asked(&world, rich(json!({"resource": resource})));
+        let refused = world.megan().post("/v1.0/subscriptions", body).await;
+        assert_eq!(refused.text("/error/details/0/message"), lacking);
+    }
+}
+
 /// Base64 of the DER form of a certificate with a new RSA key.
 fn certificate() -> String {
     let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
@@ -216,6 +289,15 @@ async fn refusals_at_create_have_graphs_words() {
         json!({"resource": "me/messages?$select=subjekt"}),
         json!({"resource": "me/messages?$select=subject&$top=5"}),
         json!({"includeResourceData": true}),
+        json!({"includeResourceData": "true", "encryptionCertificate": CERTIFICATE}),
+        rich(json!({})),
+        rich(json!({"resource": "me/messages?$select=*&$filter=isRead"})),
+        rich(json!({"resource": "me/events?$select=subject,Body"})),
+        rich(json!({"resource": "me/messages?$select=subject,internetMessageHeaders"})),
+        rich(json!({"resource": "me/contacts?$select=displayName&$expand=extensions"})),
+        rich(json!({"resource": "users", "changeType": "updated"})),
+        rich(json!({"resource": "me/events?$select=subject",
+                    "expirationDateTime": world.state.clock.wall().plus_minutes(1_441)})),
         json!({"notificationUrl": "EventGrid:?azuresubscriptionid=1"}),
         json!({"notificationUrl": "EventHub:https://x"}),
         json!({"webPushEncryptionSecret": "x"}),
@@ -225,7 +307,13 @@ async fn refusals_at_create_have_graphs_words() {
         json!({"resource": "users/nobody@contoso.test/messages"}),
         json!({"resource": "users/adele@contoso.test/messages"}),
     ] {
-        let named = changes.to_string().replace(&"x".repeat(129), "xxx…");
+        let mut named = changes.clone();
+        for (name, shown) in [("clientState", "xxx…"), ("encryptionCertificate", "MIID…"), ("expirationDateTime", "…")]
+        {
+            if named[name].as_str().is_some_and(|value| value.len() > 20) {
+                named[name] = shown.into();
+            }
+        }
         seen.push(format!("{named} -> {}", refusal(&world, changes).await));
     }
     let app = world.app().post("/v1.0/subscriptions", asked(&world, json!({}))).await;

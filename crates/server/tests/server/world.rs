@@ -29,6 +29,9 @@ use tower::ServiceExt as _;
 
 pub const CLIENT_REQUEST_ID: &str = "7d6c0c2a-0000-4000-8000-000000000001";
 
+/// What content can be sealed for.
+pub const CERTIFICATE: &str = include_str!("../../../protocol/tests/data/throwaway_certificate_2048.pem");
+
 /// Issuers that an operator names, with what publishes their keys.
 pub type Named = Vec<(Rules, Box<dyn Publisher>)>;
 

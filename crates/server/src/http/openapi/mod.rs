@@ -158,7 +158,11 @@ fn permissions(route: &Route, path: &str) -> String {
         Resource::Batch => "Needs a token; each request in it has needs of its own.".to_owned(),
         Resource::Subscriptions | Resource::Subscription(_) | Resource::Reauthorize(_) => {
             let watched = |kind: Kind| format!("For {}s: {}", kind.type_name(), rows(vec![Need::Subscription(kind)]));
-            format!("Needs what reads the watched resource. {}", Kind::ALL.map(watched).join(" "))
+            format!(
+                "Needs what reads the watched resource, all of it if its options name what basic access hides. \
+                 includeResourceData needs a certificate, its id and a $select besides. {}",
+                Kind::ALL.map(watched).join(" ")
+            )
         }
         resource => rows(access::needs(route.method == "GET", &resource, true)),
     }
