@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the examples of the crate receiver against a development server of its own, on free ports: each subscribes as its
-# README says, and must print what is caused. Installs curl, jq and openssl with the system's package manager
+# README says, one of them with data, and must print what is caused. Installs curl, jq and openssl with the system's package manager
 # if they are missing.
 set -euo pipefail
 set -m
@@ -78,13 +78,19 @@ subscribe() {
 
 start webhook "$built/examples/webhook" 127.0.0.1:0
 start bare "$built/examples/bare" 127.0.0.1:0
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$scratch/key.pem" -out "$scratch/certificate.pem" -days 2 -subj /CN=app 2>/dev/null
+start rich "$built/examples/rich" 127.0.0.1:0 "$(told '.https[0]')" "$(told .ca)" "$(told .app.id)" "$scratch/key.pem"
 id=$(subscribe webhook '{resource: "me/messages"}')
 subscribe bare '{resource: "me/events"}' >/dev/null
+certificate=$(openssl x509 -in "$scratch/certificate.pem" -outform DER | base64 -w0)
+subscribe rich '{resource: "me/messages?$select=subject,importance", includeResourceData: true,
+    encryptionCertificateId: "example", encryptionCertificate: "'"$certificate"'"}' >/dev/null
 
 post "$base/v1.0/me/messages" "$token" '{"subject": "Hello from the examples"}' >/dev/null
 post "$base/v1.0/me/events" "$token" '{"subject": "Meet", "start": {"dateTime": "2030-01-02T10:00:00", "timeZone": "UTC"},
     "end": {"dateTime": "2030-01-02T11:00:00", "timeZone": "UTC"}}' >/dev/null
 await "$ARRIVE_SECONDS_MAX" webhook '^created Users/[^/]+/Messages/[^/]+$'
+await "$ARRIVE_SECONDS_MAX" rich '^created \{.*"subject":"Hello from the examples".*\}$'
 await "$ARRIVE_SECONDS_MAX" bare '^created Users/[^/]+/Events/[^/]+$'
 
 for event in missed reauthorizationRequired; do

@@ -145,8 +145,9 @@ impl Builder {
         self
     }
 
-    /// Who issues the tokens, as `scheme://host[:port]`: for Tidings its own address, as your app calls it. Without any
-    /// it is Microsoft's, [`AUTHORITY`].
+    /// Who issues the tokens, as `scheme://host[:port]`: for Tidings its own address, as your app calls it
+    /// when it subscribes. It matters to tokens of version 2; those of version 1 name no server. Without any it is
+    /// Microsoft's, [`AUTHORITY`].
     pub fn authority(mut self, origin: &str) -> Self {
         self.authorities.push(origin.trim_end_matches('/').to_owned());
         self
