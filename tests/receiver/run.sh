@@ -57,12 +57,14 @@ start server "$built/tidings" dev --ephemeral --json \
     --http 127.0.0.1:0 --https 127.0.0.1:0 --admin 127.0.0.1:0 --lmtp-port 0
 await "$READY_SECONDS_MAX" server '^\{.*\}$' >"$scratch/ready.json"
 told() { jq -er "$1" "$scratch/ready.json"; }
-base=$(told '.http[0]')
+base=$(told '.https[0]')
+ca=$(told .ca)
+app=$(told .app.id)
 token=$(told .token)
 
 # post URL BEARER JSON
 post() {
-    curl -sS --fail-with-body "$1" -H "Authorization: Bearer $2" -H 'Content-Type: application/json' -d "$3" ||
+    curl -sS --cacert "$ca" --fail-with-body "$1" -H "Authorization: Bearer $2" -H 'Content-Type: application/json' -d "$3" ||
         fail "$1 was refused"
 }
 
@@ -79,7 +81,7 @@ subscribe() {
 start webhook "$built/examples/webhook" 127.0.0.1:0
 start bare "$built/examples/bare" 127.0.0.1:0
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$scratch/key.pem" -out "$scratch/certificate.pem" -days 2 -subj /CN=app 2>/dev/null
-start rich "$built/examples/rich" 127.0.0.1:0 "$(told '.https[0]')" "$(told .ca)" "$(told .app.id)" "$scratch/key.pem"
+start rich "$built/examples/rich" 127.0.0.1:0 "$base" "$ca" "$app" "$scratch/key.pem"
 id=$(subscribe webhook '{resource: "me/messages"}')
 subscribe bare '{resource: "me/events"}' >/dev/null
 certificate=$(openssl x509 -in "$scratch/certificate.pem" -outform DER | base64 -w0)
@@ -92,6 +94,11 @@ post "$base/v1.0/me/events" "$token" '{"subject": "Meet", "start": {"dateTime": 
 await "$ARRIVE_SECONDS_MAX" webhook '^created Users/[^/]+/Messages/[^/]+$'
 await "$ARRIVE_SECONDS_MAX" rich '^created \{.*"subject":"Hello from the examples".*\}$'
 await "$ARRIVE_SECONDS_MAX" bare '^created Users/[^/]+/Events/[^/]+$'
+
+# The other version of tokens, whose issuer is the server at this address.
+"$built/tidings" app set "$app" --token-version 2 --server "$(told .admin)" --token "$(told .adminToken)" >/dev/null
+post "$base/v1.0/me/messages" "$token" '{"subject": "Hello again"}' >/dev/null
+await "$ARRIVE_SECONDS_MAX" rich '^created \{.*"subject":"Hello again".*\}$'
 
 for event in missed reauthorizationRequired; do
     post "$(told .admin)/admin/subscriptions/$id/lifecycle" "$(told .adminToken)" "{\"event\": \"$event\"}"

@@ -72,7 +72,7 @@ pub enum TokenError {
     #[error("it is not of the publisher of change notifications (appid or azp {PUBLISHER_ID})")]
     Publisher,
     /// `iss` is not the name of an issuer for the tenant that it is of.
-    #[error("its issuer is {0:?}, which is none of its tenant")]
+    #[error("its issuer is {0:?}, which is that of its tenant at no `authority` that was named")]
     Issuer(String),
     /// It is of a tenant that you do not expect.
     #[error("it is of the tenant {0:?}, which is none of yours")]
