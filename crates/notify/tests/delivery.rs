@@ -335,6 +335,36 @@ fn whatever_is_not_acknowledged_is_tried_again_and_no_status_ends_a_subscription
 }
 
 #[test]
+fn what_is_tried_again_is_sealed_for_the_certificate_that_counts_by_then() {
+    let certified = |certificate: &str| {
+        let extras = Extras {
+            include_resource_data: true,
+            encryption_certificate: Some(certificate.to_owned()),
+            ..Extras::default()
+        };
+        Subscription { extras: extras.boxed(), ..subscription() }
+    };
+    let certificate = |attempt: &Attempt| {
+        let extras = attempt.notifications[0].subscription.extras.clone();
+        extras.and_then(|extras| extras.encryption_certificate).unwrap()
+    };
+    let mut world = World::new(certified("old"));
+    world.messages(1);
+    let first = world.attempt();
+    world.answer(&first, Outcome::Refused { status: 503 });
+    world.pass(2 * SECOND);
+    assert!(
+        world.others.iter().any(|one| matches!(one, Command::Checkpoint(checkpoint) if !checkpoint.park.is_empty()))
+    );
+    let id = subscription().id;
+    world.append([Record::Subscription { id, event: SubscriptionEvent::Patched(Box::new(certified("new"))) }]);
+    world.pass(10 * SECOND);
+    let second = world.attempt();
+    assert_eq!((certificate(&first), certificate(&second)), ("old".to_owned(), "new".to_owned()));
+    assert_eq!(second.notifications[0].id, first.notifications[0].id);
+}
+
+#[test]
 fn a_batch_that_was_too_large_is_halved() {
     let mut world = World::new(subscription());
     world.messages(8);

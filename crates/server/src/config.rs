@@ -8,6 +8,7 @@ use anyhow::{Context, bail, ensure};
 use notify::profile::TokenExpiry;
 use notify::throttle::{Rate, ThrottleLimits};
 use notify::{NodeConfig, Profile};
+use protocol::envelope::DATA_CHARS_MAX;
 use serde::Deserialize;
 
 pub mod identity;
@@ -88,6 +89,7 @@ pub struct Delivery {
     pub notifications_per_post_max: u16,
     pub posts_in_flight_max: u32,
     pub posts_per_origin_max: u32,
+    pub content_bytes_max: usize,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -166,6 +168,7 @@ impl Default for Delivery {
             notifications_per_post_max: node.batch_max,
             posts_in_flight_max: node.attempts_max,
             posts_per_origin_max: node.attempts_per_origin_max,
+            content_bytes_max: node.content_bytes_max,
         }
     }
 }
@@ -177,12 +180,13 @@ impl Delivery {
             batch_max: self.notifications_per_post_max,
             attempts_max: self.posts_in_flight_max,
             attempts_per_origin_max: self.posts_per_origin_max,
+            content_bytes_max: self.content_bytes_max,
             ..NodeConfig::default()
         }
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        let Self { notifications_per_post_max, posts_in_flight_max, posts_per_origin_max } = *self;
+        let Self { notifications_per_post_max, posts_in_flight_max, posts_per_origin_max, content_bytes_max } = *self;
         ensure!(
             (1..=1_000).contains(&notifications_per_post_max),
             "delivery.notifications_per_post_max is {notifications_per_post_max}: give 1 to 1000"
@@ -194,6 +198,10 @@ impl Delivery {
         ensure!(
             (1..=posts_in_flight_max).contains(&posts_per_origin_max),
             "delivery.posts_per_origin_max is {posts_per_origin_max}: give 1 to posts_in_flight_max"
+        );
+        ensure!(
+            (1..=DATA_CHARS_MAX).contains(&content_bytes_max),
+            "delivery.content_bytes_max is {content_bytes_max}: give 1 to {DATA_CHARS_MAX}"
         );
         Ok(())
     }

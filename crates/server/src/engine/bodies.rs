@@ -181,3 +181,75 @@ impl Sealing for Sealer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use notify::subscription::{Extras, Target, TlsVersion};
+    use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
+
+    use super::*;
+    use crate::identity::Key;
+    use crate::seed;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn seals() -> Seals {
+        let tokens = Arc::new(Tokens::of(Key::generate(NOW).unwrap()));
+        Seals { tokens: ValidationTokens::new(tokens), prepared: Mutex::default() }
+    }
+
+    fn certificate() -> String {
+        let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
+        CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem()
+    }
+
+    fn subscription(id: SubscriptionId, certificate: &str) -> Arc<Subscription> {
+        let extras = Extras {
+            include_resource_data: true,
+            encryption_certificate: Some(certificate.to_owned()),
+            ..Extras::default()
+        };
+        let megan = seed::users()[0].id;
+        Arc::new(Subscription {
+            id,
+            tenant: seed::TENANT,
+            app: seed::APP,
+            creator: megan,
+            resource: "me/messages?$select=subject".to_owned(),
+            target: Target::Items { mailbox: megan, kind: graph::Kind::Message, folder: None },
+            change_types: graph::ChangeType::ALL.into_iter().collect(),
+            change_type: "created,updated,deleted".to_owned(),
+            notification_url: "https://hook.example.net/n".to_owned(),
+            lifecycle_url: None,
+            client_state: None,
+            tls_version: TlsVersion::V1_2,
+            extras: extras.boxed(),
+            immutable_ids: false,
+            authorized: NOW,
+            expires: NOW.plus_minutes(60),
+            expires_tenths: 0,
+            created: NOW,
+        })
+    }
+
+    #[test]
+    fn a_certificate_is_parsed_once_and_again_when_it_is_another() {
+        let (seals, id) = (seals(), SubscriptionId(ids::new_uuid()));
+        let (old, new) = (certificate(), certificate());
+        let first = seals.prepared(&subscription(id, &old));
+        assert!(Arc::ptr_eq(&first, &seals.prepared(&subscription(id, &old))));
+        let second = seals.prepared(&subscription(id, &new));
+        let thumbprint = |prepared: &Prepared| prepared.key.as_ref().unwrap().thumbprint().to_owned();
+        assert_ne!(thumbprint(&first), thumbprint(&second));
+        assert!(seals.prepared(&subscription(id, "AAAA")).key.is_err());
+        assert_eq!(seals.prepared.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_is_remembered_of_subscriptions_is_bounded() {
+        let seals = seals();
+        let broken = |n: u128| subscription(SubscriptionId(uuid::Uuid::from_u128(n)), "");
+        (0..PREPARED_MAX as u128 + 3).for_each(|n| drop(seals.prepared(&broken(n))));
+        assert_eq!(seals.prepared.lock().unwrap().len(), 3);
+    }
+}

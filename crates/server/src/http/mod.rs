@@ -39,7 +39,9 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
     let (parts, body) = request.into_parts();
     let context = Context::new(&parts, state.clock.wall(), state.built_in_issuer);
     let path = collapse(parts.uri.path());
-    if let Some((segment, route)) = endpoint::route(&path).filter(|_| state.built_in_issuer) {
+    if let Some((segment, route)) =
+        endpoint::route(&path).filter(|(_, route)| state.built_in_issuer || route.verifies())
+    {
         // Whoever reaches the port may send one: nobody has proved anything yet.
         let limits =
             Limits { body_bytes_max: endpoint::BODY_BYTES_MAX.min(state.limits.body_bytes_max), ..state.limits };

@@ -62,6 +62,15 @@ pub fn openid(generation: Generation, tenancy: Tenancy, origin: &str, segment: &
     })
 }
 
+/// What is left of a configuration where nobody is given access tokens.
+pub fn keep_what_verifies(configuration: &mut Value) {
+    const VERIFYING: [&str; 4] =
+        ["issuer", "jwks_uri", "subject_types_supported", "id_token_signing_alg_values_supported"];
+    if let Some(members) = configuration.as_object_mut() {
+        members.retain(|name, _| VERIFYING.contains(&name.as_str()));
+    }
+}
+
 /// The key set. The keys of the second generation name the issuer that they sign for; a verifier that
 /// finds no issuer at a key asks for none.
 pub fn keys(generation: Generation, ring: &KeyRing, origin: &str, now: Timestamp) -> Value {

@@ -41,6 +41,13 @@ pub enum Route {
     Instance,
 }
 
+impl Route {
+    /// Whether it is there though no access tokens are given out: validation tokens are verified by what it says.
+    pub fn verifies(self) -> bool {
+        matches!(self, Route::OpenId(_) | Route::Keys(_))
+    }
+}
+
 /// A request to the issuer, with what answers it.
 pub struct Visit<'a> {
     pub state: &'a Arc<AppState>,
@@ -110,7 +117,13 @@ async fn published(visit: &Visit<'_>, route: Route, query: Result<Form, Refusal>
             let query = query?;
             discovery::instance(query.get("api-version"), query.need("authorization_endpoint")?, origin)
         }
-        Route::OpenId(generation) => Ok(discovery::openid(generation, visit.tenancy().await?, origin, visit.segment)),
+        Route::OpenId(generation) => {
+            let mut told = discovery::openid(generation, visit.tenancy().await?, origin, visit.segment);
+            if !visit.state.built_in_issuer {
+                discovery::keep_what_verifies(&mut told);
+            }
+            Ok(told)
+        }
         _ => Err(Refusal::Method),
     }
 }

@@ -337,17 +337,34 @@ async fn without_the_built_in_issuer_no_token_is_given_and_none_of_it_holds() {
     assert_eq!(refused.refusal(), unauthorized(INVALID));
     assert!(!refused.header("www-authenticate").contains("authorization_uri"));
     let form = format!("grant_type=client_credentials&client_id={}&client_secret={}", seed::APP, seed::APP_SECRET);
-    for (method, path) in [
-        ("POST", "/common/oauth2/v2.0/token"),
-        ("GET", "/common/oauth2/v2.0/authorize"),
-        ("GET", "/common/v2.0/.well-known/openid-configuration"),
-    ] {
+    for (method, path) in [("POST", "/common/oauth2/v2.0/token"), ("GET", "/common/oauth2/v2.0/authorize")] {
         let refused = world.stranger().send(method, path, form.clone()).await;
         assert_eq!(refused.refusal(), "400 BadRequest: Invalid version: common", "{path}");
     }
     assert_eq!(world.stranger().get("/v1.0/me").await.refusal(), unauthorized("Access token is empty."));
     let places = ok(world.stranger().get("/").await, StatusCode::OK).json;
     assert!(places["graph"].is_string() && places.get("signIn").is_none(), "{places}");
+}
+
+#[tokio::test]
+async fn without_the_built_in_issuer_validation_tokens_can_be_verified_all_the_same() {
+    let (world, _) = world_with(KEYCLOAK, false).await;
+    let path = "/common/v2.0/.well-known/openid-configuration";
+    let configuration = ok(world.stranger().get(path).await, StatusCode::OK).json;
+    insta::assert_json_snapshot!(configuration, @r#"
+    {
+      "id_token_signing_alg_values_supported": [
+        "RS256"
+      ],
+      "issuer": "http://graph.test:8443/{tenantid}/v2.0",
+      "jwks_uri": "http://graph.test:8443/common/discovery/v2.0/keys",
+      "subject_types_supported": [
+        "public"
+      ]
+    }
+    "#);
+    let keys = ok(world.stranger().get("/common/discovery/v2.0/keys").await, StatusCode::OK).json;
+    assert_eq!(keys["keys"][0]["kid"], world.state.tokens.ring().signing().kid());
 }
 
 fn claims_that_do_not_hold(attacker: &Attacker<'_>) -> Vec<(&'static str, String, &'static str)> {
