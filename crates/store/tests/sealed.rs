@@ -7,6 +7,7 @@ use std::sync::Arc;
 use graph::Partition;
 use notify::checkpoint::ParkedRef;
 use notify::log::{EndReason, LifecycleEvent};
+use notify::subscription::Extras;
 use notify::{Checkpoint, LedgerDelta, Parked, Position, Stream, StreamKind, Subscription};
 use rusqlite::Connection;
 use serde_json::json;
@@ -34,6 +35,14 @@ fn planted(number: u128) -> Subscription {
         notification_url: format!("https://receiver.test/hook?code={CANARY}-of-the-url-{number}"),
         lifecycle_url: Some(format!("https://receiver.test/life?code={CANARY}-of-the-lifecycle-url-{number}")),
         client_state: Some(format!("{CANARY}-of-the-state-{number}")),
+        extras: Extras {
+            encryption_certificate: Some(format!("{CANARY}-of-the-certificate-{number}")),
+            encryption_certificate_id: Some(format!("{CANARY}-of-the-certificate-id-{number}")),
+            notification_query_options: Some(format!("{CANARY}-of-the-query-{number}")),
+            origin: Some(format!("https://{CANARY}-of-the-origin-{number}")),
+            ..Extras::default()
+        }
+        .boxed(),
         ..subscription(number, MEGAN)
     }
 }
