@@ -49,20 +49,21 @@ fn archive() -> String {
     mbox
 }
 
-/// `tidings listen --json`, and what it has printed.
+/// `tidings listen`, and what it has printed.
 struct Listen {
     child: Child,
     /// Kept open for its summary.
     _stderr: BufReader<ChildStderr>,
-    told: Arc<Mutex<Vec<Value>>>,
+    lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Listen {
     /// Returns once it has subscribed.
-    fn start(data_dir: &Path) -> Self {
+    fn start(data_dir: &Path, options: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tidings"))
-            .args(["listen", "--json", "--data-dir"])
+            .args(["listen", "--data-dir"])
             .arg(data_dir)
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -72,15 +73,25 @@ impl Listen {
         let mut stderr = BufReader::new(child.stderr.take().expect("its messages are read"));
         stderr.read_line(&mut subscribed).expect("it says that it has subscribed");
         assert!(subscribed.starts_with("Subscribed to"), "{subscribed:?}");
-        let told: Arc<Mutex<Vec<Value>>> = Arc::default();
-        let (stdout, telling) = (child.stdout.take().expect("its output is read"), Arc::clone(&told));
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (stdout, printed) = (child.stdout.take().expect("its output is read"), Arc::clone(&lines));
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let body: Value = serde_json::from_str(&line).expect("each line is the body of a request");
-                telling.lock().unwrap().extend(body["value"].as_array().into_iter().flatten().cloned());
+                printed.lock().unwrap().push(line);
             }
         });
-        Self { child, _stderr: stderr, told }
+        Self { child, _stderr: stderr, lines }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// With `--json`: the notifications in all bodies so far.
+    fn told(&self) -> Vec<Value> {
+        let body = |line: &String| serde_json::from_str::<Value>(line).expect("each line is the body of a request");
+        let bodies = self.lines().iter().map(body).collect::<Vec<_>>();
+        bodies.iter().flat_map(|body| body["value"].as_array().unwrap().clone()).collect()
     }
 
     fn stop(mut self) {
@@ -96,26 +107,28 @@ impl Drop for Listen {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_imported_archive_is_told_message_by_message_and_each_can_be_read() {
-    let home = tempfile::tempdir().unwrap();
-    let process = Process::start(home.path());
-    let listen = Listen::start(process.data_dir());
-    let file = home.path().join("archive.mbox");
-    std::fs::write(&file, archive()).unwrap();
-
+fn import(data_dir: &Path, file: &Path) {
     let import = Command::new(env!("CARGO_BIN_EXE_tidings"))
         .args(["import", "--user", "megan@contoso.test", "--data-dir"])
-        .arg(process.data_dir())
-        .arg(&file)
+        .arg(data_dir)
+        .arg(file)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&import.stderr).into_owned() + &String::from_utf8_lossy(&import.stdout);
     assert_eq!(import.status.code(), Some(0), "{said}");
+}
 
-    let told = Arc::clone(&listen.told);
-    support::until("each message was told", ARRIVE_MAX, || told.lock().unwrap().len() >= MESSAGES).await;
-    let told = told.lock().unwrap().clone();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_imported_archive_is_told_message_by_message_and_each_can_be_read() {
+    let home = tempfile::tempdir().unwrap();
+    let process = Process::start(home.path());
+    let listen = Listen::start(process.data_dir(), &["--json"]);
+    let file = home.path().join("archive.mbox");
+    std::fs::write(&file, archive()).unwrap();
+    import(process.data_dir(), &file);
+
+    support::until("each message was told", ARRIVE_MAX, || listen.told().len() >= MESSAGES).await;
+    let told = listen.told();
     assert!(told.iter().all(|one| one["changeType"] == "created"));
     let resources: BTreeSet<&str> = told.iter().filter_map(|one| one["resource"].as_str()).collect();
     assert_eq!((told.len(), resources.len()), (MESSAGES, MESSAGES));
@@ -132,5 +145,41 @@ async fn an_imported_archive_is_told_message_by_message_and_each_can_be_read() {
     assert_eq!(subjects.len(), MESSAGES);
     assert!(subjects.contains("über number 7"), "{:?}", subjects.first());
     listen.stop();
+    process.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_messages_themselves_are_opened_and_printed() {
+    let home = tempfile::tempdir().unwrap();
+    let process = Process::start(home.path());
+    let key = home.path().join("key.pem");
+    let printing = Listen::start(process.data_dir(), &["--rich"]);
+    let json = ["--rich", "--json", "--select", "subject", "--key", key.to_str().unwrap()];
+    let json =
+        Listen::start(process.data_dir(), &[&json[..], &["--resource", "mailFolders('inbox')/messages"]].concat());
+    import(process.data_dir(), Path::new("../../examples/hello.eml"));
+
+    let printed = || printing.lines().len() > 5 && !json.lines().is_empty();
+    support::until("the message was printed", ARRIVE_MAX, printed).await;
+    let lines = printing.lines();
+    assert!(lines[0].contains(" created  Users('") && lines[0].contains("/messages('"), "{lines:?}");
+    insta::assert_snapshot!(lines[1..].join("\n"), @r#"
+        bodyPreview       "Hello Megan, if you read this, a change has reached a subscriber. Adele"
+        from              {"emailAddress":{"address":"adele@contoso.test","name":"Adele Vance"}}
+        isRead            false
+        receivedDateTime  "2026-11-02T08:30:00Z"
+        subject           "Hello from Tidings"
+    "#);
+    let told: Value = serde_json::from_str(&json.lines()[0]).unwrap();
+    assert_eq!(told["content"], serde_json::json!({"subject": "Hello from Tidings"}));
+    assert_eq!(told["notification"]["encryptedContent"]["encryptionCertificateId"], "tidings-listen");
+    let captured = home.path().join("captured");
+    std::fs::write(&captured, json.lines().join("\n")).unwrap();
+    let decrypt =
+        Command::new(env!("CARGO_BIN_EXE_tidings")).arg("decrypt").arg("--key").args([key, captured]).output();
+    let opened: Value = serde_json::from_slice(&decrypt.unwrap().stdout).unwrap();
+    assert_eq!(opened, told["content"]);
+    printing.stop();
+    json.stop();
     process.stop();
 }

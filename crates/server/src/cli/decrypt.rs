@@ -28,14 +28,14 @@ const KEY_BYTES_MAX: u64 = 64 << 10;
 /// notifications that nobody could open. The others are opened all the same; the exit code is then 1.
 ///
 /// The input is a body as it was posted, with all its notifications; or several bodies, one after the other; or one
-/// notification; or the encryptedContent of one.
+/// notification; or the encryptedContent of one; or lines of `tidings listen --rich --json`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   tidings decrypt --key key.pem notification.json
   tidings decrypt --key key.pem --certificate certificate.pem notification.json
                                     also look whether the three belong together
-  tidings listen --json > bodies; tidings decrypt --key key.pem bodies
+  tidings listen --rich --key key.pem --json > told; tidings decrypt --key key.pem told
   jq .value[0].encryptedContent notification.json | tidings decrypt --key key.pem -")]
 pub struct Options {
     /// The file; - is the standard input

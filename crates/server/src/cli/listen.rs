@@ -14,15 +14,17 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use self::api::Api;
-pub use self::receiver::printable;
-use self::receiver::{Counts, Receiver, counted};
+pub use self::hook::printable;
+use self::hook::{Counts, Hook, counted};
+use self::rich::{Opener, Pair};
 use super::{forward, stop};
 use crate::clock::Clock;
 use crate::http::listener::Listener;
 use crate::ids;
 
 mod api;
-mod receiver;
+mod hook;
+mod rich;
 
 /// How often it is looked at: a server that has been started anew may not have it any more.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -32,8 +34,9 @@ const LOOKS_BEFORE_RENEWAL: u32 = 180;
 const FORWARD_REST: Duration = Duration::from_secs(30);
 /// Subscribe to a mailbox of a running server and print each notification.
 ///
-/// Each notification is one line: the time, what happened, the resource. Ctrl-C deletes the subscription
-/// and prints a summary.
+/// Each notification is one line: the time, what happened, the resource. With --rich the item follows, one line
+/// for each property; what cannot be opened or trusted is said instead. Ctrl-C deletes the subscription and prints a
+/// summary.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,6 +44,8 @@ Examples:
   tidings listen --user adele@contoso.test --resource events
   tidings listen --resource \"mailFolders('inbox')/messages\" --change-types created
   tidings listen --resource users --change-types updated,deleted
+  tidings listen --rich                                  the messages themselves, opened and checked
+  tidings listen --rich --resource events --select subject,start,attendees
   tidings listen --forward-to http://localhost:3000/hook   let your own app have them, too")]
 pub struct Options {
     /// Whose mailbox: UPN or id [default: the first user of the ready file, else the token's]
@@ -56,7 +61,17 @@ pub struct Options {
     /// Also post each body to this URL, as it came.
     #[arg(long, value_name = "URL", value_parser = forward::url)]
     forward_to: Option<Url>,
-    /// Print the raw body of each request, one on a line.
+    /// Have the items themselves sent, sealed for a key pair that is made for it, and print them opened.
+    #[arg(long)]
+    rich: bool,
+    /// With --rich: which properties [default: a few that fit the resource]
+    #[arg(long, value_name = "LIST", requires = "rich")]
+    select: Option<String>,
+    /// With --rich: the file of the private key, PEM. A key that is there is used; otherwise one is made and kept
+    /// there, for `tidings decrypt`.
+    #[arg(long, value_name = "FILE", requires = "rich")]
+    key: Option<PathBuf>,
+    /// Print the raw body of each request, one on a line; with --rich each notification and its opened content.
     #[arg(long)]
     json: bool,
     /// The server's base URL, such as http://127.0.0.1:8080 [default: from the ready file]
@@ -76,9 +91,12 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let counts = Arc::new(Counts::default());
     let secret = ids::new_secret();
     let (forward, forwarding) = options.forward_to.clone().map(|url| forward::start(api.client.clone(), url)).unzip();
-    let receiver = Receiver {
+    let pair = options.rich.then(|| Pair::at(options.key.as_deref())).transpose()?;
+    let opener = pair.is_some().then(|| Opener::new(&api, &secret)).transpose()?.map(Arc::new);
+    let hook = Hook {
         json: options.json,
         colour: std::io::stdout().is_terminal(),
+        opener: opener.clone(),
         forward,
         secret: secret.clone(),
         counts: counts.clone(),
@@ -87,9 +105,12 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let listener = Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None).await?;
     let address = listener.address()?;
     let (receiving, connections) = (CancellationToken::new(), TaskTracker::new());
-    let serving = tokio::spawn(listener.serve(receiver.router(), receiving.clone(), connections.clone()));
+    let serving = tokio::spawn(listener.serve(hook.router(), receiving.clone(), connections.clone()));
 
-    let subscription = api.subscribe(&options, address, &secret).await?;
+    let subscription = api.subscribe(&options, address, &secret, pair.as_ref()).await?;
+    if let (Some(opener), Some(pair)) = (opener, pair) {
+        opener.begin(&subscription, pair)?;
+    }
     eprintln!("Subscribed to {} until Ctrl-C (subscription {}).", subscription.resource, subscription.id);
     let is_there = keep(&api, &subscription.id, &stop).await;
 

@@ -49,6 +49,10 @@ pub fn captured(input: &[u8]) -> Vec<Captured> {
 fn add(document: Value, items: &mut usize, found: &mut Vec<Captured>) {
     match document {
         Value::Array(documents) => documents.into_iter().for_each(|document| add(document, items, found)),
+        // As `listen --rich --json` prints it.
+        Value::Object(mut object) if object.get("notification").is_some_and(Value::is_object) => {
+            add(object.remove("notification").unwrap_or_default(), items, found);
+        }
         Value::Object(mut object) => match object.remove("value") {
             Some(value @ Value::Array(_)) => {
                 add(value, items, found);

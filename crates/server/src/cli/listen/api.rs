@@ -2,6 +2,7 @@
 //! still there, and deletes it.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -12,7 +13,8 @@ use url::Url;
 use uuid::Uuid;
 
 use super::Options;
-use super::receiver::{LIFECYCLE_PATH, RECEIVER_PATH, printable};
+use super::hook::{LIFECYCLE_PATH, RECEIVER_PATH, printable};
+use super::rich::{self, Pair};
 use crate::cli::client::{Answer, Call, Client};
 use crate::cli::ready::Ready;
 use crate::clock::Clock;
@@ -24,7 +26,9 @@ const LIFE_MINUTES: i64 = 60;
 /// The server's Graph API, as this command uses it.
 pub struct Api {
     pub client: Client,
-    base: String,
+    pub base: String,
+    /// The file of the development CA.
+    pub ca: Option<PathBuf>,
     token: String,
     /// The mailbox's path: `users/…` or `me`.
     mailbox: String,
@@ -33,6 +37,8 @@ pub struct Api {
 pub struct Subscribed {
     pub id: String,
     pub resource: String,
+    /// The app's id, if the server tells it.
+    pub app: Option<String>,
 }
 
 impl Api {
@@ -41,24 +47,34 @@ impl Api {
         if let (Some(server), Some(token)) = (&options.server, &options.token) {
             let base = server.trim_end_matches('/').trim_end_matches("/v1.0").to_owned();
             let mailbox = named(&options.user);
-            return Ok(Self { client: Client::new(None)?, base, token: token.clone(), mailbox });
+            return Ok(Self { client: Client::new(None)?, base, ca: None, token: token.clone(), mailbox });
         }
         let dir = options.data_dir.clone().map_or_else(default_path, Ok)?;
         let ready = Ready::read(&dir)?;
         let base = ready.http.first().or(ready.https.first()).context("the server listens nowhere")?.clone();
         let user = options.user.clone().or_else(|| ready.users.first().map(|user| user.upn.clone()));
         let token = options.token.clone().unwrap_or(ready.app_token);
-        Ok(Self { client: Client::new(ready.ca.as_deref())?, base, token, mailbox: named(&user) })
+        Ok(Self { client: Client::new(ready.ca.as_deref())?, base, ca: ready.ca, token, mailbox: named(&user) })
     }
 
-    pub async fn subscribe(&self, options: &Options, receiver: SocketAddr, secret: &str) -> anyhow::Result<Subscribed> {
-        let resource = match options.resource.trim_start_matches('/') {
+    /// With resource data if there is a `pair` to seal it for.
+    pub async fn subscribe(
+        &self,
+        options: &Options,
+        receiver: SocketAddr,
+        secret: &str,
+        pair: Option<&Pair>,
+    ) -> anyhow::Result<Subscribed> {
+        let mut resource = match options.resource.trim_start_matches('/') {
             path if path.starts_with("me/") || path.starts_with("users/") => path.to_owned(),
             // A resource outside of mailboxes, which no path below one is spelt like.
             path if graph::registry::place(path).is_ok() => path.to_owned(),
             path => format!("{}/{path}", self.mailbox),
         };
-        let body = json!({
+        if pair.is_some() {
+            resource = rich::selecting(&resource, options.select.as_deref())?;
+        }
+        let mut body = json!({
             "changeType": options.change_types,
             "notificationUrl": format!("http://{receiver}{RECEIVER_PATH}"),
             "lifecycleNotificationUrl": format!("http://{receiver}{LIFECYCLE_PATH}"),
@@ -66,6 +82,9 @@ impl Api {
             "expirationDateTime": expiry(),
             "clientState": secret,
         });
+        if let Some(pair) = pair {
+            pair.ask(&mut body);
+        }
         let mut answer = self.call(Method::POST, "subscriptions", Some(body.clone())).await?;
         if answer.status == StatusCode::CONFLICT {
             if !self.clear(&answer).await? {
@@ -78,8 +97,9 @@ impl Api {
             answer = self.call(Method::POST, "subscriptions", Some(body)).await?;
         }
         let answer = accepted(answer, StatusCode::CREATED).context("the server refused the subscription")?;
-        let id = answer.get("id").and_then(Value::as_str).context("the server answered without an id")?;
-        Ok(Subscribed { id: id.to_owned(), resource })
+        let text = |name| answer.get(name).and_then(Value::as_str).map(str::to_owned);
+        let id = text("id").context("the server answered without an id")?;
+        Ok(Subscribed { id, resource, app: text("applicationId") })
     }
 
     /// Deletes the subscription that stands in the way if it is of an earlier `listen` that was killed, or
@@ -188,7 +208,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Api { client: Client::new(None).unwrap(), base, token: "t".into(), mailbox: "me".into() }
+        Api { client: Client::new(None).unwrap(), base, ca: None, token: "t".into(), mailbox: "me".into() }
     }
 
     #[tokio::test]
@@ -197,10 +217,10 @@ mod tests {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
         let receiver = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = receiver.local_addr().unwrap().port();
-        let error = occupied(port).await.subscribe(&options, address, "s").await.err().unwrap().to_string();
+        let error = occupied(port).await.subscribe(&options, address, "s", None).await.err().unwrap().to_string();
         assert!(error.contains("another `tidings listen`") && error.contains("409 Conflict: Sub"), "{error}");
         drop(receiver);
-        assert_eq!(occupied(port).await.subscribe(&options, address, "s").await.unwrap().id, "new");
+        assert_eq!(occupied(port).await.subscribe(&options, address, "s", None).await.unwrap().id, "new");
     }
 
     #[test]

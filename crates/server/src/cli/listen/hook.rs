@@ -1,7 +1,7 @@
 //! The app's end of `tidings listen`: it answers the handshake, prints, counts, and hands on what is to be
-//! forwarded.
+//! forwarded. [`super::rich`] opens what is sealed.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,11 +16,15 @@ use protocol::notification::{ReceivedCollection, ReceivedNotification};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::rich::{Opened, Opener};
 use crate::clock::Clock;
 
 /// The path of our receiver, by which the subscription of an earlier `listen` is known.
 pub const RECEIVER_PATH: &str = "/notifications";
 pub const LIFECYCLE_PATH: &str = "/lifecycle";
+
+/// Content stands below what happened.
+const CONTENT_INDENT: usize = 9;
 
 /// What arrived.
 #[derive(Default)]
@@ -28,6 +32,9 @@ pub struct Counts {
     notifications: AtomicU64,
     requests: AtomicU64,
     strangers: AtomicU64,
+    opened: AtomicU64,
+    /// Sealed, and not opened.
+    closed: AtomicU64,
 }
 
 impl Counts {
@@ -37,6 +44,12 @@ impl Counts {
         let mut text = format!("{} in {}.", counted(notifications, "notification"), counted(requests, "request"));
         if count(&self.strangers) > 0 {
             text.push_str(&format!(" {} had another clientState.", count(&self.strangers)));
+        }
+        if count(&self.opened) > 0 {
+            text.push_str(&format!(" {} opened.", count(&self.opened)));
+        }
+        if count(&self.closed) > 0 {
+            text.push_str(&format!(" {} not opened.", count(&self.closed)));
         }
         text
     }
@@ -48,16 +61,18 @@ pub fn counted(count: u64, noun: &str) -> String {
 
 /// The app's end: answers the handshake, prints, forwards.
 #[derive(Clone)]
-pub struct Receiver {
+pub struct Hook {
     pub json: bool,
     pub colour: bool,
+    /// With `--rich`.
+    pub opener: Option<Arc<Opener>>,
     pub forward: Option<mpsc::Sender<Bytes>>,
     pub secret: String,
     pub counts: Arc<Counts>,
     pub clock: Clock,
 }
 
-impl Receiver {
+impl Hook {
     pub fn router(self) -> Router {
         Router::new()
             .route(RECEIVER_PATH, post(receive))
@@ -65,24 +80,48 @@ impl Receiver {
             .with_state(Arc::new(self))
     }
 
-    fn print(&self, body: &Bytes) {
+    /// Prints what a request's body tells, with what is sealed in it `opened`: in the order of its items.
+    fn print(&self, body: &Bytes, opened: &[Opened]) {
         let mut out = std::io::stdout().lock();
         // A reader that went away ends the output, not the command.
-        if self.json {
-            let line: Value = serde_json::from_slice(body).unwrap_or_default();
-            let _ = writeln!(out, "{line}");
-            return;
-        }
-        let Ok(collection) = serde_json::from_slice::<ReceivedCollection>(body) else {
-            let _ = writeln!(out, "a body that is no notification: {} bytes", body.len());
-            return;
+        let _ = match self.json {
+            true => self.print_json(&mut out, body, opened),
+            false => self.print_lines(&mut out, body, opened),
         };
-        for item in &collection.value {
-            let _ = writeln!(out, "{}", self.line(item));
-        }
     }
 
-    fn count(&self, body: &Bytes) {
+    fn print_json(&self, out: &mut impl Write, body: &Bytes, opened: &[Opened]) -> io::Result<()> {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        if self.opener.is_none() {
+            return writeln!(out, "{body}");
+        }
+        for (item, opened) in body["value"].as_array().into_iter().flatten().zip(opened) {
+            writeln!(out, "{}", opened.json(item))?;
+        }
+        Ok(())
+    }
+
+    fn print_lines(&self, out: &mut impl Write, body: &Bytes, opened: &[Opened]) -> io::Result<()> {
+        let Ok(collection) = serde_json::from_slice::<ReceivedCollection>(body) else {
+            return writeln!(out, "a body that is no notification: {} bytes", body.len());
+        };
+        for (index, item) in collection.value.iter().enumerate() {
+            writeln!(out, "{}", self.line(item))?;
+            for line in opened.get(index).map(Opened::lines).unwrap_or_default() {
+                writeln!(out, "{:CONTENT_INDENT$}{line}", "")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, body: &Bytes, opened: &[Opened]) {
+        for opened in opened {
+            match opened {
+                Opened::Content(_) => self.counts.opened.fetch_add(1, Ordering::Relaxed),
+                Opened::Trouble(_) => self.counts.closed.fetch_add(1, Ordering::Relaxed),
+                Opened::Nothing(_) => 0,
+            };
+        }
         self.counts.requests.fetch_add(1, Ordering::Relaxed);
         let Ok(collection) = serde_json::from_slice::<ReceivedCollection>(body) else { return };
         self.counts.notifications.fetch_add(collection.value.len() as u64, Ordering::Relaxed);
@@ -108,7 +147,7 @@ impl Receiver {
     }
 }
 
-async fn receive(State(receiver): State<Arc<Receiver>>, RawQuery(query): RawQuery, body: Bytes) -> Response {
+async fn receive(State(hook): State<Arc<Hook>>, RawQuery(query): RawQuery, body: Bytes) -> Response {
     let query = query.unwrap_or_default();
     let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "validationToken");
     let mut response = Response::new(Body::empty());
@@ -118,12 +157,20 @@ async fn receive(State(receiver): State<Arc<Receiver>>, RawQuery(query): RawQuer
         return response;
     }
     // When the app is far behind, the server shall keep the rest and come again.
-    let Ok(room) = receiver.forward.as_ref().map(mpsc::Sender::try_reserve).transpose() else {
+    let Ok(room) = hook.forward.as_ref().map(mpsc::Sender::try_reserve).transpose() else {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         return response;
     };
-    receiver.count(&body);
-    receiver.print(&body);
+    let opened = match &hook.opener {
+        Some(opener) => opener.open(&body).await,
+        None => Ok(Vec::new()),
+    };
+    let Ok(opened) = opened else {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        return response;
+    };
+    hook.count(&body, &opened);
+    hook.print(&body, &opened);
     if let Some(room) = room {
         room.send(body);
     }
@@ -142,10 +189,11 @@ mod tests {
 
     use super::*;
 
-    fn receiver() -> Receiver {
-        Receiver {
+    fn hook() -> Hook {
+        Hook {
             json: false,
             colour: false,
+            opener: None,
             forward: None,
             secret: "s3cret".into(),
             counts: Arc::default(),
@@ -163,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_notification_is_one_line_without_control_characters() {
-        let line = |change| receiver().line(&item(change)).split_once(' ').unwrap().1.to_owned();
+        let line = |change| hook().line(&item(change)).split_once(' ').unwrap().1.to_owned();
         assert_eq!(
             line(json!({"changeType": "created", "resource": "Users/u/Messages/m"})),
             "created  Users/u/Messages/m"
@@ -174,10 +222,10 @@ mod tests {
 
     #[test]
     fn the_summary_counts_notifications_and_strangers() {
-        let receiver = receiver();
+        let hook = hook();
         let body = json!({"value": [item_json("s3cret"), item_json("s3cret"), item_json("guess")]});
-        receiver.count(&Bytes::from(body.to_string()));
-        assert_eq!(receiver.counts.summary(), "3 notifications in 1 request. 1 had another clientState.");
+        hook.count(&Bytes::from(body.to_string()), &[]);
+        assert_eq!(hook.counts.summary(), "3 notifications in 1 request. 1 had another clientState.");
     }
 
     fn item_json(state: &str) -> Value {

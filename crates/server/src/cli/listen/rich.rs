@@ -1,0 +1,285 @@
+//! What `tidings listen --rich` adds: a key pair whose certificate items are sealed for, what is selected of them,
+//! and whether what comes can be trusted and opened. The receiver that apps may link does the work.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use ::receiver::fetch::{Keys, Source};
+use ::receiver::{Notification, OpeningKey, Receiver, Refusal};
+use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use protocol::notification::{ReceivedCollection, ReceivedNotification};
+use rcgen::{CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
+use serde_json::{Value, json};
+
+use super::api::{Api, Subscribed};
+use super::hook::printable;
+
+/// By what a notification says which key opens it.
+const CERTIFICATE_ID: &str = "tidings-listen";
+/// What is selected unless the user says it, by the last segment of the resource.
+const SELECTS: [(&str, &str); 3] = [
+    ("messages", "subject,from,receivedDateTime,isRead,bodyPreview"),
+    ("events", "subject,start,end,location,organizer"),
+    ("contacts", "displayName,emailAddresses,businessPhones,companyName"),
+];
+
+/// A private key and a certificate of its public half.
+pub struct Pair {
+    private: OpeningKey,
+    /// Base64 of its DER form.
+    certificate: String,
+}
+
+impl Pair {
+    /// The pair whose private key is in `file`; a new one if there is none, which is written there.
+    pub fn at(file: Option<&Path>) -> anyhow::Result<Self> {
+        match file {
+            None => Self::of(&new_key()?),
+            Some(file) if file.exists() => {
+                let pem = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+                Self::of(&pem).with_context(|| format!("cannot use the key in {}", file.display()))
+            }
+            Some(file) => {
+                let pem = new_key()?;
+                // A secret: for its owner alone.
+                let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+                let written = opened.and_then(|mut opened| opened.write_all(pem.as_bytes()));
+                written.with_context(|| format!("cannot write {}", file.display()))?;
+                Self::of(&pem)
+            }
+        }
+    }
+
+    fn of(pem: &str) -> anyhow::Result<Self> {
+        let private = OpeningKey::from_pem(pem)?;
+        let key = KeyPair::from_pem_and_sign_algo(pem, &PKCS_RSA_SHA256)?;
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name.push(DnType::CommonName, "tidings listen");
+        Ok(Self { private, certificate: BASE64.encode(params.self_signed(&key)?.der()) })
+    }
+
+    /// Adds what a subscription must say.
+    pub fn ask(&self, subscription: &mut Value) {
+        subscription["includeResourceData"] = true.into();
+        subscription["encryptionCertificate"] = self.certificate.as_str().into();
+        subscription["encryptionCertificateId"] = CERTIFICATE_ID.into();
+    }
+}
+
+fn new_key() -> anyhow::Result<String> {
+    Ok(KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?.serialize_pem())
+}
+
+/// `resource` with a `$select`: the user's, the resource's own, or what fits its kind.
+pub fn selecting(resource: &str, select: Option<&str>) -> anyhow::Result<String> {
+    let (path, query) = resource.split_once('?').unwrap_or((resource, ""));
+    let is_there = query.split('&').any(|option| option.to_ascii_lowercase().starts_with("$select="));
+    anyhow::ensure!(!is_there || select.is_none(), "the resource has a $select already; leave --select out");
+    let kind = path.rsplit('/').next().unwrap_or_default();
+    let fitting = SELECTS.iter().find(|(name, _)| name.eq_ignore_ascii_case(kind)).map(|(_, select)| *select);
+    Ok(match select.or(fitting) {
+        Some(select) if !is_there && query.is_empty() => format!("{path}?$select={select}"),
+        Some(select) if !is_there => format!("{path}?$select={select}&{query}"),
+        // Where the server wants one it says so.
+        _ => resource.to_owned(),
+    })
+}
+
+/// What became of one notification's content.
+#[derive(Debug, PartialEq)]
+pub enum Opened {
+    Content(Value),
+    /// None came, for this reason.
+    Nothing(&'static str),
+    /// It must not be used, for this reason.
+    Trouble(String),
+}
+
+impl Opened {
+    /// What is printed below the notification.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Content(Value::Object(members)) => {
+                let shown: Vec<_> = members.iter().filter(|(name, _)| !is_annotation(name)).collect();
+                let width = shown.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+                shown.iter().map(|(name, value)| printable(&format!("{name:width$}  {}", plain(value)))).collect()
+            }
+            Self::Content(other) => vec![printable(&other.to_string())],
+            Self::Nothing("") => Vec::new(),
+            Self::Nothing(reason) => vec![format!("({reason})")],
+            Self::Trouble(reason) => vec![format!("NOT OPENED: {}", printable(reason))],
+        }
+    }
+
+    /// The notification as it came, with its content or what is wrong.
+    pub fn json(&self, notification: &Value) -> Value {
+        match self {
+            Self::Content(content) => json!({"notification": notification, "content": content}),
+            Self::Nothing(_) => json!({"notification": notification, "content": null}),
+            Self::Trouble(reason) => json!({"notification": notification, "content": null, "trouble": reason}),
+        }
+    }
+}
+
+fn is_annotation(name: &str) -> bool {
+    name.contains("@odata.")
+}
+
+/// JSON without the annotations that say what type something has.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members = members.iter().filter(|(name, _)| !is_annotation(name));
+            members.map(|(name, value)| (name.clone(), plain(value))).collect()
+        }
+        Value::Array(values) => values.iter().map(plain).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Opens what comes. The server publishes the keys that tokens are signed with.
+pub struct Opener {
+    keys: Keys,
+    authority: String,
+    secret: String,
+    /// Once the subscription is there, and with it the id of the app that tokens are made for.
+    receiver: OnceLock<Receiver>,
+}
+
+impl Opener {
+    pub fn new(api: &Api, secret: &str) -> anyhow::Result<Self> {
+        let ca = match &api.ca {
+            Some(file) => fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
+            None => String::new(),
+        };
+        let url = format!("{}/common/v2.0/.well-known/openid-configuration", api.base);
+        let keys = Keys::new(Source::new(&url, &ca).context("the keys of validation tokens cannot be read")?);
+        Ok(Self { keys, authority: api.base.clone(), secret: secret.to_owned(), receiver: OnceLock::new() })
+    }
+
+    pub fn begin(&self, subscription: &Subscribed, pair: Pair) -> anyhow::Result<()> {
+        let app = subscription.app.as_deref().context("the server did not say which app tokens are made for")?;
+        let builder = Receiver::builder().client_state(&self.secret).app_id(app).authority(&self.authority);
+        let receiver = builder.private_key(CERTIFICATE_ID, pair.private).build()?;
+        self.receiver.set(receiver).map_err(|_| anyhow::anyhow!("there is a subscription already"))
+    }
+
+    /// What of each item in a body is opened. An error means that it cannot be told now, so the body shall come
+    /// again.
+    pub async fn open(&self, body: &Bytes) -> Result<Vec<Opened>, Refusal> {
+        let soon = || Refusal::KeysUnavailable("the subscription is being made".to_owned());
+        let receiver = self.receiver.get().ok_or_else(soon)?;
+        let collection: ReceivedCollection = serde_json::from_slice(body).unwrap_or_default();
+        let received = match self.keys.receive(receiver, body).await {
+            Err(refusal @ Refusal::KeysUnavailable(_)) => {
+                eprintln!("tidings: {refusal}");
+                return Err(refusal);
+            }
+            Err(refusal) => {
+                return Ok(collection.value.iter().map(|item| refused(item, &refusal)).collect());
+            }
+            Ok(received) => received,
+        };
+        // The receiver leaves out what has another clientState.
+        let mut genuine = received.notifications.iter();
+        let opened = collection.value.iter().map(|item| match item.client_state.as_deref() == Some(&self.secret) {
+            true => genuine.next().map_or(Opened::Nothing(""), |notification| opened(receiver, notification)),
+            false => Opened::Trouble("it has another clientState".to_owned()),
+        });
+        Ok(opened.collect())
+    }
+}
+
+fn refused(item: &ReceivedNotification, refusal: &Refusal) -> Opened {
+    match item.encrypted_content {
+        Some(_) => Opened::Trouble(refusal.to_string()),
+        None => Opened::Nothing(""),
+    }
+}
+
+fn opened(receiver: &Receiver, notification: &Notification) -> Opened {
+    let Notification::Change(change) = notification else { return Opened::Nothing("") };
+    if change.encrypted_content.is_none() {
+        let is_gone = matches!(change.change_type, ::receiver::ChangeType::Deleted);
+        return Opened::Nothing(match is_gone {
+            true => "nothing is sealed: the item is gone for good",
+            false => "nothing is sealed: the content is larger than the server sends",
+        });
+    }
+    match receiver.open(change).and_then(|content| content.json()) {
+        Ok(content) => Opened::Content(content),
+        Err(error) => Opened::Trouble(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_selected_fits_the_resource_unless_the_user_says_otherwise() {
+        let selecting = |resource, select| super::selecting(resource, select).unwrap();
+        insta::assert_snapshot!(
+            [
+                selecting("me/messages", None),
+                selecting("users/u/mailFolders('inbox')/messages?$filter=isRead eq false", None),
+                selecting("me/events", Some("subject")),
+                selecting("me/contacts?$select=displayName", None),
+                selecting("users", None),
+            ]
+            .join("\n"),
+            @r"
+            me/messages?$select=subject,from,receivedDateTime,isRead,bodyPreview
+            users/u/mailFolders('inbox')/messages?$select=subject,from,receivedDateTime,isRead,bodyPreview&$filter=isRead eq false
+            me/events?$select=subject
+            me/contacts?$select=displayName
+            users
+            "
+        );
+        let twice = super::selecting("me/events?$Select=subject", Some("start")).unwrap_err().to_string();
+        assert_eq!(twice, "the resource has a $select already; leave --select out");
+    }
+
+    #[test]
+    fn opened_content_is_one_line_for_each_property_without_annotations_and_control_characters() {
+        let content = json!({
+            "subject": "a\u{1b}[2J\nb", "start@odata.type": "#Date", "isRead": false,
+            "from": {"@odata.type": "#microsoft.graph.recipient", "emailAddress": {"@odata.type": "#e", "name": "Ada"}},
+        });
+        insta::assert_snapshot!(Opened::Content(content).lines().join("\n"), @r#"
+            from     {"emailAddress":{"name":"Ada"}}
+            isRead   false
+            subject  "a\u001b[2J\nb"
+        "#);
+        let trouble = Opened::Trouble("its time is over".into());
+        assert_eq!(trouble.lines(), ["NOT OPENED: its time is over"]);
+        assert_eq!(trouble.json(&json!(1)), json!({"notification": 1, "content": null, "trouble": "its time is over"}));
+    }
+
+    #[test]
+    fn a_key_is_kept_for_its_owner_alone_and_used_again() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("key.pem");
+        let asked = |pair: &Pair| {
+            let mut body = json!({});
+            pair.ask(&mut body);
+            protocol::certificate::read(body["encryptionCertificate"].as_str().unwrap()).unwrap()
+        };
+        let first = asked(&Pair::at(Some(&file)).unwrap());
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let written = fs::read(&file).unwrap();
+        let public = |der: &[u8]| x509_parser::parse_x509_certificate(der).unwrap().1.public_key().raw.to_vec();
+        assert_eq!(public(&asked(&Pair::at(Some(&file)).unwrap())), public(&first), "the same key");
+        assert_eq!(fs::read(&file).unwrap(), written);
+        fs::write(&file, "no key").unwrap();
+        let error = format!("{:#}", Pair::at(Some(&file)).err().unwrap());
+        assert!(error.contains("key.pem") && error.contains("no private key can be read"), "{error}");
+    }
+}
