@@ -1,14 +1,22 @@
-//! Canaries in every secret field: none may appear in a log line, an error, a list or an admin answer, nor in
-//! any file of the data directory.
+//! Canaries in every secret field, and in what resource data tells: none may appear in a log line, an error, a list
+//! or an admin answer, nor, apart from mail itself, in any file of the data directory.
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::Method;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use support::process::{self, Process};
 use support::receiver::Receiver;
@@ -17,6 +25,18 @@ use support::{Client, get, post};
 /// In `clientState`, in the query of each URL, and in a client secret that is wrong.
 const CANARIES: [&str; 4] =
     ["canary-of-the-client-state", "canary-of-the-url", "canary-of-the-lifecycle-url", "canary-of-the-app"];
+
+/// In a subject, a body, the name of an attendee and that of a contact.
+const DATA_CANARIES: [&str; 4] =
+    ["canary-of-the-subject", "canary-of-the-body", "canary-of-the-attendee", "canary-of-the-contact"];
+
+const CERTIFICATE: &str = include_str!("../../protocol/tests/data/throwaway_certificate_2048.pem");
+const PRIVATE_KEY: &str = include_str!("../../protocol/tests/data/throwaway_key_2048.pem");
+
+/// A line from the middle of a PEM text.
+fn line_of(pem: &str) -> &str {
+    pem.lines().nth(5).unwrap()
+}
 
 fn assert_silent(what: &str, text: &str) {
     for canary in CANARIES {
@@ -30,9 +50,12 @@ fn planted(receiver: &Receiver) -> Value {
         "changeType": "created",
         "notificationUrl": receiver.url(&format!("n?code={}", CANARIES[1])),
         "lifecycleNotificationUrl": receiver.url(&format!("l?code={}", CANARIES[2])),
-        "resource": "users/adele@contoso.test/messages",
+        "resource": "users/adele@contoso.test/messages?$select=subject,bodyPreview",
         "expirationDateTime": support::in_hours(1),
         "clientState": CANARIES[0],
+        "includeResourceData": true,
+        "encryptionCertificate": CERTIFICATE,
+        "encryptionCertificateId": "throwaway",
     })
 }
 
@@ -65,11 +88,13 @@ async fn secrets_do_not_leak() {
         with("notificationUrl", json!(format!("http://localhost:1/?code={}", CANARIES[1]))),
         with("lifecycleNotificationUrl", json!(format!("http://localhost:1/?code={}", CANARIES[2]))),
         with("expirationDateTime", json!("never")),
+        with("encryptionCertificate", json!(PRIVATE_KEY)),
     ];
     for request in bad {
         let (status, refusal) = post(&client, &subscriptions, &token, &request).await.unwrap();
         assert_eq!(status, 400, "{refusal}");
         assert_silent("a refusal", &refusal.to_string());
+        assert!(!refusal.to_string().contains(line_of(PRIVATE_KEY)), "{refusal}");
     }
     let (_, list) = get(&client, &subscriptions, &token).await.unwrap();
     assert!(!list.to_string().contains(CANARIES[0]), "{list}");
@@ -92,6 +117,7 @@ async fn secrets_do_not_leak() {
     let log = fs::read_to_string(log).unwrap();
     assert!(log.contains("attempt failed"), "the failed attempt was logged: {log}");
     assert_silent("the log", &log);
+    assert!(!log.contains(line_of(PRIVATE_KEY)), "the log tells a private key that an app sent by mistake");
     assert!(!log.contains(&app_token_tail) && !log.contains(&admin_token), "the log tells a token");
 }
 
@@ -112,7 +138,7 @@ fn assert_sealed(when: &str, home: &Path) {
     assert!(texts.iter().any(|(_, text)| text.contains("subject of the mail")), "{when}: the mail is found");
     for (path, text) in texts {
         // Under the last name the private keys that sign tokens are kept.
-        for canary in CANARIES.into_iter().chain(["pkcs8"]) {
+        for canary in CANARIES.into_iter().chain(["pkcs8", line_of(CERTIFICATE)]) {
             assert!(!text.contains(canary), "{when}: {} has {canary}", path.display());
         }
     }
@@ -187,4 +213,151 @@ async fn secrets_are_sealed() {
     let refusal = Process::refusal(home);
     assert!(refusal.contains("there is no key file") && refusal.contains("--key-file FILE"), "{refusal}");
     assert!(!process::key_file(home).exists());
+}
+
+/// The keys that content was sealed with in the bodies that a receiver was sent.
+fn content_keys(bodies: &[Value]) -> Vec<Vec<u8>> {
+    let private = PrivatePkcs8KeyDer::from_pem_slice(PRIVATE_KEY.as_bytes()).unwrap();
+    let private = PrivateDecryptingKey::from_pkcs8(private.secret_pkcs8_der()).unwrap();
+    let private = OaepPrivateDecryptingKey::new(private).unwrap();
+    let items = bodies.iter().flat_map(|body| body["value"].as_array().unwrap());
+    let keys = items.filter_map(|item| item["encryptedContent"]["dataKey"].as_str()).map(|sealed| {
+        let (sealed, mut key) = (STANDARD.decode(sealed).unwrap(), vec![0; private.min_output_size()]);
+        private.decrypt(&OAEP_SHA1_MGF1SHA1, &sealed, &mut key, None).unwrap().to_vec()
+    });
+    keys.collect()
+}
+
+/// A key in each form in which something might write it down.
+fn spellings(key: &[u8]) -> Vec<Vec<u8>> {
+    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let texts = [STANDARD.encode(key), URL_SAFE_NO_PAD.encode(key), hex.to_uppercase(), hex, format!("{key:?}")];
+    texts.into_iter().map(String::into_bytes).chain([key.to_vec()]).collect()
+}
+
+fn contains(bytes: &[u8], word: &[u8]) -> bool {
+    bytes.windows(word.len()).any(|window| window == word)
+}
+
+/// The tables of a store that have a word in a value of any column, and how many tables were looked through.
+fn tables_with(data: &Path, words: &[&str]) -> (BTreeSet<String>, usize) {
+    let path = files(data).into_iter().find(|(path, _)| path.ends_with("tidings.db")).expect("there is a store").0;
+    let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let mut tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+    let tables: Vec<String> = tables.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let has_one = |table: &String| {
+        let mut rows = database.prepare(&format!("SELECT * FROM \"{table}\"")).unwrap();
+        let columns = rows.column_count();
+        let mut rows = rows.query(()).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let holds = |column| match row.get_ref(column).unwrap() {
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                    words.iter().any(|word| contains(bytes, word.as_bytes()))
+                }
+                _ => false,
+            };
+            if (0..columns).any(holds) {
+                return true;
+            }
+        }
+        false
+    };
+    (tables.iter().filter(|table| has_one(table)).cloned().collect(), tables.len())
+}
+
+/// Makes, changes and deletes an item of each kind, with canaries in what is told of it.
+async fn tell_canaries(client: &Client, process: &Process) {
+    let (token, user) = (process.app_token(), format!("{}/v1.0/users/adele@contoso.test", process.http()));
+    let attendee = json!({"emailAddress": {"name": DATA_CANARIES[2], "address": "a@example.org"}});
+    let at = |hour| json!({"dateTime": format!("2026-03-02T{hour}:00:00"), "timeZone": "UTC"});
+    let items = [
+        (
+            "messages",
+            json!({"subject": DATA_CANARIES[0], "body": {"contentType": "text", "content": DATA_CANARIES[1]}}),
+        ),
+        ("events", json!({"subject": "e", "start": at("09"), "end": at("10"), "attendees": [attendee]})),
+        ("contacts", json!({"displayName": DATA_CANARIES[3]})),
+    ];
+    for (kind, item) in items {
+        let (status, made) = post(client, &format!("{user}/{kind}"), token, &item).await.unwrap();
+        assert_eq!(status, 201, "{made}");
+        let (_, other) = post(client, &format!("{user}/{kind}"), token, &item).await.unwrap();
+        let path = |item: &Value| format!("{user}/{kind}/{}", item["id"].as_str().unwrap());
+        let update = json!({"categories": ["Blue"]});
+        let (status, _) = client.send(Method::PATCH, &path(&made), token, Some(&update)).await.unwrap();
+        assert_eq!(status, 200);
+        let (status, _) = client.send(Method::DELETE, &path(&other), token, None).await.unwrap();
+        assert_eq!(status, 204);
+    }
+}
+
+/// What the admin API answers, and the Graph API to somebody else than the app itself.
+async fn told_to_others(client: &Client, process: &Process) -> Vec<String> {
+    let ready = |name: &str| process.ready()[name].as_str().unwrap();
+    let (admin, admin_token) = (ready("admin"), ready("adminToken"));
+    let (_, listed) = get(client, &format!("{admin}/admin/subscriptions"), admin_token).await.unwrap();
+    let mut told = vec![listed.to_string()];
+    for subscription in listed["subscriptions"].as_array().unwrap() {
+        let url = format!("{admin}/admin/subscriptions/{}/ledger", subscription["id"].as_str().unwrap());
+        told.push(get(client, &url, admin_token).await.unwrap().1.to_string());
+    }
+    told.push(get(client, &format!("{admin}/admin/status"), admin_token).await.unwrap().1.to_string());
+    let subscriptions = format!("{}/v1.0/subscriptions", process.http());
+    told.push(get(client, &subscriptions, ready("token")).await.unwrap().1.to_string());
+    told
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resource_data_and_its_keys_are_nowhere_but_in_mail() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("log");
+    let mut process = Process::start_logging(home.path(), File::create(&log).unwrap());
+    let (client, receiver, token) = (Client::new(), Receiver::start().await, process.app_token().to_owned());
+    let subscriptions = format!("{}/v1.0/subscriptions", process.http());
+    // Messages are refused by a receiver that sends back what it was sent; the rest arrives.
+    receiver.refuse("n", 1);
+    for (kind, path) in [
+        ("messages?$select=subject,bodyPreview", "n"),
+        ("events?$select=subject,attendees", "ok"),
+        ("contacts?$select=displayName", "ok"),
+    ] {
+        let mut request = planted(&receiver);
+        request["changeType"] = json!("created,updated,deleted");
+        request["resource"] = json!(format!("users/adele@contoso.test/{kind}"));
+        request["notificationUrl"] = json!(receiver.url(path));
+        let (status, created) = post(&client, &subscriptions, &token, &request).await.unwrap();
+        assert_eq!(status, 201, "{created}");
+    }
+    tell_canaries(&client, &process).await;
+    let arrived = || receiver.acknowledged_count() >= 8 && receiver.posts("n") >= 2;
+    support::until("changes were told and refused", Duration::from_secs(30), arrived).await;
+
+    let mut told = told_to_others(&client, &process).await;
+    let bodies = receiver.bodies();
+    process.kill();
+
+    let keys: Vec<_> = content_keys(&bodies).iter().flat_map(|key| spellings(key)).collect();
+    assert!(keys.len() >= 8 * 6, "each item has its key");
+    told.push(fs::read_to_string(log).unwrap());
+    assert!(told.last().unwrap().contains("attempt failed"), "the failed attempt was logged");
+    let tokens = bodies.iter().flat_map(|body| body["validationTokens"].as_array().into_iter().flatten());
+    let marks = tokens.map(|token| token.as_str().unwrap().rsplit('.').next().unwrap());
+    let canaries = DATA_CANARIES.into_iter().chain(CANARIES).chain(marks).map(str::as_bytes);
+    let secrets: Vec<&[u8]> = canaries.chain(keys.iter().map(Vec::as_slice)).collect();
+    for text in &told {
+        for secret in &secrets {
+            let shown = String::from_utf8_lossy(secret);
+            assert!(!contains(text.as_bytes(), secret), "{shown} is told in {text}");
+        }
+    }
+    let data = process::data_dir(home.path());
+    for (path, bytes) in files(&data) {
+        for key in &keys {
+            assert!(!contains(&bytes, key), "{} has a key", path.display());
+        }
+    }
+    let (tables, looked_through) = tables_with(&data, &DATA_CANARIES);
+    assert_eq!(tables, ["item", "log"].map(str::to_owned).into());
+    assert!(looked_through > 10, "all tables were looked through");
+    assert_eq!(tables_with(&data, &CANARIES).0, BTreeSet::new());
 }

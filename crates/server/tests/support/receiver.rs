@@ -16,6 +16,7 @@ use serde_json::Value;
 #[derive(Default)]
 struct State {
     acknowledged: Vec<Value>,
+    bodies: Vec<Value>,
     /// By path: refuse one POST in so many.
     refuse: BTreeMap<String, usize>,
     posts: BTreeMap<String, usize>,
@@ -53,7 +54,7 @@ impl Receiver {
         format!("{}/{path}", self.base)
     }
 
-    /// From now on one POST in `one_in` to `path` is answered with 500; 0: none.
+    /// From now on one POST in `one_in` to `path` is answered with 500 and its own body; 0: none.
     pub fn refuse(&self, path: &str, one_in: usize) {
         self.state.lock().unwrap().refuse.insert(format!("/{path}"), one_in);
     }
@@ -70,6 +71,11 @@ impl Receiver {
     /// Requests that were answered with 500.
     pub fn refused_count(&self) -> usize {
         self.state.lock().unwrap().refused
+    }
+
+    /// The body of every request, whatever it was answered.
+    pub fn bodies(&self) -> Vec<Value> {
+        self.state.lock().unwrap().bodies.clone()
     }
 
     /// Every notification that was answered with 202, in the order of arrival.
@@ -94,14 +100,16 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
         return Ok(response);
     }
     let Ok(body) = request.into_body().collect().await else { return Ok(status(400)) };
-    let collection: Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
+    let body = body.to_bytes();
+    let collection: Value = serde_json::from_slice(&body).unwrap_or_default();
     let mut state = state.lock().unwrap();
     let posts = state.posts.entry(path.clone()).or_default();
     *posts += 1;
     let number = *posts;
+    state.bodies.push(collection.clone());
     if state.refuse.get(&path).is_some_and(|one_in| *one_in > 0 && number.is_multiple_of(*one_in)) {
         state.refused += 1;
-        return Ok(status(500));
+        return Ok(Response::builder().status(500).body(Full::from(body)).unwrap());
     }
     state.acknowledged.extend(collection["value"].as_array().into_iter().flatten().cloned());
     Ok(status(202))
