@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the official SDKs against a development server of its own, over HTTPS on a free port: the Python
-# SDK by HTTP/2, the JavaScript client by HTTP/1.1, both after signing in with MSAL, and Azure Identity. And a
-# server for production against another identity provider, npm oidc-provider.
+# SDK by HTTP/2, the JavaScript client by HTTP/1.1, both after signing in with MSAL, and Azure Identity. Two receivers
+# of notifications with resource data, in Python and in Node, that know Microsoft's documentation and nothing of ours. And
+# a server for production against another identity provider, npm oidc-provider.
 # Installs them below target/sdk, in the versions that the lock files name; installs Python and npm with
 # the system's package manager if they are missing.
 set -euo pipefail
@@ -54,10 +55,11 @@ done
 export TIDINGS_READY="$scratch/ready.json"
 ca=$("$home/python/bin/python" -c 'import json, os; print(json.load(open(os.environ["TIDINGS_READY"]))["ca"])')
 
+export TIDINGS_PROGRAM="$program"
 status=0
 (cd "$suites/python" && PYTHONDONTWRITEBYTECODE=1 REQUESTS_CA_BUNDLE="$ca" "$home/python/bin/python" -W ignore -m unittest --verbose) || status=1
 "$home/python/bin/python" "$suites/python/issuer_certificate.py" "$scratch"
-export TIDINGS_PROGRAM="$program" TIDINGS_ISSUER_CERTIFICATE="$scratch/issuer.pem"
+export TIDINGS_ISSUER_CERTIFICATE="$scratch/issuer.pem"
 # The tests lie beside the modules that they import, where Node looks for them.
 cp "$suites"/javascript/*.mjs "$home/javascript/"
 (cd "$home/javascript" && NODE_EXTRA_CA_CERTS="$ca" npx --no-install node --test) || status=1
