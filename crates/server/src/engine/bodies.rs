@@ -1,6 +1,7 @@
 //! Builds the bodies of attempts. What tells of content is built off the runtime's threads, where it delays no other
 //! attempt: as many bodies at a time as the machine has cores. What does not is built where it is sent.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -95,9 +96,9 @@ impl Bodies {
     async fn versions(&self, notifications: &[Notification]) -> Result<BTreeMap<AppId, TokenVersion>, StoreError> {
         let mut versions = BTreeMap::new();
         for app in notifications.iter().filter(|one| one.with_content().is_some()).map(|one| one.subscription.app) {
-            if !versions.contains_key(&app) {
+            if let Entry::Vacant(unknown) = versions.entry(app) {
                 let found = self.directory.app(app).await?;
-                versions.insert(app, found.map_or(TokenVersion::V1, |app| app.access_token_version));
+                unknown.insert(found.map_or(TokenVersion::V1, |app| app.access_token_version));
             }
         }
         Ok(versions)
