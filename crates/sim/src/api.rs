@@ -15,7 +15,7 @@ use rand::seq::IndexedRandom;
 use store::{Commit, Ingest, Makers, Once, SubscriptionLimits};
 
 use crate::storage::{TENANT, date};
-use crate::truth::{FILTERS, RESOURCES};
+use crate::truth::{FILTERS, LARGE, RESOURCES, UNUSABLE};
 use crate::world::{Happening, World};
 
 const SECOND: u64 = 1_000_000;
@@ -104,17 +104,34 @@ impl World {
             created: date(self.at),
             modified: date(self.at),
             version: ChangeId(self.uuid()),
-            properties: self.some_categories(),
+            properties: self.some_properties(),
         };
         let change = Change::created(TENANT, &item, date(self.at));
         self.api.items.push(item.clone());
         self.write(mailbox, Mutation { puts: vec![item], changes: vec![change], ..Mutation::default() }, None);
     }
 
-    /// What filters look at.
-    fn some_categories(&mut self) -> Properties {
+    /// What filters look at, and perhaps what is too large to be sent.
+    fn some_properties(&mut self) -> Properties {
         let named: Vec<&str> = ["a", "b"].into_iter().filter(|_| self.rng.random_bool(0.5)).collect();
-        Properties::from_iter([("categories".to_owned(), named.into())])
+        let mut some = Properties::from_iter([("categories".to_owned(), named.into())]);
+        if self.plan.contents && self.rng.random_bool(0.2) {
+            some.insert(LARGE.to_owned(), true.into());
+        }
+        some
+    }
+
+    /// The certificate of a subscription with content: one of several, or one that cannot be used.
+    fn a_certificate(&mut self) -> Option<String> {
+        let unusable = self.rng.random_bool(0.2);
+        Some(if unusable { UNUSABLE.to_owned() } else { self.rng.random_range(0..3u32).to_string() })
+    }
+
+    /// The same subscription, told of content.
+    fn with_content(&mut self, subscription: Subscription) -> Subscription {
+        let encryption_certificate = self.a_certificate();
+        let extras = Extras { include_resource_data: true, encryption_certificate, ..Extras::default() };
+        Subscription { extras: extras.boxed(), ..subscription }
     }
 
     /// Mostly of the newest items, so that one item changes several times while it is being told of.
@@ -128,7 +145,7 @@ impl World {
         let Some(index) = self.an_item() else { return self.create() };
         let version = ChangeId(self.uuid());
         let old = self.api.items[index].clone();
-        let properties = if self.rng.random_bool(0.5) { self.some_categories() } else { old.properties.clone() };
+        let properties = if self.rng.random_bool(0.5) { self.some_properties() } else { old.properties.clone() };
         let item = Item { version, modified: date(self.at), properties, ..old.clone() };
         let change = Change::updated(TENANT, &old, &item, date(self.at));
         self.api.items[index] = item.clone();
@@ -151,7 +168,7 @@ impl World {
         let old = self.api.items[index].clone();
         let folder = self.a_folder(old.mailbox, old.id.kind);
         let id = ItemId::new(old.id.kind, self.uuid());
-        let properties = if self.rng.random_bool(0.3) { self.some_categories() } else { old.properties.clone() };
+        let properties = if self.rng.random_bool(0.3) { self.some_properties() } else { old.properties.clone() };
         let item = Item { id, folder, version: ChangeId(self.uuid()), properties, ..old.clone() };
         let changes = Change::moved(TENANT, &old, &item, ChangeId(self.uuid()), date(self.at)).into();
         self.api.items[index] = item.clone();
@@ -220,6 +237,7 @@ impl World {
         };
         let subscription = match self.plan.resources && self.rng.random_bool(0.5) {
             true => self.watching_a_resource(subscription),
+            false if self.plan.contents && self.rng.random_bool(0.6) => self.with_content(subscription),
             false => subscription,
         };
         self.api.live.push(subscription.id);
@@ -302,6 +320,9 @@ impl World {
         }
         if after.lifecycle_url.is_some() && self.rng.random_bool(0.3) {
             after.lifecycle_url = Some(self.a_url());
+        }
+        if after.is_rich() && self.rng.random_bool(0.6) {
+            after = self.with_content(after);
         }
         self.storage.model.patch_subscription(before, Arc::new(after)).ok();
         self.appended();

@@ -127,6 +127,7 @@ fn plan() -> Plan {
     };
     Plan {
         resources: false,
+        contents: false,
         config,
         mailboxes: vec![MEGAN],
         kinds: vec![Kind::Message],

@@ -1,6 +1,6 @@
 //! The receivers and the way to them.
 
-use notify::node::Outcome;
+use notify::node::{Lack, Outcome};
 use rand::rngs::StdRng;
 use rand::{RngExt, seq::IndexedRandom};
 
@@ -69,17 +69,20 @@ impl Mood {
 }
 
 /// An attempt that is on its way to its receiver.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Flight {
     pub attempt: u64,
     pub endpoint: usize,
+    /// Those that are in the request.
     pub notifications: usize,
+    /// What of the attempt is not told whole.
+    pub lacks: Vec<(usize, Lack)>,
     /// The performer gives up at this time of the world.
     pub deadline: u64,
 }
 
 /// What the performer sees of an attempt that reached its receiver at `arrived`, and when.
-pub fn outcome(flight: Flight, mood: Mood, answer_lost: f64, arrived: u64, rng: &mut StdRng) -> (Outcome, u64) {
+pub fn outcome(flight: &Flight, mood: Mood, answer_lost: f64, arrived: u64, rng: &mut StdRng) -> (Outcome, u64) {
     let Some((outcome, micros)) = mood.answer(flight.notifications, rng) else {
         return (Outcome::TimedOut, flight.deadline);
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use graph::{Change, ChangeId, Item, ItemId, Kind, Mutation, Properties, WellKnown};
 use notify::log::{Cause, EndReason, Submission};
-use notify::node::{Attempt, CheckpointAnswer, Step};
+use notify::node::{Attempt, CheckpointAnswer, Lack, Notification, Outcome, Step};
 use notify::{Command, Event, Now, Record, Subscription};
 use rand::RngExt;
 use store::{Commit, CommitError, Once, SubscriptionError};
@@ -15,6 +15,7 @@ use crate::network::{self, Flight};
 use crate::process::{Letter, Life};
 use crate::storage::{TENANT, date};
 use crate::trace::Line;
+use crate::truth;
 use crate::world::{Happening, World};
 
 /// A command on its way to the store.
@@ -236,7 +237,20 @@ impl World {
         }
         self.watch.attempts(life, now, attempt, &self.storage, self.at)?;
         let deadline = self.at + attempt.timeout_micros;
-        let flight = Flight { attempt: id, endpoint: endpoint.unwrap_or(0), notifications, deadline };
+        let lack = |(place, one): (usize, &Notification)| Some((place, truth::lack(&one.subscription, &one.record)?));
+        let lacks: Vec<_> = attempt.notifications.iter().enumerate().filter_map(lack).collect();
+        let unsealed = lacks.iter().filter(|(_, lack)| *lack == Lack::CertificateUnusable).count();
+        let late = !self.quiet && !lacks.is_empty() && self.rng.random_bool(0.1);
+        if late || unsealed == notifications {
+            // There was no time to seal anything, or there is nothing to send.
+            let lacks = if late { Vec::new() } else { lacks };
+            let told = if late { deadline } else { self.at + self.outcome_delay() };
+            let event = Event::Attempted { attempt: id, outcome: Outcome::NotSent, lacks };
+            self.agenda.add(told, Happening::Deliver(life, Box::new(event.into())));
+            return Ok(());
+        }
+        let notifications = notifications - unsealed;
+        let flight = Flight { attempt: id, endpoint: endpoint.unwrap_or(0), notifications, lacks, deadline };
         let arrives = self.at + self.rng.random_range(200..30_000);
         self.agenda.add(arrives, Happening::Arrive(life, flight));
         Ok(())
@@ -249,9 +263,9 @@ impl World {
         self.note(Line::Arrived { process: life.process, id: flight.attempt });
         let answer_lost = if self.quiet { 0.0 } else { self.plan.faults.answer_lost };
         let mood = self.moods[flight.endpoint];
-        let (outcome, seen) = network::outcome(flight, mood, answer_lost, self.at, &mut self.rng);
+        let (outcome, seen) = network::outcome(&flight, mood, answer_lost, self.at, &mut self.rng);
         let told = seen + self.outcome_delay();
-        let event = Event::Attempted { attempt: flight.attempt, outcome, lacks: Vec::new() };
+        let event = Event::Attempted { attempt: flight.attempt, outcome, lacks: flight.lacks };
         self.agenda.add(told, Happening::Deliver(life, Box::new(event.into())));
     }
 

@@ -25,6 +25,8 @@ pub struct Plan {
     pub kinds: Vec<Kind>,
     /// Whether there are subscriptions to resources outside of mailboxes, and changes of them.
     pub resources: bool,
+    /// Whether there are subscriptions with content.
+    pub contents: bool,
     /// Receiving URLs; some share an origin.
     pub urls: Vec<String>,
     pub subscriptions: usize,
@@ -66,9 +68,10 @@ impl Plan {
         let urls = (0..endpoints).map(|n| format!("https://r{}.test/hook/{n}?q={n}", n % origins)).collect();
         let kinds = Kind::ALL.into_iter().take(rng.random_range(1..=3)).collect();
         let active = rng.random_range(20..=180) * SECOND;
-        let resources = rng.random_bool(0.4);
+        let (resources, contents) = (rng.random_bool(0.4), rng.random_bool(0.4));
         Self {
             resources,
+            contents,
             config: config(rng),
             mailboxes,
             kinds,

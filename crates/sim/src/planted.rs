@@ -11,7 +11,7 @@ macro_rules! planted {
         pub enum Planted { $($variant),* }
 
         impl Planted {
-            pub const ALL: [Planted; 15] = [$(Planted::$variant),*];
+            pub const ALL: [Planted; 16] = [$(Planted::$variant),*];
 
             pub fn name(self) -> &'static str {
                 match self { $(Planted::$variant => $name),* }
@@ -41,6 +41,7 @@ planted! {
     PauseForgottenInReplay "pause-forgotten-in-replay" Some(Fault::PauseForgottenInReplay),
     LastWordTriedOnce "last-word-tried-once" Some(Fault::LastWordTriedOnce),
     AskedOffCadence "asked-off-cadence" Some(Fault::AskedOffCadence),
+    TooLargeTakenForDelivered "too-large-taken-for-delivered" Some(Fault::TooLargeTakenForDelivered),
 }
 
 /// No defect has this name.

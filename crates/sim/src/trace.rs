@@ -25,7 +25,7 @@ pub enum Line {
     Attempt { process: usize, id: u64, endpoint: usize, notifications: usize },
     Tells { subscription: usize, position: u64, failures: u32 },
     Arrived { process: usize, id: u64 },
-    Outcome { process: usize, id: u64, what: &'static str, status: u16 },
+    Outcome { process: usize, id: u64, what: &'static str, status: u16, lacking: usize },
     Checkpoint { process: usize, partition: u16, epoch: u64, number: u64, cursor: u64, unpark: usize, park: usize },
     Parks { subscription: usize, first: u64, last: u64, attempts: u32, due_micros: i64 },
     Recorded { process: usize, partition: u16, number: u64, answer: &'static str },

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use graph::registry::{Happened, Ingested};
 use graph::{Change, ChangeType, FolderId, ItemKey, Partition, Properties, SubscriptionId, Timestamp};
 use notify::log::{Cause, EndReason, Submission, SubscriptionEvent};
+use notify::node::Lack;
 use notify::subscription::Target;
 use notify::{Position, Record, StreamKind, Subscription};
 use uuid::Uuid;
@@ -50,6 +51,25 @@ fn job_told(change: &Ingested) -> Option<ChangeType> {
     matches!(change.happened, Happened::Created | Happened::Updated).then_some(ChangeType::Updated)
 }
 
+/// The certificate that nothing can be sealed for, and what an item has that is too large.
+pub const UNUSABLE: &str = "unusable";
+pub const LARGE: &str = "large";
+
+/// What keeps a subscription from being told whole of a record: in these worlds certificates say of themselves whether
+/// they can be used, and items whether they are too large.
+pub fn lack(subscription: &Subscription, record: &Record) -> Option<Lack> {
+    let Record::Change(change) = record else { return None };
+    let extras = subscription.extras.as_ref().filter(|extras| extras.include_resource_data)?;
+    let is_gone = change.change == ChangeType::Deleted && change.moved.is_none();
+    if is_gone {
+        return None;
+    }
+    if change.after.contains_key(LARGE) {
+        return Some(Lack::TooLarge);
+    }
+    (extras.encryption_certificate.as_deref() == Some(UNUSABLE)).then_some(Lack::CertificateUnusable)
+}
+
 /// What a match tells of: order holds among those of one.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
@@ -71,8 +91,11 @@ pub struct Match {
     pub silenced: bool,
     /// It tells of the end of its subscription.
     pub last_word: bool,
-    /// Some node was told that a receiver acknowledged it.
+    /// Some node was told that a receiver acknowledged it whole; that it did without its content; that there was nothing
+    /// to seal it for.
     pub acknowledged: bool,
+    pub too_large: bool,
+    pub unusable: bool,
     /// The id under which it was sent first, and when.
     pub sent: Option<(Uuid, u64)>,
 }
@@ -301,6 +324,12 @@ fn seen(
 impl Match {
     fn new(kind: StreamKind, change: Option<ChangeType>, item: Option<Subject>, appended: u64) -> Self {
         let (silenced, last_word) = (false, false);
-        Self { kind, change, item, appended, silenced, last_word, acknowledged: false, sent: None }
+        let (acknowledged, too_large, unusable) = (false, false, false);
+        Self { kind, change, item, appended, silenced, last_word, acknowledged, too_large, unusable, sent: None }
+    }
+
+    /// Whether some node was told of its end.
+    pub fn has_ended(&self) -> bool {
+        self.acknowledged || self.too_large || self.unusable
     }
 }

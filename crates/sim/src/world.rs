@@ -313,7 +313,9 @@ impl World {
             Event::Published { partition, records } => handed("published", partition, ends(records).0, ends(records).1),
             Event::Look { partition } => handed("look", partition, 0, 0),
             Event::EndCommitted { partition, position, .. } => handed("end committed", partition, position.0, 0),
-            Event::Attempted { attempt, outcome, .. } => return self.note_outcome(process, *attempt, *outcome),
+            Event::Attempted { attempt, outcome, lacks } => {
+                return self.note_outcome(process, *attempt, *outcome, lacks.len());
+            }
             Event::Checkpointed { partition, number, answer, .. } => {
                 let answer = crate::performer::answer_name(*answer);
                 Line::Recorded { process, partition: partition.0, number: *number, answer }
@@ -326,7 +328,7 @@ impl World {
         self.note(line);
     }
 
-    fn note_outcome(&mut self, process: usize, id: u64, outcome: notify::node::Outcome) {
+    fn note_outcome(&mut self, process: usize, id: u64, outcome: notify::node::Outcome, lacking: usize) {
         use notify::node::Outcome;
         let (what, status) = match outcome {
             Outcome::Acknowledged => ("acknowledged", 0),
@@ -336,7 +338,7 @@ impl World {
             Outcome::Forbidden => ("forbidden", 0),
             Outcome::NotSent => ("not sent", 0),
         };
-        self.note(Line::Outcome { process, id, what, status });
+        self.note(Line::Outcome { process, id, what, status, lacking });
     }
 
     /// A fresh identifier.

@@ -50,5 +50,8 @@ fn worlds_are_rich() {
     let (paused, asked) = (sum(|one| one.endings.abandoned_paused), sum(|one| one.endings.asked));
     println!("{paused} fell into a pause; apps were asked {asked} times to reauthorize");
     assert!(paused > seeds / 2 && asked > seeds);
+    let (large, unusable) = (sum(|one| one.endings.abandoned_too_large), sum(|one| one.endings.abandoned_unusable));
+    println!("{large} were told without their content, and {unusable} not, since that could not be sealed");
+    assert!(large > seeds / 2 && unusable > seeds / 2);
     assert!(sum(|one| u64::from(one.restarts)) > seeds, "processes die");
 }

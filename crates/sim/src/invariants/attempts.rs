@@ -233,7 +233,7 @@ impl Watch {
         let cursor = tenure.cursor.unwrap_or_default();
         for (earlier, told) in matches.range(..position).filter(|(_, told)| told.item.as_ref() == Some(item)) {
             let abandoned = *earlier <= cursor && !tenure.rows.contains_key(&(number, *earlier));
-            if !told.acknowledged && !told.silenced && !abandoned && !self.may_be_given_up(moment, told.appended) {
+            if !told.has_ended() && !told.silenced && !abandoned && !self.may_be_given_up(moment, told.appended) {
                 return refuse(format!("{:?} is sent before position {earlier} of the same item ended", one.delivery));
             }
         }
@@ -279,7 +279,7 @@ impl Watch {
             let waits = tenure.rows.contains_key(&delivery)
                 && !tenure.begun.contains(&delivery)
                 && !self.is_busy(moment.life, sent, number, told.item.as_ref());
-            if !given_up && !together && (failed || waits) && !tenure.acknowledged.contains(&delivery) {
+            if !given_up && !together && (failed || waits) && !tenure.ended_deliveries.contains(&delivery) {
                 let seen = format!("{:?} overtakes position {earlier}, which failed or is parked", one.delivery);
                 return Err(Violation::new("item_order_holds", seen));
             }

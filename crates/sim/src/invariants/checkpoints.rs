@@ -138,15 +138,18 @@ impl Watch {
     ) -> Result<(), Violation> {
         let refuse = |what: String| Err(Violation::new("every_match_ends", what));
         let (mut acknowledged, mut expirable, mut silenced) = (0u64, 0u64, 0u64);
+        let (mut too_large, mut unusable) = (0u64, 0u64);
         let mut others = Vec::new();
         for (position, told) in span.matches.range(..=cursor).filter(|(position, _)| !parked.contains(position)) {
             let old = self.horizon_passed(told.appended, self.latest_wall(at));
             acknowledged += u64::from(told.acknowledged);
             expirable += u64::from(old);
             silenced += u64::from(told.silenced);
+            too_large += u64::from(told.too_large);
+            unusable += u64::from(told.unusable);
             // With its subscription everything is given up but what tells of the end.
             let given_up = old || told.silenced || (span.ended.is_some() && !told.last_word);
-            if !told.acknowledged && !given_up {
+            if !told.has_ended() && !given_up {
                 others.push(*position);
             }
         }
@@ -171,6 +174,11 @@ impl Watch {
         }
         if abandoned(AbandonReason::Horizon) > expirable {
             return refuse(format!("subscription {number}: more were abandoned at the horizon than are so old"));
+        }
+        let lacking = [(AbandonReason::TooLarge, too_large), (AbandonReason::CertificateUnusable, unusable)];
+        for (reason, most) in lacking.into_iter().filter(|(reason, most)| abandoned(*reason) > *most) {
+            let counted = abandoned(reason);
+            return refuse(format!("subscription {number}: {counted} were abandoned as {reason:?}, of {most}"));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use std::fmt;
 
 use graph::{Partition, SubmissionId, SubscriptionId, Timestamp, UserId};
 use notify::log::SubscriptionEvent;
-use notify::node::{NodeConfig, NodeStats, Outcome};
+use notify::node::{Lack, NodeConfig, NodeStats, Outcome};
 use notify::{Command, Event, Monotonic, Now, Position, Record};
 use uuid::Uuid;
 
@@ -63,7 +63,8 @@ struct Tenure {
     failures: BTreeMap<Delivery, Failure>,
     /// Deliveries that were begun.
     begun: BTreeSet<Delivery>,
-    acknowledged: BTreeSet<Delivery>,
+    /// Those that came to an end.
+    ended_deliveries: BTreeSet<Delivery>,
     /// Subscriptions whose end this node was told of.
     ended: BTreeSet<usize>,
     /// The oldest version of each subscription that the node may still use.
@@ -208,7 +209,7 @@ impl Watch {
                 }
             }
             Event::EndCommitted { partition, subscription, .. } => self.told_end(life, *partition, *subscription),
-            Event::Attempted { attempt, outcome, .. } => self.told_outcome(life, now, *attempt, *outcome),
+            Event::Attempted { attempt, outcome, lacks } => self.told_outcome(life, now, *attempt, (*outcome, lacks)),
             Event::Drain => {
                 self.draining.insert(life);
             }
@@ -289,18 +290,21 @@ impl Watch {
         }
     }
 
-    fn told_outcome(&mut self, life: Life, now: Now, attempt: u64, outcome: Outcome) {
+    fn told_outcome(&mut self, life: Life, now: Now, attempt: u64, (outcome, lacks): (Outcome, &[(usize, Lack)])) {
         let Some(flight) = self.flights.remove(&(life, attempt)) else { return };
-        for (partition, epoch, delivery) in flight.deliveries {
+        for (place, (partition, epoch, delivery)) in flight.deliveries.into_iter().enumerate() {
+            let lack = lacks.iter().find(|(lacking, _)| *lacking == place).map(|(_, lack)| *lack);
             let acknowledged = outcome == Outcome::Acknowledged;
-            if acknowledged && let Some(told) = self.truth.find(delivery.0, delivery.1) {
-                told.acknowledged = true;
+            if let Some(told) = self.truth.find(delivery.0, delivery.1) {
+                told.acknowledged |= acknowledged && lack.is_none();
+                told.too_large |= acknowledged && lack == Some(Lack::TooLarge);
+                told.unusable |= lack == Some(Lack::CertificateUnusable);
             }
             let tenure = self.tenures.get_mut(&(life, partition)).filter(|tenure| tenure.epoch == epoch);
             let Some(tenure) = tenure else { continue };
-            if acknowledged {
+            if acknowledged || lack == Some(Lack::CertificateUnusable) {
                 tenure.failures.remove(&delivery);
-                tenure.acknowledged.insert(delivery);
+                tenure.ended_deliveries.insert(delivery);
             } else {
                 let before = tenure.failures.get(&delivery).map_or(0, |failure| failure.attempts);
                 tenure.failures.insert(delivery, Failure { attempts: before + 1, known: Some(now.mono) });
