@@ -33,6 +33,7 @@ fail() {
 start() {
     local name=$1
     shift
+    : >"$scratch/$name.out" # there before anybody looks
     "$@" >"$scratch/$name.out" 2>&1 &
     groups+=("$!")
 }
