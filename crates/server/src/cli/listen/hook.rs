@@ -119,7 +119,7 @@ impl Hook {
             match opened {
                 Opened::Content(_) => self.counts.opened.fetch_add(1, Ordering::Relaxed),
                 Opened::Trouble(_) => self.counts.closed.fetch_add(1, Ordering::Relaxed),
-                Opened::Nothing(_) => 0,
+                Opened::Without | Opened::Gone | Opened::TooLarge => 0,
             };
         }
         self.counts.requests.fetch_add(1, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use ::receiver::fetch::{Keys, Source};
-use ::receiver::{Notification, OpeningKey, Receiver, Refusal};
+use ::receiver::{ChangeType, Notification, OpeningKey, Receiver, Refusal};
 use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -95,8 +95,12 @@ pub fn selecting(resource: &str, select: Option<&str>) -> anyhow::Result<String>
 #[derive(Debug, PartialEq)]
 pub enum Opened {
     Content(Value),
-    /// None came, for this reason.
-    Nothing(&'static str),
+    /// It is a notification that has none.
+    Without,
+    /// Nothing was sealed: the item does not exist any more.
+    Gone,
+    /// Nothing was sealed: it would have been too large.
+    TooLarge,
     /// It must not be used, for this reason.
     Trouble(String),
 }
@@ -111,8 +115,9 @@ impl Opened {
                 shown.iter().map(|(name, value)| printable(&format!("{name:width$}  {}", plain(value)))).collect()
             }
             Self::Content(other) => vec![printable(&other.to_string())],
-            Self::Nothing("") => Vec::new(),
-            Self::Nothing(reason) => vec![format!("({reason})")],
+            Self::Without => Vec::new(),
+            Self::Gone => vec!["(the item is gone for good)".to_owned()],
+            Self::TooLarge => vec!["(the item is larger than the server sends)".to_owned()],
             Self::Trouble(reason) => vec![format!("NOT OPENED: {}", printable(reason))],
         }
     }
@@ -121,8 +126,8 @@ impl Opened {
     pub fn json(&self, notification: &Value) -> Value {
         match self {
             Self::Content(content) => json!({"notification": notification, "content": content}),
-            Self::Nothing(_) => json!({"notification": notification, "content": null}),
             Self::Trouble(reason) => json!({"notification": notification, "content": null, "trouble": reason}),
+            _ => json!({"notification": notification, "content": null}),
         }
     }
 }
@@ -189,7 +194,7 @@ impl Opener {
         // The receiver leaves out what has another clientState.
         let mut genuine = received.notifications.iter();
         let opened = collection.value.iter().map(|item| match item.client_state.as_deref() == Some(&self.secret) {
-            true => genuine.next().map_or(Opened::Nothing(""), |notification| opened(receiver, notification)),
+            true => genuine.next().map_or(Opened::Without, |notification| opened(receiver, notification)),
             false => Opened::Trouble("it has another clientState".to_owned()),
         });
         Ok(opened.collect())
@@ -199,18 +204,17 @@ impl Opener {
 fn refused(item: &ReceivedNotification, refusal: &Refusal) -> Opened {
     match item.encrypted_content {
         Some(_) => Opened::Trouble(refusal.to_string()),
-        None => Opened::Nothing(""),
+        None => Opened::Without,
     }
 }
 
 fn opened(receiver: &Receiver, notification: &Notification) -> Opened {
-    let Notification::Change(change) = notification else { return Opened::Nothing("") };
+    let Notification::Change(change) = notification else { return Opened::Without };
     if change.encrypted_content.is_none() {
-        let is_gone = matches!(change.change_type, ::receiver::ChangeType::Deleted);
-        return Opened::Nothing(match is_gone {
-            true => "nothing is sealed: the item is gone for good",
-            false => "nothing is sealed: the content is larger than the server sends",
-        });
+        return match change.change_type {
+            ChangeType::Deleted => Opened::Gone,
+            _ => Opened::TooLarge,
+        };
     }
     match receiver.open(change).and_then(|content| content.json()) {
         Ok(content) => Opened::Content(content),
@@ -281,5 +285,55 @@ mod tests {
         fs::write(&file, "no key").unwrap();
         let error = format!("{:#}", Pair::at(Some(&file)).err().unwrap());
         assert!(error.contains("key.pem") && error.contains("no private key can be read"), "{error}");
+    }
+
+    /// Of a subscription that was made, with a server that cannot be reached.
+    fn opener() -> Opener {
+        let keys = Keys::new(Source::new("http://localhost:1/", "").unwrap());
+        let authority = "http://localhost:1".to_owned();
+        Opener { keys, authority, secret: "s3cret".into(), receiver: OnceLock::new() }
+    }
+
+    fn begun() -> Opener {
+        let (opener, pair) = (opener(), Pair::at(None).unwrap());
+        let subscribed = Subscribed { id: "s".into(), resource: "me/messages".into(), app: Some("app".into()) };
+        opener.begin(&subscribed, pair).unwrap();
+        opener
+    }
+
+    fn item(members: Value) -> Value {
+        let mut item = json!({"subscriptionId": "s", "subscriptionExpirationDateTime": "2026-11-24T10:00:00Z",
+                              "clientState": "s3cret", "tenantId": "t", "resource": "Users('u')/messages('m')"});
+        item.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        item
+    }
+
+    async fn opened(opener: &Opener, items: &[Value]) -> Result<Vec<Opened>, Refusal> {
+        opener.open(&Bytes::from(json!({"value": items}).to_string())).await
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_opened_is_said_item_by_item() {
+        let (created, deleted) = (json!({"changeType": "created"}), json!({"changeType": "deleted"}));
+        let stranger = item(json!({"changeType": "created", "clientState": "guess"}));
+        let lifecycle = item(json!({"lifecycleEvent": "missed"}));
+        let items = [stranger, item(created), lifecycle, item(deleted)];
+        let lines = |found: Vec<Opened>| found.iter().flat_map(Opened::lines).collect::<Vec<_>>().join("\n");
+        insta::assert_snapshot!(lines(opened(&begun(), &items).await.unwrap()), @r"
+            NOT OPENED: it has another clientState
+            (the item is larger than the server sends)
+            (the item is gone for good)
+        ");
+
+        let sealed = json!({"changeType": "created", "encryptedContent": {"data": "", "encryptionCertificateId": "a"}});
+        let forged = [item(sealed), item(json!({"changeType": "deleted"}))];
+        insta::assert_snapshot!(lines(opened(&begun(), &forged).await.unwrap()), @r#"NOT OPENED: no validation token is of the tenant "t", which data came of"#);
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_the_subscription_is_known_shall_come_again() {
+        let items = [item(json!({"changeType": "created"}))];
+        assert!(matches!(opened(&opener(), &items).await, Err(Refusal::KeysUnavailable(_))));
+        assert!(opened(&begun(), &items).await.is_ok());
     }
 }
