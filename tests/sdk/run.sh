@@ -41,8 +41,10 @@ if ! cmp -s "$suites/javascript/package-lock.json" "$home/javascript/package-loc
         { rm -f "$home/javascript/package-lock.json"; fail "npm could not install the JavaScript client"; }
 fi
 
-cargo build --locked --bin tidings
-program=$(realpath "${CARGO_TARGET_DIR:-target}/debug/tidings")
+# All in one, with the features that the tests have, so that what they built is used.
+cargo build --locked --workspace --bin tidings --example rich
+built=$(realpath "${CARGO_TARGET_DIR:-target}/debug")
+program="$built/tidings"
 "$program" dev --ephemeral --json \
     --http 127.0.0.1:0 --https 127.0.0.1:0 --admin 127.0.0.1:0 --lmtp-port 0 >"$scratch/ready.json" 2>"$scratch/server.log" &
 server=$!
@@ -55,7 +57,8 @@ done
 export TIDINGS_READY="$scratch/ready.json"
 ca=$("$home/python/bin/python" -c 'import json, os; print(json.load(open(os.environ["TIDINGS_READY"]))["ca"])')
 
-export TIDINGS_PROGRAM="$program"
+# The second is a receiver made with the crate that apps link.
+export TIDINGS_PROGRAM="$program" TIDINGS_RECEIVER="$built/examples/rich"
 status=0
 (cd "$suites/python" && PYTHONDONTWRITEBYTECODE=1 REQUESTS_CA_BUNDLE="$ca" "$home/python/bin/python" -W ignore -m unittest --verbose) || status=1
 "$home/python/bin/python" "$suites/python/issuer_certificate.py" "$scratch"

@@ -2,10 +2,13 @@
 // nothing but Node's `crypto`.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import crypto from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { Authority, decrypted, encrypted, Hook, opened, Pair, Refused, sealed, signature } from "./rich.mjs";
 
@@ -189,6 +192,29 @@ describe("rich notifications", () => {
     assert.throws(() => authority.verified(`${head}.${forged}.${mark}`, tenant, app.id), new Refused("signature"));
     assert.throws(() => authority.verified(token, otherApp, app.id), new Refused("issuer"));
   });
+
+  test("the receiver that apps link opens what is sealed here", async () => {
+    await subscribed("/messages?$select=subject", pairs[2048]);
+    const id = await written("messages", { subject: "genuine" });
+    const { notification, body } = await hook.told("created", id);
+    const pair = new Pair("example");
+    const linked = await linkedReceiver(pair);
+    try {
+      const [content, other] = [sealed('{"subject":"Grüße 🌊"}', pair), sealed("{}", pair)];
+      const told = (changed) => {
+        // By its id it would be known for one that came before.
+        const sent = { ...notification, id: crypto.randomUUID(), encryptedContent: { ...content, ...changed } };
+        return linked.told({ ...body, value: [sent] });
+      };
+      assert.equal(await told({}), 'created {"subject":"Grüße 🌊"}');
+      assert.match(await told({ data: other.data }), /dataSignature is not that of data/);
+      assert.match(await told({ dataKey: other.dataKey }), /dataSignature is not that of data/);
+      assert.match(await told({ data: content.data.slice(0, -4) }), /which are not whole blocks/);
+      assert.match(await told({ encryptionCertificateId: "another" }), /sealed for the certificate "another"/);
+    } finally {
+      linked.close();
+    }
+  });
 });
 
 test("the symmetric half is that of known values", () => {
@@ -216,17 +242,44 @@ test("damage is refused at its step", () => {
   }
 });
 
+// A file with a pair's private key, and how to remove it.
+function keyFile(pair, type) {
+  const directory = mkdtempSync(join(tmpdir(), "rich-"));
+  const key = join(directory, "key.pem");
+  writeFileSync(key, pair.privateKey.export({ type, format: "pem" }));
+  return { key, remove: () => rmSync(directory, { recursive: true }) };
+}
+
+// A receiver made with the crate that apps link: the example that prints the data which comes with notifications.
+async function linkedReceiver(pair) {
+  const { key, remove } = keyFile(pair, "pkcs8");
+  const options = ["127.0.0.1:0", base, ready.ca, ready.app.id, key];
+  const child = spawn(process.env.TIDINGS_RECEIVER, options, { stdio: ["ignore", "pipe", "inherit"] });
+  const lines = createInterface({ input: child.stdout });
+  const line = () => once(lines, "line", { signal: AbortSignal.timeout(20_000) });
+  const url = (await line())[0].replace("listening at ", "");
+  return {
+    async told(body) {
+      const [answer, [printed]] = await Promise.all([fetch(url, { method: "POST", body: JSON.stringify(body) }), line()]);
+      assert.equal(answer.status, 202);
+      return printed;
+    },
+    close() {
+      child.kill();
+      remove();
+    },
+  };
+}
+
 // What the program opens with a pair's private key, and what it says.
 function decrypt(content, pair, type = "pkcs8") {
-  const directory = mkdtempSync(join(tmpdir(), "rich-"));
+  const { key, remove } = keyFile(pair, type);
   try {
-    const key = join(directory, "key.pem");
-    writeFileSync(key, pair.privateKey.export({ type, format: "pem" }));
     const body = JSON.stringify({ value: [{ changeType: "created", encryptedContent: content }] });
     const { status, stdout, stderr } = spawnSync(process.env.TIDINGS_PROGRAM, ["decrypt", "--key", key, "-"], { input: body });
     return { status, opened: stdout.toString(), said: stderr.toString() };
   } finally {
-    rmSync(directory, { recursive: true });
+    remove();
   }
 }
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from hook import Hook
 from identity import APP, BASE, MEGAN, TENANT
+from linked import CERTIFICATE_ID, Linked
 from ready import READY
 from rich import Authority, Pair, Refused, decrypted, encrypted, opened, sealed, signature
 
@@ -222,6 +223,33 @@ class Rich(unittest.TestCase):
             self.authority.verified(f"{header}.{forged.decode().rstrip('=')}.{mark}", TENANT, APP)
         with self.assertRaisesRegex(Refused, "InvalidIssuerError"):
             self.authority.verified(token, OTHER_APP, APP)
+
+    def test_the_receiver_that_apps_link_opens_what_is_sealed_here(self):
+        self.subscribed("/messages?$select=subject", PAIRS[2048])
+        item = self.app.call("POST", f"{MAILBOX}/messages", 201, {"subject": "genuine"})["id"]
+        genuine, body = self.hook.told("created", item)
+        [token] = body["validationTokens"]
+        for bits in PAIRS:
+            pair = Pair(CERTIFICATE_ID, bits)
+            linked = Linked(pair, BASE, READY["ca"], APP)
+            self.addCleanup(linked.close)
+            content, other = sealed('{"subject":"Grüße 🌊"}'.encode(), pair), sealed(b"{}", pair)
+            told = lambda changed, token=token: linked.told(genuine | {"encryptedContent": content | changed}, [token])
+            self.assertEqual((202, 'created {"subject":"Grüße 🌊"}'), told({}))
+            for changed, trouble in [
+                ({"data": other["data"]}, "dataSignature is not that of data"),
+                ({"dataKey": other["dataKey"]}, "dataSignature is not that of data"),
+                ({"dataKey": "AAAA" + content["dataKey"][4:]}, "dataKey was not encrypted for this private key"),
+                ({"data": content["data"][:-8]}, "which are not whole blocks"),
+                ({"encryptionCertificateId": "another"}, 'sealed for the certificate "another"'),
+            ]:
+                with self.subTest(bits=bits, trouble=trouble):
+                    status, line = told(changed)
+                    self.assertEqual(202, status)
+                    self.assertIn(trouble, line)
+            status, line = told({}, token[:-8] + "AAAAAAA" + token[-1])
+            self.assertEqual(401, status)
+            self.assertIn("its signature does not hold", line)
 
 
 class Envelope(unittest.TestCase):
