@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use graph::{
     AppId, Change, ChangeId, ChangeType, Item, ItemId, Kind, Mutation, Properties, SubscriptionId, TenantId, UserId,
     WellKnown,
 };
-use notify::subscription::{Target, TlsVersion};
+use notify::subscription::{Extras, Target, TlsVersion};
 use notify::{NodeConfig, Subscription};
+use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use store::sqlite::SqliteStore;
 use store::{Commit, Counters, Makers, NodeId, Store, SubscriptionLimits, Tenant, User};
 use tokio::task::JoinSet;
@@ -31,6 +34,16 @@ use crate::{ids, key_file};
 
 /// Mailboxes that the backlog is spread over.
 const MAILBOXES: u128 = 16;
+/// What is watched, and what is shown of it to who is told of content.
+const RESOURCE: &str = "me/messages?$select=subject,bodyPreview,importance,conversationId,internetMessageId";
+
+/// What is committed, to be delivered then.
+#[derive(Clone, Copy, Debug)]
+pub struct Backlog {
+    pub changes: u64,
+    /// Whether content is told, about a kibibyte of each item, sealed for an RSA key of 2,048 bits.
+    pub rich: bool,
+}
 
 /// What one run came to.
 #[derive(Clone, Copy, Debug)]
@@ -43,14 +56,25 @@ pub struct Drained {
     pub written: Counters,
 }
 
-/// Commits `changes` in `dir`, then delivers them to `receiver`, one in each POST.
-pub async fn drain(dir: &Path, outbound: Arc<Outbound>, receiver: &Receiver, changes: u64) -> Result<Drained> {
+impl Drained {
+    pub fn per_second(&self) -> f64 {
+        self.changes as f64 / self.draining.as_secs_f64()
+    }
+
+    pub fn cpu_micros_each(&self) -> Option<f64> {
+        Some(self.cpu?.as_secs_f64() * 1e6 / self.changes as f64)
+    }
+}
+
+/// Commits a backlog in `dir`, then delivers it to `receiver`, one change in each POST.
+pub async fn drain(dir: &Path, outbound: Arc<Outbound>, receiver: &Receiver, backlog: Backlog) -> Result<Drained> {
+    let Backlog { changes, rich } = backlog;
     let clock = Clock::new();
     let engine = Engine::stopped();
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir, key_file::in_memory(), engine.publisher())?);
-    populate(&store, &clock, &receiver.url("/drain")).await?;
+    populate(&store, &clock, &receiver.url("/drain"), &extras(rich)?).await?;
     let started = Instant::now();
-    commit_all(&store, &clock, changes).await?;
+    commit_all(&store, &clock, backlog).await?;
     let committing = started.elapsed();
 
     let before = store.counters();
@@ -92,7 +116,23 @@ fn mailbox(n: u128) -> UserId {
     UserId(Uuid::from_u128(0x1000 + n % MAILBOXES))
 }
 
-async fn populate(store: &Arc<dyn Store>, clock: &Clock, url: &str) -> Result<()> {
+/// What the subscriptions ask for besides.
+fn extras(rich: bool) -> Result<Extras> {
+    if !rich {
+        return Ok(Extras::default());
+    }
+    let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?;
+    let certificate = CertificateParams::new(Vec::new())?.self_signed(&key)?;
+    Ok(Extras {
+        include_resource_data: true,
+        encryption_certificate: Some(STANDARD.encode(certificate.der())),
+        encryption_certificate_id: Some("bench".to_owned()),
+        origin: Some("https://bench.test".to_owned()),
+        ..Extras::default()
+    })
+}
+
+async fn populate(store: &Arc<dyn Store>, clock: &Clock, url: &str, extras: &Extras) -> Result<()> {
     let now = clock.wall();
     store.add_tenant(Tenant { id: tenant(), domain: "bench.test".to_owned() }).await?;
     for n in 0..MAILBOXES {
@@ -103,7 +143,7 @@ async fn populate(store: &Arc<dyn Store>, clock: &Clock, url: &str) -> Result<()
             tenant: tenant(),
             app: AppId(Uuid::from_u128(2)),
             creator: mailbox(n),
-            resource: "me/messages".to_owned(),
+            resource: RESOURCE.to_owned(),
             target: Target::Items { mailbox: mailbox(n), kind: Kind::Message, folder: None },
             change_types: ChangeType::ALL.into_iter().collect(),
             change_type: "created,updated,deleted".to_owned(),
@@ -111,7 +151,7 @@ async fn populate(store: &Arc<dyn Store>, clock: &Clock, url: &str) -> Result<()
             lifecycle_url: None,
             client_state: Some("a state of usual length".to_owned()),
             tls_version: TlsVersion::V1_2,
-            extras: None,
+            extras: extras.clone().boxed(),
             immutable_ids: false,
             expires: now.plus_minutes(60),
             expires_tenths: 0,
@@ -124,14 +164,14 @@ async fn populate(store: &Arc<dyn Store>, clock: &Clock, url: &str) -> Result<()
     Ok(())
 }
 
-async fn commit_all(store: &Arc<dyn Store>, clock: &Clock, changes: u64) -> Result<()> {
+async fn commit_all(store: &Arc<dyn Store>, clock: &Clock, backlog: Backlog) -> Result<()> {
     const WRITERS: u64 = 64;
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let (store, clock) = (Arc::clone(store), *clock);
         writers.spawn(async move {
-            for n in (writer..changes).step_by(WRITERS as usize) {
-                store.commit(created(mailbox(u128::from(n)), &clock)).await?;
+            for n in (writer..backlog.changes).step_by(WRITERS as usize) {
+                store.commit(created(mailbox(u128::from(n)), &clock, backlog.rich)).await?;
             }
             anyhow::Ok(())
         });
@@ -142,11 +182,13 @@ async fn commit_all(store: &Arc<dyn Store>, clock: &Clock, changes: u64) -> Resu
     Ok(())
 }
 
-fn created(mailbox: UserId, clock: &Clock) -> Commit {
+fn created(mailbox: UserId, clock: &Clock, rich: bool) -> Commit {
+    const PREVIEW: &str = "It says nothing, at the length that previews have: forty words or so, give or take a few.";
     let now = clock.wall();
+    let preview = if rich { PREVIEW.repeat(9) } else { PREVIEW.to_owned() };
     let properties: Properties = [
         ("subject", "a message of the benchmark"),
-        ("bodyPreview", "It says nothing, at the length that previews have: forty words or so, give or take a few."),
+        ("bodyPreview", preview.as_str()),
         ("importance", "normal"),
         ("conversationId", "AAQkADYwAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         ("internetMessageId", "<b1946ac92492d2347c6235b4d2611184@bench.test>"),
@@ -178,5 +220,42 @@ struct NoMail;
 impl Deliver for NoMail {
     async fn deliver(&self, _: &notify::Submission, _: UserId) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use graph::Content;
+
+    use super::*;
+    use crate::outbound::{OutboundConfig, Policy};
+
+    #[tokio::test]
+    async fn a_backlog_is_drained_with_content_and_without() {
+        for rich in [false, true] {
+            let sealed = Arc::new(AtomicU64::new(0));
+            let seen = Arc::clone(&sealed);
+            let note = move |body: &[u8]| {
+                let found = String::from_utf8_lossy(body).contains("\"encryptedContent\":{\"data\":\"");
+                seen.fetch_add(u64::from(found), Ordering::Relaxed);
+            };
+            let receiver = Receiver::start(1, Some(Arc::new(note))).unwrap();
+            let policy = Policy { dev: true, ..Policy::default() };
+            let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            let backlog = Backlog { changes: 64, rich };
+            let drained = drain(dir.path(), Arc::new(outbound), &receiver, backlog).await.unwrap();
+            assert_eq!((drained.changes, receiver.posts()), (64, 64));
+            assert_eq!(sealed.load(Ordering::Relaxed), if rich { 64 } else { 0 });
+        }
+    }
+
+    #[test]
+    fn content_is_about_a_kibibyte() {
+        let commit = created(mailbox(1), &Clock::new(), true);
+        let shown = Content::of(RESOURCE).unwrap().shown(&commit.mutation.changes[0], false).unwrap();
+        assert!((1_000..1_100).contains(&shown.len()), "{}", shown.len());
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::Bytes;
 
+use crate::bench::drain::{Backlog, Drained, drain};
 use crate::bench::load::{Arrivals, Server};
-use crate::bench::{Receiver, ceiling, drain};
+use crate::bench::{Receiver, ceiling};
 use crate::outbound::{Outbound, OutboundConfig, Policy};
 
 /// Posts under way when the ceiling is measured.
@@ -34,7 +35,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let policy = Policy { dev: true, ..Policy::default() };
     let outbound = Arc::new(Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() })?);
     let ceiling = measure_ceiling(&outbound, span).await?;
-    measure_drain(&outbound, options.backlog, ceiling).await?;
+    let basic = measure_drain(&outbound, Backlog { changes: options.backlog, rich: false }, ceiling).await?;
+    let rich = measure_drain(&outbound, Backlog { changes: options.backlog, rich: true }, ceiling).await?;
+    compare("with content, to without", &rich, &basic);
     for fan_out in [0, 1, 10] {
         measure_throughput(span, fan_out, ceiling).await?;
     }
@@ -58,22 +61,31 @@ async fn measure_ceiling(outbound: &Arc<Outbound>, span: Duration) -> anyhow::Re
     Ok(run.posts_per_second())
 }
 
-async fn measure_drain(outbound: &Arc<Outbound>, backlog: u64, ceiling: f64) -> anyhow::Result<()> {
+async fn measure_drain(outbound: &Arc<Outbound>, backlog: Backlog, ceiling: f64) -> anyhow::Result<Drained> {
     let receiver = Receiver::start(1, None)?;
     let dir = tempfile::tempdir()?;
-    let run = drain::drain(dir.path(), Arc::clone(outbound), &receiver, backlog).await?;
-    let per_second = run.changes as f64 / run.draining.as_secs_f64();
-    let committed = run.changes as f64 / run.committing.as_secs_f64();
-    line("changes committed to the store", format!("{committed:>9.0} /s, fsync on, 64 writers in process"));
-    line("backlog drained", format!("{per_second:>9.0} deliveries/s = {:.2} of the ceiling", per_second / ceiling));
-    let cpu = run.cpu.map_or_else(String::new, |cpu| format!("{:.1} µs CPU each, ", micros(cpu) / backlog as f64));
+    let run = drain(dir.path(), Arc::clone(outbound), &receiver, backlog).await?;
+    let per_second = run.per_second();
+    if !backlog.rich {
+        let committed = run.changes as f64 / run.committing.as_secs_f64();
+        line("changes committed to the store", format!("{committed:>9.0} /s, fsync on, 64 writers in process"));
+    }
+    let name = if backlog.rich { "backlog drained, 1 KiB of content" } else { "backlog drained" };
+    line(name, format!("{per_second:>9.0} deliveries/s = {:.2} of the ceiling", per_second / ceiling));
+    let cpu = run.cpu_micros_each().map_or_else(String::new, |cpu| format!("{cpu:.1} µs CPU each, "));
     let written = run.written;
     let rows = format!(
         "{} log rows, {} parked rows, {} checkpoints",
         written.log_rows, written.parked_rows, written.checkpoints
     );
     line("", format!("{cpu}{rows}"));
-    Ok(())
+    Ok(run)
+}
+
+fn compare(name: &str, one: &Drained, other: &Drained) {
+    let cpu = one.cpu_micros_each().zip(other.cpu_micros_each());
+    let cpu = cpu.map_or_else(String::new, |(one, other)| format!(", {:.2} of the CPU", one / other));
+    line(name, format!("{:>9.2} of the deliveries/s{cpu}", one.per_second() / other.per_second()));
 }
 
 async fn measure_throughput(span: Duration, fan_out: u64, ceiling: f64) -> anyhow::Result<()> {
