@@ -29,8 +29,9 @@ const PREPARED_MAX: usize = 10_000;
 /// Why there is no body. It is tried again.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unbuilt {
-    #[error("it cannot be found out which tokens an app takes")]
-    Directory(#[from] StoreError),
+    /// Which tokens an app takes could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error(transparent)]
     NoToken(#[from] NoToken),
     #[error("building it has broken off")]
@@ -149,6 +150,7 @@ impl Sealing for Sealer {
     fn shown(&self, subscription: &Arc<Subscription>, change: &Change) -> Result<Option<Vec<u8>>, Lack> {
         match &self.seals.prepared(subscription).content {
             Ok(content) => Ok(content.shown(change, subscription.immutable_ids)),
+            // It was read in the same way when the subscription was made.
             Err(_) => Err(Lack::CertificateUnusable),
         }
     }
@@ -184,7 +186,7 @@ impl Sealing for Sealer {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use notify::subscription::{Extras, Target, TlsVersion};
     use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 
@@ -231,6 +233,45 @@ mod tests {
             expires_tenths: 0,
             created: NOW,
         })
+    }
+
+    /// Of a server on the store in memory.
+    pub(in crate::engine) fn bodies() -> Bodies {
+        let (store, clock) = (Arc::new(store::memory::MemoryStore::new(Arc::new(|_, _| {}))), Clock::new());
+        let tokens = Arc::new(Tokens::of(Key::generate(NOW).unwrap()));
+        Bodies::new(Directory::new(store, clock), tokens, clock, 1 << 20)
+    }
+
+    impl Bodies {
+        /// As if as many bodies were being built as can be at a time.
+        pub(in crate::engine) async fn keep_busy(&self) -> tokio::sync::OwnedSemaphorePermit {
+            let all = u32::try_from(self.permits.available_permits()).unwrap();
+            Arc::clone(&self.permits).acquire_many_owned(all).await.unwrap()
+        }
+    }
+
+    /// One that tells of content.
+    pub(in crate::engine) fn notification() -> Notification {
+        let change = Change {
+            id: graph::ChangeId(ids::new_uuid()),
+            tenant: seed::TENANT,
+            mailbox: seed::users()[0].id,
+            item: graph::ItemId::new(graph::Kind::Message, ids::new_uuid()),
+            immutable: None,
+            moved: None,
+            folder: graph::FolderId::new(graph::Kind::Message, ids::new_uuid()),
+            change: graph::ChangeType::Created,
+            at: NOW,
+            created: NOW,
+            after: graph::Properties::new(),
+            before: graph::Properties::new(),
+        };
+        Notification {
+            id: ids::new_uuid(),
+            subscription: subscription(SubscriptionId(ids::new_uuid()), &certificate()),
+            record: Arc::new(notify::Record::Change(change)),
+            change: Some(graph::ChangeType::Created),
+        }
     }
 
     #[test]

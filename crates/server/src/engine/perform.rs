@@ -225,3 +225,30 @@ async fn attempted(
 fn logged<T>(result: Result<T, store::StoreError>, what: &'static str) -> Option<T> {
     result.inspect_err(|error| tracing::error!(%error, "{what}")).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::Receiver;
+    use crate::engine::bodies::tests::{bodies, notification};
+    use crate::outbound::{OutboundConfig, Policy};
+
+    fn attempt(url: &str, timeout_micros: u64) -> Attempt {
+        let notifications = vec![notification()];
+        Attempt { id: 1, url: url.into(), tls: notify::subscription::TlsVersion::V1_2, timeout_micros, notifications }
+    }
+
+    #[tokio::test]
+    async fn the_time_to_seal_is_part_of_the_attempts_own_and_what_is_late_is_not_sent() {
+        let receiver = Receiver::start(1, None).unwrap();
+        let policy = Policy { dev: true, ..Policy::default() };
+        let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
+        let (bodies, clock, url) = (bodies(), Clock::new(), receiver.url("/"));
+        let busy = bodies.keep_busy().await;
+        let late = attempted(attempt(&url, 5_000), &outbound, &bodies, clock).await;
+        assert_eq!((late, receiver.posts()), ((Outcome::NotSent, Vec::new()), 0));
+        drop(busy);
+        let in_time = attempted(attempt(&url, 10_000_000), &outbound, &bodies, clock).await;
+        assert_eq!((in_time, receiver.posts()), ((Outcome::Acknowledged, Vec::new()), 1));
+    }
+}
