@@ -76,10 +76,12 @@ pub fn body(notifications: &[Notification], content_bytes_max: usize, sealing: &
             let subscription = &notification.subscription;
             match sealed(subscription, change, content_bytes_max, sealing) {
                 Ok(sealed) => content = sealed,
-                Err(lack) => lacks.push((place, lack)),
-            }
-            if lacks.last() == Some(&(place, Lack::CertificateUnusable)) {
-                continue;
+                Err(lack) => {
+                    lacks.push((place, lack));
+                    if lack == Lack::CertificateUnusable {
+                        continue;
+                    }
+                }
             }
             has_content |= content.is_some();
             rich.push(subscription);
