@@ -176,7 +176,7 @@ impl Watch {
             return refuse(format!("subscription {number}: more were abandoned at the horizon than are so old"));
         }
         let lacking = [(AbandonReason::TooLarge, too_large), (AbandonReason::CertificateUnusable, unusable)];
-        for (reason, most) in lacking.into_iter().filter(|(reason, most)| abandoned(*reason) > *most) {
+        if let Some((reason, most)) = lacking.into_iter().find(|(reason, most)| abandoned(*reason) > *most) {
             let counted = abandoned(reason);
             return refuse(format!("subscription {number}: {counted} were abandoned as {reason:?}, of {most}"));
         }
