@@ -41,9 +41,9 @@ fn answer(mut stream: TcpStream, receiver: &Receiver) -> std::io::Result<()> {
     let mut body = Vec::new();
     reader.take(length.min(receiver.body_bytes_max() as u64 + 1)).read_to_end(&mut body)?;
     let received = receiver.receive(&body, SystemTime::now());
-    let status = received.as_ref().map_or_else(|refusal| refusal.status(), |_| 202);
+    let status = received.as_ref().map_or_else(|refusal| refusal.status(), |received| received.status());
     write!(stream, "HTTP/1.1 {status} .\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
-    for notification in received.map(|received| received.notifications).unwrap_or_default() {
+    for notification in received.into_iter().flat_map(|received| received.into_notifications()) {
         if let Notification::Change(change) = notification {
             println!("{} {}", change.change_type, change.resource);
         }

@@ -8,23 +8,12 @@ use std::fmt;
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use subtle::ConstantTimeEq;
 
+use crate::receiver::Refused;
+use crate::validation_token::clipped;
+
 /// A word to compare with. The word itself is not kept, only its SHA-256.
 #[derive(Clone)]
 pub struct ClientState([u8; SHA256_OUTPUT_LEN]);
-
-/// Why a notification is not of a subscription of yours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StateError {
-    /// No word is known for the subscription that it names.
-    #[error("it is of a subscription that this receiver has no clientState for")]
-    UnknownSubscription,
-    /// It has no word at all: the subscription was made without one.
-    #[error("it has no clientState; give one when the subscription is created")]
-    Missing,
-    /// Its word is another one.
-    #[error("its clientState is not that of the subscription")]
-    Wrong,
-}
 
 impl ClientState {
     /// The word that the subscription was made with.
@@ -67,16 +56,17 @@ impl ClientStates {
         self.shared.is_empty() && self.lookup.is_none()
     }
 
-    pub(crate) fn check(&self, subscription_id: &str, given: Option<&str>) -> Result<(), StateError> {
+    pub(crate) fn check(&self, subscription_id: &str, given: Option<&str>) -> Result<(), Refused> {
         let own = self.lookup.as_ref().and_then(|lookup| lookup(subscription_id));
         let candidates = own.as_ref().map_or(self.shared.as_slice(), std::slice::from_ref);
         if candidates.is_empty() {
-            return Err(StateError::UnknownSubscription);
+            return Err(Refused::UnknownSubscription(clipped(subscription_id)));
         }
-        let given = sha256(given.ok_or(StateError::Missing)?);
+        let given = given.ok_or_else(|| Refused::NoClientState(clipped(subscription_id)))?;
+        let given = sha256(given);
         // All are looked at, so that the time does not tell which one it was.
         let good = candidates.iter().fold(subtle::Choice::from(0), |good, state| good | state.0.ct_eq(&given));
-        if good.into() { Ok(()) } else { Err(StateError::Wrong) }
+        if good.into() { Ok(()) } else { Err(Refused::WrongClientState(clipped(subscription_id))) }
     }
 }
 
@@ -111,8 +101,8 @@ mod tests {
         let states = shared(&["new", "old"]);
         assert_eq!(states.check("s", Some("new")), Ok(()));
         assert_eq!(states.check("s", Some("old")), Ok(()));
-        assert_eq!(states.check("s", Some("older")), Err(StateError::Wrong));
-        assert_eq!(states.check("s", None), Err(StateError::Missing));
+        assert_eq!(states.check("s", Some("older")), Err(Refused::WrongClientState("s".into())));
+        assert_eq!(states.check("s", None), Err(Refused::NoClientState("s".into())));
     }
 
     #[test]
@@ -120,11 +110,12 @@ mod tests {
         let lookup = |id: &str| (id == "a").then(|| ClientState::new("of a"));
         let mut states = ClientStates { lookup: Some(Box::new(lookup)), ..shared(&[]) };
         assert_eq!(states.check("a", Some("of a")), Ok(()));
-        assert_eq!(states.check("b", Some("of a")), Err(StateError::UnknownSubscription));
-        assert_eq!(states.check("b", None), Err(StateError::UnknownSubscription));
+        for given in [Some("of a"), None] {
+            assert_eq!(states.check("b", given), Err(Refused::UnknownSubscription("b".into())));
+        }
         states.shared = shared(&["of all"]).shared;
         assert_eq!(states.check("b", Some("of all")), Ok(()));
-        assert_eq!(states.check("a", Some("of all")), Err(StateError::Wrong));
+        assert_eq!(states.check("a", Some("of all")), Err(Refused::WrongClientState("a".into())));
     }
 
     #[test]

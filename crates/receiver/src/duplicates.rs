@@ -46,9 +46,9 @@ impl Duplicates {
     /// # let started = std::time::Instant::now();
     /// let mut duplicates = Duplicates::default();
     /// for _ in 0..2 {
-    ///     let mut received = receiver.receive(body, std::time::SystemTime::now())?;
-    ///     received.notifications.retain(|notification| duplicates.is_new(notification, started.elapsed()));
-    ///     println!("{} to handle", received.notifications.len()); // 1, then 0
+    ///     let received = receiver.receive(body, std::time::SystemTime::now())?;
+    ///     let new = received.notifications().filter(|notification| duplicates.is_new(notification, started.elapsed()));
+    ///     println!("{} to handle", new.count()); // 1, then 0
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -18,7 +18,7 @@ pub fn posted(receiver: &Receiver, body: &[u8], now: SystemTime, contents: &[&st
             return;
         }
     };
-    for notification in received.notifications {
+    for notification in received.into_notifications() {
         assert_eq!(notification.fingerprint(), notification.clone().fingerprint());
         let Notification::Change(change) = notification else { continue };
         match receiver.open(&change) {

@@ -63,7 +63,7 @@
 //!
 //! ```
 //! use std::time::SystemTime;
-//! use tidings_receiver::{Notification, Receiver, Refusal};
+//! use tidings_receiver::{Notification, Receiver};
 //!
 //! # let body = br#"{"value":[{"subscriptionId":"s","subscriptionExpirationDateTime":"","changeType":"created",
 //! #     "resource":"Users/u/Messages/m","clientState":"a secret word of your choice"}]}"#;
@@ -71,20 +71,23 @@
 //!
 //! match receiver.receive(body, SystemTime::now()) {
 //!     Ok(received) => {
-//!         for notification in received.notifications {
+//!         for notification in received.notifications() {
 //!             if let Notification::Change(change) = notification {
 //!                 println!("{}: {}", change.change_type, change.resource);
 //!             }
 //!         }
-//!     } // answer 202
+//!         println!("answer {}", received.status());
+//!     }
 //!     Err(refusal) => println!("answer {}: {refusal}", refusal.status()),
 //! }
 //! # let forged = br#"{"value":[{"subscriptionId":"s","subscriptionExpirationDateTime":"","clientState":"guess"}]}"#;
-//! # assert!(matches!(receiver.receive(forged, SystemTime::now()), Err(Refusal::ClientState(_))));
+//! # assert_eq!(receiver.receive(forged, SystemTime::now())?.status(), 401);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Subscriptions may have a word each: [`Builder::client_state_of`].
+//! Subscriptions may have a word each: [`Builder::client_state_of`]. The server may tell of a change before you have read the
+//! answer to your own request to subscribe. For what is of a subscription that you do not know, [`Received::status`] is 503:
+//! it comes again, so answer with that.
 //!
 //! # 3. Answer fast
 //!
@@ -166,7 +169,7 @@
 //!     .private_key("2026", OpeningKey::from_pem(&std::fs::read_to_string("key.pem")?)?)
 //!     .build()?;
 //!
-//! for notification in receiver.receive(&body, SystemTime::now())?.notifications {
+//! for notification in receiver.receive(&body, SystemTime::now())?.into_notifications() {
 //!     let Notification::Change(change) = notification else { continue };
 //!     match receiver.open(&change) {
 //!         Ok(content) => println!("{}", content.json::<serde_json::Value>()?["subject"]),
@@ -212,7 +215,7 @@ pub mod validation_token;
 #[cfg(feature = "axum")]
 pub mod webhook;
 
-pub use client_state::{ClientState, StateError};
+pub use client_state::ClientState;
 pub use content::{Content, ContentError};
 pub use duplicates::Duplicates;
 pub use key_set::KeySet;

@@ -123,12 +123,6 @@ pub enum ReadError {
     /// It holds more than [`NOTIFICATIONS_MAX`].
     #[error("the body holds more than {NOTIFICATIONS_MAX} notifications")]
     TooMany,
-    /// A notification tells neither of a change nor of a step in a subscription's life, or of both.
-    #[error("notification {index} has neither changeType and resource, nor lifecycleEvent, or has both")]
-    Kind {
-        /// Which one, from 0.
-        index: usize,
-    },
 }
 
 /// Reads a body as it is on the wire. Nothing of it is proved yet.

@@ -6,8 +6,9 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use protocol::envelope::{self, OpeningKey};
+use protocol::notification::ReceivedNotification;
 
-use crate::client_state::{ClientState, ClientStates, StateError};
+use crate::client_state::{ClientState, ClientStates};
 use crate::content::{Content, ContentError};
 use crate::key_set::KeySet;
 use crate::notification::{self, BODY_BYTES_MAX, Change, Notification, ReadError};
@@ -47,25 +48,28 @@ pub enum BuildError {
     NoAppId,
 }
 
-/// The genuine notifications of a request, and what was left out.
+/// What a request holds, in the order in which it was sent. A server may post the notifications of many subscriptions
+/// together: those that are refused take nothing from the others. [`status`](Self::status) has the answer to give.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Received {
-    /// In the order in which they were sent.
-    pub notifications: Vec<Notification>,
-    /// Those that name a subscription whose word they do not know. A server may post the notifications of many
-    /// subscriptions together, so the others count.
-    pub refused: Vec<Refused>,
-}
+pub struct Received(pub Vec<Result<Notification, Refused>>);
 
-/// A notification that was left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why one notification does not count. With it the id of the subscription that it names, shortened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub struct Refused {
-    /// The subscription that it names.
-    pub subscription_id: String,
-    /// What is wrong.
-    pub reason: StateError,
+pub enum Refused {
+    /// No `clientState` is known for its subscription. That may change soon: it can come before the answer to your own
+    /// request to subscribe.
+    #[error("a notification is of the subscription {0:?}, which this receiver has no clientState for")]
+    UnknownSubscription(String),
+    /// It has no `clientState`: the subscription was made without one.
+    #[error("a notification of {0:?} has no clientState; give one when the subscription is created")]
+    NoClientState(String),
+    /// Its `clientState` is another one.
+    #[error("a notification of {0:?} has another clientState than the subscription")]
+    WrongClientState(String),
+    /// It is genuine, and tells neither of a change nor of a step in a subscription's life, or of both.
+    #[error("a notification of {0:?} has neither changeType and resource, nor lifecycleEvent, or has both")]
+    Kind(String),
 }
 
 /// A request that was read, and whose tokens are not verified yet.
@@ -81,12 +85,9 @@ pub enum Refusal {
     /// It holds no notifications.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// None of the notifications in it is of a subscription of yours. This is what the first one lacks.
-    #[error("no notification is of a subscription of yours; of the first one: {0}")]
-    ClientState(StateError),
     /// One of its validation tokens proves nothing. Then none of it counts.
-    #[error("a validation token was refused: {0}")]
-    Token(TokenError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// A notification bears data of a tenant for which no token speaks.
     #[error("no validation token is of the tenant {0:?}, which data came of")]
     NoToken(String),
@@ -107,8 +108,37 @@ impl Refusal {
         match self {
             Self::Read(ReadError::TooLong { .. } | ReadError::TooMany) => 413,
             Self::Read(_) | Self::TooManyTokens => 400,
-            Self::ClientState(_) | Self::Token(_) | Self::NoToken(_) | Self::DataNotExpected => 401,
+            Self::Token(_) | Self::NoToken(_) | Self::DataNotExpected => 401,
             Self::KeysUnavailable(_) => 503,
+        }
+    }
+}
+
+impl Received {
+    /// The genuine notifications.
+    pub fn notifications(&self) -> impl Iterator<Item = &Notification> {
+        self.0.iter().filter_map(|item| item.as_ref().ok())
+    }
+
+    /// The genuine notifications, to keep.
+    pub fn into_notifications(self) -> impl Iterator<Item = Notification> {
+        self.0.into_iter().filter_map(Result::ok)
+    }
+
+    /// What was left out.
+    pub fn refused(&self) -> impl Iterator<Item = &Refused> {
+        self.0.iter().filter_map(|item| item.as_ref().err())
+    }
+
+    /// The status to answer with once you have the genuine ones: 202, or 401 if all are somebody else's. 503 if one is of
+    /// a subscription that is not known: then all of them come again, the genuine ones as
+    /// [`Duplicates`](crate::Duplicates).
+    pub fn status(&self) -> u16 {
+        let of_a_stranger = |item| matches!(item, &Err(Refused::NoClientState(_) | Refused::WrongClientState(_)));
+        match self.refused().any(|refused| matches!(refused, Refused::UnknownSubscription(_))) {
+            true => 503,
+            false if !self.0.is_empty() && self.0.iter().all(of_a_stranger) => 401,
+            false => 202,
         }
     }
 }
@@ -216,45 +246,39 @@ impl Receiver {
         self.verify(self.read(body)?, &self.keys, now)
     }
 
-    /// The first half of [`receive`](Self::receive): reads a body, and leaves out what has not the right word.
+    /// The first half of [`receive`](Self::receive): reads a body, and says which notifications have the right `clientState`.
     pub fn read(&self, body: &[u8]) -> Result<Unverified, Refusal> {
         let collection = notification::read(body, self.body_bytes_max)?;
-        let mut received = Received::default();
-        for (index, item) in collection.value.into_iter().enumerate() {
-            match self.states.check(&item.subscription_id, item.client_state.as_deref()) {
-                Ok(()) => received.notifications.push(Notification::of(item).ok_or(ReadError::Kind { index })?),
-                Err(reason) => {
-                    let subscription_id = clipped(&item.subscription_id);
-                    received.refused.push(Refused { subscription_id, reason });
-                }
-            }
-        }
-        match received.refused.first() {
-            Some(first) if received.notifications.is_empty() => Err(Refusal::ClientState(first.reason)),
-            // Where nothing is genuine there is nothing that tokens could vouch for: strangers have no keys looked for.
-            _ if received.notifications.is_empty() => Ok(Unverified { received, tokens: Vec::new() }),
-            _ => Ok(Unverified { received, tokens: collection.validation_tokens }),
-        }
+        let received = Received(collection.value.into_iter().map(|item| self.genuine(item)).collect());
+        // Where nothing is genuine there is nothing that tokens could vouch for: strangers have no keys looked for.
+        let tokens = match received.notifications().next() {
+            Some(_) => collection.validation_tokens,
+            None => Vec::new(),
+        };
+        Ok(Unverified { received, tokens })
+    }
+
+    fn genuine(&self, item: ReceivedNotification) -> Result<Notification, Refused> {
+        self.states.check(&item.subscription_id, item.client_state.as_deref())?;
+        let subscription_id = clipped(&item.subscription_id);
+        Notification::of(item).ok_or(Refused::Kind(subscription_id))
     }
 
     /// The second half: verifies the tokens with these keys. All must be good, and each tenant that data came of
     /// must have one.
     pub fn verify(&self, unverified: Unverified, keys: &KeySet, now: SystemTime) -> Result<Received, Refusal> {
         let Unverified { received, tokens } = unverified;
-        let mut with_data = received.notifications.iter().filter_map(Notification::with_data).peekable();
+        let with_data = || received.notifications().filter_map(Notification::with_data);
         let Some(rules) = &self.tokens else {
-            return match with_data.peek() {
-                Some(_) => Err(Refusal::DataNotExpected),
-                None => Ok(received),
-            };
+            let is_expected = with_data().next().is_none();
+            return if is_expected { Ok(received) } else { Err(Refusal::DataNotExpected) };
         };
         if tokens.len() > TOKENS_MAX {
             return Err(Refusal::TooManyTokens);
         }
-        let tenants: Result<Vec<String>, TokenError> =
-            tokens.iter().map(|token| rules.verify(token, keys, now)).collect();
-        let tenants = tenants.map_err(Refusal::Token)?;
-        for change in with_data {
+        let verified = tokens.iter().map(|token| rules.verify(token, keys, now));
+        let tenants: Vec<String> = verified.collect::<Result<_, _>>()?;
+        for change in with_data() {
             let tenant = change.tenant_id.as_deref().unwrap_or_default();
             if !tenants.iter().any(|spoken_for| spoken_for.eq_ignore_ascii_case(tenant)) {
                 return Err(Refusal::NoToken(clipped(tenant)));

@@ -48,40 +48,40 @@ pub struct TokenRules {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// It is too long, broken, unsigned (`alg` is `none`), or asks for something that nobody here knows.
-    #[error("it is no signed token (JWT) that can be read")]
+    #[error("a validation token is no signed JWT that can be read")]
     Unreadable,
     /// Its signature is of another kind. That a key is public makes it no secret to sign with.
-    #[error("it is signed with {0:?} instead of RS256")]
+    #[error("a validation token is signed with {0:?} instead of RS256")]
     Algorithm(Algorithm),
     /// Its header has no `kid`.
-    #[error("it does not name its key (kid)")]
+    #[error("a validation token does not name its key (kid)")]
     NoKey,
     /// Nobody publishes such a key: it is forged, or signed with a key so new that it was not read yet.
-    #[error("no key {0:?} for RS256 is published")]
+    #[error("no key {0:?} for RS256 is published, which a validation token is signed with")]
     UnknownKey(String),
     /// The key says that it signs for somebody else.
-    #[error("its key signs for another issuer")]
+    #[error("a validation token is signed with a key of another issuer")]
     KeyIssuer,
     /// It was changed, or signed by somebody else.
-    #[error("its signature does not hold, or its claims cannot be read")]
+    #[error("the signature of a validation token does not hold, or its claims cannot be read")]
     Signature,
     /// `aud` is none of your apps.
-    #[error("it is for the app {0:?}, which is none of yours")]
+    #[error("a validation token is for the app {0:?}, which is none of yours")]
     Audience(String),
     /// `appid` and `azp` do not name the publisher of change notifications.
-    #[error("it is not of the publisher of change notifications (appid or azp {PUBLISHER_ID})")]
+    #[error("a validation token is not of the publisher of change notifications (appid or azp {PUBLISHER_ID})")]
     Publisher,
     /// `iss` is not the name of an issuer for the tenant that it is of.
-    #[error("its issuer is {0:?}, which is that of its tenant at no `authority` that was named")]
+    #[error("the issuer of a validation token is {0:?}, which is not that of its tenant at the `authority`")]
     Issuer(String),
     /// It is of a tenant that you do not expect.
-    #[error("it is of the tenant {0:?}, which is none of yours")]
+    #[error("a validation token is of the tenant {0:?}, which is none of yours")]
     Tenant(String),
     /// Its time is over.
-    #[error("it has expired")]
+    #[error("a validation token has expired")]
     Expired,
     /// Its time has not come.
-    #[error("it is not valid yet; is this machine's clock right?")]
+    #[error("a validation token is not valid yet; is this machine's clock right?")]
     NotYetValid,
 }
 

@@ -1,6 +1,7 @@
 //! A route for axum that is your `notificationUrl` and `lifecycleNotificationUrl`: it answers the handshake, verifies
 //! what is posted, hands it over, and answers before your work begins.
 
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,6 +10,7 @@ use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
+use http_body_util::LengthLimitError;
 use tokio::sync::mpsc;
 
 use crate::duplicates::Duplicates;
@@ -20,33 +22,45 @@ use crate::receiver::{Received, Receiver, Refusal};
 /// How long the body of a request may take to arrive.
 const BODY_READ_MAX: Duration = Duration::from_secs(30);
 
-type Tell = dyn Fn(&Refusal) + Send + Sync;
+type Tell = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
 
 /// A receiver with what it needs in axum. Cloning it is cheap.
 #[derive(Clone)]
-pub struct Webhook(Arc<Shared>);
-
-struct Shared {
+pub struct Webhook {
     receiver: Arc<Receiver>,
     /// `None`: those that the receiver was built with.
     keys: Option<Keys>,
-    refused: Option<Box<Tell>>,
+    refused: Option<Arc<Tell>>,
 }
 
-/// The genuine notifications of a request, for a handler of your own. Duplicates are still among them: only you know
-/// when you are done with one.
+/// Why a request's body was not read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// The connection broke.
+    #[error("the connection broke before the whole body had come: {0}")]
+    Broken(String),
+    /// It came too slowly.
+    #[error("the body did not come within {BODY_READ_MAX:?}")]
+    TimedOut,
+}
+
+/// What a request holds, for a handler of your own. Duplicates are still in it: only you know when you are done with a
+/// notification.
 ///
-/// A handshake, and what is not genuine, is answered before the handler is called. When the handler answers with 202, the
-/// server is done with these notifications; with a status that is no success it sends all of them again. Answer within
-/// three seconds.
+/// A handshake, and a request without anything genuine, is answered before the handler is called. When the handler answers
+/// with 202, the server is done with these notifications; with a status that is no success it sends all of them again.
+/// [`answer`](Self::answer) is the one to give when you have them. Answer within three seconds.
 ///
 /// ```
 /// use axum::{Router, http::StatusCode, routing::post};
 /// use tidings_receiver::webhook::{Notifications, Webhook};
 ///
-/// async fn hook(Notifications(received): Notifications) -> StatusCode {
-///     println!("{} notifications", received.notifications.len()); // keep them somewhere safe
-///     StatusCode::ACCEPTED
+/// async fn hook(notifications: Notifications) -> StatusCode {
+///     for notification in notifications.0.notifications() {
+///         println!("of {}", notification.subscription_id()); // keep it somewhere safe
+///     }
+///     notifications.answer()
 /// }
 ///
 /// let receiver = tidings_receiver::Receiver::builder().client_state("s3cret").build()?;
@@ -55,41 +69,46 @@ struct Shared {
 /// ```
 pub struct Notifications(pub Received);
 
+impl Notifications {
+    /// [`Received::status`].
+    pub fn answer(&self) -> StatusCode {
+        status(self.0.status())
+    }
+}
+
 impl Webhook {
     /// Verifies tokens with the keys that the receiver was built with.
     pub fn new(receiver: impl Into<Arc<Receiver>>) -> Self {
-        Self(Arc::new(Shared { receiver: receiver.into(), keys: None, refused: None }))
+        Self { receiver: receiver.into(), keys: None, refused: None }
     }
 
     /// Verifies tokens with the keys that the server publishes.
     pub fn with_keys(receiver: impl Into<Arc<Receiver>>, keys: Keys) -> Self {
-        Self(Arc::new(Shared { receiver: receiver.into(), keys: Some(keys), refused: None }))
+        Self { receiver: receiver.into(), keys: Some(keys), refused: None }
     }
 
-    /// Tells what is refused, for your log. Whoever sent it learns nothing but the status. Say this before the webhook is
-    /// cloned.
-    pub fn on_refused(mut self, tell: impl Fn(&Refusal) + Send + Sync + 'static) -> Self {
-        if let Some(shared) = Arc::get_mut(&mut self.0) {
-            shared.refused = Some(Box::new(tell));
-        }
+    /// Tells what is refused, for your log: whole requests ([`Refusal`], [`BodyError`]) and single notifications
+    /// ([`Refused`](crate::Refused)). Whoever sent it learns nothing but the status.
+    pub fn on_refused(mut self, tell: impl Fn(&(dyn Error + 'static)) + Send + Sync + 'static) -> Self {
+        self.refused = Some(Arc::new(tell));
         self
     }
 
     /// The receiver.
     pub fn receiver(&self) -> &Receiver {
-        &self.0.receiver
+        &self.receiver
     }
 
     /// The genuine notifications of a body.
     pub async fn receive(&self, body: &[u8]) -> Result<Received, Refusal> {
-        match &self.0.keys {
-            Some(keys) => keys.receive(&self.0.receiver, body).await,
-            None => self.0.receiver.receive(body, SystemTime::now()),
+        match &self.keys {
+            Some(keys) => keys.receive(&self.receiver, body).await,
+            None => self.receiver.receive(body, SystemTime::now()),
         }
     }
 
     /// A route, and where what comes there is to be taken from: the genuine notifications of each request that
-    /// are no duplicates. It is answered with 202 as soon as they wait there. While `waiting_max` requests wait, more
+    /// are no duplicates. It is answered as soon as they wait there, with [`Received::status`]. While `waiting_max` requests wait, more
     /// are answered with 503, and the server sends them again later.
     ///
     /// What waits is lost if your process ends. If that matters, write your own handler with [`Notifications`], which
@@ -113,25 +132,41 @@ impl Webhook {
             return Err(handshake_answer(token));
         }
         let body = self.read(request.into_body()).await?;
-        self.receive(&body).await.map_err(|refusal| self.refuse(&refusal))
+        let received = self.receive(&body).await.map_err(|refusal| self.refuse(&refusal, refusal.status()))?;
+        received.refused().for_each(|refused| self.tell(refused));
+        match received.0.is_empty() || received.notifications().next().is_some() {
+            true => Ok(received),
+            false => Err(status(received.status()).into_response()),
+        }
     }
 
     async fn read(&self, body: Body) -> Result<Bytes, Response> {
-        let bytes_max = self.0.receiver.body_bytes_max();
+        let bytes_max = self.receiver.body_bytes_max();
         match tokio::time::timeout(BODY_READ_MAX, to_bytes(body, bytes_max)).await {
             Ok(Ok(body)) => Ok(body),
-            // It is too long, or the connection broke; then nobody reads the answer.
-            Ok(Err(_)) => Err(self.refuse(&Refusal::Read(ReadError::TooLong { bytes_max }))),
-            Err(_) => Err(StatusCode::REQUEST_TIMEOUT.into_response()),
+            Ok(Err(error)) if error.source().is_some_and(|source| source.is::<LengthLimitError>()) => {
+                let refusal = Refusal::Read(ReadError::TooLong { bytes_max });
+                Err(self.refuse(&refusal, refusal.status()))
+            }
+            Ok(Err(error)) => Err(self.refuse(&BodyError::Broken(error.to_string()), 400)),
+            Err(_) => Err(self.refuse(&BodyError::TimedOut, 408)),
         }
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response {
-        if let Some(tell) = &self.0.refused {
-            tell(refusal);
-        }
-        StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST).into_response()
+    fn refuse(&self, error: &(dyn Error + 'static), answer: u16) -> Response {
+        self.tell(error);
+        status(answer).into_response()
     }
+
+    fn tell(&self, error: &(dyn Error + 'static)) {
+        if let Some(tell) = &self.refused {
+            tell(error);
+        }
+    }
+}
+
+fn status(answer: u16) -> StatusCode {
+    StatusCode::from_u16(answer).unwrap_or(StatusCode::BAD_REQUEST)
 }
 
 fn handshake_answer(token: String) -> Response {
@@ -158,7 +193,8 @@ impl Desk {
         };
         // First the room, then the mark that it was seen: what found no room comes again.
         let Ok(room) = self.sender.try_reserve() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
-        let mut notifications = received.notifications;
+        let answer = status(received.status());
+        let mut notifications: Vec<Notification> = received.into_notifications().collect();
         let now = self.started.elapsed();
         let mut duplicates = self.duplicates.lock().unwrap_or_else(PoisonError::into_inner);
         notifications.retain(|notification| duplicates.is_new(notification, now));
@@ -166,7 +202,7 @@ impl Desk {
         if !notifications.is_empty() {
             room.send(notifications);
         }
-        StatusCode::ACCEPTED.into_response()
+        answer.into_response()
     }
 }
 

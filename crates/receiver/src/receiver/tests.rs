@@ -59,7 +59,7 @@ fn changes(received: Received) -> Vec<Change> {
         Notification::Change(change) => change,
         other => panic!("no change: {other:?}"),
     };
-    received.notifications.into_iter().map(change).collect()
+    received.into_notifications().map(change).collect()
 }
 
 #[test]
@@ -113,20 +113,22 @@ fn a_receiver_without_a_word_is_not_built() {
 #[test]
 fn what_is_of_no_subscription_of_ours_is_left_out() {
     let stranger = item(json!({"subscriptionId": "x", "clientState": "guess"}));
-    let received = receive(&[item(json!({})), stranger.clone()], &[]).unwrap();
-    assert_eq!(received.notifications.len(), 1);
-    assert_eq!(received.refused, [Refused { subscription_id: "x".into(), reason: StateError::Wrong }]);
-    assert_eq!(receive(&[stranger], &[]), Err(Refusal::ClientState(StateError::Wrong)));
-    assert_eq!(receive(&[item(json!({"clientState": null}))], &[]), Err(Refusal::ClientState(StateError::Missing)));
-    assert_eq!(receive(&[], &[]), Ok(Received::default()));
+    let received = receive(&[stranger.clone(), item(json!({}))], &[]).unwrap();
+    assert!(received.0[0] == Err(Refused::WrongClientState("x".into())) && received.0[1].is_ok());
+    assert_eq!(received.status(), 202);
+    let without = item(json!({"clientState": null}));
+    let received = receive(&[stranger, without], &[]).unwrap();
+    assert_eq!(received.refused().nth(1), Some(&Refused::NoClientState("s".into())));
+    assert_eq!((received.notifications().count(), received.status()), (0, 401));
+    assert_eq!(receive(&[], &[]).unwrap().status(), 202);
 }
 
 #[test]
-fn a_notification_of_no_kind_is_an_error_that_says_which() {
+fn a_notification_of_no_kind_is_refused_alone_and_does_not_come_again() {
     let neither = item(json!({"changeType": null}));
-    let refusal = Refusal::Read(ReadError::Kind { index: 1 });
-    assert_eq!(receive(&[item(json!({})), neither], &[]), Err(refusal.clone()));
-    assert_eq!(refusal.status(), 400);
+    let received = receive(&[item(json!({})), neither.clone()], &[]).unwrap();
+    assert!(received.0[0].is_ok() && received.0[1] == Err(Refused::Kind("s".into())));
+    assert_eq!((received.status(), receive(&[neither], &[]).unwrap().status()), (202, 202));
 }
 
 #[test]
@@ -134,7 +136,6 @@ fn each_refusal_has_its_status() {
     for (refusal, status) in [
         (Refusal::Read(ReadError::TooLong { bytes_max: 1 }), 413),
         (Refusal::Read(ReadError::NotACollection { line: 1, column: 1 }), 400),
-        (Refusal::ClientState(StateError::Wrong), 401),
         (Refusal::Token(TokenError::Expired), 401),
         (Refusal::KeysUnavailable("x".into()), 503),
     ] {
@@ -201,7 +202,7 @@ fn a_replayed_request_is_genuine_and_all_of_it_duplicates() {
     let mut new = |seconds| {
         let received = receiver().receive(&body, after(seconds)).unwrap();
         let now = Duration::from_secs(seconds);
-        received.notifications.iter().filter(|notification| duplicates.is_new(notification, now)).count()
+        received.notifications().filter(|notification| duplicates.is_new(notification, now)).count()
     };
     assert_eq!([new(60), new(61), new(3_600)], [2, 0, 0]);
     let late = receiver().receive(&body, after(100_000));

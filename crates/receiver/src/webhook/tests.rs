@@ -1,9 +1,16 @@
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
 use axum::Router;
+use hyper::body::Frame;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::client_state::ClientState;
 use crate::issuer::{APP, Issuer};
+use crate::receiver::Refused;
 
 fn webhook() -> Webhook {
     let receiver = Receiver::builder().client_state("s3cret").body_bytes_max(1_000).build().unwrap();
@@ -63,17 +70,74 @@ async fn what_found_no_room_is_taken_when_it_comes_again() {
 }
 
 #[tokio::test]
+async fn what_is_of_a_subscription_not_known_yet_comes_again_and_takes_nothing_from_the_others() {
+    let known = Arc::new(AtomicBool::new(false));
+    let answered = known.clone();
+    let lookup = move |id: &str| (id == "s" || answered.load(Ordering::SeqCst)).then(|| ClientState::new("s3cret"));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = told.clone();
+    let webhook = Webhook::new(Receiver::builder().client_state_of(lookup).build().unwrap());
+    let (route, mut waiting) =
+        webhook.clone().on_refused(move |error| log.lock().unwrap().push(error.to_string())).route(5);
+    let app = Router::new().route("/hook", route);
+    let mut of_new = item("2", "s3cret");
+    of_new["subscriptionId"] = "new".into();
+    let both = [item("1", "s3cret"), of_new.clone()];
+    assert_eq!(status(&app, &both).await, 503);
+    assert_eq!(waiting.recv().await.unwrap().len(), 1);
+    assert_eq!(*told.lock().unwrap(), [Refused::UnknownSubscription("new".into()).to_string()]);
+    assert_eq!(status(&app, &[of_new]).await, 503, "alone, too");
+    known.store(true, Ordering::SeqCst);
+    assert_eq!(status(&app, &both).await, 202);
+    assert_eq!(waiting.recv().await.unwrap()[0].subscription_id(), "new");
+    assert!(waiting.try_recv().is_err(), "the other was there before");
+}
+
+/// A body whose connection breaks.
+struct Broken;
+
+impl axum::body::HttpBody for Broken {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
+        Poll::Ready(Some(Err(std::io::Error::other("reset"))))
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_told_as_what_it_is() {
+    let told = Arc::new(Mutex::new(None));
+    let log = told.clone();
+    let webhook = webhook();
+    let kept = webhook.clone();
+    let webhook = webhook.on_refused(move |error| *log.lock().unwrap() = error.downcast_ref::<BodyError>().cloned());
+    let app = Router::new().route("/hook", webhook.route(1).0);
+    let broken = Body::new(Broken);
+    app.oneshot(Request::post("/hook").body(broken).unwrap()).await.unwrap();
+    assert_eq!(*told.lock().unwrap(), Some(BodyError::Broken("reset".into())));
+    drop(kept); // a clone takes nothing from it
+}
+
+#[tokio::test]
 async fn what_is_not_genuine_is_refused_and_told_to_the_log_alone() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let log = told.clone();
-    let webhook = webhook().on_refused(move |refusal| log.lock().unwrap().push(refusal.status()));
+    let webhook = webhook().on_refused(move |error| log.lock().unwrap().push(error.to_string()));
     let app = Router::new().route("/hook", webhook.route(1).0);
     assert_eq!(status(&app, &[item("1", "guess")]).await, 401);
     assert_eq!(post_to(&app, "/hook", "<html>".into()).await.0, 400);
     let (status, response) = post_to(&app, "/hook", "x".repeat(1_001)).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(to_bytes(response.into_body(), 100).await.unwrap().is_empty());
-    assert_eq!(*told.lock().unwrap(), [401, 400, 413]);
+    assert_eq!(
+        *told.lock().unwrap(),
+        [
+            "a notification of \"s\" has another clientState than the subscription",
+            "the body is no collection of notifications: see line 1, column 1",
+            "the body is longer than 1000 bytes",
+        ]
+    );
     let get = app.oneshot(Request::get("/hook?validationToken=t").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(get.status(), StatusCode::METHOD_NOT_ALLOWED);
 }
@@ -81,7 +145,7 @@ async fn what_is_not_genuine_is_refused_and_told_to_the_log_alone() {
 #[tokio::test]
 async fn a_handler_of_ones_own_sees_only_what_is_genuine() {
     async fn hook(Notifications(received): Notifications) -> String {
-        received.notifications.len().to_string()
+        received.into_notifications().count().to_string()
     }
     let app = Router::new().route("/hook", post(hook)).with_state(webhook());
     let (status, response) = post_to(&app, "/hook", json!({"value": [item("1", "s3cret")]}).to_string()).await;

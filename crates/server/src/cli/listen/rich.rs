@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use ::receiver::fetch::{Keys, Source};
-use ::receiver::{ChangeType, Notification, OpeningKey, Receiver, Refusal};
+use ::receiver::{ChangeType, Notification, OpeningKey, Receiver, Refusal, Refused};
 use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -180,24 +180,17 @@ impl Opener {
     pub async fn open(&self, body: &Bytes) -> Result<Vec<Opened>, Refusal> {
         let soon = || Refusal::KeysUnavailable("the subscription is being made".to_owned());
         let receiver = self.receiver.get().ok_or_else(soon)?;
-        let collection: ReceivedCollection = serde_json::from_slice(body).unwrap_or_default();
-        let received = match self.keys.receive(receiver, body).await {
+        match self.keys.receive(receiver, body).await {
             Err(refusal @ Refusal::KeysUnavailable(_)) => {
                 eprintln!("tidings: {refusal}");
-                return Err(refusal);
+                Err(refusal)
             }
             Err(refusal) => {
-                return Ok(collection.value.iter().map(|item| refused(item, &refusal)).collect());
+                let collection: ReceivedCollection = serde_json::from_slice(body).unwrap_or_default();
+                Ok(collection.value.iter().map(|item| refused(item, &refusal)).collect())
             }
-            Ok(received) => received,
-        };
-        // The receiver leaves out what has another clientState.
-        let mut genuine = received.notifications.iter();
-        let opened = collection.value.iter().map(|item| match item.client_state.as_deref() == Some(&self.secret) {
-            true => genuine.next().map_or(Opened::Without, |notification| opened(receiver, notification)),
-            false => Opened::Trouble("it has another clientState".to_owned()),
-        });
-        Ok(opened.collect())
+            Ok(received) => Ok(received.0.iter().map(|item| opened(receiver, item)).collect()),
+        }
     }
 }
 
@@ -208,8 +201,12 @@ fn refused(item: &ReceivedNotification, refusal: &Refusal) -> Opened {
     }
 }
 
-fn opened(receiver: &Receiver, notification: &Notification) -> Opened {
-    let Notification::Change(change) = notification else { return Opened::Without };
+fn opened(receiver: &Receiver, item: &Result<Notification, Refused>) -> Opened {
+    let change = match item {
+        Ok(Notification::Change(change)) => change,
+        Ok(_) => return Opened::Without,
+        Err(refused) => return Opened::Trouble(refused.to_string()),
+    };
     if change.encrypted_content.is_none() {
         return match change.change_type {
             ChangeType::Deleted => Opened::Gone,
