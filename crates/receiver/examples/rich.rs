@@ -1,12 +1,11 @@
 //! Prints the data that comes with notifications: tokens are verified with the server's keys, then it is opened. The README
 //! says how to subscribe.
 //!
-//! `cargo run --features axum --example rich -- 127.0.0.1:3000 https://localhost:8443 CA.pem APP-ID KEY.pem`
+//! `cargo run --features axum,fetch --example rich -- 127.0.0.1:3000 https://localhost:8443 CA.pem APP-ID KEY.pem`
 
 use std::future::IntoFuture;
-use std::sync::Arc;
 
-use tidings_receiver::fetch::{Keys, Source};
+use tidings_receiver::fetch::FetchingReceiver;
 use tidings_receiver::webhook::Webhook;
 use tidings_receiver::{Notification, OpeningKey, Receiver};
 
@@ -18,10 +17,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let key = OpeningKey::from_pem(&std::fs::read_to_string(key)?)?;
     let builder = Receiver::builder().client_state("s3cret").app_id(app).authority(server);
-    let receiver = Arc::new(builder.private_key("example", key).build()?);
-    let configuration = format!("{server}/common/v2.0/.well-known/openid-configuration");
-    let keys = Keys::new(Source::new(&configuration, &std::fs::read_to_string(ca)?)?);
-    let webhook = Webhook::with_keys(receiver.clone(), keys).on_refused(|refusal| eprintln!("refused: {refusal}"));
+    let receiver = FetchingReceiver::new(builder.private_key("example", key), Some(&std::fs::read_to_string(ca)?))?;
+    receiver.refresh().await?;
+    let webhook = Webhook::fetching(receiver.clone()).on_refused(|error| eprintln!("refused: {error}"));
     let (route, mut waiting) = webhook.route(100);
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening at http://{}/notifications", listener.local_addr()?);
@@ -30,8 +28,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     while let Some(notifications) = waiting.recv().await {
         for notification in notifications {
             let Notification::Change(change) = notification else { continue };
-            match receiver.open(&change) {
-                Ok(content) => println!("{} {}", change.change_type, content.json::<serde_json::Value>()?),
+            match receiver.receiver().open(&change).and_then(|content| content.json::<serde_json::Value>()) {
+                Ok(item) => println!("{} {item}", change.change_type),
                 Err(error) => println!("{} {} ({error})", change.change_type, change.resource),
             }
         }

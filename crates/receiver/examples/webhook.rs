@@ -12,7 +12,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:3000".into());
     let state = std::env::var("CLIENT_STATE").unwrap_or("s3cret".into());
     let receiver = Receiver::builder().client_state(&state).build()?;
-    let webhook = Webhook::new(receiver).on_refused(|refusal| eprintln!("refused: {refusal}"));
+    let webhook = Webhook::new(receiver).on_refused(|error| eprintln!("refused: {error}"));
     let (route, mut waiting) = webhook.route(100);
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening at http://{}/notifications", listener.local_addr()?);

@@ -10,6 +10,7 @@ use hyper::header::{ACCEPT, HOST};
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use jsonwebtoken::Algorithm;
+use protocol::validation_token::Version;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde::Deserialize;
@@ -20,11 +21,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::key_cache::{Found, KeyCache};
-use crate::key_set::{KeySet, NoKeySet, PublicKey};
-use crate::receiver::{Received, Receiver, Refusal};
+use crate::key_set::{ANY_TENANT, KeySet, NoKeySet, PublicKey};
+use crate::receiver::{BuildError, Builder, Received, Receiver, Refusal};
+use crate::validation_token::clipped;
 
-/// Where Microsoft's keys are found.
-pub const MICROSOFT: &str = "https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration";
 /// The longest answer, in bytes. Microsoft's key sets have some 20 KiB.
 const BYTES_MAX: usize = 512 * 1024;
 /// How long both answers may take together.
@@ -34,27 +34,33 @@ const READ_MAX: Duration = Duration::from_secs(10);
 const READINGS_MAX: usize = 2;
 
 /// Where keys are published, and whom to believe that it is there.
-#[derive(Clone)]
-pub struct Source {
+struct Source {
     configuration: Uri,
+    /// What the configuration must say that it is of.
+    issuer: String,
     tls: TlsConnector,
 }
 
-/// Why a source cannot be used.
+/// Why keys could be read from nowhere.
+#[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     /// It is no URL, or one that keys must not be read from.
     #[error("{0:?} is no https:// URL; http:// is good for localhost only")]
     Url(String),
-    /// The text holds no certificate of an authority.
-    #[error("the text holds no certificate in PEM")]
+    /// `ca_pem` holds no certificate.
+    #[error("ca_pem holds no certificate in PEM")]
     NoCertificate,
-    /// No authority is known to this machine, and none was given.
-    #[error("this machine trusts no certificate authority; give one")]
-    NoAuthority,
+    /// This machine trusts no CA, and none was given.
+    #[error("this machine trusts no CA; give one")]
+    NoCa,
+    /// The receiver itself lacks something.
+    #[error(transparent)]
+    Build(#[from] BuildError),
 }
 
 /// Why keys were not read.
+#[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The URL must not be called.
@@ -77,8 +83,20 @@ pub enum FetchError {
         status: u16,
     },
     /// It is no OpenID configuration.
-    #[error("{0} holds no OpenID configuration: a JSON object with `jwks_uri`")]
+    #[error("{0} holds no OpenID configuration: a JSON object with `issuer` and `jwks_uri`")]
     Configuration(String),
+    /// The configuration is of somebody else, who could have tokens issued in the authority's name.
+    #[error(
+        "{url} is the configuration of {found:?} and not of {expected:?}: is the authority's name spelt as it spells it?"
+    )]
+    Issuer {
+        /// Which URL.
+        url: String,
+        /// Whose it says that it is.
+        found: String,
+        /// The authority's name for all tenants.
+        expected: String,
+    },
     /// It holds no keys.
     #[error(transparent)]
     Keys(#[from] NoKeySet),
@@ -88,43 +106,45 @@ pub enum FetchError {
 }
 
 impl Source {
-    /// The keys of the OpenID configuration at this URL, such as [`MICROSOFT`] or
-    /// `https://localhost:8443/common/v2.0/.well-known/openid-configuration`. Authorities are those that the machine
-    /// trusts, and those of `authorities`: certificates in PEM, one after the other, or nothing.
-    pub fn new(configuration: &str, authorities: &str) -> Result<Self, SourceError> {
+    fn new(authority: &str, ca_pem: Option<&str>) -> Result<Self, SourceError> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if !authorities.trim().is_empty() {
-            let given = CertificateDer::pem_slice_iter(authorities.as_bytes()).filter_map(Result::ok);
+        if let Some(pem) = ca_pem {
+            let given = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok);
             if roots.add_parsable_certificates(given).0 == 0 {
                 return Err(SourceError::NoCertificate);
             }
         }
-        let configuration = callable(configuration)?;
+        let configuration = callable(&format!("{authority}/common/v2.0/.well-known/openid-configuration"))?;
+        let issuer = Version::V2 { origin: authority }.issuer(ANY_TENANT);
         if roots.is_empty() && is_tls(&configuration) {
-            return Err(SourceError::NoAuthority);
+            return Err(SourceError::NoCa);
         }
         let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
         let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         // The provider has what the versions need.
-        let config =
-            versions.map_err(|_| SourceError::NoAuthority)?.with_root_certificates(roots).with_no_client_auth();
-        Ok(Self { configuration, tls: TlsConnector::from(Arc::new(config)) })
+        let config = versions.map_err(|_| SourceError::NoCa)?.with_root_certificates(roots).with_no_client_auth();
+        Ok(Self { configuration, issuer, tls: TlsConnector::from(Arc::new(config)) })
     }
 
     /// Reads the configuration and then the keys. Redirects are not followed.
-    pub async fn read(&self) -> Result<KeySet, FetchError> {
+    async fn read(&self) -> Result<KeySet, FetchError> {
         tokio::time::timeout(READ_MAX, self.read_both()).await.map_err(|_| FetchError::TimedOut)?
     }
 
     async fn read_both(&self) -> Result<KeySet, FetchError> {
         #[derive(Deserialize)]
         struct Configuration {
+            issuer: String,
             jwks_uri: String,
         }
         let text = self.get(&self.configuration).await?;
-        let Configuration { jwks_uri } =
-            serde_json::from_slice(&text).map_err(|_| FetchError::Configuration(self.configuration.to_string()))?;
+        let url = || self.configuration.to_string();
+        let Configuration { issuer, jwks_uri } =
+            serde_json::from_slice(&text).map_err(|_| FetchError::Configuration(url()))?;
+        if issuer != self.issuer {
+            return Err(FetchError::Issuer { url: url(), found: clipped(&issuer), expected: self.issuer.clone() });
+        }
         Ok(KeySet::read(&self.get(&callable(&jwks_uri)?).await?)?)
     }
 
@@ -185,11 +205,12 @@ where
     Ok((status, body.to_bytes()))
 }
 
-/// The keys of a [`Source`], as they are now. Cloning it is cheap; all clones share them.
+/// A receiver with the keys of its authority, as they are now. Cloning it is cheap; all clones share them.
 #[derive(Clone)]
-pub struct Keys(Arc<Shared>);
+pub struct FetchingReceiver(Arc<Shared>);
 
 struct Shared {
+    receiver: Arc<Receiver>,
     source: Source,
     state: Mutex<State>,
     /// Tells those who wait that the keys were read, or not.
@@ -204,15 +225,37 @@ struct State {
     failure: Option<String>,
 }
 
-impl Keys {
-    /// They are read when first needed.
-    pub fn new(source: Source) -> Self {
+impl FetchingReceiver {
+    /// The receiver of this builder, which needs no keys of its own. Theirs are read when first needed, over TLS from the
+    /// builder's `authority`; whom to believe that it is there say the CAs that this machine trusts, and those of
+    /// `ca_pem`: certificates in PEM, one after the other. It is what `tidings dev` calls its CA file, for example.
+    pub fn new(builder: Builder, ca_pem: Option<&str>) -> Result<Self, SourceError> {
+        let receiver = Arc::new(builder.keys(KeySet::default()).build()?);
+        let source = Source::new(receiver.authority(), ca_pem)?;
         let (state, done) = (Mutex::default(), watch::Sender::new(()));
-        Self(Arc::new(Shared { source, state, done, started: Instant::now() }))
+        Ok(Self(Arc::new(Shared { receiver, source, state, done, started: Instant::now() })))
+    }
+
+    /// The receiver, to open data with.
+    pub fn receiver(&self) -> &Arc<Receiver> {
+        &self.0.receiver
+    }
+
+    /// Reads the keys if there are none or old ones. Say this at the start: otherwise the first request with data waits until
+    /// they are there, and it has three seconds.
+    pub async fn refresh(&self) -> Result<(), Refusal> {
+        let mut done = self.0.done.subscribe();
+        let read_now = self.0.state().cache.refresh(self.0.started.elapsed());
+        if read_now {
+            self.begin_to_read();
+            let _ = done.changed().await;
+        }
+        self.0.state().failure.clone().map_or(Ok(()), |failure| Err(Refusal::KeysUnavailable(failure)))
     }
 
     /// [`Receiver::receive`] with these keys, at the present time.
-    pub async fn receive(&self, receiver: &Receiver, body: &[u8]) -> Result<Received, Refusal> {
+    pub async fn receive(&self, body: &[u8]) -> Result<Received, Refusal> {
+        let receiver = &self.0.receiver;
         let unverified = receiver.read(body)?;
         let mut found = Vec::new();
         for kid in unverified.key_ids() {
@@ -242,22 +285,37 @@ impl Keys {
 
     /// Reads the keys beside all requests. The cache has said to.
     fn begin_to_read(&self) {
-        let shared = Arc::clone(&self.0);
+        let mut reading = Reading { shared: Arc::clone(&self.0), outcome: Err("reading was broken off".to_owned()) };
         tokio::spawn(async move {
-            let source = shared.source.clone();
-            // A task of its own, so that a defect within does not leave everybody waiting.
-            let outcome = tokio::spawn(async move { source.read().await }).await;
-            let (keys, failure) = match outcome {
-                Ok(Ok(keys)) => (Some(keys), None),
-                Ok(Err(error)) => (None, Some(error.to_string())),
-                Err(error) => (None, Some(error.to_string())),
-            };
-            let mut state = shared.state();
-            state.cache.done(keys, shared.started.elapsed());
-            state.failure = failure;
-            drop(state);
-            shared.done.send_replace(());
+            let outcome = reading.shared.source.read().await;
+            reading.end(outcome);
         });
+    }
+}
+
+/// One reading of the keys. However it ends, and if its runtime ends with it, those who wait are told.
+struct Reading {
+    shared: Arc<Shared>,
+    outcome: Result<KeySet, String>,
+}
+
+impl Reading {
+    fn end(&mut self, outcome: Result<KeySet, FetchError>) {
+        self.outcome = outcome.map_err(|error| error.to_string());
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let (keys, failure) = match std::mem::replace(&mut self.outcome, Err(String::new())) {
+            Ok(keys) => (Some(keys), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        let mut state = self.shared.state();
+        state.cache.done(keys, self.shared.started.elapsed());
+        state.failure = failure;
+        drop(state);
+        self.shared.done.send_replace(());
     }
 }
 

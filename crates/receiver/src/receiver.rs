@@ -19,6 +19,7 @@ pub struct Receiver {
     states: ClientStates,
     /// `None`: no data is expected.
     tokens: Option<TokenRules>,
+    authority: String,
     keys: KeySet,
     private_keys: BTreeMap<String, OpeningKey>,
     body_bytes_max: usize,
@@ -30,9 +31,9 @@ pub struct Builder {
     states: ClientStates,
     app_ids: Vec<String>,
     tenants: Vec<String>,
-    authorities: Vec<String>,
+    authority: Option<String>,
     leeway: Option<Duration>,
-    keys: KeySet,
+    keys: Option<KeySet>,
     private_keys: BTreeMap<String, OpeningKey>,
     body_bytes_max: Option<usize>,
 }
@@ -46,6 +47,11 @@ pub enum BuildError {
     /// Data would be opened that nobody vouches for.
     #[error("name the id of your app: `app_id`; data is opened only if a token for your app comes with it")]
     NoAppId,
+    /// Each token would be refused.
+    #[error(
+        "tokens are expected and no key is known that could have signed them: give `keys`, or use fetch::FetchingReceiver"
+    )]
+    NoKeys,
 }
 
 /// What a request holds, in the order in which it was sent. A server may post the notifications of many subscriptions
@@ -175,11 +181,10 @@ impl Builder {
         self
     }
 
-    /// Who issues the tokens, as `scheme://host[:port]`: for Tidings its own address, as your app calls it
-    /// when it subscribes. It matters to tokens of version 2; those of version 1 name no server. Without any it is
-    /// Microsoft's, [`AUTHORITY`].
+    /// Who issues the tokens and publishes the keys that they are signed with, as `scheme://host[:port]`: for Tidings its
+    /// own address, as your app calls it when it subscribes. Without this it is Microsoft's, [`AUTHORITY`].
     pub fn authority(mut self, origin: &str) -> Self {
-        self.authorities.push(origin.trim_end_matches('/').to_owned());
+        self.authority = Some(origin.trim_end_matches('/').to_owned());
         self
     }
 
@@ -190,9 +195,10 @@ impl Builder {
     }
 
     /// The keys that the server publishes, if you have read them yourself: see [`KeySet::read`]. They change, Microsoft's
-    /// every day; the feature `fetch` reads them when it must.
+    /// every day; with the feature `fetch`, `FetchingReceiver` reads them when it must. An empty set is good for a receiver
+    /// whose tokens are only verified with the keys that you give to [`Receiver::verify`].
     pub fn keys(mut self, keys: KeySet) -> Self {
-        self.keys = keys;
+        self.keys = Some(keys);
         self
     }
 
@@ -218,16 +224,17 @@ impl Builder {
         if self.app_ids.is_empty() && !self.private_keys.is_empty() {
             return Err(BuildError::NoAppId);
         }
-        let authorities = match self.authorities.is_empty() {
-            true => vec![AUTHORITY.to_owned()],
-            false => self.authorities,
-        };
+        if self.keys.is_none() && !self.app_ids.is_empty() {
+            return Err(BuildError::NoKeys);
+        }
+        let authority = self.authority.unwrap_or_else(|| AUTHORITY.to_owned());
         let leeway = self.leeway.unwrap_or(LEEWAY);
-        let rules = TokenRules { app_ids: self.app_ids, tenants: self.tenants, authorities, leeway };
+        let rules = TokenRules { app_ids: self.app_ids, tenants: self.tenants, authority: authority.clone(), leeway };
         Ok(Receiver {
             states: self.states,
             tokens: (!rules.app_ids.is_empty()).then_some(rules),
-            keys: self.keys,
+            authority,
+            keys: self.keys.unwrap_or_default(),
             private_keys: self.private_keys,
             body_bytes_max: self.body_bytes_max.unwrap_or(BODY_BYTES_MAX),
         })
@@ -294,6 +301,11 @@ impl Receiver {
         let id = &sealed.encryption_certificate_id;
         let key = self.private_keys.get(id).ok_or_else(|| ContentError::UnknownCertificate(clipped(id)))?;
         Ok(Content::new(envelope::open(sealed, key)?))
+    }
+
+    /// Who issues the tokens.
+    pub fn authority(&self) -> &str {
+        &self.authority
     }
 
     /// The longest body that is read, in bytes.

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::Algorithm;
-use protocol::validation_token::PUBLISHER_ID;
+use protocol::validation_token::{PUBLISHER_ID, Version};
 use serde::Deserialize;
 
 use crate::jwt;
@@ -21,11 +21,9 @@ use crate::key_set::KeySet;
 pub const TOKENS_MAX: usize = 256;
 /// How far the server's clock may be from yours, unless you say otherwise: what Microsoft's libraries allow.
 pub const LEEWAY: Duration = Duration::from_secs(300);
-/// Where the tokens of version 2 come from, unless you say otherwise.
+/// Who issues tokens, unless you say otherwise.
 pub const AUTHORITY: &str = "https://login.microsoftonline.com";
 
-/// Whoever issues tokens of version 1 has this name, whichever server it is.
-const ISSUER_V1: &str = "https://sts.windows.net";
 /// No other algorithm is taken, whatever a token or a key says.
 const ALGORITHM: Algorithm = Algorithm::RS256;
 /// The longest text of a token that an error repeats, in characters.
@@ -38,8 +36,9 @@ pub struct TokenRules {
     pub app_ids: Vec<String>,
     /// The tenants that you expect data of; none here means any.
     pub tenants: Vec<String>,
-    /// `scheme://host[:port]` of those who issue tokens of version 2: for them `iss` is `{authority}/{tenant}/v2.0`.
-    pub authorities: Vec<String>,
+    /// Who issues tokens, as `scheme://host[:port]`. In tokens of version 2 `iss` is `{authority}/{tenant}/v2.0`; in those of
+    /// version 1 it names the tenant alone, and the keys that sign both may say whose they are.
+    pub authority: String,
     /// How far the server's clock may be from yours.
     pub leeway: Duration,
 }
@@ -111,8 +110,8 @@ impl TokenRules {
         let claims: Claims = jwt::open(token, &key.decoding, &[ALGORITHM]).ok_or(TokenError::Signature)?;
         self.check(&claims, now)?;
         // A key of version 2 names the issuer of version 2, and signs tokens of version 1 as well.
-        let of_tenant = self.issuers_v2(&claims.tid).chain([claims.iss.clone()]);
-        if !of_tenant.into_iter().any(|issuer| key.signs_for(&issuer, Some(&claims.tid))) {
+        let signs_for = |issuer: &str| key.signs_for(issuer, Some(&claims.tid));
+        if !signs_for(&claims.iss) && !signs_for(&self.v2().issuer(&claims.tid)) {
             return Err(TokenError::KeyIssuer);
         }
         Ok(claims.tid)
@@ -126,8 +125,7 @@ impl TokenRules {
         if publishers.peek().is_none() || publishers.any(|publisher| publisher != PUBLISHER_ID) {
             return Err(TokenError::Publisher);
         }
-        let v1 = format!("{ISSUER_V1}/{}/", claims.tid);
-        if claims.iss != v1 && self.issuers_v2(&claims.tid).all(|issuer| issuer != claims.iss) {
+        if [Version::V1, self.v2()].iter().all(|version| version.issuer(&claims.tid) != claims.iss) {
             return Err(TokenError::Issuer(clipped(&claims.iss)));
         }
         if !self.tenants.is_empty() && !self.tenants.iter().any(|tenant| tenant.eq_ignore_ascii_case(&claims.tid)) {
@@ -145,8 +143,8 @@ impl TokenRules {
         Ok(())
     }
 
-    fn issuers_v2(&self, tenant: &str) -> impl Iterator<Item = String> {
-        self.authorities.iter().map(move |authority| format!("{authority}/{tenant}/v2.0"))
+    fn v2(&self) -> Version<'_> {
+        Version::V2 { origin: &self.authority }
     }
 }
 

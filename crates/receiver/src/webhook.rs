@@ -14,7 +14,8 @@ use http_body_util::LengthLimitError;
 use tokio::sync::mpsc;
 
 use crate::duplicates::Duplicates;
-use crate::fetch::Keys;
+#[cfg(feature = "fetch")]
+use crate::fetch::FetchingReceiver;
 use crate::handshake;
 use crate::notification::{Notification, ReadError};
 use crate::receiver::{Received, Receiver, Refusal};
@@ -28,8 +29,9 @@ type Tell = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
 #[derive(Clone)]
 pub struct Webhook {
     receiver: Arc<Receiver>,
-    /// `None`: those that the receiver was built with.
-    keys: Option<Keys>,
+    /// Where its keys come from, unless it was built with them.
+    #[cfg(feature = "fetch")]
+    fetching: Option<FetchingReceiver>,
     refused: Option<Arc<Tell>>,
 }
 
@@ -79,12 +81,18 @@ impl Notifications {
 impl Webhook {
     /// Verifies tokens with the keys that the receiver was built with.
     pub fn new(receiver: impl Into<Arc<Receiver>>) -> Self {
-        Self { receiver: receiver.into(), keys: None, refused: None }
+        Self {
+            receiver: receiver.into(),
+            #[cfg(feature = "fetch")]
+            fetching: None,
+            refused: None,
+        }
     }
 
     /// Verifies tokens with the keys that the server publishes.
-    pub fn with_keys(receiver: impl Into<Arc<Receiver>>, keys: Keys) -> Self {
-        Self { receiver: receiver.into(), keys: Some(keys), refused: None }
+    #[cfg(feature = "fetch")]
+    pub fn fetching(receiver: FetchingReceiver) -> Self {
+        Self { receiver: receiver.receiver().clone(), fetching: Some(receiver), refused: None }
     }
 
     /// Tells what is refused, for your log: whole requests ([`Refusal`], [`BodyError`]) and single notifications
@@ -101,10 +109,11 @@ impl Webhook {
 
     /// The genuine notifications of a body.
     pub async fn receive(&self, body: &[u8]) -> Result<Received, Refusal> {
-        match &self.keys {
-            Some(keys) => keys.receive(&self.receiver, body).await,
-            None => self.receiver.receive(body, SystemTime::now()),
+        #[cfg(feature = "fetch")]
+        if let Some(fetching) = &self.fetching {
+            return fetching.receive(body).await;
         }
+        self.receiver.receive(body, SystemTime::now())
     }
 
     /// A route, and where what comes there is to be taken from: the genuine notifications of each request that

@@ -1,8 +1,10 @@
+use std::future::Future as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 
 use protocol::validation_token::{Claims, PUBLISHER_ID, Version};
 use rustls_pki_types::PrivateKeyDer;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -10,6 +12,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use super::*;
 use crate::issuer::{APP, Issuer, TENANT};
+use crate::validation_token::AUTHORITY;
 
 const CONFIGURATION: &str = "/common/v2.0/.well-known/openid-configuration";
 
@@ -19,6 +22,7 @@ struct Publisher {
     origin: String,
     reads: Arc<AtomicUsize>,
     down: Arc<AtomicBool>,
+    issuer: String,
     jwks_uri: String,
     keys: Arc<Mutex<String>>,
 }
@@ -26,12 +30,18 @@ struct Publisher {
 impl Publisher {
     /// `jwks_uri` begins with `ORIGIN` or is somewhere else. With a certificate it speaks TLS.
     async fn start(jwks_uri: &str, tls: Option<TlsAcceptor>) -> Self {
+        Self::start_as("ORIGIN", jwks_uri, tls).await
+    }
+
+    /// One that says it is `issuer`.
+    async fn start_as(issuer: &str, jwks_uri: &str, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let origin = format!("{scheme}://localhost:{}", listener.local_addr().unwrap().port());
         let keys = json!({"keys": [Issuer::first().jwk()]}).to_string();
         let publisher = Self {
             jwks_uri: jwks_uri.replace("ORIGIN", &origin),
+            issuer: issuer.replace("ORIGIN", &origin),
             origin,
             reads: Arc::default(),
             down: Arc::default(),
@@ -65,7 +75,7 @@ impl Publisher {
         let head = String::from_utf8_lossy(&head).into_owned();
         let (status, body) = match head.split(' ').nth(1).unwrap_or_default() {
             _ if self.down.load(Ordering::SeqCst) => ("502 Bad Gateway", String::new()),
-            CONFIGURATION => ("200 OK", json!({"jwks_uri": self.jwks_uri}).to_string()),
+            CONFIGURATION => ("200 OK", self.configuration().to_string()),
             "/keys" => {
                 self.reads.fetch_add(1, Ordering::SeqCst);
                 ("200 OK", self.keys.lock().unwrap().clone())
@@ -79,12 +89,17 @@ impl Publisher {
         let _ = stream.shutdown().await;
     }
 
-    fn source(&self, authorities: &str) -> Source {
-        Source::new(&format!("{}{CONFIGURATION}", self.origin), authorities).unwrap()
+    fn configuration(&self) -> Value {
+        json!({"issuer": format!("{}/{{tenantid}}/v2.0", self.issuer), "jwks_uri": self.jwks_uri})
     }
 
-    fn receiver(&self) -> Receiver {
-        Receiver::builder().client_state("s").app_id(APP).authority(&self.origin).build().unwrap()
+    fn source(&self, ca_pem: Option<&str>) -> Source {
+        Source::new(&self.origin, ca_pem).unwrap()
+    }
+
+    fn receiver(&self) -> FetchingReceiver {
+        let builder = Receiver::builder().client_state("s").app_id(APP).authority(&self.origin);
+        FetchingReceiver::new(builder, None).unwrap()
     }
 }
 
@@ -125,9 +140,9 @@ fn token(issuer: &Issuer, origin: &str) -> String {
 async fn keys_are_read_over_tls_from_an_authority_that_was_given() {
     let (ca, tls) = authority();
     let publisher = Publisher::start("ORIGIN/keys", Some(tls)).await;
-    assert_eq!(publisher.source(&ca).read().await.unwrap().count(), 1);
+    assert_eq!(publisher.source(Some(&ca)).read().await.unwrap().count(), 1);
     let (other, _) = authority();
-    let error = publisher.source(&other).read().await.unwrap_err().to_string();
+    let error = publisher.source(Some(&other)).read().await.unwrap_err().to_string();
     assert!(error.contains("certificate"), "{error}");
 }
 
@@ -143,35 +158,75 @@ async fn what_is_not_the_configuration_or_the_keys_is_refused_with_what_is_wrong
         ("http://localhost:1/keys", "was not read"),
     ] {
         let publisher = Publisher::start(jwks_uri, None).await;
-        let error = publisher.source("").read().await.unwrap_err().to_string();
+        let error = publisher.source(None).read().await.unwrap_err().to_string();
         assert!(error.contains(reason), "{jwks_uri}: {error}");
     }
 }
 
+#[tokio::test]
+async fn the_configuration_of_another_issuer_is_refused() {
+    let publisher = Publisher::start_as(AUTHORITY, "ORIGIN/keys", None).await;
+    let error = publisher.source(None).read().await.unwrap_err();
+    let of = |name: &str| format!("{name}/{{tenantid}}/v2.0");
+    let FetchError::Issuer { found, expected, .. } = error else { panic!("{error}") };
+    assert_eq!((found, expected), (of(AUTHORITY), of(&publisher.origin)));
+}
+
+#[tokio::test]
+async fn keys_that_were_read_at_the_start_are_not_waited_for() {
+    let publisher = Publisher::start("ORIGIN/keys", None).await;
+    let receiver = publisher.receiver();
+    receiver.refresh().await.unwrap();
+    receiver.refresh().await.unwrap();
+    assert!(receiver.receive(&body(&token(Issuer::first(), &publisher.origin))).await.is_ok());
+    assert_eq!(publisher.reads.load(Ordering::SeqCst), 1);
+    publisher.down.store(true, Ordering::SeqCst);
+    let refusal = publisher.receiver().refresh().await.unwrap_err();
+    assert!(refusal.to_string().contains("status 502"), "{refusal}");
+}
+
+#[test]
+fn a_runtime_that_ends_while_keys_are_read_leaves_nobody_waiting() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", silent.local_addr().unwrap());
+    let builder = Receiver::builder().client_state("s").app_id(APP).authority(&origin);
+    let receiver = FetchingReceiver::new(builder, None).unwrap();
+    let body = body(&token(Issuer::first(), &origin));
+    let ended = runtime();
+    ended.block_on(async {
+        let mut reading = std::pin::pin!(receiver.receive(&body));
+        assert!(std::future::poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await.is_pending());
+    });
+    drop(ended);
+    let refusal = runtime().block_on(receiver.receive(&body)).unwrap_err();
+    assert!(refusal.to_string().contains("broken off"), "{refusal}");
+}
+
 #[test]
 fn keys_are_read_in_clear_from_this_machine_only() {
-    for good in [MICROSOFT, "http://localhost:8080/x", "http://127.0.0.1/x", "http://[::1]:1/x"] {
+    for good in [AUTHORITY, "http://localhost:8080/x", "http://127.0.0.1/x", "http://[::1]:1/x"] {
         assert!(callable(good).is_ok(), "{good}");
     }
     for bad in ["http://login.example/x", "http://localhost.example/", "ftp://localhost/", "/x", "", "https://"] {
         assert!(matches!(callable(bad), Err(SourceError::Url(_))), "{bad}");
     }
-    assert_eq!(Source::new(MICROSOFT, "no certificate").err(), Some(SourceError::NoCertificate));
+    assert_eq!(Source::new(AUTHORITY, Some("no certificate")).err(), Some(SourceError::NoCertificate));
 }
 
 #[tokio::test]
 async fn keys_are_read_when_needed_and_again_for_a_key_that_is_new() {
     let publisher = Publisher::start("ORIGIN/keys", None).await;
-    let (keys, receiver) = (Keys::new(publisher.source("")), publisher.receiver());
+    let receiver = publisher.receiver();
     let of_first = body(&token(Issuer::first(), &publisher.origin));
     let of_second = body(&token(Issuer::second(), &publisher.origin));
-    let (one, two) = tokio::join!(keys.receive(&receiver, &of_first), keys.receive(&receiver, &of_first));
+    let (one, two) = tokio::join!(receiver.receive(&of_first), receiver.receive(&of_first));
     assert!(one.is_ok() && two.is_ok());
     assert_eq!(publisher.reads.load(Ordering::SeqCst), 1, "once for both");
     *publisher.keys.lock().unwrap() = json!({"keys": [Issuer::first().jwk(), Issuer::second().jwk()]}).to_string();
-    assert!(keys.receive(&receiver, &of_second).await.is_ok(), "its key was published meanwhile");
+    assert!(receiver.receive(&of_second).await.is_ok(), "its key was published meanwhile");
     let forged = body(&token(Issuer::first(), &publisher.origin).replacen("eyJ", "eyK", 1));
-    assert!(keys.receive(&receiver, &forged).await.is_err());
+    assert!(receiver.receive(&forged).await.is_err());
     assert_eq!(publisher.reads.load(Ordering::SeqCst), 2);
 }
 
@@ -179,9 +234,9 @@ async fn keys_are_read_when_needed_and_again_for_a_key_that_is_new() {
 async fn a_publisher_that_is_down_is_said_and_a_request_without_tokens_needs_none() {
     let publisher = Publisher::start("ORIGIN/keys", None).await;
     publisher.down.store(true, Ordering::SeqCst);
-    let (keys, receiver) = (Keys::new(publisher.source("")), publisher.receiver());
-    let refusal = keys.receive(&receiver, &body(&token(Issuer::first(), &publisher.origin))).await.unwrap_err();
+    let receiver = publisher.receiver();
+    let refusal = receiver.receive(&body(&token(Issuer::first(), &publisher.origin))).await.unwrap_err();
     assert!(refusal.status() == 503 && refusal.to_string().contains("status 502"), "{refusal}");
     let without = String::from_utf8(body("x")).unwrap().replace(r#""x""#, "");
-    assert_eq!(keys.receive(&receiver, without.as_bytes()).await.unwrap().notifications().count(), 1);
+    assert_eq!(receiver.receive(without.as_bytes()).await.unwrap().notifications().count(), 1);
 }

@@ -15,7 +15,12 @@ use crate::validation_token::LEEWAY;
 const CONTENTS: [&str; 2] = [r#"{"subject":"hello"}"#, r#"{"subject":"something else, and longer"}"#];
 
 static RECEIVER: LazyLock<Receiver> = LazyLock::new(|| {
-    let builder = Receiver::builder().client_state("s3cret").app_id(APP).tenant(TENANT).keys(Issuer::first().keys());
+    let builder = Receiver::builder()
+        .client_state("s3cret")
+        .app_id(APP)
+        .tenant(TENANT)
+        .authority("https://other.example")
+        .keys(Issuer::first().keys());
     builder.private_key("c", Certificate::first().opening()).build().unwrap()
 });
 
@@ -107,7 +112,7 @@ proptest! {
     #[test]
     fn damaged_tokens_verify_nothing(which in 0..TOKENS.len(), (edits, end) in edits()) {
         let rules = TokenRules {
-            app_ids: vec![APP.into()], tenants: vec![TENANT.into()], authorities: Vec::new(), leeway: LEEWAY,
+            app_ids: vec![APP.into()], tenants: vec![TENANT.into()], authority: "https://other.example".into(), leeway: LEEWAY,
         };
         let damaged = edited(TOKENS[which].clone(), edits, end);
         token(&rules, &Issuer::first().keys(), after(60), &damaged, &TOKENS[..1]);

@@ -103,6 +103,8 @@ fn data_is_refused_where_nobody_could_vouch_for_it() {
     assert_eq!(basic.receive(&body, after(60)), Err(Refusal::DataNotExpected));
     let unsafe_to_open = Receiver::builder().client_state(STATE).private_key("old", Certificate::first().opening());
     assert_eq!(unsafe_to_open.build().err(), Some(BuildError::NoAppId));
+    let deaf = Receiver::builder().client_state(STATE).app_id(APP);
+    assert_eq!(deaf.build().err(), Some(BuildError::NoKeys));
 }
 
 #[test]

@@ -7,12 +7,7 @@ use crate::issuer::{APP, AUTHORITY, ISSUED, Issuer, OTHER_TENANT, TENANT, after,
 const V2: Version<'_> = Version::V2 { origin: AUTHORITY };
 
 fn rules() -> TokenRules {
-    TokenRules {
-        app_ids: vec![APP.into()],
-        tenants: vec![TENANT.into()],
-        authorities: vec![AUTHORITY.into()],
-        leeway: LEEWAY,
-    }
+    TokenRules { app_ids: vec![APP.into()], tenants: vec![TENANT.into()], authority: AUTHORITY.into(), leeway: LEEWAY }
 }
 
 fn verify(token: &str) -> Result<String, TokenError> {

@@ -4,10 +4,10 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use ::receiver::fetch::{Keys, Source};
+use ::receiver::fetch::FetchingReceiver;
 use ::receiver::{ChangeType, Notification, OpeningKey, Receiver, Refusal, Refused};
 use anyhow::Context;
 use base64::Engine as _;
@@ -150,28 +150,25 @@ fn plain(value: &Value) -> Value {
 
 /// Opens what comes. The server publishes the keys that tokens are signed with.
 pub struct Opener {
-    keys: Keys,
     authority: String,
+    ca: Option<String>,
     secret: String,
     /// Once the subscription is there, and with it the id of the app that tokens are made for.
-    receiver: OnceLock<Receiver>,
+    receiver: OnceLock<FetchingReceiver>,
 }
 
 impl Opener {
     pub fn new(api: &Api, secret: &str) -> anyhow::Result<Self> {
-        let ca = match &api.ca {
-            Some(file) => fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
-            None => String::new(),
-        };
-        let url = format!("{}/common/v2.0/.well-known/openid-configuration", api.base);
-        let keys = Keys::new(Source::new(&url, &ca).context("the keys of validation tokens cannot be read")?);
-        Ok(Self { keys, authority: api.base.clone(), secret: secret.to_owned(), receiver: OnceLock::new() })
+        let read = |file: &PathBuf| fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
+        let ca = api.ca.as_ref().map(read).transpose()?;
+        Ok(Self { authority: api.base.clone(), ca, secret: secret.to_owned(), receiver: OnceLock::new() })
     }
 
     pub fn begin(&self, subscription: &Subscribed, pair: Pair) -> anyhow::Result<()> {
         let app = subscription.app.as_deref().context("the server did not say which app tokens are made for")?;
         let builder = Receiver::builder().client_state(&self.secret).app_id(app).authority(&self.authority);
-        let receiver = builder.private_key(CERTIFICATE_ID, pair.private).build()?;
+        let receiver = FetchingReceiver::new(builder.private_key(CERTIFICATE_ID, pair.private), self.ca.as_deref());
+        let receiver = receiver.context("the keys of validation tokens cannot be read")?;
         self.receiver.set(receiver).map_err(|_| anyhow::anyhow!("there is a subscription already"))
     }
 
@@ -180,7 +177,7 @@ impl Opener {
     pub async fn open(&self, body: &Bytes) -> Result<Vec<Opened>, Refusal> {
         let soon = || Refusal::KeysUnavailable("the subscription is being made".to_owned());
         let receiver = self.receiver.get().ok_or_else(soon)?;
-        match self.keys.receive(receiver, body).await {
+        match receiver.receive(body).await {
             Err(refusal @ Refusal::KeysUnavailable(_)) => {
                 eprintln!("tidings: {refusal}");
                 Err(refusal)
@@ -189,7 +186,7 @@ impl Opener {
                 let collection: ReceivedCollection = serde_json::from_slice(body).unwrap_or_default();
                 Ok(collection.value.iter().map(|item| refused(item, &refusal)).collect())
             }
-            Ok(received) => Ok(received.0.iter().map(|item| opened(receiver, item)).collect()),
+            Ok(received) => Ok(received.0.iter().map(|item| opened(receiver.receiver(), item)).collect()),
         }
     }
 }
