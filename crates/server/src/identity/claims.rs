@@ -4,6 +4,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use graph::{AppId, TenantId, Timestamp, UserId};
+use protocol::validation_token::Version;
 use serde_json::{Value, json};
 use store::{App, TokenVersion, User};
 use uuid::Uuid;
@@ -61,12 +62,12 @@ pub struct IdToken<'a> {
 
 /// The issuer of version 1 tokens: what all known verifiers expect.
 pub fn issuer_v1(tenant: TenantId) -> String {
-    format!("https://sts.windows.net/{tenant}/")
+    Version::V1.issuer(&tenant.to_string())
 }
 
 /// The issuer of version 2 tokens, under the caller's name of this server.
 pub fn issuer_v2(origin: &str, tenant: impl std::fmt::Display) -> String {
-    format!("{origin}/{tenant}/v2.0")
+    Version::V2 { origin }.issuer(&tenant.to_string())
 }
 
 impl Grant<'_> {
