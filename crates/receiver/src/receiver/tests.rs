@@ -184,6 +184,25 @@ fn data_is_opened_with_no_other_key_than_its_certificates() {
     assert_eq!(opened(&basic), Err(ContentError::None));
 }
 
+/// `tests/data/vectors.py`, there and in `protocol`, made the tokens, the keys and the envelope with libraries of Python.
+#[test]
+fn what_an_independent_implementation_signed_and_sealed_is_received_and_opened() {
+    let vectors: Value = serde_json::from_str(include_str!("../../tests/data/tokens_by_python.json")).unwrap();
+    let sealed: Value =
+        serde_json::from_str(include_str!("../../../protocol/tests/data/sealed_by_python.json")).unwrap();
+    let key = OpeningKey::from_pem(include_str!("../../../protocol/tests/data/throwaway_key_2048.pem")).unwrap();
+    let keys = KeySet::read(vectors["jwks"].to_string().as_bytes()).unwrap();
+    let builder = Receiver::builder().client_state(STATE).app_id(APP).tenant(TENANT).keys(keys);
+    let receiver = builder.private_key("throwaway", key).build().unwrap();
+    let items = [item(json!({"encryptedContent": sealed}))];
+    for tokens in vectors["validationTokens"].as_array().unwrap().chunks(1) {
+        let body = json!({"value": items, "validationTokens": tokens}).to_string();
+        let change = changes(receiver.receive(body.as_bytes(), after(60)).unwrap()).remove(0);
+        let content = receiver.open(&change).unwrap();
+        assert_eq!(content.bytes(), include_bytes!("../../../protocol/tests/data/content.json"));
+    }
+}
+
 /// What cannot be seen: nothing in whole sealed data says which notification it belongs to. Who can exchange it on its
 /// way could as well seal something else: against both stand TLS, `clientState` and the tokens.
 #[test]
