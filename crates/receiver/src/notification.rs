@@ -1,13 +1,19 @@
 //! What a server tells, typed: that something changed, or that a subscription needs you.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use protocol::envelope::EncryptedContent;
-use protocol::notification::{ReceivedCollection, ReceivedNotification};
+use protocol::notification::ReceivedNotification;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
-/// The longest body that is read unless you say otherwise, in bytes.
-pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+use crate::validation_token::TOKENS_MAX;
+
+/// The longest body that is read unless you say otherwise, in bytes. Tidings puts one MiB into a body, or one notification
+/// with data that may be a little longer.
+pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most notifications that one body may hold.
 pub const NOTIFICATIONS_MAX: usize = 10_000;
 
@@ -125,14 +131,61 @@ pub enum ReadError {
     TooMany,
 }
 
-/// Reads a body as it is on the wire. Nothing of it is proved yet.
-pub(crate) fn read(body: &[u8], bytes_max: usize) -> Result<ReceivedCollection, ReadError> {
+/// A body as it is on the wire. Nothing of it is proved yet.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Collection {
+    pub(crate) value: AtMost<NOTIFICATIONS_MAX, ReceivedNotification>,
+    /// `None` where no item has data.
+    #[serde(default)]
+    pub(crate) validation_tokens: Option<AtMost<TOKENS_MAX, String>>,
+}
+
+/// The first `MAX` of a list, so that nobody makes us keep more before we know who he is.
+#[derive(Debug)]
+pub(crate) struct AtMost<const MAX: usize, T> {
+    pub(crate) kept: Vec<T>,
+    /// Whether there were more.
+    pub(crate) is_more: bool,
+}
+
+impl<'de, const MAX: usize, T: Deserialize<'de>> Deserialize<'de> for AtMost<MAX, T> {
+    fn deserialize<D: Deserializer<'de>>(list: D) -> Result<Self, D::Error> {
+        struct List<const MAX: usize, T>(PhantomData<T>);
+
+        impl<'de, const MAX: usize, T: Deserialize<'de>> Visitor<'de> for List<MAX, T> {
+            type Value = AtMost<MAX, T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut kept = Vec::new();
+                while kept.len() < MAX {
+                    match list.next_element()? {
+                        Some(element) => kept.push(element),
+                        None => return Ok(AtMost { kept, is_more: false }),
+                    }
+                }
+                let mut is_more = false;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    is_more = true;
+                }
+                Ok(AtMost { kept, is_more })
+            }
+        }
+        list.deserialize_seq(List(PhantomData))
+    }
+}
+
+pub(crate) fn read(body: &[u8], bytes_max: usize) -> Result<Collection, ReadError> {
     if body.len() > bytes_max {
         return Err(ReadError::TooLong { bytes_max });
     }
-    let collection: ReceivedCollection = serde_json::from_slice(body)
+    let collection: Collection = serde_json::from_slice(body)
         .map_err(|error| ReadError::NotACollection { line: error.line(), column: error.column() })?;
-    if collection.value.len() > NOTIFICATIONS_MAX {
+    if collection.value.is_more {
         return Err(ReadError::TooMany);
     }
     Ok(collection)
@@ -290,7 +343,7 @@ mod tests {
             item[name] = value.clone();
         }
         let body = json!({"value": [item]}).to_string();
-        Notification::of(read(body.as_bytes(), BODY_BYTES_MAX).unwrap().value.remove(0))
+        Notification::of(read(body.as_bytes(), BODY_BYTES_MAX).unwrap().value.kept.remove(0))
     }
 
     fn change(members: Value) -> Change {
@@ -344,12 +397,32 @@ mod tests {
             assert!(matches!(error, ReadError::NotACollection { .. }), "{body}");
             assert!(!error.to_string().contains("s3cret"));
         }
-        assert_eq!(read(br#"{"value":[]}"#, 11), Err(ReadError::TooLong { bytes_max: 11 }));
+        assert_eq!(read(br#"{"value":[]}"#, 11).unwrap_err(), ReadError::TooLong { bytes_max: 11 });
         let item = r#"{"subscriptionId":"s","subscriptionExpirationDateTime":""}"#;
         let many = format!(r#"{{"value":[{}{item}]}}"#, format!("{item},").repeat(NOTIFICATIONS_MAX));
-        assert_eq!(read(many.as_bytes(), BODY_BYTES_MAX), Err(ReadError::TooMany));
+        assert_eq!(read(many.as_bytes(), BODY_BYTES_MAX).unwrap_err(), ReadError::TooMany);
         let twice = r#"{"value":[{"subscriptionId":"s","subscriptionId":"t","subscriptionExpirationDateTime":""}]}"#;
         assert!(read(twice.as_bytes(), BODY_BYTES_MAX).is_err(), "a member that stands twice says two things");
+    }
+
+    #[test]
+    fn of_a_flood_of_tokens_or_notifications_no_more_than_allowed_is_kept() {
+        let kept = |length: usize| {
+            let list = format!("[{}0]", "0,".repeat(length - 1));
+            let AtMost::<3, u8> { kept, is_more } = serde_json::from_str(&list).unwrap();
+            (kept.len(), kept.capacity() <= 8, is_more)
+        };
+        assert_eq!(
+            [2, 3, 4, 1_000_000].map(kept),
+            [(2, true, false), (3, true, false), (3, true, true), (3, true, true)]
+        );
+        let tokens = format!(r#"{{"value":[],"validationTokens":[{}""]}}"#, r#""","#.repeat(1_000_000));
+        let read = |body: &str| read(body.as_bytes(), BODY_BYTES_MAX).unwrap().validation_tokens;
+        let tokens = read(&tokens).unwrap();
+        assert!(tokens.kept.len() == TOKENS_MAX && tokens.is_more);
+        for none in ["", r#","validationTokens":null"#] {
+            assert!(read(&format!(r#"{{"value":[]{none}}}"#)).is_none());
+        }
     }
 
     #[test]

@@ -256,13 +256,13 @@ impl Receiver {
     /// The first half of [`receive`](Self::receive): reads a body, and says which notifications have the right `clientState`.
     pub fn read(&self, body: &[u8]) -> Result<Unverified, Refusal> {
         let collection = notification::read(body, self.body_bytes_max)?;
-        let received = Received(collection.value.into_iter().map(|item| self.genuine(item)).collect());
+        let received = Received(collection.value.kept.into_iter().map(|item| self.genuine(item)).collect());
         // Where nothing is genuine there is nothing that tokens could vouch for: strangers have no keys looked for.
-        let tokens = match received.notifications().next() {
-            Some(_) => collection.validation_tokens,
-            None => Vec::new(),
-        };
-        Ok(Unverified { received, tokens })
+        let tokens = collection.validation_tokens.filter(|_| received.notifications().next().is_some());
+        if tokens.as_ref().is_some_and(|tokens| tokens.is_more) {
+            return Err(Refusal::TooManyTokens);
+        }
+        Ok(Unverified { received, tokens: tokens.map(|tokens| tokens.kept).unwrap_or_default() })
     }
 
     fn genuine(&self, item: ReceivedNotification) -> Result<Notification, Refused> {
@@ -280,9 +280,6 @@ impl Receiver {
             let is_expected = with_data().next().is_none();
             return if is_expected { Ok(received) } else { Err(Refusal::DataNotExpected) };
         };
-        if tokens.len() > TOKENS_MAX {
-            return Err(Refusal::TooManyTokens);
-        }
         let verified = tokens.iter().map(|token| rules.verify(token, keys, now));
         let tenants: Vec<String> = verified.collect::<Result<_, _>>()?;
         for change in with_data() {
