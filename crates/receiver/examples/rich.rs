@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let receiver = FetchingReceiver::new(builder.private_key("example", key), Some(&std::fs::read_to_string(ca)?))?;
     receiver.refresh().await?;
     let webhook = Webhook::fetching(receiver.clone()).on_refused(|error| eprintln!("refused: {error}"));
-    let (route, mut waiting) = webhook.route(100);
+    let (route, mut waiting) = webhook.route(32);
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening at http://{}/notifications", listener.local_addr()?);
     tokio::spawn(axum::serve(listener, axum::Router::new().route("/notifications", route)).into_future());

@@ -13,7 +13,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let state = std::env::var("CLIENT_STATE").unwrap_or("s3cret".into());
     let receiver = Receiver::builder().client_state(&state).build()?;
     let webhook = Webhook::new(receiver).on_refused(|error| eprintln!("refused: {error}"));
-    let (route, mut waiting) = webhook.route(100);
+    let (route, mut waiting) = webhook.route(32);
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening at http://{}/notifications", listener.local_addr()?);
     tokio::spawn(axum::serve(listener, axum::Router::new().route("/notifications", route)).into_future());

@@ -1,6 +1,6 @@
-//! `clientState`: the word that an app gives with its subscription, and that every notification of it repeats.
+//! `clientState`: the secret that an app gives with its subscription, and that every notification of it repeats.
 //!
-//! Your URL is public, so anybody can post to it. The word is how you know that a notification is of a
+//! Your URL is public, so anybody can post to it. It is how you know that a notification is of a
 //! subscription of yours: choose it at random, at most 128 characters, and show it to nobody.
 
 use std::fmt;
@@ -11,17 +11,17 @@ use subtle::ConstantTimeEq;
 use crate::receiver::Refused;
 use crate::validation_token::clipped;
 
-/// A word to compare with. The word itself is not kept, only its SHA-256.
+/// A `clientState` to compare with. The text itself is not kept, only its SHA-256.
 #[derive(Clone)]
 pub struct ClientState([u8; SHA256_OUTPUT_LEN]);
 
 impl ClientState {
-    /// The word that the subscription was made with.
-    pub fn new(word: &str) -> Self {
-        Self(sha256(word))
+    /// What the subscription was made with.
+    pub fn new(text: &str) -> Self {
+        Self(sha256(text))
     }
 
-    /// Whether `given` is the word. Takes no longer for a good guess than for a bad one, and the word's length
+    /// Whether `given` is the same. Takes no longer for a good guess than for a bad one, and the length
     /// has no part in it: digests of one length are compared, all of each.
     pub fn is(&self, given: &str) -> bool {
         self.0.ct_eq(&sha256(given)).into()
@@ -42,12 +42,12 @@ impl fmt::Debug for ClientState {
 
 type Lookup = dyn Fn(&str) -> Option<ClientState> + Send + Sync;
 
-/// The words of all subscriptions.
+/// Those of all subscriptions.
 #[derive(Default)]
 pub(crate) struct ClientStates {
     /// Any of these is good for a subscription without one of its own.
     pub(crate) shared: Vec<ClientState>,
-    /// The word of one subscription, by its id.
+    /// That of one subscription, by its id.
     pub(crate) lookup: Option<Box<Lookup>>,
 }
 
@@ -83,12 +83,12 @@ impl fmt::Debug for ClientStates {
 mod tests {
     use super::*;
 
-    fn shared(words: &[&str]) -> ClientStates {
-        ClientStates { shared: words.iter().map(|word| ClientState::new(word)).collect(), lookup: None }
+    fn shared(texts: &[&str]) -> ClientStates {
+        ClientStates { shared: texts.iter().map(|text| ClientState::new(text)).collect(), lookup: None }
     }
 
     #[test]
-    fn only_the_whole_word_is_the_word() {
+    fn only_the_whole_text_is_the_same() {
         let state = ClientState::new("s3cret");
         assert!(state.is("s3cret"));
         for guess in ["", "s", "s3cre", "s3cret ", "S3cret", "s3crets"] {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_word_and_the_one_before_are_good_while_it_changes() {
+    fn a_client_state_and_the_one_before_are_good_while_it_changes() {
         let states = shared(&["new", "old"]);
         assert_eq!(states.check("s", Some("new")), Ok(()));
         assert_eq!(states.check("s", Some("old")), Ok(()));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subscription_with_a_word_of_its_own_takes_no_other() {
+    fn a_subscription_with_a_client_state_of_its_own_takes_no_other() {
         let lookup = |id: &str| (id == "a").then(|| ClientState::new("of a"));
         let mut states = ClientStates { lookup: Some(Box::new(lookup)), ..shared(&[]) };
         assert_eq!(states.check("a", Some("of a")), Ok(()));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_not_shown() {
+    fn a_client_state_is_not_shown() {
         let states = shared(&["s3cret"]);
         assert_eq!(
             format!("{:?} {states:?}", states.shared[0]),

@@ -12,6 +12,7 @@ pub struct Content(Zeroizing<Vec<u8>>);
 
 /// Why a notification's data was not opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ContentError {
     /// It has none: its subscription does not include data, the item is gone, or holds too much. Read the item.
     #[error("the notification bears no data; read the item at its resource")]

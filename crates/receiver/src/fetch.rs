@@ -228,7 +228,7 @@ struct State {
 impl FetchingReceiver {
     /// The receiver of this builder, which needs no keys of its own. Theirs are read when first needed, over TLS from the
     /// builder's `authority`; whom to believe that it is there say the CAs that this machine trusts, and those of
-    /// `ca_pem`: certificates in PEM, one after the other. It is what `tidings dev` calls its CA file, for example.
+    /// `ca_pem`: certificates in PEM, one after the other, such as the CA file that `tidings dev` prints.
     pub fn new(builder: Builder, ca_pem: Option<&str>) -> Result<Self, SourceError> {
         let receiver = Arc::new(builder.keys(KeySet::default()).build()?);
         let source = Source::new(receiver.authority(), ca_pem)?;

@@ -47,6 +47,7 @@ impl KeySet {
         Ok(Self(published.keys.into_iter().take(KEYS_MAX).filter_map(PublicKey::read).map(Arc::new).collect()))
     }
 
+    #[doc(hidden)]
     /// The key of this name, if it is one for signatures of this kind.
     pub fn find(&self, kid: &str, algorithm: Algorithm) -> Option<&Arc<PublicKey>> {
         self.0.iter().find(|key| key.kid == kid && key.algorithms.contains(&algorithm))

@@ -4,7 +4,7 @@
 //! # What a change notification is
 //!
 //! You want to know when mail arrives in a mailbox. Instead of asking every minute you **subscribe**: you tell the server
-//! a resource (`me/messages`), which changes matter (`created`), a URL of yours (`notificationUrl`), a secret word
+//! a resource (`me/messages`), which changes matter (`created`), a URL of yours (`notificationUrl`), a secret
 //! (`clientState`) and until when:
 //!
 //! ```http
@@ -17,7 +17,7 @@
 //!   "changeType": "created,updated,deleted",
 //!   "notificationUrl": "https://app.example/notifications",
 //!   "lifecycleNotificationUrl": "https://app.example/notifications",
-//!   "clientState": "a secret word of your choice",
+//!   "clientState": "a secret of your choice",
 //!   "expirationDateTime": "2026-12-01T10:00:00Z"
 //! }
 //! ```
@@ -31,7 +31,7 @@
 //!   "changeType": "created",
 //!   "resource": "Users/0b1c2d3e-1111-4222-8333-444455556666/Messages/AAMkAGUwAAA=",
 //!   "resourceData": {"@odata.type": "#Microsoft.Graph.Message", "id": "AAMkAGUwAAA="},
-//!   "clientState": "a secret word of your choice",
+//!   "clientState": "a secret of your choice",
 //!   "tenantId": "84bd8158-6d4d-4958-8b9f-9d6445542f95"
 //! }]}
 //! ```
@@ -66,8 +66,8 @@
 //! use tidings_receiver::{Notification, Receiver};
 //!
 //! # let body = br#"{"value":[{"subscriptionId":"s","subscriptionExpirationDateTime":"","changeType":"created",
-//! #     "resource":"Users/u/Messages/m","clientState":"a secret word of your choice"}]}"#;
-//! let receiver = Receiver::builder().client_state("a secret word of your choice").build()?;
+//! #     "resource":"Users/u/Messages/m","clientState":"a secret of your choice"}]}"#;
+//! let receiver = Receiver::builder().client_state("a secret of your choice").build()?;
 //!
 //! match receiver.receive(body, SystemTime::now()) {
 //!     Ok(received) => {
@@ -85,7 +85,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Subscriptions may have a word each: [`Builder::client_state_of`]. The server may tell of a change before you have read the
+//! Subscriptions may have one each: [`Builder::client_state_of`]. The server may tell of a change before you have read the
 //! answer to your own request to subscribe. For what is of a subscription that you do not know, [`Received::status`] is 503:
 //! it comes again, so answer with that.
 //!
@@ -161,7 +161,7 @@
 //!
 //! # let (jwks, body) = (Vec::new(), Vec::new());
 //! let receiver = Receiver::builder()
-//!     .client_state("a secret word of your choice")
+//!     .client_state("a secret of your choice")
 //!     .app_id("925bff9f-f6e2-4a69-b858-f71ea2b9b6d0")
 //!     .tenant("84bd8158-6d4d-4958-8b9f-9d6445542f95")
 //!     .authority("https://localhost:8443") // for Graph itself: leave this out
@@ -183,8 +183,9 @@
 //! a new name. What is under way is still sealed for the old one.
 //!
 //! What is proved: that the data was not changed since it was sealed, and that the publisher spoke to your app in the
-//! item's tenant. What is not: that this data belongs to *this* notification, since nothing in either names the other. HTTPS
-//! holds them together on their way.
+//! item's tenant. What is not: that this data belongs to *this* notification, since nothing in either names the other, and
+//! that it comes for the first time. HTTPS holds them together on their way, and `clientState` says that it is your
+//! subscription: [`validation_token`] has what stands against whom.
 //!
 //! # All of it, with axum
 //!
@@ -197,20 +198,23 @@
 
 #![warn(missing_docs)]
 
-pub mod client_state;
-pub mod content;
-pub mod duplicates;
+mod client_state;
+mod content;
+mod duplicates;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod fuzz;
 pub mod handshake;
+#[doc(hidden)]
 pub mod jwt;
+#[doc(hidden)]
 pub mod key_cache;
+#[doc(hidden)]
 pub mod key_set;
-pub mod notification;
-pub mod receiver;
+mod notification;
+mod receiver;
 pub mod validation_token;
 #[cfg(feature = "axum")]
 pub mod webhook;
@@ -218,11 +222,13 @@ pub mod webhook;
 pub use client_state::ClientState;
 pub use content::{Content, ContentError};
 pub use duplicates::Duplicates;
-pub use key_set::KeySet;
-pub use notification::{Change, ChangeType, Lifecycle, LifecycleEvent, Notification, ReadError};
+pub use key_set::{KeySet, NoKeySet};
+pub use notification::{
+    BODY_BYTES_MAX, Change, ChangeType, Fingerprint, Lifecycle, LifecycleEvent, NOTIFICATIONS_MAX, Notification,
+    ReadError,
+};
 pub use protocol::envelope::{EncryptedContent, OpenError, OpeningKey, OpeningKeyError};
 pub use receiver::{BuildError, Builder, Received, Receiver, Refusal, Refused};
-pub use validation_token::TokenError;
 
 #[cfg(test)]
 mod issuer;

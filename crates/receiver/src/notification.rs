@@ -111,6 +111,7 @@ pub enum LifecycleEvent {
 
 /// Why a body holds no notifications that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// It is longer than allowed.
     #[error("the body is longer than {bytes_max} bytes")]

@@ -1,4 +1,4 @@
-//! The whole of receiving in one value: read a body, say whose word is good, verify tokens, open data. It does no
+//! The whole of receiving in one value: read a body, say whose `clientState` is good, verify tokens, open data. It does no
 //! I/O, keeps nothing from one call to the next and asks no clock, so it works in any server, and without one.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,8 +40,9 @@ pub struct Builder {
 
 /// Why there is no receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BuildError {
-    /// Without a word, everybody's notifications would be taken for your server's.
+    /// Without one, everybody's notifications would be taken for your server's.
     #[error("name the clientState of your subscriptions: `client_state`, or `client_state_of` for one of each")]
     NoClientState,
     /// Data would be opened that nobody vouches for.
@@ -87,6 +88,7 @@ pub struct Unverified {
 
 /// Why nothing of a request counts. [`Refusal::status`] has the answer to give.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Refusal {
     /// It holds no notifications.
     #[error(transparent)]
@@ -152,16 +154,18 @@ impl Received {
 impl Builder {
     /// The `clientState` of your subscriptions. Give it again for another one, such as that of before: any of them
     /// is good.
-    pub fn client_state(mut self, word: &str) -> Self {
-        self.states.shared.push(ClientState::new(word));
+    pub fn client_state(mut self, text: &str) -> Self {
+        self.states.shared.push(ClientState::new(text));
         self
     }
 
-    /// Subscriptions with a word of their own: the word of the subscription with this id. One for which there is
+    /// Subscriptions with a `clientState` each: that of the subscription with this id. One for which there is
     /// none falls back on [`client_state`](Self::client_state), if that was given.
     ///
     /// A server may tell of a change before you have read the answer to your own request to subscribe. So choose the
-    /// word beforehand, or let notifications of unknown subscriptions be refused: they come again.
+    /// `clientState` beforehand, or let notifications of unknown subscriptions be refused: [`Received::status`] has them come
+    /// again. So forget that of a subscription which you deleted some hours later: what is under way still comes, and
+    /// would come again with all that it is sent with.
     pub fn client_state_of(mut self, lookup: impl Fn(&str) -> Option<ClientState> + Send + Sync + 'static) -> Self {
         self.states.lookup = Some(Box::new(lookup));
         self

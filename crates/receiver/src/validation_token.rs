@@ -5,7 +5,13 @@
 //! notifications speaks, to this app, of this tenant. It is signed with a key that the server publishes.
 //!
 //! What a token does **not** say is which notifications it came with. Whoever gets hold of one can show it again until
-//! it expires; so let nobody read what is posted to you (HTTPS), and check `clientState` as well.
+//! it expires, beside data that he sealed himself or took from another request; so let nobody read what is posted to you
+//! (HTTPS), and have `clientState` checked, as [`Receiver`](crate::Receiver) always does.
+//!
+//! Nor does it say whose subscription that was. Any app may name **your** app in `notificationUrlAppId` of a subscription of
+//! its own, to a URL of its own, and so gets tokens that are made for you, in each tenant where it may subscribe. They are as
+//! good as those that you get. Against whoever posts to your URL with such a token stands `clientState` alone: choose it
+//! at random, and do not take it for a second check that could be left out.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -45,13 +51,14 @@ pub struct TokenRules {
 
 /// Why a token proves nothing. Texts in it are the token's own, shortened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TokenError {
     /// It is too long, broken, unsigned (`alg` is `none`), or asks for something that nobody here knows.
     #[error("a validation token is no signed JWT that can be read")]
     Unreadable,
     /// Its signature is of another kind. That a key is public makes it no secret to sign with.
-    #[error("a validation token is signed with {0:?} instead of RS256")]
-    Algorithm(Algorithm),
+    #[error("a validation token is signed with {0} instead of RS256")]
+    Algorithm(String),
     /// Its header has no `kid`.
     #[error("a validation token does not name its key (kid)")]
     NoKey,
@@ -103,7 +110,7 @@ impl TokenRules {
     pub fn verify(&self, token: &str, keys: &KeySet, now: SystemTime) -> Result<String, TokenError> {
         let header = jwt::header(token).ok_or(TokenError::Unreadable)?;
         if header.alg != ALGORITHM {
-            return Err(TokenError::Algorithm(header.alg));
+            return Err(TokenError::Algorithm(format!("{:?}", header.alg)));
         }
         let kid = header.kid.ok_or(TokenError::NoKey)?;
         let key = keys.find(&kid, ALGORITHM).ok_or_else(|| TokenError::UnknownKey(clipped(&kid)))?;

@@ -108,7 +108,7 @@ fn data_is_refused_where_nobody_could_vouch_for_it() {
 }
 
 #[test]
-fn a_receiver_without_a_word_is_not_built() {
+fn a_receiver_without_a_client_state_is_not_built() {
     assert_eq!(Receiver::builder().build().err(), Some(BuildError::NoClientState));
 }
 

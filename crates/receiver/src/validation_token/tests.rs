@@ -149,7 +149,7 @@ fn a_token_signed_with_the_public_key_as_a_secret_is_refused() {
     let claims = claims(Version::V1, json!({}));
     for secret in [Issuer::first().public(), Issuer::first().jwk().to_string().as_bytes(), b""] {
         let token = hs256(&header, &claims, secret);
-        assert_eq!(verify(&token), Err(TokenError::Algorithm(Algorithm::HS256)));
+        assert_eq!(verify(&token), Err(TokenError::Algorithm("HS256".into())));
         let lying = hs256(&Issuer::first().header(), &claims, secret);
         assert_eq!(verify(&lying), Err(TokenError::Signature));
     }
@@ -157,8 +157,8 @@ fn a_token_signed_with_the_public_key_as_a_secret_is_refused() {
 
 #[test]
 fn no_other_algorithm_is_taken_even_if_the_key_could() {
-    for (alg, algorithm) in [("RS384", Algorithm::RS384), ("PS256", Algorithm::PS256), ("ES256", Algorithm::ES256)] {
-        assert_eq!(with_header(json!({"alg": alg})), Err(TokenError::Algorithm(algorithm)));
+    for alg in ["RS384", "PS256", "ES256"] {
+        assert_eq!(with_header(json!({"alg": alg})), Err(TokenError::Algorithm(alg.into())));
     }
 }
 

@@ -1,9 +1,7 @@
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 
 use axum::Router;
-use hyper::body::Frame;
+use http_body_util::{BodyExt as _, Limited};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -93,18 +91,6 @@ async fn what_is_of_a_subscription_not_known_yet_comes_again_and_takes_nothing_f
     assert!(waiting.try_recv().is_err(), "the other was there before");
 }
 
-/// A body whose connection breaks.
-struct Broken;
-
-impl axum::body::HttpBody for Broken {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
-        Poll::Ready(Some(Err(std::io::Error::other("reset"))))
-    }
-}
-
 #[tokio::test]
 async fn a_connection_that_breaks_is_told_as_what_it_is() {
     let told = Arc::new(Mutex::new(None));
@@ -113,7 +99,7 @@ async fn a_connection_that_breaks_is_told_as_what_it_is() {
     let kept = webhook.clone();
     let webhook = webhook.on_refused(move |error| *log.lock().unwrap() = error.downcast_ref::<BodyError>().cloned());
     let app = Router::new().route("/hook", webhook.route(1).0);
-    let broken = Body::new(Broken);
+    let broken = Body::new(Limited::new(Body::from("{}"), 1).map_err(|_| std::io::Error::other("reset")));
     app.oneshot(Request::post("/hook").body(broken).unwrap()).await.unwrap();
     assert_eq!(*told.lock().unwrap(), Some(BodyError::Broken("reset".into())));
     drop(kept); // a clone takes nothing from it
