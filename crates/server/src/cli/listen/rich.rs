@@ -283,9 +283,8 @@ mod tests {
 
     /// Of a subscription that was made, with a server that cannot be reached.
     fn opener() -> Opener {
-        let keys = Keys::new(Source::new("http://localhost:1/", "").unwrap());
         let authority = "http://localhost:1".to_owned();
-        Opener { keys, authority, secret: "s3cret".into(), receiver: OnceLock::new() }
+        Opener { authority, ca: None, secret: "s3cret".into(), receiver: OnceLock::new() }
     }
 
     fn begun() -> Opener {
@@ -313,11 +312,11 @@ mod tests {
         let lifecycle = item(json!({"lifecycleEvent": "missed"}));
         let items = [stranger, item(created), lifecycle, item(deleted)];
         let lines = |found: Vec<Opened>| found.iter().flat_map(Opened::lines).collect::<Vec<_>>().join("\n");
-        insta::assert_snapshot!(lines(opened(&begun(), &items).await.unwrap()), @r"
-            NOT OPENED: it has another clientState
+        insta::assert_snapshot!(lines(opened(&begun(), &items).await.unwrap()), @r#"
+            NOT OPENED: a notification of "s" has another clientState than the subscription
             (the item is larger than the server sends)
             (the item is gone for good)
-        ");
+        "#);
 
         let sealed = json!({"changeType": "created", "encryptedContent": {"data": "", "encryptionCertificateId": "a"}});
         let forged = [item(sealed), item(json!({"changeType": "deleted"}))];
