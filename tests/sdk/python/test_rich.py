@@ -249,7 +249,7 @@ class Rich(unittest.TestCase):
                     self.assertIn(trouble, line)
             status, line = told({}, token[:-8] + "AAAAAAA" + token[-1])
             self.assertEqual(401, status)
-            self.assertIn("its signature does not hold", line)
+            self.assertIn("the signature of a validation token does not hold", line)
 
 
 class Envelope(unittest.TestCase):
