@@ -65,6 +65,14 @@ impl Change {
         ImmutableId::new(self.item.kind, self.immutable.unwrap_or(self.item.uuid))
     }
 
+    /// Where the item lies after it. `None`: it was deleted for good.
+    pub fn folder_after(&self) -> Option<FolderId> {
+        match self.change {
+            ChangeType::Deleted => self.moved,
+            ChangeType::Created | ChangeType::Updated => Some(self.folder),
+        }
+    }
+
     /// The id under which its item is told of.
     pub fn key(&self, is_immutable: bool) -> ItemKey {
         if is_immutable { ItemKey::Immutable(self.immutable_id()) } else { ItemKey::Id(self.item) }

@@ -9,7 +9,7 @@ use crate::path::{WatchError, watch};
 use crate::refinement::{Refinement, RefinementRefusal};
 use crate::render::{self, Preferences, Select, View};
 use crate::schema::annotated;
-use crate::{Change, ChangeType, Item};
+use crate::{Change, Item};
 
 /// What a subscription's `resource` asks to be shown.
 #[derive(Clone, Debug)]
@@ -64,10 +64,7 @@ impl TryFrom<Refinement> for Content {
 }
 
 fn item_after(change: &Change) -> Option<Item> {
-    let folder = match change.change {
-        ChangeType::Deleted => change.moved?,
-        ChangeType::Created | ChangeType::Updated => change.folder,
-    };
+    let folder = change.folder_after()?;
     Some(Item {
         id: change.item,
         immutable: change.immutable.unwrap_or(change.item.uuid),

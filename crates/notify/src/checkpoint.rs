@@ -127,6 +127,8 @@ pub enum AbandonReason {
     TooLarge,
     /// Its content could not be sealed, and nothing of it was sent.
     CertificateUnusable,
+    /// It was acknowledged without its content, which the app might not read any more.
+    AccessLost,
 }
 
 /// What a node needs to take a partition over.

@@ -69,38 +69,40 @@ pub struct Body {
 /// is left out of it.
 pub fn body(notifications: &[Notification], content_bytes_max: usize, sealing: &dyn Sealing) -> Result<Body, NoToken> {
     let mut collection = CollectionWriter::with_capacity(notifications.len());
-    let (mut lacks, mut rich, mut has_content) = (Vec::new(), Vec::new(), false);
+    let (mut lacks, mut told_content) = (Vec::new(), Vec::new());
     for (place, notification) in notifications.iter().enumerate() {
-        let mut content = None;
-        if let Some(change) = notification.with_content() {
-            let subscription = &notification.subscription;
-            match sealed(subscription, change, content_bytes_max, sealing) {
-                Ok(sealed) => content = sealed,
-                Err(lack) => {
-                    lacks.push((place, lack));
-                    if lack == Lack::CertificateUnusable {
-                        continue;
-                    }
+        let content = match content(notification, content_bytes_max, sealing) {
+            Ok(content) => content,
+            Err(lack) => {
+                lacks.push((place, lack));
+                match lack {
+                    Lack::CertificateUnusable => continue,
+                    Lack::TooLarge | Lack::AccessLost => None,
                 }
             }
-            has_content |= content.is_some();
-            rich.push(subscription);
+        };
+        if content.is_some() {
+            told_content.push(&notification.subscription);
         }
         push(&mut collection, notification, content);
     }
     if collection.items() == 0 {
         return Ok(Body { bytes: None, lacks });
     }
-    let tokens = if has_content { tokens(&rich, sealing)? } else { Vec::new() };
+    let tokens = tokens(&told_content, sealing)?;
     Ok(Body { bytes: Some(collection.finish_with_tokens(&tokens)), lacks })
 }
 
-fn sealed(
-    subscription: &Arc<Subscription>,
-    change: &Change,
+/// The content that a notification is told with. `None`: its subscription asked for none, or there is none.
+fn content(
+    notification: &Notification,
     content_bytes_max: usize,
     sealing: &dyn Sealing,
 ) -> Result<Option<EncryptedContent>, Lack> {
+    let subscription = &notification.subscription;
+    let Some(change) = notification.with_content() else {
+        return if notification.is_withheld() { Err(Lack::AccessLost) } else { Ok(None) };
+    };
     let Some(content) = sealing.shown(subscription, change)? else { return Ok(None) };
     if data_chars(content.len()) > content_bytes_max {
         return Err(Lack::TooLarge);
@@ -109,10 +111,10 @@ fn sealed(
 }
 
 /// One for each audience in each tenant.
-fn tokens(rich: &[&Arc<Subscription>], sealing: &dyn Sealing) -> Result<Vec<String>, NoToken> {
+fn tokens(told_content: &[&Arc<Subscription>], sealing: &dyn Sealing) -> Result<Vec<String>, NoToken> {
     let mut audiences = Vec::new();
     let mut tokens = Vec::new();
-    for subscription in rich {
+    for subscription in told_content {
         let audience = (subscription.tenant, audience(subscription));
         if !audiences.contains(&audience) {
             audiences.push(audience);
@@ -157,8 +159,18 @@ impl io::Write for Written {
 }
 
 impl Notification {
-    /// The change whose content it tells of, if its subscription asked for that.
+    /// The change whose content it tells of, if its subscription asked for that and its app has access.
     pub fn with_content(&self) -> Option<&Change> {
+        self.asked_for().filter(|_| !self.access_lost)
+    }
+
+    /// Whether there is content that its subscription asked for, and that its app has lost access to.
+    fn is_withheld(&self) -> bool {
+        self.access_lost && self.asked_for().is_some_and(|change| change.folder_after().is_some())
+    }
+
+    /// The change whose content its subscription asked for.
+    fn asked_for(&self) -> Option<&Change> {
         match &*self.record {
             Record::Change(change) if self.subscription.is_rich() => Some(change),
             _ => None,
@@ -321,7 +333,8 @@ mod tests {
 
     fn told(record: Record, seen: Option<ChangeType>) -> Notification {
         let subscription = subscription();
-        Notification { id: id(subscription.id, &record, seen), subscription, record: Arc::new(record), change: seen }
+        let (id, record) = (id(subscription.id, &record, seen), Arc::new(record));
+        Notification { id, subscription, record, change: seen, access_lost: false }
     }
 
     /// Its seals are plain text, and so are its tokens. What is called "broken" cannot be sealed for.
@@ -426,6 +439,25 @@ mod tests {
         assert_eq!(short.lacks, [(1, Lack::TooLarge)]);
         let text = String::from_utf8(short.bytes.unwrap()).unwrap();
         assert!(text.contains("#microsoft.graph.message") && !text.contains("encryptedContent"), "{text}");
+    }
+
+    #[test]
+    fn who_has_lost_access_is_told_without_content() {
+        let lost = |record, seen| Notification { access_lost: true, ..rich(told(record, seen), 4, "broken") };
+        let all = [
+            lost(change(6), Some(ChangeType::Created)),
+            lost(deleted(7), Some(ChangeType::Deleted)),
+            Notification { access_lost: true, ..told(change(8), Some(ChangeType::Created)) },
+            rich(told(change(9), Some(ChangeType::Created)), 5, "mine"),
+        ];
+        let told = body(&all, 1_000, &Fake).unwrap();
+        assert_eq!(told.lacks, [(0, Lack::AccessLost)], "where there was none, none is missing");
+        let body: serde_json::Value = serde_json::from_slice(&told.bytes.unwrap()).unwrap();
+        let told = body["value"].as_array().unwrap();
+        let has_content: Vec<_> = told.iter().map(|told| told.get("encryptedContent").is_some()).collect();
+        assert_eq!(has_content, [false, false, false, true]);
+        assert_eq!(told[0]["resourceData"]["@odata.type"], "#microsoft.graph.message");
+        assert_eq!(body["validationTokens"], serde_json::json!([format!("3 for {}", uuid(5))]));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use protocol::envelope::EncryptedContent;
 use tidings_notify::checkpoint::{LoadedParked, Parked, ParkedRef, PartitionState, StreamKind, SubscriptionSpan};
 use tidings_notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Step};
 use tidings_notify::notification::{NoToken, Sealing};
+use tidings_notify::reauthorization::Standing;
 use tidings_notify::subscription::{Extras, Target, TlsVersion, Watched};
 use tidings_notify::{
     AbandonReason, Cause, Command, EndReason, Event, Interest, LedgerDelta, LifecycleEvent, Monotonic, Node,
@@ -72,6 +73,10 @@ fn created(number: u64, folder: FolderId) -> Change {
     }
 }
 
+fn span(subscription: Subscription, standing: Standing) -> SubscriptionSpan {
+    SubscriptionSpan { subscription: Arc::new(subscription), began: Position(1), ended: None, standing }
+}
+
 /// A node that owns Megan's partition, and everything around it.
 struct World {
     node: Node,
@@ -87,24 +92,23 @@ impl World {
     }
 
     fn with(subscriptions: impl IntoIterator<Item = Subscription>) -> Self {
-        let node = Node::new(NodeConfig::default());
-        let mut world = Self { node, micros: 0, head: 1, attempts: Vec::new(), others: Vec::new() };
-        let spans = subscriptions.into_iter().map(Arc::new).map(|subscription| SubscriptionSpan {
-            subscription,
-            began: Position(1),
-            ended: None,
-            standing: <_>::default(),
-        });
-        let state = PartitionState {
+        let spans = subscriptions.into_iter().map(|subscription| span(subscription, Standing::default()));
+        Self::from(PartitionState {
             cursor: Position(1),
             head: Position(1),
             wall: NOW,
             subscriptions: spans.collect(),
             ..<_>::default()
-        };
+        })
+    }
+
+    fn from(state: PartitionState) -> Self {
+        let node = Node::new(NodeConfig::default());
+        let mut world = Self { node, micros: 0, head: 1, attempts: Vec::new(), others: Vec::new() };
         let (partition, epoch) = (Partition::of(MEGAN), EPOCH);
         world.handle(Event::Tick);
         world.renew();
+        world.head = state.head.0;
         world.handle(Event::State { partition, epoch, state: Some(state) });
         world.handle(Event::Log { partition, epoch, records: Some(Vec::new()) });
         world
@@ -194,8 +198,7 @@ fn a_request_carries_a_hundred_notifications_at_most() {
 
 /// Messages with so long a subject, to a subscription that asked for content.
 fn with_content(chars: usize, count: u64) -> World {
-    let extras = Extras { include_resource_data: true, ..Extras::default() };
-    let mut world = World::new(Subscription { extras: extras.boxed(), ..subscription() });
+    let mut world = World::new(rich());
     let after = Properties::from_iter([("subject".to_owned(), "x".repeat(chars).into())]);
     let change = |number| Change { after: after.clone(), ..created(number, WellKnown::Inbox.id_in(MEGAN)) };
     world.append((0..count).map(|number| Record::Change(change(number))));
@@ -719,33 +722,95 @@ fn an_item_that_comes_back_is_told_of_in_order_by_its_immutable_id() {
     assert_eq!(sizes, [1], "the return waits until the departure was acknowledged");
 }
 
-#[test]
-fn what_is_loaded_from_parked_rows_takes_no_room_from_new_matches() {
-    let mut world = World::new(subscription());
-    let (partition, epoch) = (Partition::of(MEGAN), EPOCH + 1);
-    let stream = Stream { subscription: subscription().id, kind: StreamKind::Changes };
-    let state = PartitionState {
+/// A node that has taken over a subscription of that standing with a parked delivery, which is due then.
+fn taken_over(subscription: Subscription, standing: Standing, due: Timestamp) -> World {
+    let (partition, epoch) = (Partition::of(MEGAN), EPOCH);
+    let stream = Stream { subscription: subscription.id, kind: StreamKind::Changes };
+    let mut world = World::from(PartitionState {
         cursor: Position(9),
         head: Position(9),
         wall: NOW,
-        subscriptions: vec![SubscriptionSpan {
-            subscription: Arc::new(subscription()),
-            began: Position(1),
-            ended: None,
-            standing: <_>::default(),
-        }],
+        subscriptions: vec![span(subscription, standing)],
         parked: vec![stream],
         ..<_>::default()
-    };
-    world.handle(Event::Leases { asked: Monotonic(0), renewal: false, held: vec![(partition, epoch)] });
-    world.handle(Event::State { partition, epoch, state: Some(state) });
+    });
     let reference = ParkedRef { position: Position(5), change: Some(ChangeType::Created) };
-    let due = NOW.plus_minutes(5);
     let row = Parked { stream, refs: vec![reference], attempts: 4, due, since: NOW, batch_max: 1 };
     let records = vec![Arc::new(Record::Change(created(5, WellKnown::Inbox.id_in(MEGAN))))];
     world.handle(Event::Parked { partition, epoch, stream, rows: Some(vec![LoadedParked { row, records }]) });
+    world
+}
+
+#[test]
+fn what_is_loaded_from_parked_rows_takes_no_room_from_new_matches() {
+    let world = taken_over(subscription(), Standing::default(), NOW.plus_minutes(5));
     let stats = world.node.stats();
     assert_eq!((stats.deliveries_in_memory, stats.deliveries_unparked), (1, 0));
+}
+
+fn rich() -> Subscription {
+    let extras = Extras { include_resource_data: true, ..Extras::default() };
+    Subscription { extras: extras.boxed(), ..subscription() }
+}
+
+/// Its app has shown that it may be told, a minute after it lost access.
+fn regains_access() -> Record {
+    let again = Subscription { authorized: NOW.plus_minutes(1), ..rich() };
+    Record::Subscription { id: again.id, event: SubscriptionEvent::Patched(Box::new(again)) }
+}
+
+/// Of each notification, whether it goes without content because access is lost; nothing is sealed for those.
+fn withheld(attempt: &Attempt) -> Vec<bool> {
+    let withheld: Vec<_> = attempt.notifications.iter().map(|one| one.access_lost).collect();
+    if withheld.iter().all(|withheld| *withheld) {
+        let body = body(attempt);
+        assert!(body.contains("#microsoft.graph.message") && !body.contains("encryptedContent"), "{body}");
+    }
+    withheld
+}
+
+#[test]
+fn who_has_lost_access_is_told_of_no_content_until_it_has_it_again() {
+    let mut world = World::new(Subscription { lifecycle_url: None, ..rich() });
+    world.messages(1);
+    let before = world.attempt();
+    assert_eq!(withheld(&before), [false]);
+    world.answer(&before, Outcome::Refused { status: 503 });
+    world.append([loses_access()]);
+    world.pass(10 * SECOND);
+    let again = world.attempt();
+    assert_eq!((again.notifications[0].id, withheld(&again)), (before.notifications[0].id, vec![true]));
+    world.answer_lacking(&again, Outcome::Acknowledged, &[(0, Lack::AccessLost)]);
+    world.messages(1);
+    let new = world.attempt();
+    assert_eq!(withheld(&new), [true]);
+    world.answer_lacking(&new, Outcome::Refused { status: 503 }, &[(0, Lack::AccessLost)]);
+    world.append([regains_access()]);
+    world.messages(1);
+    world.pass(10 * SECOND);
+    let again = world.attempt();
+    assert_eq!((again.notifications[0].id, withheld(&again)), (new.notifications[0].id, vec![false]));
+    world.answer(&again, Outcome::Acknowledged);
+    let last = world.attempt();
+    assert_eq!(withheld(&last), [false]);
+    world.answer(&last, Outcome::Acknowledged);
+    let sum = ledger(&mut world);
+    assert_eq!(sum.abandoned, BTreeMap::from([(AbandonReason::AccessLost, 1)]));
+    assert_eq!((sum.matched, sum.delivered, sum.parked), (3, 2, 0));
+}
+
+#[test]
+fn who_takes_over_knows_who_has_lost_access() {
+    let lost = Standing { lost: Some(NOW), ..Standing::default() };
+    let parked = taken_over(rich(), lost.clone(), NOW).attempt();
+    assert_eq!(withheld(&parked), [true], "what waited in the store");
+    let mut world = taken_over(rich(), lost, NOW);
+    let first = world.attempt();
+    world.answer_lacking(&first, Outcome::TimedOut, &[(0, Lack::AccessLost)]);
+    world.append([regains_access()]);
+    world.pass(HOUR);
+    assert_eq!(withheld(&world.attempt()), [false]);
+    assert_eq!(withheld(&taken_over(rich(), Standing::default(), NOW).attempt()), [false]);
 }
 
 const TENANT: TenantId = TenantId(Uuid::from_u128(3));

@@ -9,7 +9,7 @@ use super::*;
 use crate::fuzz::without_types;
 use crate::mailbox::{Fresh, Owner, create, delete, move_item, remove};
 use crate::schema::METADATA;
-use crate::{ChangeId, Kind, WellKnown};
+use crate::{ChangeId, ChangeType, Kind, WellKnown};
 
 fn megan() -> Owner {
     Owner {

@@ -124,11 +124,12 @@ impl Node {
         let left = limit.saturating_sub(open.deliveries.len() + taken.len());
         open.room.notifications = open.room.notifications.min(left);
         open.room.is_full |= open.room.notifications == 0;
+        let access_lost = owned.spans.has_lost_access(&at.1.subscription);
         for position in taken {
             let Some(delivery) = state.deliveries.get(&position) else { continue };
             let (subscription, record, change) = (state.subscription.clone(), delivery.record.clone(), delivery.change);
             let id = notification::id(subscription.id, &record, change);
-            open.notifications.push(Notification { id, subscription, record, change });
+            open.notifications.push(Notification { id, subscription, record, change, access_lost });
             open.deliveries.push((at, owned.epoch, position));
         }
         true
@@ -169,6 +170,7 @@ impl Node {
         match (lack, outcome) {
             (Some(Lack::CertificateUnusable), _) => Some(Done::Abandoned(AbandonReason::CertificateUnusable)),
             (Some(Lack::TooLarge), Outcome::Acknowledged) => Some(Done::Abandoned(AbandonReason::TooLarge)),
+            (Some(Lack::AccessLost), Outcome::Acknowledged) => Some(Done::Abandoned(AbandonReason::AccessLost)),
             (None, Outcome::Acknowledged) => Some(Done::Delivered),
             _ => None,
         }

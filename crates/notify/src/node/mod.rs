@@ -165,6 +165,8 @@ pub struct Notification {
     pub record: Arc<Record>,
     /// What the subscription sees; `None` for a lifecycle record.
     pub change: Option<ChangeType>,
+    /// Its app has lost access, and has not shown since that it has it again: it is told of no content.
+    pub access_lost: bool,
 }
 
 /// What an attempt came to.
@@ -191,6 +193,8 @@ pub enum Lack {
     TooLarge,
     /// There is nothing that its content could be sealed for: the request does not have it.
     CertificateUnusable,
+    /// The app has lost access to its content: the request tells of the change without it.
+    AccessLost,
 }
 
 /// The store's answer to a checkpoint.

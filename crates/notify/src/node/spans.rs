@@ -155,6 +155,11 @@ impl Spans {
         !self.standings.is_empty() && self.standing(id).is_some_and(|standing| standing.silences(position))
     }
 
+    /// Whether the app of a subscription has lost access, and not shown since that it has it again.
+    pub fn has_lost_access(&self, id: &SubscriptionId) -> bool {
+        !self.standings.is_empty() && self.standing(id).is_some_and(|standing| standing.lost.is_some())
+    }
+
     /// The subscription ended at `position`. `false`: that was known, or it is not known itself yet.
     pub fn end(&mut self, id: SubscriptionId, position: Position) -> bool {
         let Some(span) = self.by_id.get_mut(&id) else {

@@ -109,6 +109,7 @@ fn name(reason: AbandonReason) -> &'static str {
         AbandonReason::Paused => "paused",
         AbandonReason::TooLarge => "too_large",
         AbandonReason::CertificateUnusable => "certificate_unusable",
+        AbandonReason::AccessLost => "access_lost",
     }
 }
 

@@ -271,6 +271,7 @@ pub(super) mod tests {
             subscription: subscription(SubscriptionId(ids::new_uuid()), &certificate()),
             record: Arc::new(notify::Record::Change(change)),
             change: Some(graph::ChangeType::Created),
+            access_lost: false,
         }
     }
 

@@ -124,7 +124,7 @@ async fn a_change_reaches_its_subscriber_and_an_end_silences_it() {
     assert!(notifications.try_recv().is_err(), "nothing comes after the end");
 }
 
-async fn administer(server: &Running, method: &str, path: &str, body: Value) {
+pub async fn administer(server: &Running, method: &str, path: &str, body: Value) {
     let request = Request::builder()
         .method(method)
         .uri(format!("http://{}{path}", server.listen.admin))

@@ -43,6 +43,7 @@ mod reminders;
 mod replies;
 mod resources;
 mod rich;
+mod rich_access;
 mod rich_snapshots;
 mod schedule;
 mod sign_in;

@@ -46,7 +46,7 @@ fn pair(number: usize) -> &'static Pair {
 }
 
 /// A subscription of the seeded app to Megan's messages, as it came to be however it did.
-fn subscription(server: &Running, url: &str, extras: Extras) -> Subscription {
+pub fn subscription(server: &Running, url: &str, extras: Extras) -> Subscription {
     let (megan, now) = (seed::users()[0].id, server.state.clock.wall());
     Subscription {
         id: SubscriptionId(ids::new_uuid()),
@@ -70,7 +70,7 @@ fn subscription(server: &Running, url: &str, extras: Extras) -> Subscription {
     }
 }
 
-fn sealed_for(number: usize) -> Extras {
+pub fn sealed_for(number: usize) -> Extras {
     Extras {
         include_resource_data: true,
         encryption_certificate: Some(pair(number).certificate.clone()),
@@ -80,7 +80,7 @@ fn sealed_for(number: usize) -> Extras {
     }
 }
 
-async fn begin(server: &Running, subscription: Subscription) -> SubscriptionId {
+pub async fn begin(server: &Running, subscription: Subscription) -> SubscriptionId {
     let id = subscription.id;
     let limits = SubscriptionLimits { per_scope: 100, refuse_duplicates: false, makers: Makers::default() };
     server.state.store.begin_subscription(Arc::new(subscription), limits).await.unwrap();
@@ -96,13 +96,13 @@ async fn call(server: &Running, method: &str, path: &str, body: Value) -> Value 
     answer
 }
 
-async fn draft(server: &Running, subject: &str) -> String {
+pub async fn draft(server: &Running, subject: &str) -> String {
     let made = call(server, "POST", "/v1.0/me/messages", json!({"subject": subject})).await;
     made["id"].as_str().unwrap().to_owned()
 }
 
 /// What the content of a notification says to who has that pair.
-fn opened(told: &Value, number: usize) -> Value {
+pub fn opened(told: &Value, number: usize) -> Value {
     let sealed: EncryptedContent = serde_json::from_value(told["encryptedContent"].clone()).unwrap();
     serde_json::from_slice(&open(&sealed, &pair(number).key).unwrap()).unwrap()
 }
@@ -119,7 +119,7 @@ async fn verified(server: &Running, token: &str) -> Value {
 }
 
 /// The ledger, once it says that all matches have ended.
-async fn ended(server: &Running, id: SubscriptionId, matched: u64) -> LedgerDelta {
+pub async fn ended(server: &Running, id: SubscriptionId, matched: u64) -> LedgerDelta {
     let mut look = tokio::time::interval(std::time::Duration::from_millis(5));
     for _ in 0..2_000 {
         look.tick().await;

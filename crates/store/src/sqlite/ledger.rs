@@ -53,12 +53,13 @@ pub(super) fn unpack_sums(bytes: &mut &[u8]) -> Option<LedgerDelta> {
     Some(LedgerDelta { matched, delivered, parked, abandoned })
 }
 
-const REASONS: [AbandonReason; 5] = [
+const REASONS: [AbandonReason; 6] = [
     AbandonReason::Horizon,
     AbandonReason::SubscriptionEnded,
     AbandonReason::Paused,
     AbandonReason::TooLarge,
     AbandonReason::CertificateUnusable,
+    AbandonReason::AccessLost,
 ];
 
 /// Part of the stored format: a reason's number never changes.
@@ -69,6 +70,7 @@ fn reason_number(reason: AbandonReason) -> u64 {
         AbandonReason::Paused => 2,
         AbandonReason::TooLarge => 3,
         AbandonReason::CertificateUnusable => 4,
+        AbandonReason::AccessLost => 5,
     }
 }
 
