@@ -71,8 +71,11 @@ impl Listen {
             .expect("the program starts");
         let mut subscribed = String::new();
         let mut stderr = BufReader::new(child.stderr.take().expect("its messages are read"));
-        stderr.read_line(&mut subscribed).expect("it says that it has subscribed");
-        assert!(subscribed.starts_with("Subscribed to"), "{subscribed:?}");
+        while !subscribed.starts_with("Subscribed to") {
+            subscribed.clear();
+            let bytes = stderr.read_line(&mut subscribed).expect("it says that it has subscribed");
+            assert_ne!(bytes, 0, "it ended");
+        }
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let (stdout, printed) = (child.stdout.take().expect("its output is read"), Arc::clone(&lines));
         std::thread::spawn(move || {
@@ -170,15 +173,21 @@ async fn the_messages_themselves_are_opened_and_printed() {
         receivedDateTime  "2026-11-02T08:30:00Z"
         subject           "Hello from Tidings"
     "#);
+    // A line is what a receiver gets, and with the key and the certificate it opens.
     let told: Value = serde_json::from_str(&json.lines()[0]).unwrap();
-    assert_eq!(told["content"], serde_json::json!({"subject": "Hello from Tidings"}));
-    assert_eq!(told["notification"]["encryptedContent"]["encryptionCertificateId"], "tidings-listen");
+    assert_eq!(told["value"][0]["encryptedContent"]["encryptionCertificateId"], "tidings-listen");
+    assert_eq!(told["validationTokens"].as_array().map(Vec::len), Some(1), "{told}");
     let captured = home.path().join("captured");
     std::fs::write(&captured, json.lines().join("\n")).unwrap();
-    let decrypt =
-        Command::new(env!("CARGO_BIN_EXE_tidings")).arg("decrypt").arg("--key").args([key, captured]).output();
-    let opened: Value = serde_json::from_slice(&decrypt.unwrap().stdout).unwrap();
-    assert_eq!(opened, told["content"]);
+    let decrypt = Command::new(env!("CARGO_BIN_EXE_tidings"))
+        .arg("decrypt")
+        .args(["--key".as_ref(), key.as_os_str(), "--certificate".as_ref(), key.with_extension("crt").as_os_str()])
+        .arg(captured)
+        .output()
+        .unwrap();
+    assert_eq!(decrypt.status.code(), Some(0), "{}", String::from_utf8_lossy(&decrypt.stderr));
+    let opened: Value = serde_json::from_slice(&decrypt.stdout).unwrap();
+    assert_eq!(opened, serde_json::json!({"subject": "Hello from Tidings"}));
     printing.stop();
     json.stop();
     process.stop();

@@ -67,11 +67,11 @@ pub struct Options {
     /// With --rich: which properties [default: a few that fit the resource]
     #[arg(long, value_name = "LIST", requires = "rich")]
     select: Option<String>,
-    /// With --rich: the file of the private key, PEM. A key that is there is used; otherwise one is made and kept
-    /// there, for `tidings decrypt`.
+    /// With --rich: the file of the private key, PEM, with its certificate beside it: key.crt for key.pem. A pair that
+    /// is there is used; otherwise one is made and kept there, for `tidings decrypt`.
     #[arg(long, value_name = "FILE", requires = "rich")]
     key: Option<PathBuf>,
-    /// Print the raw body of each request, one on a line; with --rich each notification and its opened content.
+    /// Print the body of each request as it came, one on a line: to try a receiver with, or for `tidings decrypt`.
     #[arg(long)]
     json: bool,
     /// The server's base URL, such as http://127.0.0.1:8080 [default: from the ready file]

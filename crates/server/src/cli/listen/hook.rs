@@ -13,7 +13,7 @@ use axum::routing::post;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use protocol::notification::{ReceivedCollection, ReceivedNotification};
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use tokio::sync::mpsc;
 
 use super::rich::{Opened, Opener};
@@ -80,25 +80,22 @@ impl Hook {
             .with_state(Arc::new(self))
     }
 
-    /// Prints what a request's body tells, with what is sealed in it `opened`: in the order of its items.
+    /// Prints what a request's body tells, with what is sealed in it `opened`: in the order of its items. As JSON it
+    /// is the body alone, so that each line can be posted to another receiver.
     fn print(&self, body: &Bytes, opened: &[Opened]) {
         let mut out = std::io::stdout().lock();
-        // A reader that went away ends the output, not the command.
-        let _ = match self.json {
-            true => self.print_json(&mut out, body, opened),
-            false => self.print_lines(&mut out, body, opened),
-        };
-    }
-
-    fn print_json(&self, out: &mut impl Write, body: &Bytes, opened: &[Opened]) -> io::Result<()> {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        if self.opener.is_none() {
-            return writeln!(out, "{body}");
+        if !self.json {
+            // A reader that went away ends the output, not the command.
+            let _ = self.print_lines(&mut out, body, opened);
+            return;
         }
-        for (item, opened) in body["value"].as_array().into_iter().flatten().zip(opened) {
-            writeln!(out, "{}", opened.json(item))?;
+        for opened in opened.iter().filter(|opened| matches!(opened, Opened::Trouble(_))) {
+            opened.lines().iter().for_each(|line| eprintln!("tidings: {line}"));
         }
-        Ok(())
+        match on_one_line(body) {
+            Some(line) => drop(writeln!(out, "{line}")),
+            None => eprintln!("tidings: a body that is not JSON: {} bytes", body.len()),
+        }
     }
 
     fn print_lines(&self, out: &mut impl Write, body: &Bytes, opened: &[Opened]) -> io::Result<()> {
@@ -178,6 +175,13 @@ async fn receive(State(hook): State<Arc<Hook>>, RawQuery(query): RawQuery, body:
     response
 }
 
+/// A body as it came, if it is JSON. A line break in it is white space between its parts: there it says nothing.
+fn on_one_line(body: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?;
+    serde_json::from_str::<IgnoredAny>(text).ok()?;
+    Some(text.replace(['\r', '\n'], " "))
+}
+
 /// Text from the network, without what would move a terminal's cursor.
 pub fn printable(text: &str) -> String {
     text.chars().take(512).map(|letter| if letter.is_control() { '?' } else { letter }).collect()
@@ -185,7 +189,7 @@ pub fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -218,6 +222,15 @@ mod tests {
         );
         assert_eq!(line(json!({"lifecycleEvent": "missed"})), "missed");
         assert_eq!(line(json!({"changeType": "deleted", "resource": "a\u{1b}[2J\nb"})), "deleted  a?[2J?b");
+    }
+
+    #[test]
+    fn a_body_is_kept_as_it_came_on_one_line() {
+        let body = b"{ \"value\":[],\r\n\"b\": 1.0,\"a\":\"\\n\"}";
+        assert_eq!(on_one_line(body).unwrap(), r#"{ "value":[],  "b": 1.0,"a":"\n"}"#);
+        for odd in [&b"{"[..], b"", b"\"\xff\"", b"\"\n\""] {
+            assert_eq!(on_one_line(odd), None);
+        }
     }
 
     #[test]

@@ -14,8 +14,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use protocol::notification::{ReceivedCollection, ReceivedNotification};
-use rcgen::{CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
-use serde_json::{Value, json};
+use rcgen::{Certificate, CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
+use serde_json::Value;
 
 use super::api::{Api, Subscribed};
 use super::hook::printable;
@@ -37,31 +37,51 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// The pair whose private key is in `file`; a new one if there is none, which is written there.
+    /// The pair whose private key is in `file`, with the certificate beside it if there is one. If there is no such
+    /// file a new pair is made and written there.
     pub fn at(file: Option<&Path>) -> anyhow::Result<Self> {
-        match file {
-            None => Self::of(&new_key()?),
-            Some(file) if file.exists() => {
-                let pem = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-                Self::of(&pem).with_context(|| format!("cannot use the key in {}", file.display()))
-            }
-            Some(file) => {
-                let pem = new_key()?;
-                // A secret: for its owner alone.
-                let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-                let written = opened.and_then(|mut opened| opened.write_all(pem.as_bytes()));
-                written.with_context(|| format!("cannot write {}", file.display()))?;
-                Self::of(&pem)
-            }
+        let Some(file) = file else { return Self::of(&new_key()?, None) };
+        let beside = file.with_extension("crt");
+        anyhow::ensure!(beside != file, "{} would be its certificate's name; call the key .pem", file.display());
+        if !file.exists() {
+            return Self::made(file, &beside);
         }
+        let pem = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let certificate = match beside.exists() {
+            true => Some(fs::read(&beside).with_context(|| format!("cannot read {}", beside.display()))?),
+            false => None,
+        };
+        Self::of(&pem, certificate.as_deref()).with_context(|| format!("cannot use the key in {}", file.display()))
     }
 
-    fn of(pem: &str) -> anyhow::Result<Self> {
+    fn made(file: &Path, beside: &Path) -> anyhow::Result<Self> {
+        let pem = new_key()?;
+        let certificate = new_certificate(&key_pair(&pem)?)?;
+        // The key is a secret, for its owner alone.
+        for (file, mode, text) in [(beside, 0o644, &certificate.pem()), (file, 0o600, &pem)] {
+            let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(file);
+            let written = opened.and_then(|mut opened| opened.write_all(text.as_bytes()));
+            written.with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        eprintln!("Made a new key, {}, and its certificate, {}.", file.display(), beside.display());
+        Self::of(&pem, Some(certificate.der()))
+    }
+
+    /// `certificate`, in any form, must be the key's own. Without one it is made.
+    fn of(pem: &str, certificate: Option<&[u8]>) -> anyhow::Result<Self> {
         let private = OpeningKey::from_pem(pem)?;
-        let key = KeyPair::from_pem_and_sign_algo(pem, &PKCS_RSA_SHA256)?;
-        let mut params = CertificateParams::new(Vec::new())?;
-        params.distinguished_name.push(DnType::CommonName, "tidings listen");
-        Ok(Self { private, certificate: BASE64.encode(params.self_signed(&key)?.der()) })
+        let key = key_pair(pem)?;
+        let der = match certificate {
+            None => new_certificate(&key)?.der().to_vec(),
+            Some(bytes) => {
+                let text = std::str::from_utf8(bytes).map_or_else(|_| BASE64.encode(bytes), str::to_owned);
+                protocol::certificate::read(&text).map_err(|refusal| anyhow::anyhow!(refusal.advice()))?
+            }
+        };
+        let (_, read) = x509_parser::parse_x509_certificate(&der)?;
+        let fits = *read.public_key().subject_public_key.data == *key.public_key_raw();
+        anyhow::ensure!(fits, "the certificate beside it (.crt) is of another key; move one of them away");
+        Ok(Self { private, certificate: BASE64.encode(der) })
     }
 
     /// Adds what a subscription must say.
@@ -70,6 +90,16 @@ impl Pair {
         subscription["encryptionCertificate"] = self.certificate.as_str().into();
         subscription["encryptionCertificateId"] = CERTIFICATE_ID.into();
     }
+}
+
+fn key_pair(pem: &str) -> anyhow::Result<KeyPair> {
+    Ok(KeyPair::from_pem_and_sign_algo(pem, &PKCS_RSA_SHA256)?)
+}
+
+fn new_certificate(key: &KeyPair) -> anyhow::Result<Certificate> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name.push(DnType::CommonName, "tidings listen");
+    Ok(params.self_signed(key)?)
 }
 
 fn new_key() -> anyhow::Result<String> {
@@ -119,15 +149,6 @@ impl Opened {
             Self::Gone => vec!["(the item is gone for good)".to_owned()],
             Self::TooLarge => vec!["(the item is larger than the server sends)".to_owned()],
             Self::Trouble(reason) => vec![format!("NOT OPENED: {}", printable(reason))],
-        }
-    }
-
-    /// The notification as it came, with its content or what is wrong.
-    pub fn json(&self, notification: &Value) -> Value {
-        match self {
-            Self::Content(content) => json!({"notification": notification, "content": content}),
-            Self::Trouble(reason) => json!({"notification": notification, "content": null, "trouble": reason}),
-            _ => json!({"notification": notification, "content": null}),
         }
     }
 }
@@ -218,6 +239,8 @@ fn opened(receiver: &Receiver, item: &Result<Notification, Refused>) -> Opened {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -257,28 +280,40 @@ mod tests {
         "#);
         let trouble = Opened::Trouble("its time is over".into());
         assert_eq!(trouble.lines(), ["NOT OPENED: its time is over"]);
-        assert_eq!(trouble.json(&json!(1)), json!({"notification": 1, "content": null, "trouble": "its time is over"}));
     }
 
     #[test]
-    fn a_key_is_kept_for_its_owner_alone_and_used_again() {
+    fn a_key_is_kept_for_its_owner_alone_and_used_again_with_its_certificate() {
         use std::os::unix::fs::PermissionsExt as _;
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("key.pem");
-        let asked = |pair: &Pair| {
-            let mut body = json!({});
-            pair.ask(&mut body);
-            protocol::certificate::read(body["encryptionCertificate"].as_str().unwrap()).unwrap()
-        };
-        let first = asked(&Pair::at(Some(&file)).unwrap());
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let (file, beside) = (directory.path().join("key.pem"), directory.path().join("key.crt"));
+        let first = Pair::at(Some(&file)).unwrap();
+        let mode = |file: &Path| fs::metadata(file).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&file), mode(&beside) & 0o600), (0o600, 0o600));
         let written = fs::read(&file).unwrap();
-        let public = |der: &[u8]| x509_parser::parse_x509_certificate(der).unwrap().1.public_key().raw.to_vec();
-        assert_eq!(public(&asked(&Pair::at(Some(&file)).unwrap())), public(&first), "the same key");
+        assert!(Pair::at(Some(&file)).unwrap().certificate == first.certificate, "the same certificate");
+        assert!(protocol::SealingKey::from_certificate(&fs::read_to_string(&beside).unwrap()).is_ok());
+        fs::remove_file(&beside).unwrap();
+        assert!(Pair::at(Some(&file)).is_ok(), "a key that was made elsewhere");
+        assert!(!beside.exists());
         assert_eq!(fs::read(&file).unwrap(), written);
-        fs::write(&file, "no key").unwrap();
-        let error = format!("{:#}", Pair::at(Some(&file)).err().unwrap());
-        assert!(error.contains("key.pem") && error.contains("no private key can be read"), "{error}");
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_used_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let named = |name| directory.path().join(name);
+        let error = |name| format!("{:#}", Pair::at(Some(&named(name))).err().unwrap());
+        Pair::at(Some(&named("other.pem"))).unwrap();
+        Pair::at(Some(&named("key.pem"))).unwrap();
+        fs::copy(named("other.crt"), named("key.crt")).unwrap();
+        assert!(error("key.pem").contains("of another key"), "{}", error("key.pem"));
+        fs::write(named("key.pem"), "no key").unwrap();
+        let unreadable = error("key.pem");
+        assert!(unreadable.contains("key.pem") && unreadable.contains("no private key can be read"), "{unreadable}");
+        fs::remove_file(named("key.pem")).unwrap();
+        assert!(error("key.pem").contains("cannot write") && !named("key.pem").exists());
+        assert!(error("key.crt").contains("call the key .pem"));
     }
 
     /// Of a subscription that was made, with a server that cannot be reached.
