@@ -208,6 +208,11 @@ impl Subscription {
         self
     }
 
+    /// If it is told of content: under which name its app knows this server.
+    pub fn origin(&self) -> Option<&str> {
+        self.extras.as_ref()?.origin.as_deref()
+    }
+
     /// When its app's access token runs out, if that counts.
     pub fn lapses(&self) -> Option<Timestamp> {
         self.extras.as_ref()?.lapses

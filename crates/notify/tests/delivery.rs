@@ -1,7 +1,7 @@
 //! What one node commands for one subscriber: how many notifications go into a request, how long it may
 //! take, what a failure leads to. The promises over all worlds are the simulator's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use graph::registry::{self, Happened, Ingested};
@@ -234,6 +234,27 @@ fn a_request_is_for_subscriptions_of_one_version_of_tls() {
         assert!(attempt.notifications.iter().all(|one| one.subscription.tls_version == attempt.tls));
     }
     assert_eq!(offered, [(TlsVersion::V1_2, 2), (TlsVersion::V1_3, 2)], "although URL and app are the same");
+}
+
+#[test]
+fn a_request_with_content_is_for_who_knows_the_server_by_one_name() {
+    let known_as = |number, origin: Option<&str>| {
+        let extras =
+            Extras { include_resource_data: origin.is_some(), origin: origin.map(str::to_owned), ..Extras::default() };
+        Subscription { id: SubscriptionId(Uuid::from_u128(number)), extras: extras.boxed(), ..subscription() }
+    };
+    let (one, other) = (Some("https://one.test"), Some("https://other.test"));
+    let subscriptions = [known_as(1, None), known_as(2, one), known_as(3, other), known_as(4, one)];
+    let mut world = World::with(subscriptions);
+    world.messages(1);
+    let mut all = Vec::new();
+    for attempt in world.attempts() {
+        let origins: BTreeSet<_> = attempt.notifications.iter().filter_map(|told| told.subscription.origin()).collect();
+        assert_eq!(origins.len(), 1, "their tokens have one issuer for each app");
+        all.push(attempt.notifications.len());
+    }
+    all.sort_unstable();
+    assert_eq!(all, [1, 3], "who is told of no content goes with either");
 }
 
 #[test]

@@ -22,6 +22,8 @@ struct Batch {
     class: Class,
     url: Arc<str>,
     tls: TlsVersion,
+    /// Under which name those that are told of content know this server; `None`: there are none of them yet.
+    origin: Option<String>,
     room: Room,
     deliveries: Vec<(StreamAt, u64, Position)>,
     notifications: Vec<Notification>,
@@ -101,12 +103,16 @@ impl Node {
             class,
             url: url.into(),
             tls,
+            origin: None,
             room: Room::new(&self.config),
             deliveries: Vec::new(),
             notifications: Vec::new(),
         });
         let fits = open.deliveries.is_empty() || state.next_batch_max(class) > open.deliveries.len();
-        if open.class != class || &*open.url != url || open.tls != tls || !fits {
+        let subscription = Arc::clone(&state.subscription);
+        let origin = subscription.origin();
+        let other_origin = origin.zip(open.origin.as_deref()).is_some_and(|(origin, other)| origin != other);
+        if open.class != class || &*open.url != url || open.tls != tls || other_origin || !fits {
             return true;
         }
         let taken = state.take(class, &mut open.room, now.mono, &self.config);
@@ -120,6 +126,7 @@ impl Node {
             state.listed = false;
             return false;
         }
+        open.origin = open.origin.take().or_else(|| origin.map(str::to_owned));
         let limit = state.batch_max(&taken);
         let left = limit.saturating_sub(open.deliveries.len() + taken.len());
         open.room.notifications = open.room.notifications.min(left);
@@ -127,7 +134,7 @@ impl Node {
         let access_lost = owned.spans.has_lost_access(&at.1.subscription);
         for position in taken {
             let Some(delivery) = state.deliveries.get(&position) else { continue };
-            let (subscription, record, change) = (state.subscription.clone(), delivery.record.clone(), delivery.change);
+            let (subscription, record, change) = (subscription.clone(), delivery.record.clone(), delivery.change);
             let id = notification::id(subscription.id, &record, change);
             open.notifications.push(Notification { id, subscription, record, change, access_lost });
             open.deliveries.push((at, owned.epoch, position));

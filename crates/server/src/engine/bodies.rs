@@ -172,11 +172,10 @@ impl Sealing for Sealer {
     fn token(&self, subscription: &Arc<Subscription>) -> Result<String, NoToken> {
         let is_v2 = self.versions.get(&subscription.app) == Some(&TokenVersion::V2);
         // Of a subscription that does not say under which name its app knows this server, version 1 alone can be made.
-        let origin = subscription.extras.as_ref().and_then(|extras| extras.origin.clone());
         let wanted = Wanted {
             tenant: subscription.tenant,
             audience: notification::audience(subscription),
-            issuer_v2: origin.filter(|_| is_v2),
+            issuer_v2: subscription.origin().filter(|_| is_v2).map(str::to_owned),
         };
         self.seals.tokens.get(&wanted, self.now).map_err(|error| {
             tracing::error!(%error, "a validation token could not be signed");
