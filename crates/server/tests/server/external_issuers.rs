@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use graph::{AppId, UserId};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
+use protocol::validation_token::PUBLISHER_ID;
 use receiver::key_set::KeySet;
 use serde_json::{Value, json};
 use store::{App, Credential, CredentialKind, Grant, Grantee, TokenVersion, User};
@@ -387,6 +388,7 @@ fn claims_that_do_not_hold(attacker: &Attacker<'_>) -> Vec<(&'static str, String
         ("of a user and of an app at once", says("idtyp", json!("app")), INVALID),
         ("an id token", says("typ", json!("ID")), INVALID),
         ("a refresh token", says("typ", json!("Refresh")), INVALID),
+        ("a validation token", says("appid", json!(PUBLISHER_ID)), INVALID),
         ("bound to another's key", says("cnf", json!({"jkt": "x"})), INVALID),
         ("expired", says("exp", json!(now - 301)), EXPIRED),
         ("expired long ago", says("exp", json!(i64::MIN)), EXPIRED),

@@ -5,6 +5,7 @@ use std::fmt;
 
 use graph::{AppId, UserId};
 use notify::access::Permissions;
+use protocol::validation_token::PUBLISHER_ID;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
@@ -128,6 +129,13 @@ impl Claims {
         }
         if self.find("typ").is_some_and(|typ| typ.as_str().is_none_or(|typ| !typ.eq_ignore_ascii_case("bearer"))) {
             return Err(Reason::Kind("its claim `typ` is not Bearer"));
+        }
+        let is_publishers = |name: &&str| {
+            let bearer = self.find(name).and_then(Value::as_str);
+            bearer.is_some_and(|bearer| bearer.eq_ignore_ascii_case(PUBLISHER_ID))
+        };
+        if ["appid", "azp"].iter().any(is_publishers) {
+            return Err(Reason::Kind("it is a validation token: it vouches for a notification"));
         }
         if self.find("cnf").is_some() {
             return Err(Reason::Kind(

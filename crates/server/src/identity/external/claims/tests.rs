@@ -274,3 +274,13 @@ proptest! {
         let _ = (claims.find(&wanted), claims.find(&format!("a.{wanted}")));
     }
 }
+
+#[test]
+fn a_validation_token_of_whichever_server_is_no_access_token() {
+    assert!(read(&keycloak(), &of_user()).is_ok());
+    for (claim, publisher) in [("appid", PUBLISHER_ID.to_owned()), ("azp", PUBLISHER_ID.to_uppercase())] {
+        let mut claims = of_user();
+        claims[claim] = json!(publisher);
+        assert!(matches!(read(&keycloak(), &claims), Err(Reason::Kind(_))), "{claim}");
+    }
+}
