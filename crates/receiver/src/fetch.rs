@@ -41,10 +41,10 @@ struct Source {
     tls: TlsConnector,
 }
 
-/// Why keys could be read from nowhere.
+/// Why there is no such receiver.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SourceError {
+pub enum SetupError {
     /// It is no URL, or one that keys must not be read from.
     #[error("{0:?} is no https:// URL; http:// is good for localhost only")]
     Url(String),
@@ -60,12 +60,11 @@ pub enum SourceError {
 }
 
 /// Why keys were not read.
-#[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
-pub enum FetchError {
+enum FetchError {
     /// The URL must not be called.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(#[from] SetupError),
     /// No connection came about, or it broke.
     #[error("{url} was not read: {reason}")]
     Call {
@@ -106,24 +105,24 @@ pub enum FetchError {
 }
 
 impl Source {
-    fn new(authority: &str, ca_pem: Option<&str>) -> Result<Self, SourceError> {
+    fn new(authority: &str, ca_pem: Option<&str>) -> Result<Self, SetupError> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if let Some(pem) = ca_pem {
             let given = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok);
             if roots.add_parsable_certificates(given).0 == 0 {
-                return Err(SourceError::NoCertificate);
+                return Err(SetupError::NoCertificate);
             }
         }
         let configuration = callable(&format!("{authority}/common/v2.0/.well-known/openid-configuration"))?;
         let issuer = Version::V2 { origin: authority }.issuer(ANY_TENANT);
         if roots.is_empty() && is_tls(&configuration) {
-            return Err(SourceError::NoCa);
+            return Err(SetupError::NoCa);
         }
         let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
         let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         // The provider has what the versions need.
-        let config = versions.map_err(|_| SourceError::NoCa)?.with_root_certificates(roots).with_no_client_auth();
+        let config = versions.map_err(|_| SetupError::NoCa)?.with_root_certificates(roots).with_no_client_auth();
         Ok(Self { configuration, issuer, tls: TlsConnector::from(Arc::new(config)) })
     }
 
@@ -172,8 +171,8 @@ impl Source {
 }
 
 /// A URL that keys may be read from: whoever answers for it decides whose tokens are good.
-fn callable(url: &str) -> Result<Uri, SourceError> {
-    let refused = || SourceError::Url(url.chars().take(200).collect());
+fn callable(url: &str) -> Result<Uri, SetupError> {
+    let refused = || SetupError::Url(url.chars().take(200).collect());
     let uri: Uri = url.parse().map_err(|_| refused())?;
     let local = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
     match uri.scheme_str() {
@@ -229,7 +228,7 @@ impl FetchingReceiver {
     /// The receiver of this builder, which needs no keys of its own. Theirs are read when first needed, over TLS from the
     /// builder's `authority`; whom to believe that it is there say the CAs that this machine trusts, and those of
     /// `ca_pem`: certificates in PEM, one after the other, such as the CA file that `tidings dev` prints.
-    pub fn new(builder: Builder, ca_pem: Option<&str>) -> Result<Self, SourceError> {
+    pub fn new(builder: Builder, ca_pem: Option<&str>) -> Result<Self, SetupError> {
         let receiver = Arc::new(builder.keys(KeySet::default()).build()?);
         let source = Source::new(receiver.authority(), ca_pem)?;
         let (state, done) = (Mutex::default(), watch::Sender::new(()));

@@ -38,8 +38,9 @@
 //!
 //! This crate is the other end of that URL. Its core, [`Receiver`], is a value without I/O, clock or runtime: bytes go in,
 //! typed [`Notification`]s or a typed [`Refusal`] come out. The feature **`axum`** puts a route around it
-//! (module `webhook`), the feature **`fetch`** reads the server's keys (module `fetch`). Without features it is
-//! as small as its cryptography allows.
+//! (module `webhook`), the feature **`fetch`** reads the server's keys over HTTPS (module `fetch`), which you need for
+//! data alone. Without features it is as small as its cryptography allows, that of `aws-lc-rs`, which needs a C compiler to
+//! build.
 //!
 //! # 1. The handshake
 //!

@@ -120,8 +120,9 @@ impl Webhook {
     /// are no duplicates. It is answered as soon as they wait there, with [`Received::status`]. While `waiting_max` requests wait, more
     /// are answered with 503, and the server sends them again later.
     ///
-    /// A request may hold [`body_bytes_max`](crate::Builder::body_bytes_max) bytes, and takes some times that in memory:
-    /// the product of both is what strangers cannot, and your server can, make your process keep.
+    /// `waiting_max` counts requests, and each may be [`body_bytes_max`](crate::Builder::body_bytes_max) long: 32 of 4 MiB are
+    /// 128 MiB, should your server fill them. What strangers send does not wait; but how many requests are read at
+    /// the same time is a limit that your server or the proxy before it must set.
     ///
     /// What waits is lost if your process ends. If that matters, write your own handler with [`Notifications`], which
     /// keeps what it got before it answers; or look for what you missed when you start, with a delta query say.

@@ -32,6 +32,7 @@ pub struct OpeningKey {
 
 /// Why something is no key that opens content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpeningKeyError {
     #[error("no private key can be read from it; it must be an RSA key in PEM or DER, as PKCS #8 or PKCS #1")]
     Unreadable,
@@ -129,6 +130,7 @@ fn what_else(pem: &str) -> OpeningKeyError {
 
 /// Why content does not open, in the order of the steps: the first that fails is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenError {
     #[error("data has more than {DATA_CHARS_MAX} characters")]
     TooLarge,

@@ -209,9 +209,9 @@ fn keys_are_read_in_clear_from_this_machine_only() {
         assert!(callable(good).is_ok(), "{good}");
     }
     for bad in ["http://login.example/x", "http://localhost.example/", "ftp://localhost/", "/x", "", "https://"] {
-        assert!(matches!(callable(bad), Err(SourceError::Url(_))), "{bad}");
+        assert!(matches!(callable(bad), Err(SetupError::Url(_))), "{bad}");
     }
-    assert_eq!(Source::new(AUTHORITY, Some("no certificate")).err(), Some(SourceError::NoCertificate));
+    assert_eq!(Source::new(AUTHORITY, Some("no certificate")).err(), Some(SetupError::NoCertificate));
 }
 
 #[tokio::test]
