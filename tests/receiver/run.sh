@@ -82,7 +82,7 @@ subscribe() {
 start webhook "$built/examples/webhook" 127.0.0.1:0
 start bare "$built/examples/bare" 127.0.0.1:0
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$scratch/key.pem" -out "$scratch/certificate.pem" -days 2 -subj /CN=app 2>/dev/null
-start rich "$built/examples/rich" 127.0.0.1:0 "$base" "$ca" "$app" "$scratch/key.pem"
+start rich "$built/examples/rich" 127.0.0.1:0 "$base" "$ca" "$app" "example=$scratch/key.pem"
 id=$(subscribe webhook '{resource: "me/messages"}')
 subscribe bare '{resource: "me/events"}' >/dev/null
 certificate=$(openssl x509 -in "$scratch/certificate.pem" -outform DER | base64 -w0)

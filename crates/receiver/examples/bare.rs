@@ -12,7 +12,7 @@ use tidings_receiver::{Notification, Receiver, handshake};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:3000".into());
     let receiver = Receiver::builder().client_state("s3cret").build()?;
-    let listener = TcpListener::bind(address)?;
+    let listener = TcpListener::bind(&address).map_err(|error| format!("ADDRESS {address}: {error}"))?;
     println!("listening at http://{}/notifications", listener.local_addr()?);
     for stream in listener.incoming() {
         if let Err(error) = answer(stream?, &receiver) {

@@ -1,7 +1,7 @@
 //! Prints the data that comes with notifications: tokens are verified with the server's keys, then it is opened. The README
 //! says how to subscribe.
 //!
-//! `cargo run --features axum,fetch --example rich -- 127.0.0.1:3000 https://localhost:8443 CA.pem APP-ID KEY.pem`
+//! `cargo run --features axum,fetch --example rich -- 127.0.0.1:3000 https://localhost:8443 CA.pem APP-ID ID=KEY.pem`
 
 use std::future::IntoFuture;
 
@@ -9,19 +9,26 @@ use tidings_receiver::fetch::FetchingReceiver;
 use tidings_receiver::webhook::Webhook;
 use tidings_receiver::{Notification, OpeningKey, Receiver};
 
+const USAGE: &str = "the arguments are ADDRESS SERVER CA.pem APP-ID ID=KEY.pem: a private key for each ID that you subscribe \
+                     with as encryptionCertificateId";
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, server, ca, app, key] = arguments.as_slice() else {
-        return Err("five arguments: see the source".into());
-    };
-    let key = OpeningKey::from_pem(&std::fs::read_to_string(key)?)?;
-    let builder = Receiver::builder().client_state("s3cret").app_id(app).authority(server);
-    let receiver = FetchingReceiver::new(builder.private_key("example", key), Some(&std::fs::read_to_string(ca)?))?;
+    let [address, server, ca, app, _, ..] = arguments.as_slice() else { return Err(USAGE.into()) };
+    let mut builder = Receiver::builder().client_state("s3cret").app_id(app).authority(server);
+    for argument in &arguments[4..] {
+        let (id, file) = argument.split_once('=').ok_or(USAGE)?;
+        let key = OpeningKey::from_pem(&read("KEY.pem", file)?).map_err(|error| format!("KEY.pem {file}: {error}"))?;
+        builder = builder.private_key(id, key);
+    }
+    let receiver = FetchingReceiver::new(builder, Some(&read("CA.pem", ca)?))
+        .map_err(|error| format!("SERVER {server} or CA.pem {ca}: {error}"))?;
     receiver.refresh().await?;
     let webhook = Webhook::fetching(receiver.clone()).on_refused(|error| eprintln!("refused: {error}"));
     let (route, mut waiting) = webhook.route(32);
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let listener = tokio::net::TcpListener::bind(address).await;
+    let listener = listener.map_err(|error| format!("ADDRESS {address}: {error}"))?;
     println!("listening at http://{}/notifications", listener.local_addr()?);
     tokio::spawn(axum::serve(listener, axum::Router::new().route("/notifications", route)).into_future());
 
@@ -35,4 +42,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     Ok(())
+}
+
+fn read(argument: &str, file: &str) -> Result<String, String> {
+    std::fs::read_to_string(file).map_err(|error| format!("{argument} {file}: {error}"))
 }

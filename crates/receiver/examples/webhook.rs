@@ -14,7 +14,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let receiver = Receiver::builder().client_state(&state).build()?;
     let webhook = Webhook::new(receiver).on_refused(|error| eprintln!("refused: {error}"));
     let (route, mut waiting) = webhook.route(32);
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let listener = tokio::net::TcpListener::bind(&address).await;
+    let listener = listener.map_err(|error| format!("ADDRESS {address}: {error}"))?;
     println!("listening at http://{}/notifications", listener.local_addr()?);
     tokio::spawn(axum::serve(listener, axum::Router::new().route("/notifications", route)).into_future());
 

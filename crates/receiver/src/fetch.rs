@@ -1,5 +1,35 @@
 //! The keys that validation tokens are signed with, read from the server over HTTPS when they are needed: at first, when
 //! a token names one that is not known, and every hour. It needs a Tokio runtime.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use tidings_receiver::fetch::FetchingReceiver;
+//! use tidings_receiver::{OpeningKey, Receiver};
+//!
+//! let key = OpeningKey::from_pem(&std::fs::read_to_string("key.pem")?)?;
+//! let builder = Receiver::builder()
+//!     .client_state("a secret of your choice")
+//!     .app_id("925bff9f-f6e2-4a69-b858-f71ea2b9b6d0")
+//!     .private_key("2026", key);
+//!
+//! # let graph = false;
+//! # let receiver = if graph {
+//! // Microsoft Graph itself:
+//! let receiver = FetchingReceiver::new(builder, None)?;
+//! # receiver
+//! # } else {
+//! // Or `tidings dev`, with the CA file that it prints:
+//! let ca = std::fs::read_to_string("/home/you/.local/share/tidings/ca.pem")?;
+//! let receiver = FetchingReceiver::new(builder.authority("https://localhost:8443"), Some(&ca))?;
+//! # receiver
+//! # };
+//!
+//! receiver.refresh().await?; // at the start
+//! # #[cfg(feature = "axum")]
+//! let webhook = tidings_receiver::webhook::Webhook::fetching(receiver.clone()); // or receiver.receive(&body).await?
+//! # Ok(())
+//! # }
+//! ```
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};

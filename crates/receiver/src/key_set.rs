@@ -36,8 +36,9 @@ pub struct PublicKey {
 pub struct KeySet(Vec<Arc<PublicKey>>);
 
 impl KeySet {
-    /// Reads what an issuer publishes. A key of a kind that is not known, or that is not for signatures, is
-    /// passed over.
+    /// Reads what an issuer publishes: for validation tokens, what a `GET` of `{authority}/common/discovery/keys` answers,
+    /// where the authority is `https://login.microsoftonline.com` for Graph itself. A key of a kind that is not known, or
+    /// that is not for signatures, is passed over.
     pub fn read(json: &[u8]) -> Result<Self, NoKeySet> {
         #[derive(Deserialize)]
         struct Published {

@@ -148,8 +148,53 @@
 //! openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out certificate.pem -days 365 -subj /CN=app
 //! ```
 //!
-//! and subscribe with three members more: `"includeResourceData": true`, `"encryptionCertificateId": "2026"` (a name of
-//! yours) and `"encryptionCertificate"`, the certificate as base64 of its DER form.
+//! and subscribe. `encryptionCertificateId` is a name of yours for the certificate, `encryptionCertificate` is what
+//! `openssl x509 -in certificate.pem -outform DER | base64 -w0` prints:
+//!
+//! ```http
+//! POST /v1.0/subscriptions
+//! Authorization: Bearer …
+//! Content-Type: application/json
+//!
+//! {
+//!   "resource": "me/messages?$select=subject,from,receivedDateTime",
+//!   "changeType": "created,updated,deleted",
+//!   "notificationUrl": "https://app.example/notifications",
+//!   "lifecycleNotificationUrl": "https://app.example/notifications",
+//!   "clientState": "a secret of your choice",
+//!   "expirationDateTime": "2026-12-01T10:00:00Z",
+//!   "includeResourceData": true,
+//!   "encryptionCertificateId": "2026",
+//!   "encryptionCertificate": "MIIDBTCCAe2g…"
+//! }
+//! ```
+//!
+//! `$select` names what the data has. `body` and a few more cannot be selected (`bodyPreview` can): for these, read the
+//! item. With data a subscription ends after a day at most. What comes has other forms of path and type than without data:
+//!
+//! ```json
+//! {"value": [{
+//!   "subscriptionId": "5f7c0a11-2222-4333-8444-555566667777",
+//!   "subscriptionExpirationDateTime": "2026-12-01T10:00:00Z",
+//!   "changeType": "created",
+//!   "resource": "Users('0b1c2d3e-1111-4222-8333-444455556666')/messages('AAMkAGUwAAA=')",
+//!   "resourceData": {
+//!     "@odata.type": "#microsoft.graph.message",
+//!     "@odata.id": "Users('0b1c2d3e-1111-4222-8333-444455556666')/messages('AAMkAGUwAAA=')",
+//!     "id": "AAMkAGUwAAA="
+//!   },
+//!   "clientState": "a secret of your choice",
+//!   "tenantId": "84bd8158-6d4d-4958-8b9f-9d6445542f95",
+//!   "encryptedContent": {
+//!     "data": "vCuKccfc4K1p…",
+//!     "dataKey": "RauFzpoRx9O+…",
+//!     "dataSignature": "SWT5NY6phrRM…",
+//!     "encryptionCertificateId": "2026",
+//!     "encryptionCertificateThumbprint": "F219E5295B048444306AFE239D075624E6A1CBDB"
+//!   }
+//! }],
+//! "validationTokens": ["eyJhbGciOiJSUzI1NiIs…"]}
+//! ```
 //!
 //! Anybody can seal something for you, since the certificate is public. So **validation tokens** come along, signed by the
 //! server; they say that the publisher of change notifications speaks to your app. The receiver verifies all of them
@@ -166,8 +211,8 @@
 //!     .app_id("925bff9f-f6e2-4a69-b858-f71ea2b9b6d0")
 //!     .tenant("84bd8158-6d4d-4958-8b9f-9d6445542f95")
 //!     .authority("https://localhost:8443") // for Graph itself: leave this out
-//!     .keys(KeySet::read(&jwks)?) // or let the feature `fetch` read them
-//!     .private_key("2026", OpeningKey::from_pem(&std::fs::read_to_string("key.pem")?)?)
+//!     .keys(KeySet::read(&jwks)?) // what GET {authority}/common/discovery/keys answers
+//!     .private_key("2026", /* the encryptionCertificateId */ OpeningKey::from_pem(&std::fs::read_to_string("key.pem")?)?)
 //!     .build()?;
 //!
 //! for notification in receiver.receive(&body, SystemTime::now())?.into_notifications() {
@@ -180,8 +225,26 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! To change the certificate, give the receiver both private keys, then `PATCH` the subscription with the new certificate and
-//! a new name. What is under way is still sealed for the old one.
+//! The keys change. With the feature `fetch` they are read when they must be: the module `fetch` shows it for Graph itself
+//! and for `tidings dev`.
+//!
+//! Opened, the data is JSON with what was selected, and the types of some properties beside them:
+//!
+//! ```json
+//! {"from": null, "receivedDateTime@odata.type": "#DateTimeOffset", "receivedDateTime": "2026-11-28T23:22:57Z",
+//!  "subject": "Hello"}
+//! ```
+//!
+//! To change the certificate, give the receiver both private keys, each with the name of its own, then tell the server. What is
+//! under way is still sealed for the old one.
+//!
+//! ```http
+//! PATCH /v1.0/subscriptions/{id}
+//! Authorization: Bearer …
+//! Content-Type: application/json
+//!
+//! {"encryptionCertificateId": "2027", "encryptionCertificate": "MIIDBTCCAe2h…"}
+//! ```
 //!
 //! What is proved: that the data was not changed since it was sealed, and that the publisher spoke to your app in the
 //! item's tenant. What is not: that this data belongs to *this* notification, since nothing in either names the other, and
@@ -233,3 +296,7 @@ pub use receiver::{BuildError, Builder, Received, Receiver, Refusal, Refused};
 
 #[cfg(test)]
 mod issuer;
+
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -37,12 +37,14 @@ pub enum Notification {
 pub struct Change {
     /// What happened to it.
     pub change_type: ChangeType,
-    /// The item's path, relative to `{server}/v1.0/`. It comes from outside: put it behind your server's
+    /// The item's path, relative to `{server}/v1.0/`: `Users/…/Messages/…`, and `Users('…')/messages('…')` of a
+    /// subscription with data. It comes from outside: put it behind your server's
     /// address, never call it as a URL of its own.
     pub resource: String,
     /// The item's id, where there is an item.
     pub item_id: Option<String>,
-    /// Its type, such as `#Microsoft.Graph.Message`. Compare it without regard to case.
+    /// Its type, such as `#Microsoft.Graph.Message`, `#microsoft.graph.message` with data. Compare it without regard to
+    /// case.
     pub odata_type: Option<String>,
     /// Its version after the change.
     pub etag: Option<String>,

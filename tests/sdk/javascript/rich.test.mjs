@@ -253,7 +253,7 @@ function keyFile(pair, type) {
 // A receiver made with the crate that apps link: the example that prints the data which comes with notifications.
 async function linkedReceiver(pair) {
   const { key, remove } = keyFile(pair, "pkcs8");
-  const options = ["127.0.0.1:0", base, ready.ca, ready.app.id, key];
+  const options = ["127.0.0.1:0", base, ready.ca, ready.app.id, `${pair.name}=${key}`];
   const child = spawn(process.env.TIDINGS_RECEIVER, options, { stdio: ["ignore", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout });
   const line = () => once(lines, "line", { signal: AbortSignal.timeout(20_000) });

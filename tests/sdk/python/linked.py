@@ -23,7 +23,7 @@ class Linked:
         self.directory = tempfile.TemporaryDirectory()
         key = Path(self.directory.name, "key.pem")
         key.write_bytes(pair.private_pem(PrivateFormat.PKCS8))
-        command = [os.environ["TIDINGS_RECEIVER"], "127.0.0.1:0", server, ca, app, key]
+        command = [os.environ["TIDINGS_RECEIVER"], "127.0.0.1:0", server, ca, app, f"{CERTIFICATE_ID}={key}"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines = queue.Queue()
         threading.Thread(target=self.read, daemon=True).start()
