@@ -73,6 +73,9 @@ pub enum Refusal {
     AppId(String),
     #[error("Subscription expiration can only be {0} minutes in the future.")]
     TooLong(i64),
+    /// The same, where the limit is that of resource data.
+    #[error("Subscription expiration can only be {0} minutes in the future.")]
+    TooLongWithData(i64),
     #[error("{}", extension_message(Operation::Create, 400, .0.graph_text()))]
     Resource(WatchError),
     /// What stands behind the path of the resource.
@@ -102,7 +105,11 @@ impl Refusal {
     /// Graph's error code.
     pub fn code(&self) -> &'static str {
         match self {
-            Refusal::TooLong(_) | Refusal::Resource(_) | Refusal::Refinement(_) | Refusal::Asked(_) => "ExtensionError",
+            Refusal::TooLong(_)
+            | Refusal::TooLongWithData(_)
+            | Refusal::Resource(_)
+            | Refusal::Refinement(_)
+            | Refusal::Asked(_) => "ExtensionError",
             _ => "InvalidRequest",
         }
     }
@@ -111,6 +118,9 @@ impl Refusal {
     pub fn detail(&self) -> Option<String> {
         match self {
             Refusal::Date(name) => Some(format!("{name} must be a date-time such as 2026-11-21T10:00:00Z")),
+            Refusal::TooLongWithData(most) => {
+                Some(format!("with includeResourceData a subscription lives for {most} minutes at most"))
+            }
             Refusal::Resource(error) => Some(error.to_string()),
             Refusal::Refinement(error) => Some(error.to_string()),
             Refusal::Certificate(error) => Some(error.advice().to_owned()),
@@ -266,8 +276,12 @@ pub fn patch(
 
 /// The expiry that an app gets when it asks for `asked`: short lives are raised, long ones refused.
 fn expiry(asked: Expiry, now: Timestamp, profile: &Profile, is_rich: bool) -> Result<Expiry, Refusal> {
-    let most = if is_rich { profile.rich_life_minutes_max } else { profile.life_minutes_max };
-    lived(asked, now, (profile.life_minutes_min, most))
+    let least = profile.life_minutes_min;
+    if !is_rich {
+        return lived(asked, now, (least, profile.life_minutes_max));
+    }
+    let most = profile.rich_life_minutes_max;
+    lived(asked, now, (least, most)).map_err(|_| Refusal::TooLongWithData(most))
 }
 
 /// The same of a resource outside of mailboxes, which has a longest life of its own.
@@ -701,9 +715,11 @@ mod tests {
     fn a_subscription_with_content_lives_a_day_at_most_however_it_is_renewed() {
         let until = |minutes| json!({"expirationDateTime": NOW.plus_minutes(minutes).to_string()});
         assert_eq!(rich(until(1_440)).map(|draft| draft.expires), Ok(after(1_440)));
-        assert_eq!(rich(until(1_441)), Err(Refusal::TooLong(1_440)));
+        let refusal = rich(until(1_441)).unwrap_err();
+        assert_eq!(refusal.to_string(), Refusal::TooLong(1_440).to_string());
+        assert_eq!(refusal.detail().unwrap(), "with includeResourceData a subscription lives for 1440 minutes at most");
         let renewed = |minutes| patch_of(&current_rich(), until(minutes)).map(|patch| patch.expires);
-        assert_eq!((renewed(1_440), renewed(1_441)), (Ok(Some(after(1_440))), Err(Refusal::TooLong(1_440))));
+        assert_eq!((renewed(1_440), renewed(1_441)), (Ok(Some(after(1_440))), Err(Refusal::TooLongWithData(1_440))));
     }
 
     #[test]
@@ -711,6 +727,7 @@ mod tests {
         let later = |include| json!({"includeResourceData": include, "expirationDateTime": "2026-11-21T13:00:00Z"});
         let fixed = Err(Refusal::Fixed("includeResourceData"));
         assert_eq!(patch_of(&current_rich(), later(false)), fixed);
+        assert_eq!(patch_of(&current_rich(), json!({"includeResourceData": false})), fixed);
         assert_eq!(patch_of(&current(), later(true)), fixed);
         for (subscription, include) in [(current_rich(), true), (current(), false)] {
             assert!(patch_of(&subscription, later(include)).is_ok());

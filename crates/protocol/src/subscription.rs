@@ -96,7 +96,8 @@ impl SubscriptionRequest {
         Self::parse(body, Context::Refused)
     }
 
-    /// A PATCH must change the expiry, the URL, or the certificate and its id.
+    /// A PATCH must change the expiry, the URL, or the certificate and its id. `includeResourceData` alone is left to
+    /// those who know what the subscription has.
     pub fn parse_patch(body: &[u8]) -> Result<Self, PayloadError> {
         let request = Self::parse(body, Context::PassedOver)?;
         let changes = [
@@ -105,7 +106,7 @@ impl SubscriptionRequest {
             &request.encryption_certificate,
             &request.encryption_certificate_id,
         ];
-        if changes.iter().all(|value| value.is_none()) {
+        if changes.iter().all(|value| value.is_none()) && request.include_resource_data.is_none() {
             return Err(PayloadError::NothingToPatch);
         }
         Ok(request)
@@ -428,6 +429,7 @@ mod tests {
         let patch = |body: &str| SubscriptionRequest::parse_patch(body.as_bytes());
         assert!(patch(r#"{"expirationDateTime":"2026-11-27T10:00:00Z"}"#).is_ok());
         assert!(patch(r#"{"encryptionCertificate":"MIID","encryptionCertificateId":"k"}"#).is_ok());
+        assert!(patch(r#"{"includeResourceData":false}"#).is_ok(), "whoever knows the subscription can say more");
         assert_eq!(patch(&serde_json::to_string(&resource()).unwrap()).map(|_| ()), Ok(()), "an answer, sent back");
         for body in ["{}", r#"{"changeType":"created"}"#, r#"{"notificationUrl":null}"#] {
             let error = patch(body).unwrap_err();

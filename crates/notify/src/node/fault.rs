@@ -18,7 +18,6 @@ pub enum Fault {
     LaterOvertakesParked,
     SendAfterLeaseEnd,
     PauseForgottenInReplay,
-    LossForgottenInReplay,
     LastWordTriedOnce,
     AskedOffCadence,
     TooLargeTakenForDelivered,
