@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{BLOCK_BYTES, ContentKey, DATA_CHARS_MAX, EncryptedContent, KEY_BYTES, RSA_BITS_MAX, RSA_BITS_MIN};
@@ -38,6 +39,8 @@ pub enum OpeningKeyError {
     Unreadable,
     #[error("the private key is encrypted; write it without its passphrase, with `openssl pkey -in KEY -out PLAIN`")]
     Passphrase,
+    #[error("it is PKCS #12; take the key out of it, with `openssl pkcs12 -in FILE -nocerts -nodes -out KEY`")]
+    Pkcs12,
     #[error("it is a certificate; the private key that belongs to it is needed")]
     Certificate,
     #[error("it is a public key; the private key that belongs to it is needed")]
@@ -65,7 +68,11 @@ impl OpeningKey {
         if der.len() > OPENING_KEY_BYTES_MAX {
             return Err(OpeningKeyError::Unreadable);
         }
-        Self::from_private(&PrivateKeyDer::try_from(der).map_err(|_| OpeningKeyError::Unreadable)?)
+        let key = PrivateKeyDer::try_from(der).map_err(|_| OpeningKeyError::Unreadable);
+        key.and_then(|key| Self::from_private(&key)).map_err(|error| match error {
+            OpeningKeyError::Unreadable => what_else_in_der(der),
+            error => error,
+        })
     }
 
     fn from_private(key: &PrivateKeyDer<'_>) -> Result<Self, OpeningKeyError> {
@@ -113,6 +120,17 @@ impl fmt::Debug for OpeningKey {
 fn from_pkcs1(der: &[u8]) -> Result<PrivateDecryptingKey, KeyRejected> {
     let pkcs8: Pkcs8V1Der<'_> = KeyPair::from_der(der)?.as_der()?;
     PrivateDecryptingKey::from_pkcs8(pkcs8.as_ref())
+}
+
+/// What DER without a readable private key is.
+fn what_else_in_der(der: &[u8]) -> OpeningKeyError {
+    /// Of an outermost sequence with a length in two octets, after which comes the version: 3.
+    const PKCS12_VERSION: [u8; 3] = [2, 1, 3];
+    match der {
+        [0x30, 0x82, _, _, rest @ ..] if rest.starts_with(&PKCS12_VERSION) => OpeningKeyError::Pkcs12,
+        _ if X509Certificate::from_der(der).is_ok() => OpeningKeyError::Certificate,
+        _ => OpeningKeyError::Unreadable,
+    }
 }
 
 /// What a text without a readable private key is.

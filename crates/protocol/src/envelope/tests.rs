@@ -178,6 +178,9 @@ fn what_is_no_key_that_opens_is_told_apart() {
     }
     assert_eq!(OpeningKey::from_der(&elliptic.serialize_der()).err(), Some(OpeningKeyError::NotRsa));
     assert_eq!(OpeningKey::from_der(b"").err(), Some(OpeningKeyError::Unreadable));
+    assert_eq!(OpeningKey::from_der(&[0x30, 0x82, 0x0a, 0xff, 2, 1, 3, 0x30]).err(), Some(OpeningKeyError::Pkcs12));
+    let certificate = crate::certificate::read(CERTIFICATE).unwrap();
+    assert_eq!(OpeningKey::from_der(&certificate).err(), Some(OpeningKeyError::Certificate));
 }
 
 #[test]

@@ -14,8 +14,8 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use self::api::Api;
-pub use self::hook::printable;
 use self::hook::{Counts, Hook, counted};
+pub use self::hook::{is_unfit, printable};
 use self::rich::{Opener, Pair};
 use super::{forward, stop};
 use crate::clock::Clock;

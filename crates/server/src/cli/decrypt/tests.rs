@@ -1,3 +1,5 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Parser as _;
 use protocol::envelope::seal;
 use serde_json::json;
@@ -12,9 +14,10 @@ const SEALED: &str = include_str!("../../../../protocol/tests/data/sealed_by_pyt
 
 fn opener(certificate: Option<&str>, certificate_id: Option<&str>) -> Opener {
     Opener {
-        key: OpeningKey::from_pem(KEY).unwrap(),
+        keys: vec![OpeningKey::from_pem(KEY).unwrap()],
         certificate: certificate.map(|text| SealingKey::from_certificate(text).unwrap()),
         certificate_id: certificate_id.map(str::to_owned),
+        json: false,
     }
 }
 
@@ -30,7 +33,7 @@ impl Opener {
         let told = self.unfit().map(|note| note + "\n").unwrap_or_default();
         let mut outcome = Outcome { content: String::new(), told, counts: Counts::default() };
         for report in self.reports(input) {
-            outcome.counts.add(&report.end);
+            outcome.counts.add(&report);
             outcome.content += &report.content;
             outcome.told += &report.told;
         }
@@ -86,7 +89,7 @@ fn each_item_is_printed_and_what_it_is_of_is_told() {
     3: updated Users('u')/messages('m') (subscription s-1)
     2 opened, 0 failed, 1 without resource data
     ");
-    assert_eq!(outcome.counts, Counts { opened: 2, failed: 0, without: 1 });
+    assert_eq!(outcome.counts, Counts { opened: 2, without: 1, ..Counts::default() });
 }
 
 #[test]
@@ -108,6 +111,7 @@ fn what_fails_is_explained_and_the_others_are_opened() {
     2: updated Users('u')/messages('m') (subscription s-1)
        step 1 (decrypting dataKey with the private key) fails: dataKey was not encrypted for this private key, or is damaged
        perhaps it was sealed for another certificate, it is damaged, or it was encrypted in another way than with OAEP and SHA-1 (as the hash and in MGF1, with an empty label)
+       with --certificate it can be told which: give the one that the subscription has
        it names the certificate 5C37D7461A449C2815B95C9CA61EA4C581C99F4C with the id "cert-1"
     3: updated Users('u')/messages('m') (subscription s-1)
        step 2 (decoding data) fails: data is not base64
@@ -142,14 +146,78 @@ fn an_item_is_read_in_each_form_in_which_it_is_kept() {
 #[test]
 fn what_is_no_notification_is_told_after_those_before_it() {
     let body = json!({"value": [notification(sealed("{}"))]}).to_string();
-    for (after, why) in
-        [(r#"{"value":["#, "the input is not JSON: EOF"), ("1", "something in the input is no notification")]
-    {
+    for (after, why) in [
+        (r#"{"value":["#, "the input is cut off: EOF"),
+        ("}", "the input is not JSON"),
+        ("1", "something in the input is no notification"),
+        (r#"{"a":1}"#, "something in the input is no notification"),
+    ] {
         let outcome = open_all(format!("{body}\n{after}").as_bytes());
-        assert_eq!(outcome.counts, Counts { opened: 1, failed: 1, without: 0 });
+        assert_eq!(outcome.counts, Counts { opened: 1, failed: 1, ..Counts::default() });
+        assert!(!outcome.counts.all_is_well());
         assert!(outcome.told.contains(why), "{}", outcome.told);
     }
-    assert_eq!(open_all(b"").told, "there is no notification\n");
+}
+
+#[test]
+fn where_nothing_opens_nothing_is_well() {
+    let basic = json!({"subscriptionId": "s-1", "changeType": "created", "resource": "Users/u/Messages/m"}).to_string();
+    for (input, told) in [
+        ("", "there is no notification\n"),
+        (r#"{"value":[]}"#, "there is no notification\n"),
+        (&basic, "(was the subscription made with includeResourceData?)\n"),
+    ] {
+        let outcome = open_all(input.as_bytes());
+        assert!(outcome.told.ends_with(told) && !outcome.counts.all_is_well(), "{}", outcome.told);
+    }
+    assert!(open_all(SEALED.as_bytes()).counts.all_is_well());
+}
+
+/// Other tests have what can be told without the certificate.
+#[test]
+fn with_the_certificate_it_is_told_whether_the_key_is_another_one() {
+    let body = changed("dataKey", |_| BASE64.encode([1; 256])).to_string();
+    let renewed = {
+        let key = rcgen::KeyPair::from_pem_and_sign_algo(KEY, &rcgen::PKCS_RSA_SHA256).unwrap();
+        rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem()
+    };
+    let cause = |certificate: &str| {
+        let told = opener(Some(certificate), None).open_all(body.as_bytes()).told;
+        told.lines().find(|line| line.starts_with("   the cause") || line.starts_with("   perhaps")).unwrap().to_owned()
+    };
+    assert!(cause(CERTIFICATE).starts_with("   the cause is not the private key"), "{}", cause(CERTIFICATE));
+    assert!(cause(&renewed).starts_with("   the cause: it was sealed for another certificate"), "{}", cause(&renewed));
+    assert!(cause(OTHER_CERTIFICATE).starts_with("   perhaps"), "it proves nothing");
+    let of_another_key = Opener { keys: vec![other_key()], ..opener(Some(CERTIFICATE), None) };
+    let told = of_another_key.open_all(changed("data", str::to_owned).to_string().as_bytes()).told;
+    assert!(told.contains("the cause: it was sealed for the given certificate"), "{told}");
+    let reissued = opener(Some(&renewed), None).open_all(SEALED.as_bytes());
+    assert!(reissued.told.contains("(both are of one private key"), "{}", reissued.told);
+    assert!(reissued.counts.all_is_well());
+}
+
+fn other_key() -> OpeningKey {
+    let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+    OpeningKey::from_pem(&pair.serialize_pem()).unwrap()
+}
+
+#[test]
+fn each_of_several_keys_is_tried() {
+    let mut opener = opener(None, None);
+    opener.keys.insert(0, other_key());
+    assert!(opener.open_all(SEALED.as_bytes()).counts.all_is_well());
+    let told = opener.open_all(changed("dataSignature", |_| String::new()).to_string().as_bytes()).told;
+    assert!(told.contains("step 3"), "the key that gets furthest is told of: {told}");
+}
+
+#[test]
+fn a_line_has_a_notification_and_its_content_and_is_read_again() {
+    let opener = Opener { json: true, ..opener(None, None) };
+    let content = notification(sealed(r#"{"subject":"Hello"}"#));
+    let printed = opener.open_all(content.to_string().as_bytes()).content;
+    let line: Value = serde_json::from_str(printed.strip_suffix('\n').unwrap()).unwrap();
+    assert_eq!(line, json!({"notification": content, "content": {"subject": "Hello"}}));
+    assert_eq!(opener.open_all(printed.as_bytes()).content, printed);
 }
 
 #[test]
@@ -164,6 +232,7 @@ fn where_nothing_is_encrypted_that_is_told() {
 
 #[test]
 fn another_certificate_than_the_named_one_is_told() {
+    assert!(!opener(None, Some("cert-2")).open_all(SEALED.as_bytes()).counts.all_is_well());
     let told = |certificate, id| opener(certificate, id).open_all(SEALED.as_bytes()).told;
     assert_eq!(
         told(Some(CERTIFICATE), Some("throwaway")),
@@ -184,9 +253,9 @@ fn a_validation_token_is_read_but_not_verified() {
     let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims);
     let body = json!({"value": [], "validationTokens": [format!("e30.{payload}.c2ln"), "no token", 7]});
     insta::assert_snapshot!(open_all(body.to_string().as_bytes()).told, @r"
-    a validation token for the app app-1, of https://sts.windows.net/t/, until 2026-11-18T19:11:40Z (not verified)
-    a validation token that cannot be read
-    a validation token that cannot be read
+    body 1: a validation token for the app app-1, of https://sts.windows.net/t/, until 2026-11-18T19:11:40Z (not verified)
+    body 1: a validation token that cannot be read
+    body 1: a validation token that cannot be read
     there is no notification
     ");
 }
@@ -200,6 +269,10 @@ fn nothing_that_moves_the_cursor_is_repeated() {
     let item = json!({"changeType": "\u{1b}[2J", "resource": "\u{9b}2J", "encryptedContent": content});
     let told = opener(Some(CERTIFICATE), Some("x")).open_all(item.to_string().as_bytes()).told;
     assert!(told.contains("?[2J") && !told.contains(['\u{1b}', '\u{9b}']), "{told:?}");
+    let subject = json!({"subject": "\u{202e}a\u{9b}\n\u{e9}"});
+    let content = open_all(notification(sealed(&subject.to_string())).to_string().as_bytes()).content;
+    assert!(content.contains(r#""\u202ea\u009b\né""#), "{content:?}");
+    assert_eq!(serde_json::from_str::<Value>(&content).unwrap(), subject);
 }
 
 #[test]
@@ -217,7 +290,9 @@ fn files_are_read_as_they_are_kept_and_refusals_name_them() {
     };
     let der = protocol::certificate::read(CERTIFICATE).unwrap();
     let (key, input) = (file("key.pem", KEY.as_bytes()), file("input", SEALED.as_bytes()));
-    let (pem, der) = (file("pem", CERTIFICATE.as_bytes()), file("der", &der));
+    let (pem, der, empty) = (file("pem", CERTIFICATE.as_bytes()), file("der", &der), file("empty", b" \n"));
+    let pkcs12 = file("pkcs12", &[0x30, 0x82, 0x0a, 0xff, 2, 1, 3, 0x30]);
+    let locked = file("locked", b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
     let run = |arguments: &[&str]| run(Program::parse_from([&["decrypt"], arguments].concat()).options);
     for certificate in [&pem, &der] {
         assert_eq!(run(&["--key", &key, "--certificate", certificate, &input]).unwrap(), ExitCode::SUCCESS);
@@ -225,10 +300,19 @@ fn files_are_read_as_they_are_kept_and_refusals_name_them() {
     assert_eq!(run(&["--key", &key, "--certificate-id", "x", &key]).unwrap(), ExitCode::FAILURE);
     for (arguments, refusal) in [
         (["--key", &pem, &input], "pem holds no key that opens anything: it is a certificate"),
+        (["--key", &der, &input], "der holds no key that opens anything: it is a certificate"),
+        (["--key", &pkcs12, &input], "pkcs12 -nocerts -nodes -out key.pem`"),
+        (["--key", &locked, &input], "locked -out plain.pem`"),
         (["--key", "/nowhere/key.pem", &input], "cannot read /nowhere/key.pem"),
         (["--key", &key, "/nowhere/input"], "cannot read /nowhere/input"),
     ] {
         let error = format!("{:#}", run(&arguments).unwrap_err());
+        assert!(error.contains(refusal), "{error}");
+    }
+    for (certificate, refusal) in
+        [(&empty, "empty is empty"), (&input, "no certificate"), (&key, "holds a private key")]
+    {
+        let error = format!("{:#}", run(&["--key", &key, "--certificate", certificate, &input]).unwrap_err());
         assert!(error.contains(refusal), "{error}");
     }
 }

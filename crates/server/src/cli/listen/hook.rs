@@ -182,9 +182,16 @@ fn on_one_line(body: &[u8]) -> Option<String> {
     Some(text.replace(['\r', '\n'], " "))
 }
 
-/// Text from the network, without what would move a terminal's cursor.
+/// Whether a letter moves a terminal's cursor or turns the direction of writing.
+pub fn is_unfit(letter: char) -> bool {
+    let turns =
+        matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || letter.is_control()
+}
+
+/// Text from the network, without what is unfit for a terminal.
 pub fn printable(text: &str) -> String {
-    text.chars().take(512).map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+    text.chars().take(512).map(|letter| if is_unfit(letter) { '?' } else { letter }).collect()
 }
 
 #[cfg(test)]
@@ -222,6 +229,7 @@ mod tests {
         );
         assert_eq!(line(json!({"lifecycleEvent": "missed"})), "missed");
         assert_eq!(line(json!({"changeType": "deleted", "resource": "a\u{1b}[2J\nb"})), "deleted  a?[2J?b");
+        assert_eq!(line(json!({"changeType": "updated", "resource": "\u{202e}gpj.exe"})), "updated  ?gpj.exe");
     }
 
     #[test]
