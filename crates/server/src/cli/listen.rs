@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::receiver::ClientState;
 use anyhow::{Context, bail};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use self::api::Api;
+use self::api::{Api, Asked, LIFE_MINUTES};
 use self::hook::{Counts, Hook, counted};
 pub use self::hook::{is_unfit, printable};
 use self::rich::{Opener, Pair};
@@ -27,11 +28,12 @@ mod hook;
 mod rich;
 
 /// How often it is looked at: a server that has been started anew may not have it any more.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// Every so many looks it is renewed: after half of its life.
-const LOOKS_BEFORE_RENEWAL: u32 = 180;
+const LOOKS_BEFORE_RENEWAL: u32 = 600;
 /// How long an app may take, at the end, for what has not been forwarded yet.
 const FORWARD_REST: Duration = Duration::from_secs(30);
+
 /// Subscribe to a mailbox of a running server and print each notification.
 ///
 /// Each notification is one line: the time, what happened, the resource. With --rich the item follows, one line
@@ -65,7 +67,7 @@ pub struct Options {
     #[arg(long)]
     rich: bool,
     /// With --rich: which properties [default: a few that fit the resource]
-    #[arg(long, value_name = "LIST", requires = "rich")]
+    #[arg(long, value_name = "LIST", requires = "rich", value_parser = rich::properties)]
     select: Option<String>,
     /// With --rich: the file of the private key, PEM, with its certificate beside it: key.crt for key.pem. A pair that
     /// is there is used; otherwise one is made and kept there, for `tidings decrypt`.
@@ -88,6 +90,7 @@ pub struct Options {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let stop = stop::on_signal()?;
     let api = Api::find(&options)?;
+    let resource = api.resource(&options)?;
     let counts = Arc::new(Counts::default());
     let secret = ids::new_secret();
     let (forward, forwarding) = options.forward_to.clone().map(|url| forward::start(api.client.clone(), url)).unzip();
@@ -98,7 +101,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         colour: std::io::stdout().is_terminal(),
         opener: opener.clone(),
         forward,
-        secret: secret.clone(),
+        state: ClientState::new(&secret),
         counts: counts.clone(),
         clock: Clock::new(),
     };
@@ -107,11 +110,15 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let (receiving, connections) = (CancellationToken::new(), TaskTracker::new());
     let serving = tokio::spawn(listener.serve(hook.router(), receiving.clone(), connections.clone()));
 
-    let subscription = api.subscribe(&options, address, &secret, pair.as_ref()).await?;
+    let asked = Asked { resource: &resource, change_types: &options.change_types, receiver: address, secret: &secret };
+    let subscription = api.subscribe(asked, pair.as_ref()).await?;
     if let (Some(opener), Some(pair)) = (opener, pair) {
         opener.begin(&subscription, pair)?;
     }
-    eprintln!("Subscribed to {} until Ctrl-C (subscription {}).", subscription.resource, subscription.id);
+    eprintln!(
+        "Subscribed to {resource} until Ctrl-C (subscription {}, for {LIFE_MINUTES} minutes, renewed after half of them).",
+        subscription.id
+    );
     let is_there = keep(&api, &subscription.id, &stop).await;
 
     if is_there {

@@ -64,8 +64,9 @@ impl Ready {
         let file = data_dir.join(READY_FILE);
         let text = std::fs::read(&file).with_context(|| {
             format!(
-                "no running server is known: cannot read {}; start `tidings dev`, or name a server with --server URL \
-                 and --token TOKEN",
+                "no running server is known: cannot read {}; start `tidings dev`, name the data directory of one that \
+                 runs with --data-dir DIR (`tidings dev --ephemeral` makes and prints its own), or name a server with \
+                 --server URL and --token TOKEN",
                 file.display()
             )
         })?;

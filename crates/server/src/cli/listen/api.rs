@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::data_dir::default_path;
 
 /// How long a subscription is asked for.
-const LIFE_MINUTES: i64 = 60;
+pub const LIFE_MINUTES: i64 = 60;
 
 /// The server's Graph API, as this command uses it.
 pub struct Api {
@@ -34,9 +34,19 @@ pub struct Api {
     mailbox: String,
 }
 
+/// What the subscription shall be.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    pub resource: &'a str,
+    pub change_types: &'a str,
+    /// Where our end of it listens.
+    pub receiver: SocketAddr,
+    /// Its `clientState`.
+    pub secret: &'a str,
+}
+
 pub struct Subscribed {
     pub id: String,
-    pub resource: String,
     /// The app's id, if the server tells it.
     pub app: Option<String>,
 }
@@ -57,25 +67,23 @@ impl Api {
         Ok(Self { client: Client::new(ready.ca.as_deref())?, base, ca: ready.ca, token, mailbox: named(&user) })
     }
 
-    /// With resource data if there is a `pair` to seal it for.
-    pub async fn subscribe(
-        &self,
-        options: &Options,
-        receiver: SocketAddr,
-        secret: &str,
-        pair: Option<&Pair>,
-    ) -> anyhow::Result<Subscribed> {
-        let mut resource = match options.resource.trim_start_matches('/') {
-            path if path.starts_with("me/") || path.starts_with("users/") => path.to_owned(),
-            // A resource outside of mailboxes, which no path below one is spelt like.
-            path if graph::registry::place(path).is_ok() => path.to_owned(),
-            path => format!("{}/{path}", self.mailbox),
+    /// What the options name, as a subscription does.
+    pub fn resource(&self, options: &Options) -> anyhow::Result<String> {
+        let path = options.resource.trim_start_matches('/');
+        let is_whole = path.starts_with("me/") || path.starts_with("users/");
+        // A resource outside of mailboxes, which no path below one is spelt like.
+        let resource = match is_whole || graph::registry::place(path).is_ok() {
+            true => path.to_owned(),
+            false => format!("{}/{path}", self.mailbox),
         };
-        if pair.is_some() {
-            resource = rich::selecting(&resource, options.select.as_deref())?;
-        }
+        if options.rich { rich::selecting(&resource, options.select.as_deref()) } else { Ok(resource) }
+    }
+
+    /// With resource data if there is a `pair` to seal it for.
+    pub async fn subscribe(&self, asked: Asked<'_>, pair: Option<&Pair>) -> anyhow::Result<Subscribed> {
+        let Asked { resource, change_types, receiver, secret } = asked;
         let mut body = json!({
-            "changeType": options.change_types,
+            "changeType": change_types,
             "notificationUrl": format!("http://{receiver}{RECEIVER_PATH}"),
             "lifecycleNotificationUrl": format!("http://{receiver}{LIFECYCLE_PATH}"),
             "resource": resource,
@@ -89,17 +97,26 @@ impl Api {
         if answer.status == StatusCode::CONFLICT {
             if !self.clear(&answer).await? {
                 bail!(
-                    "another `tidings listen` or app watches the same; stop it, or ask for another --resource or \
-                     --change-types: {}",
+                    "another `tidings listen` or app watches the same; stop it, or ask for another --resource, \
+                     --change-types{}: {}",
+                    if pair.is_some() { " or --select" } else { "" },
                     error_text(&answer)
                 );
             }
             answer = self.call(Method::POST, "subscriptions", Some(body)).await?;
         }
-        let answer = accepted(answer, StatusCode::CREATED).context("the server refused the subscription")?;
+        let is_denied = answer.status == StatusCode::FORBIDDEN && pair.is_some();
+        let what = match is_denied {
+            false => "the server refused the subscription".to_owned(),
+            true => format!(
+                "the server refused the subscription to {resource}: the token must permit each selected property (a \
+                 permission for basics permits neither bodyPreview nor body); name others with --select"
+            ),
+        };
+        let answer = accepted(answer, StatusCode::CREATED).context(what)?;
         let text = |name| answer.get(name).and_then(Value::as_str).map(str::to_owned);
         let id = text("id").context("the server answered without an id")?;
-        Ok(Subscribed { id, resource, app: text("applicationId") })
+        Ok(Subscribed { id, app: text("applicationId") })
     }
 
     /// Deletes the subscription that stands in the way if it is of an earlier `listen` that was killed, or
@@ -171,8 +188,10 @@ fn error_text(answer: &Answer) -> String {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let text = |pointer| body.pointer(pointer).and_then(Value::as_str).map(printable);
     let (code, message) = (text("/error/code").unwrap_or_default(), text("/error/message").unwrap_or_default());
-    let detail = text("/error/details/0/message").map(|detail| format!(" ({detail})")).unwrap_or_default();
-    format!("{} {code}: {message}{detail}", answer.status.as_u16())
+    let details = body.pointer("/error/details").and_then(Value::as_array).into_iter().flatten();
+    let details: Vec<_> = details.filter_map(|detail| detail["message"].as_str().map(printable)).collect();
+    let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join("; ")) };
+    format!("{} {code}: {message}{details}", answer.status.as_u16())
 }
 
 #[cfg(test)]
@@ -213,14 +232,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_killed_listen_does_not_stand_in_the_way_and_a_running_one_does() {
-        let options = Program::try_parse_from(["listen"]).unwrap().options;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+        let receiver = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+        let asked = Asked { resource: "me/messages", change_types: "created", receiver, secret: "s" };
         let receiver = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = receiver.local_addr().unwrap().port();
-        let error = occupied(port).await.subscribe(&options, address, "s", None).await.err().unwrap().to_string();
+        let error = occupied(port).await.subscribe(asked, None).await.err().unwrap().to_string();
         assert!(error.contains("another `tidings listen`") && error.contains("409 Conflict: Sub"), "{error}");
         drop(receiver);
-        assert_eq!(occupied(port).await.subscribe(&options, address, "s", None).await.unwrap().id, "new");
+        assert_eq!(occupied(port).await.subscribe(asked, None).await.unwrap().id, "new");
     }
 
     #[test]
@@ -230,6 +249,35 @@ mod tests {
         assert!(!there(StatusCode::NOT_FOUND).unwrap());
         assert!(!there(StatusCode::UNAUTHORIZED).unwrap());
         assert!(there(StatusCode::SERVICE_UNAVAILABLE).is_err());
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_all_that_the_server_says_of_it() {
+        let body = json!({"error": {"code": "Forbidden", "message": "Denied.",
+                                    "details": [{"message": "needed: a"}, {"message": "held:\u{1b} b"}]}});
+        let answer = Answer { status: StatusCode::FORBIDDEN, body: Bytes::from(body.to_string()) };
+        assert_eq!(error_text(&answer), "403 Forbidden: Denied. (needed: a; held:? b)");
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_for_is_known_before_a_key_is_made() {
+        let api = occupied(9).await;
+        let resource = |arguments: &str| {
+            let program = Program::try_parse_from(arguments.split(' ')).map_err(|error| error.to_string())?;
+            api.resource(&program.options).map_err(|error| error.to_string())
+        };
+        assert_eq!(resource("listen").unwrap(), "me/messages");
+        assert_eq!(resource("listen --resource /users").unwrap(), "users");
+        assert_eq!(
+            resource("listen --resource users/u/events --rich --select subject,").unwrap_err().lines().next(),
+            Some(
+                "error: invalid value 'subject,' for '--select <LIST>': name each property, with commas between them: subject,from"
+            )
+        );
+        for place in ["users", "users/622eaaff-0683-4862-9de4-f2ec83c2bd98"] {
+            let refused = resource(&format!("listen --rich --resource {place}")).unwrap_err();
+            assert!(refused.starts_with("only messages, events and contacts have resource data"), "{refused}");
+        }
     }
 
     #[derive(clap::Parser)]

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ::receiver::{ClientState, handshake};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -67,7 +68,7 @@ pub struct Hook {
     /// With `--rich`.
     pub opener: Option<Arc<Opener>>,
     pub forward: Option<mpsc::Sender<Bytes>>,
-    pub secret: String,
+    pub state: ClientState,
     pub counts: Arc<Counts>,
     pub clock: Clock,
 }
@@ -82,11 +83,14 @@ impl Hook {
 
     /// Prints what a request's body tells, with what is sealed in it `opened`: in the order of its items. As JSON it
     /// is the body alone, so that each line can be posted to another receiver.
-    fn print(&self, body: &Bytes, opened: &[Opened]) {
+    fn print(&self, body: &Bytes, items: Option<&[ReceivedNotification]>, opened: &[Opened]) {
         let mut out = std::io::stdout().lock();
         if !self.json {
             // A reader that went away ends the output, not the command.
-            let _ = self.print_lines(&mut out, body, opened);
+            let _ = match items {
+                Some(items) => self.print_lines(&mut out, items, opened),
+                None => writeln!(out, "a body that is no notification: {} bytes", body.len()),
+            };
             return;
         }
         for opened in opened.iter().filter(|opened| matches!(opened, Opened::Trouble(_))) {
@@ -98,11 +102,8 @@ impl Hook {
         }
     }
 
-    fn print_lines(&self, out: &mut impl Write, body: &Bytes, opened: &[Opened]) -> io::Result<()> {
-        let Ok(collection) = serde_json::from_slice::<ReceivedCollection>(body) else {
-            return writeln!(out, "a body that is no notification: {} bytes", body.len());
-        };
-        for (index, item) in collection.value.iter().enumerate() {
+    fn print_lines(&self, out: &mut impl Write, items: &[ReceivedNotification], opened: &[Opened]) -> io::Result<()> {
+        for (index, item) in items.iter().enumerate() {
             writeln!(out, "{}", self.line(item))?;
             for line in opened.get(index).map(Opened::lines).unwrap_or_default() {
                 writeln!(out, "{:CONTENT_INDENT$}{line}", "")?;
@@ -111,18 +112,19 @@ impl Hook {
         Ok(())
     }
 
-    fn count(&self, body: &Bytes, opened: &[Opened]) {
+    fn count(&self, items: &[ReceivedNotification], opened: &[Opened]) {
         for opened in opened {
             match opened {
                 Opened::Content(_) => self.counts.opened.fetch_add(1, Ordering::Relaxed),
                 Opened::Trouble(_) => self.counts.closed.fetch_add(1, Ordering::Relaxed),
-                Opened::Without | Opened::Gone | Opened::TooLarge => 0,
+                Opened::Without | Opened::Gone | Opened::Withheld => 0,
             };
         }
         self.counts.requests.fetch_add(1, Ordering::Relaxed);
-        let Ok(collection) = serde_json::from_slice::<ReceivedCollection>(body) else { return };
-        self.counts.notifications.fetch_add(collection.value.len() as u64, Ordering::Relaxed);
-        let strange = collection.value.iter().filter(|item| item.client_state.as_deref() != Some(&self.secret));
+        self.counts.notifications.fetch_add(items.len() as u64, Ordering::Relaxed);
+        let is_known =
+            |item: &&ReceivedNotification| item.client_state.as_deref().is_some_and(|text| self.state.is(text));
+        let strange = items.iter().filter(|item| !is_known(item));
         self.counts.strangers.fetch_add(strange.count() as u64, Ordering::Relaxed);
     }
 
@@ -145,12 +147,10 @@ impl Hook {
 }
 
 async fn receive(State(hook): State<Arc<Hook>>, RawQuery(query): RawQuery, body: Bytes) -> Response {
-    let query = query.unwrap_or_default();
-    let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "validationToken");
     let mut response = Response::new(Body::empty());
-    if let Some((_, token)) = token {
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-        *response.body_mut() = Body::from(token.into_owned());
+    if let Some(token) = handshake::answer(&query.unwrap_or_default()) {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(handshake::CONTENT_TYPE));
+        *response.body_mut() = Body::from(token);
         return response;
     }
     // When the app is far behind, the server shall keep the rest and come again.
@@ -158,16 +158,18 @@ async fn receive(State(hook): State<Arc<Hook>>, RawQuery(query): RawQuery, body:
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         return response;
     };
+    let collection = serde_json::from_slice::<ReceivedCollection>(&body).ok();
+    let items = collection.as_ref().map(|collection| collection.value.as_slice());
     let opened = match &hook.opener {
-        Some(opener) => opener.open(&body).await,
+        Some(opener) => opener.open(&body, items.unwrap_or_default()).await,
         None => Ok(Vec::new()),
     };
     let Ok(opened) = opened else {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         return response;
     };
-    hook.count(&body, &opened);
-    hook.print(&body, &opened);
+    hook.count(items.unwrap_or_default(), &opened);
+    hook.print(&body, items, &opened);
     if let Some(room) = room {
         room.send(body);
     }
@@ -206,7 +208,7 @@ mod tests {
             colour: false,
             opener: None,
             forward: None,
-            secret: "s3cret".into(),
+            state: ClientState::new("s3cret"),
             counts: Arc::default(),
             clock: Clock::new(),
         }
@@ -244,12 +246,8 @@ mod tests {
     #[test]
     fn the_summary_counts_notifications_and_strangers() {
         let hook = hook();
-        let body = json!({"value": [item_json("s3cret"), item_json("s3cret"), item_json("guess")]});
-        hook.count(&Bytes::from(body.to_string()), &[]);
+        let of = |state: &str| item(json!({"clientState": state}));
+        hook.count(&[of("s3cret"), of("s3cret"), of("guess")], &[]);
         assert_eq!(hook.counts.summary(), "3 notifications in 1 request. 1 had another clientState.");
-    }
-
-    fn item_json(state: &str) -> Value {
-        json!({"subscriptionId": "s", "subscriptionExpirationDateTime": "2026-11-24T10:00:00Z", "clientState": state})
     }
 }

@@ -5,15 +5,15 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 use ::receiver::fetch::FetchingReceiver;
-use ::receiver::{ChangeType, Notification, OpeningKey, Receiver, Refusal, Refused};
+use ::receiver::{Change, ChangeType, Notification, OpeningKey, Receiver, Refusal, Refused};
 use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use protocol::notification::{ReceivedCollection, ReceivedNotification};
+use protocol::notification::ReceivedNotification;
 use rcgen::{Certificate, CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::Value;
 
@@ -106,9 +106,22 @@ fn new_key() -> anyhow::Result<String> {
     Ok(KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?.serialize_pem())
 }
 
+/// A list of properties, as it stands in a `$select`.
+pub fn properties(list: &str) -> Result<String, &'static str> {
+    let names: Vec<_> = list.split(',').map(str::trim).collect();
+    match names.iter().any(|name| name.is_empty() || *name == "*") {
+        true => Err("name each property, with commas between them: subject,from"),
+        false => Ok(names.join(",")),
+    }
+}
+
 /// `resource` with a `$select`: the user's, the resource's own, or what fits its kind.
 pub fn selecting(resource: &str, select: Option<&str>) -> anyhow::Result<String> {
     let (path, query) = resource.split_once('?').unwrap_or((resource, ""));
+    anyhow::ensure!(
+        graph::registry::place(path).is_err(),
+        "only messages, events and contacts have resource data; leave --rich out to be told of {path}"
+    );
     let is_there = query.split('&').any(|option| option.to_ascii_lowercase().starts_with("$select="));
     anyhow::ensure!(!is_there || select.is_none(), "the resource has a $select already; leave --select out");
     let kind = path.rsplit('/').next().unwrap_or_default();
@@ -129,8 +142,8 @@ pub enum Opened {
     Without,
     /// Nothing was sealed: the item does not exist any more.
     Gone,
-    /// Nothing was sealed: it would have been too large.
-    TooLarge,
+    /// Nothing was sealed of an item that exists. The server does not say in the notification why.
+    Withheld,
     /// It must not be used, for this reason.
     Trouble(String),
 }
@@ -146,8 +159,10 @@ impl Opened {
             }
             Self::Content(other) => vec![printable(&other.to_string())],
             Self::Without => Vec::new(),
-            Self::Gone => vec!["(the item is gone for good)".to_owned()],
-            Self::TooLarge => vec!["(the item is larger than the server sends)".to_owned()],
+            Self::Gone => vec!["(no data: the item was deleted)".to_owned()],
+            Self::Withheld => {
+                vec!["(no data: the item is larger than the server sends, or the access to it was lost)".to_owned()]
+            }
             Self::Trouble(reason) => vec![format!("NOT OPENED: {}", printable(reason))],
         }
     }
@@ -169,11 +184,18 @@ fn plain(value: &Value) -> Value {
     }
 }
 
+/// It cannot be told now, so the body shall come again: the subscription is still being made, or the keys of
+/// the tokens could not be read.
+#[derive(Debug, PartialEq)]
+pub struct Later;
+
 /// Opens what comes. The server publishes the keys that tokens are signed with.
 pub struct Opener {
     authority: String,
     ca: Option<String>,
     secret: String,
+    /// That tokens are verified is said once.
+    verified: Once,
     /// Once the subscription is there, and with it the id of the app that tokens are made for.
     receiver: OnceLock<FetchingReceiver>,
 }
@@ -182,7 +204,13 @@ impl Opener {
     pub fn new(api: &Api, secret: &str) -> anyhow::Result<Self> {
         let read = |file: &PathBuf| fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
         let ca = api.ca.as_ref().map(read).transpose()?;
-        Ok(Self { authority: api.base.clone(), ca, secret: secret.to_owned(), receiver: OnceLock::new() })
+        Ok(Self {
+            authority: api.base.clone(),
+            ca,
+            secret: secret.to_owned(),
+            verified: Once::new(),
+            receiver: OnceLock::new(),
+        })
     }
 
     pub fn begin(&self, subscription: &Subscribed, pair: Pair) -> anyhow::Result<()> {
@@ -193,23 +221,28 @@ impl Opener {
         self.receiver.set(receiver).map_err(|_| anyhow::anyhow!("there is a subscription already"))
     }
 
-    /// What of each item in a body is opened. An error means that it cannot be told now, so the body shall come
-    /// again.
-    pub async fn open(&self, body: &Bytes) -> Result<Vec<Opened>, Refusal> {
-        let soon = || Refusal::KeysUnavailable("the subscription is being made".to_owned());
-        let receiver = self.receiver.get().ok_or_else(soon)?;
-        match receiver.receive(body).await {
+    /// What of each of the `items` in a body is opened.
+    pub async fn open(&self, body: &Bytes, items: &[ReceivedNotification]) -> Result<Vec<Opened>, Later> {
+        let receiver = self.receiver.get().ok_or(Later)?;
+        let received = match receiver.receive(body).await {
+            Ok(received) => received,
             Err(refusal @ Refusal::KeysUnavailable(_)) => {
                 eprintln!("tidings: {refusal}");
-                Err(refusal)
+                return Err(Later);
             }
-            Err(refusal) => {
-                let collection: ReceivedCollection = serde_json::from_slice(body).unwrap_or_default();
-                Ok(collection.value.iter().map(|item| refused(item, &refusal)).collect())
-            }
-            Ok(received) => Ok(received.0.iter().map(|item| opened(receiver.receiver(), item)).collect()),
+            Err(refusal) => return Ok(items.iter().map(|item| refused(item, &refusal)).collect()),
+        };
+        if received.notifications().any(|item| matches!(item, Notification::Change(change) if is_sealed(change))) {
+            let authority = &self.authority;
+            self.verified
+                .call_once(|| eprintln!("Validation tokens come along, for this app and signed by {authority}."));
         }
+        Ok(received.0.iter().map(|item| opened(receiver.receiver(), item)).collect())
     }
+}
+
+fn is_sealed(change: &Change) -> bool {
+    change.encrypted_content.is_some()
 }
 
 fn refused(item: &ReceivedNotification, refusal: &Refusal) -> Opened {
@@ -225,10 +258,10 @@ fn opened(receiver: &Receiver, item: &Result<Notification, Refused>) -> Opened {
         Ok(_) => return Opened::Without,
         Err(refused) => return Opened::Trouble(refused.to_string()),
     };
-    if change.encrypted_content.is_none() {
+    if !is_sealed(change) {
         return match change.change_type {
             ChangeType::Deleted => Opened::Gone,
-            _ => Opened::TooLarge,
+            _ => Opened::Withheld,
         };
     }
     match receiver.open(change).and_then(|content| content.json()) {
@@ -252,7 +285,6 @@ mod tests {
                 selecting("users/u/mailFolders('inbox')/messages?$filter=isRead eq false", None),
                 selecting("me/events", Some("subject")),
                 selecting("me/contacts?$select=displayName", None),
-                selecting("users", None),
             ]
             .join("\n"),
             @r"
@@ -260,11 +292,18 @@ mod tests {
             users/u/mailFolders('inbox')/messages?$select=subject,from,receivedDateTime,isRead,bodyPreview&$filter=isRead eq false
             me/events?$select=subject
             me/contacts?$select=displayName
-            users
             "
         );
         let twice = super::selecting("me/events?$Select=subject", Some("start")).unwrap_err().to_string();
         assert_eq!(twice, "the resource has a $select already; leave --select out");
+    }
+
+    #[test]
+    fn properties_are_named_one_by_one_with_blanks_about_them_or_not() {
+        assert_eq!(properties(" subject , from"), Ok("subject,from".to_owned()));
+        for list in ["", " ", "*", "subject,", "subject,*", ",subject"] {
+            assert!(properties(list).is_err(), "{list:?}");
+        }
     }
 
     #[test]
@@ -319,12 +358,12 @@ mod tests {
     /// Of a subscription that was made, with a server that cannot be reached.
     fn opener() -> Opener {
         let authority = "http://localhost:1".to_owned();
-        Opener { authority, ca: None, secret: "s3cret".into(), receiver: OnceLock::new() }
+        Opener { authority, ca: None, secret: "s3cret".into(), verified: Once::new(), receiver: OnceLock::new() }
     }
 
     fn begun() -> Opener {
         let (opener, pair) = (opener(), Pair::at(None).unwrap());
-        let subscribed = Subscribed { id: "s".into(), resource: "me/messages".into(), app: Some("app".into()) };
+        let subscribed = Subscribed { id: "s".into(), app: Some("app".into()) };
         opener.begin(&subscribed, pair).unwrap();
         opener
     }
@@ -336,8 +375,9 @@ mod tests {
         item
     }
 
-    async fn opened(opener: &Opener, items: &[Value]) -> Result<Vec<Opened>, Refusal> {
-        opener.open(&Bytes::from(json!({"value": items}).to_string())).await
+    async fn opened(opener: &Opener, items: &[Value]) -> Result<Vec<Opened>, Later> {
+        let read: Vec<ReceivedNotification> = serde_json::from_value(items.into()).unwrap();
+        opener.open(&Bytes::from(json!({"value": items}).to_string()), &read).await
     }
 
     #[tokio::test]
@@ -349,8 +389,8 @@ mod tests {
         let lines = |found: Vec<Opened>| found.iter().flat_map(Opened::lines).collect::<Vec<_>>().join("\n");
         insta::assert_snapshot!(lines(opened(&begun(), &items).await.unwrap()), @r#"
             NOT OPENED: a notification of "s" has another clientState than the subscription
-            (the item is larger than the server sends)
-            (the item is gone for good)
+            (no data: the item is larger than the server sends, or the access to it was lost)
+            (no data: the item was deleted)
         "#);
 
         let sealed = json!({"changeType": "created", "encryptedContent": {"data": "", "encryptionCertificateId": "a"}});
@@ -361,7 +401,7 @@ mod tests {
     #[tokio::test]
     async fn what_comes_before_the_subscription_is_known_shall_come_again() {
         let items = [item(json!({"changeType": "created"}))];
-        assert!(matches!(opened(&opener(), &items).await, Err(Refusal::KeysUnavailable(_))));
+        assert_eq!(opened(&opener(), &items).await, Err(Later));
         assert!(opened(&begun(), &items).await.is_ok());
     }
 }
