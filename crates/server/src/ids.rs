@@ -23,7 +23,7 @@ pub fn new_key() -> [u8; KEY_BYTES] {
     random()
 }
 
-/// The key of one item's content. No other copy of it is left.
+/// The key of one item's content. What it is made in is wiped.
 pub fn new_content_key() -> ContentKey {
     let mut bytes = Zeroizing::new([0; 32]);
     fill(bytes.as_mut_slice());

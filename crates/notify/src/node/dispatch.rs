@@ -27,6 +27,7 @@ struct Batch {
     room: Room,
     deliveries: Vec<(StreamAt, u64, Position)>,
     notifications: Vec<Notification>,
+    estimated_bytes: usize,
 }
 
 impl Node {
@@ -39,8 +40,9 @@ impl Node {
             if let Some(batch) = self.batch(endpoint, now) {
                 let timeout_micros = self.timeout_micros(batch.class);
                 let id = self.sending.begin(endpoint, batch.deliveries);
-                let Batch { url, tls, notifications, .. } = batch;
-                commands.push(Command::Attempt(Attempt { id, url, tls, timeout_micros, notifications }));
+                let Batch { url, tls, notifications, estimated_bytes, .. } = batch;
+                let attempt = Attempt { id, url, tls, timeout_micros, notifications, estimated_bytes };
+                commands.push(Command::Attempt(attempt));
             }
             self.sending.served(endpoint);
         }
@@ -107,6 +109,7 @@ impl Node {
             room: Room::new(&self.config),
             deliveries: Vec::new(),
             notifications: Vec::new(),
+            estimated_bytes: 0,
         });
         let fits = open.deliveries.is_empty() || state.next_batch_max(class) > open.deliveries.len();
         let subscription = Arc::clone(&state.subscription);
@@ -134,6 +137,7 @@ impl Node {
         let access_lost = owned.spans.has_lost_access(&at.1.subscription);
         for position in taken {
             let Some(delivery) = state.deliveries.get(&position) else { continue };
+            open.estimated_bytes += delivery.estimated_bytes(&subscription, &self.config);
             let (subscription, record, change) = (subscription.clone(), delivery.record.clone(), delivery.change);
             let id = notification::id(subscription.id, &record, change);
             open.notifications.push(Notification { id, subscription, record, change, access_lost });

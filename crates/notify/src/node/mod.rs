@@ -154,6 +154,8 @@ pub struct Attempt {
     pub timeout_micros: u64,
     /// 1 or more, in the order in which they are sent.
     pub notifications: Vec<Notification>,
+    /// About how long the body is at most.
+    pub estimated_bytes: usize,
 }
 
 /// The content that tells of one match.
@@ -182,7 +184,8 @@ pub enum Outcome {
     Unreachable,
     /// The outbound policy forbids the target.
     Forbidden,
-    /// No request was made: nothing was left to send, or it was not ready in time. It says nothing of the endpoint.
+    /// No request was made: nothing was left to send, or it was not ready in time. It says nothing of the endpoint,
+    /// and yet it counts as a failed attempt: what could not be made ready waits longer each time.
     NotSent,
 }
 

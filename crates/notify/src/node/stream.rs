@@ -4,7 +4,7 @@
 //! deliveries of one item are never in flight together, nor is a later one while an earlier one waits.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use graph::{ChangeType, ItemKey, Timestamp};
 
@@ -30,6 +30,8 @@ pub(super) struct Delivery {
     /// The parked row that holds it, by the row's first position.
     pub row: Option<Position>,
     pub place: Place,
+    /// Estimated once it is first asked for: the whole item is looked at for that.
+    bytes: OnceLock<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +53,23 @@ pub(super) enum Told {
 
 impl Delivery {
     pub(super) fn new(change: Option<ChangeType>, record: Arc<Record>, since: Timestamp) -> Self {
-        Self { change, record, since, attempts: 0, due: since, batch_max: u16::MAX, row: None, place: Place::Queued }
+        Self {
+            change,
+            record,
+            since,
+            attempts: 0,
+            due: since,
+            batch_max: u16::MAX,
+            row: None,
+            place: Place::Queued,
+            bytes: OnceLock::new(),
+        }
     }
 
-    /// About how much of a body it needs.
-    fn estimated_bytes(&self, subscription: &Subscription, config: &NodeConfig) -> usize {
-        notification::estimated_bytes(subscription, &self.record, config.content_bytes_max)
+    /// About how much of a body it needs. What that follows from never changes in a subscription.
+    pub(super) fn estimated_bytes(&self, subscription: &Subscription, config: &NodeConfig) -> usize {
+        let estimate = || notification::estimated_bytes(subscription, &self.record, config.content_bytes_max);
+        *self.bytes.get_or_init(estimate)
     }
 
     /// The item that it tells `subscription` of.
@@ -387,6 +400,7 @@ impl StreamState {
             batch_max: row.batch_max.max(1),
             row: Some(row.first()),
             place,
+            bytes: OnceLock::new(),
         };
         if let Place::Waiting(due) = place {
             self.waiting.insert((due, reference.position));

@@ -98,11 +98,14 @@ impl Performer {
 
     fn attempt(&self, attempt: Attempt) {
         let id = attempt.id;
-        let answer = self.answer(Event::Attempted { attempt: id, outcome: Outcome::Unreachable, lacks: Vec::new() });
+        let event = move |outcome, lacks| Event::Attempted { attempt: id, outcome, lacks };
+        let mut answer = self.answer(event(Outcome::NotSent, Vec::new()));
         let (outbound, bodies, clock) = (Arc::clone(&self.outbound), Arc::clone(&self.bodies), self.clock);
         tokio::spawn(async move {
-            let (outcome, lacks) = attempted(attempt, &outbound, &bodies, clock).await;
-            answer.send(Event::Attempted { attempt: id, outcome, lacks });
+            // From when on it is not known what the endpoint has got.
+            let sending = || answer.if_lost = Some(event(Outcome::Unreachable, Vec::new()));
+            let (outcome, lacks) = attempted(attempt, &outbound, (&bodies, clock), sending).await;
+            answer.send(event(outcome, lacks));
         });
     }
 
@@ -191,15 +194,17 @@ impl Performer {
 }
 
 /// Builds an attempt's body and posts it, both within the attempt's time: a lease that covers one covers the other.
+/// Calls `sending` in between.
 async fn attempted(
     attempt: Attempt,
     outbound: &Outbound,
-    bodies: &Bodies,
-    clock: Clock,
+    (bodies, clock): (&Bodies, Clock),
+    sending: impl FnOnce(),
 ) -> (Outcome, Vec<(usize, Lack)>) {
-    let Attempt { id: _, url, tls, timeout_micros, notifications } = attempt;
+    let Attempt { id: _, url, tls, timeout_micros, notifications, estimated_bytes } = attempt;
     let (count, until) = (notifications.len(), clock.mono().plus_micros(timeout_micros));
-    let body = match tokio::time::timeout(Duration::from_micros(timeout_micros), bodies.build(notifications)).await {
+    let building = bodies.build(notifications, estimated_bytes);
+    let body = match tokio::time::timeout(Duration::from_micros(timeout_micros), building).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) => {
             tracing::error!(%error, notifications = count, "nothing could be sent; it will be tried again");
@@ -212,6 +217,10 @@ async fn attempted(
     };
     let Some(bytes) = body.bytes else { return (Outcome::NotSent, body.lacks) };
     let left = Duration::from_micros(until.since(clock.mono()));
+    if left.is_zero() {
+        return (Outcome::NotSent, body.lacks);
+    }
+    sending();
     let result = outbound.post((&url, tls), "application/json; charset=utf-8", Bytes::from(bytes), left).await;
     let outcome = outbound::outcome(&result);
     if outcome != Outcome::Acknowledged {
@@ -234,8 +243,8 @@ mod tests {
     use crate::outbound::{OutboundConfig, Policy};
 
     fn attempt(url: &str, timeout_micros: u64) -> Attempt {
-        let notifications = vec![notification()];
-        Attempt { id: 1, url: url.into(), tls: notify::subscription::TlsVersion::V1_2, timeout_micros, notifications }
+        let (notifications, tls) = (vec![notification()], notify::subscription::TlsVersion::V1_2);
+        Attempt { id: 1, url: url.into(), tls, timeout_micros, notifications, estimated_bytes: 1_000 }
     }
 
     #[tokio::test]
@@ -245,10 +254,31 @@ mod tests {
         let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
         let (bodies, clock, url) = (bodies(), Clock::new(), receiver.url("/"));
         let busy = bodies.keep_busy().await;
-        let late = attempted(attempt(&url, 5_000), &outbound, &bodies, clock).await;
+        let late = attempted(attempt(&url, 5_000), &outbound, (&bodies, clock), || panic!("it is late")).await;
         assert_eq!((late, receiver.posts()), ((Outcome::NotSent, Vec::new()), 0));
         drop(busy);
-        let in_time = attempted(attempt(&url, 10_000_000), &outbound, &bodies, clock).await;
-        assert_eq!((in_time, receiver.posts()), ((Outcome::Acknowledged, Vec::new()), 1));
+        let mut is_sent = false;
+        let in_time = attempted(attempt(&url, 10_000_000), &outbound, (&bodies, clock), || is_sent = true).await;
+        assert_eq!((in_time, receiver.posts(), is_sent), ((Outcome::Acknowledged, Vec::new()), 1, true));
+        let built_in_place = attempt(&url, 0);
+        let built_in_place = Attempt { notifications: vec![without_content()], ..built_in_place };
+        let too_late = attempted(built_in_place, &outbound, (&bodies, clock), || panic!("no time is left")).await;
+        assert_eq!((too_late, receiver.posts()), ((Outcome::NotSent, Vec::new()), 1));
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_is_lost_before_anything_was_sent_says_nothing_of_the_endpoint() {
+        let (answers, mut got) = tokio::sync::mpsc::unbounded_channel();
+        let event = |outcome| Event::Attempted { attempt: 1, outcome, lacks: Vec::new() };
+        drop(Answer { answers, if_lost: Some(event(Outcome::NotSent)) });
+        let Some(Input::Event(Event::Attempted { outcome, .. })) = got.recv().await else { panic!("an answer") };
+        assert_eq!(outcome, Outcome::NotSent);
+    }
+
+    /// The same to a subscription that asked for none.
+    fn without_content() -> notify::node::Notification {
+        let told = notification();
+        let subscription = Subscription { extras: None, ..Subscription::clone(&told.subscription) };
+        notify::node::Notification { subscription: Arc::new(subscription), ..told }
     }
 }

@@ -26,7 +26,7 @@ mod standing;
 mod tenancy;
 mod token;
 mod tokens;
-mod validation;
+mod validation_tokens;
 
 pub use caller::caller;
 pub use claims::Grant;
@@ -34,7 +34,7 @@ pub use external::Issuers;
 pub use keys::{Key, KeyRing};
 pub use pending::{Pending, SIGN_IN_MINUTES};
 pub use tokens::{Bearer, TokenError, Tokens};
-pub use validation::{ValidationTokens, Wanted};
+pub use validation_tokens::{Addressee, ValidationTokens};
 
 /// What an access token grants a development app: as delegated scopes, and as an app's own roles.
 pub const SCOPES: &str =

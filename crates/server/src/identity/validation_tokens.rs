@@ -14,12 +14,12 @@ use super::keys::{Key, KeyError};
 use super::tokens::Tokens;
 use crate::ids;
 
-/// How many are remembered before all are forgotten again.
+/// How many are remembered. For one more, another is forgotten.
 const REMEMBERED_MAX: usize = 10_000;
 
 /// For whom a token is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Wanted {
+pub struct Addressee {
     pub tenant: TenantId,
     /// The id of the app that is told.
     pub audience: String,
@@ -30,7 +30,7 @@ pub struct Wanted {
 /// Makes validation tokens, each once for as long as it has half of its life left.
 pub struct ValidationTokens {
     tokens: Arc<Tokens>,
-    made: Mutex<HashMap<Wanted, Arc<Mutex<Option<Made>>>>>,
+    made: Mutex<HashMap<Addressee, Arc<Mutex<Option<Made>>>>>,
 }
 
 struct Made {
@@ -47,39 +47,56 @@ impl ValidationTokens {
 
     /// A token of the key that signs now. Of those who want the same one at a time signs, and the others wait for
     /// it: it blocks for the milliseconds of a signature.
-    pub fn get(&self, wanted: &Wanted, now: Timestamp) -> Result<String, KeyError> {
-        let slot = self.slot(wanted);
+    pub fn get(&self, to: &Addressee, now: Timestamp) -> Result<String, KeyError> {
+        let slot = self.slot(to);
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         let ring = self.tokens.ring();
         let key = ring.signing();
-        let fresh = |made: &&Made| made.kid == key.kid() && (made.at..made.renewed).contains(&now);
-        if let Some(made) = slot.as_ref().filter(fresh) {
+        if let Some(made) = slot.as_ref().filter(|made| made.is_fresh(key, now)) {
             return Ok(made.token.clone());
         }
-        let (token, life_seconds) = signed(wanted, key, now)?;
+        let (token, life_seconds) = signed(to, key, now)?;
         let renewed = now.plus_micros(life_seconds * 1_000_000 / 2);
         *slot = Some(Made { token: token.clone(), kid: key.kid().to_owned(), at: now, renewed });
         Ok(token)
     }
 
-    fn slot(&self, wanted: &Wanted) -> Arc<Mutex<Option<Made>>> {
+    /// Whether `get` answers at once. It need not any more if the key that signs changes in between.
+    pub fn has(&self, to: &Addressee, now: Timestamp) -> bool {
+        let slot = self.made.lock().unwrap_or_else(PoisonError::into_inner).get(to).map(Arc::clone);
+        let Some(slot) = slot else { return false };
+        // Who holds it for longer signs.
+        let Ok(slot) = slot.try_lock() else { return false };
+        slot.as_ref().is_some_and(|made| made.is_fresh(self.tokens.ring().signing(), now))
+    }
+
+    fn slot(&self, to: &Addressee) -> Arc<Mutex<Option<Made>>> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if made.len() >= REMEMBERED_MAX && !made.contains_key(wanted) {
-            made.clear();
+        if made.len() >= REMEMBERED_MAX
+            && !made.contains_key(to)
+            && let Some(other) = made.keys().next().cloned()
+        {
+            made.remove(&other);
         }
-        Arc::clone(made.entry(wanted.clone()).or_default())
+        Arc::clone(made.entry(to.clone()).or_default())
+    }
+}
+
+impl Made {
+    fn is_fresh(&self, signing: &Key, now: Timestamp) -> bool {
+        self.kid == signing.kid() && (self.at..self.renewed).contains(&now)
     }
 }
 
 /// A token, and how long it counts.
-fn signed(wanted: &Wanted, key: &Key, now: Timestamp) -> Result<(String, i64), KeyError> {
-    let version = match &wanted.issuer_v2 {
+fn signed(to: &Addressee, key: &Key, now: Timestamp) -> Result<(String, i64), KeyError> {
+    let version = match &to.issuer_v2 {
         Some(origin) => Version::V2 { origin },
         None => Version::V1,
     };
     let at = u64::try_from(now.as_micros() / 1_000_000).unwrap_or_default();
     let uti = ids::new_uuid().simple().to_string();
-    let claims = Claims::new(&wanted.tenant.to_string(), &wanted.audience, version, at, &uti);
+    let claims = Claims::new(&to.tenant.to_string(), &to.audience, version, at, &uti);
     let claims = serde_json::to_value(claims).map_err(|_| KeyError::Unusable)?;
     let life_seconds = i64::try_from(version.lifetime_seconds()).map_err(|_| KeyError::Unusable)?;
     Ok((key.sign(&claims)?, life_seconds))
@@ -102,8 +119,8 @@ mod tests {
         (Arc::clone(&tokens), ValidationTokens::new(tokens))
     }
 
-    fn wanted() -> Wanted {
-        Wanted { tenant: seed::TENANT, audience: seed::APP.to_string(), issuer_v2: None }
+    fn addressee() -> Addressee {
+        Addressee { tenant: seed::TENANT, audience: seed::APP.to_string(), issuer_v2: None }
     }
 
     fn claims(tokens: &Tokens, token: &str) -> Value {
@@ -113,12 +130,12 @@ mod tests {
     #[test]
     fn a_token_is_for_one_app_in_one_tenant_in_the_form_that_the_app_takes() {
         let (tokens, validation) = tokens();
-        let v1 = claims(&tokens, &validation.get(&wanted(), NOW).unwrap());
+        let v1 = claims(&tokens, &validation.get(&addressee(), NOW).unwrap());
         let issuer = format!("https://sts.windows.net/{}/", seed::TENANT);
         assert_eq!((&v1["aud"], &v1["iss"], &v1["ver"]), (&json!(seed::APP), &json!(issuer), &json!("1.0")));
         assert_eq!((&v1["iat"], &v1["exp"]), (&json!(1_800_000_000), &json!(1_800_029_100)));
         let issuer_v2 = Some("https://tidings.test:8443".to_owned());
-        let v2 = claims(&tokens, &validation.get(&Wanted { issuer_v2, ..wanted() }, NOW).unwrap());
+        let v2 = claims(&tokens, &validation.get(&Addressee { issuer_v2, ..addressee() }, NOW).unwrap());
         let issuer = format!("https://tidings.test:8443/{}/v2.0", seed::TENANT);
         assert_eq!((&v2["iss"], &v2["ver"], &v2["exp"]), (&json!(issuer), &json!("2.0"), &json!(1_800_086_700)));
     }
@@ -126,10 +143,12 @@ mod tests {
     #[test]
     fn a_token_is_made_anew_when_half_of_its_life_is_over_or_another_key_signs() {
         let (tokens, validation) = tokens();
-        let get = |now| validation.get(&wanted(), now).unwrap();
+        let get = |now| validation.get(&addressee(), now).unwrap();
         let first = get(NOW);
         let half = 29_100 / 2;
         assert_eq!(get(NOW.plus_micros(half * 1_000_000 - 1)), first);
+        let has = |seconds| validation.has(&addressee(), NOW.plus_micros(seconds * 1_000_000));
+        assert_eq!([has(-1), has(0), has(half - 1), has(half)], [false, true, true, false]);
         let second = get(NOW.plus_micros(half * 1_000_000));
         assert_ne!(second, first);
         assert_ne!(get(NOW), second, "it would not count yet, the clock having been set back");
@@ -144,18 +163,18 @@ mod tests {
     fn of_many_who_want_the_same_token_one_signs() {
         let (_, validation) = tokens();
         let got: Vec<String> = std::thread::scope(|scope| {
-            let getting: Vec<_> = (0..8).map(|_| scope.spawn(|| validation.get(&wanted(), NOW).unwrap())).collect();
+            let getting: Vec<_> = (0..8).map(|_| scope.spawn(|| validation.get(&addressee(), NOW).unwrap())).collect();
             getting.into_iter().map(|one| one.join().unwrap()).collect()
         });
         assert!(got.iter().all(|token| *token == got[0]), "each that is signed has an id of its own");
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn for_one_token_more_one_other_is_forgotten() {
         let (_, validation) = tokens();
-        let made = |n: usize| validation.slot(&Wanted { audience: n.to_string(), ..wanted() });
+        let made = |n: usize| validation.slot(&Addressee { audience: n.to_string(), ..addressee() });
         (0..REMEMBERED_MAX + 5).for_each(|n| drop(made(n)));
-        assert_eq!(validation.made.lock().unwrap().len(), 5);
+        assert_eq!(validation.made.lock().unwrap().len(), REMEMBERED_MAX);
     }
 
     #[test]
@@ -164,10 +183,10 @@ mod tests {
         let audiences = [seed::APP.to_string(), scope::GRAPH_ID.to_owned(), scope::GRAPH_URL.to_owned()];
         for audience in audiences {
             for issuer_v2 in [None, Some("https://localhost:8443".to_owned())] {
-                let wanted = Wanted { audience: audience.clone(), issuer_v2, ..wanted() };
-                let token = validation.get(&wanted, NOW).unwrap();
+                let to = Addressee { audience: audience.clone(), issuer_v2, ..addressee() };
+                let token = validation.get(&to, NOW).unwrap();
                 let refused = tokens.check(&token, NOW).unwrap_err();
-                assert!(matches!(refused, TokenError::Audience | TokenError::Invalid), "{wanted:?}: {refused:?}");
+                assert!(matches!(refused, TokenError::Audience | TokenError::Invalid), "{to:?}: {refused:?}");
             }
         }
     }
