@@ -13,7 +13,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{BLOCK_BYTES, ContentKey, DATA_CHARS_MAX, EncryptedContent, KEY_BYTES, RSA_BITS_MAX, RSA_BITS_MIN};
@@ -128,7 +127,8 @@ fn what_else_in_der(der: &[u8]) -> OpeningKeyError {
     const PKCS12_VERSION: [u8; 3] = [2, 1, 3];
     match der {
         [0x30, 0x82, _, _, rest @ ..] if rest.starts_with(&PKCS12_VERSION) => OpeningKeyError::Pkcs12,
-        _ if X509Certificate::from_der(der).is_ok() => OpeningKeyError::Certificate,
+        // A sequence in a sequence, both with a length in two octets, and the version in a tag of its own: X.509.
+        [0x30, 0x82, _, _, 0x30, 0x82, _, _, 0xa0, 3, 2, 1, ..] => OpeningKeyError::Certificate,
         _ => OpeningKeyError::Unreadable,
     }
 }
