@@ -237,7 +237,7 @@ impl World {
         }
         self.watch.attempts(life, now, attempt, &self.storage, self.at)?;
         let deadline = self.at + attempt.timeout_micros;
-        let lack = |(place, one): (usize, &Notification)| Some((place, truth::lack(&one.subscription, &one.record)?));
+        let lack = |(place, one): (usize, &Notification)| Some((place, truth::lack(one)?));
         let lacks: Vec<_> = attempt.notifications.iter().enumerate().filter_map(lack).collect();
         let unsealed = lacks.iter().filter(|(_, lack)| *lack == Lack::CertificateUnusable).count();
         let late = !self.quiet && !lacks.is_empty() && self.rng.random_bool(0.1);

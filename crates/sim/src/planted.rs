@@ -11,7 +11,7 @@ macro_rules! planted {
         pub enum Planted { $($variant),* }
 
         impl Planted {
-            pub const ALL: [Planted; 16] = [$(Planted::$variant),*];
+            pub const ALL: [Planted; 17] = [$(Planted::$variant),*];
 
             pub fn name(self) -> &'static str {
                 match self { $(Planted::$variant => $name),* }
@@ -39,6 +39,7 @@ planted! {
     LaterOvertakesParked "later-overtakes-parked" Some(Fault::LaterOvertakesParked),
     SendAfterLeaseEnd "send-after-lease-end" Some(Fault::SendAfterLeaseEnd),
     PauseForgottenInReplay "pause-forgotten-in-replay" Some(Fault::PauseForgottenInReplay),
+    LossForgottenInReplay "loss-forgotten-in-replay" Some(Fault::LossForgottenInReplay),
     LastWordTriedOnce "last-word-tried-once" Some(Fault::LastWordTriedOnce),
     AskedOffCadence "asked-off-cadence" Some(Fault::AskedOffCadence),
     TooLargeTakenForDelivered "too-large-taken-for-delivered" Some(Fault::TooLargeTakenForDelivered),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use graph::registry::{Happened, Ingested};
 use graph::{Change, ChangeType, FolderId, ItemKey, Partition, Properties, SubscriptionId, Timestamp};
 use notify::log::{Cause, EndReason, Submission, SubscriptionEvent};
-use notify::node::Lack;
+use notify::node::{Lack, Notification};
 use notify::subscription::Target;
 use notify::{Position, Record, StreamKind, Subscription};
 use uuid::Uuid;
@@ -57,12 +57,15 @@ pub const LARGE: &str = "large";
 
 /// What keeps a subscription from being told whole of a record: in these worlds certificates say of themselves whether
 /// they can be used, and items whether they are too large.
-pub fn lack(subscription: &Subscription, record: &Record) -> Option<Lack> {
-    let Record::Change(change) = record else { return None };
-    let extras = subscription.extras.as_ref().filter(|extras| extras.include_resource_data)?;
+pub fn lack(told: &Notification) -> Option<Lack> {
+    let Record::Change(change) = &*told.record else { return None };
+    let extras = told.subscription.extras.as_ref().filter(|extras| extras.include_resource_data)?;
     let is_gone = change.change == ChangeType::Deleted && change.moved.is_none();
     if is_gone {
         return None;
+    }
+    if told.access_lost {
+        return Some(Lack::AccessLost);
     }
     if change.after.contains_key(LARGE) {
         return Some(Lack::TooLarge);
@@ -95,6 +98,8 @@ pub struct Match {
     /// to seal it for.
     pub acknowledged: bool,
     pub too_large: bool,
+    /// The same, because its app had lost access.
+    pub withheld: bool,
     pub unusable: bool,
     /// The id under which it was sent first, and when.
     pub sent: Option<(Uuid, u64)>,
@@ -114,6 +119,8 @@ pub struct Span {
     pub asked: Vec<Timestamp>,
     /// Its app lost access then, and has not answered.
     pub lost: Option<Timestamp>,
+    /// Where that stands in the log.
+    pub lost_since: Option<Position>,
     pub paused: bool,
     pub matches: BTreeMap<Position, Match>,
 }
@@ -174,7 +181,7 @@ impl Truth {
             Record::Lifecycle { subscription, cause, .. } => {
                 let number = self.number(*subscription);
                 if let (Some(number), Some(cause)) = (number, cause) {
-                    self.ask(number, *cause);
+                    self.ask(number, position, *cause);
                 }
                 let span = number.map(|number| &mut self.spans[number]);
                 if let Some(span) = span.filter(|span| span.ended.is_none() && span.latest().lifecycle_url.is_some()) {
@@ -189,10 +196,14 @@ impl Truth {
         }
     }
 
-    fn ask(&mut self, number: usize, cause: Cause) {
+    fn ask(&mut self, number: usize, position: Position, cause: Cause) {
         match cause {
             Cause::RunsOut { due } => self.spans[number].asked.push(due),
-            Cause::AccessLost { at } => self.spans[number].lost = Some(at),
+            Cause::AccessLost { at } => {
+                let span = &mut self.spans[number];
+                span.lost = Some(at);
+                span.lost_since.get_or_insert(position);
+            }
         }
     }
 
@@ -250,15 +261,17 @@ impl Truth {
                 self.numbers.insert(id, self.spans.len());
                 let since = vec![position];
                 let (asked, matches) = (Vec::new(), BTreeMap::new());
-                let (ended, lost, paused) = (None, None, false);
-                self.spans.push(Span { id, partition, versions, since, ended, asked, lost, paused, matches });
+                let (ended, lost, lost_since, paused) = (None, None, None, false);
+                let span = Span { id, partition, versions, since, ended, asked, lost, lost_since, paused, matches };
+                self.spans.push(span);
                 ("began", self.number(id))
             }
             (SubscriptionEvent::Patched(subscription), Some(known)) => {
                 self.spans[known].versions.push(Arc::new(Subscription::clone(subscription)));
                 self.spans[known].since.push(position);
-                let lost = &mut self.spans[known].lost;
-                *lost = lost.filter(|lost| *lost > subscription.authorized);
+                let span = &mut self.spans[known];
+                span.lost = span.lost.filter(|lost| *lost > subscription.authorized);
+                span.lost_since = span.lost_since.filter(|_| span.lost.is_some());
                 ("patched", number)
             }
             (SubscriptionEvent::Paused, Some(known)) => {
@@ -323,13 +336,23 @@ fn seen(
 
 impl Match {
     fn new(kind: StreamKind, change: Option<ChangeType>, item: Option<Subject>, appended: u64) -> Self {
-        let (silenced, last_word) = (false, false);
-        let (acknowledged, too_large, unusable) = (false, false, false);
-        Self { kind, change, item, appended, silenced, last_word, acknowledged, too_large, unusable, sent: None }
+        Self {
+            kind,
+            change,
+            item,
+            appended,
+            silenced: false,
+            last_word: false,
+            acknowledged: false,
+            too_large: false,
+            withheld: false,
+            unusable: false,
+            sent: None,
+        }
     }
 
     /// Whether some node was told of its end.
     pub fn has_ended(&self) -> bool {
-        self.acknowledged || self.too_large || self.unusable
+        self.acknowledged || self.too_large || self.withheld || self.unusable
     }
 }

@@ -18,6 +18,7 @@ pub enum Fault {
     LaterOvertakesParked,
     SendAfterLeaseEnd,
     PauseForgottenInReplay,
+    LossForgottenInReplay,
     LastWordTriedOnce,
     AskedOffCadence,
     TooLargeTakenForDelivered,

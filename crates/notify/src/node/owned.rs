@@ -142,6 +142,9 @@ impl Owned {
             if config.planted(Fault::PauseForgottenInReplay) {
                 span.standing.pauses.clear();
             }
+            if config.planted(Fault::LossForgottenInReplay) {
+                span.standing.lost = None;
+            }
             let ended = span.ended.filter(|_| !config.planted(Fault::EndForgottenInReplay));
             self.spans.restore(SubscriptionSpan { ended, ..span });
         }

@@ -150,6 +150,11 @@ impl Watch {
         if tenure.ended.contains(&number) && told.is_none_or(|told| !told.last_word) {
             return refuse(format!("position {position} for subscription {number}, whose end the node was told of"));
         }
+        // What a node tells of, it has read the log up to.
+        let lost = span.lost_since.is_some_and(|since| since < position || since <= tenure.head);
+        if lost && !one.notification.access_lost {
+            return refuse(format!("the content of position {position} for subscription {number}, which lost access"));
+        }
         let kind = told.map(|told| told.kind);
         let url = |subscription: &Arc<notify::Subscription>| match kind {
             Some(StreamKind::Lifecycle) => subscription.lifecycle_url.clone(),

@@ -138,7 +138,7 @@ impl Watch {
     ) -> Result<(), Violation> {
         let refuse = |what: String| Err(Violation::new("every_match_ends", what));
         let (mut acknowledged, mut expirable, mut silenced) = (0u64, 0u64, 0u64);
-        let (mut too_large, mut unusable) = (0u64, 0u64);
+        let (mut too_large, mut withheld, mut unusable) = (0u64, 0u64, 0u64);
         let mut others = Vec::new();
         for (position, told) in span.matches.range(..=cursor).filter(|(position, _)| !parked.contains(position)) {
             let old = self.horizon_passed(told.appended, self.latest_wall(at));
@@ -146,6 +146,7 @@ impl Watch {
             expirable += u64::from(old);
             silenced += u64::from(told.silenced);
             too_large += u64::from(told.too_large);
+            withheld += u64::from(told.withheld);
             unusable += u64::from(told.unusable);
             // With its subscription everything is given up but what tells of the end.
             let given_up = old || told.silenced || (span.ended.is_some() && !told.last_word);
@@ -175,7 +176,11 @@ impl Watch {
         if abandoned(AbandonReason::Horizon) > expirable {
             return refuse(format!("subscription {number}: more were abandoned at the horizon than are so old"));
         }
-        let lacking = [(AbandonReason::TooLarge, too_large), (AbandonReason::CertificateUnusable, unusable)];
+        let lacking = [
+            (AbandonReason::TooLarge, too_large),
+            (AbandonReason::AccessLost, withheld),
+            (AbandonReason::CertificateUnusable, unusable),
+        ];
         if let Some((reason, most)) = lacking.into_iter().find(|(reason, most)| abandoned(*reason) > *most) {
             let counted = abandoned(reason);
             return refuse(format!("subscription {number}: {counted} were abandoned as {reason:?}, of {most}"));

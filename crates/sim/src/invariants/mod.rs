@@ -58,6 +58,8 @@ struct Tenure {
     lease_end: Monotonic,
     /// What the store said when the node last read the partition's state.
     cursor: Option<Position>,
+    /// Where the log ended then: what stood there by then of subscriptions is known.
+    head: Position,
     rows: BTreeMap<Delivery, Stored>,
     /// Failures that the node was told of, or read from the store, and not yet followed by success.
     failures: BTreeMap<Delivery, Failure>,
@@ -238,6 +240,7 @@ impl Watch {
             *tenure = Tenure { epoch, lease_end: tenure.lease_end, ..Tenure::default() };
         }
         tenure.cursor = Some(cursor);
+        tenure.head = state.head;
         for row in letter.rows.iter().flatten() {
             let Some(number) = self.truth.number(row.stream.subscription) else { continue };
             for one in &row.refs {
@@ -298,6 +301,7 @@ impl Watch {
             if let Some(told) = self.truth.find(delivery.0, delivery.1) {
                 told.acknowledged |= acknowledged && lack.is_none();
                 told.too_large |= acknowledged && lack == Some(Lack::TooLarge);
+                told.withheld |= acknowledged && lack == Some(Lack::AccessLost);
                 told.unusable |= lack == Some(Lack::CertificateUnusable);
             }
             let tenure = self.tenures.get_mut(&(life, partition)).filter(|tenure| tenure.epoch == epoch);
