@@ -71,11 +71,9 @@ pub enum Refusal {
     CertificateIdTooLong,
     #[error("Invalid 'notificationUrlAppId' attribute: '{0}'.")]
     AppId(String),
-    #[error("Subscription expiration can only be {0} minutes in the future.")]
-    TooLong(i64),
-    /// The same, where the limit is that of resource data.
-    #[error("Subscription expiration can only be {0} minutes in the future.")]
-    TooLongWithData(i64),
+    /// `is_rich`: the limit is that of resource data.
+    #[error("Subscription expiration can only be {minutes_max} minutes in the future.")]
+    TooLong { minutes_max: i64, is_rich: bool },
     #[error("{}", extension_message(Operation::Create, 400, .0.graph_text()))]
     Resource(WatchError),
     /// What stands behind the path of the resource.
@@ -105,11 +103,9 @@ impl Refusal {
     /// Graph's error code.
     pub fn code(&self) -> &'static str {
         match self {
-            Refusal::TooLong(_)
-            | Refusal::TooLongWithData(_)
-            | Refusal::Resource(_)
-            | Refusal::Refinement(_)
-            | Refusal::Asked(_) => "ExtensionError",
+            Refusal::TooLong { .. } | Refusal::Resource(_) | Refusal::Refinement(_) | Refusal::Asked(_) => {
+                "ExtensionError"
+            }
             _ => "InvalidRequest",
         }
     }
@@ -118,8 +114,8 @@ impl Refusal {
     pub fn detail(&self) -> Option<String> {
         match self {
             Refusal::Date(name) => Some(format!("{name} must be a date-time such as 2026-11-21T10:00:00Z")),
-            Refusal::TooLongWithData(most) => {
-                Some(format!("with includeResourceData a subscription lives for {most} minutes at most"))
+            Refusal::TooLong { minutes_max, is_rich: true } => {
+                Some(format!("with includeResourceData a subscription lives for {minutes_max} minutes at most"))
             }
             Refusal::Resource(error) => Some(error.to_string()),
             Refusal::Refinement(error) => Some(error.to_string()),
@@ -276,12 +272,8 @@ pub fn patch(
 
 /// The expiry that an app gets when it asks for `asked`: short lives are raised, long ones refused.
 fn expiry(asked: Expiry, now: Timestamp, profile: &Profile, is_rich: bool) -> Result<Expiry, Refusal> {
-    let least = profile.life_minutes_min;
-    if !is_rich {
-        return lived(asked, now, (least, profile.life_minutes_max));
-    }
-    let most = profile.rich_life_minutes_max;
-    lived(asked, now, (least, most)).map_err(|_| Refusal::TooLongWithData(most))
+    let minutes_max = if is_rich { profile.rich_life_minutes_max } else { profile.life_minutes_max };
+    lived(asked, now, profile, minutes_max).ok_or(Refusal::TooLong { minutes_max, is_rich })
 }
 
 /// The same of a resource outside of mailboxes, which has a longest life of its own.
@@ -291,7 +283,8 @@ fn expiry_of_resource(
     profile: &Profile,
     (entry, has_lifecycle_url): (&Entry, bool),
 ) -> Result<Expiry, Refusal> {
-    let expires = lived(asked, now, (profile.life_minutes_min, entry.life_minutes_max))?;
+    let minutes_max = entry.life_minutes_max;
+    let expires = lived(asked, now, profile, minutes_max).ok_or(Refusal::TooLong { minutes_max, is_rich: false })?;
     let beyond = entry.lifecycle_url_beyond_minutes.map(|minutes| now.plus_minutes(minutes));
     match beyond.is_some_and(|beyond| expires.at > beyond) && !has_lifecycle_url {
         true => Err(Refusal::LifecycleUrl),
@@ -299,12 +292,11 @@ fn expiry_of_resource(
     }
 }
 
-fn lived(asked: Expiry, now: Timestamp, (least, most): (i64, i64)) -> Result<Expiry, Refusal> {
-    if asked.at > now.plus_minutes(most) {
-        return Err(Refusal::TooLong(most));
-    }
-    let floor = now.plus_minutes(least);
-    Ok(if asked.at < floor { Expiry { at: floor, tenths: 0 } } else { asked })
+/// `None`: it is asked for longer than `minutes_max`.
+fn lived(asked: Expiry, now: Timestamp, profile: &Profile, minutes_max: i64) -> Option<Expiry> {
+    let floor = now.plus_minutes(profile.life_minutes_min);
+    let given = if asked.at < floor { Expiry { at: floor, tenths: 0 } } else { asked };
+    (asked.at <= now.plus_minutes(minutes_max)).then_some(given)
 }
 
 /// Reads `created, Updated` and the like.
@@ -543,6 +535,10 @@ mod tests {
         patch(&request, current, NOW, &Profile::documented())
     }
 
+    fn too_long(minutes_max: i64) -> Refusal {
+        Refusal::TooLong { minutes_max, is_rich: false }
+    }
+
     fn patch_with(body: Value) -> Result<Patch, Refusal> {
         patch_of(&current(), body)
     }
@@ -716,10 +712,11 @@ mod tests {
         let until = |minutes| json!({"expirationDateTime": NOW.plus_minutes(minutes).to_string()});
         assert_eq!(rich(until(1_440)).map(|draft| draft.expires), Ok(after(1_440)));
         let refusal = rich(until(1_441)).unwrap_err();
-        assert_eq!(refusal.to_string(), Refusal::TooLong(1_440).to_string());
+        assert_eq!(refusal, Refusal::TooLong { minutes_max: 1_440, is_rich: true });
+        assert_eq!(refusal.to_string(), too_long(1_440).to_string());
         assert_eq!(refusal.detail().unwrap(), "with includeResourceData a subscription lives for 1440 minutes at most");
         let renewed = |minutes| patch_of(&current_rich(), until(minutes)).map(|patch| patch.expires);
-        assert_eq!((renewed(1_440), renewed(1_441)), (Ok(Some(after(1_440))), Err(Refusal::TooLongWithData(1_440))));
+        assert_eq!((renewed(1_440), renewed(1_441)), (Ok(Some(after(1_440))), Err(refusal)));
     }
 
     #[test]
@@ -834,7 +831,7 @@ mod tests {
         assert_eq!(renew(&chats, 61), Err(Refusal::LifecycleUrl));
         chats.lifecycle_url = Some("https://hook.example.net/l".to_owned());
         assert_eq!(renew(&chats, 4_320), Ok(Some(NOW.plus_minutes(4_320))));
-        assert_eq!(renew(&chats, 4_321), Err(Refusal::TooLong(4_320)));
+        assert_eq!(renew(&chats, 4_321), Err(too_long(4_320)));
     }
 
     /// It is kept as it was sent, with every copy of the subscription.
@@ -863,7 +860,7 @@ mod tests {
             assert_eq!(expiry(after(asked), NOW, &profile, false), Ok(after(given)));
         }
         for asked in [4_231, 4_320, 10_080, 1_000_000_000] {
-            assert_eq!(expiry(after(asked), NOW, &profile, false), Err(Refusal::TooLong(4_230)));
+            assert_eq!(expiry(after(asked), NOW, &profile, false), Err(too_long(4_230)));
         }
     }
 
@@ -884,7 +881,7 @@ mod tests {
             (json!({"encryptionCertificateId": "x".repeat(129)}), Refusal::CertificateIdTooLong),
             (json!({"lifecycleNotificationUrl": "https://x/"}), Refusal::Fixed("lifecycleNotificationUrl")),
             (json!({"changeType": "deleted"}), Refusal::Fixed("changeType")),
-            (json!({"expirationDateTime": "2030-01-01T00:00:00Z"}), Refusal::TooLong(4_230)),
+            (json!({"expirationDateTime": "2030-01-01T00:00:00Z"}), too_long(4_230)),
         ] {
             assert_eq!(patch_with(body.clone()), Err(refusal), "{body}");
         }
