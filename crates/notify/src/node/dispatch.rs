@@ -27,7 +27,6 @@ struct Batch {
     room: Room,
     deliveries: Vec<(StreamAt, u64, Position)>,
     notifications: Vec<Notification>,
-    estimated_bytes: usize,
 }
 
 impl Node {
@@ -40,7 +39,8 @@ impl Node {
             if let Some(batch) = self.batch(endpoint, now) {
                 let timeout_micros = self.timeout_micros(batch.class);
                 let id = self.sending.begin(endpoint, batch.deliveries);
-                let Batch { url, tls, notifications, estimated_bytes, .. } = batch;
+                let Batch { url, tls, notifications, room, .. } = batch;
+                let estimated_bytes = room.bytes;
                 let attempt = Attempt { id, url, tls, timeout_micros, notifications, estimated_bytes };
                 commands.push(Command::Attempt(attempt));
             }
@@ -109,7 +109,6 @@ impl Node {
             room: Room::new(&self.config),
             deliveries: Vec::new(),
             notifications: Vec::new(),
-            estimated_bytes: 0,
         });
         let fits = open.deliveries.is_empty() || state.next_batch_max(class) > open.deliveries.len();
         let subscription = Arc::clone(&state.subscription);
@@ -137,7 +136,6 @@ impl Node {
         let access_lost = owned.spans.has_lost_access(&at.1.subscription);
         for position in taken {
             let Some(delivery) = state.deliveries.get(&position) else { continue };
-            open.estimated_bytes += delivery.estimated_bytes(&subscription, &self.config);
             let (subscription, record, change) = (subscription.clone(), delivery.record.clone(), delivery.change);
             let id = notification::id(subscription.id, &record, change);
             open.notifications.push(Notification { id, subscription, record, change, access_lost });

@@ -67,7 +67,7 @@ impl Delivery {
     }
 
     /// About how much of a body it needs. What that follows from never changes in a subscription.
-    pub(super) fn estimated_bytes(&self, subscription: &Subscription, config: &NodeConfig) -> usize {
+    fn estimated_bytes(&self, subscription: &Subscription, config: &NodeConfig) -> usize {
         let estimate = || notification::estimated_bytes(subscription, &self.record, config.content_bytes_max);
         *self.bytes.get_or_init(estimate)
     }
@@ -120,33 +120,30 @@ pub(super) struct StreamState {
 /// What an attempt has room for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
+    /// How many more.
     pub notifications: usize,
-    /// Estimated bytes of the body. Its first notification may have more.
+    /// Estimated bytes of what it has.
     pub bytes: usize,
-    pub is_empty: bool,
+    /// The most of them, unless its first notification alone has more.
+    bytes_max: usize,
     /// Something was offered that does not fit any more.
     pub is_full: bool,
 }
 
 impl Room {
     pub(super) fn new(config: &NodeConfig) -> Self {
-        let (notifications, bytes) = (usize::from(config.batch_max), config.batch_bytes_max);
-        Self { notifications, bytes, is_empty: true, is_full: false }
+        let (notifications, bytes_max) = (usize::from(config.batch_max), config.batch_bytes_max);
+        Self { notifications, bytes: 0, bytes_max, is_full: false }
     }
 
     /// Takes one more notification in, if it fits.
     fn admits(&mut self, bytes: usize) -> bool {
-        if self.notifications == 0 || (bytes > self.bytes && !self.is_empty) {
-            self.is_full = true;
-            return false;
+        let all = self.bytes.saturating_add(bytes);
+        self.is_full = self.notifications == 0 || (all > self.bytes_max && self.bytes > 0);
+        if !self.is_full {
+            (self.notifications, self.bytes) = (self.notifications - 1, all);
         }
-        *self = Self {
-            notifications: self.notifications - 1,
-            bytes: self.bytes.saturating_sub(bytes),
-            is_empty: false,
-            is_full: false,
-        };
-        true
+        !self.is_full
     }
 }
 
