@@ -51,7 +51,9 @@ fn worlds_are_rich() {
     println!("{paused} fell into a pause; apps were asked {asked} times to reauthorize");
     assert!(paused > seeds / 2 && asked > seeds);
     let (large, unusable) = (sum(|one| one.endings.abandoned_too_large), sum(|one| one.endings.abandoned_unusable));
-    println!("{large} were told without their content, and {unusable} not, since that could not be sealed");
-    assert!(large > seeds / 2 && unusable > seeds / 2);
+    let lost = sum(|one| one.endings.abandoned_access_lost);
+    println!("{large} were told without their content, which was too large, {lost} since access to it was lost");
+    println!("{unusable} were not told, since their content could not be sealed");
+    assert!(large > seeds / 2 && unusable > seeds / 2 && lost > seeds / 20);
     assert!(sum(|one| u64::from(one.restarts)) > seeds, "processes die");
 }

@@ -16,6 +16,7 @@ use rustls_pki_types::pem::PemObject as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{BLOCK_BYTES, ContentKey, DATA_CHARS_MAX, EncryptedContent, KEY_BYTES, RSA_BITS_MAX, RSA_BITS_MIN};
+use super::{SealingKey, seal};
 
 /// As bytes, in whichever form.
 pub const OPENING_KEY_BYTES_MAX: usize = 64 << 10;
@@ -90,6 +91,12 @@ impl OpeningKey {
         }
         let oaep = OaepPrivateDecryptingKey::new(key.clone()).map_err(|Unspecified| OpeningKeyError::Unreadable)?;
         Ok(Self { oaep, key })
+    }
+
+    /// Whether it opens what is sealed for this certificate.
+    pub fn is_of(&self, certificate: &SealingKey) -> bool {
+        let sealed = seal(b"", &ContentKey::new([0; KEY_BYTES]), certificate, "");
+        sealed.is_ok_and(|sealed| open(&sealed, self).is_ok())
     }
 
     /// Of the modulus, and so of a key that was encrypted for this one.

@@ -124,6 +124,14 @@ fn content_for_another_key_is_not_opened() {
 }
 
 #[test]
+fn a_key_knows_its_own_certificate_from_others() {
+    let longer = SealingKey::from_certificate(CERTIFICATE_4096).unwrap();
+    assert!(opening().is_of(&sealing()) && !opening().is_of(&longer));
+    let another = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+    assert!(!OpeningKey::from_pem(&another.serialize_pem()).unwrap().is_of(&sealing()), "of the same length");
+}
+
+#[test]
 fn nothing_is_sealed_that_would_not_be_opened() {
     let largest = (DATA_CHARS_MAX / 4 * 3) / BLOCK_BYTES * BLOCK_BYTES - 1;
     assert!(data_chars(largest) <= DATA_CHARS_MAX && data_chars(largest + 1) > DATA_CHARS_MAX);

@@ -29,8 +29,10 @@ pub struct Endings {
     pub abandoned_horizon: u64,
     pub abandoned_ended: u64,
     pub abandoned_paused: u64,
-    /// Of them, told without their content, and not told since that could not be sealed.
+    /// Of them, told without their content, since that was too large or access to it was lost, and not told since it
+    /// could not be sealed.
     pub abandoned_too_large: u64,
+    pub abandoned_access_lost: u64,
     pub abandoned_unusable: u64,
     /// How often an app was asked to reauthorize because its time ran out.
     pub asked: u64,
@@ -128,6 +130,7 @@ impl Watch {
             abandoned_ended: abandoned(AbandonReason::SubscriptionEnded),
             abandoned_paused: abandoned(AbandonReason::Paused),
             abandoned_too_large: abandoned(AbandonReason::TooLarge),
+            abandoned_access_lost: abandoned(AbandonReason::AccessLost),
             abandoned_unusable: abandoned(AbandonReason::CertificateUnusable),
             asked: self.truth.spans.iter().map(|span| span.asked.len() as u64).sum(),
         }

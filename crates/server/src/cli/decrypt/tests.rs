@@ -1,6 +1,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Parser as _;
+use protocol::ContentKey;
 use protocol::envelope::seal;
 use serde_json::json;
 

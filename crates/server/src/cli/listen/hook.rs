@@ -24,6 +24,8 @@ use crate::clock::Clock;
 pub const RECEIVER_PATH: &str = "/notifications";
 pub const LIFECYCLE_PATH: &str = "/lifecycle";
 
+/// Of one text that is printed.
+const LETTERS_MAX: usize = 512;
 /// Content stands below what happened.
 const CONTENT_INDENT: usize = 9;
 
@@ -191,9 +193,15 @@ pub fn is_unfit(letter: char) -> bool {
     turns || letter.is_control()
 }
 
-/// Text from the network, without what is unfit for a terminal.
+/// Text from the network, without what is unfit for a terminal. What is too long for it ends in `…`.
 pub fn printable(text: &str) -> String {
-    text.chars().take(512).map(|letter| if is_unfit(letter) { '?' } else { letter }).collect()
+    let mut letters = text.chars();
+    let mut shown: String =
+        letters.by_ref().take(LETTERS_MAX).map(|letter| if is_unfit(letter) { '?' } else { letter }).collect();
+    if letters.next().is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -241,6 +249,12 @@ mod tests {
         for odd in [&b"{"[..], b"", b"\"\xff\"", b"\"\n\""] {
             assert_eq!(on_one_line(odd), None);
         }
+    }
+
+    #[test]
+    fn what_is_cut_says_so() {
+        assert_eq!(printable(&"ä".repeat(LETTERS_MAX)), "ä".repeat(LETTERS_MAX));
+        assert_eq!(printable(&"ä".repeat(LETTERS_MAX + 1)), "ä".repeat(LETTERS_MAX) + "…");
     }
 
     #[test]

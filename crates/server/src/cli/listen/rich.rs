@@ -13,6 +13,7 @@ use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use protocol::SealingKey;
 use protocol::notification::ReceivedNotification;
 use rcgen::{Certificate, CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::Value;
@@ -32,7 +33,7 @@ const SELECTS: [(&str, &str); 3] = [
 /// A private key and a certificate of its public half.
 pub struct Pair {
     private: OpeningKey,
-    /// Base64 of its DER form.
+    /// As it is sent: base64 of its DER form, or PEM.
     certificate: String,
 }
 
@@ -70,18 +71,18 @@ impl Pair {
     /// `certificate`, in any form, must be the key's own. Without one it is made.
     fn of(pem: &str, certificate: Option<&[u8]>) -> anyhow::Result<Self> {
         let private = OpeningKey::from_pem(pem)?;
-        let key = key_pair(pem)?;
-        let der = match certificate {
-            None => new_certificate(&key)?.der().to_vec(),
-            Some(bytes) => {
-                let text = std::str::from_utf8(bytes).map_or_else(|_| BASE64.encode(bytes), str::to_owned);
-                protocol::certificate::read(&text).map_err(|refusal| anyhow::anyhow!(refusal.advice()))?
-            }
+        let Some(bytes) = certificate else {
+            let certificate = BASE64.encode(new_certificate(&key_pair(pem)?)?.der());
+            return Ok(Self { private, certificate });
         };
-        let (_, read) = x509_parser::parse_x509_certificate(&der)?;
-        let fits = *read.public_key().subject_public_key.data == *key.public_key_raw();
-        anyhow::ensure!(fits, "the certificate beside it (.crt) is of another key; move one of them away");
-        Ok(Self { private, certificate: BASE64.encode(der) })
+        let certificate = std::str::from_utf8(bytes).map_or_else(|_| BASE64.encode(bytes), str::to_owned);
+        let sealing =
+            SealingKey::from_certificate(&certificate).map_err(|refusal| anyhow::anyhow!(refusal.advice()))?;
+        anyhow::ensure!(
+            private.is_of(&sealing),
+            "the certificate beside it (.crt) is of another key; move one of them away"
+        );
+        Ok(Self { private, certificate })
     }
 
     /// Adds what a subscription must say.
@@ -331,7 +332,7 @@ mod tests {
         assert_eq!((mode(&file), mode(&beside) & 0o600), (0o600, 0o600));
         let written = fs::read(&file).unwrap();
         assert!(Pair::at(Some(&file)).unwrap().certificate == first.certificate, "the same certificate");
-        assert!(protocol::SealingKey::from_certificate(&fs::read_to_string(&beside).unwrap()).is_ok());
+        assert!(SealingKey::from_certificate(&fs::read_to_string(&beside).unwrap()).is_ok());
         fs::remove_file(&beside).unwrap();
         assert!(Pair::at(Some(&file)).is_ok(), "a key that was made elsewhere");
         assert!(!beside.exists());
