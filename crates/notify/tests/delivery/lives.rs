@@ -1,0 +1,177 @@
+//! The steps that time brings to a subscription: its expiry, the questions to its app, pauses, and its last word.
+
+use super::*;
+
+#[test]
+fn a_subscription_that_expires_ends_in_silence() {
+    let mut world = World::new(Subscription { expires: NOW.plus_minutes(45), ..subscription() });
+    let ends = |world: &World| {
+        world.others.iter().filter(|command| matches!(command, Command::Step { step: Step::End, .. })).count()
+    };
+    for minutes in [15, 30] {
+        world.pass(15 * 60 * SECOND);
+        world.append([asks(minutes)]);
+        let attempt = world.attempt();
+        world.answer(&attempt, Outcome::Acknowledged);
+    }
+    world.pass(15 * 60 * SECOND - 1);
+    assert_eq!(ends(&world), 0);
+    world.pass(1);
+    assert_eq!(ends(&world), 1);
+    let id = subscription().id;
+    world.append([Record::Subscription { id, event: SubscriptionEvent::Ended(EndReason::Expired) }]);
+    world.messages(1);
+    world.pass(60 * SECOND);
+    assert!(world.attempts().is_empty(), "neither a change nor a lifecycle notification is sent");
+}
+
+fn asks(due_minutes: i64) -> Record {
+    let (subscription, due) = (subscription().id, NOW.plus_minutes(due_minutes));
+    let (id, event) = (reauthorization::question_id(subscription, due), LifecycleEvent::ReauthorizationRequired);
+    Record::Lifecycle { id, subscription, event, cause: Some(Cause::RunsOut { due }) }
+}
+
+#[test]
+fn an_app_is_asked_to_reauthorize_before_its_subscription_runs_out() {
+    let mut world = World::new(Subscription { expires: NOW.plus_minutes(45), ..subscription() });
+    world.pass(15 * 60 * SECOND - 1);
+    assert_eq!(asked(&world), [] as [i64; 0]);
+    world.pass(1);
+    assert_eq!(asked(&world), [15 * 60]);
+    world.append([asks(15)]);
+    let attempt = world.attempt();
+    assert_eq!(&*attempt.url, "https://hook.example.net/l");
+    assert!(body(&attempt).contains("reauthorizationRequired"));
+    world.answer(&attempt, Outcome::Acknowledged);
+    world.pass(15 * 60 * SECOND);
+    assert_eq!(asked(&world), [15 * 60, 30 * 60]);
+}
+
+#[test]
+fn who_has_no_lifecycle_url_is_not_asked() {
+    let expires = NOW.plus_minutes(45);
+    let mut world = World::new(Subscription { expires, lifecycle_url: None, ..subscription() });
+    world.pass(44 * 60 * SECOND);
+    assert_eq!(asked(&world), [] as [i64; 0]);
+}
+
+#[test]
+fn a_renewal_puts_the_next_question_off() {
+    let first = Subscription { expires: NOW.plus_minutes(45), ..subscription() };
+    let mut world = World::new(first.clone());
+    world.pass(10 * 60 * SECOND);
+    let renewed = Subscription { authorized: NOW.plus_minutes(10), expires: NOW.plus_minutes(55), ..first };
+    let event = SubscriptionEvent::Patched(Box::new(renewed));
+    world.append([Record::Subscription { id: subscription().id, event }]);
+    world.pass(14 * 60 * SECOND);
+    assert_eq!(asked(&world), [] as [i64; 0]);
+    world.pass(60 * SECOND);
+    assert_eq!(asked(&world), [25 * 60]);
+}
+
+#[test]
+fn what_could_not_be_asked_is_asked_again_for_the_same_time() {
+    let mut world = World::new(Subscription { expires: NOW.plus_minutes(45), ..subscription() });
+    world.pass(15 * 60 * SECOND);
+    let (partition, subscription) = (Partition::of(MEGAN), subscription().id);
+    world.handle(Event::Stepped { partition, subscription, done: false });
+    world.pass(2 * SECOND);
+    assert_eq!(asked(&world), [15 * 60, 15 * 60]);
+}
+
+/// How often the node pauses.
+fn pauses(world: &World) -> usize {
+    let is_pause = |command: &&Command| matches!(command, Command::Step { step: Step::Pause, .. });
+    world.others.iter().filter(is_pause).count()
+}
+
+#[test]
+fn lost_access_that_is_not_regained_pauses_after_a_quarter_of_an_hour() {
+    let mut world = World::new(subscription());
+    world.append([loses_access()]);
+    world.pass(15 * 60 * SECOND - 1);
+    assert_eq!(pauses(&world), 0);
+    world.pass(1);
+    assert_eq!(pauses(&world), 1);
+    let mut world = World::new(subscription());
+    world.append([loses_access()]);
+    let again = Subscription { authorized: NOW.plus_minutes(1), ..subscription() };
+    let event = SubscriptionEvent::Patched(Box::new(again));
+    world.append([Record::Subscription { id: subscription().id, event }]);
+    world.pass(HOUR);
+    assert_eq!(pauses(&world), 0, "the app has shown that it may be told");
+}
+
+#[test]
+fn where_the_end_of_a_token_counts_its_app_is_asked_before_and_paused_then() {
+    let quarter = 15 * 60 * SECOND;
+    let mut world = World::new(subscription().authorized_at(NOW, Some(NOW.plus_minutes(45))));
+    for due in [15, 30] {
+        world.pass(quarter);
+        world.append([asks(due)]);
+    }
+    world.pass(quarter - 1);
+    assert_eq!((asked(&world).as_slice(), pauses(&world)), (&[15 * 60, 30 * 60][..], 0));
+    world.pass(1);
+    assert_eq!(pauses(&world), 1);
+}
+
+#[test]
+fn a_fresh_token_puts_the_pause_off() {
+    let untold = Subscription { lifecycle_url: None, ..subscription() };
+    let of_token = |minutes| untold.clone().authorized_at(NOW, Some(NOW.plus_minutes(minutes)));
+    let mut world = World::new(of_token(45));
+    world.pass(10 * 60 * SECOND);
+    let event = SubscriptionEvent::Patched(Box::new(of_token(120)));
+    world.append([Record::Subscription { id: subscription().id, event }]);
+    world.pass(2 * HOUR - 10 * 60 * SECOND - 1);
+    assert_eq!(pauses(&world), 0);
+    world.pass(1);
+    assert_eq!(pauses(&world), 1);
+}
+
+#[test]
+fn what_falls_into_a_pause_is_not_told_but_what_came_before_is() {
+    let mut world = World::new(subscription());
+    let id = subscription().id;
+    world.messages(1);
+    let first = world.attempt();
+    world.answer(&first, Outcome::TimedOut);
+    world.append([Record::Subscription { id, event: SubscriptionEvent::Paused }]);
+    world.messages(3);
+    world.pass(60 * SECOND);
+    let again = world.attempt();
+    assert_eq!(again.notifications.len(), 1, "what came before the pause");
+    world.answer(&again, Outcome::Acknowledged);
+    let resumed = Subscription { authorized: NOW.plus_minutes(1), ..subscription() };
+    let patched = SubscriptionEvent::Patched(Box::new(resumed));
+    let events = [patched, SubscriptionEvent::Resumed].map(|event| Record::Subscription { id, event });
+    world.append(events);
+    world.messages(1);
+    assert_eq!(world.attempt().notifications.len(), 1, "what came after the pause");
+    let mut paused = 0;
+    for _ in 0..4 {
+        world.pass(SECOND);
+        let deltas = world.recorded();
+        paused += deltas.iter().filter_map(|delta| delta.abandoned.get(&AbandonReason::Paused)).sum::<u64>();
+    }
+    assert_eq!(paused, 3);
+}
+
+#[test]
+fn an_end_that_the_app_did_not_bring_about_is_told_until_it_is_heard() {
+    let mut world = World::new(subscription());
+    let id = subscription().id;
+    world.messages(1);
+    let change = world.attempt();
+    world.append([Record::Subscription { id, event: SubscriptionEvent::Ended(EndReason::SessionsEnded) }]);
+    let told = world.attempt();
+    assert_eq!(&*told.url, "https://hook.example.net/l");
+    assert!(body(&told).contains("subscriptionRemoved"));
+    world.answer(&change, Outcome::TimedOut);
+    world.answer(&told, Outcome::TimedOut);
+    world.messages(1);
+    world.pass(60 * SECOND);
+    let again = world.attempt();
+    assert_eq!((again.url, again.notifications[0].id), (told.url, told.notifications[0].id));
+}
