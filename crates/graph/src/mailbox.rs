@@ -234,4 +234,4 @@ fn complete_body(properties: &mut Properties) {
 #[cfg(test)]
 mod folder_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

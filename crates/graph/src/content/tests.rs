@@ -7,18 +7,10 @@ use uuid::Uuid;
 
 use super::*;
 use crate::fuzz::without_types;
-use crate::mailbox::{Fresh, Owner, create, delete, move_item, remove};
+use crate::mailbox::tests::megan;
+use crate::mailbox::{Fresh, create, delete, move_item, remove};
 use crate::schema::METADATA;
 use crate::{ChangeId, ChangeType, Kind, WellKnown};
-
-fn megan() -> Owner {
-    Owner {
-        tenant: "84bd8158-6d4d-4958-8b9f-9d6445542f95".parse().unwrap(),
-        id: "622eaaff-0683-4862-9de4-f2ec83c2bd98".parse().unwrap(),
-        address: "megan@contoso.test".to_owned(),
-        name: "Megan".to_owned(),
-    }
-}
 
 /// Ids of the n-th operation.
 fn fresh(n: u128) -> Fresh {

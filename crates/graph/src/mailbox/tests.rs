@@ -3,7 +3,7 @@ pub(super) use serde_json::json;
 use super::*;
 use crate::{ChangeType, WellKnown};
 
-pub(super) fn megan() -> Owner {
+pub(crate) fn megan() -> Owner {
     Owner {
         tenant: "84bd8158-6d4d-4958-8b9f-9d6445542f95".parse().unwrap(),
         id: "622eaaff-0683-4862-9de4-f2ec83c2bd98".parse().unwrap(),

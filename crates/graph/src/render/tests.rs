@@ -1,18 +1,9 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::mailbox::Owner;
+use crate::mailbox::tests::megan;
 use crate::mailbox::{Fresh, create};
 use crate::{ChangeId, Timestamp};
-
-fn megan() -> Owner {
-    Owner {
-        tenant: "84bd8158-6d4d-4958-8b9f-9d6445542f95".parse().unwrap(),
-        id: "622eaaff-0683-4862-9de4-f2ec83c2bd98".parse().unwrap(),
-        address: "megan@contoso.test".to_owned(),
-        name: "Megan".to_owned(),
-    }
-}
 
 fn made(well_known: WellKnown, body: Value) -> Item {
     let fresh = Fresh {

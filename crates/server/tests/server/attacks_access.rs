@@ -12,6 +12,9 @@ use uuid::Uuid;
 
 use crate::world::{CERTIFICATE, Caller, Reply, World, ok};
 
+mod basic;
+mod subscriptions;
+
 const DENIED: &str = "403 ErrorAccessDenied: Access is denied. Check credentials and try again.";
 const NO_ITEM: &str = "404 ErrorItemNotFound: The specified object was not found in the store.";
 const NO_SUBSCRIPTION: &str = "404 ResourceNotFound: The object was not found.";
@@ -50,6 +53,10 @@ fn wish(world: &World, resource: &str) -> Value {
 async fn subscribe(world: &World, caller: &Caller<'_>, resource: &str) -> String {
     let made = caller.post("/v1.0/subscriptions", wish(world, resource)).await;
     format!("/v1.0/subscriptions/{}", ok(made, StatusCode::CREATED).text("/id"))
+}
+
+async fn listed(caller: &Caller<'_>) -> usize {
+    ok(caller.get("/v1.0/subscriptions").await, StatusCode::OK).json["value"].as_array().unwrap().len()
 }
 
 /// Another organisation on the same server: its user, and the app that it made.
@@ -274,102 +281,6 @@ async fn an_upload_goes_to_no_other_mailbox_than_it_was_made_for() {
     ok(world.stranger().get(url).await, StatusCode::OK);
 }
 
-/// Tries all that can be done with a subscription; what it says stays unknown and it stays as it was.
-async fn assert_unknown(world: &World, attacker: &Caller<'_>, owner: &Caller<'_>, path: &str) {
-    let before = ok(owner.get(path).await, StatusCode::OK).json;
-    let later = json!({"expirationDateTime": world.state.clock.wall().plus_minutes(90),
-                       "notificationUrl": "https://evil.example.net/"});
-    for reply in [
-        attacker.get(path).await,
-        attacker.patch(path, later).await,
-        attacker.delete(path).await,
-        attacker.send("POST", &format!("{path}/reauthorize"), String::new()).await,
-    ] {
-        assert_eq!(reply.refusal(), NO_SUBSCRIPTION);
-    }
-    assert_eq!(owner.get(path).await.json, before);
-}
-
-async fn listed(caller: &Caller<'_>) -> usize {
-    ok(caller.get("/v1.0/subscriptions").await, StatusCode::OK).json["value"].as_array().unwrap().len()
-}
-
-#[tokio::test]
-async fn a_subscription_of_another_user_is_unknown() {
-    let world = World::new().await;
-    let path = subscribe(&world, &world.adele(), "me/messages").await;
-    assert_unknown(&world, &world.megan(), &world.adele(), &path).await;
-    assert_eq!(listed(&world.megan()).await, 0);
-}
-
-#[tokio::test]
-async fn a_subscription_of_another_app_is_unknown_to_the_same_user() {
-    let world = World::new().await;
-    let path = subscribe(&world, &world.megan(), "me/messages").await;
-    let rival = rival(&world).await;
-    let same = world.granted_to(&rival, &seed::users()[0], "Mail.ReadWrite Subscription.Read.All").await;
-    assert_unknown(&world, &same, &world.megan(), &path).await;
-    assert_eq!(listed(&same).await, 1, "Subscription.Read.All shows it in the list, and nothing else");
-    assert_eq!(same.get("/v1.0/subscriptions").await.json["value"][0]["clientState"], Value::Null);
-    let plain = world.granted_to(&rival, &seed::users()[0], "Mail.ReadWrite").await;
-    assert_eq!(listed(&plain).await, 0);
-}
-
-#[tokio::test]
-async fn another_apps_subscription_is_told_apart_where_the_profile_says_so() {
-    let world = World::with(Profile::observed()).await;
-    let path = subscribe(&world, &world.megan(), "me/messages").await;
-    let told = |operation: &str| {
-        format!(
-            "401 ExtensionError: Operation: {operation}; Exception: [Status Code: Unauthorized; Reason: Unauthorized; \
-             Message : Subscription does not belong to application.]"
-        )
-    };
-    let rival = rival(&world).await;
-    let same = world.granted_to(&rival, &seed::users()[0], "Mail.ReadWrite").await;
-    assert_eq!(same.get(&path).await.refusal(), told("Read"));
-    assert_eq!(same.patch(&path, json!({"notificationUrl": "https://evil.example/"})).await.refusal(), told("Update"));
-    assert_eq!(same.delete(&path).await.refusal(), told("Delete"));
-    // Neither another user of the app nor another tenant learns anything.
-    assert_eq!(world.adele().get(&path).await.status, 404);
-    let (robin, app) = fabrikam(&world).await;
-    let robin = world.granted_to(&app, &robin, "Mail.ReadWrite").await;
-    assert_eq!(robin.get(&path).await.status, 404);
-    ok(world.megan().get(&path).await, StatusCode::OK);
-}
-
-#[tokio::test]
-async fn a_subscription_of_another_tenant_is_unknown() {
-    let world = World::new().await;
-    let path = subscribe(&world, &world.megan(), "me/messages").await;
-    let (robin, app) = fabrikam(&world).await;
-    let robin = world.granted_to(&app, &robin, "Mail.ReadWrite Subscription.Read.All").await;
-    assert_unknown(&world, &robin, &world.megan(), &path).await;
-    let roles = world.roles(&app, &["Mail.ReadWrite", "User.Read.All"]).await;
-    assert_unknown(&world, &roles, &world.megan(), &path).await;
-    assert_eq!((listed(&robin).await, listed(&roles).await), (0, 0));
-}
-
-#[tokio::test]
-async fn nobody_subscribes_to_another_users_mailbox() {
-    let world = World::new().await;
-    let shared = "Mail.ReadWrite Mail.Read.Shared Calendars.Read Calendars.Read.Shared Contacts.Read.Shared";
-    let megan = world.granted(&seed::users()[0], shared).await;
-    for resource in [
-        "users/adele@contoso.test/messages",
-        "users/ADELE@contoso.test/mailFolders('inbox')/messages",
-        "/users('adele@contoso.test')/events",
-        "users/AAD-UPN:adele@contoso.test/messages",
-    ] {
-        assert_eq!(
-            megan.post("/v1.0/subscriptions", wish(&world, resource)).await.refusal(),
-            forbidden("Create"),
-            "{resource}"
-        );
-    }
-    assert_eq!(listed(&world.app()).await, 0);
-}
-
 #[tokio::test]
 async fn permissions_for_shared_folders_open_nothing() {
     let world = World::new().await;
@@ -434,167 +345,6 @@ async fn basic(world: &World) -> (Caller<'_>, String) {
 }
 
 #[tokio::test]
-async fn basic_access_shows_messages_without_what_it_hides() {
-    let world = World::new().await;
-    let (megan, item) = basic(&world).await;
-    let html =
-        world.granted(&seed::users()[0], "Mail.ReadBasic").await.with("prefer", "outlook.body-content-type=\"html\"");
-    let lists =
-        ["/v1.0/me/messages", "/v1.0/me/mailFolders/drafts/messages", "/v1.0/me/mailFolders/drafts/messages/delta"];
-    for path in lists.iter().copied().chain([item.as_str()]) {
-        for caller in [&megan, &html] {
-            let reply = ok(caller.get(path).await, StatusCode::OK);
-            assert_hidden(&reply, path);
-            let shown = reply.json["value"].get(0).unwrap_or(&reply.json);
-            assert_eq!((&shown["subject"], &shown["hasAttachments"]), (&json!("Plans"), &json!(true)), "{path}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn basic_access_is_not_widened_by_a_selection() {
-    let world = World::new().await;
-    let (megan, item) = basic(&world).await;
-    let lists = ["/v1.0/me/messages", "/v1.0/me/mailFolders/drafts/messages/delta", item.as_str()];
-    for path in lists {
-        for select in [
-            "$select=body",
-            "$select=subject,bodyPreview",
-            "$select=UniqueBody",
-            "select=body/content",
-            "%24select=body",
-            "$SELECT=%62ody",
-            "$select=subject,%20body%20",
-        ] {
-            assert_denied(&megan, &[format!("{path}?{select}")]).await;
-        }
-        let all = ok(megan.get(&format!("{path}?$select=*")).await, StatusCode::OK);
-        assert_hidden(&all, path);
-    }
-}
-
-#[tokio::test]
-async fn basic_access_is_not_widened_by_an_expansion() {
-    let world = World::new().await;
-    let (megan, item) = basic(&world).await;
-    for expand in [
-        "attachments",
-        "Attachments($select=name)",
-        "extensions",
-        "singleValueExtendedProperties",
-        "singleValueExtendedProperties($filter=id%20eq%20'x')",
-        "microsoft.graph.eventMessage/event",
-    ] {
-        let paths = [
-            format!("{item}?$expand={expand}"),
-            format!("/v1.0/me/messages?$expand={expand}"),
-            format!("/v1.0/me/mailFolders/drafts/messages/delta?expand={expand}"),
-        ];
-        assert_denied(&megan, &paths).await;
-    }
-}
-
-#[tokio::test]
-async fn basic_access_is_not_widened_by_a_filter_an_order_or_a_search() {
-    let world = World::new().await;
-    let (megan, _) = basic(&world).await;
-    let options = [
-        "$filter=contains(body/content,'launch')",
-        "$filter=startswith(bodyPreview,'t')",
-        "$filter=not(bodyPreview%20eq%20'x')",
-        "$filter=isRead%20eq%20true%20or%20contains(tolower(bodyPreview),'launch')",
-        "$filter=singleValueExtendedProperties/any(p:p/id%20eq%20'x'%20and%20p/value%20eq%20'y')",
-        "$filter=attachments/any(a:a/name%20eq%20'a.txt')",
-        "filter=bodyPreview%20ne%20''",
-        "$orderby=bodyPreview",
-        "$search=launch",
-        "$search=%22subject:Plans%22",
-        "search=launch",
-    ];
-    for option in options {
-        let paths = [format!("/v1.0/me/messages?{option}"), format!("/v1.0/me/messages/$count?{option}")];
-        assert_denied(&megan, &paths).await;
-    }
-}
-
-#[tokio::test]
-async fn basic_access_is_not_widened_by_another_way_to_the_content() {
-    let world = World::new().await;
-    let (megan, item) = basic(&world).await;
-    let whole = world.megan().get(&format!("{item}/attachments")).await.text("/value/0/id");
-    let ways = ["$value", "attachments", "attachments/$count", "extensions", "extensions/Com.Plan"];
-    let mut paths: Vec<String> = ways.iter().map(|way| format!("{item}/{way}")).collect();
-    paths.push(format!("{item}/attachments/{whole}"));
-    paths.push(format!("{item}/attachments/{whole}/$value"));
-    assert_denied(&megan, &paths).await;
-    let requests: Vec<Value> = paths
-        .iter()
-        .enumerate()
-        .map(|(id, path)| json!({"id": id.to_string(), "method": "GET", "url": path}))
-        .collect();
-    let batch = ok(megan.post("/v1.0/$batch", json!({"requests": requests})).await, StatusCode::OK);
-    assert_hidden(&batch, "batch");
-    assert!(batch.json["responses"].as_array().unwrap().iter().all(|answer| answer["status"] == 403), "{}", batch.json);
-}
-
-#[tokio::test]
-async fn a_delta_token_of_who_may_read_shows_nothing_more_with_basic_access() {
-    let world = World::new().await;
-    let (megan, _) = basic(&world).await;
-    letter(&world.megan()).await;
-    let first = "/v1.0/me/mailFolders/drafts/messages/delta?$top=1&$select=subject,body&$expand=attachments";
-    let link = ok(world.megan().get(first).await, StatusCode::OK).text("/@odata.nextLink");
-    let reply = ok(megan.get(link.strip_prefix("http://graph.test:8443").unwrap()).await, StatusCode::OK);
-    assert_eq!(reply.json["value"][0]["subject"], "Plans");
-    assert_hidden(&reply, "delta");
-}
-
-#[tokio::test]
-async fn basic_access_hears_nothing_of_what_it_hides() {
-    let world = World::new().await;
-    let (megan, _) = basic(&world).await;
-    for resource in [
-        "me/messages?$filter=contains(bodyPreview,'launch')",
-        "me/messages?$select=subject,bodyPreview",
-        "me/messages?$expand=singleValueExtendedProperties($filter=id eq 'String {00020329-0000-0000-C000-000000000046} Name Plan')",
-        "me/events",
-    ] {
-        let reply = megan.post("/v1.0/subscriptions", wish(&world, resource)).await;
-        assert!(reply.refusal() == forbidden("Create") || reply.status == 400, "{resource}: {}", reply.json);
-        assert_ne!(reply.status, 201, "{resource}");
-    }
-    subscribe(&world, &megan, "me/messages").await;
-}
-
-#[tokio::test]
-async fn basic_access_gets_no_content_that_it_hides_and_keeps_none() {
-    let world = World::new().await;
-    let (megan, _) = basic(&world).await;
-    let rich = |resource: &str| {
-        let mut wish = wish(&world, resource);
-        for (name, value) in [("encryptionCertificate", CERTIFICATE), ("encryptionCertificateId", "one")] {
-            wish[name] = value.into();
-        }
-        wish["includeResourceData"] = true.into();
-        wish
-    };
-    let hidden = "me/messages?$select=subject,bodyPreview";
-    let expanded = "me/messages?$select=subject&$expand=singleValueExtendedProperties";
-    for resource in [hidden, expanded] {
-        let refused = megan.post("/v1.0/subscriptions", rich(resource)).await;
-        assert_eq!(refused.refusal(), forbidden("Create"), "{resource}");
-    }
-    ok(megan.post("/v1.0/subscriptions", rich("me/messages?$select=subject")).await, StatusCode::CREATED);
-    // What was made with more than basic access is not renewed with it.
-    let made = ok(world.megan().post("/v1.0/subscriptions", rich(hidden)).await, StatusCode::CREATED);
-    let path = format!("/v1.0/subscriptions/{}", made.text("/id"));
-    let later = json!({"expirationDateTime": world.state.clock.wall().plus_minutes(90)});
-    assert_eq!(megan.patch(&path, later).await.refusal(), forbidden("Update"));
-    let reauthorized = megan.send("POST", &format!("{path}/reauthorize"), String::new()).await;
-    assert_eq!(reauthorized.refusal(), forbidden("Update"));
-}
-
-#[tokio::test]
 async fn a_filter_does_not_reach_out_of_a_search_folder() {
     let world = World::new().await;
     let megan = world.megan();
@@ -608,42 +358,6 @@ async fn a_filter_does_not_reach_out_of_a_search_folder() {
     let (basic, _) = basic(&world).await;
     let reply = basic.get(&format!("{messages}?$filter=true)%20or%20(contains(bodyPreview,'launch')")).await;
     assert_eq!(reply.refusal(), DENIED);
-}
-
-#[tokio::test]
-async fn basic_access_shows_events_without_what_it_hides() {
-    let world = World::new().await;
-    let time = |hour: u32| json!({"dateTime": format!("2026-12-01T{hour:02}:00:00"), "timeZone": "UTC"});
-    let body = json!({"subject": "Plans", "start": time(9), "end": time(10), "body": {"contentType": "text", "content": SECRET},
-                      "recurrence": {"pattern": {"type": "daily", "interval": 1},
-                                     "range": {"type": "numbered", "startDate": "2026-12-01", "numberOfOccurrences": 2}}});
-    let id = ok(world.megan().post("/v1.0/me/events", body).await, StatusCode::CREATED).text("/id");
-    let (megan, _) = basic(&world).await;
-    let window = "startDateTime=2026-12-01&endDateTime=2026-12-03";
-    let view = format!("/v1.0/me/calendarView?{window}");
-    let occurrence = ok(megan.get(&view).await, StatusCode::OK).text("/value/0/id");
-    for path in [
-        "/v1.0/me/events".to_owned(),
-        format!("/v1.0/me/events/{id}"),
-        view.clone(),
-        format!("/v1.0/me/calendarView/delta?{window}"),
-        format!("/v1.0/me/events/{id}/instances?{window}"),
-        format!("/v1.0/me/events/{occurrence}"),
-        "/v1.0/me/events/delta".to_owned(),
-        "/v1.0/me/calendar/events".to_owned(),
-    ] {
-        let reply = megan.get(&path).await;
-        assert_hidden(&reply, &path);
-        assert!(reply.status == 200 && reply.json.to_string().contains("Plans"), "{path}: {}", reply.json);
-    }
-    let closed = [
-        format!("{view}&$select=body"),
-        format!("/v1.0/me/events/{id}/attachments"),
-        format!("/v1.0/me/events/{id}/extensions"),
-        format!("/v1.0/me/events/{occurrence}?$select=bodyPreview"),
-        "/v1.0/me/events?$filter=contains(bodyPreview,'launch')".to_owned(),
-    ];
-    assert_denied(&megan, &closed).await;
 }
 
 #[tokio::test]
@@ -784,52 +498,4 @@ async fn a_consent_that_was_taken_back_closes_at_once_until_it_is_given_again() 
     let megan = world.granted_to(&app, &user, "Mail.Read").await;
     ok(megan.patch(&path, later).await, StatusCode::OK);
     assert_eq!(listed(&megan).await, 1, "it was never gone");
-}
-
-#[tokio::test]
-async fn a_subscription_needs_its_permission_for_everything_that_is_done_with_it() {
-    let world = World::new().await;
-    let user = seed::users().remove(0);
-    let resources =
-        [("me/messages", "Mail.ReadBasic"), ("me/events", "Calendars.Read"), ("me/contacts", "Contacts.Read")];
-    let mut paths = Vec::new();
-    for (resource, scope) in resources {
-        let caller = world.granted(&user, scope).await;
-        paths.push((subscribe(&world, &caller, resource).await, scope));
-    }
-    for (_, held) in resources {
-        let caller = world.granted(&user, held).await;
-        assert_eq!(listed(&caller).await, 1, "{held}");
-        for (path, scope) in &paths {
-            let expected = if held == *scope { 200 } else { 403 };
-            assert_eq!(caller.get(path).await.status, expected, "{held}: {path}");
-            let later = json!({"expirationDateTime": world.state.clock.wall().plus_minutes(90)});
-            assert_eq!(caller.patch(path, later).await.status, expected, "{held}: {path}");
-            let reauthorized = caller.send("POST", &format!("{path}/reauthorize"), String::new()).await;
-            assert_eq!(reauthorized.status == 204, held == *scope, "{held}: {path}");
-            if held != *scope {
-                assert_eq!(caller.delete(path).await.refusal(), forbidden("Delete"), "{held}: {path}");
-            }
-        }
-    }
-    let basic = world.granted(&user, "Calendars.ReadBasic").await;
-    assert_eq!((listed(&basic).await, basic.get(&paths[1].0).await.status), (0, 403));
-}
-
-#[tokio::test]
-async fn an_administrator_lists_what_the_whole_tenant_has_and_touches_nothing_of_it() {
-    let world = World::new().await;
-    let rival = rival(&world).await;
-    let (robin, foreign) = fabrikam(&world).await;
-    let of_adele = subscribe(&world, &world.granted_to(&rival, &adele(), "Mail.Read").await, "me/messages").await;
-    subscribe(&world, &world.megan(), "me/messages").await;
-    subscribe(&world, &world.granted_to(&foreign, &robin, "Mail.Read").await, "me/messages").await;
-    let megan = world.granted(&seed::users()[0], "Subscription.Read.All").await;
-    assert_eq!(listed(&megan).await, 1);
-    let admin = megan.saying("wids", json!(["62e90394-69f5-4237-9190-012177145e10"]));
-    assert_eq!(listed(&admin).await, 2);
-    assert_eq!(admin.get(&of_adele).await.refusal(), NO_SUBSCRIPTION);
-    assert_eq!(admin.delete(&of_adele).await.refusal(), NO_SUBSCRIPTION);
-    let other = megan.saying("wids", json!(["fe930be7-5e62-47db-91af-98c3a49a38b1"]));
-    assert_eq!(listed(&other).await, 1, "another role");
 }

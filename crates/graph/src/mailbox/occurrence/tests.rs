@@ -2,20 +2,12 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
+use crate::mailbox::tests::megan;
 use crate::mailbox::{create, patch};
 use crate::occurrence::{CANCELLED, EXCEPTIONS, instances};
 use crate::render::{self, Preferences, Select, View};
 use crate::schema::Entity;
 use crate::{ChangeId, ChangeType, Timestamp, WellKnown};
-
-fn megan() -> Owner {
-    Owner {
-        tenant: "84bd8158-6d4d-4958-8b9f-9d6445542f95".parse().unwrap(),
-        id: "622eaaff-0683-4862-9de4-f2ec83c2bd98".parse().unwrap(),
-        address: "megan@contoso.test".to_owned(),
-        name: "Megan".to_owned(),
-    }
-}
 
 fn fresh(n: u8) -> Fresh {
     Fresh {
