@@ -207,8 +207,8 @@ impl Builder {
     }
 
     /// The private key of a certificate that you subscribed with. The id is the `encryptionCertificateId` of the
-    /// subscription, letter for letter: by it the key is found. Give the next one before you change the certificate, and keep the old one until what was sealed for it
-    /// has come.
+    /// subscription, letter for letter: by it the key is found. Give the next one before you change the certificate, and
+    /// keep the old one until what was sealed for it has come.
     pub fn private_key(mut self, certificate_id: &str, key: OpeningKey) -> Self {
         self.private_keys.insert(certificate_id.to_owned(), key);
         self
