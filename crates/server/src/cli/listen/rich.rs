@@ -65,7 +65,7 @@ impl Pair {
             written.with_context(|| format!("cannot write {}", file.display()))?;
         }
         eprintln!("Made a new key, {}, and its certificate, {}.", file.display(), beside.display());
-        Self::of(&pem, Some(certificate.der()))
+        Self::of(&pem, Some(certificate.pem().as_bytes()))
     }
 
     /// `certificate`, in any form, must be the key's own. Without one it is made.
