@@ -26,7 +26,7 @@ pub struct Policy {
 /// A forbidden place that is opened by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Allowed {
-    /// This name or address literal, with whatever it resolves to. In lower case.
+    /// This name, with whatever it resolves to apart from where machines read their credentials. In lower case.
     Host(String),
     Network(IpNet),
 }
@@ -158,8 +158,9 @@ impl Policy {
         };
         let address = canonical(address);
         let named = self.allow.iter().any(|allowed| match allowed {
-            Allowed::Host(name) => name.eq_ignore_ascii_case(bare(host)),
-            // Credentials of the machine are not opened by a network that happens to hold them.
+            // Credentials of the machine are opened by their own address alone: not by a network that happens to hold
+            // them, nor by a name, which leads where its name server says.
+            Allowed::Host(name) => class != Class::Metadata && name.eq_ignore_ascii_case(bare(host)),
             Allowed::Network(net) if class == Class::Metadata => {
                 net.contains(&address) && net.prefix_len() == net.max_prefix_len()
             }
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_a_local_address_is_refused() {
+    fn ssrf_by_an_odd_spelling_of_a_local_address_is_refused() {
         for host in [
             "127.0.0.1",
             "127.1",
@@ -381,9 +382,22 @@ mod tests {
     }
 
     #[test]
-    fn metadata_opens_only_by_its_own_address() {
-        let policy = allowing(&["169.254.169.254"]);
-        assert!(policy.check_url("https://169.254.169.254/").is_ok());
+    fn theft_of_cloud_credentials_needs_the_operator_to_name_their_very_address() {
+        let metadata =
+            ["169.254.169.254", "::ffff:169.254.169.254", "168.63.129.16", "100.100.100.200", "fd00:ec2::254"];
+        let closed = [
+            dev(),
+            Policy { dev: true, allow_private: true, ..Policy::default() },
+            allowing(&["169.254.0.0/16", "0.0.0.0/0", "::/0", "hook.example.net"]),
+        ];
+        for address in metadata.map(|address| address.parse().unwrap()) {
+            for policy in &closed {
+                assert!(policy.check_address("hook.example.net", address).is_err(), "{address}");
+            }
+            let named = allowing(&[&address.to_string()]);
+            assert_eq!(named.check_address("hook.example.net", address), Ok(()), "{address}");
+        }
+        assert!(allowing(&["169.254.169.254"]).check_url("https://169.254.169.254/").is_ok());
     }
 
     #[test]
@@ -400,7 +414,51 @@ mod tests {
         insta::assert_snapshot!(refusal, @"hook.example.net resolves to 10.0.0.7, which is a private address; it is called only if it is allowed by name");
     }
 
+    /// An IPv4 address as browsers' standard lets one write it: in one to four numbers, each in one of three bases.
+    fn spelled((address, parts, bases): (Ipv4Addr, usize, [u8; 4])) -> String {
+        let octets = address.octets();
+        let last = octets[parts - 1..].iter().fold(0_u32, |number, octet| number << 8 | u32::from(*octet));
+        let numbers = octets[..parts - 1].iter().map(|octet| u32::from(*octet)).chain([last]);
+        let spell = |(number, base): (u32, &u8)| match base {
+            0 => number.to_string(),
+            1 => format!("0{number:o}"),
+            2 => format!("0x{number:x}"),
+            _ => format!("0X{number:08X}"),
+        };
+        numbers.zip(&bases).map(spell).collect::<Vec<_>>().join(".")
+    }
+
+    /// The same in other characters that a host name may be written in.
+    fn disguised(text: &str, how: u8) -> String {
+        let disguise = |character: char| match how {
+            0 => character.to_string(),
+            1 => format!("%{:02X}", u32::from(character)),
+            2 => char::from_u32(u32::from(character) + 0xfee0).unwrap_or(character).to_string(),
+            _ if character == '.' => "\u{3002}".to_owned(),
+            _ => character.to_string(),
+        };
+        text.chars().map(disguise).collect()
+    }
+
     proptest! {
+        #[test]
+        fn ssrf_by_an_odd_spelling_is_judged_as_the_address_that_is_called(
+            bits in any::<u32>(), parts in 1..=4_usize, bases in any::<[u8; 4]>(), how in 0..4_u8,
+        ) {
+            let address = Ipv4Addr::from_bits(bits);
+            let host = disguised(&spelled((address, parts, bases.map(|base| base % 4))), how);
+            match serve().check_url(&format!("https://{host}/")) {
+                Ok(url) => {
+                    prop_assert_eq!(url.host(), Some(Host::Ipv4(address)), "{}", host);
+                    prop_assert_eq!(classify(address.into()), None, "{}", host);
+                }
+                Err(refusal) => prop_assert!(
+                    classify(address.into()).is_some() && matches!(refusal, Refusal::Address { .. }),
+                    "{host}: {refusal}"
+                ),
+            }
+        }
+
         #[test]
         fn any_text_gets_a_verdict(text in "\\PC{0,80}", host in "[0-9a-fx.:\\[\\]]{0,24}") {
             let _ = serve().check_url(&text);
