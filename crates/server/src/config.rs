@@ -14,7 +14,8 @@ use serde::Deserialize;
 pub mod identity;
 
 use self::identity::Identity;
-use crate::outbound::{Allowed, OutboundConfig, Policy};
+use crate::identity::external::Rules;
+use crate::outbound::{Allowed, ClientCertificate, OutboundConfig, Policy, ProxyConfig};
 
 /// The annotated example: every key with its default.
 pub const EXAMPLE: &str = include_str!("../config.default.toml");
@@ -96,6 +97,10 @@ pub struct Delivery {
 #[serde(default, deny_unknown_fields)]
 pub struct Outbound {
     pub ca_files: Vec<PathBuf>,
+    pub client_certificate: Option<PathBuf>,
+    pub client_key: Option<PathBuf>,
+    pub proxy: Option<String>,
+    pub proxy_credentials_file: Option<PathBuf>,
     pub allow_private: bool,
     pub allow: Vec<String>,
 }
@@ -314,7 +319,32 @@ impl Config {
             allow.push(text.parse().with_context(|| format!("outbound.allow has '{text}'"))?);
         }
         let policy = Policy { dev: false, allow_private: self.outbound.allow_private, allow };
-        Ok(OutboundConfig { policy, ca_files: self.outbound.ca_files.clone() })
+        let ca_files = self.outbound.ca_files.clone();
+        Ok(OutboundConfig { policy, ca_files, client_certificate: self.client_certificate()?, proxy: self.proxy()? })
+    }
+
+    fn client_certificate(&self) -> anyhow::Result<Option<ClientCertificate>> {
+        match (self.outbound.client_certificate.clone(), self.outbound.client_key.clone()) {
+            (Some(certificate), Some(key)) => Ok(Some(ClientCertificate { certificate, key })),
+            (None, None) => Ok(None),
+            _ => bail!("outbound.client_certificate and outbound.client_key go together: set both"),
+        }
+    }
+
+    fn proxy(&self) -> anyhow::Result<Option<ProxyConfig>> {
+        let credentials_file = self.outbound.proxy_credentials_file.clone();
+        let Some(place) = &self.outbound.proxy else {
+            ensure!(credentials_file.is_none(), "outbound.proxy_credentials_file is of use only with outbound.proxy");
+            return Ok(None);
+        };
+        Ok(Some(ProxyConfig { place: place.parse().context("outbound.proxy is not a proxy")?, credentials_file }))
+    }
+
+    /// Other issuers and how each is called: through the proxy, as receivers are.
+    pub fn issuers(&self) -> anyhow::Result<Vec<(Rules, OutboundConfig)>> {
+        let proxy = self.proxy()?;
+        let through = |(rules, outbound)| (rules, OutboundConfig { proxy: proxy.clone(), ..outbound });
+        Ok(self.identity.issuers()?.into_iter().map(through).collect())
     }
 }
 
@@ -336,6 +366,18 @@ mod tests {
         assert_eq!(config.profile(), Profile::documented());
         assert!(config.tls.certificate.is_some() && config.listen.lmtp.is_some());
         assert_eq!(config.identity.issuers.len(), 1);
+    }
+
+    #[test]
+    fn receivers_and_other_issuers_are_called_through_one_proxy() {
+        let uncommented = EXAMPLE.lines().map(|line| line.strip_prefix("#= ").unwrap_or(line)).collect::<Vec<_>>();
+        let config = Config::parse(&uncommented.join("\n")).unwrap();
+        let receivers = config.outbound().unwrap();
+        assert!(receivers.proxy.as_ref().is_some_and(|proxy| proxy.credentials_file.is_some()));
+        assert!(receivers.client_certificate.is_some());
+        for (_, issuer) in config.issuers().unwrap() {
+            assert_eq!((issuer.proxy, issuer.client_certificate), (receivers.proxy.clone(), None));
+        }
     }
 
     #[test]
@@ -375,7 +417,15 @@ mod tests {
         assert!(error("[listen]\nhttps = []").contains("give one an address"));
         assert!(error("[listen]\nadmin = \"x\"").contains("admin"), "{}", error("[listen]\nadmin = \"x\""));
         let plain = "[listen]\nhttps = []\nhttp = [\"127.0.0.1:1\"]\n";
-        assert!(error(&format!("{plain}[outbound]\nallow = [\"*\"]")).contains("outbound.allow has '*'"));
+        let of_calls = |text: &str| error(&format!("{plain}[outbound]\n{text}"));
+        assert!(of_calls("allow = [\"*\"]").contains("outbound.allow has '*'"));
+        assert!(
+            of_calls("client_key = \"k\"").contains("outbound.client_certificate and outbound.client_key go together")
+        );
+        assert!(of_calls("proxy_credentials_file = \"f\"").contains("only with outbound.proxy"));
+        assert!(of_calls("proxy = \"proxy:3128\"").contains("outbound.proxy is not a proxy: give http://HOST:PORT"));
+        let with_password = of_calls("proxy = \"http://u:hush@proxy:3128\"");
+        assert!(with_password.contains("outbound.proxy_credentials_file") && !with_password.contains("hush"));
         let of_lives = |text: &str| error(&format!("{plain}[subscriptions]\n{text}"));
         assert!(of_lives("life_minutes_min = 9999").contains("life_minutes_min must be from 1 to life_minutes_max"));
         assert!(of_lives("life_minutes_min = 1441").contains("from 1 to rich_life_minutes_max (1440)"));

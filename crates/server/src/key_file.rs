@@ -114,7 +114,7 @@ impl KeyFile {
             Err(error) => return Err(error).with_context(cannot),
         };
         #[cfg(unix)]
-        ensure_private(path, &file.metadata().with_context(cannot)?)?;
+        ensure_private("key file", path, &file.metadata().with_context(cannot)?)?;
         let mut text = String::new();
         file.take(FILE_BYTES_MAX).read_to_string(&mut text).with_context(cannot)?;
         let keys = parse(&text).with_context(|| format!("{} is not a key file", path.display()))?;
@@ -221,13 +221,13 @@ fn parent(path: &Path) -> &Path {
 
 /// As for PostgreSQL's server key: for the owner alone; if that is root, the group may read it.
 #[cfg(unix)]
-fn ensure_private(path: &Path, metadata: &fs::Metadata) -> anyhow::Result<()> {
+pub fn ensure_private(what: &str, path: &Path, metadata: &fs::Metadata) -> anyhow::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
     let mode = metadata.mode() & 0o777;
     let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
     ensure!(
         mode & forbidden == 0,
-        "the key file {} is open to others (mode {mode:o}); take that from them: chmod 600 {0}",
+        "the {what} {} is open to others (mode {mode:o}); take that from them: chmod 600 {0}",
         path.display()
     );
     Ok(())

@@ -125,7 +125,11 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
         tls: Some(tls),
         profile: notify::Profile::documented(),
         delivery: NodeConfig { batch_max: options.batch_max, ..NodeConfig::default() },
-        outbound: OutboundConfig { policy: Policy { dev: true, ..Policy::default() }, ca_files: options.outbound_ca },
+        outbound: OutboundConfig {
+            policy: Policy { dev: true, ..Policy::default() },
+            ca_files: options.outbound_ca,
+            ..OutboundConfig::default()
+        },
         built_in_issuer: true,
         issuers: Vec::new(),
         limits: app::Limits::default(),

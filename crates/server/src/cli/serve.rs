@@ -74,7 +74,7 @@ fn settings(config: Config) -> anyhow::Result<Settings> {
         delivery: config.delivery.node(),
         outbound: config.outbound()?,
         built_in_issuer: config.identity.built_in_issuer,
-        issuers: config.identity.issuers()?,
+        issuers: config.issuers()?,
         limits: app::Limits {
             body_bytes_max: config.limits.body_bytes_max,
             body_seconds_max: config.limits.body_seconds_max,

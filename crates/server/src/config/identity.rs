@@ -228,7 +228,7 @@ impl Issuer {
     fn outbound(&self) -> anyhow::Result<OutboundConfig> {
         let allowed: Allowed = self.host()?.parse().context("issuer has a host that cannot be called")?;
         let policy = Policy { allow: vec![allowed], ..Policy::default() };
-        Ok(OutboundConfig { policy, ca_files: self.ca_files.clone() })
+        Ok(OutboundConfig { policy, ca_files: self.ca_files.clone(), ..OutboundConfig::default() })
     }
 }
 

@@ -1,8 +1,8 @@
 //! One request: from the first look at the URL to the last byte of the answer, under one deadline.
 
 use std::error::Error as StdError;
-use std::io;
 use std::time::Duration;
+use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
@@ -25,6 +25,8 @@ pub const BODY_BYTES_MAX: usize = 64 << 10;
 const HEADER_VALUE_BYTES_MAX: usize = 256;
 /// What an error's chain of causes is followed to.
 const CAUSES_MAX: usize = 8;
+/// The longest text of a cause.
+const CAUSE_CHARS_MAX: usize = 256;
 
 /// What was answered. A body that was cut is exactly as long as was allowed: [`BODY_BYTES_MAX`] for a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +125,7 @@ impl Outbound {
         };
         answer(response, bytes_max)
             .await
-            .map_err(|error| Interrupted { reused: false, failure: Failure::Broken(error.to_string()) })
+            .map_err(|error| Interrupted { reused: false, failure: Failure::Broken(told(&error)) })
     }
 }
 
@@ -210,13 +212,21 @@ fn closed_early(cause: &(dyn StdError + 'static)) -> bool {
 
 fn failure(error: &ClientError) -> Failure {
     let Some(connect) = causes(error).find_map(|cause| cause.downcast_ref::<ConnectError>()) else {
-        return Failure::Broken(causes(error).last().map(ToString::to_string).unwrap_or_default());
+        return Failure::Broken(causes(error).last().map(|cause| told(&cause)).unwrap_or_default());
     };
     match connect {
         ConnectError::Dns(DnsError::Refused(refusal)) => Failure::Forbidden(refusal.clone()),
-        ConnectError::Dns(DnsError::Unresolved(name, reason)) => Failure::Name(name.clone(), reason.clone()),
-        ConnectError::Tls(_) => Failure::Tls(connect.to_string()),
+        ConnectError::Dns(DnsError::Unresolved(name, reason)) => Failure::Name(told(name), told(reason)),
+        ConnectError::Tls(_) => Failure::Tls(told(connect)),
         ConnectError::TimedOut => Failure::TimedOut,
-        ConnectError::Url | ConnectError::Tcp(_) => Failure::Connect(connect.to_string()),
+        ConnectError::Url | ConnectError::Tcp(_) | ConnectError::Proxy(_) => Failure::Connect(told(connect)),
     }
+}
+
+/// A cause, which may repeat what a receiver said (the names in its certificate), as a line of a log holds it.
+fn told(cause: &dyn fmt::Display) -> String {
+    let text = cause.to_string();
+    let shown = text.chars().take(CAUSE_CHARS_MAX).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter });
+    let more = if text.chars().nth(CAUSE_CHARS_MAX).is_some() { "…" } else { "" };
+    shown.chain(more.chars()).collect()
 }

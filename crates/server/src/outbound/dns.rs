@@ -1,7 +1,7 @@
 //! From a host to the addresses that may be called: all of its addresses are judged, and one that is
 //! forbidden refuses the host.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -35,13 +35,16 @@ impl Dns {
     /// Asks the system's name servers. Without a readable configuration (a machine that is offline, a
     /// bare container) only address literals, `localhost` and the hosts file are known.
     pub fn from_system() -> Result<Self, NetError> {
-        let mut builder = match TokioResolver::builder_tokio() {
+        Self::built(match TokioResolver::builder_tokio() {
             Ok(builder) => builder,
             Err(error) => {
                 tracing::warn!(%error, "no name servers are configured; only the hosts file is used");
                 Self::offline()
             }
-        };
+        })
+    }
+
+    fn built(mut builder: hickory_resolver::ResolverBuilder<TokioRuntimeProvider>) -> Result<Self, NetError> {
         let options = builder.options_mut();
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.cache_size = NAMES_CACHED;
@@ -69,10 +72,6 @@ impl Dns {
 
     /// The addresses of `host`, a name or an address literal without brackets; at least one.
     pub async fn vetted(&self, policy: &Policy, host: &str) -> Result<Vec<IpAddr>, DnsError> {
-        if let Ok(address) = host.parse::<IpAddr>() {
-            policy.check_address(host, address)?;
-            return Ok(vec![address]);
-        }
         if is_localhost(host) {
             let addresses = policy.localhost(host);
             if addresses.is_empty() {
@@ -80,14 +79,26 @@ impl Dns {
             }
             return Ok(addresses);
         }
+        let addresses = self.addresses(host).await?;
+        for address in &addresses {
+            policy.check_address(host, *address)?;
+        }
+        Ok(addresses)
+    }
+
+    /// Where `host` leads, whether that may be called or not; at least one address.
+    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, DnsError> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![address]);
+        }
+        if is_localhost(host) {
+            return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        }
         let unresolved = |reason: String| DnsError::Unresolved(host.to_owned(), reason);
         let answer = self.resolver.lookup_ip(host).await.map_err(|error| unresolved(error.to_string()))?;
         let addresses: Vec<IpAddr> = answer.iter().collect();
         if addresses.is_empty() {
             return Err(unresolved("it has no addresses".to_owned()));
-        }
-        for address in &addresses {
-            policy.check_address(host, *address)?;
         }
         Ok(addresses)
     }

@@ -1,23 +1,26 @@
 //! The one component that calls others: receivers, and issuers for their keys.
 //!
 //! A call passes the *policy* (pure rules on the URL's text), then *dns* (every address of the host must
-//! be allowed), then the *connector* (connects to those addresses and no others); a pooled connection
-//! has passed all of them. Nothing here follows a redirect or reads a proxy variable; every call has one
-//! deadline over name, connection, TLS, headers and body, and reads a bounded answer.
+//! be allowed), then the *connector* (connects to those addresses and no others, through the operator's *proxy* if there
+//! is one); a pooled connection has passed all of them. Nothing here follows a redirect or reads a proxy variable; every
+//! call has one deadline over name, connection, TLS, headers and body, and reads a bounded answer.
 //!
 //! It decides nothing about retries beyond one: when a connection that had worked before ends while a
 //! request is on it, the request is sent once more at once, within the same deadline.
 
 pub mod address;
 mod attempt;
+mod capped;
 mod connector;
 mod dns;
 mod handshake;
 pub mod policy;
+mod proxy;
 mod stream;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,11 +33,13 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use notify::subscription::TlsVersion;
 
 pub use attempt::{Answer, BODY_BYTES_MAX, Failure, outcome};
-pub use connector::RootsError;
 pub use policy::{Allowed, Policy, Refusal};
+pub use proxy::{NoProxy, ProxyConfig, ProxyPlace};
+pub use tls::ClientCertificate;
 
 use connector::Connector;
 use dns::Dns;
+use proxy::Proxy;
 use targets::Targets;
 
 /// Below the 5 s after which common receivers close an idle connection.
@@ -49,6 +54,10 @@ pub struct OutboundConfig {
     pub policy: Policy,
     /// PEM files of certificate authorities that receivers may have beside the system's.
     pub ca_files: Vec<PathBuf>,
+    /// What receivers that ask for a certificate are shown.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Where every connection goes through.
+    pub proxy: Option<ProxyConfig>,
 }
 
 /// Calls receivers. Share it behind an `Arc`.
@@ -64,7 +73,9 @@ pub struct Outbound {
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
     #[error(transparent)]
-    Roots(#[from] RootsError),
+    Tls(#[from] tls::TlsError),
+    #[error(transparent)]
+    Proxy(#[from] proxy::CredentialsError),
     #[error("the resolver cannot be set up")]
     Dns(#[from] hickory_resolver::net::NetError),
 }
@@ -75,11 +86,13 @@ impl Outbound {
     }
 
     fn with_dns(config: OutboundConfig, dns: Dns) -> Result<Self, OutboundError> {
-        let roots = connector::roots(&config.ca_files)?;
+        let roots = tls::roots(&config.ca_files)?;
+        let own = config.client_certificate.as_ref().map(ClientCertificate::read).transpose()?;
+        let proxy = config.proxy.as_ref().map(Proxy::new).transpose()?.map(Arc::new);
         let (policy, dns) = (Arc::new(config.policy), Arc::new(dns));
         let client = |latest| -> Result<_, OutboundError> {
-            let tls = connector::tls_config(Arc::clone(&roots), latest)?;
-            Ok(pooled(Connector::new(Arc::clone(&policy), Arc::clone(&dns), tls)))
+            let tls = tls::config(Arc::clone(&roots), own.clone(), latest)?;
+            Ok(pooled(Connector::new(Arc::clone(&policy), Arc::clone(&dns), proxy.clone(), tls)))
         };
         let (up_to_tls12, up_to_tls13) = (client(TlsVersion::V1_2)?, client(TlsVersion::V1_3)?);
         Ok(Self { up_to_tls12, up_to_tls13, policy, targets: Targets::default() })

@@ -9,8 +9,9 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+use super::capped::Capped;
 
 pub struct Stream {
     io: Io,
@@ -18,8 +19,8 @@ pub struct Stream {
 }
 
 enum Io {
-    Plain(TokioIo<TcpStream>),
-    Tls(Box<TokioIo<TlsStream<TcpStream>>>),
+    Plain(TokioIo<Capped>),
+    Tls(Box<TokioIo<TlsStream<Capped>>>),
 }
 
 /// Whether the connection has carried a whole answer: then it was reused, and its end may have been a
@@ -38,11 +39,11 @@ impl Proven {
 }
 
 impl Stream {
-    pub fn plain(io: TokioIo<TcpStream>) -> Self {
+    pub fn plain(io: TokioIo<Capped>) -> Self {
         Self { io: Io::Plain(io), proven: Proven::default() }
     }
 
-    pub fn tls(io: TokioIo<TlsStream<TcpStream>>) -> Self {
+    pub fn tls(io: TokioIo<TlsStream<Capped>>) -> Self {
         Self { io: Io::Tls(Box::new(io)), proven: Proven::default() }
     }
 }

@@ -1,6 +1,5 @@
 //! Calls against receivers on loopback that answer well, badly, slowly or not at all.
 
-use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,6 +14,9 @@ use tokio_rustls::TlsAcceptor;
 use super::address::Class;
 use super::dns::Dns;
 use super::*;
+
+mod proxy;
+mod tls;
 
 const JSON: &str = "application/json; charset=utf-8";
 const SHORT: Duration = Duration::from_millis(60);
@@ -138,7 +140,11 @@ fn dev() -> Outbound {
 
 /// Knows `hook.example` as loopback.
 fn outbound(policy: Policy, ca_files: Vec<PathBuf>) -> Outbound {
-    Outbound::with_dns(OutboundConfig { policy, ca_files }, Dns::with_hosts("127.0.0.1 hook.example\n")).unwrap()
+    Outbound::with_dns(OutboundConfig { policy, ca_files, ..OutboundConfig::default() }, hosts()).unwrap()
+}
+
+fn hosts() -> Dns {
+    Dns::with_hosts("127.0.0.1 hook.example\n1.1.1.1 public.example\n127.0.0.1 proxy.example\n")
 }
 
 async fn post(outbound: &Outbound, url: &str, limit: Duration) -> Result<Answer, Failure> {
@@ -308,92 +314,6 @@ async fn local_literals_and_plain_http_are_refused_in_graphs_words() {
     for (url, text) in cases {
         assert_eq!(serve.validate(url, TlsVersion::V1_2, "id").await.unwrap_err().to_string(), text, "{url}");
         assert_eq!(outcome(&post(&serve, url, LONG).await), Outcome::Forbidden, "{url}");
-    }
-}
-
-/// A certificate authority's file, and an acceptor of these versions with a certificate of it for `hook.example`.
-fn authority(
-    directory: &std::path::Path,
-    versions: &[&'static rustls::SupportedProtocolVersion],
-) -> (PathBuf, TlsAcceptor) {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority = rcgen::CertifiedIssuer::self_signed(params, key).unwrap();
-    let leaf_key = rcgen::KeyPair::generate().unwrap();
-    let leaf = rcgen::CertificateParams::new(vec!["hook.example".to_owned()]).unwrap();
-    let leaf = leaf.signed_by(&leaf_key, &authority).unwrap();
-    let file = directory.join("ca.pem");
-    fs::write(&file, authority.pem()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let key = rustls_pki_types::PrivateKeyDer::try_from(leaf_key.serialize_der()).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], key)
-        .unwrap();
-    (file, TlsAcceptor::from(Arc::new(config)))
-}
-
-#[tokio::test]
-async fn tls_needs_a_known_authority_and_the_right_name() {
-    let directory = tempfile::tempdir().unwrap();
-    let (file, acceptor) = authority(directory.path(), rustls::ALL_VERSIONS);
-    let receiver = Receiver::start_with(Some(acceptor), |_, _| Reply::Send(OK.to_owned())).await;
-    let policy =
-        Policy { allow: vec!["hook.example".parse().unwrap(), "127.0.0.1".parse().unwrap()], ..Policy::default() };
-    let trusting = outbound(policy.clone(), vec![file]);
-    let url = format!("https://hook.example:{}/", receiver.port);
-    assert_eq!(outcome(&post(&trusting, &url, LONG).await), Outcome::Acknowledged);
-    let wrong_name = post(&trusting, &format!("https://127.0.0.1:{}/", receiver.port), LONG).await;
-    assert!(matches!(wrong_name, Err(Failure::Tls(_))), "{wrong_name:?}");
-    let stranger = outbound(policy, Vec::new());
-    assert!(matches!(post(&stranger, &url, LONG).await, Err(Failure::Tls(_))));
-    assert_eq!(stranger.validate(&url, TlsVersion::V1_2, "id").await, Err(HandshakeError::Tls));
-}
-
-#[tokio::test]
-async fn what_a_subscription_says_of_tls_decides_what_its_receiver_is_offered() {
-    use rustls::version::{TLS12, TLS13};
-    let policy = Policy { allow: vec!["hook.example".parse().unwrap()], ..Policy::default() };
-    let failed = "HttpRequestException: An error occurred while sending the request. WebException: The request was \
-                  aborted: Could not create SSL/TLS secure channel.";
-    // The pooled connection of the newer one must not serve the older one.
-    for (spoken, asked) in [
-        (&TLS12, [(TlsVersion::V1_3, true), (TlsVersion::V1_2, true)]),
-        (&TLS13, [(TlsVersion::V1_3, true), (TlsVersion::V1_2, false)]),
-    ] {
-        let directory = tempfile::tempdir().unwrap();
-        let (file, acceptor) = authority(directory.path(), &[spoken]);
-        let reply = |_: usize, request: &str| match request.contains("validationToken") {
-            true => echo(request, "200 OK", "text/plain", |token| token),
-            false => Reply::Send(OK.to_owned()),
-        };
-        let receiver = Receiver::start_with(Some(acceptor), reply).await;
-        let url = format!("https://hook.example:{}/", receiver.port);
-        let outbound = outbound(policy.clone(), vec![file]);
-        for (tls, works) in asked {
-            let proven = outbound.validate(&url, tls, "id").await.map_err(|error| error.to_string());
-            assert_eq!(proven, if works { Ok(()) } else { Err(failed.to_owned()) }, "{spoken:?} {tls:?}");
-            let result = outbound.post((&url, tls), JSON, Bytes::from_static(b"{}"), LONG).await;
-            let outcome = outcome(&result);
-            assert_eq!(outcome, if works { Outcome::Acknowledged } else { Outcome::Unreachable }, "{spoken:?} {tls:?}");
-        }
-    }
-}
-
-#[test]
-fn a_ca_file_without_certificates_is_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    let empty = directory.path().join("empty.pem");
-    fs::write(&empty, "nothing here").unwrap();
-    for (file, text) in
-        [(empty, "holds no usable certificate"), (directory.path().join("absent.pem"), "cannot be read")]
-    {
-        let config = OutboundConfig { ca_files: vec![file], ..OutboundConfig::default() };
-        let error = Outbound::new(config).map(drop).unwrap_err().to_string();
-        assert!(error.ends_with(text), "{error}");
     }
 }
 

@@ -61,7 +61,7 @@ pub fn settings() -> Settings {
         tls: Some(tls),
         profile: Profile::documented(),
         delivery: NodeConfig::default(),
-        outbound: OutboundConfig { policy: Policy { dev: true, ..Policy::default() }, ca_files: Vec::new() },
+        outbound: OutboundConfig { policy: Policy { dev: true, ..Policy::default() }, ..OutboundConfig::default() },
         built_in_issuer: true,
         issuers: Vec::new(),
         limits: Limits::default(),

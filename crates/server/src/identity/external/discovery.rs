@@ -116,7 +116,7 @@ mod tests {
             .route("/endless", get(move || async { "x".repeat(BYTES_MAX + 1) }));
         tokio::spawn(axum::serve(listener, router).into_future());
         let policy = Policy { dev: true, ..Policy::default() };
-        let outbound = Outbound::new(OutboundConfig { policy, ca_files: Vec::new() }).unwrap();
+        let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
         Discovery::new(outbound, IssuerName::new(&name).unwrap())
     }
 
