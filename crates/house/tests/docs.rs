@@ -14,12 +14,13 @@ const RULES_HEADER: [&str; 3] = ["rule", "what it says", "held by"];
 const SECTIONS: &str = "1.1 1.2 1.3 1.4 1.5 1.6 1.7 1.8 1.9 2.1 2.2 2.3 2.4 2.5 2.6 2.7 2.8 2.9 2.10 3.1 3.2 3.3 3.4 \
                         5.1 5.2 5.3 5.4 5.5 5.6 5.7 6.1 6.2 6.3 6.4 6.5 6.6 7.3 8.1 8.2 8.3 8.4 8.5 8.6 8.7 10.1 10.2 \
                         10.3 10.4 10.5 10.6 10.7 10.10 10.11 S0 S1 S2";
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "PARITY.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
+    "docs/evidence.md",
     "docs/identity.md",
     "docs/rich.md",
     "docs/rules.md",

@@ -11,6 +11,7 @@ pub mod node;
 pub mod notification;
 pub mod profile;
 pub mod reauthorization;
+pub mod recount;
 pub mod resource;
 pub mod retry;
 pub mod rules;

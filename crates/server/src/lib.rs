@@ -9,6 +9,7 @@ pub mod config;
 pub mod data_dir;
 pub mod directory;
 pub mod engine;
+pub mod evidence;
 pub mod http;
 pub mod identity;
 pub mod ids;

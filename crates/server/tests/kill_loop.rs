@@ -1,7 +1,8 @@
 //! A real process, killed with SIGKILL again and again under load.
 //!
 //! Writers post messages for two mailboxes; subscriptions of a healthy and of a failing receiver hear of
-//! them. Nothing that was answered with 201 may be lost, and nothing that a subscription must hear of.
+//! them. Nothing that was answered with 201 may be lost, and nothing that a subscription must hear of. After each kill the
+//! ledgers, counted again from the log, balance.
 //! `TIDINGS_KILLS` sets how often the process is killed; 10 by default.
 
 mod support;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::process::Process;
+use support::process::{self, Process};
 use support::receiver::Receiver;
 use support::{Client, post};
 use tokio::sync::watch;
@@ -117,6 +118,7 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
         .await;
         process.kill();
         place.send_replace(None);
+        process::verify_ledger(home.path());
         process = Process::start(home.path());
         place.send_replace(Some((process.http().to_owned(), process.app_token().to_owned())));
     }
@@ -159,4 +161,5 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
         settled.elapsed().as_secs_f32(),
     );
     process.stop();
+    process::verify_ledger(home.path());
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use graph::{Partition, SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::PartitionState;
 use notify::node::CheckpointAnswer;
+use notify::recount::Books;
 use notify::{Checkpoint, LedgerDelta, Parked, Position};
 use store::memory::Model;
 use store::{CheckpointError, Lease, NodeId, Tenant, User};
@@ -110,6 +111,10 @@ impl Storage {
             .into_iter()
             .flat_map(|stream| self.model.parked(partition, stream, Position(0), usize::MAX).unwrap_or_default());
         rows.map(|loaded| loaded.row).collect()
+    }
+
+    pub fn books(&self, partition: Partition) -> Books {
+        self.model.books(partition).unwrap_or_default()
     }
 
     pub fn ledger(&self, id: SubscriptionId) -> LedgerDelta {

@@ -158,6 +158,10 @@ impl Truth {
         self.places.get(&Arc::as_ptr(record)).copied()
     }
 
+    pub fn log(&self, partition: Partition) -> &[Arc<Record>] {
+        self.logs.get(&partition).map_or(&[], Vec::as_slice)
+    }
+
     pub fn spans_of(&self, partition: Partition) -> impl Iterator<Item = (usize, &Span)> {
         self.spans.iter().enumerate().filter(move |(_, span)| span.partition == partition)
     }

@@ -215,7 +215,7 @@ impl World {
         let unfinished = self.watch.unfinished(&self.storage, &self.plan.partitions(), self.at);
         let Some(what) = unfinished else {
             self.note(Line::AtRest);
-            return self.watch.at_rest(&self.storage).map(|()| true);
+            return self.watch.at_rest(&self.storage, &self.plan.partitions()).map(|()| true);
         };
         if self.plan.faults.jumps == 0 && self.at > self.plan.quiet_micros + SETTLE_MICROS {
             self.watch.overdue(&self.storage, &self.plan.partitions(), self.at)?;

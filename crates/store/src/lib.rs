@@ -16,6 +16,7 @@ use graph::{
 };
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent, Submission};
+use notify::recount::Books;
 use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -230,6 +231,11 @@ pub trait Store: Send + Sync + 'static {
     async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError>;
     /// What became of a subscription's matches, up to its partition's cursor.
     async fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError>;
+    /// The ledgers of all subscriptions, live and ended, of one app or of all: their sums, and a page of them. What it
+    /// holds in memory does not grow with the subscriptions.
+    async fn ledgers(&self, query: LedgerQuery) -> Result<Ledgers, StoreError>;
+    /// What the ledgers of a partition say, with its cursor and what is parked, read at one point.
+    async fn books(&self, partition: Partition) -> Result<Books, StoreError>;
 
     // --- log and progress ---
 
@@ -511,6 +517,51 @@ pub struct SubscriptionQuery {
     pub mailbox: Option<UserId>,
     pub after: Option<SubscriptionId>,
     pub limit: u64,
+}
+
+/// Which ledgers to read.
+#[derive(Clone, Copy, Debug)]
+pub struct LedgerQuery {
+    /// `None`: of any app.
+    pub app: Option<AppId>,
+    /// The page begins after this one.
+    pub after: Option<SubscriptionId>,
+    /// How many the page has at most.
+    pub limit: u64,
+}
+
+/// The ledgers of subscriptions, and their sums.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ledgers {
+    /// How many subscriptions there are, whatever the page.
+    pub subscriptions: u64,
+    /// Of all of them.
+    pub sums: LedgerDelta,
+    /// By id.
+    pub page: Vec<SubscriptionLedger>,
+    /// Whether another one follows on the page.
+    pub more: bool,
+}
+
+/// The ledger of one subscription.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SubscriptionLedger {
+    pub id: SubscriptionId,
+    pub live: bool,
+    pub sums: LedgerDelta,
+}
+
+impl Ledgers {
+    /// Counts the next one by id.
+    fn add(&mut self, one: SubscriptionLedger, query: LedgerQuery) {
+        self.subscriptions += 1;
+        self.sums.add(&one.sums);
+        if query.after.is_none_or(|after| one.id > after) {
+            let has_room = (self.page.len() as u64) < query.limit;
+            self.more |= !has_room;
+            self.page.extend(has_room.then_some(one));
+        }
+    }
 }
 
 /// One running worker process.

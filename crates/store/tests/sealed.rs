@@ -211,6 +211,7 @@ fn without_seals(directory: &TempDir, subscriptions: u128) {
     database
         .execute_batch(
             "COMMIT; CREATE TABLE gone AS SELECT state FROM subscription; DROP TABLE gone;
+            DROP INDEX subscription_of_app;
             DROP INDEX subscription_by_creator; ALTER TABLE subscription DROP COLUMN standing;
             DROP TABLE sealing_key; DROP INDEX log_sealed;
             UPDATE meta SET value = 5 WHERE name = 'schema_version';",

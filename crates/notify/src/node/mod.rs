@@ -18,7 +18,7 @@ mod owned;
 mod progress;
 mod reading;
 mod sending;
-mod spans;
+pub(crate) mod spans;
 mod stream;
 mod timers;
 mod upkeep;

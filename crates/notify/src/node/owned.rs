@@ -194,63 +194,13 @@ impl Owned {
             record: record.clone(),
             submitting: matches!(*record, Record::Submit(_)),
         };
-        match &*record {
-            Record::Change(change) => {
-                let hearing = self.spans.hearing(change, position);
-                self.offer_changes(hearing, position, &mut entry, (sending, share));
-            }
-            Record::Ingested(change) => {
-                let hearing = self.spans.hearing_resource(change, position);
-                self.offer_changes(hearing, position, &mut entry, (sending, share));
-            }
-            Record::Lifecycle { subscription, cause, .. } => {
-                if let Some(cause) = cause.filter(|_| position > self.state_head) {
-                    self.spans.change_standing(*subscription, |standing| {
-                        standing.ask(cause);
-                    });
-                }
-                if self.spans.get(subscription).is_some_and(|span| span.hears(position)) {
-                    self.offer_lifecycle(*subscription, position, &mut entry, (sending, share));
-                }
-            }
-            Record::Subscription { id, event } => {
-                self.apply_subscription(*id, event, position, sending);
-                if record.is_last_word() && self.spans.get(id).is_some_and(|span| span.ended == Some(position)) {
-                    self.offer_lifecycle(*id, position, &mut entry, (sending, share));
-                }
-            }
-            Record::Submit(_) => {}
+        self.follow(&record, position, sending);
+        for (stream, seen) in self.spans.heard(&record, position) {
+            self.offer(stream, position, seen, &mut entry, (&mut *sending, share));
         }
         self.window.push_back(entry);
         self.applied = position;
         self.head = self.head.max(position);
-    }
-
-    fn offer_changes(
-        &mut self,
-        hearing: Vec<(SubscriptionId, ChangeType)>,
-        position: Position,
-        entry: &mut Entry,
-        (sending, share): (&mut Sending, usize),
-    ) {
-        for (id, seen) in hearing {
-            let stream = Stream { subscription: id, kind: StreamKind::Changes };
-            self.offer(stream, position, Some(seen), entry, (&mut *sending, share));
-        }
-    }
-
-    /// Tells the app of what happened to its subscription, if it wants to hear of that.
-    fn offer_lifecycle(
-        &mut self,
-        id: SubscriptionId,
-        position: Position,
-        entry: &mut Entry,
-        room: (&mut Sending, usize),
-    ) {
-        if self.spans.get(&id).is_some_and(|span| span.subscription.lifecycle_url.is_some()) {
-            let stream = Stream { subscription: id, kind: StreamKind::Lifecycle };
-            self.offer(stream, position, None, entry, room);
-        }
     }
 
     /// The first submission of a sender that has not reached all its recipients.
@@ -300,38 +250,21 @@ impl Owned {
         }
     }
 
-    fn apply_subscription(
-        &mut self,
-        id: SubscriptionId,
-        event: &SubscriptionEvent,
-        position: Position,
-        sending: &mut Sending,
-    ) {
+    /// Takes in what a record says of a subscription's life, unless the state that was read has it already.
+    fn follow(&mut self, record: &Record, position: Position, sending: &mut Sending) {
         if position <= self.state_head {
             return;
         }
-        match event {
-            SubscriptionEvent::Began(subscription) => {
-                self.spans.add(Arc::new((**subscription).clone()), position, None);
+        match record {
+            Record::Subscription { id, event: SubscriptionEvent::Ended(_) } => self.end(*id, position),
+            _ => self.spans.follow(record, position, self.cursor),
+        }
+        if let Record::Subscription { id, event: SubscriptionEvent::Patched(_) } = record
+            && let Some(subscription) = self.spans.get(id).map(|span| Arc::clone(&span.subscription))
+        {
+            for kind in [StreamKind::Changes, StreamKind::Lifecycle] {
+                self.readdress(Stream { subscription: *id, kind }, &subscription, sending);
             }
-            SubscriptionEvent::Patched(subscription) => {
-                let subscription = Arc::new((**subscription).clone());
-                if let Some(span) = self.spans.get_mut(&id) {
-                    span.subscription = subscription.clone();
-                }
-                self.spans.change_standing(id, |standing| {
-                    standing.answer(subscription.authorized);
-                });
-                for kind in [StreamKind::Changes, StreamKind::Lifecycle] {
-                    self.readdress(Stream { subscription: id, kind }, &subscription, sending);
-                }
-            }
-            SubscriptionEvent::Paused => {
-                let cursor = self.cursor;
-                self.spans.change_standing(id, |standing| standing.pause(position, cursor));
-            }
-            SubscriptionEvent::Resumed => self.spans.change_standing(id, |standing| standing.resume(position)),
-            SubscriptionEvent::Ended(_) => self.end(id, position),
         }
     }
 

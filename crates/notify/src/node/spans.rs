@@ -11,15 +11,15 @@ use graph::registry::Ingested;
 use graph::{Change, ChangeType, Scope, SubscriptionId, UserId};
 
 use super::Steady;
-use crate::checkpoint::SubscriptionSpan;
+use crate::checkpoint::{Stream, StreamKind, SubscriptionSpan};
 use crate::reauthorization::Standing;
 use crate::subscription::{Target, Watched};
 use crate::transition::Sight;
-use crate::{Interest, Position, ResourceInterest, Subscription};
+use crate::{Interest, Position, Record, ResourceInterest, Subscription, SubscriptionEvent};
 
 /// A subscription and the stretch of the log in which it lives.
 #[derive(Debug)]
-pub(super) struct Span {
+pub(crate) struct Span {
     pub subscription: Arc<Subscription>,
     pub began: Position,
     pub ended: Option<Position>,
@@ -44,7 +44,7 @@ struct Watcher {
 type PlaceWatcher = (SubscriptionId, Arc<ResourceInterest>);
 
 #[derive(Debug, Default)]
-pub(super) struct Spans {
+pub(crate) struct Spans {
     by_id: Steady<SubscriptionId, Span>,
     by_mailbox: Steady<UserId, Vec<Watcher>>,
     /// By a place of the resources of a kind: callers name places, so that no hash finds them.
@@ -119,8 +119,70 @@ impl Spans {
         }
     }
 
+    /// Takes in what a record says of a subscription's life. Nobody matches at or below `cursor` any more.
+    pub fn follow(&mut self, record: &Record, position: Position, cursor: Position) {
+        match record {
+            Record::Lifecycle { subscription, cause: Some(cause), .. } => {
+                self.change_standing(*subscription, |standing| {
+                    standing.ask(*cause);
+                })
+            }
+            Record::Subscription { id, event } => self.live_on(*id, event, position, cursor),
+            Record::Change(_) | Record::Ingested(_) | Record::Lifecycle { .. } | Record::Submit(_) => {}
+        }
+    }
+
+    fn live_on(&mut self, id: SubscriptionId, event: &SubscriptionEvent, position: Position, cursor: Position) {
+        match event {
+            SubscriptionEvent::Began(subscription) => {
+                self.add(Arc::new(Subscription::clone(subscription)), position, None);
+            }
+            SubscriptionEvent::Patched(subscription) => {
+                if let Some(span) = self.by_id.get_mut(&id) {
+                    span.subscription = Arc::new(Subscription::clone(subscription));
+                }
+                self.change_standing(id, |standing| {
+                    standing.answer(subscription.authorized);
+                });
+            }
+            SubscriptionEvent::Paused => self.change_standing(id, |standing| standing.pause(position, cursor)),
+            SubscriptionEvent::Resumed => self.change_standing(id, |standing| standing.resume(position)),
+            SubscriptionEvent::Ended(_) => {
+                self.end(id, position);
+            }
+        }
+    }
+
+    /// Every stream that must hear of the record at `position`, and as what (`None`: a lifecycle notification). What the
+    /// record itself says of a life has been taken in.
+    pub fn heard(&self, record: &Record, position: Position) -> Vec<(Stream, Option<ChangeType>)> {
+        let of_change = |(subscription, seen)| (Stream { subscription, kind: StreamKind::Changes }, Some(seen));
+        match record {
+            Record::Change(change) => self.hearing(change, position).into_iter().map(of_change).collect(),
+            Record::Ingested(change) => self.hearing_resource(change, position).into_iter().map(of_change).collect(),
+            Record::Lifecycle { subscription, .. } => {
+                self.hearing_of_itself(*subscription, |span| span.hears(position)).into_iter().collect()
+            }
+            Record::Subscription { id, .. } if record.is_last_word() => {
+                self.hearing_of_itself(*id, |span| span.ended == Some(position)).into_iter().collect()
+            }
+            Record::Subscription { .. } | Record::Submit(_) => Vec::new(),
+        }
+    }
+
+    /// The app hears of what happened to its subscription, if it wants to.
+    fn hearing_of_itself(
+        &self,
+        id: SubscriptionId,
+        hears: impl Fn(&Span) -> bool,
+    ) -> Option<(Stream, Option<ChangeType>)> {
+        let span = self.by_id.get(&id).filter(|span| hears(span))?;
+        span.subscription.lifecycle_url.as_ref()?;
+        Some((Stream { subscription: id, kind: StreamKind::Lifecycle }, None))
+    }
+
     /// Who hears of the change of a resource at `position`, and as what.
-    pub fn hearing_resource(&self, change: &Ingested, position: Position) -> Vec<(SubscriptionId, ChangeType)> {
+    fn hearing_resource(&self, change: &Ingested, position: Position) -> Vec<(SubscriptionId, ChangeType)> {
         let Some(places) = self.by_place.get(&change.scope()) else { return Vec::new() };
         let heard_at = change.heard_at();
         let watchers = heard_at.iter().filter_map(|place| places.get(place)).flatten();
@@ -129,7 +191,7 @@ impl Spans {
     }
 
     /// Who hears of the change at `position`, and as what.
-    pub fn hearing(&self, change: &Change, position: Position) -> Vec<(SubscriptionId, ChangeType)> {
+    fn hearing(&self, change: &Change, position: Position) -> Vec<(SubscriptionId, ChangeType)> {
         let Some(watchers) = self.by_mailbox.get(&change.mailbox) else { return Vec::new() };
         let seen = watchers.iter().filter_map(|watcher| Some((watcher.id, watcher.interest.sees(change)?)));
         seen.filter(|(id, _)| self.by_id.get(id).is_some_and(|span| span.hears(position))).collect()

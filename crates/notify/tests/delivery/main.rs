@@ -25,6 +25,7 @@ use uuid::Uuid;
 mod attempts;
 mod content;
 mod lives;
+mod recounted;
 mod resources;
 
 const SECOND: u64 = 1_000_000;

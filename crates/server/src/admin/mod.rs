@@ -7,6 +7,7 @@ mod credentials;
 mod import;
 mod ingest;
 mod keys;
+mod ledger;
 mod lifecycle;
 mod request;
 mod sign_in_codes;
@@ -51,7 +52,10 @@ pub struct Admin {
     paths(
         status::status,
         subscriptions::list,
-        subscriptions::ledger,
+        ledger::of_subscription,
+        ledger::of_app,
+        ledger::totals,
+        ledger::verify,
         lifecycle::lifecycle,
         keys::rotate,
         sign_in_codes::create,
@@ -98,7 +102,6 @@ pub fn router(admin: Admin) -> Router {
     let guarded = Router::new()
         .route("/admin/status", get(status::status))
         .route("/admin/subscriptions", get(subscriptions::list))
-        .route("/admin/subscriptions/{id}/ledger", get(subscriptions::ledger))
         .route("/admin/subscriptions/{id}/lifecycle", post(lifecycle::lifecycle))
         .route("/admin/keys/rotate", post(keys::rotate))
         .route("/admin/users/{user}/sign-in-codes", post(sign_in_codes::create))
@@ -116,6 +119,10 @@ pub fn directory_router(directory: Directory) -> Router {
     let ingest = post(ingest::changes).layer(DefaultBodyLimit::max(BATCH_BYTES_MAX));
     Router::new()
         .route("/admin/ingest/changes", ingest)
+        .route("/admin/ledger", get(ledger::totals))
+        .route("/admin/ledger/verify", get(ledger::verify))
+        .route("/admin/apps/{app}/ledger", get(ledger::of_app))
+        .route("/admin/subscriptions/{id}/ledger", get(ledger::of_subscription))
         .route("/admin/tenants", get(tenants::list).post(tenants::add))
         .route("/admin/users", get(users::list).post(users::add))
         .route("/admin/users/{user}", get(users::get).patch(users::patch).delete(users::remove))

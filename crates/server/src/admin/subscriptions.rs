@@ -1,31 +1,18 @@
-//! `GET /admin/subscriptions` and `GET /admin/subscriptions/{id}/ledger`: who is subscribed to what, and
-//! what became of everything that matched, up to the last checkpoint.
-
-use std::collections::BTreeMap;
+//! `GET /admin/subscriptions`: who is subscribed to what, and what became of everything that matched, up to the last
+//! checkpoint.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use graph::Partition;
-use notify::{AbandonReason, LedgerDelta, Subscription};
+use notify::{LedgerDelta, Subscription};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::ledger::Ledger;
 use super::{Admin, Failure};
 
 /// The most subscriptions that one answer lists.
 const LISTED_MAX: usize = 1_000;
-
-/// What became of a subscription's matches: matched = delivered + parked + abandoned.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Ledger {
-    matched: u64,
-    delivered: u64,
-    /// Tried in vain or waiting, and still owed.
-    parked: i64,
-    /// Given up, by reason.
-    abandoned: BTreeMap<&'static str, u64>,
-}
 
 /// A live subscription; its `clientState` is not shown.
 #[derive(Debug, Serialize, ToSchema)]
@@ -69,21 +56,6 @@ pub(super) async fn list(State(admin): State<Admin>) -> Result<Json<List>, Failu
     Ok(Json(List { subscriptions, more: false }))
 }
 
-#[utoipa::path(
-    get,
-    path = "/admin/subscriptions/{id}/ledger",
-    params(("id" = String, Path, description = "The subscription's id, also after its end")),
-    responses((status = 200, body = Ledger), (status = 404, body = Failure), (status = 503, body = Failure))
-)]
-pub(super) async fn ledger(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json<Ledger>, Failure> {
-    let id = id.parse().map_err(|_| Failure::no_subscription())?;
-    let found = admin.state.store.ledger(id).await?;
-    if found == LedgerDelta::default() && admin.state.store.subscription(id).await?.is_none() {
-        return Err(Failure::no_subscription());
-    }
-    Ok(Json(shown(found)))
-}
-
 fn listed(subscription: &Subscription, ledger: LedgerDelta) -> Listed {
     Listed {
         id: subscription.id.to_string(),
@@ -92,24 +64,7 @@ fn listed(subscription: &Subscription, ledger: LedgerDelta) -> Listed {
         change_type: subscription.change_type.clone(),
         notification_url: without_query(&subscription.notification_url).to_owned(),
         expiration_date_time: subscription.expiration(),
-        ledger: shown(ledger),
-    }
-}
-
-fn shown(ledger: LedgerDelta) -> Ledger {
-    let LedgerDelta { matched, delivered, parked, abandoned } = ledger;
-    let abandoned = abandoned.into_iter().map(|(reason, count)| (name(reason), count)).collect();
-    Ledger { matched, delivered, parked, abandoned }
-}
-
-fn name(reason: AbandonReason) -> &'static str {
-    match reason {
-        AbandonReason::Horizon => "horizon",
-        AbandonReason::SubscriptionEnded => "subscription_ended",
-        AbandonReason::Paused => "paused",
-        AbandonReason::TooLarge => "too_large",
-        AbandonReason::CertificateUnusable => "certificate_unusable",
-        AbandonReason::AccessLost => "access_lost",
+        ledger: ledger.into(),
     }
 }
 

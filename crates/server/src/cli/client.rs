@@ -22,12 +22,15 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// For what may have to read a long log.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// Makes requests.
 #[derive(Clone)]
 pub struct Client {
     tls: TlsConnector,
+    timeout: Duration,
 }
 
 /// What a request is answered with.
@@ -61,12 +64,17 @@ impl Client {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)), timeout: TIMEOUT })
+    }
+
+    /// The same, which waits long for an answer.
+    pub fn patient(self) -> Self {
+        Self { timeout: PATIENCE, ..self }
     }
 
     pub async fn send(&self, call: Call<'_>) -> anyhow::Result<Answer> {
         let url = call.url.to_owned();
-        let exchange = tokio::time::timeout(TIMEOUT, self.exchange(call));
+        let exchange = tokio::time::timeout(self.timeout, self.exchange(call));
         exchange.await.map_err(|_| anyhow!("{url} does not answer"))?.with_context(|| format!("cannot reach {url}"))
     }
 

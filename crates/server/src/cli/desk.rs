@@ -39,6 +39,15 @@ impl Desk {
         Ok(Self { clerk, place: place.named()? })
     }
 
+    /// The same, which waits long for an answer.
+    pub fn patient(self) -> Self {
+        let clerk = match self.clerk {
+            Clerk::Running { client, admin, token } => Clerk::Running { client: client.patient(), admin, token },
+            stopped @ Clerk::Stopped(_) => stopped,
+        };
+        Self { clerk, ..self }
+    }
+
     pub fn is_running(&self) -> bool {
         matches!(self.clerk, Clerk::Running { .. })
     }

@@ -12,6 +12,7 @@ mod import;
 mod ingest;
 mod key_file;
 mod keys;
+mod ledger;
 mod listen;
 mod place;
 mod ready;
@@ -49,6 +50,7 @@ Examples:
   tidings serve --config tidings.toml
                                     the server for production
   tidings tenant add contoso.com    who there is: see also user, app and consent
+  tidings ledger verify             count again from the log that nothing was lost
 
 Each command tells more with --help. TIDINGS_LOG sets what is logged (error, warn, info, debug).";
 
@@ -69,6 +71,7 @@ enum Command {
     App(app::Options),
     Consent(consent::Options),
     Keys(keys::Options),
+    Ledger(ledger::Options),
     KeyFile(key_file::Options),
     /// Measure deliveries on this machine.
     Bench(bench::Options),
@@ -107,6 +110,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Keys(options) => keys::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Decrypt(options) => decrypt::run(options),
         Command::Ingest(options) => ingest::run(options).await,
+        Command::Ledger(options) => ledger::run(options).await,
         Command::KeyFile(options) => key_file::run(options).map(|()| ExitCode::SUCCESS),
         Command::Import(args) => import::run(args, fresh_source(Clock::new())).await,
     }

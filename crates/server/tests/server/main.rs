@@ -22,6 +22,7 @@ mod fuzz;
 mod identity;
 mod ids;
 mod issuer;
+mod ledger;
 mod lifecycle;
 mod long_pages;
 mod mailbox;

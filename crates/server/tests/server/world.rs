@@ -41,7 +41,7 @@ pub struct World {
     pub receivers: Arc<Receivers>,
     pub engine: Arc<Ends>,
     router: Router,
-    _directory: Option<TempDir>,
+    directory: Option<TempDir>,
 }
 
 impl World {
@@ -58,7 +58,14 @@ impl World {
         let directory = TempDir::new().unwrap();
         let store = Arc::new(SqliteStore::open(directory.path(), key_file::in_memory(), Arc::new(|_, _| {})).unwrap());
         let world = Self::made(store, Profile::documented(), false, true).await;
-        Self { _directory: Some(directory), ..world }
+        Self { directory: Some(directory), ..world }
+    }
+
+    /// Changes the database below a server on disk, behind its back.
+    pub fn tamper(&self, sql: &str) {
+        let directory = self.directory.as_ref().expect("it is on disk");
+        let database = rusqlite::Connection::open(directory.path().join("tidings.db")).unwrap();
+        database.execute_batch(sql).unwrap();
     }
 
     /// A server that tells apps to wait, within the profile's limits.
@@ -104,7 +111,7 @@ impl World {
             engine: engine.clone(),
             limits: Limits { body_bytes_max: 256 * 1024, body_seconds_max: 5 },
         });
-        Self { router: api::router(state.clone()), state, receivers, engine, _directory: None }
+        Self { router: api::router(state.clone()), state, receivers, engine, directory: None }
     }
 
     pub fn megan(&self) -> Caller<'_> {

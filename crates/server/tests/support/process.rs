@@ -79,6 +79,15 @@ impl Process {
     }
 }
 
+/// Counts the ledgers again from the log, while no process runs.
+pub fn verify_ledger(home: &Path) {
+    let mut verify = Command::new(env!("CARGO_BIN_EXE_tidings"));
+    verify.args(["ledger", "verify", "--data-dir"]).arg(data_dir(home)).arg("--key-file").arg(key_file(home));
+    let output = verify.stdin(Stdio::null()).output().expect("the program runs");
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{}{}", said(&output.stdout), said(&output.stderr));
+}
+
 pub fn data_dir(home: &Path) -> PathBuf {
     home.join("data")
 }

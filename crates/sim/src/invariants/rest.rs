@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use graph::{Partition, Timestamp};
 use notify::node::NodeStats;
-use notify::{AbandonReason, LedgerDelta};
+use notify::recount::{Gap, Opening, Recount};
+use notify::{AbandonReason, LedgerDelta, Position};
 
 use super::{Violation, Watch};
 use crate::process::Life;
@@ -103,7 +104,10 @@ impl Watch {
     }
 
     /// Nothing is in flight, nothing is parked, and the ledgers account for every match.
-    pub fn at_rest(&self, storage: &Storage) -> Result<(), Violation> {
+    pub fn at_rest(&self, storage: &Storage, partitions: &[Partition]) -> Result<(), Violation> {
+        for partition in partitions {
+            self.check_recount(storage, *partition)?;
+        }
         for (number, span) in self.truth.spans.iter().enumerate() {
             let ledger = storage.ledger(span.id);
             if ledger.matched != span.matches.len() as u64 || ledger.parked != 0 || !ledger.balances() {
@@ -113,6 +117,25 @@ impl Watch {
             }
         }
         Ok(())
+    }
+
+    /// Who counts again from the log, as an operator does, finds that the ledgers are right.
+    fn check_recount(&self, storage: &Storage, partition: Partition) -> Result<(), Violation> {
+        let books = storage.books(partition);
+        let mut recount = Recount::new(Opening::default());
+        for (record, position) in self.truth.log(partition).iter().zip(1..=books.cursor.0) {
+            let gap = |gap: Gap| Violation::new("ledger_balances", gap.to_string());
+            recount.count(Position(position), record).map_err(gap)?;
+        }
+        let mut discrepancies = recount.compare(&books);
+        discrepancies.extend(books.discrepancies());
+        match discrepancies.is_empty() {
+            true => Ok(()),
+            false => {
+                let seen = format!("counted again, partition {partition} does not balance: {discrepancies:?}");
+                Err(Violation::new("ledger_balances", seen))
+            }
+        }
     }
 
     /// Matches, and how many of them were abandoned for each reason.

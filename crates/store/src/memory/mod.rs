@@ -11,14 +11,15 @@ use graph::{AppId, Attachment, AttachmentId, ChangeId, FolderId, ImmutableId, It
 use graph::{SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent};
+use notify::recount::Books;
 use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
 use uuid::Uuid;
 
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Delta, DeltaError,
-    DeltaQuery, DirectoryError, FolderCounts, Grant, Ingest, ItemQuery, Items, Lease, NodeId, Publish, Redeemable,
-    RedeemableHash, Redeemed, Store, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant,
-    Upload, UploadError, User, Window,
+    DeltaQuery, DirectoryError, FolderCounts, Grant, Ingest, ItemQuery, Items, Lease, LedgerQuery, Ledgers, NodeId,
+    Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, SubscriptionError, SubscriptionLimits,
+    SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 
 mod delta;
@@ -295,6 +296,14 @@ impl Store for MemoryStore {
 
     async fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError> {
         self.model().ledger(id)
+    }
+
+    async fn ledgers(&self, query: LedgerQuery) -> Result<Ledgers, StoreError> {
+        self.model().ledgers(query)
+    }
+
+    async fn books(&self, partition: Partition) -> Result<Books, StoreError> {
+        self.model().books(partition)
     }
 
     async fn read_log(

@@ -10,14 +10,16 @@ use graph::{AppId, ChangeId, PARTITIONS, Partition, Scope, SubscriptionId, Tenan
 use notify::checkpoint::{LoadedParked, PARKED_REFS_MAX, PartitionState, SubscriptionSpan};
 use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::Standing;
+use notify::recount::Books;
 use notify::{Checkpoint, LedgerDelta, Parked, Position, Record, Stream, Subscription};
 use uuid::Uuid;
 
 use super::directory::Kept;
 use super::mailbox::Mailbox;
 use crate::{
-    App, Appended, BeginError, CheckpointError, Consent, CorruptRow, Counters, Grantee, Lease, NodeId, RedeemableHash,
-    Revision, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, Upload, User,
+    App, Appended, BeginError, CheckpointError, Consent, CorruptRow, Counters, Grantee, Lease, LedgerQuery, Ledgers,
+    NodeId, RedeemableHash, Revision, StoreError, SubscriptionError, SubscriptionLedger, SubscriptionLimits,
+    SubscriptionQuery, Tenant, Upload, User,
 };
 
 /// What one verb appended to a partition's log, in order.
@@ -245,6 +247,25 @@ impl Model {
     pub fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError> {
         let shard = self.subscriptions.get(&id).map(|span| self.shard(span.subscription.partition()));
         Ok(shard.and_then(|shard| shard.ledger.get(&id)).cloned().unwrap_or_default())
+    }
+
+    pub fn ledgers(&self, query: LedgerQuery) -> Result<Ledgers, StoreError> {
+        let mut ledgers = Ledgers::default();
+        let of_app = |span: &&SubscriptionSpan| query.app.is_none_or(|app| span.subscription.app == app);
+        for span in self.subscriptions.values().filter(of_app) {
+            let id = span.subscription.id;
+            ledgers.add(SubscriptionLedger { id, live: span.ended.is_none(), sums: self.ledger(id)? }, query);
+        }
+        Ok(ledgers)
+    }
+
+    pub fn books(&self, partition: Partition) -> Result<Books, StoreError> {
+        let shard = self.shard(partition);
+        let mut parked = BTreeMap::new();
+        for row in shard.parked.values() {
+            *parked.entry(row.stream.subscription).or_default() += row.refs.len() as u64;
+        }
+        Ok(Books { cursor: shard.cursor, ledger: shard.ledger.clone(), parked })
     }
 
     pub(super) fn live(&self) -> impl Iterator<Item = &Arc<Subscription>> {

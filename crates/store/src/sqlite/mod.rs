@@ -17,6 +17,7 @@ use graph::{AppId, Attachment, AttachmentId, ChangeId, FolderId, ImmutableId, It
 use graph::{SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent};
+use notify::recount::Books;
 use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -31,11 +32,12 @@ use self::writer::{Tx, Writer};
 use crate::seal::Keys;
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Delta, DeltaError,
-    DeltaQuery, DirectoryError, FolderCounts, Grant, Ingest, ItemQuery, Items, Lease, NodeId, Publish, Redeemable,
-    RedeemableHash, Redeemed, Store, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant,
-    Upload, UploadError, User, Window,
+    DeltaQuery, DirectoryError, FolderCounts, Grant, Ingest, ItemQuery, Items, Lease, LedgerQuery, Ledgers, NodeId,
+    Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, SubscriptionError, SubscriptionLimits,
+    SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 
+mod books;
 mod consent;
 mod directory;
 mod error;
@@ -381,7 +383,15 @@ impl Store for SqliteStore {
     }
 
     async fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError> {
-        self.readers.point(move |connection| subscription::ledger(connection, id)).await
+        self.readers.point(move |connection| books::ledger(connection, id)).await
+    }
+
+    async fn ledgers(&self, query: LedgerQuery) -> Result<Ledgers, StoreError> {
+        self.readers.search(move |connection| books::ledgers(connection, query)).await
+    }
+
+    async fn books(&self, partition: Partition) -> Result<Books, StoreError> {
+        self.readers.search(move |connection| books::books(connection, partition)).await
     }
 
     async fn read_log(

@@ -12,7 +12,7 @@ use super::error::{cell, corrupt};
 use super::ledger::{Ledgers, pack, pack_sums, unpack};
 use super::row::{log_key, log_key_max, log_position, signed, stream_kind, stream_kind_number};
 use super::writer::{Tx, head};
-use super::{record, subscription};
+use super::{books, record, subscription};
 use crate::seal::Keys;
 use crate::{CheckpointError, Lease, NodeId, StoreError};
 
@@ -229,17 +229,13 @@ fn check_turn(connection: &Connection, checkpoint: &Checkpoint) -> Result<Ledger
     if last + 1 != checkpoint.number {
         return Err(CheckpointError::OutOfTurn { last });
     }
-    unfolded.ok_or_else(|| unreadable_ledger(partition).into())
-}
-
-pub(super) fn unreadable_ledger(partition: Partition) -> StoreError {
-    corrupt(("partition", "unfolded"), partition, "it is not a packed ledger")
+    unfolded.ok_or_else(|| books::unreadable(partition).into())
 }
 
 fn fold(connection: &Connection, partition: Partition, ledgers: Ledgers) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO ledger (partition, subscription, sums) VALUES (?1, ?2, ?3)";
     for (id, delta) in ledgers {
-        let mut sums = subscription::folded(connection, partition, id)?;
+        let mut sums = books::folded(connection, partition, id)?;
         sums.add(&delta);
         let mut packed = Vec::new();
         pack_sums(&sums, &mut packed);

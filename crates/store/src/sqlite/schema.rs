@@ -18,7 +18,7 @@ mod v3;
 mod v4;
 
 /// Each raises the schema version by one. Migrations only add.
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     |tx| tx.execute_batch(V1),
     |tx| tx.execute_batch(V2),
     v3::migrate,
@@ -26,6 +26,7 @@ const MIGRATIONS: [Migration; 7] = [
     |tx| tx.execute_batch(V5),
     |tx| tx.execute_batch(V6),
     |tx| tx.execute_batch(V7),
+    |tx| tx.execute_batch(V8),
 ];
 
 type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
@@ -156,6 +157,9 @@ const V7: &str = "
     ALTER TABLE subscription ADD COLUMN standing BLOB;
     CREATE INDEX subscription_by_creator ON subscription (tenant, creator, id) WHERE ended IS NULL;
 ";
+
+/// Ended ones too, for the ledgers of an app.
+const V8: &str = "CREATE INDEX subscription_of_app ON subscription (app, id)";
 
 /// The version that this release writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;

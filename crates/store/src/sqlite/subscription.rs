@@ -7,12 +7,11 @@ use notify::checkpoint::SubscriptionSpan;
 use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::Standing;
 use notify::subscription::Target;
-use notify::{LedgerDelta, Position, Record, Subscription};
+use notify::{Position, Record, Subscription};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::error::{cell, corrupt};
-use super::ledger::{unpack, unpack_sums};
 use super::record::encode;
 use super::row::{folder_key, kind_byte, signed};
 use super::writer::{Encoded, Tx};
@@ -383,36 +382,4 @@ fn read_standing(row: &Row<'_>, index: usize, id: SubscriptionId) -> Result<Stan
         Some(json) => serde_json::from_slice(&json).map_err(|error| corrupt(STANDING, id, error)),
         None => Ok(Standing::default()),
     }
-}
-
-/// The sums in the ledger's table and those not yet folded into it.
-pub(super) fn ledger(connection: &Connection, id: SubscriptionId) -> Result<LedgerDelta, StoreError> {
-    let _snapshot = connection.unchecked_transaction()?;
-    let mut statement = connection.prepare_cached("SELECT partition FROM subscription WHERE id = ?1")?;
-    let Some(partition) = statement.query_row([id.0.as_bytes()], |row| row.get(0)).optional()?.map(Partition) else {
-        return Ok(LedgerDelta::default());
-    };
-    let mut sums = folded(connection, partition, id)?;
-    let mut statement = connection.prepare_cached("SELECT unfolded FROM partition WHERE partition = ?1")?;
-    let packed: Vec<u8> = statement.query_row([partition.0], |row| row.get(0))?;
-    let unfolded = unpack(&packed).ok_or_else(|| partition::unreadable_ledger(partition))?;
-    if let Some(more) = unfolded.get(&id) {
-        sums.add(more);
-    }
-    Ok(sums)
-}
-
-/// The sums in the ledger's table.
-pub(super) fn folded(
-    connection: &Connection,
-    partition: Partition,
-    id: SubscriptionId,
-) -> Result<LedgerDelta, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT sums FROM ledger WHERE partition = ?1 AND subscription = ?2")?;
-    let key = params![partition.0, id.0.as_bytes()];
-    let Some(packed) = statement.query_row(key, |row| row.get::<_, Vec<u8>>(0)).optional()? else {
-        return Ok(LedgerDelta::default());
-    };
-    unpack_sums(&mut &packed[..]).ok_or_else(|| corrupt(("ledger", "sums"), id, "it is not a packed ledger"))
 }

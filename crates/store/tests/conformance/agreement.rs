@@ -18,8 +18,8 @@ use tempfile::TempDir;
 use tidings_store::memory::Model;
 use tidings_store::sqlite::SqliteStore;
 use tidings_store::{
-    Commit, DeltaPlace, DeltaQuery, Ingest, ItemQuery, Makers, NodeId, Revision, Store, SubscriptionLimits,
-    SubscriptionQuery, Tenant,
+    Commit, DeltaPlace, DeltaQuery, Ingest, ItemQuery, LedgerQuery, Makers, NodeId, Revision, Store,
+    SubscriptionLimits, SubscriptionQuery, Tenant,
 };
 use uuid::Uuid;
 
@@ -570,6 +570,13 @@ impl Pair {
             let log = both!(self, read_log(partition, Position(0), usize::MAX)).unwrap();
             prop_assert_eq!(self.heard.of(partition), log);
             both!(self, partition_state(partition)).unwrap();
+        }
+        for partition in [MEGAN, ADELE].map(Partition::of) {
+            both!(self, books(partition)).unwrap();
+        }
+        for app in [None, Some(1), Some(2), Some(9)] {
+            let app = app.map(|app| graph::AppId(Uuid::from_u128(app)));
+            both!(self, ledgers(LedgerQuery { app, after: Some(subscription_id(1)), limit: 2 })).unwrap();
         }
         for number in 1..5 {
             let subscription = subscription_id(number);

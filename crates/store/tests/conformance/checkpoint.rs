@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use graph::{ChangeType, Partition};
+use graph::{AppId, ChangeType, Partition};
+use notify::log::EndReason;
+use notify::recount::Books;
 use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Position, Stream, StreamKind, Subscription};
-use tidings_store::{CheckpointError, NodeId};
+use tidings_store::{CheckpointError, LedgerQuery, NodeId, SubscriptionLedger};
 use uuid::Uuid;
 
 use crate::World;
@@ -121,4 +123,61 @@ pub async fn the_ledger_adds_up_over_many_subscriptions(world: World) {
         assert_eq!((sums.matched, sums.parked), (5 * times, times as i64), "subscription {number}");
     }
     assert_eq!(world.store.ledger(subscription_id(999)).await, Ok(LedgerDelta::default()));
+}
+
+fn delivered(count: u64) -> LedgerDelta {
+    LedgerDelta { matched: count, delivered: count, ..LedgerDelta::default() }
+}
+
+pub async fn the_ledgers_of_an_app_add_up_and_are_read_in_pages(world: World) {
+    let (mine, other) = (subscription(1, MEGAN).app, AppId(Uuid::from_u128(0xb)));
+    let mut checkpoint = worked_on(&world, 1).await;
+    for (number, app) in [(2, mine), (3, other), (4, mine)] {
+        let another = Subscription { id: subscription_id(number), app, ..subscription(1, MEGAN) };
+        world.store.begin_subscription(Arc::new(another), ROOMY).await.unwrap();
+    }
+    world.store.end_subscription(subscription_id(2), EndReason::Deleted, None).await.unwrap();
+    checkpoint.cursor = Position(5);
+    checkpoint.ledger = (1..=4).map(|n| (subscription_id(n), delivered(1 << n))).collect();
+    // So many that the first go to rows of their own.
+    checkpoint.ledger.extend((1_000..1_300).map(|n| (subscription_id(n), delivered(1))));
+    world.store.checkpoint(checkpoint.clone()).await.unwrap();
+    let ledger = BTreeMap::from([(subscription_id(4), delivered(100))]);
+    world.store.checkpoint(Checkpoint { number: 2, ledger, ..checkpoint }).await.unwrap();
+
+    let read = async |app, after: Option<u128>, limit| {
+        world.store.ledgers(LedgerQuery { app, after: after.map(subscription_id), limit }).await.unwrap()
+    };
+    let one = |number, live, count| SubscriptionLedger { id: subscription_id(number), live, sums: delivered(count) };
+    let first = read(Some(mine), None, 2).await;
+    assert_eq!((first.subscriptions, first.sums.matched, first.more), (3, 2 + 4 + 116, true));
+    assert_eq!(first.page, [one(1, true, 2), one(2, false, 4)]);
+    let last = read(Some(mine), Some(2), 2).await;
+    assert_eq!((last.subscriptions, &last.sums, last.more), (3, &first.sums, false));
+    assert_eq!(last.page, [one(4, true, 116)]);
+    let all = read(None, None, 0).await;
+    assert_eq!((all.subscriptions, all.sums.matched, all.page.len()), (4, 2 + 4 + 8 + 116, 0));
+    assert_eq!(read(Some(AppId(Uuid::from_u128(0xc))), None, 9).await, Default::default());
+}
+
+pub async fn books_say_what_checkpoints_have_recorded(world: World) {
+    let mut checkpoint = worked_on(&world, 6).await;
+    checkpoint.cursor = Position(5);
+    checkpoint.park = vec![parked(StreamKind::Changes, &[2, 3]), parked(StreamKind::Lifecycle, &[3])];
+    let id = subscription_id(1);
+    let ledger = LedgerDelta { matched: 7, delivered: 4, parked: 3, ..LedgerDelta::default() };
+    checkpoint.ledger = BTreeMap::from([(id, ledger.clone())]);
+    world.store.checkpoint(checkpoint.clone()).await.unwrap();
+    let books = world.store.books(checkpoint.partition).await.unwrap();
+    let parked = BTreeMap::from([(id, 3)]);
+    assert_eq!(books, Books { cursor: Position(5), ledger: BTreeMap::from([(id, ledger)]), parked });
+    // Folded and not yet folded sums come together.
+    let many = (1_000..1_300).map(|n| (subscription_id(n), delivered(1)));
+    let ledger = many.chain([(id, delivered(1))]).collect();
+    world.store.checkpoint(Checkpoint { number: 2, park: Vec::new(), ledger, ..checkpoint.clone() }).await.unwrap();
+    let ledger = BTreeMap::from([(id, delivered(1))]);
+    world.store.checkpoint(Checkpoint { number: 3, park: Vec::new(), ledger, ..checkpoint.clone() }).await.unwrap();
+    let books = world.store.books(checkpoint.partition).await.unwrap();
+    assert_eq!((books.ledger[&id].matched, books.ledger.len()), (9, 301));
+    assert_eq!(world.store.books(Partition::of(ADELE)).await, Ok(Books::default()));
 }

@@ -176,6 +176,8 @@ mod stories {
             parked_rows_come_back_with_their_records
             a_checkpoint_replaces_what_it_unparks
             the_ledger_adds_up_over_many_subscriptions
+            the_ledgers_of_an_app_add_up_and_are_read_in_pages
+            books_say_what_checkpoints_have_recorded
         }
     }
 }
