@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Room for the longest answer that is read, a set of keys, however it is cut into chunks.
-pub const ANSWER_WIRE_BYTES_MAX: usize = 4 << 20;
+pub const ANSWER_WIRE_BYTES_MAX: usize = 2 << 20;
 
 #[derive(Debug)]
 pub struct Capped {

@@ -58,6 +58,18 @@ impl Dns {
         TokioResolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default())
     }
 
+    /// Asks this name server and no other.
+    #[cfg(test)]
+    pub fn asking(server: std::net::SocketAddr) -> Self {
+        use hickory_resolver::config::{ConnectionConfig, NameServerConfig};
+        let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
+        (udp.port, tcp.port) = (server.port(), server.port());
+        let server = NameServerConfig::new(server.ip(), true, vec![udp, tcp]);
+        let config = ResolverConfig::from_name_servers(vec![server]);
+        let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        Self::built(builder).unwrap()
+    }
+
     /// Knows what this hosts file says and nothing else.
     #[cfg(test)]
     pub fn with_hosts(text: &str) -> Self {

@@ -19,6 +19,7 @@ mod external_issuers;
 mod focused;
 mod folders;
 mod fuzz;
+mod hostile_receivers;
 mod identity;
 mod ids;
 mod issuer;
