@@ -271,7 +271,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_altered_token_is_refused(place in 0..200usize, letter in "[A-Za-z0-9_-]") {
+        fn altered_delta_token_is_refused(place in 0..200usize, letter in "[A-Za-z0-9_-]") {
             let made = token();
             let mut text = made.encode();
             let place = place % text.len();

@@ -14,7 +14,8 @@ const RULES_HEADER: [&str; 3] = ["rule", "what it says", "held by"];
 const SECTIONS: &str = "1.1 1.2 1.3 1.4 1.5 1.6 1.7 1.8 1.9 2.1 2.2 2.3 2.4 2.5 2.6 2.7 2.8 2.9 2.10 3.1 3.2 3.3 3.4 \
                         5.1 5.2 5.3 5.4 5.5 5.6 5.7 6.1 6.2 6.3 6.4 6.5 6.6 7.3 8.1 8.2 8.3 8.4 8.5 8.6 8.7 10.1 10.2 \
                         10.3 10.4 10.5 10.6 10.7 10.10 10.11 S0 S1 S2";
-const DOCUMENTS: [&str; 9] = [
+const THREATS_HEADER: [&str; 5] = ["threat", "who", "what stands against it", "what remains", "test"];
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "ARCHITECTURE.md",
     "PARITY.md",
@@ -24,6 +25,7 @@ const DOCUMENTS: [&str; 9] = [
     "docs/identity.md",
     "docs/rich.md",
     "docs/rules.md",
+    "docs/security.md",
 ];
 
 fn text<'a>(files: &'a [File], path: &str) -> &'a str {
@@ -166,6 +168,43 @@ fn every_row_of_parity_names_a_test() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// Whether the first test of a cell is named after a threat: `slow-client` by `server::slow_client_is_closed`.
+fn is_named_after(threat: &str, cell: &str) -> bool {
+    let first = code_spans(cell).into_iter().next().and_then(|reference| reference.rsplit("::").next());
+    let beginning = format!("{}_", threat.trim_matches('`').replace('-', "_"));
+    first.is_some_and(|name| name.starts_with(&beginning))
+}
+
+#[test]
+fn a_test_that_is_not_named_after_its_threat_is_found() {
+    assert!(is_named_after("`slow-client`", "`server::slow_client_is_closed`, `server::other`"));
+    assert!(!is_named_after("`slow-client`", "`server::other`, `server::slow_client_is_closed`"));
+    assert!(!is_named_after("`slow-client`", "`server::slow_clients_are_closed`"));
+    assert!(!is_named_after("`slow-client`", "none"));
+}
+
+#[test]
+fn every_threat_has_a_test_named_after_it() {
+    let files = tree::files();
+    let tests = tests(&files);
+    let (mut wrong, mut threats) = (Vec::new(), BTreeSet::new());
+    for row in rows_of_tables(text(&files, "docs/security.md"), &THREATS_HEADER) {
+        let [threat, _, _, _, cell] = row[..] else {
+            wrong.push(format!("not {} cells: {row:?}", THREATS_HEADER.len()));
+            continue;
+        };
+        wrong.extend(dangling(cell, &tests).into_iter().map(|test| format!("{threat}: no test {test}")));
+        if !is_named_after(threat, cell) {
+            wrong.push(format!("{threat}: its first test is not named after it"));
+        }
+        if row.iter().any(|cell| cell.is_empty()) || !threats.insert(threat) {
+            wrong.push(format!("{threat}: a cell is empty or the name used twice"));
+        }
+    }
+    assert!(threats.len() >= 50, "the tables of docs/security.md were not found: {} threats", threats.len());
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_promise_of_the_architecture_names_a_test() {
     let files = tree::files();
@@ -189,8 +228,9 @@ fn every_path_that_a_document_names_exists() {
     let files = tree::files();
     let mut wrong = Vec::new();
     for document in DOCUMENTS {
+        let folder = tree::root().join(document).parent().expect("a file lies in a folder").to_owned();
         let links = local_links(text(&files, document)).into_iter();
-        wrong.extend(links.filter(|link| !tree::root().join(link).exists()).map(|link| format!("{document}: {link}")));
+        wrong.extend(links.filter(|link| !folder.join(link).exists()).map(|link| format!("{document}: {link}")));
         for span in code_spans(text(&files, document)) {
             let is_path =
                 ["crates/", "docs/", "examples/", "tests/", ".ci/", "./"].iter().any(|start| span.starts_with(start))

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_unknown_keys_makes_the_keys_be_read_once_a_minute() {
+    fn flood_of_unknown_keys_makes_the_keys_be_read_once_a_minute() {
         let mut story = Story::read();
         assert_eq!(story.asks("new"), "reading, read now");
         let mut reads = 1;

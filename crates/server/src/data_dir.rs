@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_made_once_and_only_its_owner_reads_it() {
+    fn reading_by_a_neighbour_of_a_secret_fails_and_it_is_made_once() {
         let dir = DataDir::temporary().unwrap();
         let first = dir.made_once("token", || Ok(b"one".to_vec())).unwrap();
         let second = dir.made_once("token", || Ok(b"two".to_vec())).unwrap();

@@ -178,7 +178,7 @@ async fn with_a_parked_delivery(home: &Path, client: &Client, receiver: &Receive
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn secrets_are_sealed() {
+async fn theft_of_the_data_directory_tells_no_secret() {
     let (directory, client, receiver) = (tempfile::tempdir().unwrap(), Client::new(), Receiver::start().await);
     let home = directory.path();
     let (mut process, path) = with_a_parked_delivery(home, &client, &receiver).await;
@@ -308,7 +308,7 @@ async fn told_to_others(client: &Client, process: &Process) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn resource_data_and_its_keys_are_nowhere_but_in_mail() {
+async fn content_in_logs_or_answers_is_not_found_nor_are_its_keys_anywhere() {
     let home = tempfile::tempdir().unwrap();
     let log = home.path().join("log");
     let mut process = Process::start_logging(home.path(), File::create(&log).unwrap());

@@ -118,7 +118,7 @@ async fn acknowledged_changes_survive_a_power_cut() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_said_and_nothing_is_half_written() {
+async fn full_disk_is_said_and_nothing_is_half_written() {
     let world = world().await;
     world.create(1).await.unwrap();
     world.disk.set_full(true);

@@ -254,7 +254,7 @@ async fn an_upgrade_that_was_broken_off_goes_on() {
 }
 
 #[tokio::test]
-async fn a_value_that_does_not_open_is_a_corrupt_row() {
+async fn tampering_with_sealed_values_makes_a_corrupt_row() {
     let directory = left_behind(keys(&[1]), 2).await;
     let state = |number| look(&directory, &format!("SELECT hex(state) FROM subscription WHERE number = {number}"));
     let (first, plain) = (state(1), "CAST('{}' AS BLOB)");

@@ -164,7 +164,7 @@ async fn what_is_not_the_configuration_or_the_keys_is_refused_with_what_is_wrong
 }
 
 #[tokio::test]
-async fn the_configuration_of_another_issuer_is_refused() {
+async fn impostor_of_an_issuer_is_refused_by_its_configuration() {
     let publisher = Publisher::start_as(AUTHORITY, "ORIGIN/keys", None).await;
     let error = publisher.source(None).read().await.unwrap_err();
     let of = |name: &str| format!("{name}/{{tenantid}}/v2.0");

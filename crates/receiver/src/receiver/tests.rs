@@ -113,7 +113,7 @@ fn a_receiver_without_a_client_state_is_not_built() {
 }
 
 #[test]
-fn what_is_of_no_subscription_of_ours_is_left_out() {
+fn forged_notification_without_the_client_state_of_a_subscription_is_left_out() {
     let stranger = item(json!({"subscriptionId": "x", "clientState": "guess"}));
     let received = receive(&[stranger.clone(), item(json!({}))], &[]).unwrap();
     assert!(received.0[0] == Err(Refused::WrongClientState("x".into())) && received.0[1].is_ok());
@@ -160,7 +160,7 @@ fn bearing(data: EncryptedContent) -> Change {
 }
 
 #[test]
-fn data_of_which_a_part_was_exchanged_or_changed_is_not_opened() {
+fn altered_content_or_a_part_of_another_is_not_opened() {
     let (first, second) = (sealed("first", 1), sealed("second", 2));
     for (member, error) in [("data", OpenError::SignatureDiffers), ("dataKey", OpenError::SignatureDiffers)] {
         let mut mixed = serde_json::to_value(&first).unwrap();
@@ -216,7 +216,7 @@ fn whole_data_that_was_exchanged_between_two_notifications_is_opened() {
 }
 
 #[test]
-fn a_replayed_request_is_genuine_and_all_of_it_duplicates() {
+fn replayed_notification_is_genuine_and_a_duplicate() {
     let body =
         body(&[item(json!({"id": "1", "encryptedContent": sealed("a", 1)})), item(json!({"id": "2"}))], &[token()]);
     let mut duplicates = Duplicates::default();

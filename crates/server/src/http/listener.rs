@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_asks_for_nothing_is_closed() {
+    async fn slow_client_that_asks_for_nothing_is_closed() {
         for silence in [b"".as_slice(), b"PRI * HTTP/2", b"GET / HTTP/1.1\r\n"] {
             assert_eq!(answer_to(silence).await, "", "{silence:?}");
         }

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_used_refresh_token_of_a_public_client_ends_the_sign_in_when_it_comes_back() {
+    fn replayed_refresh_token_of_a_public_client_ends_the_sign_in() {
         let public = App { public_client: true, ..seed::app() };
         let confidential = App { public_client: false, ..seed::app() };
         let used = found(RedeemableKind::RefreshToken, Some(NOW));

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_in_code_is_good_once_and_for_a_quarter_of_an_hour() {
+    fn stolen_sign_in_code_is_good_once_and_for_a_quarter_of_an_hour() {
         let (pending, megan) = (Pending::default(), seed::users()[0].id);
         let code = pending.new_sign_in_code(megan, NOW).unwrap();
         assert_eq!(pending.sign_in("BCDF", NOW), None);

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_validation_token_is_no_access_token_even_if_it_is_made_for_graph() {
+    fn confused_token_for_a_receiver_is_no_access_token_even_if_it_is_made_for_graph() {
         let (tokens, validation) = tokens();
         let audiences = [seed::APP.to_string(), scope::GRAPH_ID.to_owned(), scope::GRAPH_URL.to_owned()];
         for audience in audiences {

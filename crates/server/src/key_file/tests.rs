@@ -89,7 +89,7 @@ fn the_key_file_of_other_data_is_refused() {
 }
 
 #[test]
-fn a_key_file_in_the_data_directory_is_refused() {
+fn theft_of_the_key_with_the_data_is_harder_since_a_key_file_there_is_refused() {
     let data = DataDir::temporary().unwrap();
     let said = "the key file FILE lies in the data directory, so that each copy of the data would have it; name one \
                 elsewhere with --key-file FILE";
@@ -106,7 +106,7 @@ fn a_key_file_in_the_data_directory_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn a_key_file_that_others_may_read_is_refused() {
+fn reading_by_a_neighbour_of_the_key_file_is_refused() {
     let (_directory, path) = place();
     let data = DataDir::temporary().unwrap();
     keys_for(&data, &path).unwrap();

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_forbidden_answer_refuses_the_name() {
+    async fn ssrf_by_a_name_with_one_forbidden_answer_of_many_is_refused() {
         let (dns, policy) = (dns(), Policy::default());
         assert_eq!(dns.vetted(&policy, "good.example").await, Ok(vec![IpAddr::from([1, 1, 1, 1])]));
         let verdict = dns.vetted(&policy, "mixed.example").await;

@@ -196,7 +196,7 @@ async fn a_working_connection_is_used_again() {
 }
 
 #[test]
-fn proxy_variables_are_ignored() {
+fn diversion_by_proxy_variables_fails_since_they_are_ignored() {
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
     for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
         again.env(name, "http://127.0.0.1:1");
@@ -207,7 +207,7 @@ fn proxy_variables_are_ignored() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn ssrf_by_a_redirect_fails_since_none_is_followed() {
     let other = Receiver::start(|_, _| Reply::Send(OK.to_owned())).await;
     let location = other.url("/elsewhere");
     let receiver = Receiver::start(move |_, _| {
@@ -269,7 +269,7 @@ async fn nobody_at_the_port_and_an_unknown_name_are_unreachable() {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_to_a_forbidden_address_is_refused_when_connecting() {
+async fn ssrf_by_a_name_that_leads_to_a_forbidden_address_is_refused_when_connecting() {
     let receiver = Receiver::start(|_, _| Reply::Send(OK.to_owned())).await;
     let url = format!("https://hook.example:{}/", receiver.port);
     let serve = outbound(Policy::default(), Vec::new());
@@ -279,6 +279,35 @@ async fn a_name_that_leads_to_a_forbidden_address_is_refused_when_connecting() {
     assert_eq!(outcome(&result), Outcome::Forbidden);
     assert_eq!(serve.validate(&url, TlsVersion::V1_2, "id").await, Err(HandshakeError::LocalAddress));
     assert_eq!(receiver.connections(), 0);
+}
+
+#[tokio::test]
+async fn secrets_in_logs_are_not_in_the_failures_that_are_logged() {
+    let plain = Receiver::start(|_, request| match request.contains("/hang") {
+        true => Reply::Stall(""),
+        false => Reply::Close,
+    })
+    .await;
+    let outbound = dev();
+    let (port, nobody) = (plain.port, std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    for place in [
+        "https://169.254.169.254/PATH".to_owned(),
+        "ftp://hook.example/PATH".to_owned(),
+        "http://canary:canary@hook.example/PATH".to_owned(),
+        "http://hook.example:0/PATH".to_owned(),
+        "http://unknown.example/PATH".to_owned(),
+        format!("http://127.0.0.1:{nobody}/PATH"),
+        format!("https://127.0.0.1:{nobody}/PATH"),
+        format!("http://127.0.0.1:{port}/PATH"),
+        format!("http://127.0.0.1:{port}/hang/PATH"),
+    ] {
+        let url = place.replace("PATH", "canary?code=canary");
+        let failure = post(&outbound, &url, SHORT).await.unwrap_err();
+        assert!(!format!("{failure} {failure:?}").contains("canary"), "{failure:?}");
+        if let Err(error) = outbound.check(&url) {
+            assert!(!error.to_string().contains("code=canary"), "{error}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -370,7 +399,7 @@ async fn a_url_that_was_kept_before_its_spelling_mattered_is_still_called() {
 }
 
 #[tokio::test]
-async fn any_other_answer_fails_the_handshake() {
+async fn flood_of_a_third_party_fails_at_the_handshake_by_any_other_answer() {
     let receiver = Receiver::start(|_, request| match request.split(['/', '?']).nth(1) {
         Some("202") => echo(request, "202 Accepted", "text/plain", |token| token),
         Some("403") => echo(request, "403 No", "text/plain", |token| token),

@@ -37,7 +37,7 @@ pub async fn call(world: &World, token: &str, method: &str, path: &str, body: &s
 }
 
 #[tokio::test]
-async fn only_the_token_opens_it_but_the_description_is_for_everybody() {
+async fn administration_by_a_neighbour_needs_the_token_but_the_description_is_for_everybody() {
     let world = World::new().await;
     let (status, body) = call(&world, "guess", "GET", "/admin/status", "").await;
     assert_eq!(status, 401);

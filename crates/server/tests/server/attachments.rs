@@ -237,7 +237,7 @@ async fn a_large_file_comes_in_parts_to_a_url_that_needs_no_token() {
 }
 
 #[tokio::test]
-async fn parts_out_of_turn_and_strangers_without_the_secret_are_refused() {
+async fn guessed_upload_url_is_refused_and_so_are_parts_out_of_turn() {
     let world = World::new().await;
     let (_, url) = session(&world).await;
     let mut seen = vec![put(&world, &url, PART).await.refusal()];

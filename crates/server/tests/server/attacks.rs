@@ -171,7 +171,7 @@ impl Attacker<'_> {
 }
 
 #[tokio::test]
-async fn no_attack_on_a_token_succeeds() {
+async fn forged_token_gets_nobody_in() {
     let world = World::new().await;
     let ring = world.state.tokens.ring();
     let (now, megan) = (world.state.clock.wall(), seed::users().remove(0));

@@ -97,7 +97,7 @@ async fn assert_denied(caller: &Caller<'_>, paths: &[String]) {
 }
 
 #[tokio::test]
-async fn another_users_mailbox_stays_closed_by_every_name_that_it_has() {
+async fn reading_anothers_mailbox_fails_by_every_name_that_it_has() {
     let world = World::new().await;
     letter(&world.adele()).await;
     let id = adele().id;
@@ -127,7 +127,7 @@ async fn another_users_mailbox_stays_closed_by_every_name_that_it_has() {
 }
 
 #[tokio::test]
-async fn a_path_that_climbs_leads_to_no_other_mailbox() {
+async fn reading_anothers_mailbox_by_a_path_that_climbs_fails() {
     let world = World::new().await;
     letter(&world.adele()).await;
     let id = adele().id;
@@ -398,7 +398,7 @@ async fn who_may_only_read_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_permission_for_one_kind_opens_no_other() {
+async fn exceeding_permissions_for_one_kind_opens_no_other() {
     let world = World::new().await;
     letter(&world.megan()).await;
     let calendar = world.granted(&seed::users()[0], "Calendars.ReadWrite Contacts.ReadWrite").await;
@@ -430,7 +430,7 @@ async fn users_of_the_directory_are_for_those_who_may_read_them() {
 }
 
 #[tokio::test]
-async fn another_tenant_is_as_if_it_were_not() {
+async fn crossing_tenants_finds_the_other_as_if_it_were_not() {
     let world = World::new().await;
     let id = letter(&world.adele()).await;
     let (robin, app) = fabrikam(&world).await;
@@ -474,7 +474,7 @@ async fn a_personal_account_reaches_no_organisation_and_is_reached_by_none() {
 }
 
 #[tokio::test]
-async fn a_consent_that_was_taken_back_closes_at_once_until_it_is_given_again() {
+async fn outliving_consent_ends_at_once_until_it_is_given_again() {
     let world = World::new().await;
     let (app, user) = (rival(&world).await, seed::users().remove(0));
     let megan = world.granted_to(&app, &user, "Mail.Read").await;

@@ -258,7 +258,7 @@ async fn a_user_may_be_found_by_the_address() {
 }
 
 #[tokio::test]
-async fn an_issuer_of_many_tenants_is_for_those_that_are_in_the_directory() {
+async fn issuer_beyond_its_tenants_is_for_those_that_are_in_the_directory() {
     let entra = "[[identity.issuers]]\nissuer = \"https://login.example/{tenantid}/v2.0\"\nprovider = \"entra\"\n\
                  audiences = [\"api://tidings\"]\n";
     let (world, provider) = world_with(entra, true).await;
@@ -281,7 +281,7 @@ async fn an_issuer_of_many_tenants_is_for_those_that_are_in_the_directory() {
 }
 
 #[tokio::test]
-async fn a_new_key_is_found_at_once_and_a_withdrawn_one_verifies_nothing() {
+async fn withdrawn_key_verifies_nothing_and_a_new_one_is_found_at_once() {
     let (world, provider) = world().await;
     let megan = seed::users().remove(0);
     let before = provider.sign(&of_user(&megan, "User.Read"));
@@ -317,7 +317,7 @@ async fn tokens_hold_while_their_issuer_is_down_and_without_its_keys_nobody_know
 }
 
 #[tokio::test]
-async fn a_flood_of_unknown_keys_makes_the_issuer_be_asked_once() {
+async fn flood_of_unknown_keys_makes_the_issuer_be_asked_once() {
     let (world, provider) = world().await;
     ok(bearer(&world, &provider.sign(&of_user(&seed::users()[0], "User.Read"))).get("/v1.0/me").await, StatusCode::OK);
     let (key, claims) = (provider.ring().signing().clone(), of_user(&seed::users()[0], "User.Read").to_string());
@@ -404,7 +404,7 @@ fn claims_that_do_not_hold(attacker: &Attacker<'_>) -> Vec<(&'static str, String
 }
 
 #[tokio::test]
-async fn no_attack_on_a_token_of_another_issuer_succeeds() {
+async fn forged_token_of_another_issuer_gets_nobody_in() {
     let second = KEYCLOAK.replace(ISSUER, "https://second.example");
     let (first, other) = (Provider::new(), Provider::new());
     other.rotate(true);

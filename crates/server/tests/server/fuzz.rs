@@ -291,7 +291,7 @@ async fn story(requests: Vec<Asked>) {
 
 proptest! {
     #[test]
-    fn arbitrary_requests_are_answered_and_refusals_write_nothing(requests in prop::collection::vec(asked(), 1..8)) {
+    fn crash_by_a_request_is_not_found_and_refusals_write_nothing(requests in prop::collection::vec(asked(), 1..8)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(story(requests));
     }

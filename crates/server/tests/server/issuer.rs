@@ -139,7 +139,7 @@ async fn a_user_signs_in_and_the_app_gets_tokens_that_work() {
 }
 
 #[tokio::test]
-async fn a_code_is_redeemed_once_and_its_reuse_ends_the_sign_in() {
+async fn replayed_code_is_not_redeemed_and_ends_the_sign_in() {
     let world = World::new().await;
     let code = code_of(&world, "Mail.Read offline_access").await;
     let given = ok(redeem(&world, &code).await, StatusCode::OK);

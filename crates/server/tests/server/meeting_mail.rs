@@ -101,7 +101,7 @@ async fn an_update_by_mail_counts_unless_it_is_older_or_somebody_elses() {
 }
 
 #[tokio::test]
-async fn an_invitation_in_somebody_elses_name_is_only_a_message() {
+async fn forged_invitation_in_somebody_elses_name_is_only_a_message() {
     let post = Post::new().await;
     post.arrives(1, &mail("oscar", "REQUEST", &budget(0, 10, ""))).await;
     assert_eq!(newest_mail(&post.world, 1).await["meetingRequestType"], "none");

@@ -159,7 +159,7 @@ async fn mail_to_oneself_arrives_once_and_to_nobody_is_reported() {
 }
 
 #[tokio::test]
-async fn nobody_sends_as_somebody_else() {
+async fn sending_as_another_is_refused() {
     let world = World::new().await;
     let message = json!({"from": {"emailAddress": {"address": "adele@contoso.test"}}, "toRecipients": to(&["megan@contoso.test"])});
     let refused = world.megan().post("/v1.0/me/sendMail", json!({"message": message})).await;

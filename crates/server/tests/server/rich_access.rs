@@ -106,7 +106,7 @@ fn assert_bare(request: &Value) {
 }
 
 #[tokio::test]
-async fn who_lost_a_permission_is_told_without_content() {
+async fn content_after_lost_access_is_left_out_for_who_lost_a_permission() {
     let ((url, mut heard), server) = (receiver().await, start(settings()).await.unwrap());
     let reader = Reader::new(&server, &url, Grantee::AllUsers, &["Mail.Read"]).await;
     reader.reads(&server, &mut heard, "For it").await;

@@ -100,7 +100,7 @@ async fn what_the_app_may_know_goes_back_to_it() {
 }
 
 #[tokio::test]
-async fn nobody_is_sent_to_a_place_that_is_not_registered() {
+async fn open_redirect_to_a_place_that_is_not_registered_fails() {
     let world = World::new().await;
     for more in [
         ("redirect_uri", "https://evil.test/"),
@@ -123,7 +123,7 @@ async fn nobody_is_sent_to_a_place_that_is_not_registered() {
 }
 
 #[tokio::test]
-async fn pages_are_shown_in_no_frame_kept_in_no_cache_and_run_no_foreign_script() {
+async fn framed_page_is_not_shown_nor_kept_in_a_cache_and_runs_no_foreign_script() {
     let world = World::new().await;
     let hostile = "\"><script>alert(1)</script>";
     change_app(&world, |app| App { display_name: hostile.into(), ..app }).await;
@@ -147,7 +147,7 @@ async fn pages_are_shown_in_no_frame_kept_in_no_cache_and_run_no_foreign_script(
 }
 
 #[tokio::test]
-async fn a_form_that_another_site_posts_signs_nobody_in() {
+async fn forged_form_of_another_site_signs_nobody_in() {
     let world = World::new().await;
     let path = authorize("common", &[("scope", "openid")]);
     let page = world.stranger().get(&path).await;

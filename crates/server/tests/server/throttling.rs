@@ -12,7 +12,7 @@ fn limits(throttle: ThrottleLimits) -> Profile {
 }
 
 #[tokio::test]
-async fn a_mailbox_that_was_asked_too_often_answers_429_and_when_to_come_again() {
+async fn flood_of_requests_to_a_mailbox_is_answered_429_and_when_to_come_again() {
     let three = ThrottleLimits { mailbox: Rate { units: 3, seconds: 600 }, ..ThrottleLimits::documented() };
     let world = World::throttled(limits(three)).await;
     for path in ["/v1.0/me/messages", "/v1.0/users/megan@contoso.test/contacts", "/v1.0/me/messages/x"] {

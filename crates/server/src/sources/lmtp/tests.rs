@@ -200,7 +200,7 @@ async fn the_greeting_names_the_extensions() {
 }
 
 #[tokio::test]
-async fn long_lines_and_endless_errors_end_the_connection() {
+async fn flood_by_lmtp_of_long_lines_and_errors_ends_the_connection() {
     let server = Server::start(Limits { errors_max: 3, ..Limits::default() }).await;
     let mut client = server.connect().await;
     let answers = client.ask(&format!("NOOP {}", "x".repeat(5_000)), 1).await;

@@ -87,7 +87,7 @@ async fn basic_access_is_not_widened_by_a_filter_an_order_or_a_search() {
 }
 
 #[tokio::test]
-async fn basic_access_is_not_widened_by_another_way_to_the_content() {
+async fn widening_basic_access_by_another_way_to_the_content_fails() {
     let world = World::new().await;
     let (megan, item) = basic(&world).await;
     let whole = world.megan().get(&format!("{item}/attachments")).await.text("/value/0/id");

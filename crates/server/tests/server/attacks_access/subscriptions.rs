@@ -19,7 +19,7 @@ async fn assert_unknown(world: &World, attacker: &Caller<'_>, owner: &Caller<'_>
 }
 
 #[tokio::test]
-async fn a_subscription_of_another_user_is_unknown() {
+async fn taking_anothers_subscription_fails_for_another_user() {
     let world = World::new().await;
     let path = subscribe(&world, &world.adele(), "me/messages").await;
     assert_unknown(&world, &world.megan(), &world.adele(), &path).await;
@@ -27,7 +27,7 @@ async fn a_subscription_of_another_user_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_subscription_of_another_app_is_unknown_to_the_same_user() {
+async fn taking_anothers_subscription_fails_for_another_app_of_the_same_user() {
     let world = World::new().await;
     let path = subscribe(&world, &world.megan(), "me/messages").await;
     let rival = rival(&world).await;
@@ -63,7 +63,7 @@ async fn another_apps_subscription_is_told_apart_where_the_profile_says_so() {
 }
 
 #[tokio::test]
-async fn a_subscription_of_another_tenant_is_unknown() {
+async fn taking_anothers_subscription_fails_from_another_tenant() {
     let world = World::new().await;
     let path = subscribe(&world, &world.megan(), "me/messages").await;
     let (robin, app) = fabrikam(&world).await;
@@ -75,7 +75,7 @@ async fn a_subscription_of_another_tenant_is_unknown() {
 }
 
 #[tokio::test]
-async fn nobody_subscribes_to_another_users_mailbox() {
+async fn eavesdropping_by_a_subscription_to_anothers_mailbox_fails() {
     let world = World::new().await;
     let shared = "Mail.ReadWrite Mail.Read.Shared Calendars.Read Calendars.Read.Shared Contacts.Read.Shared";
     let megan = world.granted(&seed::users()[0], shared).await;
