@@ -1,11 +1,21 @@
-//! What `tidings bench` measures with: a receiver that costs little, and the ceiling that the outbound
-//! client reaches with no server between. Reads the process's clocks; nothing in the server does so here.
+//! What `tidings bench` measures with. The *receiver* costs little; the *ceiling* is what the outbound client reaches
+//! with no server between; *fill* leaves a store behind as a server would; the *server* is this program in a process of
+//! its own. Reads the process's clocks and the kernel's books; nothing in the server does so here.
 
 pub mod ceiling;
 pub mod cpu;
 pub mod drain;
-pub mod load;
+pub mod fill;
+pub mod latency;
+pub mod process;
 pub mod receiver;
+pub mod resting;
+pub mod server;
+pub mod throughput;
+pub mod told;
 
 pub use ceiling::{Ceiling, ceiling};
-pub use receiver::Receiver;
+pub use fill::{Filled, Population};
+pub use receiver::{Manner, Receiver};
+pub use server::Server;
+pub use told::Told;

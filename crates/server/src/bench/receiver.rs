@@ -1,5 +1,5 @@
-//! A receiver that costs little: HTTP/1.1 on threads of its own, echoes handshakes, acknowledges
-//! everything else and counts it.
+//! A receiver that costs little: HTTP/1.1 on threads of its own. It echoes handshakes, counts everything else, and
+//! acknowledges that or not, as is its manner.
 
 use std::convert::Infallible;
 use std::io;
@@ -27,6 +27,16 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 /// Called with each body that arrives, on a receiver's thread. It must be quick.
 pub type OnBody = Arc<dyn Fn(&[u8]) + Send + Sync>;
 
+/// What a receiver does with what it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    Acknowledges,
+    /// It answers 503.
+    Refuses,
+    /// It takes requests and never answers.
+    Hangs,
+}
+
 /// Runs until it is dropped.
 pub struct Receiver {
     address: SocketAddr,
@@ -37,17 +47,23 @@ pub struct Receiver {
 
 #[derive(Clone)]
 struct Shared {
+    manner: Manner,
     posts: Arc<AtomicU64>,
     on_body: Option<OnBody>,
     stop: CancellationToken,
 }
 
 impl Receiver {
-    /// Listens on a free loopback port with `threads` threads, each with a runtime of its own.
+    /// One that acknowledges, with `threads` threads.
     pub fn start(threads: usize, on_body: Option<OnBody>) -> io::Result<Self> {
+        Self::of(Manner::Acknowledges, threads, on_body)
+    }
+
+    /// Listens on a free loopback port, which is an origin of its own, with `threads` threads, each with a runtime.
+    pub fn of(manner: Manner, threads: usize, on_body: Option<OnBody>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
-        let shared = Shared { posts: Arc::default(), on_body, stop: CancellationToken::new() };
+        let shared = Shared { manner, posts: Arc::default(), on_body, stop: CancellationToken::new() };
         let mut receiver = Self {
             address: listener.local_addr()?,
             posts: Arc::clone(&shared.posts),
@@ -69,7 +85,7 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
-    /// How many POSTs were acknowledged, handshakes apart.
+    /// How many POSTs were read, handshakes apart.
     pub fn posts(&self) -> u64 {
         self.posts.load(Ordering::Relaxed)
     }
@@ -119,7 +135,11 @@ impl Shared {
                     on_body(&body.to_bytes());
                 }
                 self.posts.fetch_add(1, Ordering::Relaxed);
-                *response.status_mut() = StatusCode::ACCEPTED;
+                *response.status_mut() = match self.manner {
+                    Manner::Acknowledges => StatusCode::ACCEPTED,
+                    Manner::Refuses => StatusCode::SERVICE_UNAVAILABLE,
+                    Manner::Hangs => std::future::pending().await,
+                };
             }
             Err(_) => *response.status_mut() = StatusCode::BAD_REQUEST,
         }
@@ -140,7 +160,7 @@ mod tests {
     use notify::subscription::TlsVersion;
 
     use super::*;
-    use crate::outbound::{Outbound, OutboundConfig, Policy};
+    use crate::outbound::{Failure, Outbound, OutboundConfig, Policy};
 
     #[tokio::test]
     async fn it_answers_handshakes_and_records_what_arrives() {
@@ -164,5 +184,20 @@ mod tests {
         }
         assert_eq!(receiver.posts(), 2);
         assert!(*bodies.lock().unwrap() == [small, large]);
+    }
+
+    #[tokio::test]
+    async fn it_refuses_or_hangs_if_that_is_its_manner() {
+        let policy = Policy { dev: true, ..Policy::default() };
+        let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
+        let post = async |receiver: &Receiver| {
+            let (url, soon) = (receiver.url("/"), Duration::from_millis(100));
+            outbound.post((&url, TlsVersion::V1_2), "application/json", Bytes::from_static(b"{}"), soon).await
+        };
+        let refuses = Receiver::of(Manner::Refuses, 1, None).unwrap();
+        assert_eq!(post(&refuses).await.unwrap().status, 503);
+        let hangs = Receiver::of(Manner::Hangs, 1, None).unwrap();
+        assert_eq!(post(&hangs).await, Err(Failure::TimedOut));
+        assert_eq!((refuses.posts(), hangs.posts()), (1, 1));
     }
 }

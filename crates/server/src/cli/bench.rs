@@ -1,134 +1,103 @@
 //! `tidings bench`: what this machine delivers, each figure beside the ceiling of the same run.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use anyhow::Context as _;
-use bytes::Bytes;
+use clap::ValueEnum as _;
 
-use crate::bench::drain::{Backlog, Drained, drain};
-use crate::bench::load::{Arrivals, Server};
-use crate::bench::{Receiver, ceiling};
-use crate::outbound::{Outbound, OutboundConfig, Policy};
+mod figure;
+mod run;
 
-/// Posts under way when the ceiling is measured.
-const CONCURRENCY: usize = 64;
-/// About what one notification needs.
-const BODY_BYTES: usize = 760;
+use run::Run;
 
-/// Measure deliveries on this machine: a server and a receiver on loopback, nothing leaves it.
+/// Measure deliveries on this machine: servers and receivers on loopback, nothing leaves it.
 ///
-/// The ceiling is the same outbound client posting bodies of the same size to the same receiver with no
-/// server between. Server, receiver and writers share the machine's cores.
+/// The ceiling is the same outbound client posting bodies of the size of one notification to the same receiver with no
+/// server between. Servers, receivers and writers share the machine's cores. Figures come as they are measured;
+/// what is under way stands on stderr.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tidings bench                                             everything, in sizes that take some minutes
+  tidings bench --only drain,batched --json                 two measurements, one line of JSON for each figure
+  tidings bench --only memory --subscriptions 1000000       resident memory with 10,000, 100,000 and a million")]
 pub struct Options {
-    /// How long each measurement takes, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    /// Measure only these; the ceiling is always measured if figures are compared with it.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<Measurement>,
+    /// How long a measurement takes whose length can be chosen, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
-    /// How many changes the backlog has that is drained.
-    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    /// How many notifications the backlog has that is drained.
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     backlog: u64,
+    /// The most idle subscriptions (`memory`, with a tenth and a hundredth as well, and `idle`).
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..))]
+    subscriptions: u64,
+    /// The most subscriptions that have something unfinished (`lanes`, with a tenth and a hundredth as well).
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..))]
+    lanes: u64,
+    /// The most changes behind the checkpoint (`recovery`, with a tenth and a hundredth as well).
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..))]
+    behind: u64,
+    /// Print one line of JSON for each figure.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+enum Measurement {
+    /// Posts a second with no server between
+    Ceiling,
+    /// A committed backlog, one notification in each POST
+    Drain,
+    /// The same with about 1 KiB of content, sealed
+    Content,
+    /// The same to one URL in batches of at most 100
+    Batched,
+    /// 64 writers over HTTP, nobody, one and ten subscribed
+    EndToEnd,
+    /// From accepted to received at 50/s, 200/s and half load
+    Latency,
+    /// The same with a tenth of the endpoints hanging
+    Hanging,
+    /// Resident memory with idle subscriptions
+    Memory,
+    /// CPU and wake-ups of an idle server
+    Idle,
+    /// Resident memory with something unfinished for each subscription
+    Lanes,
+    /// From the start of the process until a log that nobody has read is delivered
+    Recovery,
+}
+
+impl Measurement {
+    fn is_compared_with_the_ceiling(self) -> bool {
+        matches!(self, Self::Ceiling | Self::Drain | Self::Content | Self::Batched | Self::EndToEnd)
+    }
 }
 
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let span = Duration::from_secs(options.seconds);
-    let policy = Policy { dev: true, ..Policy::default() };
-    let outbound = Arc::new(Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() })?);
-    let ceiling = measure_ceiling(&outbound, span).await?;
-    let basic = measure_drain(&outbound, Backlog { changes: options.backlog, rich: false }, ceiling).await?;
-    let rich = measure_drain(&outbound, Backlog { changes: options.backlog, rich: true }, ceiling).await?;
-    compare("with content, to without", &rich, &basic);
-    for fan_out in [0, 1, 10] {
-        measure_throughput(span, fan_out, ceiling).await?;
+    let chosen: BTreeSet<Measurement> = match options.only.is_empty() {
+        true => Measurement::value_variants().iter().copied().collect(),
+        false => options.only.iter().copied().collect(),
+    };
+    let needs_ceiling = chosen.iter().any(|one| one.is_compared_with_the_ceiling());
+    let run = Run::new(options, needs_ceiling).await?;
+    for measurement in chosen {
+        match measurement {
+            // It was measured first.
+            Measurement::Ceiling => {}
+            Measurement::Drain => run.drain().await?,
+            Measurement::Content => run.content().await?,
+            Measurement::Batched => run.batched().await?,
+            Measurement::EndToEnd => run.end_to_end().await?,
+            Measurement::Latency => run.latency().await?,
+            Measurement::Hanging => run.hanging().await?,
+            Measurement::Memory => run.memory().await?,
+            Measurement::Idle => run.idle().await?,
+            Measurement::Lanes => run.lanes().await?,
+            Measurement::Recovery => run.recovery().await?,
+        }
     }
-    measure_latency(span).await
-}
-
-fn line(name: &str, figure: String) {
-    println!("{name:<34}{figure}");
-}
-
-/// Posts a second that the outbound client reaches alone.
-async fn measure_ceiling(outbound: &Arc<Outbound>, span: Duration) -> anyhow::Result<f64> {
-    let receiver = Receiver::start(1, None)?;
-    let body = Bytes::from(vec![b'x'; BODY_BYTES]);
-    let url = receiver.url("/");
-    let post = |posts| ceiling(outbound, &url, body.clone(), posts, CONCURRENCY);
-    let warm = post(20_000).await.context("the receiver cannot be reached")?;
-    let run = post((warm.posts_per_second() * span.as_secs_f64()) as u64).await?;
-    let cpu = run.cpu_per_post().map_or_else(String::new, |cpu| format!(", {:.1} µs CPU each", micros(cpu)));
-    line("ceiling", format!("{:>9.0} posts/s{cpu}", run.posts_per_second()));
-    Ok(run.posts_per_second())
-}
-
-async fn measure_drain(outbound: &Arc<Outbound>, backlog: Backlog, ceiling: f64) -> anyhow::Result<Drained> {
-    let receiver = Receiver::start(1, None)?;
-    let dir = tempfile::tempdir()?;
-    let run = drain(dir.path(), Arc::clone(outbound), &receiver, backlog).await?;
-    let per_second = run.per_second();
-    if !backlog.rich {
-        let committed = run.changes as f64 / run.committing.as_secs_f64();
-        line("changes committed to the store", format!("{committed:>9.0} /s, fsync on, 64 writers in process"));
-    }
-    let name = if backlog.rich { "backlog drained, 1 KiB of content" } else { "backlog drained" };
-    line(name, format!("{per_second:>9.0} deliveries/s = {:.2} of the ceiling", per_second / ceiling));
-    let cpu = run.cpu_micros_each().map_or_else(String::new, |cpu| format!("{cpu:.1} µs CPU each, "));
-    let written = run.written;
-    let rows = format!(
-        "{} log rows, {} parked rows, {} checkpoints",
-        written.log_rows, written.parked_rows, written.checkpoints
-    );
-    line("", format!("{cpu}{rows}"));
-    Ok(run)
-}
-
-fn compare(name: &str, one: &Drained, other: &Drained) {
-    let cpu = one.cpu_micros_each().zip(other.cpu_micros_each());
-    let cpu = cpu.map_or_else(String::new, |(one, other)| format!(", {:.2} of the CPU", one / other));
-    line(name, format!("{:>9.2} of the deliveries/s{cpu}", one.per_second() / other.per_second()));
-}
-
-async fn measure_throughput(span: Duration, fan_out: u64, ceiling: f64) -> anyhow::Result<()> {
-    let receiver = Receiver::start(1, None)?;
-    let server = Server::start()?;
-    if fan_out == 0 {
-        let idle = server.resident_bytes().map_or_else(|| "unknown".to_owned(), |bytes| (bytes >> 20).to_string());
-        line("memory of an idle server", format!("{idle:>9} MiB resident"));
-    }
-    server.subscribe(&receiver, fan_out as usize).await?;
-    let run = server.throughput(&receiver, span, fan_out).await?;
-    let accepted = run.accepted as f64 / run.accepting.as_secs_f64();
-    if fan_out == 0 {
-        line("accepted, nobody subscribed", format!("{accepted:>9.0} changes/s, fsync on, 64 writers over HTTP"));
-        return Ok(());
-    }
-    let delivered = run.delivered as f64 / run.delivering.as_secs_f64();
-    let name = format!("end to end, fan-out {fan_out}");
-    line(&name, format!("{delivered:>9.0} deliveries/s = {:.2} of the ceiling", delivered / ceiling));
-    let cpu = run.cpu.map(|cpu| cpu.as_secs_f64() * 1_000.0 / run.delivered as f64);
-    let cpu = cpu.map_or_else(String::new, |cpu| format!(", {cpu:.3} CPU s per 1,000 deliveries"));
-    let rows = run.durable_rows as f64 / run.accepted as f64;
-    line("", format!("{accepted:>9.0} changes/s accepted{cpu}, {rows:.3} durable rows per change"));
     Ok(())
-}
-
-async fn measure_latency(span: Duration) -> anyhow::Result<()> {
-    const RATE: u32 = 200;
-    let arrivals = Arrivals::default();
-    let noted = arrivals.clone();
-    let receiver = Receiver::start(1, Some(Arc::new(move |body| noted.note(body))))?;
-    let server = Server::start()?;
-    server.subscribe(&receiver, 1).await?;
-    let run = server.latency(RATE, span, &arrivals).await?;
-    let figures = [run.p50, run.p95, run.p99].map(|taken| micros(taken) / 1_000.0);
-    let [p50, p95, p99] = figures;
-    line(
-        &format!("accepted to received, {RATE}/s"),
-        format!("p50 {p50:.2} ms, p95 {p95:.2} ms, p99 {p99:.2} ms, {} samples", run.samples),
-    );
-    Ok(())
-}
-
-fn micros(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e6
 }

@@ -5,6 +5,7 @@ mod attachments;
 mod attacks;
 mod attacks_access;
 mod batch;
+mod bench;
 mod bodies;
 mod calendar_view;
 mod calendars;

@@ -1,0 +1,176 @@
+//! This program as a server in a process of its own, and requests to it as an app makes them.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+
+use super::fill::Filled;
+use super::process::{Activity, activity, resident_bytes};
+
+/// `changeType`s that hear of creations; equal subscriptions of one creator are refused.
+const HEARING: [&str; 4] = ["created", "created,updated", "created,deleted", "created,updated,deleted"];
+/// A server that has come to rest uses less of a core than this, and is given so long for it.
+const AT_REST_CPU: f64 = 0.02;
+const REST_MAX: Duration = Duration::from_secs(600);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+type Http = hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>;
+
+/// `tidings dev` on free ports; killed when it is dropped.
+pub struct Server {
+    process: Child,
+    ready: Value,
+    http: Http,
+    /// When the process was started.
+    pub started: Instant,
+}
+
+/// Posts messages to one mailbox of a server.
+#[derive(Clone)]
+pub struct Writer {
+    http: Http,
+    url: String,
+    token: String,
+}
+
+impl Server {
+    /// On a directory that goes away, with one notification in each POST.
+    pub fn start() -> Result<Self> {
+        Self::launch(["--ephemeral", "--batch-max", "1"].map(OsString::from).to_vec())
+    }
+
+    /// On a directory that was filled, with batches as they are by default.
+    pub fn start_on(filled: &Filled) -> Result<Self> {
+        let (data, key_file) = (filled.data().into(), filled.key_file().into());
+        Self::launch(vec!["--data-dir".into(), data, "--key-file".into(), key_file])
+    }
+
+    fn launch(data: Vec<OsString>) -> Result<Self> {
+        let started = Instant::now();
+        let mut process = Command::new(std::env::current_exe()?)
+            .args(["dev", "--json", "--lmtp-port", "0"])
+            .args(["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("the server does not start")?;
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().context("the server's output")?).read_line(&mut line)?;
+        let ready = serde_json::from_str(&line).with_context(|| format!("no ready line: {line:?}"))?;
+        let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http();
+        Ok(Self { process, ready, http, started })
+    }
+
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits until the server does nearly nothing, and tells the resident memory that it has then.
+    pub async fn at_rest(&self) -> Result<u64> {
+        let mut before = self.activity()?;
+        while self.started.elapsed() < REST_MAX {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = self.activity()?;
+            let used = now.since(&before);
+            if used.cpu.as_secs_f64() < AT_REST_CPU * LOOK_EVERY.as_secs_f64() {
+                return resident_bytes(self.process())
+                    .context("the kernel does not tell how much memory a process has");
+            }
+            before = now;
+        }
+        anyhow::bail!("the server was still at work after {REST_MAX:?}")
+    }
+
+    /// What its process has done so far.
+    pub fn activity(&self) -> Result<Activity> {
+        activity(self.process()).context("the kernel does not tell what a process does")
+    }
+
+    fn text(&self, pointer: &str) -> Result<String> {
+        let found = self.ready.pointer(pointer).and_then(Value::as_str);
+        Ok(found.with_context(|| format!("{pointer} of the ready line"))?.to_owned())
+    }
+
+    /// Makes a subscription to Megan's messages for each URL.
+    pub async fn subscribe(&self, urls: &[String]) -> Result<()> {
+        let subscriptions = format!("{}/v1.0/subscriptions", self.text("/http/0")?);
+        let (user, app, user_id) = (self.text("/token")?, self.text("/appToken")?, self.text("/users/0/id")?);
+        let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(12);
+        let folders = ["messages", "mailFolders('drafts')/messages"];
+        let all = [&app, &user]
+            .into_iter()
+            .flat_map(|token| folders.map(|folder| (token, folder)))
+            .flat_map(|(token, folder)| HEARING.map(|change_type| (token, folder, change_type)));
+        for ((token, folder, change_type), url) in all.zip(urls) {
+            let body = json!({
+                "changeType": change_type,
+                "notificationUrl": url,
+                "resource": format!("users/{user_id}/{folder}"),
+                "expirationDateTime": expires.to_string(),
+                "clientState": "a state of usual length",
+            });
+            let (status, answer) = call(&self.http, Method::POST, &subscriptions, token, Some(&body)).await?;
+            ensure!(status == 201, "the subscription was refused with {status}: {answer}");
+        }
+        Ok(())
+    }
+
+    /// Writes messages to Megan's mailbox.
+    pub fn writer(&self) -> Result<Writer> {
+        let url = format!("{}/v1.0/users/{}/messages", self.text("/http/0")?, self.text("/users/0/id")?);
+        Ok(Writer { http: self.http.clone(), url, token: self.text("/appToken")? })
+    }
+
+    /// Rows of the log and of parked deliveries written since it was started.
+    pub async fn durable_rows(&self) -> Result<u64> {
+        let url = format!("{}/admin/status", self.text("/admin")?);
+        let (status, answer) = call(&self.http, Method::GET, &url, &self.text("/adminToken")?, None).await?;
+        ensure!(status == 200, "the admin API answered {status}: {answer}");
+        let count = |name: &str| answer.pointer(&format!("/store/{name}")).and_then(Value::as_u64);
+        count("logRows").zip(count("parkedRows")).map(|(log, parked)| log + parked).context("the store's counters")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Writer {
+    /// Posts one message, and tells its id.
+    pub async fn post(&self) -> Result<String> {
+        let message = json!({
+            "subject": "a message of the benchmark",
+            "body": {"contentType": "text", "content": "It says nothing, at some length. ".repeat(8)},
+            "toRecipients": [{"emailAddress": {"address": "adele@contoso.test"}}],
+        });
+        let (status, answer) = call(&self.http, Method::POST, &self.url, &self.token, Some(&message)).await?;
+        ensure!(status == 201, "a message was refused with {status}: {answer}");
+        Ok(answer["id"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+async fn call(http: &Http, method: Method, url: &str, token: &str, body: Option<&Value>) -> Result<(u16, Value)> {
+    let mut request = Request::builder().method(method).uri(url).header("authorization", format!("Bearer {token}"));
+    if body.is_some() {
+        request = request.header("content-type", "application/json");
+    }
+    let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+    let response = http.request(request.body(Full::new(bytes))?).await?;
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await?.to_bytes();
+    Ok((status, serde_json::from_slice(&bytes).unwrap_or_default()))
+}
