@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 mod directory;
+mod health;
 pub mod memory;
 pub mod seal;
 pub mod sqlite;
@@ -31,6 +32,7 @@ pub use directory::{
     App, Challenge, Consent, Credential, CredentialKind, DirectoryError, Grant, Grantee, Redeemable, RedeemableHash,
     RedeemableKind, Redeemed, Tenant, TokenVersion, User,
 };
+pub use health::StoreHealth;
 
 /// Each thing that is remembered for a time takes so many old ones away, so that they shrink faster than
 /// they grow.
@@ -274,6 +276,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<LoadedParked>, StoreError>;
 
     fn counters(&self) -> Counters;
+    /// Whether it keeps what it is given, as its last operations showed.
+    fn health(&self) -> StoreHealth;
 }
 
 /// One write to one mailbox.
@@ -595,6 +599,12 @@ pub enum StoreError {
     /// Nothing was written: the disk, or the limit set for the data, is full.
     #[error("the disk is full: {0}")]
     Full(String),
+    /// Nothing was written: the files may not be written.
+    #[error("the data cannot be written: {0}")]
+    ReadOnly(String),
+    /// Nothing was written: the database itself is damaged where it would have been, or was to be read.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
     /// It may or may not have been written.
     #[error("the outcome of the write is unknown: {0}")]
     Unknown(String),

@@ -1,4 +1,4 @@
-//! What the embedded store does when the disk loses power, is full or fails.
+//! What the embedded store does when the disk loses power, is full, read-only or damaged, or fails.
 #![cfg(unix)] // the simulated disk edits files at offsets
 
 use std::sync::Arc;
@@ -9,12 +9,13 @@ use rusqlite::ffi;
 use serde_json::json;
 use tempfile::TempDir;
 use tidings_store::sqlite::{OpenError, OpenOptions, SqliteStore};
-use tidings_store::{CommitError, Committed, ItemQuery, Store, StoreError};
+use tidings_store::{CommitError, Committed, ItemQuery, Store, StoreError, StoreHealth};
 
 use self::fault_vfs::Disk;
 use self::support::*;
 
 #[path = "support/fault_vfs.rs"]
+#[allow(dead_code)] // each test binary uses its part
 mod fault_vfs;
 mod support;
 
@@ -127,8 +128,10 @@ async fn full_disk_is_said_and_nothing_is_half_written() {
         assert!(matches!(refused, Err(CommitError::Store(StoreError::Full(_)))), "{refused:?}");
     }
     assert_eq!(world.log().await.len(), 1);
+    assert_eq!(world.store.health(), StoreHealth::Full);
     world.disk.set_full(false);
     assert_eq!(world.create(2).await.unwrap().position, Position(2));
+    assert_eq!(world.store.health(), StoreHealth::Writable);
     assert_eq!(world.heard.of(Partition::of(MEGAN)), world.log().await);
     assert_eq!(world.restart().await.log().await.len(), 2);
 }
@@ -158,6 +161,7 @@ async fn a_failed_sync_is_never_acknowledged_nor_published() {
     world.disk.fail_sync(1, ffi::SQLITE_IOERR_FSYNC);
     let unknown = world.create(2).await;
     assert!(matches!(unknown, Err(CommitError::Store(StoreError::Unknown(_)))), "{unknown:?}");
+    assert_eq!(world.store.health(), StoreHealth::Failing);
     assert_eq!(world.heard.of(Partition::of(MEGAN)).len(), 1);
     assert_eq!(world.create(3).await.unwrap().position, Position(2));
     assert_eq!(world.heard.of(Partition::of(MEGAN)), world.log().await);
@@ -195,4 +199,53 @@ async fn each_acknowledged_change_was_synced() {
         world.create(number).await.unwrap();
         assert!(world.disk.syncs() > syncs);
     }
+}
+
+#[tokio::test]
+async fn a_disk_that_became_read_only_is_said_and_written_again_when_it_may_be() {
+    let world = world().await;
+    world.create(1).await.unwrap();
+    world.disk.set_read_only(true);
+    let first = world.create(2).await;
+    assert!(matches!(first, Err(CommitError::Store(StoreError::Unknown(_)))), "{first:?}");
+    for number in 3..=5 {
+        let refused = world.create(number).await;
+        assert!(matches!(refused, Err(CommitError::Store(StoreError::ReadOnly(_)))), "{refused:?}");
+    }
+    assert_eq!(world.store.health(), StoreHealth::ReadOnly);
+    assert_eq!(world.log().await.len(), 1, "what there is can be read");
+    world.disk.set_read_only(false);
+    assert_eq!(world.create(6).await.unwrap().position, Position(2));
+    assert_eq!(world.store.health(), StoreHealth::Writable);
+    assert_eq!(world.heard.of(Partition::of(MEGAN)), world.log().await);
+}
+
+/// The database file with the first page of a table or index overwritten.
+fn damage(directory: &TempDir, of: &str) {
+    let file = directory.path().join("tidings.db");
+    let database = rusqlite::Connection::open(&file).unwrap();
+    let sql = "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name = ?1";
+    let (page, bytes): (u64, u64) = database.query_row(sql, [of], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    drop(database);
+    let file = std::fs::File::options().write(true).open(file).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &vec![0xd5; bytes as usize], (page - 1) * bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_an_error_of_its_own_and_what_lies_elsewhere_goes_on() {
+    let World { store, disk, directory, .. } = world().await;
+    store.close().await;
+    drop(store);
+    damage(&directory, "upload");
+    damage(&directory, "attachment");
+    let store = open(&directory, disk, &Heard::default()).unwrap();
+    let item = message(MEGAN, 1, 1);
+    let refused = store.begin_upload(upload(1, 10), at(0)).await;
+    assert!(matches!(refused, Err(StoreError::Damaged(_))), "{refused:?}");
+    assert_eq!(store.health(), StoreHealth::Damaged);
+    let read = store.upload(MEGAN, uuid::Uuid::from_u128(1), at(0)).await;
+    assert!(matches!(read, Err(StoreError::Damaged(_))), "{read:?}");
+    store.commit(create(&item)).await.unwrap();
+    assert_eq!(store.item(MEGAN, item.id).await, Ok(Some(item)));
+    assert_eq!(store.health(), StoreHealth::Damaged, "one page that is well mends no other");
 }

@@ -9,7 +9,7 @@ use graph::Partition;
 use notify::log::{Cause, EndReason};
 use notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Step};
 use notify::{Checkpoint, Command, Event, Monotonic, Position, Record, Stream, Subscription};
-use store::{CheckpointError, NodeId, Store, SubscriptionError};
+use store::{CheckpointError, NodeId, Store, StoreError, SubscriptionError};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::bodies::Bodies;
@@ -118,7 +118,7 @@ impl Performer {
                 Err(CheckpointError::Fenced(_)) => CheckpointAnswer::Fenced,
                 Err(CheckpointError::OutOfTurn { last }) => CheckpointAnswer::OutOfTurn { last },
                 Err(CheckpointError::Store(error)) => {
-                    tracing::error!(%error, %partition, "a checkpoint could not be recorded; it will be repeated");
+                    log(&error, "a checkpoint could not be recorded; it will be repeated");
                     CheckpointAnswer::Unknown
                 }
             })
@@ -231,8 +231,17 @@ async fn attempted(
     (outcome, body.lacks)
 }
 
-fn logged<T>(result: Result<T, store::StoreError>, what: &'static str) -> Option<T> {
-    result.inspect_err(|error| tracing::error!(%error, "{what}")).ok()
+fn logged<T>(result: Result<T, StoreError>, what: &'static str) -> Option<T> {
+    result.inspect_err(|error| log(error, what)).ok()
+}
+
+/// A failure of its disk the store says itself, once, and each command meets it. A row that cannot be read only this
+/// command does.
+fn log(error: &StoreError, what: &'static str) {
+    match error {
+        StoreError::Corrupt(_) => tracing::error!(%error, "{what}"),
+        _ => tracing::debug!(%error, "{what}"),
+    }
 }
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ impl ApiError {
             ApiError::IssuerUnavailable => Some(10),
             ApiError::Throttled(Throttled::AtATime) => Some(1),
             ApiError::Throttled(Throttled::TooMany { retry_after_seconds }) => Some(*retry_after_seconds),
-            ApiError::Store(StoreError::Full(_)) => Some(30),
+            ApiError::Store(StoreError::Full(_) | StoreError::ReadOnly(_)) => Some(30),
             ApiError::Store(StoreError::Unavailable(_)) => Some(2),
             _ => None,
         }
@@ -548,6 +548,16 @@ fn stored(error: &StoreError) -> Shape {
             StatusCode::SERVICE_UNAVAILABLE,
             "ServiceUnavailable",
             "The server's disk is full. Nothing was written; its operator must free space.",
+        ),
+        StoreError::ReadOnly(_) => shape(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailable",
+            "The server's data cannot be written. Nothing was; its operator must make it writable.",
+        ),
+        StoreError::Damaged(_) => shape(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalServerError",
+            "The server's data is damaged where this lies. Nothing was written; its operator must restore a backup.",
         ),
         StoreError::Unavailable(_) => shape(
             StatusCode::SERVICE_UNAVAILABLE,

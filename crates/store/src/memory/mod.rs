@@ -18,8 +18,8 @@ use uuid::Uuid;
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Delta, DeltaError,
     DeltaQuery, DirectoryError, FolderCounts, Grant, Ingest, ItemQuery, Items, Lease, LedgerQuery, Ledgers, NodeId,
-    Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, SubscriptionError, SubscriptionLimits,
-    SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
+    Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, StoreHealth, SubscriptionError,
+    SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 
 mod delta;
@@ -349,6 +349,11 @@ impl Store for MemoryStore {
         rows: usize,
     ) -> Result<Vec<LoadedParked>, StoreError> {
         self.model().parked(partition, stream, after, rows)
+    }
+
+    /// It has no disk that could fail.
+    fn health(&self) -> StoreHealth {
+        StoreHealth::Writable
     }
 
     fn counters(&self) -> Counters {

@@ -21,7 +21,8 @@ pub enum OpenError {
     #[error("the data directory {} cannot be used", path.display())]
     Directory { path: PathBuf, source: io::Error },
     #[error(
-        "the data in {} has schema version {found}, which a newer release wrote; this one knows versions up to {known}",
+        "the data in {} has schema version {found}, which a newer release wrote; this one knows versions up to {known}. \
+         Start that release again, or restore a backup of before the upgrade",
         path.display()
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
@@ -38,6 +39,8 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => StoreError::Full(error.to_string()),
+            Some(ErrorCode::ReadOnly) => StoreError::ReadOnly(error.to_string()),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(error.to_string()),
             _ => StoreError::Unavailable(error.to_string()),
         }
     }

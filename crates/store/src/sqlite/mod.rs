@@ -28,13 +28,14 @@ use self::partition::EncodedCheckpoint;
 use self::readers::Readers;
 use self::subscription::EncodedSubscription;
 use self::wal::Source;
-use self::writer::{Tx, Writer};
+use self::writer::{Parts, Tx, Writer};
+use crate::health::Watch;
 use crate::seal::Keys;
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Delta, DeltaError,
     DeltaQuery, DirectoryError, FolderCounts, Grant, Ingest, ItemQuery, Items, Lease, LedgerQuery, Ledgers, NodeId,
-    Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, SubscriptionError, SubscriptionLimits,
-    SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
+    Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, StoreHealth, SubscriptionError,
+    SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 
 mod books;
@@ -71,6 +72,7 @@ pub struct SqliteStore {
     keys: Keys,
     readers: Arc<Readers>,
     writer: Writer,
+    watch: Arc<Watch>,
     /// Held as long as the store lives; dropped last.
     _lock: File,
 }
@@ -91,15 +93,13 @@ impl SqliteStore {
         options: OpenOptions<'_>,
     ) -> Result<Self, OpenError> {
         let directory = directory.as_ref();
-        let lock = lock(directory)?;
-        let source = Source { file: directory.join(DATABASE), vfs: options.vfs.map(str::to_owned) };
+        let Opened { source, connection, lock } = Opened::open(directory, &keys, options)?;
         let failed = |source| OpenError::Database { path: directory.to_owned(), source };
-        let mut connection = source.connect(writer::CACHE_KIB).map_err(failed)?;
-        schema::prepare(&mut connection, directory)?;
-        removed_mailbox::take_away_the_rest(&connection).map_err(failed)?;
-        sealing::settle(&connection, &keys, directory)?;
-        let writer = Writer::start(connection, source.clone(), keys.clone(), publish).map_err(failed)?;
-        Ok(Self { keys, readers: Arc::new(Readers::new(source)), writer, _lock: lock })
+        let watch = Arc::new(Watch::default());
+        let parts = Parts { source: source.clone(), keys: keys.clone(), publish, watch: Arc::clone(&watch) };
+        let writer = Writer::start(connection, parts).map_err(failed)?;
+        let readers = Arc::new(Readers::new(source, Arc::clone(&watch)));
+        Ok(Self { keys, readers, writer, watch, _lock: lock })
     }
 
     /// Finishes what is queued and moves the write-ahead log into the database. Every later call fails.
@@ -111,6 +111,26 @@ impl SqliteStore {
     /// Resolves when the store writes nothing any more: it was closed, or its writer has died of a defect.
     pub async fn ended(&self) {
         self.writer.ended().await;
+    }
+}
+
+/// A database that is ready for use, and its directory's lock.
+struct Opened {
+    source: Source,
+    connection: Connection,
+    lock: File,
+}
+
+impl Opened {
+    fn open(directory: &Path, keys: &Keys, options: OpenOptions<'_>) -> Result<Self, OpenError> {
+        let lock = lock(directory)?;
+        let source = Source { file: directory.join(DATABASE), vfs: options.vfs.map(str::to_owned) };
+        let failed = |source| OpenError::Database { path: directory.to_owned(), source };
+        let mut connection = source.connect(writer::CACHE_KIB).map_err(failed)?;
+        schema::prepare(&mut connection, directory)?;
+        removed_mailbox::take_away_the_rest(&connection).map_err(failed)?;
+        sealing::settle(&connection, keys, directory)?;
+        Ok(Self { source, connection, lock })
     }
 }
 
@@ -445,5 +465,9 @@ impl Store for SqliteStore {
 
     fn counters(&self) -> Counters {
         self.writer.counters()
+    }
+
+    fn health(&self) -> StoreHealth {
+        self.watch.health()
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use super::error::VerbError;
 use super::wal::Source;
 use crate::StoreError;
+use crate::health::Watch;
 
 /// Each sort of read has turns of its own, so that the slower ones never keep the faster ones waiting.
 const POINTS: usize = 3;
@@ -17,6 +18,7 @@ const CACHE_KIB: i64 = 8 << 10;
 
 pub(super) struct Readers {
     source: Source,
+    watch: Arc<Watch>,
     points: Arc<Semaphore>,
     scans: Arc<Semaphore>,
     searches: Arc<Semaphore>,
@@ -24,10 +26,10 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub fn new(source: Source) -> Self {
+    pub fn new(source: Source, watch: Arc<Watch>) -> Self {
         let turns = |count| Arc::new(Semaphore::new(count));
         let (points, scans, searches) = (turns(POINTS), turns(SCANS), turns(SEARCHES));
-        Self { source, points, scans, searches, idle: Mutex::new(Vec::new()) }
+        Self { source, watch, points, scans, searches, idle: Mutex::new(Vec::new()) }
     }
 
     /// Runs a query that touches a few pages, where it is asked: handing it to another thread and back
@@ -78,9 +80,14 @@ impl Readers {
         let idle = self.idle().pop();
         let connection = idle.map_or_else(|| self.source.connect(CACHE_KIB), Ok).map_err(StoreError::from)?;
         let answer = query(&connection);
-        // One that met trouble is not used again.
         let failure = answer.as_ref().err().and_then(VerbError::failure);
-        if !matches!(failure, Some(StoreError::Unavailable(_))) && connection.is_autocommit() {
+        // That a disk can be written again only the writer learns; damage stays.
+        if let Some(damage @ StoreError::Damaged(_)) = failure {
+            self.watch.failed(damage);
+        }
+        // One that met trouble is not used again.
+        let met_trouble = matches!(failure, Some(StoreError::Unavailable(_) | StoreError::Damaged(_)));
+        if !met_trouble && connection.is_autocommit() {
             self.idle().push(connection);
         }
         answer

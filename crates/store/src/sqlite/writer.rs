@@ -20,6 +20,7 @@ use super::error::VerbError;
 use super::mailbox::revision::last_revision;
 use super::row::{log_key, log_key_max, log_position};
 use super::wal::{Source, WalGuard};
+use crate::health::Watch;
 use crate::memory::AppendedRecords;
 use crate::seal::Keys;
 use crate::{Appended, Counters, Publish, Revision, StoreError};
@@ -161,8 +162,17 @@ pub(super) struct Writer {
     counters: Arc<SharedCounters>,
 }
 
+/// What a writer works with.
+pub(super) struct Parts {
+    pub source: Source,
+    pub keys: Keys,
+    pub publish: Publish,
+    pub watch: Arc<Watch>,
+}
+
 impl Writer {
-    pub fn start(connection: Connection, source: Source, keys: Keys, publish: Publish) -> rusqlite::Result<Self> {
+    pub fn start(connection: Connection, parts: Parts) -> rusqlite::Result<Self> {
+        let Parts { source, keys, publish, watch } = parts;
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let counters = Arc::new(SharedCounters::default());
         let heads = Heads::read(&connection)?;
@@ -175,6 +185,7 @@ impl Writer {
             keys,
             wal,
             publish,
+            watch,
             counters: Arc::clone(&counters),
         };
         desk.adopt(connection)?;
@@ -260,6 +271,7 @@ struct Desk {
     keys: Keys,
     wal: WalGuard,
     publish: Publish,
+    watch: Arc<Watch>,
     counters: Arc<SharedCounters>,
 }
 
@@ -301,6 +313,9 @@ impl Desk {
             Failure::RolledBack(error) => error,
             Failure::Unknown(error) => error,
         });
+        if let Err(failure) = &outcome {
+            self.watch.failed(failure);
+        }
         if outcome.is_ok() {
             for (partition, records) in self.appended.drain(..) {
                 (self.publish)(partition, records);
@@ -322,8 +337,8 @@ impl Desk {
             self.heads = heads;
             self.roll_back();
         }
-        if let Err(Failure::Unknown(error)) = &outcome {
-            tracing::error!(%error, "a commit failed; the database is opened again");
+        // One that was opened while the files could not be written stays so.
+        if matches!(outcome, Err(Failure::Unknown(_) | Failure::RolledBack(StoreError::ReadOnly(_)))) {
             self.connection = None;
         }
         outcome.map(|_| ())
@@ -353,6 +368,9 @@ impl Desk {
         let committed = connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute(()));
         committed.map_err(commit_failure)?;
         self.counters.add(&tally);
+        if tally.commits > 0 {
+            self.watch.kept();
+        }
         Ok(Stands::Committed)
     }
 

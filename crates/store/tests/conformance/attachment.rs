@@ -163,18 +163,6 @@ pub async fn an_attachment_needs_its_item(world: World) {
     assert_eq!(attached(&world, item.immutable).await, [7]);
 }
 
-fn upload(number: u128, expires: i64) -> Upload {
-    Upload {
-        id: Uuid::from_u128(number),
-        mailbox: MEGAN,
-        item: message(MEGAN, 1, 1).immutable_id(),
-        properties: Properties::from_iter([("name".to_owned(), json!("large.bin"))]),
-        size: 9,
-        received: 0,
-        expires: at(expires),
-    }
-}
-
 pub async fn an_upload_takes_its_bytes_in_turn(world: World) {
     let begun = upload(1, 10);
     world.store.begin_upload(begun.clone(), at(0)).await.unwrap();

@@ -1,8 +1,8 @@
 //! A disk that can lose its power, be full, and fail: a SQLite VFS over the default one.
 //!
 //! Between two syncs of a file it remembers what each write replaced. A power cut takes all unsynced
-//! writes back and then lets some of them, chosen by a seed, happen after all, as a real disk does that
-//! reorders its cache; from then on everything fails, until [`Disk::power_on`].
+//! writes back and then lets some of them, chosen by a seed, happen after all, whole or torn, as a real disk does
+//! that reorders its cache; from then on everything fails, until [`Disk::power_on`].
 #![allow(unsafe_code)] // a VFS is a table of C functions
 
 use std::collections::BTreeMap;
@@ -32,6 +32,9 @@ unsafe impl Sync for Disk {}
 struct State {
     cut: bool,
     full: bool,
+    read_only: bool,
+    /// Fail the operation that this counts down to, whatever it is.
+    operation_fault: Option<(u64, ())>,
     /// Fail the write or sync that this counts down to.
     write_fault: Option<(u64, c_int)>,
     sync_fault: Option<(u64, c_int)>,
@@ -91,6 +94,12 @@ impl Disk {
         self.state().full = full;
     }
 
+    /// While it is read-only, each write fails, and files are opened for reading, as after an operating system has
+    /// found a file system damaged.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.state().read_only = read_only;
+    }
+
     /// Fails the `nth` write from now (1: the next) with an SQLite result code.
     pub fn fail_write(&self, nth: u64, code: c_int) {
         self.state().write_fault = Some((nth, code));
@@ -99,6 +108,16 @@ impl Disk {
     /// Fails the `nth` sync from now (1: the next) with an SQLite result code.
     pub fn fail_sync(&self, nth: u64, code: c_int) {
         self.state().sync_fault = Some((nth, code));
+    }
+
+    /// Fails the `nth` operation from now (1: the next), whatever it is; 0: none.
+    pub fn fail_operation(&self, nth: u64) {
+        self.state().operation_fault = (nth > 0).then_some((nth, ()));
+    }
+
+    /// Whether the operation that is to fail has not come yet.
+    pub fn waits_to_fail(&self) -> bool {
+        self.state().operation_fault.is_some()
     }
 
     pub fn syncs(&self) -> u64 {
@@ -111,15 +130,25 @@ impl Disk {
 }
 
 impl State {
+    /// Whether an operation fails, that is no write and no sync.
+    fn fails(&mut self) -> bool {
+        self.cut || due(&mut self.operation_fault).is_some()
+    }
+
     /// What the next write must answer instead of writing.
     fn refuse_write(&mut self) -> Option<c_int> {
+        if due(&mut self.operation_fault).is_some() {
+            return Some(ffi::SQLITE_IOERR_WRITE);
+        }
         if let Some(seed) = due(&mut self.power_cut) {
             self.cut_power(seed);
         }
         if self.cut {
             return Some(ffi::SQLITE_IOERR_WRITE);
         }
-        due(&mut self.write_fault).or(self.full.then_some(ffi::SQLITE_FULL))
+        let full = self.full.then_some(ffi::SQLITE_FULL);
+        // SQLite has no other word for it while a file is open.
+        due(&mut self.write_fault).or(full).or(self.read_only.then_some(ffi::SQLITE_IOERR_WRITE))
     }
 
     fn cut_power(&mut self, seed: u64) {
@@ -136,6 +165,10 @@ impl State {
                 match (chance >> 62, write.new.is_empty()) {
                     (0, true) => file.set_len(write.offset).expect("the real disk works"),
                     (0, false) => file.write_all_at(&write.new, write.offset).expect("the real disk works"),
+                    (1, false) => {
+                        let torn = &write.new[..write.new.len() / 2];
+                        file.write_all_at(torn, write.offset).expect("the real disk works");
+                    }
                     _ => {}
                 }
             }
@@ -144,7 +177,7 @@ impl State {
 
     fn refuse_sync(&mut self) -> Option<c_int> {
         self.syncs += 1;
-        if self.cut {
+        if self.fails() {
             return Some(ffi::SQLITE_IOERR_FSYNC);
         }
         due(&mut self.sync_fault)
@@ -229,10 +262,15 @@ unsafe extern "C" fn open(
     unsafe {
         let disk = (*vfs).pAppData.cast::<Disk>();
         (*file).pMethods = ptr::null();
-        if (*disk).state().cut {
+        if (*disk).state().fails() {
             return ffi::SQLITE_CANTOPEN;
         }
         let open = (*(*disk).real).xOpen.expect("a VFS opens files");
+        let may_write = ffi::SQLITE_OPEN_READWRITE | ffi::SQLITE_OPEN_CREATE;
+        let flags = match (*disk).state().read_only && flags & ffi::SQLITE_OPEN_READWRITE != 0 {
+            true => flags & !may_write | ffi::SQLITE_OPEN_READONLY,
+            false => flags,
+        };
         let opened = open((*disk).real, name, behind(file), flags, out_flags);
         if opened == ffi::SQLITE_OK {
             let shim = file.cast::<ShimFile>();
@@ -251,7 +289,7 @@ unsafe extern "C" fn delete(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, syn
     unsafe {
         let disk = &*(*vfs).pAppData.cast::<Disk>();
         let mut state = disk.state();
-        if state.cut {
+        if state.fails() {
             return ffi::SQLITE_IOERR_DELETE;
         }
         state.unsynced.remove(&PathBuf::from(CStr::from_ptr(name).to_str().expect("UTF-8")));
@@ -273,7 +311,7 @@ unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
 
 unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, into: *mut c_void, bytes: c_int, offset: i64) -> c_int {
     unsafe {
-        if shim(file).1.state().cut {
+        if shim(file).1.state().fails() {
             return ffi::SQLITE_IOERR_READ;
         }
         real!(file, xRead, into, bytes, offset)
@@ -316,7 +354,7 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: i64) -> c_int 
     unsafe {
         let (_, disk) = shim(file);
         let mut state = disk.state();
-        if state.cut {
+        if state.fails() {
             return ffi::SQLITE_IOERR_TRUNCATE;
         }
         remember(file, &mut state, size as u64, u64::from(u32::MAX), Vec::new());
@@ -342,7 +380,7 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
 
 unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, size: *mut i64) -> c_int {
     unsafe {
-        if shim(file).1.state().cut {
+        if shim(file).1.state().fails() {
             return ffi::SQLITE_IOERR_FSTAT;
         }
         real!(file, xFileSize, size)

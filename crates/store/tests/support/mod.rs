@@ -13,7 +13,7 @@ use notify::subscription::{Target, TlsVersion, Watched};
 use notify::{Position, Record, Subscription};
 use serde_json::json;
 use tidings_store::seal::{KEY_BYTES, Key, Keys, Nonce};
-use tidings_store::{Commit, Makers, Once, Publish, Store, SubscriptionLimits, Tenant, User};
+use tidings_store::{Commit, Makers, Once, Publish, Store, SubscriptionLimits, Tenant, Upload, User};
 use uuid::Uuid;
 
 pub const TENANT: TenantId = TenantId(Uuid::from_u128(0x7e));
@@ -171,6 +171,19 @@ pub fn ingested(number: u128, path: &str) -> Ingested {
         at: at(0),
         before: None,
         after: json!({ "displayName": format!("name {number}") }).as_object().cloned(),
+    }
+}
+
+/// An upload of nine bytes for Megan's message 1, of which none has come.
+pub fn upload(number: u128, expires: i64) -> Upload {
+    Upload {
+        id: Uuid::from_u128(number),
+        mailbox: MEGAN,
+        item: message(MEGAN, 1, 1).immutable_id(),
+        properties: Properties::from_iter([("name".to_owned(), json!("large.bin"))]),
+        size: 9,
+        received: 0,
+        expires: at(expires),
     }
 }
 
