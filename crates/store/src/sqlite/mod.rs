@@ -61,7 +61,7 @@ mod wal;
 mod writer;
 
 pub use error::OpenError;
-pub use schema::OpenOptions;
+pub use schema::{OpenOptions, VERSION as SCHEMA_VERSION};
 pub use sealing::keys_in_use;
 
 /// The name of the database in its directory.

@@ -162,7 +162,7 @@ const V7: &str = "
 const V8: &str = "CREATE INDEX subscription_of_app ON subscription (app, id)";
 
 /// The version that this release writes.
-const VERSION: i64 = MIGRATIONS.len() as i64;
+pub const VERSION: i64 = MIGRATIONS.len() as i64;
 
 const STATEMENTS_CACHED: usize = 160;
 const JOURNAL_BYTES_MAX: i64 = 64 << 20;
@@ -230,8 +230,8 @@ fn migrate(transaction: &Transaction<'_>, found: i64) -> rusqlite::Result<()> {
     put_meta(transaction, "schema_version", VERSION)
 }
 
-fn meta(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<Option<i64>> {
-    transaction.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()
+fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()
 }
 
 fn put_meta(transaction: &Transaction<'_>, name: &str, value: i64) -> rusqlite::Result<()> {
