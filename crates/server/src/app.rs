@@ -2,11 +2,12 @@
 //! the engine and the component that calls receivers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use graph::{Partition, SubscriptionId};
 use notify::subscription::TlsVersion;
-use notify::{Position, Profile};
+use notify::{Monotonic, Position, Profile};
 use protocol::HandshakeError;
 use store::Store;
 
@@ -29,6 +30,8 @@ pub trait Handshake: Send + Sync + 'static {
 pub trait Engine: Send + Sync + 'static {
     /// Returns once no attempt for this subscription begins any more on this node.
     async fn end_committed(&self, partition: Partition, subscription: SubscriptionId, position: Position);
+    /// Waits until nothing is under way, for no longer than `within`; then tells when time brings the next thing.
+    async fn settled(&self, within: Duration) -> Option<Monotonic>;
 }
 
 /// One running server, shared by all requests.

@@ -15,6 +15,9 @@ pub const ADMIN_TOKEN_FILE: &str = "admin-token";
 /// Where the running server serves its admin API.
 pub const ADMIN_URL_FILE: &str = "admin-url";
 
+/// How far the clock of a development server was moved.
+const CLOCK_FILE: &str = "clock";
+
 /// The keys that tokens are signed with, sealed.
 pub const SIGNING_KEYS_FILE: &str = "signing-keys";
 
@@ -94,6 +97,13 @@ impl DataDir {
         write_private(&self.path, name, content)
     }
 
+    /// How many microseconds the clock goes ahead of the world.
+    pub fn clock_ahead(&self) -> anyhow::Result<u64> {
+        let Some(kept) = self.read(CLOCK_FILE)? else { return Ok(0) };
+        let read = std::str::from_utf8(&kept).ok().and_then(|text| text.trim().parse().ok());
+        read.with_context(|| format!("{} is not a number of microseconds", self.join(CLOCK_FILE).display()))
+    }
+
     /// Removes a file; it is no error if there is none.
     pub fn remove(&self, name: &str) {
         if let Err(error) = fs::remove_file(self.join(name))
@@ -124,6 +134,11 @@ pub fn write_private(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<(
         Ok(())
     };
     write().with_context(|| format!("cannot write {}", dir.join(name).display()))
+}
+
+/// Keeps how many microseconds the clock of the data directory `dir` goes ahead of the world.
+pub fn keep_clock(dir: &Path, ahead: u64) -> anyhow::Result<()> {
+    write_private(dir, CLOCK_FILE, ahead.to_string().as_bytes())
 }
 
 /// `$XDG_DATA_HOME/tidings`, or `~/.local/share/tidings`.

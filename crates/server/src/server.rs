@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use async_trait::async_trait;
 use graph::mailbox::Fresh;
 use graph::{ChangeId, Partition, SubscriptionId, Timestamp};
 use notify::subscription::TlsVersion;
-use notify::{NodeConfig, Position, Profile};
+use notify::{Monotonic, NodeConfig, Position, Profile};
 use protocol::HandshakeError;
 use rustls::ServerConfig;
 use store::seal::Keys;
@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::{self, AppState, Handshake, Limits};
 use crate::clock::Clock;
-use crate::data_dir::{ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir, SIGNING_KEYS_FILE};
+use crate::data_dir::{self, ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir, SIGNING_KEYS_FILE};
 use crate::directory::{Directory, subscribed};
 use crate::engine;
 use crate::http::graph::Throttling;
@@ -123,7 +123,7 @@ impl Running {
 /// Opens the store, binds every address and begins to serve.
 pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let Settings { data, keys, listen, tls, profile, delivery, outbound, limits, throttle, dev, .. } = settings;
-    let clock = Clock::new();
+    let clock = clock_of(&data, dev)?;
     let bound = Bound::bind(&listen, tls).await?;
     let addresses = bound.addresses()?;
 
@@ -134,16 +134,16 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         seed::plant(store.as_ref(), clock.wall()).await.context("cannot plant the development tenant")?;
     }
     let outbound = Arc::new(Outbound::new(outbound).context("cannot set up outbound calls")?);
-    let issuers = issuers(settings.issuers, clock)?;
-    let tokens = signing_keys(&data, keys, clock.wall())
+    let issuers = issuers(settings.issuers, clock.clone())?;
+    let tokens = signing_keys(&data, keys, clock.world())
         .with_context(|| format!("cannot use {SIGNING_KEYS_FILE} of the data directory"))?;
-    let (tokens, directory) = (Arc::new(tokens), Directory::new(store.clone(), clock));
+    let (tokens, directory) = (Arc::new(tokens), Directory::new(store.clone(), clock.clone()));
     let admin_token = data.made_once(ADMIN_TOKEN_FILE, || Ok(ids::new_secret().into_bytes()))?;
     let admin_token = String::from_utf8(admin_token).map_err(|_| anyhow!("{ADMIN_TOKEN_FILE} is not text"))?;
 
     data.write_private(ADMIN_URL_FILE, format!("http://{}", addresses.admin).as_bytes())?;
 
-    let fresh = fresh_source(clock);
+    let fresh = fresh_source(clock.clone());
     let mailboxes = Arc::new(Mailboxes::new(store.clone(), fresh.clone()));
     let (engine, engine_stop) = (stopped.handle(), CancellationToken::new());
     let parts = engine::Parts {
@@ -152,9 +152,9 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         directory: directory.clone(),
         tokens: tokens.clone(),
         deliver: mailboxes.clone(),
-        clock,
+        clock: clock.clone(),
         node: NodeId(ids::new_uuid()),
-        config: delivery,
+        config: if dev { far_sighted(delivery) } else { delivery },
     };
     let engine_task = tokio::spawn(stopped.run(parts, engine_stop.clone()));
     let state = Arc::new(AppState {
@@ -233,7 +233,7 @@ fn first_signing_keys(data: &DataDir, now: Timestamp) -> anyhow::Result<KeyRing>
 /// Makes the next signing key whenever it is due.
 async fn rotate_keys(state: Arc<AppState>, stop: CancellationToken) {
     loop {
-        let now = state.clock.wall();
+        let now = state.clock.world();
         if state.tokens.ring().is_due(now) {
             let state = state.clone();
             let rotated = tokio::task::spawn_blocking(move || state.tokens.rotate(false, now)).await;
@@ -261,6 +261,29 @@ async fn open_store(dir: PathBuf, keys: Keys, engine: &engine::Stopped) -> anyho
     let shown = dir.display().to_string();
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, keys, publish)).await?;
     Ok(Arc::new(opened.with_context(|| format!("cannot open the store in {shown}"))?))
+}
+
+/// The clock of a data directory: one that is moved goes on where it was left, and only a development server has one.
+fn clock_of(data: &DataDir, dev: bool) -> anyhow::Result<Clock> {
+    let ahead = data.clock_ahead()?;
+    if dev {
+        let dir = data.path().to_owned();
+        return Ok(Clock::movable(ahead, Box::new(move |ahead| data_dir::keep_clock(&dir, ahead))));
+    }
+    ensure!(
+        ahead == 0,
+        "the clock of {} was moved with `tidings clock advance`, and what is in there goes by it; only `tidings dev` \
+         serves it: choose another data directory",
+        data.path().display()
+    );
+    Ok(Clock::new())
+}
+
+/// The limits of a node whose clock is moved by days: its leases outlast any one move, and not each move makes it renew
+/// them and look at all logs. The data directory is its alone, so nobody waits for its leases, and nobody else writes.
+fn far_sighted(config: NodeConfig) -> NodeConfig {
+    const HOUR: u64 = 3_600 * 1_000_000;
+    NodeConfig { lease_micros: 60 * 24 * HOUR, renew_micros: 24 * HOUR, poll_micros: HOUR, ..config }
 }
 
 /// The time and new ids for an operation.
@@ -360,6 +383,10 @@ impl Handshake for Outbound {
 impl app::Engine for engine::Engine {
     async fn end_committed(&self, partition: Partition, subscription: SubscriptionId, position: Position) {
         engine::Engine::end_committed(self, partition, subscription, position).await;
+    }
+
+    async fn settled(&self, within: Duration) -> Option<Monotonic> {
+        engine::Engine::settled(self, within).await
     }
 }
 

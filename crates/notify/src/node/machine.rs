@@ -93,6 +93,21 @@ impl Node {
         next.map(|Reverse((at, _))| *at).min().filter(|_| !self.released)
     }
 
+    /// When time brings the next thing to a delivery or a subscription. Leases and polls do not count, nor what is to be
+    /// recorded.
+    pub fn due_at(&self) -> Option<Monotonic> {
+        let upkeep = |timer: &Timer| matches!(timer, Timer::Acquire | Timer::Renew | Timer::Partition(_));
+        let timers = self.timers.iter().filter(|Reverse((_, timer))| !upkeep(timer));
+        timers.chain(self.lives.peek()).map(|Reverse((at, _))| *at).min()
+    }
+
+    /// Whether nothing is under way and everything is recorded: so it stays until time brings something, or something
+    /// happens outside.
+    pub fn is_at_rest(&self) -> bool {
+        let idle = self.sending.in_flight.is_empty() && !self.partitions.is_empty();
+        idle && self.partitions.values().all(Owned::is_at_rest)
+    }
+
     /// Whether everything that was begun before [`Event::Drain`] has ended and is recorded.
     fn is_drained(&self) -> bool {
         let idle = |owned: &Owned| owned.recording.is_none() && owned.dirty_since.is_none() && owned.reads == 0;

@@ -358,6 +358,14 @@ impl Owned {
         }
     }
 
+    /// Whether nothing is asked of the store, or is still to be.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let recorded = self.recording.is_none() && self.dirty_since.is_none();
+        let read = self.reading.is_none() && self.reads == 0 && self.head <= self.applied;
+        let waits = self.lease_too_short || self.window.iter().any(|entry| entry.submitting);
+        self.phase == Phase::Active && recorded && read && !waits && !self.spans.are_stepping()
+    }
+
     /// Something happened that a checkpoint must record.
     pub(super) fn touch(&mut self, now: Monotonic) {
         self.dirty_since.get_or_insert(now);

@@ -197,6 +197,11 @@ impl Spans {
         seen.filter(|(id, _)| self.by_id.get(id).is_some_and(|span| span.hears(position))).collect()
     }
 
+    /// Whether a step of any is on its way into the log.
+    pub fn are_stepping(&self) -> bool {
+        self.by_id.values().any(|span| span.stepping && span.ended.is_none())
+    }
+
     pub fn standing(&self, id: &SubscriptionId) -> Option<&Standing> {
         self.standings.get(id)
     }

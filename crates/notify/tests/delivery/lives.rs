@@ -175,3 +175,29 @@ fn an_end_that_the_app_did_not_bring_about_is_told_until_it_is_heard() {
     let again = world.attempt();
     assert_eq!((again.url, again.notifications[0].id), (told.url, told.notifications[0].id));
 }
+
+#[test]
+fn a_node_is_at_rest_until_time_brings_something() {
+    let mut world = World::new(Subscription { lifecycle_url: None, ..subscription() });
+    assert!(world.node.is_at_rest());
+    assert_eq!(world.node.due_at(), Some(Monotonic(24 * HOUR)), "leases and polls do not count");
+    world.messages(1);
+    assert!(!world.node.is_at_rest(), "an attempt is under way");
+    let attempt = world.attempt();
+    world.answer(&attempt, Outcome::TimedOut);
+    assert!(!world.node.is_at_rest(), "what came of it is not recorded");
+    world.pass(SECOND);
+    assert!(!world.node.is_at_rest(), "a checkpoint is under way");
+    world.recorded();
+    assert!(world.node.is_at_rest());
+    let due = world.node.due_at().unwrap().0;
+    assert!((5 * SECOND..=7 * SECOND).contains(&due), "it is tried again: {due}");
+    world.pass(7 * SECOND);
+    let again = world.attempt();
+    world.answer(&again, Outcome::Acknowledged);
+    world.pass(SECOND);
+    world.recorded();
+    assert!(world.node.is_at_rest());
+    world.pass(24 * HOUR);
+    assert!(!world.node.is_at_rest(), "its end is on its way into the log");
+}

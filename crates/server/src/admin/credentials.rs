@@ -119,7 +119,7 @@ pub(super) async fn add_certificate(
     Path(key): Path<String>,
     Body(asked): Body<NewCertificate>,
 ) -> Result<(StatusCode, Json<ShownCredential>), Failure> {
-    let credential = read_certificate(&asked.certificate, directory.now())?;
+    let credential = read_certificate(&asked.certificate, directory.times().world)?;
     edit_app(&directory, &key, |app| add(app, &credential)).await?;
     Ok((StatusCode::CREATED, Json(ShownCredential::from(&credential))))
 }

@@ -35,7 +35,7 @@ pub(super) struct Rotated {
 )]
 pub(super) async fn rotate(State(admin): State<Admin>, Json(rotate): Json<Rotate>) -> Result<Json<Rotated>, Failure> {
     let state = admin.state.clone();
-    let rotated = tokio::task::spawn_blocking(move || state.tokens.rotate(rotate.distrust, state.clock.wall())).await;
+    let rotated = tokio::task::spawn_blocking(move || state.tokens.rotate(rotate.distrust, state.clock.world())).await;
     match rotated {
         Ok(Ok(())) => Ok(Json(Rotated { kid: admin.state.tokens.ring().signing().kid().to_owned() })),
         Ok(Err(error)) => Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, format!("{error:#}"))),

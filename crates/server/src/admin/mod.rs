@@ -2,6 +2,7 @@
 //! operations and change none.
 
 mod apps;
+mod clock;
 mod consents;
 mod credentials;
 mod import;
@@ -42,7 +43,7 @@ pub struct Admin {
     pub state: Arc<AppState>,
     pub token: String,
     pub fresh: FreshSource,
-    /// Whether lifecycle events may be provoked.
+    /// Whether lifecycle events may be provoked, and the clock be moved.
     pub dev: bool,
 }
 
@@ -57,6 +58,8 @@ pub struct Admin {
         ledger::totals,
         ledger::verify,
         lifecycle::lifecycle,
+        clock::get,
+        clock::advance,
         keys::rotate,
         sign_in_codes::create,
         import::import,
@@ -103,6 +106,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/admin/status", get(status::status))
         .route("/admin/subscriptions", get(subscriptions::list))
         .route("/admin/subscriptions/{id}/lifecycle", post(lifecycle::lifecycle))
+        .route("/admin/clock", get(clock::get))
+        .route("/admin/clock/advance", post(clock::advance))
         .route("/admin/keys/rotate", post(keys::rotate))
         .route("/admin/users/{user}/sign-in-codes", post(sign_in_codes::create))
         .route("/admin/import", import)

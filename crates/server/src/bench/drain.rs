@@ -105,7 +105,7 @@ pub async fn drain(dir: &Path, outbound: Arc<Outbound>, backlog: Backlog) -> Res
     let (before, cpu, stop) = (store.counters(), cpu_time(THREAD_NAME), CancellationToken::new());
     let kept: Arc<dyn Store> = store.clone();
     let parts = Parts {
-        directory: Directory::new(Arc::clone(&kept), clock),
+        directory: Directory::new(Arc::clone(&kept), clock.clone()),
         store: kept,
         outbound,
         tokens: Arc::new(Tokens::of(Key::generate(clock.wall())?)),

@@ -13,7 +13,6 @@ use tower::ServiceExt as _;
 use super::client::{Call, Client};
 use super::place::{Found, Place};
 use crate::admin::directory_router;
-use crate::clock::Clock;
 use crate::directory::Directory;
 
 pub struct Desk {
@@ -34,7 +33,7 @@ impl Desk {
                 let admin = admin.trim().trim_end_matches('/').trim_end_matches("/admin").to_owned();
                 Clerk::Running { client: Client::new(None)?, admin, token: token.trim().to_owned() }
             }
-            Found::Store(store) => Clerk::Stopped(directory_router(Directory::new(store, Clock::new()))),
+            Found::Store(store, clock) => Clerk::Stopped(directory_router(Directory::new(store, clock))),
         };
         Ok(Self { clerk, place: place.named()? })
     }

@@ -25,7 +25,8 @@ const TOKEN_FILE: &str = "token";
 /// It has the tenant contoso.test with five users (megan, adele, alex, diego, nestor @contoso.test), a
 /// personal account (lynne@personal.test), an app, tokens that work, HTTPS with a development CA of its
 /// own, and takes mail by LMTP. More are added with `tidings user` and `tidings app`. Receivers may be at
-/// http:// and localhost. Ctrl-C lets it finish what is under way; a second one ends it at once.
+/// http:// and localhost. `tidings clock advance 3d` moves its clock, so that subscriptions expire and retries come
+/// due at once. Ctrl-C lets it finish what is under way; a second one ends it at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -111,7 +112,7 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
     };
     let tls = match (&options.tls_cert, &options.tls_key) {
         (Some(certificate), Some(key)) => tls::from_files(certificate, key)?,
-        _ => tls::development(&data, Clock::new().wall()).context("cannot make the development certificate")?,
+        _ => tls::development(&data, Clock::new().world()).context("cannot make the development certificate")?,
     };
     let lmtp = SocketAddr::from((Ipv4Addr::LOCALHOST, options.lmtp_port));
     let listen = Addresses { http: options.http, https: options.https, admin: options.admin, lmtp: Some(lmtp) };
@@ -154,8 +155,8 @@ fn require_loopback(listen: &Addresses) -> anyhow::Result<()> {
 /// Issues the tokens and writes the ready file.
 fn announce(running: &Running, own_certificate: bool) -> anyhow::Result<Ready> {
     let state = &running.state;
-    let (app, users, now) = (seed::app(), seed::users(), state.clock.wall());
-    let issue = |grant| state.tokens.issue(&app, grant, now, TOKEN_SECONDS);
+    let (app, users, times) = (seed::app(), seed::users(), state.clock.times());
+    let issue = |grant| state.tokens.issue(&app, grant, times, TOKEN_SECONDS);
     let megan = users.first().context("the seeded tenant has users")?;
     let url = |scheme: &str, addresses: &[SocketAddr]| {
         addresses.iter().map(|address| format!("{scheme}://{address}")).collect::<Vec<_>>()

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::place::{Found, Place};
-use crate::sources::delivery::FreshSource;
+use crate::server::fresh_source;
 use crate::sources::import::accept::StoreSink;
 use crate::sources::import::client::AdminClient;
 use crate::sources::import::{self, Report, Sink, SinkError, Target};
@@ -41,10 +41,10 @@ pub struct ImportArgs {
 }
 
 /// Runs the command.
-pub async fn run(args: ImportArgs, fresh: FreshSource) -> anyhow::Result<ExitCode> {
+pub async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let mut sink: Box<dyn Sink> = match args.place.find()? {
         Found::Server { admin, token } => Box::new(AdminClient::new(&admin, &token, args.quiet)),
-        Found::Store(store) => Box::new(StoreSink { store, fresh, quiet: args.quiet }),
+        Found::Store(store, clock) => Box::new(StoreSink { store, fresh: fresh_source(clock), quiet: args.quiet }),
     };
     let bar = progress_bar(&args.files);
     let target = Target { user: args.user, folder: args.folder };

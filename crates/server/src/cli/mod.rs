@@ -3,6 +3,7 @@
 mod app;
 mod bench;
 mod client;
+mod clock;
 mod consent;
 mod decrypt;
 mod desk;
@@ -27,9 +28,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::clock::Clock;
-use crate::server::fresh_source;
-
 /// Speaks Microsoft Graph change notifications for mail, calendars and contacts.
 ///
 /// An app that works with Graph subscriptions works with Tidings by changing its base URL.
@@ -46,6 +44,7 @@ Examples:
   tidings listen                    in a second terminal: subscribe, and print every notification
   tidings import --user megan@contoso.test mail.mbox
                                     in a third: something happens in Megan's mailbox
+  tidings clock advance 3d          see what becomes of subscriptions that nobody renews
   tidings ingest changes.json       something happens to users, drives, chats and other resources
   tidings serve --config tidings.toml
                                     the server for production
@@ -64,6 +63,7 @@ enum Command {
     Listen(listen::Options),
     /// Read mail, events and contacts from files into a mailbox.
     Import(import::ImportArgs),
+    Clock(clock::Options),
     Decrypt(decrypt::Options),
     Ingest(ingest::Options),
     Tenant(tenant::Options),
@@ -108,11 +108,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::App(options) => app::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Consent(options) => consent::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Keys(options) => keys::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Clock(options) => clock::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Decrypt(options) => decrypt::run(options),
         Command::Ingest(options) => ingest::run(options).await,
         Command::Ledger(options) => ledger::run(options).await,
         Command::KeyFile(options) => key_file::run(options).map(|()| ExitCode::SUCCESS),
-        Command::Import(args) => import::run(args, fresh_source(Clock::new())).await,
+        Command::Import(args) => import::run(args).await,
     }
 }
 

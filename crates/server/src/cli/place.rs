@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use store::Store;
 use store::sqlite::SqliteStore;
 
+use crate::clock::Clock;
 use crate::data_dir::{ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir, default_path};
 use crate::key_file::{keys_for, place_for};
 
@@ -39,8 +40,8 @@ pub struct Place {
 pub enum Found {
     /// A running server's admin API.
     Server { admin: String, token: String },
-    /// No server runs on the data: this process has the store.
-    Store(Arc<dyn Store>),
+    /// No server runs on the data: this process has the store, and the clock that it goes by.
+    Store(Arc<dyn Store>, Clock),
 }
 
 impl Place {
@@ -91,7 +92,7 @@ fn look(dir: &Path, key_file: Option<&Path>) -> anyhow::Result<Found> {
     let store = SqliteStore::open(data.store(), keys, nobody_listens);
     let store = store.with_context(|| format!("cannot open the store in {}", dir.display()))?;
     // From here on the store's own lock keeps others out.
-    Ok(Found::Store(Arc::new(store)))
+    Ok(Found::Store(Arc::new(store), Clock::ahead_by(data.clock_ahead()?)))
 }
 
 #[cfg(test)]
@@ -140,7 +141,7 @@ mod tests {
         let place = |line: &str| super::tests::place(line).unwrap();
         assert!(refusal(&place(&line)).contains("name it with --key-file"));
         let named = format!("{line} --key-file {}", keys.path().join("key").display());
-        assert!(matches!(place(&named).find(), Ok(Found::Store(_))));
-        assert!(matches!(place(&line).find(), Ok(Found::Store(_))), "the key file is remembered");
+        assert!(matches!(place(&named).find(), Ok(Found::Store(..))));
+        assert!(matches!(place(&line).find(), Ok(Found::Store(..))), "the key file is remembered");
     }
 }

@@ -16,7 +16,7 @@ use store::{App, Store, StoreError, Tenant, User};
 
 pub use self::credential::sha256_hex;
 use self::memory::Memory;
-use crate::clock::Clock;
+use crate::clock::{Clock, Times};
 
 /// Finds users, apps and tenants in the store.
 #[derive(Clone)]
@@ -58,6 +58,10 @@ impl Directory {
 
     pub fn now(&self) -> Timestamp {
         self.clock.wall()
+    }
+
+    pub fn times(&self) -> Times {
+        self.clock.times()
     }
 
     pub async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, StoreError> {

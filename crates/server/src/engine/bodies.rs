@@ -73,6 +73,7 @@ struct Sealer {
     seals: Arc<Seals>,
     /// Of the apps that are told; those that are missing are not in the directory.
     versions: BTreeMap<AppId, TokenVersion>,
+    /// As the receivers of its tokens have it.
     now: Timestamp,
 }
 
@@ -90,7 +91,7 @@ impl Bodies {
         estimated_bytes: usize,
     ) -> Result<Body, Unbuilt> {
         let (limit, versions) = (self.content_bytes_max, self.versions(&notifications).await?);
-        let sealer = Sealer { seals: Arc::clone(&self.seals), versions, now: self.clock.wall() };
+        let sealer = Sealer { seals: Arc::clone(&self.seals), versions, now: self.clock.world() };
         let seals = notifications.iter().filter(|one| one.with_content().is_some()).count();
         if is_quick(seals, estimated_bytes) && sealer.has_at_hand(&notifications) {
             return Ok(notification::body(&notifications, limit, &sealer)?);
@@ -275,7 +276,7 @@ pub(super) mod tests {
     pub(in crate::engine) fn bodies() -> Bodies {
         let (store, clock) = (Arc::new(store::memory::MemoryStore::new(Arc::new(|_, _| {}))), Clock::new());
         let tokens = Arc::new(Tokens::of(Key::generate(NOW).unwrap()));
-        Bodies::new(Directory::new(store, clock), tokens, clock, 1 << 20)
+        Bodies::new(Directory::new(store, clock.clone()), tokens, clock, 1 << 20)
     }
 
     impl Bodies {

@@ -5,6 +5,7 @@
 //! queue; the *tail* hands over what the store has just committed. Nothing here decides anything, and
 //! losing what the tail holds costs a read of the log, never a delivery.
 
+mod advance;
 mod bodies;
 mod perform;
 mod tail;
@@ -25,13 +26,14 @@ use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::identity::Tokens;
 use crate::outbound::Outbound;
+pub use advance::advance;
 use perform::Performer;
 use tail::Tail;
 
 /// Events taken from the queue before the node is asked for its timers again.
 const EVENTS_PER_ROUND: usize = 256;
 /// How long a drain may take: a little more than the longest attempt.
-const DRAIN_MICROS_MAX: u64 = 12_000_000;
+const DRAIN_MAX: Duration = Duration::from_secs(12);
 
 /// Puts a submitted message into its recipients' mailboxes.
 #[async_trait]
@@ -55,8 +57,16 @@ pub struct Parts {
 
 enum Input {
     Event(Event),
-    EndCommitted { event: Event, handled: oneshot::Sender<()> },
+    EndCommitted {
+        event: Event,
+        handled: oneshot::Sender<()>,
+    },
     Stats(oneshot::Sender<NodeStats>),
+    /// Answered with when time brings the next thing: once the node is at rest, or else at once.
+    Due {
+        at_rest: bool,
+        reply: oneshot::Sender<Option<Monotonic>>,
+    },
 }
 
 /// A handle on the running engine.
@@ -95,6 +105,18 @@ impl Engine {
         self.inputs.send(Input::Stats(reply)).ok()?;
         stats.await.ok()
     }
+
+    /// Waits until nothing is under way, for no longer than `within`; then tells when time brings the next thing.
+    pub async fn settled(&self, within: Duration) -> Option<Monotonic> {
+        let due = |at_rest| {
+            let (reply, due) = oneshot::channel();
+            self.inputs.send(Input::Due { at_rest, reply }).ok().map(|()| due)
+        };
+        match tokio::time::timeout(within, due(true)?).await {
+            Ok(due) => due.ok()?,
+            Err(_) => due(false)?.await.ok()?,
+        }
+    }
 }
 
 impl Stopped {
@@ -119,6 +141,7 @@ impl Stopped {
             inputs,
             tail: handle.tail,
             commands: Vec::new(),
+            waiting_for_rest: Vec::new(),
             released: false,
         };
         running.run(stop).await;
@@ -135,6 +158,7 @@ struct Running {
     inputs: mpsc::UnboundedReceiver<Input>,
     tail: Arc<Tail>,
     commands: Vec<notify::Command>,
+    waiting_for_rest: Vec<oneshot::Sender<Option<Monotonic>>>,
     /// The node has nothing more to do.
     released: bool,
 }
@@ -144,16 +168,19 @@ impl Running {
         self.handle(Event::Tick);
         let mut round = Vec::with_capacity(EVENTS_PER_ROUND);
         let mut drain_until = None;
+        let clock = self.clock.clone();
         loop {
+            let moved = clock.moved();
             let asleep = self.sleep();
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if drain_until.is_none() => {
-                    drain_until = Some(self.clock.mono().plus_micros(DRAIN_MICROS_MAX));
+                    drain_until = Some(clock.elapsed() + DRAIN_MAX);
                     self.handle(Event::Drain);
                 }
                 _ = self.inputs.recv_many(&mut round, EVENTS_PER_ROUND) => {}
                 () = self.tail.grown() => {}
+                () = moved => self.handle(Event::Tick),
                 () = tokio::time::sleep(asleep) => self.handle(Event::Tick),
             }
             for input in round.drain(..) {
@@ -162,8 +189,9 @@ impl Running {
             for event in self.tail.take() {
                 self.handle(event);
             }
+            self.answer_at_rest();
             if let Some(until) = drain_until
-                && (self.released || self.clock.mono() >= until)
+                && (self.released || clock.elapsed() >= until)
             {
                 return;
             }
@@ -180,6 +208,23 @@ impl Running {
             }
             Input::Stats(reply) => {
                 let _ = reply.send(self.node.stats());
+            }
+            Input::Due { at_rest, reply } => {
+                // What has become due since the last event is begun first.
+                self.handle(Event::Tick);
+                match at_rest {
+                    true => self.waiting_for_rest.push(reply),
+                    false => drop(reply.send(self.node.due_at())),
+                }
+            }
+        }
+    }
+
+    fn answer_at_rest(&mut self) {
+        if !self.waiting_for_rest.is_empty() && self.node.is_at_rest() && self.inputs.is_empty() && self.tail.is_empty()
+        {
+            for reply in self.waiting_for_rest.drain(..) {
+                let _ = reply.send(self.node.due_at());
             }
         }
     }

@@ -52,13 +52,13 @@ impl Drop for Answer {
 impl Performer {
     pub(super) fn new(parts: &Parts, answers: UnboundedSender<Input>) -> Self {
         let (directory, tokens) = (parts.directory.clone(), Arc::clone(&parts.tokens));
-        let bodies = Bodies::new(directory, tokens, parts.clock, parts.config.content_bytes_max);
+        let bodies = Bodies::new(directory, tokens, parts.clock.clone(), parts.config.content_bytes_max);
         Self {
             store: Arc::clone(&parts.store),
             outbound: Arc::clone(&parts.outbound),
             bodies: Arc::new(bodies),
             deliver: Arc::clone(&parts.deliver),
-            clock: parts.clock,
+            clock: parts.clock.clone(),
             node: parts.node,
             answers,
         }
@@ -100,11 +100,11 @@ impl Performer {
         let id = attempt.id;
         let event = move |outcome, lacks| Event::Attempted { attempt: id, outcome, lacks };
         let mut answer = self.answer(event(Outcome::NotSent, Vec::new()));
-        let (outbound, bodies, clock) = (Arc::clone(&self.outbound), Arc::clone(&self.bodies), self.clock);
+        let (outbound, bodies, clock) = (Arc::clone(&self.outbound), Arc::clone(&self.bodies), self.clock.clone());
         tokio::spawn(async move {
             // From when on it is not known what the endpoint has got.
             let sending = || answer.if_lost = Some(event(Outcome::Unreachable, Vec::new()));
-            let (outcome, lacks) = attempted(attempt, &outbound, (&bodies, clock), sending).await;
+            let (outcome, lacks) = attempted(attempt, &outbound, (&bodies, &clock), sending).await;
             answer.send(event(outcome, lacks));
         });
     }
@@ -148,7 +148,7 @@ impl Performer {
 
     /// `max`: acquire up to so many leases; `None`: renew those that are held.
     fn lease(&self, asked: Monotonic, max: Option<usize>, lease_micros: u64) {
-        let (clock, node, renewal) = (self.clock, self.node, max.is_none());
+        let (clock, node, renewal) = (self.clock.clone(), self.node, max.is_none());
         self.ask(Event::LeasesFailed { renewal }, move |store| async move {
             let now = clock.wall();
             let until = now.plus_micros(i64::try_from(lease_micros).unwrap_or(i64::MAX));
@@ -198,11 +198,12 @@ impl Performer {
 async fn attempted(
     attempt: Attempt,
     outbound: &Outbound,
-    (bodies, clock): (&Bodies, Clock),
+    (bodies, clock): (&Bodies, &Clock),
     sending: impl FnOnce(),
 ) -> (Outcome, Vec<(usize, Lack)>) {
     let Attempt { id: _, url, tls, timeout_micros, notifications, estimated_bytes } = attempt;
-    let (count, until) = (notifications.len(), clock.mono().plus_micros(timeout_micros));
+    // An attempt takes the world's time, wherever the clock is moved meanwhile.
+    let (count, until) = (notifications.len(), clock.elapsed() + Duration::from_micros(timeout_micros));
     let building = bodies.build(notifications, estimated_bytes);
     let body = match tokio::time::timeout(Duration::from_micros(timeout_micros), building).await {
         Ok(Ok(body)) => body,
@@ -216,7 +217,7 @@ async fn attempted(
         }
     };
     let Some(bytes) = body.bytes else { return (Outcome::NotSent, body.lacks) };
-    let left = Duration::from_micros(until.since(clock.mono()));
+    let left = until.saturating_sub(clock.elapsed());
     if left.is_zero() {
         return (Outcome::NotSent, body.lacks);
     }
@@ -263,15 +264,15 @@ mod tests {
         let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
         let (bodies, clock, url) = (bodies(), Clock::new(), receiver.url("/"));
         let busy = bodies.keep_busy().await;
-        let late = attempted(attempt(&url, 5_000), &outbound, (&bodies, clock), || panic!("it is late")).await;
+        let late = attempted(attempt(&url, 5_000), &outbound, (&bodies, &clock), || panic!("it is late")).await;
         assert_eq!((late, receiver.posts()), ((Outcome::NotSent, Vec::new()), 0));
         drop(busy);
         let mut is_sent = false;
-        let in_time = attempted(attempt(&url, 10_000_000), &outbound, (&bodies, clock), || is_sent = true).await;
+        let in_time = attempted(attempt(&url, 10_000_000), &outbound, (&bodies, &clock), || is_sent = true).await;
         assert_eq!((in_time, receiver.posts(), is_sent), ((Outcome::Acknowledged, Vec::new()), 1, true));
         let built_in_place = attempt(&url, 0);
         let built_in_place = Attempt { notifications: vec![without_content()], ..built_in_place };
-        let too_late = attempted(built_in_place, &outbound, (&bodies, clock), || panic!("no time is left")).await;
+        let too_late = attempted(built_in_place, &outbound, (&bodies, &clock), || panic!("no time is left")).await;
         assert_eq!((too_late, receiver.posts()), ((Outcome::NotSent, Vec::new()), 1));
     }
 

@@ -41,6 +41,10 @@ impl Tail {
         self.grown.notified().await;
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).records.is_empty()
+    }
+
     /// Everything that waits, as hints for the node. What was dropped leaves a [`Event::Look`].
     pub(super) fn take(&self) -> Vec<Event> {
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));

@@ -7,6 +7,7 @@ use http::{HeaderMap, header};
 use uuid::Uuid;
 
 use super::listener::Arrival;
+use crate::clock::Times;
 use crate::ids;
 
 /// One request's surroundings.
@@ -16,6 +17,8 @@ pub struct Context {
     /// The caller's own id, or ours if it sent none.
     pub client_request_id: String,
     pub now: Timestamp,
+    /// The time that the rest of the world has: what tokens are held against.
+    pub world: Timestamp,
     /// Scheme, host and port as the caller used them: `https://localhost:8443`.
     pub origin: String,
     /// Whether tokens are given out there.
@@ -23,10 +26,10 @@ pub struct Context {
 }
 
 impl Context {
-    pub fn new(parts: &Parts, now: Timestamp, gives_tokens: bool) -> Self {
+    pub fn new(parts: &Parts, times: Times, gives_tokens: bool) -> Self {
         let request_id = ids::new_uuid();
         let client_request_id = client_request_id(&parts.headers).unwrap_or_else(|| request_id.to_string());
-        Self { request_id, client_request_id, now, origin: origin(parts), gives_tokens }
+        Self { request_id, client_request_id, now: times.here, world: times.world, origin: origin(parts), gives_tokens }
     }
 
     /// Whether the request came by TLS.

@@ -37,7 +37,7 @@ pub fn router(state: Arc<AppState>) -> Router {
 
 async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let context = Context::new(&parts, state.clock.wall(), state.built_in_issuer);
+    let context = Context::new(&parts, state.clock.times(), state.built_in_issuer);
     let path = collapse(parts.uri.path());
     if let Some((segment, route)) =
         endpoint::route(&path).filter(|(_, route)| state.built_in_issuer || route.verifies())

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::scope::{GRAPH_ID, GRAPH_URL};
 use super::standing::first_second;
+use crate::clock::Times;
 
 /// How the app proved itself, in the numbers of `appidacr` and `azpacr`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub struct AccessToken<'a> {
     pub by_id: bool,
     /// What makes it different from any other.
     pub uti: Uuid,
-    pub now: Timestamp,
+    pub times: Times,
     pub life_seconds: i64,
 }
 
@@ -81,13 +82,13 @@ impl Grant<'_> {
 
 impl AccessToken<'_> {
     pub fn claims(&self) -> Value {
-        let mut claims = lived(self.now, self.life_seconds, self.uti);
-        if let Grant::Delegated(user, _) = self.grant {
-            // A token that follows the end of the user's sessions in the same second counts as later.
-            let first = first_second(user);
-            if seconds(self.now) + 1 == first {
-                claims["iat"] = first.into();
-            }
+        let (here, world) = (seconds(self.times.here), seconds(self.times.world));
+        let mut claims = lived(self.times.world, self.life_seconds, self.uti);
+        // A token that follows the end of the user's sessions in the same second counts as later.
+        let is_same_second = matches!(self.grant, Grant::Delegated(user, _) if here + 1 == first_second(user));
+        claims["iat"] = (world + i64::from(is_same_second)).into();
+        if here != world {
+            claims["tidings_iat"] = (here + i64::from(is_same_second)).into();
         }
         let (tenant, app, proof) = (self.grant.tenant(), self.app.id, (self.proof as u8).to_string());
         let version = match self.app.access_token_version {
@@ -189,7 +190,7 @@ mod tests {
             origin: "https://localhost:8443",
             by_id: false,
             uti: Uuid::nil(),
-            now: Timestamp::from_seconds(1_800_000_000),
+            times: Timestamp::from_seconds(1_800_000_000).into(),
             life_seconds: 3_599,
         }
     }

@@ -16,6 +16,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::claims::Proof;
 use super::form::Form;
 use super::refusal::Refusal;
+use crate::clock::Times;
 use crate::directory::sha256_hex;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -70,12 +71,15 @@ impl Client {
     }
 
     /// Whether it is the app that it says to be, and how it showed that.
-    pub fn prove(&self, app: &App, audience: &Audience<'_>, now: Timestamp) -> Result<Proof, Refusal> {
+    pub fn prove(&self, app: &App, audience: &Audience<'_>, times: Times) -> Result<Proof, Refusal> {
         match &self.sent {
             Sent::Nothing if app.public_client => Ok(Proof::None),
             Sent::Nothing => Err(Refusal::NoCredential),
-            Sent::Secret(secret) => prove_secret(app, secret, now).map(|()| Proof::Secret),
-            Sent::Assertion(assertion) => prove_assertion(app, assertion, audience, now).map(|()| Proof::Certificate),
+            Sent::Secret(secret) => prove_secret(app, secret, times.here).map(|()| Proof::Secret),
+            // The app signs with the time that its own machine has.
+            Sent::Assertion(assertion) => {
+                prove_assertion(app, assertion, audience, times.world).map(|()| Proof::Certificate)
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ use super::refusal::{Refusal, Traced};
 use super::tenancy::Tenancy;
 use super::{device, sign_in, token};
 use crate::app::AppState;
+use crate::clock::Times;
 use crate::http::context::Context;
 use crate::http::error::ApiError;
 use crate::ids;
@@ -111,7 +112,7 @@ async fn published(visit: &Visit<'_>, route: Route, query: Result<Form, Refusal>
     let origin = &visit.context.origin;
     match route {
         Route::Keys(generation) => {
-            Ok(discovery::keys(generation, &visit.state.tokens.ring(), origin, visit.context.now))
+            Ok(discovery::keys(generation, &visit.state.tokens.ring(), origin, visit.context.world))
         }
         Route::Instance => {
             let query = query?;
@@ -133,8 +134,14 @@ fn page(outcome: Result<Response, Refusal>) -> Response {
 }
 
 impl Visit<'_> {
+    /// What codes, refresh tokens and sign-ins go by.
     pub fn now(&self) -> Timestamp {
         self.context.now
+    }
+
+    /// What signed tokens go by, since others read them.
+    pub fn times(&self) -> Times {
+        Times { here: self.context.now, world: self.context.world }
     }
 
     pub async fn tenancy(&self) -> Result<Tenancy, Refusal> {

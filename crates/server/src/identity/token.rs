@@ -41,7 +41,7 @@ pub async fn token(visit: &Visit<'_>, form: &Form) -> Result<Value, Refusal> {
     let app = visit.app(&client.id).await?;
     let tenant = tenancy.or_home(app.tenant);
     let audience = Audience { origin: &visit.context.origin, segment: visit.segment, tenant };
-    let proof = client.prove(&app, &audience, visit.now())?;
+    let proof = client.prove(&app, &audience, visit.times())?;
     let signed_in = match asked {
         Asked::ClientCredentials(_) if proof == Proof::None => return Err(Refusal::NoCredential),
         Asked::ClientCredentials(scopes) => return for_itself(visit, &app, proof, tenant, &scopes).await,
@@ -224,7 +224,7 @@ impl Visit<'_> {
             origin: &self.context.origin,
             by_id,
             uti: ids::new_uuid(),
-            now: self.now(),
+            times: self.times(),
             life_seconds: LIFE_SECONDS,
         };
         self.state.tokens.access(&token).map_err(|_| Refusal::Unavailable)
@@ -246,7 +246,7 @@ impl Visit<'_> {
             code,
             session,
             uti: ids::new_uuid(),
-            now: self.now(),
+            now: self.context.world,
             life_seconds: LIFE_SECONDS,
         };
         self.state.tokens.id_token(&token).map_err(|_| Refusal::Unavailable)

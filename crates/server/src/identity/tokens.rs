@@ -14,6 +14,7 @@ use super::claims::{AccessToken, Grant, IdToken, Proof, issuer_v1};
 use super::keys::{Key, KeyError, KeyRing, LIFE_SECONDS_MAX};
 use super::remembered::{Held, Remembered, Skew};
 use super::scope::{GRAPH_ID, GRAPH_URL};
+use crate::clock::Times;
 use crate::ids;
 
 /// How far our clock may have been set back since a token was signed.
@@ -69,6 +70,8 @@ struct Claims {
     aud: String,
     iss: String,
     iat: i64,
+    /// When it was issued by this server's clock, if that was moved.
+    tidings_iat: Option<i64>,
     nbf: i64,
     exp: i64,
     tid: TenantId,
@@ -111,7 +114,7 @@ impl Claims {
         let admin = self.wids.iter().any(|role| role == GLOBAL_ADMINISTRATOR);
         let expires = Some(Timestamp::from_seconds(self.exp));
         let principal = Principal { tenant: self.tid, app, actor, held, admin, expires };
-        Ok(Bearer { principal, issued: self.iat })
+        Ok(Bearer { principal, issued: self.tidings_iat.unwrap_or(self.iat) })
     }
 }
 
@@ -159,9 +162,15 @@ impl Tokens {
     }
 
     /// An access token that nobody asked for: what `tidings dev` prints.
-    pub fn issue(&self, app: &App, grant: Grant<'_>, now: Timestamp, life_seconds: i64) -> Result<String, KeyError> {
-        let (proof, uti) = (Proof::Secret, ids::new_uuid());
-        self.access(&AccessToken { app, grant, proof, origin: "", by_id: false, uti, now, life_seconds })
+    pub fn issue(
+        &self,
+        app: &App,
+        grant: Grant<'_>,
+        times: impl Into<Times>,
+        life_seconds: i64,
+    ) -> Result<String, KeyError> {
+        let (proof, uti, times) = (Proof::Secret, ids::new_uuid(), times.into());
+        self.access(&AccessToken { app, grant, proof, origin: "", by_id: false, uti, times, life_seconds })
     }
 
     /// Who bears this token at `now`.

@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 use crate::world::World;
 
 pub async fn call(world: &World, token: &str, method: &str, path: &str, body: &str) -> (StatusCode, Value) {
-    let clock = world.state.clock;
+    let clock = world.state.clock.clone();
     let fresh = move || Fresh {
         now: clock.wall(),
         uuid: ids::new_uuid(),

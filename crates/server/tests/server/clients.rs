@@ -396,7 +396,7 @@ async fn dates_come_in_every_precision() {
 #[test]
 fn who_should_come_back_later_is_told_when() {
     let (parts, ()) = Request::get("/v1.0/me").body(()).unwrap().into_parts();
-    let context = Context::new(&parts, graph::Timestamp::from_seconds(1_795_000_000), true);
+    let context = Context::new(&parts, graph::Timestamp::from_seconds(1_795_000_000).into(), true);
     for error in [ApiError::Contended, StoreError::Full("x".into()).into(), StoreError::Unavailable("x".into()).into()]
     {
         let response = answer::response(&context, Err(error));

@@ -70,7 +70,7 @@ pub fn settings() -> Settings {
     }
 }
 
-async fn call(server: &Running, method: &str, path: &str, body: Value) -> (u16, Value) {
+pub async fn call(server: &Running, method: &str, path: &str, body: Value) -> (u16, Value) {
     let state = &server.state;
     let grant = Grant::Delegated(&seed::users()[0], SCOPES);
     let token = state.tokens.issue(&seed::app(), grant, state.clock.wall(), 60).unwrap();
@@ -125,6 +125,12 @@ async fn a_change_reaches_its_subscriber_and_an_end_silences_it() {
 }
 
 pub async fn administer(server: &Running, method: &str, path: &str, body: Value) {
+    let (status, answer) = asked_of_admin(server, method, path, body).await;
+    assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+}
+
+/// A call of the admin API.
+pub async fn asked_of_admin(server: &Running, method: &str, path: &str, body: Value) -> (u16, Value) {
     let request = Request::builder()
         .method(method)
         .uri(format!("http://{}{path}", server.listen.admin))
@@ -133,7 +139,9 @@ pub async fn administer(server: &Running, method: &str, path: &str, body: Value)
         .body(Full::new(Bytes::from(body.to_string())))
         .unwrap();
     let response = Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap();
-    assert!(response.status().is_success(), "{method} {path}: {}", response.status());
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&body).unwrap_or_default())
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod bodies;
 mod calendar_view;
 mod calendars;
 mod clients;
+mod clock;
 mod contacts;
 mod delivery;
 mod delta;

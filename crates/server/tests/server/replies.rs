@@ -13,7 +13,7 @@ use crate::world::{Caller, World, ok};
 /// Puts everything that was submitted into Inboxes, as the engine does.
 pub async fn deliver(world: &World) {
     let store = world.state.store.clone();
-    let clock = world.state.clock;
+    let clock = world.state.clock.clone();
     let mailboxes = Mailboxes::new(
         store.clone(),
         std::sync::Arc::new(move || graph::mailbox::Fresh {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -11,7 +12,7 @@ use graph::{Partition, SubscriptionId, TenantId};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use notify::subscription::TlsVersion;
-use notify::{Position, Profile};
+use notify::{Monotonic, Position, Profile};
 use protocol::HandshakeError;
 use serde_json::Value;
 use store::memory::MemoryStore;
@@ -97,9 +98,9 @@ impl World {
         seed::plant(store.as_ref(), clock.wall()).await.unwrap();
         let (receivers, engine) = (Arc::new(Receivers::default()), Arc::new(Ends::default()));
         let state = Arc::new(AppState {
-            directory: Directory::new(store.clone(), clock),
+            directory: Directory::new(store.clone(), clock.clone()),
             store,
-            clock,
+            clock: clock.clone(),
             tokens: Arc::new(Tokens::new(signing_keys(), Box::new(|_| Ok(())))),
             built_in_issuer,
             issuers: Issuers::new(issuers, clock),
@@ -343,6 +344,11 @@ pub struct Ends(pub Mutex<Vec<SubscriptionId>>);
 impl Engine for Ends {
     async fn end_committed(&self, _: Partition, subscription: SubscriptionId, _: Position) {
         self.0.lock().unwrap().push(subscription);
+    }
+
+    /// There is no node that anything could come from.
+    async fn settled(&self, _: Duration) -> Option<Monotonic> {
+        None
     }
 }
 

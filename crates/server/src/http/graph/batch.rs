@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use super::{Asked, Head, head, mailbox_of, serve};
 use crate::app::AppState;
+use crate::clock::Times;
 use crate::http::answer::{self, Answer};
 use crate::http::context::Context;
 use crate::http::error::ApiError;
@@ -144,7 +145,8 @@ impl Member {
     }
 
     async fn answer(&self, state: &AppState) -> Response {
-        let context = Context { now: state.clock.wall(), ..self.context.clone() };
+        let Times { here: now, world } = state.clock.times();
+        let context = Context { now, world, ..self.context.clone() };
         let outcome = self.outcome(state, &context).await;
         if let Err(error) = &outcome {
             api::log_refusal(&context, &self.method, &self.path, error);

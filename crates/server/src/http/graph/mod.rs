@@ -190,7 +190,7 @@ async fn authenticate(state: &AppState, context: &Context, headers: &HeaderMap) 
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(TokenError::Empty.into());
     }
-    Ok(Arc::new(identity::caller(state, token.trim(), context.now).await?))
+    Ok(Arc::new(identity::caller(state, token.trim(), context.world).await?))
 }
 
 /// Each area answers for its resources; the order of arms is that of [`Resource`].

@@ -50,7 +50,7 @@ fn claims() -> Value {
 
 fn proves(app: &App, assertion: &str) -> Result<Proof, Refusal> {
     let client = Client { id: app.id.to_string(), sent: Sent::Assertion(assertion.to_owned()) };
-    client.prove(app, &Audience { origin: ORIGIN, segment: "common", tenant: seed::TENANT }, NOW)
+    client.prove(app, &Audience { origin: ORIGIN, segment: "common", tenant: seed::TENANT }, NOW.into())
 }
 
 fn with(name: &str, value: impl Into<Value>) -> String {
@@ -133,7 +133,7 @@ fn a_certificate_that_has_run_out_proves_nothing() {
     assert_eq!(proves(&app, &key().sign(&claims()).unwrap()), Err(Refusal::CertificateExpired));
     let secret = Client { id: String::new(), sent: Sent::Secret(seed::APP_SECRET.into()) };
     let audience = Audience { origin: ORIGIN, segment: "common", tenant: seed::TENANT };
-    assert_eq!(secret.prove(&app, &audience, NOW), Err(Refusal::SecretExpired(seed::APP.to_string())));
+    assert_eq!(secret.prove(&app, &audience, NOW.into()), Err(Refusal::SecretExpired(seed::APP.to_string())));
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl Issuers {
     pub fn new(all: Vec<(Rules, Box<dyn Publisher>)>, clock: Clock) -> Self {
         let issuer = |(rules, publisher)| {
             let (keys, done, remembered) = (Mutex::default(), watch::Sender::new(()), Remembered::default());
-            Arc::new(Issuer { rules, publisher, keys, done, remembered, clock })
+            Arc::new(Issuer { rules, publisher, keys, done, remembered, clock: clock.clone() })
         };
         Self { all: all.into_iter().map(issuer).collect(), told: Mutex::default(), clock }
     }

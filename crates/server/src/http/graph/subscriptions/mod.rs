@@ -18,6 +18,7 @@ use protocol::SubscriptionResource;
 use protocol::error::Operation;
 
 use super::Call;
+use crate::clock::Times;
 use crate::http::error::ApiError;
 
 /// A live subscription that the caller may see: made by its app, and if it acts for a user, by that user.
@@ -35,8 +36,10 @@ async fn visible(call: &Call<'_>, id: &str, operation: Operation) -> Result<Arc<
 
 /// The subscription as its app authorizes it by this call.
 fn authorized(call: &Call<'_>, subscription: Subscription) -> Subscription {
-    // The end of the caller's token, if that counts.
-    let lapses = call.state.profile.token_expiry.lapses(call.principal.expires);
+    // The end of the caller's token, if that counts; it is dated by the world's time.
+    let times = Times { here: call.context.now, world: call.context.world };
+    let expires = call.principal.expires.map(|expires| times.here_at(expires));
+    let lapses = call.state.profile.token_expiry.lapses(expires);
     subscription.authorized_at(call.context.now, lapses).asked_under(&call.context.origin)
 }
 
