@@ -172,7 +172,13 @@ impl World {
             let spans = states.entry(Partition::of(mailbox(owner))).or_default();
             spans.extend((0..PER_MAILBOX).map(|number| {
                 let subscription = Arc::new(read_back(&subscription(owner, number)));
-                SubscriptionSpan { subscription, began: Position(1), ended: None, standing: <_>::default() }
+                SubscriptionSpan {
+                    subscription,
+                    began: Position(1),
+                    ended: None,
+                    standing: <_>::default(),
+                    incident: None,
+                }
             }));
         }
         let (node, heads, commands) = (Node::new(NodeConfig::default()), BTreeMap::new(), Vec::new());

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use graph::{ChangeType, Partition, SubscriptionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::incident::Incident;
 use crate::reauthorization::Standing;
 use crate::{Position, Record, Subscription};
 
 /// Progress of one partition, recorded whole or not at all, and only if the store still holds `epoch`
 /// and its last checkpoint has the number before this one.
 ///
-/// An exact prefix: `ledger` and `park` speak of records at or below `cursor` and of nothing above it.
+/// An exact prefix: `ledger`, `park` and `incidents` speak of records at or below `cursor` and of nothing above it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     pub partition: Partition,
@@ -25,6 +26,8 @@ pub struct Checkpoint {
     pub unpark: Vec<(Stream, Position)>,
     pub park: Vec<Parked>,
     pub ledger: BTreeMap<SubscriptionId, LedgerDelta>,
+    /// What opens where none is open, of subscriptions that have not ended.
+    pub incidents: BTreeMap<SubscriptionId, Incident>,
 }
 
 /// The deliveries of one subscription to one of its two URLs.
@@ -156,4 +159,6 @@ pub struct SubscriptionSpan {
     pub ended: Option<Position>,
     /// As of [`PartitionState::head`].
     pub standing: Standing,
+    /// What it was not told of, and is owed a `missed` for.
+    pub incident: Option<Incident>,
 }

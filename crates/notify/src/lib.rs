@@ -6,6 +6,7 @@
 pub mod access;
 pub mod checkpoint;
 pub mod clock;
+pub mod incident;
 pub mod log;
 pub mod node;
 pub mod notification;
@@ -21,6 +22,7 @@ pub mod transition;
 
 pub use checkpoint::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Stream, StreamKind};
 pub use clock::{Monotonic, Now};
+pub use incident::Incident;
 pub use log::{Cause, EndReason, LifecycleEvent, Position, Record, Submission, SubscriptionEvent};
 pub use node::{Command, Event, Node, NodeConfig};
 pub use profile::Profile;

@@ -103,6 +103,7 @@ impl World {
                 began: Position(0),
                 ended: None,
                 standing: <_>::default(),
+                incident: None,
             };
             spans.entry(Partition::of(mailbox(n))).or_default().push(span);
         }

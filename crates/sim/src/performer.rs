@@ -153,12 +153,12 @@ impl World {
                 let (partition, epoch, number) = (checkpoint.partition, checkpoint.epoch, checkpoint.number);
                 let before = self.watch.before_checkpoint(&checkpoint, &self.storage);
                 let answer = self.storage.checkpoint(checkpoint.clone());
-                self.watch.after_checkpoint(&checkpoint, before, answer, &self.storage, self.at)?;
+                self.watch.after_checkpoint(&checkpoint, &before, answer, &self.storage, self.at)?;
                 Some(Event::Checkpointed { partition, epoch, number, answer })
             }
             Command::Step { partition, subscription, step } => {
                 let done = self.step(&subscription, step)?;
-                Some(Event::Stepped { partition, subscription: subscription.id, done })
+                Some(Event::Stepped { partition, subscription: subscription.id, step, done })
             }
             Command::Submit { partition, epoch, position, record } => {
                 let done = self.submit(&record);
@@ -179,6 +179,7 @@ impl World {
             }
             Step::Pause => model.pause_subscription(Arc::clone(before)),
             Step::End => model.end_subscription(before.id, EndReason::Expired, Some(before.expires)),
+            Step::Missed { incident } => model.append_missed(before.id, incident),
         };
         if taken.is_ok() {
             self.watch.stepped(before, step, self.at)?;
@@ -335,8 +336,8 @@ fn failure(command: &Command) -> Option<Event> {
             number: checkpoint.number,
             answer: CheckpointAnswer::Unknown,
         },
-        Command::Step { partition, subscription, .. } => {
-            Event::Stepped { partition: *partition, subscription: subscription.id, done: false }
+        Command::Step { partition, subscription, step } => {
+            Event::Stepped { partition: *partition, subscription: subscription.id, step: *step, done: false }
         }
         Command::Submit { partition, epoch, position, .. } => {
             Event::Submitted { partition: *partition, epoch: *epoch, position: *position, done: false }
@@ -349,6 +350,7 @@ fn step_name(step: Step) -> &'static str {
         Step::Ask { .. } => "ask",
         Step::Pause => "pause",
         Step::End => "end",
+        Step::Missed { .. } => "tell of what was missed",
     }
 }
 

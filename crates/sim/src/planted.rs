@@ -11,7 +11,7 @@ macro_rules! planted {
         pub enum Planted { $($variant),* }
 
         impl Planted {
-            pub const ALL: [Planted; 17] = [$(Planted::$variant),*];
+            pub const ALL: [Planted; 19] = [$(Planted::$variant),*];
 
             pub fn name(self) -> &'static str {
                 match self { $(Planted::$variant => $name),* }
@@ -43,6 +43,8 @@ planted! {
     LastWordTriedOnce "last-word-tried-once" Some(Fault::LastWordTriedOnce),
     AskedOffCadence "asked-off-cadence" Some(Fault::AskedOffCadence),
     TooLargeTakenForDelivered "too-large-taken-for-delivered" Some(Fault::TooLargeTakenForDelivered),
+    IncidentForgottenInReplay "incident-forgotten-in-replay" Some(Fault::IncidentForgottenInReplay),
+    LostMissedTakenForTold "lost-missed-taken-for-told" Some(Fault::LostMissedTakenForTold),
 }
 
 /// No defect has this name.

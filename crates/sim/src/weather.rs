@@ -3,7 +3,7 @@
 use notify::Event;
 use rand::RngExt;
 
-use crate::invariants::Violation;
+use crate::invariants::{SOON_MICROS, Violation};
 use crate::network::Mood;
 use crate::process::{Letter, Life};
 use crate::trace::Line;
@@ -220,7 +220,9 @@ impl World {
         if self.plan.faults.jumps == 0 && self.at > self.plan.quiet_micros + SETTLE_MICROS {
             self.watch.overdue(&self.storage, &self.plan.partitions(), self.at)?;
         }
-        let longest = notify::retry::wait_micros_max();
+        // What is given up last is told of at its horizon, if that is near.
+        let horizon = (self.plan.config.horizon_micros as u64).min(SOON_MICROS as u64);
+        let longest = notify::retry::wait_micros_max() + horizon;
         if self.at > self.plan.quiet_micros + longest + REST_SLACK_MICROS + self.watch.most_skew_micros() {
             return Err(Violation::new(
                 "every_match_ends",

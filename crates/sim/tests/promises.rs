@@ -50,6 +50,9 @@ fn worlds_are_rich() {
     let (paused, asked) = (sum(|one| one.endings.abandoned_paused), sum(|one| one.endings.asked));
     println!("{paused} fell into a pause; apps were asked {asked} times to reauthorize");
     assert!(paused > seeds / 2 && asked > seeds);
+    let missed = sum(|one| one.endings.missed);
+    println!("{missed} times an app was told that it missed something");
+    assert!(missed > seeds);
     let (large, unusable) = (sum(|one| one.endings.abandoned_too_large), sum(|one| one.endings.abandoned_unusable));
     let lost = sum(|one| one.endings.abandoned_access_lost);
     println!("{large} were told without their content, which was too large, {lost} since access to it was lost");

@@ -17,7 +17,7 @@ use graph::{
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent, Submission};
 use notify::recount::Books;
-use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
+use notify::{Checkpoint, Incident, LedgerDelta, Position, Record, Stream, Subscription};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -227,6 +227,9 @@ pub trait Store: Send + Sync + 'static {
         record: ChangeId,
         event: LifecycleEvent,
     ) -> Result<Appended, SubscriptionError>;
+    /// Appends the `missed` of a live subscription's open incident if that opened no later than `incident`, and
+    /// closes it. The record is the open one's ([`Incident::missed`]).
+    async fn append_missed(&self, id: SubscriptionId, incident: Incident) -> Result<Appended, SubscriptionError>;
     /// A live subscription.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError>;
     /// Live subscriptions of a tenant (all, or of one app, creator or mailbox), by id, after `after`.

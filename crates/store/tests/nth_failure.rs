@@ -17,7 +17,7 @@ use graph::{
     Properties, UserId,
 };
 use notify::log::{Cause, EndReason, LifecycleEvent};
-use notify::{Checkpoint, LedgerDelta, Parked, ParkedRef, Position, Stream, StreamKind, Subscription};
+use notify::{Checkpoint, Incident, LedgerDelta, Parked, ParkedRef, Position, Stream, StreamKind, Subscription};
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
@@ -151,6 +151,7 @@ fn checkpoint() -> Checkpoint {
         unpark: vec![(stream, Position(2))],
         park: vec![Parked { stream, refs, attempts: 1, due: at(10), since: at(1), batch_max: 10 }],
         ledger: ledger.collect::<BTreeMap<_, _>>(),
+        incidents: BTreeMap::from([(subscription_id(1), Incident { opened: at(5) })]),
     }
 }
 
@@ -273,6 +274,7 @@ fn subscription_calls() -> Vec<(&'static str, Run)> {
         };
         pause_subscription: store => store.pause_subscription(first());
         append_lifecycle: store => store.append_lifecycle(subscription_id(1), change_id(0xab), LifecycleEvent::Missed);
+        append_missed: store => store.append_missed(subscription_id(1), Incident { opened: at(5) });
         subscription: store => store.subscription(subscription_id(1));
         subscriptions: store => store.subscriptions(of_tenant());
         ledger: store => store.ledger(subscription_id(1));

@@ -116,6 +116,7 @@ fn checkpoint(number: u64, position: Position, stays: bool) -> Checkpoint {
         unpark: if stays { vec![] } else { vec![(stream, position)] },
         park: if stays { vec![parked] } else { vec![] },
         ledger: [(stream.subscription, ledger)].into(),
+        incidents: [].into(),
     }
 }
 
@@ -212,6 +213,7 @@ fn without_seals(directory: &TempDir, subscriptions: u128) {
         .execute_batch(
             "COMMIT; CREATE TABLE gone AS SELECT state FROM subscription; DROP TABLE gone;
             DROP INDEX subscription_of_app;
+            ALTER TABLE subscription DROP COLUMN incident;
             DROP INDEX subscription_by_creator; ALTER TABLE subscription DROP COLUMN standing;
             DROP TABLE sealing_key; DROP INDEX log_sealed;
             UPDATE meta SET value = 5 WHERE name = 'schema_version';",

@@ -14,7 +14,9 @@ use graph::{
     Properties, Timestamp, UserId,
 };
 use notify::log::{EndReason, LifecycleEvent};
-use notify::{Checkpoint, LedgerDelta, Parked, ParkedRef, Position, Record, Stream, StreamKind, Subscription};
+use notify::{
+    Checkpoint, Incident, LedgerDelta, Parked, ParkedRef, Position, Record, Stream, StreamKind, Subscription,
+};
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
@@ -31,6 +33,7 @@ mod support;
 
 const APP: AppId = AppId(Uuid::from_u128(0xa));
 const NODE: NodeId = NodeId(Uuid::from_u128(1));
+const INCIDENT: Incident = Incident { opened: Timestamp::from_seconds(1_795_255_200) };
 const REFRESH_TOKEN: RedeemableHash = RedeemableHash([7; 32]);
 
 fn data_file(version: i64) -> PathBuf {
@@ -121,7 +124,8 @@ async fn plant(store: &SqliteStore) {
     store.append_lifecycle(subscription_id(3), change_id(0x1f), LifecycleEvent::Missed).await.unwrap();
     store.acquire(NODE, at(0), at(30), 256).await.unwrap();
     let ledger = LedgerDelta { matched: 3, delivered: 2, parked: 1, ..LedgerDelta::default() };
-    let checkpoint = Checkpoint { park: vec![parked()], ..checkpoint(1, Position(4), ledger) };
+    let incidents = BTreeMap::from([(subscription_id(1), INCIDENT)]);
+    let checkpoint = Checkpoint { park: vec![parked()], incidents, ..checkpoint(1, Position(4), ledger) };
     store.checkpoint(checkpoint).await.unwrap();
     let attachments = Mutation { attachment_puts: vec![attachment()], ..Mutation::default() };
     store.commit(commit_of(MEGAN, attachments)).await.unwrap();
@@ -154,6 +158,7 @@ fn checkpoint(number: u64, cursor: Position, ledger: LedgerDelta) -> Checkpoint 
         unpark: Vec::new(),
         park: Vec::new(),
         ledger: BTreeMap::from([(subscription_id(1), ledger)]),
+        incidents: BTreeMap::new(),
     }
 }
 
@@ -213,6 +218,8 @@ async fn assert_subscriptions(store: &SqliteStore, version: i64) {
     assert_eq!(store.subscription(subscription_id(2)).await, Ok(None));
     let state = store.partition_state(Partition::of(ADELE)).await.unwrap();
     assert_eq!(state.subscriptions[0].standing.is_paused(), version >= 7);
+    let state = store.partition_state(Partition::of(MEGAN)).await.unwrap();
+    assert_eq!(state.subscriptions[0].incident, Some(INCIDENT).filter(|_| version >= 9));
     let ledger = store.ledger(subscription_id(1)).await.unwrap();
     assert_eq!((ledger.matched, ledger.delivered, ledger.parked, ledger.balances()), (3, 2, 1, true));
 }

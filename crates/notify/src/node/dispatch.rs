@@ -145,7 +145,14 @@ impl Node {
     }
 
     /// An attempt has ended: its slot is free, and its deliveries are done or wait.
-    pub(super) fn attempted(&mut self, attempt: u64, outcome: Outcome, lacks: &[(usize, Lack)], now: Now) {
+    pub(super) fn attempted(
+        &mut self,
+        attempt: u64,
+        outcome: Outcome,
+        lacks: &[(usize, Lack)],
+        now: Now,
+        commands: &mut Vec<Command>,
+    ) {
         let Some(in_flight) = self.sending.in_flight.remove(&attempt) else { return };
         let failed = outcome != Outcome::Acknowledged;
         if !(failed && self.config.planted(Fault::SlotKeptAfterFailure)) {
@@ -169,6 +176,9 @@ impl Node {
         }
         for at in streams {
             self.settle_stream(at, now);
+            if !failed {
+                self.answered(at, now, commands);
+            }
         }
     }
 

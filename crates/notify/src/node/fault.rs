@@ -22,6 +22,8 @@ pub enum Fault {
     LastWordTriedOnce,
     AskedOffCadence,
     TooLargeTakenForDelivered,
+    IncidentForgottenInReplay,
+    LostMissedTakenForTold,
 }
 
 impl NodeConfig {

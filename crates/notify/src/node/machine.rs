@@ -8,7 +8,7 @@ use graph::{Partition, SubscriptionId, Timestamp};
 use super::owned::Owned;
 use super::sending::Sending;
 use super::wall::Wall;
-use super::{Command, Event, NodeConfig, Steady};
+use super::{Command, Event, NodeConfig, Steady, Step};
 use crate::{Monotonic, Now, Position, Stream};
 
 /// How long a failed read or write of the store is left alone.
@@ -22,7 +22,7 @@ pub struct Node {
     pub(super) partitions: Steady<Partition, Owned>,
     pub(super) sending: Sending,
     timers: Timers,
-    /// Those of subscriptions. There are many, and few are near.
+    /// Those of subscriptions and of their incidents. There are many, and few are near.
     lives: Timers,
     /// Partitions whose log is not read on because memory is full.
     pub(super) waiting_for_room: BTreeSet<Partition>,
@@ -40,6 +40,7 @@ pub(super) enum Timer {
     Partition(Partition),
     Stream(Partition, Stream),
     Life(Timestamp, Partition, SubscriptionId),
+    Incident(Timestamp, Partition, SubscriptionId),
     Submit(Partition, u64, Position),
 }
 
@@ -134,12 +135,14 @@ impl Node {
         let now = Now { wall, mono: now.mono };
         for partition in self.partitions.keys().copied().collect::<Vec<_>>() {
             self.arm_all(partition, now);
+            self.arm_incidents(partition, now);
         }
         now
     }
 
     pub(super) fn at(&mut self, when: Monotonic, timer: Timer) {
-        let timers = if matches!(timer, Timer::Life(..)) { &mut self.lives } else { &mut self.timers };
+        let timers =
+            if matches!(timer, Timer::Life(..) | Timer::Incident(..)) { &mut self.lives } else { &mut self.timers };
         timers.push(Reverse((when, timer)));
     }
 
@@ -182,13 +185,17 @@ impl Node {
                 Some(partition)
             }
             Event::Attempted { attempt, outcome, lacks } => {
-                self.attempted(attempt, outcome, &lacks, now);
+                self.attempted(attempt, outcome, &lacks, now, commands);
                 None
             }
             Event::Checkpointed { partition, epoch, number, answer } => {
                 self.checkpointed(partition, epoch, number, answer, now, commands)
             }
-            Event::Stepped { partition, subscription, done } => {
+            Event::Stepped { partition, subscription, step: Step::Missed { .. }, done } => {
+                self.told((partition, subscription), done, now, commands);
+                None
+            }
+            Event::Stepped { partition, subscription, step: _, done } => {
                 self.stepped(partition, subscription, done, now);
                 None
             }

@@ -11,6 +11,7 @@
 mod config;
 mod dispatch;
 mod fault;
+mod incidents;
 mod leases;
 mod life;
 mod machine;
@@ -32,6 +33,7 @@ use graph::{ChangeId, ChangeType, Partition, SubscriptionId, Timestamp};
 use uuid::Uuid;
 
 use crate::checkpoint::{LoadedParked, PartitionState};
+use crate::incident::Incident;
 use crate::subscription::TlsVersion;
 use crate::{Checkpoint, Monotonic, Position, Record, Stream, Subscription};
 
@@ -72,7 +74,7 @@ pub enum Event {
     Checkpointed { partition: Partition, epoch: u64, number: u64, answer: CheckpointAnswer },
     /// Answer to [`Command::Step`]: the step is in the log, or the subscription is not as it was.
     /// `false`: the store failed.
-    Stepped { partition: Partition, subscription: SubscriptionId, done: bool },
+    Stepped { partition: Partition, subscription: SubscriptionId, step: Step, done: bool },
     /// Answer to [`Command::Submit`]. `false`: not all recipients have it yet.
     Submitted { partition: Partition, epoch: u64, position: Position, done: bool },
     /// The process is asked to stop: begin nothing new, record what is known, give the leases back.
@@ -114,7 +116,7 @@ pub enum Command {
     },
     Attempt(Attempt),
     Checkpoint(Checkpoint),
-    /// Take a step in a subscription's life that time has brought.
+    /// Take a step in a subscription's life that time, or its endpoint, has brought.
     Step {
         partition: Partition,
         subscription: Arc<Subscription>,
@@ -129,7 +131,7 @@ pub enum Command {
     },
 }
 
-/// A step in a subscription's life that time brings. Each is taken in the store or not at all, so that whatever
+/// A step in a subscription's life that time brings, or its endpoint. Each is taken in the store or not at all, so that whatever
 /// its app did before wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -139,6 +141,8 @@ pub enum Step {
     Pause,
     /// End it as expired, if it still expires when the node believes.
     End,
+    /// Tell its app of its open incident, if that opened no later than this one.
+    Missed { incident: Incident },
 }
 
 /// One HTTP request to make.

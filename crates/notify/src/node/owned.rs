@@ -7,6 +7,7 @@ use std::sync::Arc;
 use graph::{ChangeType, Partition, SubscriptionId, Timestamp, UserId};
 
 use super::fault::Fault;
+use super::incidents::Incidents;
 use super::sending::Sending;
 use super::spans::Spans;
 use super::stream::{Delivery, StreamState, Tail};
@@ -31,7 +32,7 @@ pub(super) struct Entry {
     /// Every stream that hears of the record.
     pub matches: Vec<Stream>,
     pub unfinished: usize,
-    pub done: Vec<(SubscriptionId, Done)>,
+    pub done: Vec<(Stream, Done)>,
     /// Matches beyond their stream's share: they go straight into the store.
     pub spills: Vec<(Stream, Option<ChangeType>)>,
     pub record: Arc<Record>,
@@ -83,6 +84,11 @@ pub(super) struct Owned {
     pub dirty_streams: BTreeSet<Stream>,
     /// What became of deliveries at or below the cursor since the last checkpoint was built.
     pub ledger: BTreeMap<SubscriptionId, LedgerDelta>,
+    pub incidents: Incidents,
+    /// Subscriptions for which the next checkpoint opens an incident, if none is open.
+    pub owing: BTreeSet<SubscriptionId>,
+    /// When incidents of this partition opened last, or could have.
+    pub last_opened: Timestamp,
     pub dirty_since: Option<Monotonic>,
     pub recording: Option<Recording>,
     /// Work waits until the lease is extended.
@@ -123,6 +129,9 @@ impl Owned {
             held_parked: 0,
             dirty_streams: BTreeSet::new(),
             ledger: BTreeMap::new(),
+            incidents: Incidents::default(),
+            owing: BTreeSet::new(),
+            last_opened: Timestamp::default(),
             dirty_since: None,
             recording: None,
             lease_too_short: false,
@@ -138,12 +147,17 @@ impl Owned {
         self.applied = state.cursor;
         self.head = state.head.max(self.head);
         self.state_head = state.head;
+        self.last_opened = state.wall;
         for mut span in state.subscriptions {
             if config.planted(Fault::PauseForgottenInReplay) {
                 span.standing.pauses.clear();
             }
             if config.planted(Fault::LossForgottenInReplay) {
                 span.standing.lost = None;
+            }
+            let incident = span.incident.filter(|_| !config.planted(Fault::IncidentForgottenInReplay));
+            if let Some(incident) = incident.filter(|_| span.ended.is_none()) {
+                self.incidents.opened(span.subscription.id, incident);
             }
             let ended = span.ended.filter(|_| !config.planted(Fault::EndForgottenInReplay));
             self.spans.restore(SubscriptionSpan { ended, ..span });
@@ -221,12 +235,12 @@ impl Owned {
         let partition = self.partition;
         entry.matches.push(stream);
         if stream.kind == StreamKind::Changes && self.spans.is_silenced(&stream.subscription, position) {
-            entry.done.push((stream.subscription, Done::Abandoned(AbandonReason::Paused)));
+            entry.done.push((stream, Done::Abandoned(AbandonReason::Paused)));
             return self.touch(entry.at);
         }
         let Some(state) = self.stream(stream, sending) else { return };
         if state.ended && !entry.record.is_last_word() {
-            entry.done.push((stream.subscription, Done::Abandoned(AbandonReason::SubscriptionEnded)));
+            entry.done.push((stream, Done::Abandoned(AbandonReason::SubscriptionEnded)));
             self.touch(entry.at);
             return;
         }
@@ -289,6 +303,7 @@ impl Owned {
         if !self.spans.end(id, position) {
             return;
         }
+        self.incidents.forget(&id);
         for kind in [StreamKind::Changes, StreamKind::Lifecycle] {
             let stream = Stream { subscription: id, kind };
             if let Some(state) = self.streams.get_mut(&stream) {
@@ -324,6 +339,7 @@ impl Owned {
         if state.deliveries.is_empty() {
             self.emptied.insert(stream);
         }
+        self.note_end(stream, done);
         self.held = self.held.saturating_sub(1);
         if finished.row.is_some() {
             self.held_parked = self.held_parked.saturating_sub(1);
@@ -332,13 +348,12 @@ impl Owned {
             let index = (position.0 - self.cursor.0 - 1) as usize;
             if let Some(entry) = self.window.get_mut(index) {
                 entry.unfinished = entry.unfinished.saturating_sub(1);
-                entry.done.push((stream.subscription, done));
+                entry.done.push((stream, done));
             }
         } else {
             self.dirty_streams.insert(stream);
-            let delta = self.ledger.entry(stream.subscription).or_default();
-            delta.parked -= 1;
-            count(delta, done);
+            self.ledger.entry(stream.subscription).or_default().parked -= 1;
+            self.count_end(stream, done);
         }
     }
 

@@ -46,19 +46,22 @@ impl Owned {
         let park = self.rows(to_park);
         let mut ledger = std::mem::take(&mut self.ledger);
         if config.planted(Fault::OutcomeAboveCursorPersisted) {
-            for (subscription, done) in self.window.iter().flat_map(|entry| &entry.done) {
-                count(ledger.entry(*subscription).or_default(), *done);
+            for (stream, done) in self.window.iter().flat_map(|entry| &entry.done) {
+                count(ledger.entry(stream.subscription).or_default(), *done);
             }
         }
+        let incidents = self.open_incidents(now);
+        let opened = incidents.values().map(|incident| incident.opened);
         let checkpoint = Checkpoint {
             partition: self.partition,
             epoch: self.epoch,
             number: self.number,
             cursor: self.cursor,
-            wall: now.wall,
+            wall: opened.fold(now.wall, Timestamp::max),
             unpark,
             park,
             ledger,
+            incidents,
         };
         self.dirty_since = None;
         self.recording = Some(Recording { checkpoint: checkpoint.clone(), again_at: None });
@@ -101,8 +104,8 @@ impl Owned {
         for stream in &entry.matches {
             self.ledger.entry(stream.subscription).or_default().matched += 1;
         }
-        for (subscription, done) in &entry.done {
-            count(self.ledger.entry(*subscription).or_default(), *done);
+        for (stream, done) in &entry.done {
+            self.count_end(*stream, *done);
         }
         for (stream, change) in &entry.spills {
             self.ledger.entry(stream.subscription).or_default().parked += 1;

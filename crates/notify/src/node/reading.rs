@@ -41,6 +41,7 @@ impl Node {
         self.wall.raise(state.wall);
         owned.take_over(state, &mut self.sending, &self.config);
         self.arm_all(partition, now);
+        self.arm_incidents(partition, now);
         self.read_tails(partition, commands);
         self.read_log(partition, now, commands);
         Some(partition)

@@ -36,6 +36,7 @@ impl Node {
             }
             Timer::Stream(partition, stream) => self.stream_due((partition, stream), when, now),
             Timer::Life(when, partition, id) => self.life_due(when, (partition, id), now, commands),
+            Timer::Incident(when, partition, id) => self.incident_due(when, (partition, id), now, commands),
             Timer::Submit(partition, epoch, position) => self.submit_again(partition, epoch, position, commands),
         }
     }

@@ -39,9 +39,10 @@ impl Node {
                 return None;
             }
         }
-        owned.recording = None;
+        let incidents = owned.recording.take().map(|recording| recording.checkpoint.incidents).unwrap_or_default();
         owned.forget_idle(&mut self.sending);
         owned.forget_ended(&mut self.sending);
+        self.opened(partition, incidents, now, commands);
         self.read_tails(partition, commands);
         self.catch_up(partition, now, commands);
         Some(partition)

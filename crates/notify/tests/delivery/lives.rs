@@ -74,7 +74,7 @@ fn what_could_not_be_asked_is_asked_again_for_the_same_time() {
     let mut world = World::new(Subscription { expires: NOW.plus_minutes(45), ..subscription() });
     world.pass(15 * 60 * SECOND);
     let (partition, subscription) = (Partition::of(MEGAN), subscription().id);
-    world.handle(Event::Stepped { partition, subscription, done: false });
+    world.handle(Event::Stepped { partition, subscription, step: Step::Pause, done: false });
     world.pass(2 * SECOND);
     assert_eq!(asked(&world), [15 * 60, 15 * 60]);
 }

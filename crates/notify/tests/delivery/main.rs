@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 mod attempts;
 mod content;
+mod incidents;
 mod lives;
 mod recounted;
 mod resources;
@@ -80,7 +81,7 @@ fn created(number: u64, folder: FolderId) -> Change {
 }
 
 fn span(subscription: Subscription, standing: Standing) -> SubscriptionSpan {
-    SubscriptionSpan { subscription: Arc::new(subscription), began: Position(1), ended: None, standing }
+    SubscriptionSpan { subscription: Arc::new(subscription), began: Position(1), ended: None, standing, incident: None }
 }
 
 /// A node that owns Megan's partition, and everything around it.
@@ -166,7 +167,10 @@ impl World {
     fn recorded(&mut self) -> Vec<LedgerDelta> {
         let mut deltas = Vec::new();
         for command in std::mem::take(&mut self.others) {
-            let Command::Checkpoint(checkpoint) = command else { continue };
+            let Command::Checkpoint(checkpoint) = command else {
+                self.others.push(command);
+                continue;
+            };
             let (partition, epoch, number) = (checkpoint.partition, checkpoint.epoch, checkpoint.number);
             deltas.extend(checkpoint.ledger.into_values());
             self.handle(Event::Checkpointed { partition, epoch, number, answer: CheckpointAnswer::Recorded });

@@ -165,7 +165,7 @@ impl Performer {
 
     fn step(&self, partition: Partition, subscription: Arc<Subscription>, step: Step) {
         let id = subscription.id;
-        let event = move |done| Event::Stepped { partition, subscription: id, done };
+        let event = move |done| Event::Stepped { partition, subscription: id, step, done };
         self.ask(event(false), move |store| async move {
             let taken = match step {
                 Step::Ask { record, due } => {
@@ -173,6 +173,7 @@ impl Performer {
                 }
                 Step::Pause => store.pause_subscription(subscription).await,
                 Step::End => store.end_subscription(id, EndReason::Expired, Some(subscription.expires)).await,
+                Step::Missed { incident } => store.append_missed(id, incident).await,
             };
             event(!matches!(taken, Err(SubscriptionError::Store(_))))
         });

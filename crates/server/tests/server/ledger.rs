@@ -58,6 +58,7 @@ impl Work {
             unpark: Vec::new(),
             park,
             ledger: BTreeMap::from([(self.id, delta)]),
+            incidents: BTreeMap::new(),
         };
         self.world.state.store.checkpoint(checkpoint).await.unwrap();
     }

@@ -295,6 +295,26 @@ async fn content_that_is_too_large_is_left_out_and_counted() {
 }
 
 #[tokio::test]
+async fn who_was_not_told_of_content_is_told_once_that_something_was_missed() {
+    let (url, mut heard) = receiver().await;
+    let delivery = NodeConfig { content_bytes_max: 200, ..NodeConfig::default() };
+    let server = start(Settings { delivery, ..settings() }).await.unwrap();
+    let asked =
+        Subscription { lifecycle_url: Some(format!("{url}?life")), ..subscription(&server, &url, sealed_for(0)) };
+    let id = begin(&server, asked).await;
+    draft(&server, &"Hello ".repeat(40)).await;
+    assert_eq!(heard.recv().await.unwrap()["value"][0].get("encryptedContent"), None, "it is told without its content");
+    let request = heard.recv().await.unwrap();
+    let told = &request["value"][0];
+    assert_eq!((&told["lifecycleEvent"], &told["subscriptionId"]), (&json!("missed"), &json!(id)));
+    draft(&server, "Hello").await;
+    assert_eq!(opened(&heard.recv().await.unwrap()["value"][0], 0)["subject"], "Hello", "the subscription lives on");
+    let ledger = ended(&server, id, 3).await;
+    assert_eq!((ledger.delivered, ledger.abandoned), (2, [(AbandonReason::TooLarge, 1)].into()));
+    server.drain().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_sealed_any_more_is_told_to_nobody_and_counted() {
     let (url, mut heard) = receiver().await;
     let server = start(settings()).await.unwrap();

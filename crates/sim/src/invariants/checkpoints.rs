@@ -7,6 +7,7 @@ use notify::checkpoint::PARKED_REFS_MAX;
 use notify::node::{CheckpointAnswer, Step};
 use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, Position, Subscription, reauthorization};
 
+use super::incidents::Untold;
 use super::{Violation, Watch};
 use crate::storage::{Storage, date};
 use crate::truth::Span;
@@ -16,18 +17,20 @@ pub struct Before {
     epoch: u64,
     number: u64,
     cursor: Position,
+    untold: BTreeMap<usize, Untold>,
 }
 
 impl Watch {
     pub fn before_checkpoint(&self, checkpoint: &Checkpoint, storage: &Storage) -> Before {
         let state = storage.state(checkpoint.partition);
-        Before { epoch: storage.epoch(checkpoint.partition), number: state.number, cursor: state.cursor }
+        let untold = self.untold(checkpoint.partition, storage);
+        Before { epoch: storage.epoch(checkpoint.partition), number: state.number, cursor: state.cursor, untold }
     }
 
     pub fn after_checkpoint(
         &mut self,
         checkpoint: &Checkpoint,
-        before: Before,
+        before: &Before,
         answer: CheckpointAnswer,
         storage: &Storage,
         at: u64,
@@ -51,6 +54,7 @@ impl Watch {
             let seen = format!("a checkpoint says that it is {}, when it is {}", checkpoint.wall, date(at));
             return Err(Violation::new("schedule_is_kept", seen));
         }
+        self.check_incidents(checkpoint, &before.untold, storage)?;
         self.check_partition(checkpoint.partition, checkpoint.cursor, storage, at)
     }
 
@@ -231,7 +235,7 @@ impl Watch {
     }
 
     /// A step was taken: its subscription is `before`, which still stood so.
-    pub fn stepped(&self, before: &Subscription, step: Step, at: u64) -> Result<(), Violation> {
+    pub fn stepped(&mut self, before: &Subscription, step: Step, at: u64) -> Result<(), Violation> {
         let Some(span) = self.truth.span(before.id) else { return Ok(()) };
         let refuse = |what: String| {
             let seen = format!("subscription {} {what}", before.id);
@@ -242,6 +246,7 @@ impl Watch {
                 Some(due) if due <= self.latest_wall(at) => Ok(()),
                 due => refuse(format!("is paused; that is due {due:?}")),
             },
+            Step::Missed { .. } => self.told_of_incident(before.id),
             Step::Ask { due, .. } if span.asked.iter().any(|asked| *asked >= due) => {
                 refuse(format!("is asked for {due} again"))
             }

@@ -2,8 +2,10 @@
 
 mod attempts;
 mod checkpoints;
+mod incidents;
 mod rest;
 
+pub use incidents::SOON_MICROS;
 pub use rest::Endings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,6 +113,10 @@ pub struct Watch {
     draining: BTreeSet<Life>,
     released: BTreeSet<Life>,
     mail: BTreeMap<(SubmissionId, UserId), u32>,
+    /// Subscriptions of which something was abandoned since they were told last that they missed something.
+    owed: BTreeSet<usize>,
+    /// How often they were told.
+    missed: u64,
     /// What each living node said last that it holds.
     pub stats: BTreeMap<Life, NodeStats>,
     /// The furthest that any node may believe the wall clock to be ahead, and behind.
@@ -132,6 +138,8 @@ impl Watch {
             draining: BTreeSet::new(),
             released: BTreeSet::new(),
             mail: BTreeMap::new(),
+            owed: BTreeSet::new(),
+            missed: 0,
             stats: BTreeMap::new(),
             ahead_micros: 0,
             behind_micros: 0,

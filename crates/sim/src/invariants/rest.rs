@@ -37,6 +37,8 @@ pub struct Endings {
     pub abandoned_unusable: u64,
     /// How often an app was asked to reauthorize because its time ran out.
     pub asked: u64,
+    /// How often an app was told that it missed something, apart from what was provoked.
+    pub missed: u64,
 }
 
 impl Watch {
@@ -54,6 +56,9 @@ impl Watch {
         }
         if let Some(((life, attempt), _)) = self.flights.first_key_value() {
             return Some(format!("attempt {attempt} of node {} is in flight", life.process));
+        }
+        if let Some(untold) = self.untold_incident(storage, partitions, at) {
+            return Some(untold);
         }
         let live = self.truth.spans.iter().enumerate().filter(|(_, span)| span.ended.is_none());
         let late = |due| date(at).since(due) > STEP_SLACK_MICROS + self.ahead_micros;
@@ -156,6 +161,7 @@ impl Watch {
             abandoned_access_lost: abandoned(AbandonReason::AccessLost),
             abandoned_unusable: abandoned(AbandonReason::CertificateUnusable),
             asked: self.truth.spans.iter().map(|span| span.asked.len() as u64).sum(),
+            missed: self.missed,
         }
     }
 }

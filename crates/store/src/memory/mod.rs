@@ -12,7 +12,7 @@ use graph::{SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent};
 use notify::recount::Books;
-use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
+use notify::{Checkpoint, Incident, LedgerDelta, Position, Record, Stream, Subscription};
 use uuid::Uuid;
 
 use crate::{
@@ -284,6 +284,10 @@ impl Store for MemoryStore {
         event: LifecycleEvent,
     ) -> Result<Appended, SubscriptionError> {
         self.write(|model| model.append_lifecycle(id, record, event))
+    }
+
+    async fn append_missed(&self, id: SubscriptionId, incident: Incident) -> Result<Appended, SubscriptionError> {
+        self.write(|model| model.append_missed(id, incident))
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {

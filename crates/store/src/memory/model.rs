@@ -11,7 +11,7 @@ use notify::checkpoint::{LoadedParked, PARKED_REFS_MAX, PartitionState, Subscrip
 use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::Standing;
 use notify::recount::Books;
-use notify::{Checkpoint, LedgerDelta, Parked, Position, Record, Stream, Subscription};
+use notify::{Checkpoint, Incident, LedgerDelta, Parked, Position, Record, Stream, Subscription};
 use uuid::Uuid;
 
 use super::directory::Kept;
@@ -148,7 +148,8 @@ impl Model {
         let id = subscription.id;
         let event = SubscriptionEvent::Began(Box::new(Subscription::clone(&subscription)));
         let began = self.append(Partition::of(scope), vec![Record::Subscription { id, event }]);
-        let span = SubscriptionSpan { subscription, began: began.position, ended: None, standing: Standing::default() };
+        let (began_at, standing) = (began.position, Standing::default());
+        let span = SubscriptionSpan { subscription, began: began_at, ended: None, standing, incident: None };
         self.subscriptions.insert(id, span);
         Ok(began)
     }
@@ -213,7 +214,8 @@ impl Model {
         let partition = span.subscription.partition();
         let event = SubscriptionEvent::Ended(reason);
         let ended = self.append(partition, vec![Record::Subscription { id, event }]);
-        self.live_span(id)?.ended = Some(ended.position);
+        let span = self.live_span(id)?;
+        (span.ended, span.incident) = (Some(ended.position), None);
         Ok(ended)
     }
 
@@ -225,6 +227,14 @@ impl Model {
     ) -> Result<Appended, SubscriptionError> {
         let partition = self.live_span(id)?.subscription.partition();
         Ok(self.append(partition, vec![Record::Lifecycle { id: record, subscription: id, event, cause: None }]))
+    }
+
+    pub fn append_missed(&mut self, id: SubscriptionId, incident: Incident) -> Result<Appended, SubscriptionError> {
+        let span = self.live_span(id)?;
+        let open = span.incident.filter(|open| open.opened <= incident.opened).ok_or(SubscriptionError::Changed)?;
+        span.incident = None;
+        let partition = span.subscription.partition();
+        Ok(self.append(partition, vec![open.missed(id)]))
     }
 
     pub fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {
@@ -365,7 +375,13 @@ impl Model {
             return Err(CheckpointError::OutOfTurn { last: shard.number });
         }
         let rows = checkpoint.park.len() as u64;
+        let incidents = checkpoint.incidents.clone();
         shard.record(checkpoint);
+        for (id, incident) in incidents {
+            if let Ok(span) = self.live_span(id) {
+                span.incident.get_or_insert(incident);
+            }
+        }
         self.counters.commits += 1;
         self.counters.checkpoints += 1;
         self.counters.parked_rows += rows;

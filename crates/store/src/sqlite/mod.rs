@@ -18,7 +18,7 @@ use graph::{SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent};
 use notify::recount::Books;
-use notify::{Checkpoint, LedgerDelta, Position, Record, Stream, Subscription};
+use notify::{Checkpoint, Incident, LedgerDelta, Position, Record, Stream, Subscription};
 use rusqlite::Connection;
 use uuid::Uuid;
 
@@ -391,6 +391,10 @@ impl Store for SqliteStore {
         event: LifecycleEvent,
     ) -> Result<Appended, SubscriptionError> {
         self.writer.write(move |tx| subscription::append_lifecycle(tx, id, record, event)).await
+    }
+
+    async fn append_missed(&self, id: SubscriptionId, incident: Incident) -> Result<Appended, SubscriptionError> {
+        self.writer.write(move |tx| subscription::append_missed(tx, id, incident)).await
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {

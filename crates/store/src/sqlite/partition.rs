@@ -200,6 +200,9 @@ pub(super) fn checkpoint(tx: &mut Tx<'_>, encoded: &EncodedCheckpoint) -> Result
     for (id, delta) in &checkpoint.ledger {
         unfolded.entry(*id).or_default().add(delta);
     }
+    for (id, incident) in &checkpoint.incidents {
+        subscription::open_incident(tx, *id, *incident)?;
+    }
     if unfolded.len() > UNFOLDED_MAX {
         fold(tx.connection, partition, std::mem::take(&mut unfolded))?;
     }

@@ -18,7 +18,7 @@ mod v3;
 mod v4;
 
 /// Each raises the schema version by one. Migrations only add.
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     |tx| tx.execute_batch(V1),
     |tx| tx.execute_batch(V2),
     v3::migrate,
@@ -27,6 +27,7 @@ const MIGRATIONS: [Migration; 8] = [
     |tx| tx.execute_batch(V6),
     |tx| tx.execute_batch(V7),
     |tx| tx.execute_batch(V8),
+    |tx| tx.execute_batch(V9),
 ];
 
 type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
@@ -160,6 +161,9 @@ const V7: &str = "
 
 /// Ended ones too, for the ledgers of an app.
 const V8: &str = "CREATE INDEX subscription_of_app ON subscription (app, id)";
+
+/// What it was not told of, and is owed a `missed` for, as JSON; NULL: nothing.
+const V9: &str = "ALTER TABLE subscription ADD COLUMN incident BLOB";
 
 /// The version that this release writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;

@@ -7,7 +7,7 @@ use notify::checkpoint::SubscriptionSpan;
 use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::Standing;
 use notify::subscription::Target;
-use notify::{Position, Record, Subscription};
+use notify::{Incident, Position, Record, Subscription};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
@@ -21,6 +21,7 @@ use crate::{Appended, BeginError, StoreError, SubscriptionError, SubscriptionLim
 
 const STATE: (&str, &str) = ("subscription", "state");
 const STANDING: (&str, &str) = ("subscription", "standing");
+const INCIDENT: (&str, &str) = ("subscription", "incident");
 /// What a state is sealed as, for its subscription.
 const SEALED_AS: &str = "subscription.state";
 
@@ -250,7 +251,7 @@ pub(super) fn end(
         EndReason::UserRemoved => "user_removed",
         EndReason::AppRemoved => "app_removed",
     };
-    let sql = "UPDATE subscription SET ended = ?2, end_reason = ?3 WHERE number = ?1";
+    let sql = "UPDATE subscription SET ended = ?2, end_reason = ?3, incident = NULL WHERE number = ?1";
     let ended = signed(tx.next_position(partition).0);
     tx.connection.prepare_cached(sql)?.execute(params![number, ended, reason_name])?;
     append_event(tx, partition, id, SubscriptionEvent::Ended(reason))
@@ -269,19 +270,43 @@ pub(super) fn append_lifecycle(
     Ok(tx.append(partition, &[record])?)
 }
 
+/// Opens an incident of a subscription, unless it has ended or has one.
+pub(super) fn open_incident(tx: &Tx<'_>, id: SubscriptionId, incident: Incident) -> Result<(), StoreError> {
+    let json = serde_json::to_vec(&incident).map_err(|error| corrupt(INCIDENT, id, error))?;
+    let sql = "UPDATE subscription SET incident = ?2 WHERE id = ?1 AND ended IS NULL AND incident IS NULL";
+    tx.connection.prepare_cached(sql)?.execute(params![id.0.as_bytes(), json])?;
+    Ok(())
+}
+
+pub(super) fn append_missed(
+    tx: &mut Tx<'_>,
+    id: SubscriptionId,
+    incident: Incident,
+) -> Result<Appended, SubscriptionError> {
+    let Live { number, subscription, incident: open, .. } =
+        live(tx.connection, tx.keys, id)?.ok_or(SubscriptionError::NotFound)?;
+    let open = open.filter(|open| open.opened <= incident.opened).ok_or(SubscriptionError::Changed)?;
+    let sql = "UPDATE subscription SET incident = NULL WHERE number = ?1";
+    tx.connection.prepare_cached(sql)?.execute([number])?;
+    let partition = subscription.partition();
+    Ok(tx.append(partition, &[encode(tx.keys, partition, open.missed(id))?])?)
+}
+
 /// The row of a live subscription.
 struct Live {
     number: i64,
     subscription: Subscription,
     standing: Standing,
+    incident: Option<Incident>,
 }
 
 fn live(connection: &Connection, keys: &Keys, id: SubscriptionId) -> Result<Option<Live>, StoreError> {
-    let sql = "SELECT id, state, number, standing FROM subscription WHERE id = ?1 AND ended IS NULL";
+    let sql = "SELECT id, state, number, standing, incident FROM subscription WHERE id = ?1 AND ended IS NULL";
     let mut statement = connection.prepare_cached(sql)?;
     let read = |row: &Row<'_>| -> Result<_, StoreError> {
         let (number, standing) = (cell(row, 2, ("subscription", "number"), id)?, read_standing(row, 3, id)?);
-        Ok(Live { number, subscription: read_state(row, keys)?, standing })
+        let incident = read_incident(row, 4, id)?;
+        Ok(Live { number, subscription: read_state(row, keys)?, standing, incident })
     };
     statement.query_row([id.0.as_bytes()], |row| Ok(read(row))).optional()?.transpose()
 }
@@ -355,7 +380,7 @@ pub(super) fn spans(
     keys: &Keys,
     partition: Partition,
 ) -> Result<Vec<SubscriptionSpan>, StoreError> {
-    let sql = "SELECT id, state, began, ended, standing FROM subscription WHERE partition = ?1 ORDER BY id";
+    let sql = "SELECT id, state, began, ended, standing, incident FROM subscription WHERE partition = ?1 ORDER BY id";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([partition.0])?;
     let mut spans = Vec::new();
@@ -364,7 +389,8 @@ pub(super) fn spans(
         let began = Position(cell(row, 2, ("subscription", "began"), subscription.id)?);
         let ended: Option<u64> = cell(row, 3, ("subscription", "ended"), subscription.id)?;
         let standing = read_standing(row, 4, subscription.id)?;
-        spans.push(SubscriptionSpan { subscription, began, ended: ended.map(Position), standing });
+        let incident = read_incident(row, 5, subscription.id)?;
+        spans.push(SubscriptionSpan { subscription, began, ended: ended.map(Position), standing, incident });
     }
     Ok(spans)
 }
@@ -382,4 +408,10 @@ fn read_standing(row: &Row<'_>, index: usize, id: SubscriptionId) -> Result<Stan
         Some(json) => serde_json::from_slice(&json).map_err(|error| corrupt(STANDING, id, error)),
         None => Ok(Standing::default()),
     }
+}
+
+fn read_incident(row: &Row<'_>, index: usize, id: SubscriptionId) -> Result<Option<Incident>, StoreError> {
+    let json = cell::<Option<Vec<u8>>>(row, index, INCIDENT, id)?;
+    let read = |json: Vec<u8>| serde_json::from_slice(&json).map_err(|error| corrupt(INCIDENT, id, error));
+    json.map(read).transpose()
 }

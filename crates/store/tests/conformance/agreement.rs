@@ -11,7 +11,9 @@ use graph::{
     Partition, Properties, Scope, UserId, WellKnown,
 };
 use notify::log::{Cause, EndReason, LifecycleEvent};
-use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Position, Stream, StreamKind, Subscription};
+use notify::{
+    AbandonReason, Checkpoint, Incident, LedgerDelta, Parked, ParkedRef, Position, Stream, StreamKind, Subscription,
+};
 use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
@@ -92,6 +94,10 @@ enum Call {
     },
     Lifecycle {
         number: u128,
+    },
+    Missed {
+        number: u128,
+        opened: i64,
     },
     Ask {
         number: u128,
@@ -211,6 +217,7 @@ fn call() -> impl Strategy<Value = Call> {
         2 => (number.clone(), 0..3i64, rarely()).prop_map(|(number, expires, stale)| Call::Patch { number, expires, stale }),
         1 => (number.clone(), proptest::option::of(0..3i64)).prop_map(|(number, if_expires)| Call::End { number, if_expires }),
         1 => number.clone().prop_map(|number| Call::Lifecycle { number }),
+        2 => (number.clone(), 0..5i64).prop_map(|(number, opened)| Call::Missed { number, opened }),
         1 => (number.clone(), proptest::option::of(0..3i64), rarely())
             .prop_map(|(number, due, stale)| Call::Ask { number, due, stale }),
         1 => (number.clone(), rarely()).prop_map(|(number, stale)| Call::Pause { number, stale }),
@@ -353,6 +360,9 @@ impl Pair {
             }
             Call::Lifecycle { number } => {
                 both!(self, append_lifecycle(subscription_id(number), change_id(number), LifecycleEvent::Missed)).ok();
+            }
+            Call::Missed { number, opened } => {
+                both!(self, append_missed(subscription_id(number), Incident { opened: at(opened) })).ok();
             }
             Call::Ask { number, due, stale } => {
                 let before = self.found(number, stale);
@@ -529,6 +539,7 @@ impl Pair {
             parked: came as i64 - left as i64,
             abandoned: BTreeMap::from([(AbandonReason::SubscriptionEnded, left as u64)]),
         };
+        let opened = (!unpark).then_some((stream.subscription, Incident { opened: at(advance as i64) }));
         let row = Parked { stream, refs, attempts: 1, due: at(1), since: at(0), batch_max: 10 };
         Checkpoint {
             partition,
@@ -539,6 +550,7 @@ impl Pair {
             unpark: parked.iter().filter(|_| unpark).map(|one| (stream, one.row.first())).collect(),
             park: Some(row).filter(|row| park && !row.refs.is_empty()).into_iter().collect(),
             ledger: BTreeMap::from([(stream.subscription, delta)]),
+            incidents: opened.into_iter().collect(),
         }
     }
 

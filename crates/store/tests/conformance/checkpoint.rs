@@ -31,6 +31,7 @@ async fn worked_on(world: &World, records: u64) -> Checkpoint {
         unpark: Vec::new(),
         park: Vec::new(),
         ledger: BTreeMap::new(),
+        incidents: BTreeMap::new(),
     }
 }
 

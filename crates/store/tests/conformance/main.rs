@@ -16,6 +16,7 @@ mod delta;
 mod directory;
 mod folder;
 mod identity;
+mod incident;
 mod ingest;
 mod lease;
 mod log;
@@ -178,6 +179,12 @@ mod stories {
             the_ledger_adds_up_over_many_subscriptions
             the_ledgers_of_an_app_add_up_and_are_read_in_pages
             books_say_what_checkpoints_have_recorded
+        }
+        incident {
+            an_incident_is_told_of_once
+            what_is_abandoned_before_the_app_has_heard_joins
+            what_opened_later_than_was_asked_for_stays_open
+            an_ended_subscription_has_no_incident
         }
     }
 }

@@ -1,0 +1,106 @@
+//! Whoever is not told of a change is told, once for each incident, that something was missed.
+
+use std::collections::BTreeMap;
+
+use graph::{Partition, SubscriptionId};
+use notify::checkpoint::StreamKind;
+use notify::{AbandonReason, Checkpoint, LedgerDelta};
+
+use super::{Violation, Watch};
+use crate::storage::{Storage, date};
+
+/// An incident that is due so soon is waited for, until it is told of.
+pub const SOON_MICROS: i64 = 600_000_000;
+
+/// What of a subscription's matches was abandoned, for reasons that owe a `missed`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Untold {
+    /// As the ledger says.
+    counted: u64,
+    /// The same, of what tells of its own life, too, and whatever reason that had.
+    other_than_horizon: u64,
+    /// As follows from the truth: changes of which nobody ever heard that they were acknowledged.
+    certain: usize,
+}
+
+impl Untold {
+    fn of(ledger: &LedgerDelta, certain: usize) -> Self {
+        let abandoned = |reason| ledger.abandoned.get(&reason).copied().unwrap_or_default();
+        let other_than_horizon = abandoned(AbandonReason::TooLarge) + abandoned(AbandonReason::CertificateUnusable);
+        Self { counted: other_than_horizon + abandoned(AbandonReason::Horizon), other_than_horizon, certain }
+    }
+
+    /// Whether something was abandoned since that is owed a `missed`; what tells of a subscription's life is not.
+    fn owes_since(self, before: Self) -> bool {
+        self.other_than_horizon > before.other_than_horizon || self.certain > before.certain
+    }
+}
+
+impl Watch {
+    /// By subscription, of those that live.
+    pub fn untold(&self, partition: Partition, storage: &Storage) -> BTreeMap<usize, Untold> {
+        let cursor = storage.state(partition).cursor;
+        let rows = storage.parked(partition);
+        let live = self.truth.spans_of(partition).filter(|(_, span)| span.ended.is_none());
+        live.map(|(number, span)| {
+            let of_span = rows.iter().filter(|row| row.stream.subscription == span.id);
+            let parked: Vec<_> = of_span.flat_map(|row| &row.refs).map(|one| one.position).collect();
+            let certain = span.matches.range(..=cursor).filter(|(position, told)| {
+                let heard = told.acknowledged || told.withheld || told.silenced;
+                told.kind == StreamKind::Changes && !heard && !parked.contains(position)
+            });
+            (number, Untold::of(&storage.ledger(span.id), certain.count()))
+        })
+        .collect()
+    }
+
+    /// A checkpoint is recorded: who is owed a `missed` since has an open incident, and nobody else gets one.
+    pub(super) fn check_incidents(
+        &mut self,
+        checkpoint: &Checkpoint,
+        before: &BTreeMap<usize, Untold>,
+        storage: &Storage,
+    ) -> Result<(), Violation> {
+        let refuse = |seen: String| Err(Violation::new("missed_is_told", seen));
+        let state = storage.state(checkpoint.partition);
+        for (number, untold) in self.untold(checkpoint.partition, storage) {
+            let id = self.truth.spans[number].id;
+            let before = before.get(&number).copied().unwrap_or_default();
+            if untold.counted > before.counted {
+                self.owed.insert(number);
+            } else if checkpoint.incidents.contains_key(&id) {
+                return refuse(format!("subscription {number} missed nothing, and yet an incident opens"));
+            }
+            let is_open = state.subscriptions.iter().any(|span| span.subscription.id == id && span.incident.is_some());
+            if untold.owes_since(before) && !is_open {
+                return refuse(format!("subscription {number} missed something, and no incident is open: {untold:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A `missed` that was owed is in the log.
+    pub(super) fn told_of_incident(&mut self, id: SubscriptionId) -> Result<(), Violation> {
+        let Some(number) = self.truth.number(id) else { return Ok(()) };
+        self.missed += 1;
+        match self.owed.remove(&number) {
+            true => Ok(()),
+            false => {
+                let seen = format!("subscription {number} is told that it missed something, and has missed nothing");
+                Err(Violation::new("missed_is_told", seen))
+            }
+        }
+    }
+
+    /// A live subscription with an incident that is to be told of soon, or should have been.
+    pub(super) fn untold_incident(&self, storage: &Storage, partitions: &[Partition], at: u64) -> Option<String> {
+        let spans = partitions.iter().flat_map(|partition| storage.state(*partition).subscriptions);
+        let mut due = spans.filter_map(|span| {
+            let due = span.incident?.opened.plus_micros(self.config.horizon_micros);
+            (due.since(date(at)) < SOON_MICROS).then_some((span.subscription.id, due))
+        });
+        let (id, due) = due.next()?;
+        let number = self.truth.number(id).unwrap_or(usize::MAX);
+        Some(format!("subscription {number} was to be told at {due} that it missed something, and was not"))
+    }
+}
