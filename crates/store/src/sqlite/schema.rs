@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use graph::PARTITIONS;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use super::error::OpenError;
@@ -183,6 +184,9 @@ pub(super) fn connect(file: &Path, vfs: Option<&str>, cache_kib: i64) -> rusqlit
         Some(vfs) => Connection::open_with_flags_and_vfs(file, flags, vfs)?,
         None => Connection::open_with_flags(file, flags)?,
     };
+    // Else a statement is prepared anew whenever a bound of a range is bound to another value, for statistics that
+    // there are none of.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     connection.pragma_update(None, "journal_mode", "wal")?;
