@@ -154,7 +154,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         deliver: mailboxes.clone(),
         clock: clock.clone(),
         node: NodeId(ids::new_uuid()),
-        config: if dev { far_sighted(delivery) } else { delivery },
+        config: if dev { far_sighted(delivery) } else { delivery.alone() },
     };
     let engine_task = tokio::spawn(stopped.run(parts, engine_stop.clone()));
     let state = Arc::new(AppState {

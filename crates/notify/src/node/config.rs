@@ -48,6 +48,15 @@ pub struct NodeConfig {
     pub fault: Option<super::Fault>,
 }
 
+impl NodeConfig {
+    /// For the only node of a store, in the process that holds it. Hints come from that process, so that what is read
+    /// without one is nearly always what is known; and no other node waits for the leases. It asks rarely, so that a
+    /// server to which nothing happens sleeps.
+    pub fn alone(self) -> Self {
+        Self { renew_micros: 10_000_000, poll_micros: 60_000_000, ..self }
+    }
+}
+
 impl Default for NodeConfig {
     fn default() -> Self {
         Self {
