@@ -159,6 +159,7 @@ impl Node {
             self.sending.release(&in_flight.origin);
         }
         let size = in_flight.deliveries.len();
+        self.sending.count_ended(size);
         let mut streams: BTreeSet<(Partition, Stream)> = BTreeSet::new();
         let mut wait = None;
         for (place, (at, epoch, position)) in in_flight.deliveries.into_iter().enumerate() {

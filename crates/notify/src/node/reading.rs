@@ -14,8 +14,8 @@ use crate::checkpoint::{LoadedParked, PartitionState};
 use crate::node::fault::Fault;
 use crate::{Monotonic, Now, Position, Record, Stream, retry};
 
-/// Attempts that end before it is asked again whether there is room.
-const ROOM_ASKED_EVERY: u64 = 32;
+/// Deliveries whose attempts end before it is asked again whether there is room.
+const ROOM_ASKED_EVERY: usize = 32;
 /// Records read at once at the least.
 const READ_LEAST: usize = 32;
 /// Parked reads under way for one partition.
@@ -120,9 +120,8 @@ impl Node {
 
     /// Lets the partitions read on that stopped for want of room, once half of it is free again.
     pub(super) fn use_room(&mut self, now: Now, commands: &mut Vec<Command>) {
-        let ended = self.sending.attempts_ended();
         // To add up what is held costs more than an event should.
-        if ended.is_multiple_of(ROOM_ASKED_EVERY) {
+        if !self.waiting_for_room.is_empty() && self.sending.may_have_room(ROOM_ASKED_EVERY) {
             self.read_waiting(now, commands);
         }
     }

@@ -23,7 +23,8 @@ pub(super) struct Sending {
     pub in_flight: HashMap<u64, InFlight>,
     slots_taken: u32,
     last_attempt: u64,
-    attempts_ended: u64,
+    /// Deliveries whose attempts have ended since it was last asked whether there is room.
+    ended: usize,
 }
 
 #[derive(Debug, Default)]
@@ -179,7 +180,6 @@ impl Sending {
 
     /// Gives the slot of an attempt back.
     pub(super) fn release(&mut self, origin: &str) {
-        self.attempts_ended += 1;
         self.slots_taken = self.slots_taken.saturating_sub(1);
         if let Some(entry) = self.origins.get_mut(origin) {
             entry.taken = entry.taken.saturating_sub(1);
@@ -190,9 +190,18 @@ impl Sending {
         self.drop_idle_origin(origin);
     }
 
-    /// How many attempts have ended in this node's life.
-    pub(super) fn attempts_ended(&self) -> u64 {
-        self.attempts_ended
+    /// An attempt with so many deliveries has ended.
+    pub(super) fn count_ended(&mut self, deliveries: usize) {
+        self.ended += deliveries;
+    }
+
+    /// Whether so many have ended since this was last true that it is worth asking for room, or none is left to wait for.
+    pub(super) fn may_have_room(&mut self, enough: usize) -> bool {
+        let may = self.ended >= enough || self.in_flight.is_empty();
+        if may {
+            self.ended = 0;
+        }
+        may
     }
 
     pub(super) fn slots_taken(&self) -> u32 {

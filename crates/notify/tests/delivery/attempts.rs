@@ -226,3 +226,15 @@ fn what_is_loaded_from_parked_rows_takes_no_room_from_new_matches() {
     let stats = world.node.stats();
     assert_eq!((stats.deliveries_in_memory, stats.deliveries_unparked), (1, 0));
 }
+
+#[test]
+fn a_backlog_that_is_told_in_batches_is_read_on_once_half_of_it_is_told() {
+    let mut world = World::new(subscription());
+    world.messages(3_000);
+    world.others.clear();
+    let batches = world.attempts();
+    let half = batches.len() / 2 + 1;
+    batches[..half].iter().for_each(|batch| world.answer(batch, Outcome::Acknowledged));
+    let reads = world.others.iter().any(|command| matches!(command, Command::ReadLog { .. }));
+    assert!(reads, "no time has passed, and {half} of {} batches were acknowledged", batches.len());
+}
