@@ -1,6 +1,7 @@
 //! A store as a server leaves it behind: mailboxes, subscriptions and changes, written without a server, so that a
 //! million of them take seconds or minutes.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,6 +77,15 @@ impl Filled {
 
     pub fn key_file(&self) -> PathBuf {
         self.dir.path().join("key")
+    }
+
+    /// A configuration of `tidings serve` for it, on free ports.
+    pub fn config(&self) -> Result<PathBuf> {
+        let (data, key_file) = (self.data().display().to_string(), self.key_file().display().to_string());
+        let listen = "https = []\nhttp = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"";
+        let config = self.dir.path().join("tidings.toml");
+        fs::write(&config, format!("data_dir = {data:?}\nkey_file = {key_file:?}\n[listen]\n{listen}\n"))?;
+        Ok(config)
     }
 
     fn open(&self) -> Result<Arc<SqliteStore>> {

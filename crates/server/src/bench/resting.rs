@@ -53,7 +53,7 @@ impl Idle {
 pub async fn idle(subscriptions: u64, watched: Duration) -> Result<Idle> {
     let population = many(subscriptions);
     let filled = Filled::new(population, |n| format!("{NOWHERE}/{n}")).await?;
-    let server = Server::start_on(&filled)?;
+    let server = Server::serve(&filled)?;
     let bytes = server.at_rest().await?;
     let starting = server.started.elapsed();
     let (before, from) = (server.activity()?, Instant::now());

@@ -1,7 +1,7 @@
-//! This program as a server in a process of its own, and requests to it as an app makes them.
+//! This program as a server in a process of its own, for development or as in production, and requests to it as an app makes them.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 type Http = hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>;
 
-/// `tidings dev` on free ports; killed when it is dropped.
+/// `tidings dev` or `tidings serve` on free ports; killed when it is dropped.
 pub struct Server {
     process: Child,
     ready: Value,
@@ -55,20 +55,33 @@ impl Server {
     }
 
     fn launch(data: Vec<OsString>) -> Result<Self> {
-        let started = Instant::now();
-        let mut process = Command::new(std::env::current_exe()?)
-            .args(["dev", "--json", "--lmtp-port", "0"])
-            .args(["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-            .args(data)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("the server does not start")?;
+        let mut dev: Vec<OsString> = ["dev", "--json", "--lmtp-port", "0"].map(OsString::from).to_vec();
+        dev.extend(["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0"].map(OsString::from));
+        dev.extend(data);
+        let mut server = Self::spawn(&dev, Stdio::inherit())?;
         let mut line = String::new();
-        BufReader::new(process.stdout.take().context("the server's output")?).read_line(&mut line)?;
-        let ready = serde_json::from_str(&line).with_context(|| format!("no ready line: {line:?}"))?;
+        BufReader::new(server.process.stdout.take().context("the server's output")?).read_line(&mut line)?;
+        server.ready = serde_json::from_str(&line).with_context(|| format!("no ready line: {line:?}"))?;
+        Ok(server)
+    }
+
+    /// On a directory that was filled, as in production: it tells of no tokens, and calls no receiver on loopback.
+    pub fn serve(filled: &Filled) -> Result<Self> {
+        let mut server = Self::spawn(&["serve".into(), "--config".into(), filled.config()?.into()], Stdio::piped())?;
+        let mut said = BufReader::new(server.process.stderr.take().context("the server's messages")?).lines();
+        let serves = |line: &io::Result<String>| line.as_ref().is_ok_and(|line| line.contains("serves its admin API"));
+        ensure!(said.any(|line| serves(&line)), "the server did not start");
+        // Nobody reads what it says from now on, and it must not wait for that.
+        std::thread::spawn(move || said.map_while(Result::ok).for_each(drop));
+        Ok(server)
+    }
+
+    fn spawn(arguments: &[OsString], stderr: Stdio) -> Result<Self> {
+        let (started, mut program) = (Instant::now(), Command::new(std::env::current_exe()?));
+        let process = program.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn();
+        let process = process.context("the server does not start")?;
         let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http();
-        Ok(Self { process, ready, http, started })
+        Ok(Self { process, ready: Value::Null, http, started })
     }
 
     pub fn process(&self) -> u32 {
