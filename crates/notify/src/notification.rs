@@ -81,6 +81,7 @@ pub struct Body {
 pub fn body(notifications: &[Notification], content_bytes_max: usize, sealing: &dyn Sealing) -> Result<Body, NoToken> {
     let mut collection = CollectionWriter::with_capacity(notifications.len());
     let (mut lacks, mut told_content) = (Vec::new(), Vec::new());
+    let mut texts: Option<Texts<'_>> = None;
     for (place, notification) in notifications.iter().enumerate() {
         let content = match content(notification, content_bytes_max, sealing) {
             Ok(content) => content,
@@ -96,7 +97,10 @@ pub fn body(notifications: &[Notification], content_bytes_max: usize, sealing: &
         if content.is_some() {
             told_content.push(&notification.subscription);
         }
-        push(&mut collection, notification, content);
+        // Those of one subscription mostly follow on each other.
+        let known = texts.take().filter(|texts| Arc::ptr_eq(texts.of, &notification.subscription));
+        let texts = texts.insert(known.unwrap_or_else(|| Texts::new(&notification.subscription)));
+        push(&mut collection, notification, texts, content);
     }
     if collection.items() == 0 {
         return Ok(Body { bytes: None, lacks });
@@ -191,14 +195,33 @@ impl Notification {
     }
 }
 
-fn push(collection: &mut CollectionWriter, notification: &Notification, content: Option<EncryptedContent>) {
+/// What all notifications of a subscription say alike.
+struct Texts<'a> {
+    of: &'a Arc<Subscription>,
+    id: String,
+    expiration: String,
+    tenant: String,
+}
+
+impl<'a> Texts<'a> {
+    fn new(of: &'a Arc<Subscription>) -> Self {
+        Self { of, id: of.id.to_string(), expiration: of.expiration(), tenant: of.tenant.to_string() }
+    }
+}
+
+fn push(
+    collection: &mut CollectionWriter,
+    notification: &Notification,
+    texts: &Texts<'_>,
+    content: Option<EncryptedContent>,
+) {
     let subscription = &*notification.subscription;
     match &*notification.record {
-        Record::Change(change) => push_change(collection, notification, item(subscription, change), content),
-        Record::Ingested(change) => push_change(collection, notification, thing(subscription, change), None),
-        Record::Lifecycle { event, .. } => push_lifecycle(collection, notification, *event),
+        Record::Change(change) => push_change(collection, notification, texts, item(subscription, change), content),
+        Record::Ingested(change) => push_change(collection, notification, texts, thing(subscription, change), None),
+        Record::Lifecycle { event, .. } => push_lifecycle(collection, notification, texts, *event),
         record if record.is_last_word() => {
-            push_lifecycle(collection, notification, LifecycleEvent::SubscriptionRemoved);
+            push_lifecycle(collection, notification, texts, LifecycleEvent::SubscriptionRemoved);
         }
         // The node matches no others.
         Record::Subscription { .. } | Record::Submit(_) => {}
@@ -208,18 +231,19 @@ fn push(collection: &mut CollectionWriter, notification: &Notification, content:
 fn push_change(
     collection: &mut CollectionWriter,
     notification: &Notification,
+    texts: &Texts<'_>,
     (resource, resource_data): Named<'_>,
     encrypted_content: Option<EncryptedContent>,
 ) {
     let subscription = &*notification.subscription;
     collection.push_change(&ChangeNotification {
-        subscription_id: subscription.id.to_string().into(),
-        subscription_expiration_date_time: subscription.expiration().into(),
+        subscription_id: texts.id.as_str().into(),
+        subscription_expiration_date_time: texts.expiration.as_str().into(),
         change_type: notification.change.unwrap_or(ChangeType::Updated).as_str().into(),
         resource: resource.into(),
         resource_data,
         client_state: subscription.client_state.as_deref().map(Into::into),
-        tenant_id: subscription.tenant.to_string().into(),
+        tenant_id: texts.tenant.as_str().into(),
         encrypted_content,
         id: Some(notification.id.to_string().into()),
     });
@@ -278,14 +302,19 @@ fn thing<'a>(subscription: &'a Subscription, change: &'a Ingested) -> Named<'a> 
     (resource, data)
 }
 
-fn push_lifecycle(collection: &mut CollectionWriter, notification: &Notification, event: LifecycleEvent) {
+fn push_lifecycle(
+    collection: &mut CollectionWriter,
+    notification: &Notification,
+    texts: &Texts<'_>,
+    event: LifecycleEvent,
+) {
     let subscription = &*notification.subscription;
     collection.push_lifecycle(&LifecycleNotification {
         lifecycle_event: event.as_str().into(),
-        subscription_id: subscription.id.to_string().into(),
-        subscription_expiration_date_time: subscription.expiration().into(),
+        subscription_id: texts.id.as_str().into(),
+        subscription_expiration_date_time: texts.expiration.as_str().into(),
         client_state: subscription.client_state.as_deref().map(Into::into),
-        tenant_id: subscription.tenant.to_string().into(),
+        tenant_id: texts.tenant.as_str().into(),
         id: Some(notification.id.to_string().into()),
     });
 }
