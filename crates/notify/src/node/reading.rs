@@ -133,36 +133,42 @@ impl Node {
         if self.load().unparked > self.config.unparked_max / 2 {
             return;
         }
+        // There may be many, and to add up what is held for each would cost more than to read.
+        let mut room = self.room();
         for partition in std::mem::take(&mut self.waiting_for_room) {
-            self.read_log(partition, now, commands);
+            room -= self.read_log_within(room, partition, now, commands);
         }
     }
 
     pub(super) fn read_log(&mut self, partition: Partition, now: Now, commands: &mut Vec<Command>) {
-        let limit = self.records_wanted();
-        let Some(owned) = self.partitions.get_mut(&partition) else { return };
-        match limit {
-            None => {
-                self.waiting_for_room.insert(partition);
-            }
-            Some(limit) if owned.phase == Phase::Active && owned.reading.is_none() => {
-                owned.reading = Some(limit);
-                owned.looked = now.mono;
-                commands.push(Command::ReadLog { partition, epoch: owned.epoch, after: owned.applied, limit });
-            }
-            Some(_) => owned.look_again = owned.reading.is_some(),
-        }
+        self.read_log_within(self.room(), partition, now, commands);
     }
 
-    /// How many records one partition may read now: a part of the room, so that others can read, too, and
-    /// little of what was read must be read again. `None`: there is no room.
-    fn records_wanted(&self) -> Option<usize> {
+    /// Reads a part of the room's records, so that other partitions can read, too, and little of what was read must be
+    /// read again. How much of the room that takes.
+    fn read_log_within(&mut self, room: usize, partition: Partition, now: Now, commands: &mut Vec<Command>) -> usize {
+        let Some(owned) = self.partitions.get_mut(&partition) else { return 0 };
+        if room == 0 {
+            self.waiting_for_room.insert(partition);
+        } else if owned.phase == Phase::Active && owned.reading.is_none() {
+            let limit = (room / 4).max(READ_LEAST).min(self.config.read_records);
+            owned.reading = Some(limit);
+            owned.looked = now.mono;
+            commands.push(Command::ReadLog { partition, epoch: owned.epoch, after: owned.applied, limit });
+            return limit.min(room);
+        } else {
+            owned.look_again = owned.reading.is_some();
+        }
+        0
+    }
+
+    /// How many records may be asked for now, by all partitions together.
+    fn room(&self) -> usize {
         if !self.has_room() {
-            return None;
+            return 0;
         }
         let asked: usize = self.partitions.values().filter_map(|owned| owned.reading).sum();
-        let free = self.config.unparked_max.saturating_sub(self.load().unparked + asked);
-        (free > 0).then(|| (free / 4).max(READ_LEAST).min(self.config.read_records))
+        self.config.unparked_max.saturating_sub(self.load().unparked + asked)
     }
 
     pub(super) fn log_read(
