@@ -1,10 +1,13 @@
 //! The log of a partition: the dense, ordered sequence of everything that notifications follow from.
 
 use std::fmt;
+use std::sync::Arc;
 
 use graph::mailbox::meeting::Meeting;
 use graph::registry::Ingested;
-use graph::{AppId, Change, ChangeId, Properties, SubmissionId, SubscriptionId, TenantId, Timestamp, UserId};
+use graph::{
+    AppId, Change, ChangeId, ChangeType, Properties, SubmissionId, SubscriptionId, TenantId, Timestamp, UserId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Subscription;
@@ -47,6 +50,13 @@ pub enum Record {
         cause: Option<Cause>,
     },
     Submit(Submission),
+    /// What one subscription was to hear of before is told to it again, alone, under the id that it had.
+    Replayed {
+        subscription: SubscriptionId,
+        change: ChangeType,
+        /// The change of an item or of a resource, as it stands in the log.
+        record: Arc<Record>,
+    },
 }
 
 /// A step in a subscription's life.
@@ -98,6 +108,23 @@ pub enum Cause {
 }
 
 impl Record {
+    /// What is told: of a replay what was told before, of anything else itself.
+    pub fn original(&self) -> &Record {
+        match self {
+            Record::Replayed { record, .. } => record,
+            record => record,
+        }
+    }
+
+    /// When a change happened.
+    pub fn happened(&self) -> Option<Timestamp> {
+        match self.original() {
+            Record::Change(change) => Some(change.at),
+            Record::Ingested(change) => Some(change.at),
+            _ => None,
+        }
+    }
+
     /// Whether it is the end of a subscription that its app is told of: the one notification after the end.
     pub fn is_last_word(&self) -> bool {
         matches!(self, Record::Subscription { event: SubscriptionEvent::Ended(reason), .. } if reason.is_told())

@@ -35,7 +35,7 @@ const CONTENT_FACTOR: usize = 3;
 /// The id of the notification that tells `subscription` of `record`: hashed from what is told, never
 /// from where it lies, who sends it, or when.
 pub fn id(subscription: SubscriptionId, record: &Record, change: Option<ChangeType>) -> Uuid {
-    let (told, what) = match record {
+    let (told, what) = match record.original() {
         Record::Change(told) => (told.id.0, 1 + change.unwrap_or(told.change) as u8),
         Record::Ingested(told) => (told.id.0, 1 + change.unwrap_or(ChangeType::Updated) as u8),
         Record::Lifecycle { id, event: LifecycleEvent::Missed, .. } => (id.0, 0x11),
@@ -44,6 +44,8 @@ pub fn id(subscription: SubscriptionId, record: &Record, change: Option<ChangeTy
         // Of a life only its end is told, once.
         Record::Subscription { id, .. } => (id.0, 0x12),
         Record::Submit(submission) => (submission.id.0, 0),
+        // A replay holds none itself.
+        Record::Replayed { subscription, .. } => (subscription.0, 0),
     };
     let mut name = [0u8; 33];
     name[..16].copy_from_slice(told.as_bytes());
@@ -150,7 +152,7 @@ pub fn audience(subscription: &Subscription) -> String {
 /// About how many bytes of a body the notification of `record` needs; of tokens, which are few, nothing is counted.
 pub(crate) fn estimated_bytes(subscription: &Subscription, record: &Record, content_bytes_max: usize) -> usize {
     let plain = NOTIFICATION_BYTES + subscription.client_state.as_ref().map_or(0, String::len);
-    match record {
+    match record.original() {
         Record::Change(change) if subscription.is_rich() => {
             let mut written = Written(0);
             // It takes whatever it is given.
@@ -188,7 +190,7 @@ impl Notification {
 
     /// The change whose content its subscription asked for.
     fn asked_for(&self) -> Option<&Change> {
-        match &*self.record {
+        match self.record.original() {
             Record::Change(change) if self.subscription.is_rich() => Some(change),
             _ => None,
         }
@@ -216,7 +218,7 @@ fn push(
     content: Option<EncryptedContent>,
 ) {
     let subscription = &*notification.subscription;
-    match &*notification.record {
+    match notification.record.original() {
         Record::Change(change) => push_change(collection, notification, texts, item(subscription, change), content),
         Record::Ingested(change) => push_change(collection, notification, texts, thing(subscription, change), None),
         Record::Lifecycle { event, .. } => push_lifecycle(collection, notification, texts, *event),
@@ -224,7 +226,7 @@ fn push(
             push_lifecycle(collection, notification, texts, LifecycleEvent::SubscriptionRemoved);
         }
         // The node matches no others.
-        Record::Subscription { .. } | Record::Submit(_) => {}
+        Record::Subscription { .. } | Record::Submit(_) | Record::Replayed { .. } => {}
     }
 }
 

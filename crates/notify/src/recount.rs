@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graph::SubscriptionId;
+use graph::{ChangeType, SubscriptionId};
 
 use crate::checkpoint::{AbandonReason, LedgerDelta, StreamKind, SubscriptionSpan};
 use crate::node::spans::Spans;
@@ -144,6 +144,29 @@ impl Books {
             discrepancies.extend(unequal(subscription, About::Balance, accounted, ledger.matched.into()));
         }
         discrepancies
+    }
+}
+
+/// The matches of one subscription, found again in the log.
+#[derive(Debug)]
+pub struct Retelling {
+    spans: Spans,
+}
+
+impl Retelling {
+    pub fn of(span: SubscriptionSpan) -> Self {
+        let mut spans = Spans::default();
+        spans.restore(span);
+        Self { spans }
+    }
+
+    /// As what the subscription had to hear of a change, in a pause too. `None`: it had not, or the record is no change
+    /// or is a replay itself.
+    pub fn heard(&self, record: &Record, position: Position) -> Option<ChangeType> {
+        match record {
+            Record::Change(_) | Record::Ingested(_) => self.spans.heard(record, position).first()?.1,
+            _ => None,
+        }
     }
 }
 

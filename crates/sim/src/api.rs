@@ -9,7 +9,7 @@ use graph::{
 };
 use notify::log::{Cause, EndReason, LifecycleEvent, Submission};
 use notify::subscription::{ChangeTypes, Extras, Target, TlsVersion, Watched};
-use notify::{Event, Subscription};
+use notify::{Event, Record, Subscription};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use store::{Commit, Ingest, Makers, Once, SubscriptionLimits};
@@ -51,6 +51,7 @@ impl World {
             86..88 => self.end(EndReason::UserDisabled),
             88..92 => self.lose_access(),
             92..95 => self.lifecycle(),
+            95..97 => self.replay(),
             _ => self.send_mail(),
         }
     }
@@ -363,6 +364,22 @@ impl World {
         let event = if reauthorize { LifecycleEvent::ReauthorizationRequired } else { LifecycleEvent::Missed };
         let id = ChangeId(self.uuid());
         self.storage.model.append_lifecycle(subscription.id, id, event).ok();
+        self.appended();
+    }
+
+    /// Tells a subscription again of some of what it was to hear of last.
+    fn replay(&mut self) {
+        let Some(subscription) = self.a_subscription() else { return };
+        let Some(span) = self.watch.truth.span(subscription.id) else { return };
+        let log = self.watch.truth.log(span.partition);
+        let first = span.matches.iter().rev().filter(|(_, told)| told.change.is_some() && told.replays.is_none());
+        let mut changes: Vec<(ChangeType, Arc<Record>)> = first
+            .filter_map(|(position, told)| Some((told.change?, Arc::clone(log.get(position.0 as usize - 1)?))))
+            .take(8)
+            .collect();
+        changes.reverse();
+        changes.retain(|_| self.rng.random_bool(0.5));
+        self.storage.model.replay(subscription, changes).ok();
         self.appended();
     }
 }

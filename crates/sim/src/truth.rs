@@ -58,7 +58,7 @@ pub const LARGE: &str = "large";
 /// What keeps a subscription from being told whole of a record: in these worlds certificates say of themselves whether
 /// they can be used, and items whether they are too large.
 pub fn lack(told: &Notification) -> Option<Lack> {
-    let Record::Change(change) = &*told.record else { return None };
+    let Record::Change(change) = told.record.original() else { return None };
     let extras = told.subscription.extras.as_ref().filter(|extras| extras.include_resource_data)?;
     let is_gone = change.change == ChangeType::Deleted && change.moved.is_none();
     if is_gone {
@@ -88,6 +88,8 @@ pub struct Match {
     pub change: Option<ChangeType>,
     /// By the id under which the subscription is told of it.
     pub item: Option<Subject>,
+    /// It is told again: the position at which it was told first.
+    pub replays: Option<Position>,
     /// When its record was appended, in the world's microseconds.
     pub appended: u64,
     /// It fell into a pause, so nobody may be told of it.
@@ -193,6 +195,13 @@ impl Truth {
                 }
                 ("lifecycle", number)
             }
+            Record::Replayed { subscription, change, record } => {
+                let number = self.number(*subscription);
+                if let Some(number) = number {
+                    self.tell_again(number, position, (*change, record), at);
+                }
+                ("replayed", number)
+            }
             Record::Submit(submission) => {
                 self.submissions.push((partition, position, submission.clone()));
                 ("submit", None)
@@ -251,6 +260,18 @@ impl Truth {
         }
     }
 
+    /// To one subscription, if it lives: as what it is told now, whatever it was told before.
+    fn tell_again(&mut self, number: usize, position: Position, (change, record): (ChangeType, &Arc<Record>), at: u64) {
+        let replays = self.place(record).map(|(_, first)| first);
+        let span = &mut self.spans[number];
+        if span.ended.is_some() {
+            return;
+        }
+        let item = replays.and_then(|first| span.matches.get(&first)).and_then(|first| first.item.clone());
+        let told = Match::new(StreamKind::Changes, Some(change), item, at);
+        span.matches.insert(position, Match { silenced: span.paused, replays, ..told });
+    }
+
     fn live(
         &mut self,
         partition: Partition,
@@ -300,6 +321,12 @@ impl Truth {
         }
     }
 
+    /// The delivery that a delivery replays, or itself.
+    pub fn first_told(&self, (number, position): (usize, Position)) -> (usize, Position) {
+        let told = self.spans.get(number).and_then(|span| span.matches.get(&position));
+        (number, told.and_then(|told| told.replays).unwrap_or(position))
+    }
+
     pub fn find(&mut self, number: usize, position: Position) -> Option<&mut Match> {
         self.spans.get_mut(number)?.matches.get_mut(&position)
     }
@@ -344,6 +371,7 @@ impl Match {
             kind,
             change,
             item,
+            replays: None,
             appended,
             silenced: false,
             last_word: false,

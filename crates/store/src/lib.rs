@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use graph::query::Query;
 use graph::registry::Ingested;
 use graph::{
-    AppId, Attachment, AttachmentId, ChangeId, Folder, FolderId, ImmutableId, Item, ItemId, Kind, Mutation, Partition,
-    Properties, Scope, SubscriptionId, TenantId, Timestamp, UserId,
+    AppId, Attachment, AttachmentId, ChangeId, ChangeType, Folder, FolderId, ImmutableId, Item, ItemId, Kind, Mutation,
+    Partition, Properties, Scope, SubscriptionId, TenantId, Timestamp, UserId,
 };
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent, Submission};
@@ -243,6 +243,13 @@ pub trait Store: Send + Sync + 'static {
     /// Appends the `missed` of a live subscription's open incident if that opened no later than `incident`, and
     /// closes it. The record is the open one's ([`Incident::missed`]).
     async fn append_missed(&self, id: SubscriptionId, incident: Incident) -> Result<Appended, SubscriptionError>;
+    /// Appends what a live subscription is to be told of again, in this order: changes of the log, each with the change
+    /// type that it sees.
+    async fn replay(
+        &self,
+        subscription: Arc<Subscription>,
+        changes: Vec<(ChangeType, Arc<Record>)>,
+    ) -> Result<Appended, SubscriptionError>;
     /// A live subscription.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError>;
     /// Live subscriptions of a tenant (all, or of one app, creator or mailbox), by id, after `after`.

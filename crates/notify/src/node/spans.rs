@@ -128,7 +128,11 @@ impl Spans {
                 })
             }
             Record::Subscription { id, event } => self.live_on(*id, event, position, cursor),
-            Record::Change(_) | Record::Ingested(_) | Record::Lifecycle { .. } | Record::Submit(_) => {}
+            Record::Change(_)
+            | Record::Ingested(_)
+            | Record::Lifecycle { .. }
+            | Record::Submit(_)
+            | Record::Replayed { .. } => {}
         }
     }
 
@@ -160,6 +164,10 @@ impl Spans {
         match record {
             Record::Change(change) => self.hearing(change, position).into_iter().map(of_change).collect(),
             Record::Ingested(change) => self.hearing_resource(change, position).into_iter().map(of_change).collect(),
+            Record::Replayed { subscription, change, .. } => {
+                let heard = self.by_id.get(subscription).filter(|span| span.hears(position));
+                heard.map(|_| of_change((*subscription, *change))).into_iter().collect()
+            }
             Record::Lifecycle { subscription, .. } => {
                 self.hearing_of_itself(*subscription, |span| span.hears(position)).into_iter().collect()
             }

@@ -74,7 +74,7 @@ impl Delivery {
 
     /// The item that it tells `subscription` of.
     pub(super) fn item(&self, subscription: &Subscription) -> Option<Told> {
-        match &*self.record {
+        match self.record.original() {
             Record::Change(change) => Some(Told::Item(subscription.item_key(change))),
             Record::Ingested(change) => Some(Told::Thing(change.thing.fingerprint())),
             _ => None,

@@ -27,6 +27,7 @@ mod content;
 mod incidents;
 mod lives;
 mod recounted;
+mod replays;
 mod resources;
 
 const SECOND: u64 = 1_000_000;

@@ -12,6 +12,7 @@ mod ledger;
 mod lifecycle;
 mod metrics;
 mod outbound;
+mod replay;
 mod request;
 mod sign_in_codes;
 mod status;
@@ -68,6 +69,7 @@ pub struct Admin {
         lifecycle::lifecycle,
         clock::get,
         clock::advance,
+        replay::replay,
         keys::rotate,
         outbound::check,
         sign_in_codes::create,
@@ -139,6 +141,7 @@ pub fn directory_router(directory: Directory) -> Router {
         .route("/admin/ledger/verify", get(ledger::verify))
         .route("/admin/apps/{app}/ledger", get(ledger::of_app))
         .route("/admin/subscriptions/{id}/ledger", get(ledger::of_subscription))
+        .route("/admin/subscriptions/{id}/replay", post(replay::replay))
         .route("/admin/tenants", get(tenants::list).post(tenants::add))
         .route("/admin/users", get(users::list).post(users::add))
         .route("/admin/users/{user}", get(users::get).patch(users::patch).delete(users::remove))

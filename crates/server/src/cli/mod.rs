@@ -18,6 +18,7 @@ mod listen;
 mod outbound;
 mod place;
 mod ready;
+mod replay;
 mod serve;
 mod stop;
 mod tenant;
@@ -74,6 +75,7 @@ enum Command {
     Keys(keys::Options),
     Outbound(outbound::Options),
     Ledger(ledger::Options),
+    Replay(replay::Options),
     KeyFile(key_file::Options),
     /// Measure deliveries on this machine.
     Bench(bench::Options),
@@ -115,6 +117,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Decrypt(options) => decrypt::run(options),
         Command::Ingest(options) => ingest::run(options).await,
         Command::Ledger(options) => ledger::run(options).await,
+        Command::Replay(options) => replay::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::KeyFile(options) => key_file::run(options).map(|()| ExitCode::SUCCESS),
         Command::Import(args) => import::run(args).await,
     }

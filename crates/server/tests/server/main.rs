@@ -44,6 +44,7 @@ mod properties;
 mod queries;
 mod refusals;
 mod reminders;
+mod replay;
 mod replies;
 mod resources;
 mod rich;

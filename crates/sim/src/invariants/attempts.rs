@@ -62,8 +62,10 @@ impl Watch {
         self.check_class(&moment, attempt, &sent)?;
         let deliveries: Vec<_> = sent.iter().map(|one| (one.partition, one.delivery)).collect();
         for (notification, (_, delivery)) in attempt.notifications.iter().zip(&deliveries) {
-            self.ids.insert(notification.id, *delivery);
-            if let Some(told) = self.truth.find(delivery.0, delivery.1) {
+            // A replay has the id of what it tells again.
+            let first = self.truth.first_told(*delivery);
+            self.ids.insert(notification.id, first);
+            if let Some(told) = self.truth.find(first.0, first.1) {
                 told.sent.get_or_insert((notification.id, at));
             }
         }
@@ -194,11 +196,12 @@ impl Watch {
     fn check_id(&self, one: &Sent) -> Result<(), Violation> {
         let id = one.notification.id;
         let before = self.ids.get(&id);
-        if before.is_some_and(|before| *before != one.delivery) {
+        let first = self.truth.first_told(one.delivery);
+        if before.is_some_and(|before| *before != first) {
             let seen = format!("id {id} stands for {before:?} and for {:?}", one.delivery);
             return Err(Violation::new("restart_is_boring", seen));
         }
-        let told = self.truth.spans[one.delivery.0].matches.get(&one.delivery.1);
+        let told = self.truth.spans[first.0].matches.get(&first.1);
         if before.is_none() && told.is_some_and(|told| told.sent.is_some()) {
             return Err(Violation::new("restart_is_boring", format!("{:?} has two ids", one.delivery)));
         }

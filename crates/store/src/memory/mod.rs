@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use graph::{AppId, Attachment, AttachmentId, ChangeId, FolderId, ImmutableId, Item, ItemId, Partition};
+use graph::{AppId, Attachment, AttachmentId, ChangeId, ChangeType, FolderId, ImmutableId, Item, ItemId, Partition};
 use graph::{SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent};
@@ -288,6 +288,14 @@ impl Store for MemoryStore {
 
     async fn append_missed(&self, id: SubscriptionId, incident: Incident) -> Result<Appended, SubscriptionError> {
         self.write(|model| model.append_missed(id, incident))
+    }
+
+    async fn replay(
+        &self,
+        subscription: Arc<Subscription>,
+        changes: Vec<(ChangeType, Arc<Record>)>,
+    ) -> Result<Appended, SubscriptionError> {
+        self.write(|model| model.replay(subscription, changes))
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use graph::{AppId, ChangeId, PARTITIONS, Partition, Scope, SubscriptionId, TenantId, Timestamp, UserId};
+use graph::{AppId, ChangeId, ChangeType, PARTITIONS, Partition, Scope, SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PARKED_REFS_MAX, PartitionState, SubscriptionSpan};
 use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::Standing;
@@ -235,6 +235,20 @@ impl Model {
         span.incident = None;
         let partition = span.subscription.partition();
         Ok(self.append(partition, vec![open.missed(id)]))
+    }
+
+    pub fn replay(
+        &mut self,
+        subscription: Arc<Subscription>,
+        changes: Vec<(ChangeType, Arc<Record>)>,
+    ) -> Result<Appended, SubscriptionError> {
+        let id = subscription.id;
+        let partition = self.live_span(id)?.subscription.partition();
+        let replays = changes.into_iter().map(|(change, record)| {
+            debug_assert!(matches!(&*record, Record::Change(_) | Record::Ingested(_)), "only changes are replayed");
+            Record::Replayed { subscription: id, change, record }
+        });
+        Ok(self.append(partition, replays.collect()))
     }
 
     pub fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {

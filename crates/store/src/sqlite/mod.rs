@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use graph::{AppId, Attachment, AttachmentId, ChangeId, FolderId, ImmutableId, Item, ItemId, Partition};
+use graph::{AppId, Attachment, AttachmentId, ChangeId, ChangeType, FolderId, ImmutableId, Item, ItemId, Partition};
 use graph::{SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent};
@@ -396,6 +396,15 @@ impl Store for SqliteStore {
 
     async fn append_missed(&self, id: SubscriptionId, incident: Incident) -> Result<Appended, SubscriptionError> {
         self.writer.write(move |tx| subscription::append_missed(tx, id, incident)).await
+    }
+
+    async fn replay(
+        &self,
+        subscription: Arc<Subscription>,
+        changes: Vec<(ChangeType, Arc<Record>)>,
+    ) -> Result<Appended, SubscriptionError> {
+        let replays = subscription::encoded_replays(&self.keys, &subscription, changes)?;
+        self.writer.write(move |tx| subscription::replay(tx, &subscription, &replays)).await
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graph::{AppId, ChangeId, Partition, SubscriptionId, Timestamp, UserId};
+use graph::{AppId, ChangeId, ChangeType, Partition, SubscriptionId, Timestamp, UserId};
 use notify::checkpoint::SubscriptionSpan;
 use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::Standing;
@@ -290,6 +290,25 @@ pub(super) fn append_missed(
     tx.connection.prepare_cached(sql)?.execute([number])?;
     let partition = subscription.partition();
     Ok(tx.append(partition, &[encode(tx.keys, partition, open.missed(id))?])?)
+}
+
+pub(super) fn encoded_replays(
+    keys: &Keys,
+    subscription: &Subscription,
+    changes: Vec<(ChangeType, Arc<Record>)>,
+) -> Result<Vec<Encoded>, StoreError> {
+    let (id, partition) = (subscription.id, subscription.partition());
+    let replayed = |(change, record)| Record::Replayed { subscription: id, change, record };
+    changes.into_iter().map(|change| encode(keys, partition, replayed(change))).collect()
+}
+
+pub(super) fn replay(
+    tx: &mut Tx<'_>,
+    subscription: &Subscription,
+    replays: &[Encoded],
+) -> Result<Appended, SubscriptionError> {
+    live(tx.connection, tx.keys, subscription.id)?.ok_or(SubscriptionError::NotFound)?;
+    Ok(tx.append(subscription.partition(), replays)?)
 }
 
 /// The row of a live subscription.

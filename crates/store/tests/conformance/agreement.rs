@@ -12,7 +12,8 @@ use graph::{
 };
 use notify::log::{Cause, EndReason, LifecycleEvent};
 use notify::{
-    AbandonReason, Checkpoint, Incident, LedgerDelta, Parked, ParkedRef, Position, Stream, StreamKind, Subscription,
+    AbandonReason, Checkpoint, Incident, LedgerDelta, Parked, ParkedRef, Position, Record, Stream, StreamKind,
+    Subscription,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -98,6 +99,11 @@ enum Call {
     Missed {
         number: u128,
         opened: i64,
+    },
+    /// So many changes.
+    Replay {
+        number: u128,
+        count: u128,
     },
     Ask {
         number: u128,
@@ -218,6 +224,7 @@ fn call() -> impl Strategy<Value = Call> {
         1 => (number.clone(), proptest::option::of(0..3i64)).prop_map(|(number, if_expires)| Call::End { number, if_expires }),
         1 => number.clone().prop_map(|number| Call::Lifecycle { number }),
         2 => (number.clone(), 0..5i64).prop_map(|(number, opened)| Call::Missed { number, opened }),
+        1 => (number.clone(), 0..3u128).prop_map(|(number, count)| Call::Replay { number, count }),
         1 => (number.clone(), proptest::option::of(0..3i64), rarely())
             .prop_map(|(number, due, stale)| Call::Ask { number, due, stale }),
         1 => (number.clone(), rarely()).prop_map(|(number, stale)| Call::Pause { number, stale }),
@@ -363,6 +370,13 @@ impl Pair {
             }
             Call::Missed { number, opened } => {
                 both!(self, append_missed(subscription_id(number), Incident { opened: at(opened) })).ok();
+            }
+            Call::Replay { number, count } => {
+                let of = self.found(number, false);
+                let change = |number| Record::Ingested(Box::new(ingested(number, "users/1")));
+                let changes =
+                    (0..count).map(|number| (ChangeType::Updated, Arc::new(change(number)))).collect::<Vec<_>>();
+                both!(self, replay(of.clone(), changes.clone())).ok();
             }
             Call::Ask { number, due, stale } => {
                 let before = self.found(number, stale);

@@ -157,6 +157,7 @@ mod stories {
             what_an_app_answered_before_it_lost_access_gives_nothing_back
             whatever_an_app_did_before_wins_over_a_question_and_a_pause
             a_patch_ends_a_pause
+            what_is_replayed_is_in_the_log_for_one_subscription
             an_ended_subscription_is_remembered_for_the_node
             who_is_subscribed_is_not_removed
             lists_are_of_one_app_and_creator

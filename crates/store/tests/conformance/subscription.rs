@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graph::registry::ResourceKind;
-use graph::{AppId, Kind, Partition};
+use graph::{AppId, ChangeType, Kind, Partition};
 use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::{Pause, Standing};
 use notify::subscription::Target;
@@ -272,4 +272,25 @@ pub async fn lists_are_of_one_app_and_creator(world: World) {
 async fn list(world: &World, query: SubscriptionQuery) -> Vec<u128> {
     let found = world.store.subscriptions(query).await.unwrap();
     found.into_iter().map(|subscription| subscription.id.0.as_u128()).collect()
+}
+
+pub async fn what_is_replayed_is_in_the_log_for_one_subscription(world: World) {
+    begin(&world, subscription(1, MEGAN)).await.unwrap();
+    for number in 1..=2 {
+        world.store.commit(create(&message(MEGAN, number, 1))).await.unwrap();
+    }
+    let (partition, of) = (Partition::of(MEGAN), Arc::new(subscription(1, MEGAN)));
+    let log = world.store.read_log(partition, Position(1), 2).await.unwrap();
+    let changes: Vec<_> = log.iter().rev().map(|(_, record)| (ChangeType::Created, Arc::clone(record))).collect();
+    let appended = world.store.replay(Arc::clone(&of), changes.clone()).await.unwrap();
+    assert_eq!(appended.position, Position(5));
+    let told = world.store.read_log(partition, Position(3), 9).await.unwrap();
+    let replayed = |(change, record)| Record::Replayed { subscription: of.id, change, record };
+    let expected: Vec<Record> = changes.clone().into_iter().map(replayed).collect();
+    assert_eq!(told.iter().map(|(_, record)| Record::clone(record)).collect::<Vec<_>>(), expected);
+    assert_eq!(world.heard.of(partition)[3..], told);
+    world.store.end_subscription(of.id, EndReason::Deleted, None).await.unwrap();
+    assert_eq!(world.store.replay(of, changes).await, Err(SubscriptionError::NotFound));
+    let unknown = Arc::new(subscription(9, MEGAN));
+    assert_eq!(world.store.replay(unknown, Vec::new()).await, Err(SubscriptionError::NotFound));
 }

@@ -1,0 +1,78 @@
+//! `tidings replay`: tells a subscription again of what it had to hear of.
+
+use graph::Timestamp;
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+
+use super::desk::{Desk, Output, encoded, text};
+use super::place::Place;
+use crate::clock::Clock;
+
+/// Tell a subscription again of changes that it had to hear of
+///
+/// Each notification goes out under the id that it had, so a receiver that remembers ids knows what it has had
+/// already. Which changes the subscription had to hear of follows from the log; whether each was delivered or
+/// abandoned then is kept as sums only (tidings ledger show). So a replay tells a whole stretch of time again,
+/// what was delivered too; what fell into a pause is told as well. Lifecycle notifications and replays are not
+/// told again. The replays are delivered, retried and counted in the ledger as everything else; those of a
+/// stopped server go out when it starts.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tidings replay --subscription 7f1b9a52-0c0e-4d52-9d3a-6a2f0d3e8c11 --from 2026-11-28T09:00:00Z
+  tidings replay --subscription 7f1b9a52-0c0e-4d52-9d3a-6a2f0d3e8c11 --from 2026-11-28T09:00:00Z \\
+                 --to 2026-11-28T10:30:00Z
+  tidings replay --subscription 7f1b9a52-0c0e-4d52-9d3a-6a2f0d3e8c11 --position 4711")]
+pub struct Options {
+    /// The live subscription
+    #[arg(long, value_name = "ID")]
+    subscription: String,
+
+    /// The change at this position in the log of the subscription's partition
+    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"], required_unless_present = "from")]
+    position: Option<u64>,
+
+    /// Changes that happened at this time or later
+    #[arg(long, value_name = "TIME")]
+    from: Option<Timestamp>,
+
+    /// Changes that happened before this time [default: now]
+    #[arg(long, value_name = "TIME", requires = "from")]
+    to: Option<Timestamp>,
+
+    #[command(flatten)]
+    output: Output,
+
+    #[command(flatten)]
+    place: Place,
+}
+
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let desk = Desk::open(&options.place)?.patient();
+    let path = format!("subscriptions/{}/replay", encoded(&options.subscription));
+    let to = options.from.map(|_| options.to.unwrap_or_else(|| Clock::new().wall()));
+    let (mut replayed, mut after) = (0, json!(null));
+    // On the standard error output; nothing is drawn where nobody watches.
+    let progress = ProgressBar::new_spinner();
+    loop {
+        let asked = json!({ "position": options.position, "from": options.from, "to": to, "after": after });
+        let answer = desk.post(&path, asked).await?;
+        replayed += answer["replayed"].as_u64().unwrap_or_default();
+        after = answer["after"].clone();
+        progress.set_message(format!("{replayed} told again, up to position {after}"));
+        progress.tick();
+        if answer["more"] != true {
+            break;
+        }
+    }
+    progress.finish_and_clear();
+    options.output.print(&json!({ "replayed": replayed }), summary);
+    Ok(())
+}
+
+fn summary(answer: &Value) -> String {
+    match answer["replayed"].as_u64() {
+        Some(0) => "nothing to tell again: the subscription had to hear of no change there\n".to_owned(),
+        _ => format!("{} told again\n", text(answer, "replayed")),
+    }
+}
