@@ -17,8 +17,8 @@ fn replayed(number: u64) -> Record {
 }
 
 /// The ids of the notifications that the attempts tell of, by subscription.
-fn told(attempts: &[Attempt]) -> Vec<(SubscriptionId, Uuid)> {
-    let notifications = attempts.iter().flat_map(|attempt| &attempt.notifications);
+fn told<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> Vec<(SubscriptionId, Uuid)> {
+    let notifications = attempts.into_iter().flat_map(|attempt| &attempt.notifications);
     notifications.map(|notification| (notification.subscription.id, notification.id)).collect()
 }
 
@@ -32,8 +32,8 @@ fn a_replay_is_told_to_its_subscription_alone_under_the_id_that_it_had() {
     world.answer(&first, Outcome::Acknowledged);
     world.append([replayed(1)]);
     let again = world.attempt();
-    let mine: Vec<_> = told(&[first.clone()]).into_iter().filter(|(id, _)| *id == subscription().id).collect();
-    assert_eq!(told(&[again.clone()]), mine);
+    let mine: Vec<_> = told([&first]).into_iter().filter(|(id, _)| *id == subscription().id).collect();
+    assert_eq!(told([&again]), mine);
     let shown = |attempt: &Attempt| {
         let body: serde_json::Value = serde_json::from_str(&body(attempt)).unwrap();
         let all = body["value"].as_array().unwrap().clone();
@@ -52,7 +52,7 @@ fn a_replay_waits_for_what_is_under_way_of_its_item() {
     let first = world.attempt();
     assert_eq!(first.notifications.len(), 1);
     world.answer(&first, Outcome::Acknowledged);
-    assert_eq!(told(&[world.attempt()]), told(&[first]));
+    assert_eq!(told([&world.attempt()]), told([&first]));
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl Process {
     }
 }
 
-/// Counts the ledgers again from the log, while no process runs.
+/// Counts the ledgers again from the log, whether a process runs or not.
 pub fn verify_ledger(home: &Path) {
     let mut verify = Command::new(env!("CARGO_BIN_EXE_tidings"));
     verify.args(["ledger", "verify", "--data-dir"]).arg(data_dir(home)).arg("--key-file").arg(key_file(home));
