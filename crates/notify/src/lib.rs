@@ -14,6 +14,7 @@ pub mod profile;
 pub mod reauthorization;
 pub mod recount;
 pub mod resource;
+pub mod retention;
 pub mod retry;
 pub mod rules;
 pub mod subscription;

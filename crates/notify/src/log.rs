@@ -125,6 +125,17 @@ impl Record {
         }
     }
 
+    /// When it was written; not every record says so.
+    pub fn at(&self) -> Option<Timestamp> {
+        match self {
+            Record::Change(change) => Some(change.at),
+            Record::Ingested(change) => Some(change.at),
+            Record::Submit(submission) => Some(submission.at),
+            Record::Subscription { event: SubscriptionEvent::Began(subscription), .. } => Some(subscription.created),
+            Record::Subscription { .. } | Record::Lifecycle { .. } | Record::Replayed { .. } => None,
+        }
+    }
+
     /// Whether it is the end of a subscription that its app is told of: the one notification after the end.
     pub fn is_last_word(&self) -> bool {
         matches!(self, Record::Subscription { event: SubscriptionEvent::Ended(reason), .. } if reason.is_told())

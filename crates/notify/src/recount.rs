@@ -1,5 +1,5 @@
 //! What must have been told, counted again from the log alone, and held against what the ledgers say. Pure: whoever
-//! asks reads the log, from its start up to the cursor, and the books.
+//! asks reads the log, from where the books open up to the cursor, and the books.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,10 @@ use crate::node::spans::Spans;
 use crate::{Position, Record, SubscriptionEvent};
 
 /// What a partition's ledgers say, read at one point.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Books {
+    /// What is known of records that are gone.
+    pub opening: Opening,
     /// They speak of everything up to here.
     pub cursor: Position,
     pub ledger: BTreeMap<SubscriptionId, LedgerDelta>,
@@ -28,7 +30,7 @@ pub struct Counted {
 }
 
 /// What is known without the log up to a position. A log that is whole opens with nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Opening {
     pub position: Position,
     /// As they were there.
@@ -76,6 +78,14 @@ pub enum About {
     Balance,
 }
 
+impl Counted {
+    /// What a ledger says of both.
+    pub fn of(ledger: &LedgerDelta) -> Self {
+        let paused = ledger.abandoned.get(&AbandonReason::Paused).copied().unwrap_or_default();
+        Self { matched: ledger.matched, paused }
+    }
+}
+
 impl Recount {
     pub fn new(opening: Opening) -> Self {
         let mut spans = Spans::default();
@@ -116,15 +126,9 @@ impl Recount {
         let mut discrepancies = Vec::new();
         for subscription in subscriptions {
             let counted = self.counted.get(&subscription).copied().unwrap_or_default();
-            let ledger = books.ledger.get(&subscription);
-            let paused = ledger.and_then(|ledger| ledger.abandoned.get(&AbandonReason::Paused));
-            let about = [
-                (About::Matched, counted.matched, ledger.map(|ledger| ledger.matched)),
-                (About::Paused, counted.paused, paused.copied()),
-            ];
-            discrepancies.extend(about.into_iter().filter_map(|(about, expected, found)| {
-                unequal(subscription, about, expected.into(), found.unwrap_or_default().into())
-            }));
+            let found = books.ledger.get(&subscription).map(Counted::of).unwrap_or_default();
+            discrepancies.extend(unequal(subscription, About::Matched, counted.matched.into(), found.matched.into()));
+            discrepancies.extend(unequal(subscription, About::Paused, counted.paused.into(), found.paused.into()));
         }
         discrepancies
     }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use graph::{Partition, SubscriptionId};
 use notify::node::NodeStats;
 use notify::subscription::TlsVersion;
-use notify::{Monotonic, Position, Profile};
+use notify::{Monotonic, Position, Profile, retention};
 use protocol::HandshakeError;
 use store::Store;
 
@@ -60,6 +60,8 @@ pub struct AppState {
     pub engine: Arc<dyn Engine>,
     pub telemetry: Arc<Telemetry>,
     pub limits: Limits,
+    /// What of the log is kept.
+    pub retention: retention::Limits,
     /// `None`: nobody is ever told to ask less.
     pub throttling: Option<Throttling>,
 }

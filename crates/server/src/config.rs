@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use notify::profile::TokenExpiry;
 use notify::throttle::{Rate, ThrottleLimits};
-use notify::{NodeConfig, Profile};
+use notify::{NodeConfig, Profile, retention};
 use protocol::envelope::DATA_CHARS_MAX;
 use serde::Deserialize;
 
@@ -19,6 +19,9 @@ use crate::outbound::{Allowed, ClientCertificate, OutboundConfig, Policy, ProxyC
 
 /// The annotated example: every key with its default.
 pub const EXAMPLE: &str = include_str!("../config.default.toml");
+
+/// The least limit of the log; below it nothing would be kept.
+const LOG_BYTES_LEAST: u64 = 1 << 20;
 
 /// A configuration file, with defaults for what it does not say.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -33,6 +36,7 @@ pub struct Config {
     pub outbound: Outbound,
     pub limits: Limits,
     pub throttling: Throttling,
+    pub retention: Retention,
     pub identity: Identity,
 }
 
@@ -123,6 +127,13 @@ pub struct Throttling {
     pub mailbox_requests_per_10_minutes_max: Option<u64>,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    pub log_days: u32,
+    pub log_bytes_max: Option<u64>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -135,6 +146,7 @@ impl Default for Config {
             outbound: Outbound::default(),
             limits: Limits::default(),
             throttling: Throttling::default(),
+            retention: Retention::default(),
             identity: Identity::default(),
         }
     }
@@ -244,6 +256,35 @@ impl Throttling {
     }
 }
 
+impl Default for Retention {
+    fn default() -> Self {
+        Self { log_days: 7, log_bytes_max: None }
+    }
+}
+
+impl Retention {
+    pub fn limits(&self) -> retention::Limits {
+        let age_micros = i64::from(self.log_days) * 24 * 3_600 * 1_000_000;
+        retention::Limits { age_micros, bytes_max: self.log_bytes_max }
+    }
+
+    /// What is still tried must not be too old to be kept.
+    fn check(&self, horizon_micros: i64) -> anyhow::Result<()> {
+        let Self { log_days, log_bytes_max } = *self;
+        ensure!(
+            log_days <= 3_650 && self.limits().age_micros > horizon_micros,
+            "retention.log_days is {log_days}: give at most 3650, and more than the {} hours for which deliveries are \
+             tried",
+            horizon_micros / 3_600_000_000
+        );
+        ensure!(
+            log_bytes_max.is_none_or(|most| most >= LOG_BYTES_LEAST),
+            "retention.log_bytes_max must be at least {LOG_BYTES_LEAST}; without it there is no limit"
+        );
+        Ok(())
+    }
+}
+
 impl Config {
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -258,6 +299,7 @@ impl Config {
 
     fn check(&self) -> anyhow::Result<()> {
         self.delivery.check()?;
+        self.retention.check(self.delivery.node().horizon_micros)?;
         let Listen { https, http, .. } = &self.listen;
         ensure!(
             !(https.is_empty() && http.is_empty()),
@@ -433,6 +475,10 @@ mod tests {
         assert!(of_calls("proxy = \"proxy:3128\"").contains("outbound.proxy is not a proxy: give http://HOST:PORT"));
         let with_password = of_calls("proxy = \"http://u:hush@proxy:3128\"");
         assert!(with_password.contains("outbound.proxy_credentials_file") && !with_password.contains("hush"));
+        let of_retention = |text: &str| error(&format!("{plain}[retention]\n{text}"));
+        assert!(of_retention("log_days = 0").contains("more than the 4 hours for which deliveries are tried"));
+        assert!(of_retention("log_days = 4000").contains("give at most 3650"));
+        assert!(of_retention("log_bytes_max = 1000").contains("must be at least 1048576"));
         let of_lives = |text: &str| error(&format!("{plain}[subscriptions]\n{text}"));
         assert!(of_lives("life_minutes_min = 9999").contains("life_minutes_min must be from 1 to life_minutes_max"));
         assert!(of_lives("life_minutes_min = 1441").contains("from 1 to rich_life_minutes_max (1440)"));

@@ -15,6 +15,7 @@ pub mod identity;
 pub mod ids;
 pub mod key_file;
 pub mod outbound;
+pub mod retention;
 pub mod sealed_file;
 pub mod seed;
 pub mod server;

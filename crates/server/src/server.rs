@@ -13,7 +13,7 @@ use graph::mailbox::Fresh;
 use graph::{ChangeId, Partition, SubscriptionId, Timestamp};
 use notify::node::NodeStats;
 use notify::subscription::TlsVersion;
-use notify::{Monotonic, NodeConfig, Position, Profile};
+use notify::{Monotonic, NodeConfig, Position, Profile, retention};
 use protocol::HandshakeError;
 use rustls::ServerConfig;
 use store::seal::Keys;
@@ -33,6 +33,7 @@ use crate::http::listener::Listener;
 use crate::identity::external::{Discovery, Publisher, Rules};
 use crate::identity::{Issuers, Key, KeyRing, Pending, Tokens};
 use crate::outbound::{Outbound, OutboundConfig};
+use crate::retention::Retention;
 use crate::sealed_file::SealedFile;
 use crate::sources::counted::Counted;
 use crate::sources::delivery::{FreshSource, Mailboxes};
@@ -66,6 +67,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How long `/readyz` says that the server stops before it accepts no more.
     pub drain_notice: Duration,
+    /// What of the log is kept.
+    pub retention: retention::Limits,
     /// Whether apps that ask too much are told to wait.
     pub throttle: bool,
     /// Plant the tenant of `tidings dev`, and let the admin API provoke lifecycle events.
@@ -184,12 +187,15 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         engine: Arc::new(engine),
         telemetry,
         limits,
+        retention: settings.retention,
     });
     let admin = admin::Admin { state: state.clone(), token: admin_token.clone(), fresh, outbound, dev };
     let (accepting, connections) = (CancellationToken::new(), TaskTracker::new());
     connections.spawn(rotate_keys(state.clone(), accepting.clone()));
     connections.spawn(settle_subscriptions(state.clone(), accepting.clone()));
     connections.spawn(keep_metrics_small(state.telemetry.clone(), accepting.clone()));
+    let retention = Retention { store: state.store.clone(), limits: state.retention, stop: accepting.clone() };
+    connections.spawn(retention.run(state.clock.clone()));
     state.issuers.read_keys();
     bound.serve(&state, admin, mailboxes, &accepting, &connections);
     Ok(Running {

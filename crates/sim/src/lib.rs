@@ -15,6 +15,7 @@ mod performer;
 mod plan;
 mod planted;
 mod process;
+mod retention;
 mod storage;
 mod trace;
 mod truth;

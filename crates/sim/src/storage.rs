@@ -1,12 +1,14 @@
 //! The store of a world: the checked model, whose every partition but the world's own is held by somebody else.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use graph::{Partition, SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::PartitionState;
 use notify::node::CheckpointAnswer;
 use notify::recount::Books;
-use notify::{Checkpoint, LedgerDelta, Parked, Position};
+use notify::retention::LogExtent;
+use notify::{Checkpoint, LedgerDelta, Parked, Position, Record};
 use store::memory::Model;
 use store::{CheckpointError, Lease, NodeId, Tenant, User};
 use uuid::Uuid;
@@ -115,6 +117,25 @@ impl Storage {
 
     pub fn books(&self, partition: Partition) -> Books {
         self.model.books(partition).unwrap_or_default()
+    }
+
+    pub fn extents(&self, partitions: &[Partition]) -> Vec<LogExtent> {
+        let all = self.model.log_extents().unwrap_or_default();
+        all.into_iter().filter(|extent| partitions.contains(&extent.partition)).collect()
+    }
+
+    pub fn extent(&self, partition: Partition) -> LogExtent {
+        self.model.extent(partition)
+    }
+
+    /// What of a partition's log can be read.
+    pub fn log(&self, partition: Partition) -> Vec<(Position, Arc<Record>)> {
+        self.model.read_log(partition, Position(0), usize::MAX).unwrap_or_default()
+    }
+
+    /// Whether a subscription is there, live or ended.
+    pub fn knows(&self, id: SubscriptionId) -> bool {
+        self.model.knows(id)
     }
 
     pub fn ledger(&self, id: SubscriptionId) -> LedgerDelta {

@@ -29,6 +29,7 @@ pub enum Line {
     Checkpoint { process: usize, partition: u16, epoch: u64, number: u64, cursor: u64, unpark: usize, park: usize },
     Parks { subscription: usize, first: u64, last: u64, attempts: u32, due_micros: i64 },
     Recorded { process: usize, partition: u16, number: u64, answer: &'static str },
+    Retained { partition: u16, what: &'static str, floor: u64 },
     Quiet,
     AtRest,
 }

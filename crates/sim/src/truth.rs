@@ -160,8 +160,10 @@ impl Truth {
         self.places.get(&Arc::as_ptr(record)).copied()
     }
 
-    pub fn log(&self, partition: Partition) -> &[Arc<Record>] {
-        self.logs.get(&partition).map_or(&[], Vec::as_slice)
+    /// The records of a log after a position.
+    pub fn log_after(&self, partition: Partition, after: Position) -> impl Iterator<Item = &Arc<Record>> {
+        let log = self.logs.get(&partition).map_or(&[][..], Vec::as_slice);
+        log.iter().skip(usize::try_from(after.0).unwrap_or(usize::MAX))
     }
 
     pub fn spans_of(&self, partition: Partition) -> impl Iterator<Item = (usize, &Span)> {

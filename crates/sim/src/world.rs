@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graph::Partition;
-use notify::{Event, Position, Record};
+use notify::{Event, Position, Record, retention};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
@@ -15,6 +15,7 @@ use crate::performer::Errand;
 use crate::plan::Plan;
 use crate::planted::Planted;
 use crate::process::{Letter, Life, Process};
+use crate::retention::Retention;
 use crate::storage::Storage;
 use crate::trace::{Line, Trace};
 use crate::weather::Weather;
@@ -37,6 +38,9 @@ pub enum Happening {
     /// Somebody uses the API.
     Act,
     Weather(Weather),
+    LookAfterLogs,
+    /// A step for the logs that somebody meant to take.
+    Retain(retention::Step),
     Quiet,
     LookForRest,
 }
@@ -53,6 +57,7 @@ pub struct World {
     pub api: Api,
     pub watch: Watch,
     pub trace: Trace,
+    pub retention: Option<Retention>,
     /// Nothing goes wrong any more.
     pub quiet: bool,
 }
@@ -75,10 +80,12 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut plan = Plan::draw(&mut rng);
         plan.config.fault = planted.and_then(Planted::in_node);
-        Self::of(plan, rng, planted == Some(Planted::FenceIgnored), print)
+        let mut world = Self::of(plan, rng, planted == Some(Planted::FenceIgnored), print);
+        world.keep_logs_short(seed);
+        world
     }
 
-    /// The world that a plan makes.
+    /// The world that a plan makes, whose logs grow for ever.
     pub fn of(plan: Plan, rng: StdRng, fence_ignored: bool, print: bool) -> Self {
         let storage = Storage::new(&plan.partitions(), &plan.mailboxes, fence_ignored);
         let mut world = Self {
@@ -90,6 +97,7 @@ impl World {
             processes: [Process::new(0), Process::new(1)],
             api: Api::default(),
             trace: Trace::new(print),
+            retention: None,
             quiet: false,
             rng,
             plan,
@@ -149,6 +157,8 @@ impl World {
             Happening::Arrive(life, flight) => self.arrive(life, flight),
             Happening::Act => self.act(),
             Happening::Weather(weather) => self.weather(weather)?,
+            Happening::LookAfterLogs => self.look_after_logs()?,
+            Happening::Retain(step) => self.retain(step)?,
             Happening::Quiet => self.fall_quiet()?,
             Happening::LookForRest => return self.look_for_rest(),
         }

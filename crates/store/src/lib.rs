@@ -18,6 +18,7 @@ use graph::{
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent, Submission};
 use notify::recount::Books;
+use notify::retention::{LogExtent, Mark};
 use notify::{Checkpoint, Incident, LedgerDelta, Position, Record, Stream, Subscription};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -38,6 +39,9 @@ pub use health::StoreHealth;
 /// Each thing that is remembered for a time takes so many old ones away, so that they shrink faster than
 /// they grow.
 const FORGOTTEN_AT_ONCE: u64 = 4;
+
+/// So many subscriptions that have ended are taken away at once.
+const ENDED_AT_ONCE: usize = 100;
 
 /// A read of items ends after the one that makes it longer than this, in bytes of their properties as JSON,
 /// whatever number was asked for: what it holds does not grow with what lies in a mailbox.
@@ -65,6 +69,8 @@ pub struct Counters {
     /// Transactions, each with one sync.
     pub commits: u64,
     pub log_rows: u64,
+    /// Taken away again.
+    pub log_rows_cut: u64,
     pub item_rows: u64,
     pub parked_rows: u64,
     pub checkpoints: u64,
@@ -202,7 +208,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Adds a subscription and appends `began`. Refused when `limits` are reached or a live duplicate
     /// (same app, creator, target, change types and query options) exists and `limits.refuse_duplicates`
-    /// is set. An id that was ever used is a duplicate, so that a write of unknown outcome can be repeated.
+    /// is set. An id that is known, also of one that has ended, is a duplicate, so that a write of unknown
+    /// outcome can be repeated.
     /// Refused as well when its user or app is disabled, or is gone that `limits` count on.
     async fn begin_subscription(
         &self,
@@ -256,15 +263,18 @@ pub trait Store: Send + Sync + 'static {
     async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError>;
     /// What became of a subscription's matches, up to its partition's cursor.
     async fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError>;
-    /// The ledgers of all subscriptions, live and ended, of one app or of all: their sums, and a page of them. What it
+    /// The ledgers of all subscriptions, live and ended, of one app or of all: their sums, those that are gone included,
+    /// and a page of them. What it
     /// holds in memory does not grow with the subscriptions.
     async fn ledgers(&self, query: LedgerQuery) -> Result<Ledgers, StoreError>;
-    /// What the ledgers of a partition say, with its cursor and what is parked, read at one point.
+    /// What the ledgers of a partition say, with its cursor and what is parked, and what they said at its floor, where
+    /// its log begins: read at one point.
     async fn books(&self, partition: Partition) -> Result<Books, StoreError>;
 
     // --- log and progress ---
 
-    /// Records after `after`, in order and without a gap; at most `limit`.
+    /// Records after `after`, in order and without a gap; at most `limit`. What lies at or below the partition's floor
+    /// is gone: they begin after that.
     async fn read_log(
         &self,
         partition: Partition,
@@ -297,6 +307,21 @@ pub trait Store: Send + Sync + 'static {
         after: Position,
         rows: usize,
     ) -> Result<Vec<LoadedParked>, StoreError>;
+
+    // --- retention ---
+
+    /// How the log of each partition lies.
+    async fn log_extents(&self) -> Result<Vec<LogExtent>, StoreError>;
+    /// Marks a partition's cursor, as of `at`, and notes what its ledgers say there, if its mark is still `instead_of`.
+    /// `false`: it is not, or the floor is there already.
+    async fn mark_log(&self, partition: Partition, at: Timestamp, instead_of: Option<Mark>)
+    -> Result<bool, StoreError>;
+    /// Raises a partition's floor to its mark, which is none any more, if it is still this one and nothing at or below
+    /// it is parked.
+    async fn raise_floor(&self, partition: Partition, mark: Mark) -> Result<bool, StoreError>;
+    /// Takes some of what the floor has passed away: at most so many records, but never the last of the log; when none
+    /// is left, subscriptions that had ended by there and have nothing parked. Their sums go to those of their apps.
+    async fn cut_log(&self, partition: Partition, most: u64) -> Result<Cut, StoreError>;
 
     fn counters(&self) -> Counters;
     /// Whether it keeps what it is given, as its last operations showed.
@@ -532,6 +557,15 @@ impl Makers {
     }
 }
 
+/// What was taken away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    pub records: u64,
+    pub subscriptions: u64,
+    /// Whether more may be left.
+    pub more: bool,
+}
+
 /// Which subscriptions to read.
 #[derive(Clone, Copy, Debug)]
 pub struct SubscriptionQuery {
@@ -562,6 +596,8 @@ pub struct LedgerQuery {
 pub struct Ledgers {
     /// How many subscriptions there are, whatever the page.
     pub subscriptions: u64,
+    /// How many more there were, which ended long ago and are gone.
+    pub gone: u64,
     /// Of all of them.
     pub sums: LedgerDelta,
     /// By id.

@@ -1,16 +1,21 @@
 //! What the embedded store does when the disk loses power, is full, read-only or damaged, or fails.
 #![cfg(unix)] // the simulated disk edits files at offsets
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use graph::{Item, ItemId, Kind, Partition};
-use notify::{Position, Record};
+use notify::retention::Mark;
+use notify::{Checkpoint, Position, Record};
 use rusqlite::ffi;
 use serde_json::json;
 use tempfile::TempDir;
 use tidings_store::sqlite::{OpenError, OpenOptions, SqliteStore};
-use tidings_store::{CommitError, Committed, ItemQuery, Observe, Store, StoreError, StoreHealth, Transacted};
+use tidings_store::{
+    CheckpointError, CommitError, Committed, ItemQuery, NodeId, Observe, Store, StoreError, StoreHealth, Transacted,
+};
+use uuid::Uuid;
 
 use self::fault_vfs::Disk;
 use self::support::*;
@@ -122,6 +127,61 @@ async fn acknowledged_changes_survive_a_power_cut() {
         assert_eq!(log[..published.len()], published, "power cut at write {writes}");
         world.create(u128::MAX >> 64).await.unwrap();
     }
+}
+
+/// Marks, raises and cuts Megan's log until the store fails; how far the floor is known to have risen.
+async fn cut_until_failure(world: &World, epoch: u64) -> Position {
+    let (store, partition) = (&world.store, Partition::of(MEGAN));
+    let mut floor = Position(0);
+    for number in 1.. {
+        let cursor = Position(number * 10);
+        let (unpark, park, ledger) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let (wall, incidents) = (at(0), BTreeMap::new());
+        let checkpoint = Checkpoint { partition, epoch, number, cursor, wall, unpark, park, ledger, incidents };
+        let mark = Mark { position: cursor, at: at(0) };
+        let steps = async || -> Result<(), StoreError> {
+            match store.checkpoint(checkpoint).await {
+                Err(CheckpointError::Store(error)) => return Err(error),
+                recorded => recorded.unwrap(),
+            }
+            store.mark_log(partition, at(0), None).await?;
+            assert!(store.raise_floor(partition, mark).await?);
+            floor = cursor;
+            while store.cut_log(partition, 3).await?.more {}
+            Ok(())
+        };
+        if cursor > LAST || steps().await.is_err() {
+            break;
+        }
+    }
+    floor
+}
+
+/// How many records the log has that is cut.
+const LAST: Position = Position(40);
+
+#[tokio::test]
+async fn a_cut_that_loses_power_leaves_a_log_without_a_gap() {
+    let mut interrupted = 0;
+    for (seed, writes) in [1, 2, 4, 7, 11, 16, 22, 29, 37, 46, 56, 67, 79].into_iter().enumerate() {
+        let world = world().await;
+        for number in 1..=LAST.0 {
+            world.create(number.into()).await.unwrap();
+        }
+        let before = world.log().await;
+        let leases = world.store.acquire(NodeId(Uuid::from_u128(1)), at(0), at(1), 256).await.unwrap();
+        world.disk.cut_power_at(writes, seed as u64);
+        let known = cut_until_failure(&world, leases[usize::from(Partition::of(MEGAN).0)].1).await;
+        let world = world.restart().await;
+        let extent = world.store.log_extents().await.unwrap()[usize::from(Partition::of(MEGAN).0)];
+        assert!(known <= extent.floor && extent.floor <= extent.cursor, "power cut at write {writes}: {extent:?}");
+        let log = world.store.read_log(extent.partition, Position(0), usize::MAX).await.unwrap();
+        assert_eq!(log, before[extent.floor.0 as usize..], "power cut at write {writes}");
+        interrupted += u32::from(extent.first <= extent.floor && extent.first > Position(1));
+        while world.store.cut_log(extent.partition, 100).await.unwrap().more {}
+        assert_eq!(world.create(u128::MAX >> 64).await.unwrap().position, LAST.next());
+    }
+    assert!(interrupted > 0, "some were in the middle of a cut");
 }
 
 #[tokio::test]

@@ -14,9 +14,10 @@ use graph::query::Query;
 use graph::registry::ResourceKind;
 use graph::{
     AppId, Attachment, AttachmentId, ChangeType, FolderId, ImmutableId, Item, Kind, Mutation, NewAttachment, Partition,
-    Properties, UserId,
+    Properties, Scope, UserId,
 };
 use notify::log::{Cause, EndReason, LifecycleEvent};
+use notify::retention::Mark;
 use notify::{Checkpoint, Incident, LedgerDelta, Parked, ParkedRef, Position, Stream, StreamKind, Subscription};
 use rusqlite::Connection;
 use serde_json::json;
@@ -172,6 +173,48 @@ fn first_checkpoint() -> Checkpoint {
     }
 }
 
+fn of_groups() -> Partition {
+    Partition::of(Scope::of_resources(TENANT, ResourceKind::Group))
+}
+
+fn of_users() -> Partition {
+    Partition::of(Scope::of_resources(TENANT, ResourceKind::User))
+}
+
+/// Everything of a partition with two records is accounted for, and its cursor is marked.
+async fn mark(store: &SqliteStore, partition: Partition) {
+    let one = LedgerDelta { matched: 1, delivered: 1, ..LedgerDelta::default() };
+    let (unpark, park, ledger) = (Vec::new(), Vec::new(), BTreeMap::from([(subscription_id(5), one)]));
+    let (cursor, wall) = (Position(2), at(5));
+    let (epoch, number, incidents) = (1, 1, BTreeMap::new());
+    let checkpoint = Checkpoint { partition, epoch, number, cursor, wall, unpark, park, ledger, incidents };
+    store.checkpoint(checkpoint).await.unwrap();
+    assert!(store.mark_log(partition, at(6), None).await.unwrap());
+}
+
+fn marked() -> Mark {
+    Mark { position: Position(2), at: at(6) }
+}
+
+/// One log may be cut, of another so much is gone that an ended subscription is next, and of a third the floor may rise.
+async fn cut(store: &SqliteStore) {
+    for number in 1..=2 {
+        store.commit(create(&message(ADELE, 30 + number, 1))).await.unwrap();
+    }
+    store.begin_subscription(Arc::new(subscription_to(5, ResourceKind::User)), ROOMY).await.unwrap();
+    store.end_subscription(subscription_id(5), EndReason::Deleted, None).await.unwrap();
+    let changes = (1..=2).map(|number| (once(&number.to_string(), 0, 60), ingested(number, "groups/1")));
+    let scope = Scope::of_resources(TENANT, ResourceKind::Group);
+    store.ingest(Ingest { scope, changes: changes.collect() }).await.unwrap();
+    for partition in [Partition::of(ADELE), of_users(), of_groups()] {
+        mark(store, partition).await;
+    }
+    for partition in [Partition::of(ADELE), of_users()] {
+        assert!(store.raise_floor(partition, marked()).await.unwrap());
+    }
+    assert_eq!(store.cut_log(of_users(), 2).await.unwrap().records, 1);
+}
+
 fn list() -> ItemQuery {
     let query = Query::read(Kind::Message, Some("contains(subject,'message')"), None).unwrap();
     ItemQuery { query, ..ItemQuery::newest(MEGAN, Kind::Message, None, 10) }
@@ -290,6 +333,11 @@ fn subscription_calls() -> Vec<(&'static str, Run)> {
             let stream = Stream { subscription: subscription_id(1), kind: StreamKind::Changes };
             store.parked(Partition::of(MEGAN), stream, Position(0), 10)
         };
+        log_extents: store => store.log_extents();
+        mark_log: store => store.mark_log(Partition::of(MEGAN), at(6), None);
+        raise_floor: store => store.raise_floor(of_groups(), marked());
+        cut_log: store => store.cut_log(Partition::of(ADELE), 2);
+        cut_log: store => store.cut_log(of_users(), 2);
     }
 }
 
@@ -317,6 +365,7 @@ async fn prepared() -> Vec<u8> {
     store.begin_upload(upload(1, 900), at(0)).await.unwrap();
     store.acquire(NODE, at(0), at(30), 256).await.unwrap();
     store.checkpoint(first_checkpoint()).await.unwrap();
+    cut(&store).await;
     store.close().await;
     drop(store);
     fs::read(directory.path().join("tidings.db")).unwrap()

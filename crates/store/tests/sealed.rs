@@ -212,6 +212,8 @@ fn without_seals(directory: &TempDir, subscriptions: u128) {
     database
         .execute_batch(
             "COMMIT; CREATE TABLE gone AS SELECT state FROM subscription; DROP TABLE gone;
+            DROP TABLE log_mark; DROP TABLE ledger_opening; DROP TABLE ledger_gone; DROP INDEX parked_by_first;
+            DROP INDEX subscription_ended; ALTER TABLE partition DROP COLUMN floor;
             DROP INDEX subscription_of_app;
             ALTER TABLE subscription DROP COLUMN incident;
             DROP INDEX subscription_by_creator; ALTER TABLE subscription DROP COLUMN standing;

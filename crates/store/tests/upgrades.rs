@@ -14,6 +14,8 @@ use graph::{
     Properties, Timestamp, UserId,
 };
 use notify::log::{EndReason, LifecycleEvent};
+use notify::recount::Opening;
+use notify::retention::Mark;
 use notify::{
     Checkpoint, Incident, LedgerDelta, Parked, ParkedRef, Position, Record, Stream, StreamKind, Subscription,
 };
@@ -146,6 +148,7 @@ async fn plant(store: &SqliteStore) {
     store.put_redeemable(refresh_token).await.unwrap();
     let third = store.subscription(subscription_id(3)).await.unwrap().unwrap();
     store.pause_subscription(third).await.unwrap();
+    assert!(store.mark_log(Partition::of(MEGAN), at(7), None).await.unwrap());
 }
 
 fn checkpoint(number: u64, cursor: Position, ledger: LedgerDelta) -> Checkpoint {
@@ -168,6 +171,7 @@ async fn assert_whole(store: &SqliteStore, version: i64) {
     assert_mail(store, version).await;
     assert_subscriptions(store, version).await;
     assert_log(store).await;
+    assert_kept(store, version).await;
 }
 
 async fn assert_directory(store: &SqliteStore, version: i64) {
@@ -241,6 +245,15 @@ async fn assert_log(store: &SqliteStore) {
     assert_eq!(state.parked, [stream()]);
     let loaded = store.parked(partition, stream(), Position(0), 10).await.unwrap();
     assert_eq!((&loaded[0].row, &loaded[0].records[0]), (&parked(), &log[3].1));
+}
+
+/// The log is whole, and knows where its floor may rise to.
+async fn assert_kept(store: &SqliteStore, version: i64) {
+    let extent = store.log_extents().await.unwrap()[usize::from(Partition::of(MEGAN).0)];
+    assert_eq!((extent.floor, extent.first, extent.parked), (Position(0), Position(1), Some(Position(4))));
+    let mark = Mark { position: Position(4), at: at(7) };
+    assert_eq!(extent.mark, (version >= 10).then_some(mark));
+    assert_eq!(store.books(extent.partition).await.unwrap().opening, Opening::default());
 }
 
 /// What is there can be worked on.

@@ -29,7 +29,7 @@ fn counted(records: &[Record]) -> Recount {
 /// Books up to the end of `recount`, with this ledger and so many parked.
 fn say(recount: &Recount, ledger: LedgerDelta, parked: u64) -> Books {
     let parked = BTreeMap::from([(FIRST, parked)]);
-    Books { cursor: recount.position(), ledger: BTreeMap::from([(FIRST, ledger)]), parked }
+    Books { cursor: recount.position(), ledger: BTreeMap::from([(FIRST, ledger)]), parked, ..Books::default() }
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_ledger_of_nobody_and_a_subscription_without_a_ledger_are_found() {
     let recount = counted(&[began(), message(1)]);
     let nobody = SubscriptionId(Uuid::from_u128(8));
     let ledger = LedgerDelta { matched: 7, delivered: 7, ..LedgerDelta::default() };
-    let books = Books { cursor: Position(2), ledger: BTreeMap::from([(nobody, ledger)]), parked: BTreeMap::new() };
+    let books = Books { cursor: Position(2), ledger: BTreeMap::from([(nobody, ledger)]), ..Books::default() };
     let found: Vec<_> = recount.compare(&books).into_iter().map(|one| (one.subscription, one.expected)).collect();
     assert_eq!(found, [(FIRST, 1), (nobody, 0)]);
 }

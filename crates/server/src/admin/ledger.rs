@@ -32,6 +32,8 @@ pub(super) struct Ledger {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Totals {
     subscriptions: u64,
+    /// How many more there were: they ended so long ago that they are gone, but their sums count.
+    gone: u64,
     #[serde(flatten)]
     sums: Ledger,
 }
@@ -41,6 +43,8 @@ pub(super) struct Totals {
 pub(super) struct AppLedger {
     /// How many there are, whatever the page.
     subscriptions: u64,
+    /// How many more there were: they ended so long ago that they are gone, but their sums count.
+    gone: u64,
     #[serde(flatten)]
     sums: Ledger,
     /// By id.
@@ -80,8 +84,8 @@ pub(super) struct Which {
 )]
 pub(super) async fn totals(State(directory): State<Directory>) -> Result<Json<Totals>, Failure> {
     let query = LedgerQuery { app: None, after: None, limit: 0 };
-    let Ledgers { subscriptions, sums, .. } = directory.store().ledgers(query).await?;
-    Ok(Json(Totals { subscriptions, sums: sums.into() }))
+    let Ledgers { subscriptions, gone, sums, .. } = directory.store().ledgers(query).await?;
+    Ok(Json(Totals { subscriptions, gone, sums: sums.into() }))
 }
 
 #[utoipa::path(
@@ -100,8 +104,8 @@ pub(super) async fn of_app(
         Err(_) => app_of(&directory, &app).await?.id,
     };
     let query = LedgerQuery { app: Some(id), after: after.map(SubscriptionId), limit: LISTED_MAX as u64 };
-    let Ledgers { subscriptions, sums, page, more } = directory.store().ledgers(query).await?;
-    if subscriptions == 0 {
+    let Ledgers { subscriptions, gone, sums, page, more } = directory.store().ledgers(query).await?;
+    if subscriptions + gone == 0 {
         app_of(&directory, &app).await?;
     }
     let shown = page.into_iter().map(|one| SubscriptionLedger {
@@ -109,13 +113,13 @@ pub(super) async fn of_app(
         live: one.live,
         sums: one.sums.into(),
     });
-    Ok(Json(AppLedger { subscriptions, sums: sums.into(), value: shown.collect(), more }))
+    Ok(Json(AppLedger { subscriptions, gone, sums: sums.into(), value: shown.collect(), more }))
 }
 
 #[utoipa::path(
     get,
     path = "/admin/subscriptions/{id}/ledger",
-    params(("id" = String, Path, description = "The subscription's id, also after its end")),
+    params(("id" = String, Path, description = "The subscription's id, also for a while after its end")),
     responses((status = 200, body = Ledger), (status = 404, body = Failure), (status = 503, body = Failure))
 )]
 pub(super) async fn of_subscription(

@@ -134,6 +134,7 @@ fn difference(after: Counters, before: Counters) -> Counters {
     Counters {
         commits: after.commits - before.commits,
         log_rows: after.log_rows - before.log_rows,
+        log_rows_cut: after.log_rows_cut - before.log_rows_cut,
         item_rows: after.item_rows - before.item_rows,
         parked_rows: after.parked_rows - before.parked_rows,
         checkpoints: after.checkpoints - before.checkpoints,

@@ -15,7 +15,7 @@ use crate::data_dir::{DataDir, READY_FILE, default_path};
 use crate::identity::{Grant, ROLES, SCOPES};
 use crate::outbound::{OutboundConfig, Policy};
 use crate::server::{self, Addresses, Running, Settings};
-use crate::{app, key_file, seed, tls};
+use crate::{app, config, key_file, seed, tls};
 
 /// How long the tokens that are printed are good for: a month, so that nobody's evening ends at one.
 const TOKEN_SECONDS: i64 = 30 * 24 * 3_600;
@@ -137,6 +137,7 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
         issuers: Vec::new(),
         limits: app::Limits::default(),
         drain_notice: Duration::ZERO,
+        retention: config::Retention::default().limits(),
         throttle: options.throttle,
         dev: true,
     })

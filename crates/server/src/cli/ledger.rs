@@ -39,7 +39,7 @@ Examples:
         /// Of the app's subscriptions, show those after this one
         #[arg(long, value_name = "ID", requires = "app")]
         after: Option<String>,
-        /// The subscription's id, also after its end
+        /// The subscription's id, also for a while after its end
         #[arg(long, value_name = "ID")]
         subscription: Option<String>,
         #[command(flatten)]
@@ -49,7 +49,7 @@ Examples:
     },
     /// Count again from the log how often each subscription matched, and compare.
     ///
-    /// For each partition the log is read from its start to the last checkpoint, and who must have been told
+    /// For each partition the log is read from where it begins to the last checkpoint, and who must have been told
     /// is worked out anew. The ledgers' matches must be these; what is parked must lie in the store; and
     /// delivered, parked and abandoned must come to matched. Each number that is wrong is printed with what it
     /// should be, and the exit code is then 1. It reads beside a running server, and changes nothing.
@@ -149,6 +149,12 @@ fn table(answer: &Value, subscription: Option<&str>) -> String {
     if answer["more"] == true {
         lines.push_str("… and more: --after the last of these\n");
     }
+    if answer["gone"].as_u64().is_some_and(|gone| gone > 0) {
+        lines.push_str(&format!(
+            "… and {} that ended long ago, of which only the sums are left\n",
+            text(answer, "gone")
+        ));
+    }
     let all = format!("all {}", text(answer, "subscriptions"));
     lines + &line(subscription.unwrap_or(&all), "", counts(answer))
 }
@@ -204,12 +210,14 @@ mod tests {
         let sums = json!({ "matched": 9, "delivered": 5, "parked": 1, "abandoned": { "horizon": 2, "paused": 1 } });
         let mut answer = sums.clone();
         answer["subscriptions"] = 1.into();
+        answer["gone"] = 7.into();
         answer["value"] = json!([sums]);
         answer["value"][0]["id"] = "7f1b9a52-0c0e-4d52-9d3a-6a2f0d3e8c11".into();
         answer["value"][0]["live"] = true.into();
         insta::assert_snapshot!(table(&answer, None), @r"
         subscription                                      matched     delivered    parked  abandoned
         7f1b9a52-0c0e-4d52-9d3a-6a2f0d3e8c11  live              9             5         1  3 (horizon 2, paused 1)
+        … and 7 that ended long ago, of which only the sums are left
         all 1                                                   9             5         1  3 (horizon 2, paused 1)
         ");
     }

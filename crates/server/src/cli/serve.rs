@@ -79,6 +79,7 @@ fn settings(config: Config) -> anyhow::Result<Settings> {
         outbound: config.outbound()?,
         built_in_issuer: config.identity.built_in_issuer,
         issuers: config.issuers()?,
+        retention: config.retention.limits(),
         limits: app::Limits {
             body_bytes_max: config.limits.body_bytes_max,
             body_seconds_max: config.limits.body_seconds_max,

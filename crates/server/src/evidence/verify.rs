@@ -1,16 +1,18 @@
 //! Counts again from the log what must have been told, and holds the ledgers against it. Each partition is read at one
 //! point; the log up to the cursor does not change any more, so it is read after that, page by page, beside whatever the
-//! server does meanwhile.
+//! server does meanwhile. Only its beginning can go: then the partition is verified anew.
 
 use graph::Partition;
 use notify::Position;
-use notify::recount::{About, Books, Discrepancy, Gap, Opening, Recount};
+use notify::recount::{About, Books, Discrepancy, Gap, Recount};
 use serde::Serialize;
 use store::{Store, StoreError};
 use utoipa::ToSchema;
 
 /// Records read at once.
 const PAGE_RECORDS: usize = 500;
+/// How often a partition is verified whose log begins elsewhere each time when it is read.
+const TRIES: usize = 3;
 /// The most discrepancies that one answer lists.
 const LISTED_MAX: usize = 1_000;
 
@@ -61,13 +63,22 @@ pub async fn verify(store: &dyn Store, partitions: impl Iterator<Item = Partitio
 }
 
 async fn verify_one(store: &dyn Store, partition: Partition, verified: &mut Verified) -> Result<(), StoreError> {
-    let books = store.books(partition).await?;
+    let mut books = store.books(partition).await?;
+    let (mut recount, mut gap) = count(store, partition, &books).await?;
+    for _ in 1..TRIES {
+        let now = if gap.is_some() { store.books(partition).await? } else { break };
+        if now.opening.position == books.opening.position {
+            break;
+        }
+        books = now;
+        (recount, gap) = count(store, partition, &books).await?;
+    }
     verified.subscriptions += books.ledger.len() as u64;
+    verified.records += recount.position().0 - books.opening.position.0;
     for discrepancy in books.discrepancies() {
         verified.add(partition, discrepancy.into());
     }
-    let mut recount = Recount::new(Opening::default());
-    match count(store, partition, &books, &mut recount, verified).await? {
+    match gap {
         // Of a log with a gap nothing more can be said.
         Some(gap) => verified.add(partition, Finding::gap(gap)),
         None => {
@@ -79,27 +90,23 @@ async fn verify_one(store: &dyn Store, partition: Partition, verified: &mut Veri
     Ok(())
 }
 
-async fn count(
-    store: &dyn Store,
-    partition: Partition,
-    books: &Books,
-    recount: &mut Recount,
-    verified: &mut Verified,
-) -> Result<Option<Gap>, StoreError> {
+/// Counts from where the books open to their cursor, or to the first gap.
+async fn count(store: &dyn Store, partition: Partition, books: &Books) -> Result<(Recount, Option<Gap>), StoreError> {
+    let mut recount = Recount::new(books.opening.clone());
     while recount.position() < books.cursor {
         let left = usize::try_from(books.cursor.0 - recount.position().0).unwrap_or(usize::MAX);
         let page = store.read_log(partition, recount.position(), left.min(PAGE_RECORDS)).await?;
         if page.is_empty() {
-            return Ok(Some(Gap { expected: recount.position().next(), found: None }));
+            let gap = Gap { expected: recount.position().next(), found: None };
+            return Ok((recount, Some(gap)));
         }
         for (position, record) in page {
             if let Err(gap) = recount.count(position, &record) {
-                return Ok(Some(gap));
+                return Ok((recount, Some(gap)));
             }
-            verified.records += 1;
         }
     }
-    Ok(None)
+    Ok((recount, None))
 }
 
 impl Verified {

@@ -102,11 +102,11 @@ async fn the_ledger_of_an_app_has_its_sums_and_each_subscription() {
         all
     };
     let one = with(json!({ "id": work.id.to_string(), "live": false }));
-    let all = with(json!({ "subscriptions": 1, "value": [one], "more": false }));
+    let all = with(json!({ "subscriptions": 1, "gone": 0, "value": [one], "more": false }));
     assert_eq!(work.get(&format!("/admin/apps/{}/ledger", seed::APP)).await, all);
     let none = work.get(&format!("/admin/apps/{}/ledger?after={}", seed::APP, work.id)).await;
     assert_eq!((&none["value"], &none["matched"]), (&json!([]), &json!(4)), "the sums are those of all");
-    assert_eq!(work.get("/admin/ledger").await, with(json!({ "subscriptions": 1 })));
+    assert_eq!(work.get("/admin/ledger").await, with(json!({ "subscriptions": 1, "gone": 0 })));
     for app in ["nobody", &Uuid::from_u128(7).to_string()] {
         let (status, body) = call(&work.world, "hush", "GET", &format!("/admin/apps/{app}/ledger"), "").await;
         assert_eq!(status, 404, "{body}");

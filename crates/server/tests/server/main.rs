@@ -47,6 +47,7 @@ mod reminders;
 mod replay;
 mod replies;
 mod resources;
+mod retention;
 mod rich;
 mod rich_access;
 mod rich_snapshots;

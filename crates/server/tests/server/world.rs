@@ -22,6 +22,7 @@ use store::{App, Grantee, Store, User};
 use tempfile::TempDir;
 use tidings_server::app::{AppState, Engine, Handshake, Limits};
 use tidings_server::clock::Clock;
+use tidings_server::config::Retention;
 use tidings_server::directory::Directory;
 use tidings_server::http::graph::Throttling;
 use tidings_server::identity::external::{Publisher, Rules};
@@ -115,6 +116,7 @@ impl World {
             engine: engine.clone(),
             telemetry,
             limits: Limits { body_bytes_max: 256 * 1024, body_seconds_max: 5 },
+            retention: Retention::default().limits(),
         });
         Self { router: api::router(state.clone()), state, receivers, engine, directory: None }
     }

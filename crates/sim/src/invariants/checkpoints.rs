@@ -69,7 +69,7 @@ impl Watch {
         let rows = storage.parked(partition);
         let parked = self.check_rows(partition, cursor, &rows)?;
         let none = BTreeSet::new();
-        for (number, span) in self.truth.spans_of(partition) {
+        for (number, span) in self.truth.spans_of(partition).filter(|(_, span)| storage.knows(span.id)) {
             let parked = parked.get(&span.id).unwrap_or(&none);
             let ledger = storage.ledger(span.id);
             self.check_ledger(number, span, cursor, &ledger, parked.len())?;

@@ -4,6 +4,7 @@ mod attempts;
 mod checkpoints;
 mod incidents;
 mod rest;
+mod retention;
 
 pub use incidents::SOON_MICROS;
 pub use rest::Endings;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use graph::{Partition, Timestamp};
 use notify::node::NodeStats;
-use notify::recount::{Gap, Opening, Recount};
-use notify::{AbandonReason, LedgerDelta, Position};
+use notify::recount::{Gap, Recount};
+use notify::{AbandonReason, Position};
 
 use super::{Violation, Watch};
 use crate::process::Life;
@@ -113,7 +113,9 @@ impl Watch {
         for partition in partitions {
             self.check_recount(storage, *partition)?;
         }
-        for (number, span) in self.truth.spans.iter().enumerate() {
+        self.check_gone(storage)?;
+        let spans = self.truth.spans.iter().enumerate();
+        for (number, span) in spans.filter(|(_, span)| storage.knows(span.id)) {
             let ledger = storage.ledger(span.id);
             if ledger.matched != span.matches.len() as u64 || ledger.parked != 0 || !ledger.balances() {
                 let matches = span.matches.len();
@@ -127,8 +129,9 @@ impl Watch {
     /// Who counts again from the log, as an operator does, finds that the ledgers are right.
     fn check_recount(&self, storage: &Storage, partition: Partition) -> Result<(), Violation> {
         let books = storage.books(partition);
-        let mut recount = Recount::new(Opening::default());
-        for (record, position) in self.truth.log(partition).iter().zip(1..=books.cursor.0) {
+        let mut recount = Recount::new(books.opening.clone());
+        let positions = books.opening.position.0 + 1..=books.cursor.0;
+        for (record, position) in self.truth.log_after(partition, books.opening.position).zip(positions) {
             let gap = |gap: Gap| Violation::new("ledger_balances", gap.to_string());
             recount.count(Position(position), record).map_err(gap)?;
         }
@@ -145,10 +148,7 @@ impl Watch {
 
     /// Matches, and how many of them were abandoned for each reason.
     pub fn endings(&self, storage: &Storage) -> Endings {
-        let mut all = LedgerDelta::default();
-        for span in &self.truth.spans {
-            all.add(&storage.ledger(span.id));
-        }
+        let all = self.all_ledgers(storage);
         let abandoned = |reason| all.abandoned.get(&reason).copied().unwrap_or_default();
         let told = self.truth.spans.iter().flat_map(|span| span.matches.values());
         Endings {

@@ -12,13 +12,14 @@ use graph::{SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent};
 use notify::recount::Books;
+use notify::retention::{LogExtent, Mark};
 use notify::{Checkpoint, Incident, LedgerDelta, Position, Record, Stream, Subscription};
 use uuid::Uuid;
 
 use crate::{
-    App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Delta, DeltaError,
-    DeltaQuery, DirectoryError, FolderCounts, Grant, Ingest, ItemQuery, Items, Lease, LedgerQuery, Ledgers, NodeId,
-    Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, StoreHealth, SubscriptionError,
+    App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Cut, Delta,
+    DeltaError, DeltaQuery, DirectoryError, FolderCounts, Grant, Ingest, ItemQuery, Items, Lease, LedgerQuery, Ledgers,
+    NodeId, Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, StoreHealth, SubscriptionError,
     SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 
@@ -28,6 +29,7 @@ mod mailbox;
 mod mailboxes;
 mod model;
 mod mutation;
+mod retention;
 mod upload;
 
 pub use model::{AppendedRecords, Model};
@@ -366,6 +368,27 @@ impl Store for MemoryStore {
     /// It has no disk that could fail.
     fn health(&self) -> StoreHealth {
         StoreHealth::Writable
+    }
+
+    async fn log_extents(&self) -> Result<Vec<LogExtent>, StoreError> {
+        self.model().log_extents()
+    }
+
+    async fn mark_log(
+        &self,
+        partition: Partition,
+        at: Timestamp,
+        instead_of: Option<Mark>,
+    ) -> Result<bool, StoreError> {
+        self.write(|model| model.mark_log(partition, at, instead_of))
+    }
+
+    async fn raise_floor(&self, partition: Partition, mark: Mark) -> Result<bool, StoreError> {
+        self.write(|model| model.raise_floor(partition, mark))
+    }
+
+    async fn cut_log(&self, partition: Partition, most: u64) -> Result<Cut, StoreError> {
+        self.write(|model| model.cut_log(partition, most))
     }
 
     fn counters(&self) -> Counters {

@@ -11,6 +11,7 @@ use notify::checkpoint::{LoadedParked, PARKED_REFS_MAX, PartitionState, Subscrip
 use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::Standing;
 use notify::recount::Books;
+use notify::retention::{Mark, Noted};
 use notify::{Checkpoint, Incident, LedgerDelta, Parked, Position, Record, Stream, Subscription};
 use uuid::Uuid;
 
@@ -38,7 +39,9 @@ pub struct Model {
     pub(super) ingested: BTreeMap<(Scope, String), Timestamp>,
     /// With what they have received.
     pub(super) uploads: BTreeMap<(UserId, Uuid), (Upload, Vec<u8>)>,
-    subscriptions: BTreeMap<SubscriptionId, SubscriptionSpan>,
+    pub(super) subscriptions: BTreeMap<SubscriptionId, SubscriptionSpan>,
+    /// How many that had ended are gone, and their sums, by app.
+    pub(super) gone: BTreeMap<(TenantId, AppId), (u64, LedgerDelta)>,
     partitions: Vec<Shard>,
     appended: Option<AppendedRecords>,
     pub(super) counters: Counters,
@@ -46,17 +49,23 @@ pub struct Model {
 
 /// The rows of one partition.
 #[derive(Clone, Debug, Default)]
-struct Shard {
-    /// The record at position p stands at index p - 1: the log is dense by its form.
-    log: Vec<Arc<Record>>,
+pub(super) struct Shard {
+    /// The record at position p stands at index p - 1 - `cut`: the log is dense by its form.
+    pub(super) log: Vec<Arc<Record>>,
+    /// How many records were taken away.
+    pub(super) cut: u64,
+    pub(super) floor: Position,
+    /// What was noted where the floor is, and where it may rise to.
+    pub(super) opening: Noted,
+    pub(super) mark: Option<(Mark, Noted)>,
     revision: Revision,
     epoch: u64,
     lease: Option<(NodeId, Timestamp)>,
     number: u64,
-    cursor: Position,
+    pub(super) cursor: Position,
     wall: Timestamp,
-    parked: BTreeMap<(Stream, Position), Parked>,
-    ledger: BTreeMap<SubscriptionId, LedgerDelta>,
+    pub(super) parked: BTreeMap<(Stream, Position), Parked>,
+    pub(super) ledger: BTreeMap<SubscriptionId, LedgerDelta>,
 }
 
 impl Default for Model {
@@ -71,6 +80,7 @@ impl Default for Model {
             ingested: BTreeMap::new(),
             uploads: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            gone: BTreeMap::new(),
             partitions: vec![Shard::default(); usize::from(PARTITIONS)],
             appended: None,
             counters: Counters::default(),
@@ -84,11 +94,11 @@ impl Model {
         self.appended.take()
     }
 
-    fn shard(&self, partition: Partition) -> &Shard {
+    pub(super) fn shard(&self, partition: Partition) -> &Shard {
         &self.partitions[usize::from(partition.0)]
     }
 
-    fn shard_mut(&mut self, partition: Partition) -> &mut Shard {
+    pub(super) fn shard_mut(&mut self, partition: Partition) -> &mut Shard {
         &mut self.partitions[usize::from(partition.0)]
     }
 
@@ -274,7 +284,8 @@ impl Model {
     }
 
     pub fn ledgers(&self, query: LedgerQuery) -> Result<Ledgers, StoreError> {
-        let mut ledgers = Ledgers::default();
+        let (gone, sums) = self.gone(query.app);
+        let mut ledgers = Ledgers { gone, sums, ..Ledgers::default() };
         let of_app = |span: &&SubscriptionSpan| query.app.is_none_or(|app| span.subscription.app == app);
         for span in self.subscriptions.values().filter(of_app) {
             let id = span.subscription.id;
@@ -289,7 +300,9 @@ impl Model {
         for row in shard.parked.values() {
             *parked.entry(row.stream.subscription).or_default() += row.refs.len() as u64;
         }
-        Ok(Books { cursor: shard.cursor, ledger: shard.ledger.clone(), parked })
+        let spans = self.subscriptions.values().filter(|span| span.subscription.partition() == partition);
+        let opening = shard.opening.opening(shard.floor, spans.cloned());
+        Ok(Books { opening, cursor: shard.cursor, ledger: shard.ledger.clone(), parked })
     }
 
     pub(super) fn live(&self) -> impl Iterator<Item = &Arc<Subscription>> {
@@ -317,8 +330,10 @@ impl Model {
         after: Position,
         limit: usize,
     ) -> Result<Vec<(Position, Arc<Record>)>, StoreError> {
-        let start = usize::try_from(after.0).unwrap_or(usize::MAX);
-        let records = self.shard(partition).log.iter().zip(1..).map(|(record, p)| (Position(p), Arc::clone(record)));
+        let shard = self.shard(partition);
+        let start = usize::try_from(after.max(shard.floor).0 - shard.cut).unwrap_or(usize::MAX);
+        let places = shard.cut + 1..;
+        let records = shard.log.iter().zip(places).map(|(record, p)| (Position(p), Arc::clone(record)));
         Ok(records.skip(start).take(limit).collect())
     }
 
@@ -420,8 +435,8 @@ impl Model {
 }
 
 impl Shard {
-    fn head(&self) -> Position {
-        Position(self.log.len() as u64)
+    pub(super) fn head(&self) -> Position {
+        Position(self.cut + self.log.len() as u64)
     }
 
     fn holder(&self, now: Timestamp) -> Option<NodeId> {
@@ -458,7 +473,7 @@ impl Shard {
 
     fn load(&self, row: &Parked) -> Result<LoadedParked, StoreError> {
         let record = |position: Position| {
-            let index = usize::try_from(position.0).unwrap_or_default().checked_sub(1);
+            let index = position.0.checked_sub(self.cut + 1).and_then(|index| usize::try_from(index).ok());
             let record = index.and_then(|index| self.log.get(index)).cloned();
             record.ok_or_else(|| missing_record(row, position))
         };

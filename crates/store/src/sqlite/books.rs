@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use graph::{Partition, SubscriptionId};
 use notify::recount::Books;
-use notify::{LedgerDelta, Parked, Position};
+use notify::{LedgerDelta, Parked};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::error::{cell, corrupt};
 use super::ledger::{self, unpack, unpack_sums};
+use super::retention;
+use crate::seal::Keys;
 use crate::{LedgerQuery, Ledgers, StoreError, SubscriptionLedger};
 
 pub(super) fn ledger(connection: &Connection, id: SubscriptionId) -> Result<LedgerDelta, StoreError> {
@@ -40,7 +42,7 @@ pub(super) fn folded(
 }
 
 /// Of at most so many subscriptions as a partition's row may hold.
-fn unfolded(connection: &Connection, partition: Partition) -> Result<ledger::Ledgers, StoreError> {
+pub(super) fn unfolded(connection: &Connection, partition: Partition) -> Result<ledger::Ledgers, StoreError> {
     let mut statement = connection.prepare_cached("SELECT unfolded FROM partition WHERE partition = ?1")?;
     let packed: Vec<u8> = statement.query_row([partition.0], |row| row.get(0))?;
     unpack(&packed).ok_or_else(|| unreadable(partition))
@@ -68,7 +70,8 @@ pub(super) fn ledgers(connection: &Connection, query: LedgerQuery) -> Result<Led
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([query.app.map(|app| *app.0.as_bytes())])?;
-    let mut ledgers = Ledgers::default();
+    let (gone, sums) = retention::gone(connection, query.app)?;
+    let mut ledgers = Ledgers { gone, sums, ..Ledgers::default() };
     while let Some(row) = rows.next()? {
         let id = SubscriptionId(Uuid::from_bytes(cell(row, 0, ("subscription", "id"), "")?));
         let mut sums = read_sums(row, 2, id)?.unwrap_or_default();
@@ -81,9 +84,18 @@ pub(super) fn ledgers(connection: &Connection, query: LedgerQuery) -> Result<Led
     Ok(ledgers)
 }
 
-pub(super) fn books(connection: &Connection, partition: Partition) -> Result<Books, StoreError> {
+pub(super) fn books(connection: &Connection, keys: &Keys, partition: Partition) -> Result<Books, StoreError> {
     let _snapshot = connection.unchecked_transaction()?;
-    let cursor: Position = super::partition::cursor(connection, partition)?;
+    Ok(Books {
+        opening: retention::opening(connection, keys, partition)?,
+        cursor: super::partition::cursor(connection, partition)?,
+        ledger: all(connection, partition)?,
+        parked: parked(connection, partition)?,
+    })
+}
+
+/// Of every subscription of a partition.
+pub(super) fn all(connection: &Connection, partition: Partition) -> Result<ledger::Ledgers, StoreError> {
     let mut ledger = unfolded(connection, partition)?;
     let mut statement = connection.prepare_cached("SELECT subscription, sums FROM ledger WHERE partition = ?1")?;
     let mut rows = statement.query([partition.0])?;
@@ -92,7 +104,7 @@ pub(super) fn books(connection: &Connection, partition: Partition) -> Result<Boo
         let sums = read_sums(row, 1, id)?.unwrap_or_default();
         ledger.entry(id).or_default().add(&sums);
     }
-    Ok(Books { cursor, ledger, parked: parked(connection, partition)? })
+    Ok(ledger)
 }
 
 /// How many deliveries lie in the parked rows of each subscription.

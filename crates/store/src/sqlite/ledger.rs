@@ -1,9 +1,11 @@
 //! The packed form of ledgers: for each subscription its id, then its counts as variable-length
 //! numbers (seven bits to a byte, least first; `parked` folded so that small negatives are short).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use graph::SubscriptionId;
+use notify::recount::Counted;
+use notify::retention::Noted;
 use notify::{AbandonReason, LedgerDelta};
 use uuid::Uuid;
 
@@ -51,6 +53,34 @@ pub(super) fn unpack_sums(bytes: &mut &[u8]) -> Option<LedgerDelta> {
         abandoned.insert(reason(take(bytes)?)?, take(bytes)?);
     }
     Some(LedgerDelta { matched, delivered, parked, abandoned })
+}
+
+/// For each subscription its id, how often it matched, and how often in a pause, doubled, with one more if it is paused.
+pub(super) fn pack_noted(noted: &Noted) -> Vec<u8> {
+    let all: BTreeSet<_> = noted.counted.keys().chain(&noted.paused).collect();
+    let mut bytes = Vec::with_capacity(all.len() * 20);
+    for id in all {
+        let counted = noted.counted.get(id).copied().unwrap_or_default();
+        bytes.extend_from_slice(id.0.as_bytes());
+        put(counted.matched, &mut bytes);
+        put(counted.paused << 1 | u64::from(noted.paused.contains(id)), &mut bytes);
+    }
+    bytes
+}
+
+/// `None`: the bytes are no such thing.
+pub(super) fn unpack_noted(mut bytes: &[u8]) -> Option<Noted> {
+    let mut noted = Noted::default();
+    while !bytes.is_empty() {
+        let (id, rest) = bytes.split_first_chunk::<16>()?;
+        let id = SubscriptionId(Uuid::from_bytes(*id));
+        bytes = rest;
+        let (matched, paused) = (take(&mut bytes)?, take(&mut bytes)?);
+        noted.paused.extend((paused & 1 == 1).then_some(id));
+        let counted = Counted { matched, paused: paused >> 1 };
+        noted.counted.extend(Some((id, counted)).filter(|_| counted != Counted::default()));
+    }
+    Some(noted)
 }
 
 const REASONS: [AbandonReason; 6] = [
@@ -120,8 +150,19 @@ mod tests {
         }
 
         #[test]
+        fn what_was_noted_at_a_mark_reads_back(
+            counted in proptest::collection::btree_map(any::<u128>(), (1..u64::MAX, 0..u64::MAX / 2), 0..8),
+            paused in proptest::collection::btree_set(any::<u128>(), 0..4),
+        ) {
+            let id = |id| SubscriptionId(Uuid::from_u128(id));
+            let counted = counted.into_iter().map(|(of, (matched, paused))| (id(of), Counted { matched, paused }));
+            let noted = Noted { counted: counted.collect(), paused: paused.into_iter().map(id).collect() };
+            prop_assert_eq!(unpack_noted(&pack_noted(&noted)), Some(noted));
+        }
+
+        #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let _ = unpack(&bytes);
+            let _ = (unpack(&bytes), unpack_noted(&bytes));
         }
     }
 

@@ -18,6 +18,7 @@ use graph::{SubscriptionId, TenantId, Timestamp, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent};
 use notify::recount::Books;
+use notify::retention::{LogExtent, Mark};
 use notify::{Checkpoint, Incident, LedgerDelta, Position, Record, Stream, Subscription};
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -32,9 +33,9 @@ use self::writer::{Parts, Tx, Writer};
 use crate::health::Watch;
 use crate::seal::Keys;
 use crate::{
-    App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Delta, DeltaError,
-    DeltaQuery, DirectoryError, FolderCounts, Grant, Ingest, ItemQuery, Items, Lease, LedgerQuery, Ledgers, NodeId,
-    Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, StoreHealth, SubscriptionError,
+    App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Cut, Delta,
+    DeltaError, DeltaQuery, DirectoryError, FolderCounts, Grant, Ingest, ItemQuery, Items, Lease, LedgerQuery, Ledgers,
+    NodeId, Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, StoreHealth, SubscriptionError,
     SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 
@@ -51,6 +52,7 @@ mod readers;
 mod record;
 mod redeemable;
 mod removed_mailbox;
+mod retention;
 mod row;
 mod schema;
 mod sealing;
@@ -425,7 +427,8 @@ impl Store for SqliteStore {
     }
 
     async fn books(&self, partition: Partition) -> Result<Books, StoreError> {
-        self.readers.search(move |connection| books::books(connection, partition)).await
+        let keys = self.keys.clone();
+        self.readers.search(move |connection| books::books(connection, &keys, partition)).await
     }
 
     async fn read_log(
@@ -475,6 +478,27 @@ impl Store for SqliteStore {
     ) -> Result<Vec<LoadedParked>, StoreError> {
         let (keys, of) = (self.keys.clone(), (partition, stream));
         self.readers.scan(move |connection| partition::parked(connection, &keys, of, after, rows)).await
+    }
+
+    async fn log_extents(&self) -> Result<Vec<LogExtent>, StoreError> {
+        self.readers.scan(retention::extents).await
+    }
+
+    async fn mark_log(
+        &self,
+        partition: Partition,
+        at: Timestamp,
+        instead_of: Option<Mark>,
+    ) -> Result<bool, StoreError> {
+        self.writer.write(move |tx| retention::mark(tx, partition, at, instead_of)).await
+    }
+
+    async fn raise_floor(&self, partition: Partition, mark: Mark) -> Result<bool, StoreError> {
+        self.writer.write(move |tx| retention::raise_floor(tx, partition, mark)).await
+    }
+
+    async fn cut_log(&self, partition: Partition, most: u64) -> Result<Cut, StoreError> {
+        self.writer.write(move |tx| retention::cut(tx, partition, most)).await
     }
 
     fn counters(&self) -> Counters {

@@ -12,7 +12,7 @@ use super::error::{cell, corrupt};
 use super::ledger::{Ledgers, pack, pack_sums, unpack};
 use super::row::{log_key, log_key_max, log_position, signed, stream_kind, stream_kind_number};
 use super::writer::{Tx, head};
-use super::{books, record, subscription};
+use super::{books, record, retention, subscription};
 use crate::seal::Keys;
 use crate::{CheckpointError, Lease, NodeId, StoreError};
 
@@ -26,6 +26,8 @@ pub(super) fn read_log(
     after: Position,
     limit: usize,
 ) -> Result<Vec<(Position, Arc<Record>)>, StoreError> {
+    let _snapshot = connection.unchecked_transaction()?;
+    let after = after.max(retention::floor(connection, partition)?);
     let sql = "SELECT key, record FROM log WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT ?3";
     let mut statement = connection.prepare_cached(sql)?;
     let limit = signed(limit as u64);

@@ -20,7 +20,7 @@ mod v3;
 mod v4;
 
 /// Each raises the schema version by one. Migrations only add.
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     |tx| tx.execute_batch(V1),
     |tx| tx.execute_batch(V2),
     v3::migrate,
@@ -30,6 +30,7 @@ const MIGRATIONS: [Migration; 9] = [
     |tx| tx.execute_batch(V7),
     |tx| tx.execute_batch(V8),
     |tx| tx.execute_batch(V9),
+    |tx| tx.execute_batch(V10),
 ];
 
 type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
@@ -166,6 +167,34 @@ const V8: &str = "CREATE INDEX subscription_of_app ON subscription (app, id)";
 
 /// What it was not told of, and is owed a `missed` for, as JSON; NULL: nothing.
 const V9: &str = "ALTER TABLE subscription ADD COLUMN incident BLOB";
+
+const V10: &str = "
+    -- Nobody reads a record at or below it.
+    ALTER TABLE partition ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;
+
+    -- Where the floor may rise to: a cursor, when it stood there, and what the ledgers said then, packed.
+    CREATE TABLE log_mark (
+        partition INTEGER PRIMARY KEY,
+        position INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        counted BLOB NOT NULL
+    ) STRICT;
+
+    -- What was noted at the mark that is the floor now.
+    CREATE TABLE ledger_opening (partition INTEGER PRIMARY KEY, counted BLOB NOT NULL) STRICT;
+
+    -- The sums of subscriptions that have ended and are gone.
+    CREATE TABLE ledger_gone (
+        tenant BLOB NOT NULL,
+        app BLOB NOT NULL,
+        subscriptions INTEGER NOT NULL,
+        sums BLOB NOT NULL, -- packed
+        PRIMARY KEY (tenant, app)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE INDEX parked_by_first ON parked (partition, first);
+    CREATE INDEX subscription_ended ON subscription (partition, ended) WHERE ended IS NOT NULL;
+";
 
 /// The version that this release writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;

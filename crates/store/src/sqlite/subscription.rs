@@ -422,7 +422,7 @@ fn read_state(row: &Row<'_>, keys: &Keys) -> Result<Subscription, StoreError> {
     serde_json::from_slice(&json).map_err(|error| corrupt(STATE, id, error))
 }
 
-fn read_standing(row: &Row<'_>, index: usize, id: SubscriptionId) -> Result<Standing, StoreError> {
+pub(super) fn read_standing(row: &Row<'_>, index: usize, id: SubscriptionId) -> Result<Standing, StoreError> {
     match cell::<Option<Vec<u8>>>(row, index, STANDING, id)? {
         Some(json) => serde_json::from_slice(&json).map_err(|error| corrupt(STANDING, id, error)),
         None => Ok(Standing::default()),

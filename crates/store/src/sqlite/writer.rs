@@ -65,9 +65,14 @@ impl Tx<'_> {
         Ok(Appended { partition, position })
     }
 
+    /// The position of a partition's last record.
+    pub fn head(&self, partition: Partition) -> Position {
+        self.heads.positions[usize::from(partition.0)]
+    }
+
     /// The position that the next record of a partition will have.
     pub fn next_position(&self, partition: Partition) -> Position {
-        self.heads.positions[usize::from(partition.0)].next()
+        self.head(partition).next()
     }
 
     /// The revision of what the verb writes: one more than the partition's last.
@@ -433,6 +438,7 @@ fn commit_failure(error: rusqlite::Error) -> Failure {
 struct SharedCounters {
     commits: AtomicU64,
     log_rows: AtomicU64,
+    log_rows_cut: AtomicU64,
     item_rows: AtomicU64,
     parked_rows: AtomicU64,
     checkpoints: AtomicU64,
@@ -442,6 +448,7 @@ impl SharedCounters {
     fn add(&self, tally: &Counters) {
         self.commits.fetch_add(tally.commits, Ordering::Relaxed);
         self.log_rows.fetch_add(tally.log_rows, Ordering::Relaxed);
+        self.log_rows_cut.fetch_add(tally.log_rows_cut, Ordering::Relaxed);
         self.item_rows.fetch_add(tally.item_rows, Ordering::Relaxed);
         self.parked_rows.fetch_add(tally.parked_rows, Ordering::Relaxed);
         self.checkpoints.fetch_add(tally.checkpoints, Ordering::Relaxed);
@@ -451,6 +458,7 @@ impl SharedCounters {
         Counters {
             commits: self.commits.load(Ordering::Relaxed),
             log_rows: self.log_rows.load(Ordering::Relaxed),
+            log_rows_cut: self.log_rows_cut.load(Ordering::Relaxed),
             item_rows: self.item_rows.load(Ordering::Relaxed),
             parked_rows: self.parked_rows.load(Ordering::Relaxed),
             checkpoints: self.checkpoints.load(Ordering::Relaxed),

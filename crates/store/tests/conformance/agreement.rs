@@ -11,6 +11,7 @@ use graph::{
     Partition, Properties, Scope, UserId, WellKnown,
 };
 use notify::log::{Cause, EndReason, LifecycleEvent};
+use notify::retention::{LogExtent, Mark};
 use notify::{
     AbandonReason, Checkpoint, Incident, LedgerDelta, Parked, ParkedRef, Position, Record, Stream, StreamKind,
     Subscription,
@@ -136,6 +137,19 @@ enum Call {
         park: bool,
         unpark: bool,
     },
+    Mark {
+        mailbox: usize,
+        at: i64,
+        stale: bool,
+    },
+    Raise {
+        mailbox: usize,
+        stale: bool,
+    },
+    Cut {
+        mailbox: usize,
+        most: u64,
+    },
     /// Under another id, with an attachment.
     Move {
         mailbox: usize,
@@ -235,6 +249,9 @@ fn call() -> impl Strategy<Value = Call> {
             .prop_map(|(mailbox, epoch, ahead, advance, number, park, unpark)| {
                 Call::Checkpoint { mailbox, epoch, ahead, advance, number, park, unpark }
             }),
+        2 => (mailbox(), 0..9i64, rarely()).prop_map(|(mailbox, at, stale)| Call::Mark { mailbox, at, stale }),
+        2 => (mailbox(), rarely()).prop_map(|(mailbox, stale)| Call::Raise { mailbox, stale }),
+        3 => (mailbox(), 1..9u64).prop_map(|(mailbox, most)| Call::Cut { mailbox, most }),
         6 => (mailbox(), item.clone(), item.clone(), folder.clone(), any::<bool>(), rarely(), -2..4i64).prop_map(
             |(mailbox, item, to, folder, attach, copy, forget_before)| {
                 Call::Move { mailbox, item, to, folder, attach, copy, forget_before }
@@ -401,6 +418,21 @@ impl Pair {
                 let checkpoint = self.checkpoint_of(call);
                 both!(self, checkpoint(checkpoint)).ok();
             }
+            Call::Mark { mailbox, at: second, stale } => {
+                let partition = Partition::of(MAILBOXES[mailbox]);
+                let instead_of = self.extent(partition).mark.filter(|_| !stale);
+                both!(self, mark_log(partition, at(second), instead_of)).unwrap();
+            }
+            Call::Raise { mailbox, stale } => {
+                let partition = Partition::of(MAILBOXES[mailbox]);
+                let none = Mark { position: Position(1), at: at(0) };
+                let mark = self.extent(partition).mark.filter(|_| !stale).unwrap_or(none);
+                both!(self, raise_floor(partition, mark)).unwrap();
+            }
+            Call::Cut { mailbox, most } => {
+                let partition = Partition::of(MAILBOXES[mailbox]);
+                both!(self, cut_log(partition, most)).unwrap();
+            }
             Call::Delta { mailbox, folder, since, removals_since, limit } => {
                 let mailbox = MAILBOXES[mailbox];
                 let (since, removals_since) = (Revision(since), Revision(removals_since));
@@ -533,6 +565,10 @@ impl Pair {
         }
     }
 
+    fn extent(&self, partition: Partition) -> LogExtent {
+        self.model.log_extents().unwrap()[usize::from(partition.0)]
+    }
+
     /// A checkpoint that a node could make, but for its two conditions.
     fn checkpoint_of(&self, call: Call) -> Checkpoint {
         let Call::Checkpoint { mailbox, epoch, ahead, advance, number, park, unpark } = call else {
@@ -587,15 +623,21 @@ impl Pair {
                 }
             }
         }
-        for partition in [users(), groups()].map(Partition::of) {
+        let lies = |mut extents: Vec<LogExtent>| {
+            // The model stores no bytes.
+            extents.iter_mut().for_each(|extent| extent.bytes = 0);
+            extents
+        };
+        let extents = self.model.log_extents().map(lies);
+        same(&extents, &self.store.log_extents().await.map(lies))?;
+        let partitions = [users(), groups()].map(Partition::of).into_iter().chain([MEGAN, ADELE].map(Partition::of));
+        for partition in partitions {
             let log = both!(self, read_log(partition, Position(0), usize::MAX)).unwrap();
-            prop_assert_eq!(self.heard.of(partition), log);
+            let floor = self.extent(partition).floor;
+            let heard = self.heard.of(partition).into_iter().filter(|(position, _)| *position > floor);
+            prop_assert_eq!(heard.collect::<Vec<_>>(), log);
             both!(self, partition_state(partition)).unwrap();
-        }
-        for partition in [MEGAN, ADELE].map(Partition::of) {
-            let log = both!(self, read_log(partition, Position(0), usize::MAX)).unwrap();
-            prop_assert_eq!(self.heard.of(partition), log);
-            both!(self, partition_state(partition)).unwrap();
+            both!(self, books(partition)).unwrap();
         }
         for partition in [MEGAN, ADELE].map(Partition::of) {
             both!(self, books(partition)).unwrap();

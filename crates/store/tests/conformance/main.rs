@@ -21,6 +21,7 @@ mod ingest;
 mod lease;
 mod log;
 mod mailbox;
+mod retention;
 mod subscription;
 #[path = "../support/mod.rs"]
 mod support;
@@ -186,6 +187,17 @@ mod stories {
             what_is_abandoned_before_the_app_has_heard_joins
             what_opened_later_than_was_asked_for_stays_open
             an_ended_subscription_has_no_incident
+        }
+        retention {
+            who_reads_from_below_the_floor_hears_of_what_lies_above
+            of_two_who_mark_or_raise_at_one_time_one_is_heard
+            what_is_parked_holds_the_floor_back
+            a_cut_goes_in_parts_and_never_takes_the_last_record
+            a_node_that_takes_over_after_a_cut_has_all_that_it_needs
+            a_recount_begins_with_what_was_noted_at_the_floor
+            an_opening_knows_who_was_paused_and_who_had_not_ended
+            ended_subscriptions_go_with_their_ledgers_when_the_floor_has_passed_their_end
+            the_sums_of_an_app_have_those_of_subscriptions_that_are_gone
         }
     }
 }

@@ -1,0 +1,286 @@
+//! What of the logs is kept, and what goes: decided from positions, times and limits, for all partitions at once.
+//!
+//! A partition is *marked* now and then: the store notes its cursor, and what the ledgers say there. Once everything at
+//! or below the mark is old enough, and nothing of it is parked, the *floor* rises to the mark: what is at or below it
+//! is gone for whoever reads, and is taken away in small parts. Then the next mark is made. So the log is kept for one
+//! to two times the age, and a recount of it begins with what was noted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use graph::{Partition, SubscriptionId, Timestamp};
+
+use crate::Position;
+use crate::checkpoint::SubscriptionSpan;
+use crate::reauthorization::{Pause, Standing};
+use crate::recount::{Counted, Opening};
+
+/// What is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A record is kept for at least so long after it was accounted for.
+    pub age_micros: i64,
+    /// When all logs together are longer, records go before that.
+    pub bytes_max: Option<u64>,
+}
+
+/// How the log of a partition lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogExtent {
+    pub partition: Partition,
+    /// Nobody reads a record at or below it.
+    pub floor: Position,
+    /// The first record that is stored; one after `head` if none is.
+    pub first: Position,
+    pub cursor: Position,
+    pub head: Position,
+    pub mark: Option<Mark>,
+    /// The oldest record of which a delivery is parked.
+    pub parked: Option<Position>,
+    /// Whether subscriptions whose end the floor has passed are still there.
+    pub has_ended: bool,
+    /// What its records take, about.
+    pub bytes: u64,
+}
+
+/// A place to which the floor may rise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub position: Position,
+    /// When the cursor stood there.
+    pub at: Timestamp,
+}
+
+/// What is noted of a partition at a mark.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// What ledgers say.
+    pub counted: BTreeMap<SubscriptionId, Counted>,
+    /// Who is not told of what follows.
+    pub paused: BTreeSet<SubscriptionId>,
+}
+
+/// What is to be done in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Mark its cursor, if its mark is still this one.
+    Mark { partition: Partition, instead_of: Option<Mark> },
+    /// Raise its floor to the mark, and mark the cursor.
+    Raise { partition: Partition, mark: Mark },
+    /// Take away what lies at or below its floor.
+    Cut { partition: Partition },
+}
+
+impl Noted {
+    /// What a recount begins with when the floor has risen to the mark. `spans` are the subscriptions that there are now;
+    /// of those that are gone nothing is known.
+    pub fn opening(&self, floor: Position, spans: impl Iterator<Item = SubscriptionSpan>) -> Opening {
+        let mut opening = Opening { position: floor, ..Opening::default() };
+        for span in spans {
+            let id = span.subscription.id;
+            opening.counted.extend(self.counted.get(&id).map(|counted| (id, *counted)));
+            if span.began <= floor && span.ended.is_none_or(|ended| ended > floor) {
+                let pause = self.paused.contains(&id).then_some(Pause { from: floor, to: None });
+                let standing = Standing { pauses: pause.into_iter().collect(), ..Standing::default() };
+                opening.subscriptions.push(SubscriptionSpan { ended: None, standing, ..span });
+            }
+        }
+        opening
+    }
+}
+
+impl LogExtent {
+    /// Records that are stored.
+    pub fn records(&self) -> u64 {
+        (self.head.0 + 1).saturating_sub(self.first.0)
+    }
+
+    /// Records that are accounted for and can still be read.
+    pub fn lag(&self) -> u64 {
+        self.cursor.0.saturating_sub(self.floor.0)
+    }
+
+    /// Whether something at or below the floor is left. The last record stays: it says where the log ends.
+    fn has_rest(&self) -> bool {
+        self.first <= self.floor && self.first < self.head
+    }
+
+    /// Whether a delivery is parked that needs a record at or below the mark.
+    pub fn is_held(&self, mark: Mark) -> bool {
+        self.parked.is_some_and(|parked| parked <= mark.position)
+    }
+
+    /// How many of the stored records lie above the floor, and at or below a place.
+    fn kept_below(&self, place: Position) -> u64 {
+        place.0.saturating_sub(self.floor.0.max(self.first.0.saturating_sub(1)))
+    }
+
+    /// What of its bytes these records take, about.
+    fn bytes_of(&self, records: u64) -> u64 {
+        let part = u128::from(self.bytes) * u128::from(records) / u128::from(self.records().max(1));
+        u64::try_from(part).unwrap_or(u64::MAX)
+    }
+}
+
+/// What is to be done now, the oldest marks first.
+pub fn plan(extents: &[LogExtent], limits: &Limits, now: Timestamp) -> Vec<Step> {
+    let mut bytes: u64 = extents.iter().map(|extent| extent.bytes_of(extent.kept_below(extent.head))).sum();
+    let half_full = limits.bytes_max.is_some_and(|most| bytes > most / 2);
+    let mut extents: Vec<&LogExtent> = extents.iter().collect();
+    extents.sort_by_key(|extent| (extent.mark.map(|mark| mark.at), extent.partition));
+    let mut steps = Vec::new();
+    for extent in extents {
+        let partition = extent.partition;
+        if extent.has_rest() || extent.has_ended {
+            steps.push(Step::Cut { partition });
+        }
+        let Some(mark) = extent.mark else {
+            if extent.lag() > 0 {
+                steps.push(Step::Mark { partition, instead_of: None });
+            }
+            continue;
+        };
+        let is_old = now.since(mark.at) >= limits.age_micros;
+        let is_too_much = limits.bytes_max.is_some_and(|most| bytes > most);
+        if (is_old || is_too_much) && !extent.is_held(mark) {
+            bytes = bytes.saturating_sub(extent.bytes_of(extent.kept_below(mark.position)));
+            steps.push(Step::Raise { partition, mark });
+        } else if half_full && extent.kept_below(mark.position) < extent.kept_below(extent.cursor) / 4 {
+            // Such a mark would free little when the log becomes too long.
+            steps.push(Step::Mark { partition, instead_of: Some(mark) });
+        }
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HOUR: i64 = 3_600_000_000;
+    const LIMITS: Limits = Limits { age_micros: 24 * HOUR, bytes_max: None };
+    const NOON: Timestamp = Timestamp::from_seconds(1_795_255_200);
+
+    fn hours(hours: i64) -> Timestamp {
+        NOON.plus_micros(hours * HOUR)
+    }
+
+    /// A log of a hundred records of ten bytes, all accounted for.
+    fn extent(number: u16, mark: Option<(u64, i64)>) -> LogExtent {
+        LogExtent {
+            partition: Partition(number),
+            floor: Position(0),
+            first: Position(1),
+            cursor: Position(100),
+            head: Position(100),
+            mark: mark.map(|(position, hour)| Mark { position: Position(position), at: hours(hour) }),
+            parked: None,
+            has_ended: false,
+            bytes: 1_000,
+        }
+    }
+
+    fn raise(extent: &LogExtent) -> Step {
+        Step::Raise { partition: extent.partition, mark: extent.mark.unwrap() }
+    }
+
+    #[test]
+    fn a_log_that_was_never_marked_is_marked_where_something_is_accounted_for() {
+        let partition = Partition(3);
+        let plan_of = |extent| plan(&[extent], &LIMITS, hours(0));
+        assert_eq!(plan_of(extent(3, None)), [Step::Mark { partition, instead_of: None }]);
+        assert_eq!(plan_of(LogExtent { cursor: Position(0), ..extent(3, None) }), []);
+        assert_eq!(plan_of(LogExtent { floor: Position(100), first: Position(100), ..extent(3, None) }), []);
+    }
+
+    #[test]
+    fn the_floor_rises_when_the_mark_is_old_enough() {
+        let marked = extent(3, Some((60, 0)));
+        assert_eq!(plan(&[marked], &LIMITS, hours(24).plus_micros(-1)), []);
+        assert_eq!(plan(&[marked], &LIMITS, hours(24)), [raise(&marked)]);
+    }
+
+    #[test]
+    fn what_is_parked_holds_the_floor_back_whatever_its_age() {
+        let parked = |position| LogExtent { parked: Some(Position(position)), ..extent(3, Some((60, 0))) };
+        assert_eq!(plan(&[parked(60)], &LIMITS, hours(900)), []);
+        assert_eq!(plan(&[parked(61)], &LIMITS, hours(900)), [raise(&parked(61))]);
+    }
+
+    #[test]
+    fn what_a_floor_has_passed_is_taken_away_but_for_the_last_record() {
+        let partition = Partition(3);
+        let left =
+            |first, floor| LogExtent { first: Position(first), floor: Position(floor), ..extent(3, Some((100, 0))) };
+        assert_eq!(plan(&[left(1, 40)], &LIMITS, hours(1)), [Step::Cut { partition }]);
+        assert_eq!(plan(&[left(41, 40)], &LIMITS, hours(1)), []);
+        assert_eq!(plan(&[left(100, 100)], &LIMITS, hours(1)), []);
+        let ended = LogExtent { has_ended: true, ..left(100, 100) };
+        assert_eq!(plan(&[ended], &LIMITS, hours(1)), [Step::Cut { partition }]);
+    }
+
+    #[test]
+    fn a_log_that_is_too_long_is_cut_before_its_age_and_no_further_than_it_must() {
+        let logs = [extent(1, Some((60, 3))), extent(2, Some((50, 1))), extent(3, Some((40, 2)))];
+        let limits = |bytes| Limits { bytes_max: Some(bytes), ..LIMITS };
+        assert_eq!(plan(&logs, &limits(3_000), hours(4)), []);
+        assert_eq!(plan(&logs, &limits(2_999), hours(4)), [raise(&logs[1])]);
+        assert_eq!(plan(&logs, &limits(2_499), hours(4)), [raise(&logs[1]), raise(&logs[2])]);
+        let held = LogExtent { parked: Some(Position(1)), ..logs[1] };
+        assert_eq!(plan(&[held, logs[2]], &limits(1_999), hours(4)), [raise(&logs[2])]);
+    }
+
+    #[test]
+    fn a_mark_that_would_free_little_is_made_anew_before_the_log_is_too_long() {
+        let limits = Limits { bytes_max: Some(1_900), ..LIMITS };
+        let marked = |position| extent(3, Some((position, 0)));
+        let anew = [Step::Mark { partition: Partition(3), instead_of: marked(24).mark }];
+        assert_eq!(plan(&[marked(24)], &limits, hours(1)), anew);
+        assert_eq!(plan(&[marked(25)], &limits, hours(1)), []);
+        assert_eq!(plan(&[marked(24)], &LIMITS, hours(1)), []);
+    }
+
+    /// A log that grows steadily stays between half of its bound and all of it.
+    #[test]
+    fn under_a_bound_of_bytes_about_half_of_it_is_always_kept() {
+        let limits = Limits { bytes_max: Some(1_000), ..LIMITS };
+        let (mut log, mut least) = (LogExtent { cursor: Position(0), head: Position(0), ..extent(1, None) }, u64::MAX);
+        for round in 0..1_000 {
+            log.head.0 += 1;
+            log.cursor = log.head;
+            log.bytes = log.records() * 10;
+            for step in plan(&[log], &limits, NOON) {
+                let marked = Some(Mark { position: log.cursor, at: NOON });
+                match step {
+                    Step::Mark { .. } => log.mark = marked,
+                    Step::Raise { mark, .. } => (log.floor, log.mark) = (mark.position, marked),
+                    Step::Cut { .. } => log.first = log.floor.next().min(log.head),
+                }
+            }
+            assert!(log.bytes <= 1_020, "{log:?}");
+            least = if round > 100 { least.min(log.bytes) } else { least };
+        }
+        assert!(least >= 400, "{least}");
+    }
+
+    proptest! {
+        #[test]
+        fn the_floor_never_passes_what_is_parked_nor_what_is_young(
+            logs in proptest::collection::vec((1..100u64, -40..40i64, proptest::option::of(1..100u64), 0..9_000u64), 1..8),
+            bytes_max in proptest::option::of(0..9_000u64),
+        ) {
+            let logs: Vec<LogExtent> = logs.into_iter().zip(0..).map(|((mark, hour, parked, bytes), number)| {
+                LogExtent { parked: parked.map(Position), bytes, ..extent(number, Some((mark, hour))) }
+            }).collect();
+            let limits = Limits { bytes_max, ..LIMITS };
+            let is_too_much = bytes_max.is_some_and(|most| logs.iter().map(|log| log.bytes).sum::<u64>() > most);
+            for step in plan(&logs, &limits, NOON) {
+                let Step::Raise { partition, mark } = step else { continue };
+                let log = &logs[usize::from(partition.0)];
+                prop_assert!(log.parked.is_none_or(|parked| parked > mark.position));
+                prop_assert!(is_too_much || NOON.since(mark.at) >= LIMITS.age_micros);
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Looks after what of the log is kept. Every few minutes it asks the store how the logs lie and [`notify::retention`]
+//! what to do, and lets the store do it: in parts, between which others write. It decides nothing, and what it leaves
+//! undone, by a stop or a failure, the next round finds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use graph::{Partition, Timestamp};
+use notify::retention::{Limits, Step, plan};
+use store::{Cut, Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+
+/// Between two rounds.
+const PAUSE: Duration = Duration::from_secs(120);
+/// Records taken away in one transaction: few enough that nobody notices who waits for the same commit.
+const CUT_AT_ONCE: u64 = 1_000;
+/// Between two transactions, so that others have most of the disk's and the writer's time.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// One who looks after the logs of a store.
+pub struct Retention {
+    pub store: Arc<dyn Store>,
+    pub limits: Limits,
+    pub stop: CancellationToken,
+}
+
+impl Retention {
+    /// Goes round until it is stopped.
+    pub async fn run(self, clock: Clock) {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+            match self.round(clock.wall()).await {
+                Ok(Cut { records: 0, subscriptions: 0, .. }) => {}
+                Ok(Cut { records, subscriptions, .. }) => {
+                    tracing::info!(records, subscriptions, "what was kept for long enough was taken away");
+                }
+                Err(error) => tracing::warn!(%error, "the log could not be cut; the next round tries again"),
+            }
+        }
+    }
+
+    /// Does what is to be done at `now`, and says what was taken away.
+    pub async fn round(&self, now: Timestamp) -> Result<Cut, StoreError> {
+        let mut cut = Cut::default();
+        for step in plan(&self.store.log_extents().await?, &self.limits, now) {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            match step {
+                Step::Mark { partition, instead_of } => drop(self.store.mark_log(partition, now, instead_of).await?),
+                Step::Raise { partition, mark } => {
+                    if self.store.raise_floor(partition, mark).await? {
+                        self.store.mark_log(partition, now, None).await?;
+                        self.cut(partition, &mut cut).await?;
+                    }
+                }
+                Step::Cut { partition } => self.cut(partition, &mut cut).await?,
+            }
+            tokio::time::sleep(BREATH).await;
+        }
+        Ok(cut)
+    }
+
+    async fn cut(&self, partition: Partition, sum: &mut Cut) -> Result<(), StoreError> {
+        loop {
+            let cut = self.store.cut_log(partition, CUT_AT_ONCE).await?;
+            sum.records += cut.records;
+            sum.subscriptions += cut.subscriptions;
+            if !cut.more || self.stop.is_cancelled() {
+                return Ok(());
+            }
+            tokio::time::sleep(BREATH).await;
+        }
+    }
+}
