@@ -80,6 +80,9 @@ pub struct Token {
     /// Within a round: the revision from which it began, where what is told depends on it.
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     pub from: Option<u64>,
+    /// The life of the store in which it was made; a token of another one is too old.
+    #[serde(rename = "g", default, skip_serializing_if = "is_first")]
+    pub generation: u64,
     #[serde(rename = "o", default)]
     pub options: Options,
     /// Of a calendar view: series that the client was told of, by their immutable UUIDs. What becomes of their
@@ -134,6 +137,11 @@ impl Token {
         let stored = token.since.max(token.began).max(token.from.unwrap_or_default()) <= REVISION_MAX;
         if own && stored { Ok(token) } else { Err(InvalidToken) }
     }
+}
+
+/// Most stores have one life.
+fn is_first(generation: &u64) -> bool {
+    *generation == 0
 }
 
 fn check(bytes: &[u8]) -> [u8; CHECK_BYTES] {
@@ -200,6 +208,7 @@ mod tests {
             since: 12,
             began: 3,
             from: None,
+            generation: 0,
             series: Vec::new(),
             options: Options { select: Some("subject".to_owned()), top: Some(5), ..Options::default() },
         }

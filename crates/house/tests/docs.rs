@@ -21,6 +21,7 @@ const DOCUMENTS: [&str; 11] = [
     "PARITY.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
+    "docs/backup.md",
     "docs/evidence.md",
     "docs/identity.md",
     "docs/operations.md",

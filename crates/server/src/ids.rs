@@ -4,6 +4,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use protocol::envelope::ContentKey;
+use store::Generation;
 use store::seal::{KEY_BYTES, Nonce};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -11,6 +12,11 @@ use zeroize::Zeroizing;
 /// A random (version 4) UUID.
 pub fn new_uuid() -> Uuid {
     Uuid::new_v4()
+}
+
+/// The generation of a store that is put back from a backup. It is not the first.
+pub fn new_generation() -> Generation {
+    Generation((u64::from_be_bytes(random()) >> 1).max(1))
 }
 
 /// 256 bits from the operating system, as URL-safe text.

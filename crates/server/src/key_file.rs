@@ -141,6 +141,11 @@ impl KeyFile {
         }
     }
 
+    /// By what its keys are known.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
+        self.keys.iter().map(id)
+    }
+
     /// Puts a new key before the others, and tells its id.
     pub fn rotate(mut self) -> anyhow::Result<KeyId> {
         let most = "the key file has as many keys as it may have; drop old ones with `tidings key-file prune`";

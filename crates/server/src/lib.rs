@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod backup;
 pub mod bench;
 pub mod cli;
 pub mod clock;
@@ -15,10 +16,12 @@ pub mod identity;
 pub mod ids;
 pub mod key_file;
 pub mod outbound;
+pub mod restore;
 pub mod retention;
 pub mod sealed_file;
 pub mod seed;
 pub mod server;
 pub mod sources;
+pub mod staging;
 pub mod telemetry;
 pub mod tls;

@@ -323,6 +323,9 @@ pub trait Store: Send + Sync + 'static {
     /// is left, subscriptions that had ended by there and have nothing parked. Their sums go to those of their apps.
     async fn cut_log(&self, partition: Partition, most: u64) -> Result<Cut, StoreError>;
 
+    /// Of another generation are those who have read from this store before it was put back from a backup: what they
+    /// read may never have happened.
+    fn generation(&self) -> Generation;
     fn counters(&self) -> Counters;
     /// Whether it keeps what it is given, as its last operations showed.
     fn health(&self) -> StoreHealth;
@@ -429,6 +432,12 @@ pub struct Window {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub u64);
+
+/// Which of its lives a store is in: 0 until it is put back from a backup, then a random number below 2^63, so that
+/// no two lives have one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Generation(pub u64);
 
 /// Which changes to read.
 #[derive(Clone, Copy, Debug)]

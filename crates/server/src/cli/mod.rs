@@ -1,6 +1,7 @@
 //! The commands of the `tidings` program: arguments, what is printed, exit codes.
 
 mod app;
+mod backup;
 mod bench;
 mod client;
 mod clock;
@@ -17,8 +18,10 @@ mod ledger;
 mod listen;
 mod outbound;
 mod place;
+mod progress;
 mod ready;
 mod replay;
+mod restore;
 mod serve;
 mod stop;
 mod tenant;
@@ -52,6 +55,7 @@ Examples:
                                     the server for production
   tidings tenant add contoso.com    who there is: see also user, app and consent
   tidings ledger verify             count again from the log that nothing was lost
+  tidings backup --to DIR           a copy of the data, while the server runs
 
 Each command tells more with --help. TIDINGS_LOG sets what is logged (error, warn, info, debug).";
 
@@ -77,6 +81,8 @@ enum Command {
     Ledger(ledger::Options),
     Replay(replay::Options),
     KeyFile(key_file::Options),
+    Backup(backup::Options),
+    Restore(restore::Options),
     /// Measure deliveries on this machine.
     Bench(bench::Options),
 }
@@ -118,6 +124,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ingest(options) => ingest::run(options).await,
         Command::Ledger(options) => ledger::run(options).await,
         Command::Replay(options) => replay::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Backup(options) => backup::run(options).map(|()| ExitCode::SUCCESS),
+        Command::Restore(options) => restore::run(options).map(|()| ExitCode::SUCCESS),
         Command::KeyFile(options) => key_file::run(options).map(|()| ExitCode::SUCCESS),
         Command::Import(args) => import::run(args).await,
     }

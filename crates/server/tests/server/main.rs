@@ -53,6 +53,8 @@ mod rich_access;
 mod rich_snapshots;
 mod schedule;
 mod sign_in;
+#[cfg(unix)] // the simulated disk edits files at offsets
+mod storage;
 mod subscription_rules;
 mod subscriptions;
 mod telemetry;

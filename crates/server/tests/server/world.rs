@@ -45,7 +45,7 @@ pub struct World {
     pub receivers: Arc<Receivers>,
     pub engine: Arc<Ends>,
     router: Router,
-    directory: Option<TempDir>,
+    pub directory: Option<TempDir>,
 }
 
 impl World {
@@ -61,6 +61,11 @@ impl World {
     pub async fn on_disk() -> Self {
         let directory = TempDir::new().unwrap();
         let store = Arc::new(SqliteStore::open(directory.path(), key_file::in_memory(), Arc::new(|_, _| {})).unwrap());
+        Self::on(store, directory).await
+    }
+
+    /// A server with this store, which lies in a directory that goes when the world does.
+    pub async fn on(store: Arc<dyn Store>, directory: TempDir) -> Self {
         let world = Self::made(store, Profile::documented(), false, true).await;
         Self { directory: Some(directory), ..world }
     }

@@ -18,7 +18,8 @@ use uuid::Uuid;
 
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Cut, Delta,
-    DeltaError, DeltaQuery, DirectoryError, FolderCounts, Grant, Ingest, ItemQuery, Items, Lease, LedgerQuery, Ledgers,
+    DeltaError, DeltaQuery, DirectoryError, FolderCounts, Generation, Grant, Ingest, ItemQuery, Items, Lease, LedgerQuery,
+    Ledgers,
     NodeId, Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, StoreHealth, SubscriptionError,
     SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
@@ -363,6 +364,11 @@ impl Store for MemoryStore {
         rows: usize,
     ) -> Result<Vec<LoadedParked>, StoreError> {
         self.model().parked(partition, stream, after, rows)
+    }
+
+    /// It is never put back.
+    fn generation(&self) -> Generation {
+        Generation(0)
     }
 
     /// It has no disk that could fail.

@@ -30,6 +30,8 @@ pub enum OpenError {
     Partitions { path: PathBuf, found: i64, expected: u16 },
     #[error("secrets in {} are sealed with the key {key}, which is not at hand", path.display())]
     NoKey { path: PathBuf, key: KeyId },
+    #[error("secrets in {} do not open: {cause}", path.display())]
+    Sealed { path: PathBuf, cause: StoreError },
     #[error("the database in {} cannot be opened", path.display())]
     Database { path: PathBuf, source: rusqlite::Error },
 }

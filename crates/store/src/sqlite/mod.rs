@@ -34,11 +34,13 @@ use crate::health::Watch;
 use crate::seal::Keys;
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Cut, Delta,
-    DeltaError, DeltaQuery, DirectoryError, FolderCounts, Grant, Ingest, ItemQuery, Items, Lease, LedgerQuery, Ledgers,
+    DeltaError, DeltaQuery, DirectoryError, FolderCounts, Generation, Grant, Ingest, ItemQuery, Items, Lease, LedgerQuery,
+    Ledgers,
     NodeId, Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, StoreHealth, SubscriptionError,
     SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 
+mod backup;
 mod books;
 mod consent;
 mod directory;
@@ -62,6 +64,7 @@ mod user;
 mod wal;
 mod writer;
 
+pub use backup::{Begun, Copied, CopyError, begin_generation, copy};
 pub use error::OpenError;
 pub use schema::{OpenOptions, VERSION as SCHEMA_VERSION};
 pub use sealing::keys_in_use;
@@ -75,6 +78,7 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     writer: Writer,
     watch: Arc<Watch>,
+    generation: Generation,
     /// Held as long as the store lives; dropped last.
     _lock: File,
 }
@@ -98,11 +102,12 @@ impl SqliteStore {
         let observe = options.observe.clone();
         let Opened { source, connection, lock } = Opened::open(directory, &keys, options)?;
         let failed = |source| OpenError::Database { path: directory.to_owned(), source };
+        let generation = schema::generation(&connection).map_err(failed)?;
         let watch = Arc::new(Watch::default());
         let parts = Parts { source: source.clone(), keys: keys.clone(), publish, observe, watch: Arc::clone(&watch) };
         let writer = Writer::start(connection, parts).map_err(failed)?;
         let readers = Arc::new(Readers::new(source, Arc::clone(&watch)));
-        Ok(Self { keys, readers, writer, watch, _lock: lock })
+        Ok(Self { keys, readers, writer, watch, generation, _lock: lock })
     }
 
     /// Finishes what is queued and moves the write-ahead log into the database. Every later call fails.
@@ -503,6 +508,10 @@ impl Store for SqliteStore {
 
     fn counters(&self) -> Counters {
         self.writer.counters()
+    }
+
+    fn generation(&self) -> Generation {
+        self.generation
     }
 
     fn health(&self) -> StoreHealth {

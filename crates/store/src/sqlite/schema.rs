@@ -14,7 +14,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use super::error::OpenError;
-use crate::Observe;
+use crate::{Generation, Observe};
 
 mod v3;
 mod v4;
@@ -199,6 +199,9 @@ const V10: &str = "
 /// The version that this release writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
 
+/// The name of the store's generation; there is none until it was put back from a copy.
+pub(super) const GENERATION: &str = "generation";
+
 const STATEMENTS_CACHED: usize = 160;
 const JOURNAL_BYTES_MAX: i64 = 64 << 20;
 
@@ -271,11 +274,16 @@ fn migrate(transaction: &Transaction<'_>, found: i64) -> rusqlite::Result<()> {
     put_meta(transaction, "schema_version", VERSION)
 }
 
-fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+pub(super) fn generation(connection: &Connection) -> rusqlite::Result<Generation> {
+    Ok(Generation(meta(connection, GENERATION)?.unwrap_or_default().unsigned_abs()))
+}
+
+/// A number that belongs to the whole store.
+pub(super) fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
     connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()
 }
 
-fn put_meta(transaction: &Transaction<'_>, name: &str, value: i64) -> rusqlite::Result<()> {
+pub(super) fn put_meta(transaction: &Transaction<'_>, name: &str, value: i64) -> rusqlite::Result<()> {
     let sql = "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
     transaction.execute(sql, params![name, value]).map(|_| ())
 }

@@ -33,12 +33,17 @@ pub fn keys_in_use(directory: impl AsRef<Path>) -> Result<BTreeSet<KeyId>, OpenE
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&file, flags)?;
         connection.busy_timeout(Duration::from_secs(5))?;
-        match connection.table_exists(None, "sealing_key")? {
-            true => noted(&connection),
-            false => Ok(BTreeSet::new()),
-        }
+        noted_if_any(&connection)
     };
     read().map_err(|source| OpenError::Database { path: directory.as_ref().to_owned(), source })
+}
+
+/// The keys that are noted; none in a database of before there were keys.
+pub(super) fn noted_if_any(connection: &Connection) -> rusqlite::Result<BTreeSet<KeyId>> {
+    match connection.table_exists(None, "sealing_key")? {
+        true => noted(connection),
+        false => Ok(BTreeSet::new()),
+    }
 }
 
 fn noted(connection: &Connection) -> rusqlite::Result<BTreeSet<KeyId>> {

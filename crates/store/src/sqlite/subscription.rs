@@ -393,6 +393,12 @@ pub(super) fn has_some(connection: &Connection, app: AppId) -> Result<bool, Stor
     Ok(connection.prepare_cached(sql)?.exists([app.0.as_bytes()])?)
 }
 
+/// Opens the state of one subscription, if there is any.
+pub(super) fn try_one(connection: &Connection, keys: &Keys) -> Result<(), StoreError> {
+    let sql = "SELECT id, state FROM subscription ORDER BY number DESC LIMIT 1";
+    connection.query_row(sql, (), |row| Ok(read_state(row, keys))).optional()?.transpose().map(|_| ())
+}
+
 /// Every subscription of a partition, ended ones too, by id.
 pub(super) fn spans(
     connection: &Connection,
@@ -415,7 +421,7 @@ pub(super) fn spans(
 }
 
 /// The subscription of a row that begins with its id and state.
-fn read_state(row: &Row<'_>, keys: &Keys) -> Result<Subscription, StoreError> {
+pub(super) fn read_state(row: &Row<'_>, keys: &Keys) -> Result<Subscription, StoreError> {
     let id = SubscriptionId(Uuid::from_bytes(cell(row, 0, ("subscription", "id"), "")?));
     let sealed = row.get_ref(1)?.as_blob().map_err(|error| corrupt(STATE, id, error))?;
     let json = open_state(keys, id, sealed).map_err(|error| corrupt(STATE, id, error))?;

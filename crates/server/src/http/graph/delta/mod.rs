@@ -119,7 +119,8 @@ impl Round {
                 if !options.fit() {
                     return Err(QueryError::Malformed.into());
                 }
-                Token { mailbox, place, since: 0, began: 0, from: None, options, series: Vec::new() }
+                let generation = call.state.store.generation().0;
+                Token { mailbox, place, since: 0, began: 0, from: None, generation, options, series: Vec::new() }
             }
             [Some(text), None] | [None, Some(text)] => {
                 Token::decode(text, mailbox, place).map_err(|_| ApiError::Delta(DeltaRefusal::Token))?
@@ -200,8 +201,12 @@ impl Round {
             removals_since: Revision(token.began),
             limit,
         };
+        // What a client was told before the store was put back from a backup may never have happened.
+        if token.generation != call.state.store.generation().0 {
+            return Err(self.start_again(call));
+        }
         match call.state.store.delta(query).await {
-            // A token of another store, or of this one before it was replaced by an older copy.
+            // A token of another store.
             Ok(delta) if delta.now.0 < token.since => Err(self.start_again(call)),
             Ok(delta) => Ok(delta),
             Err(DeltaError::TooOld) => Err(self.start_again(call)),

@@ -1,0 +1,122 @@
+//! A directory that is filled: what is made lies aside until it is whole. Of what is broken off nothing is left.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use tempfile::TempDir;
+
+use crate::data_dir::make_private_dir;
+
+/// A directory that was empty, with a place in it where things are made.
+pub struct Staging {
+    dir: PathBuf,
+    /// It was not there before.
+    made: bool,
+    aside: Option<TempDir>,
+}
+
+impl Staging {
+    pub fn begin(dir: &Path) -> anyhow::Result<Self> {
+        let cannot = || format!("cannot write to {}", dir.display());
+        let first = match fs::read_dir(dir) {
+            Ok(mut entries) => Some(entries.next()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(cannot),
+        };
+        let made = first.is_none();
+        ensure!(matches!(first, None | Some(None)), "the directory {} is not empty; name a new one", dir.display());
+        make_private_dir(dir).with_context(cannot)?;
+        let mut staging = Self { dir: dir.to_owned(), made, aside: None };
+        staging.aside = Some(TempDir::with_prefix_in(".unfinished-", dir).with_context(cannot)?);
+        Ok(staging)
+    }
+
+    /// Where things are made.
+    pub fn path(&self) -> &Path {
+        self.aside.as_ref().map_or(&self.dir, TempDir::path)
+    }
+
+    /// Moves all that was made to its place; `last`, without which the directory is nothing, at the end.
+    pub fn finish(mut self, last: &str) -> anyhow::Result<()> {
+        let Some(aside) = self.aside.take() else { return Ok(()) };
+        let moved = self.fill(aside.path(), last);
+        if moved.is_err() {
+            self.aside = Some(aside);
+        }
+        moved.with_context(|| format!("cannot write to {}", self.dir.display()))
+    }
+
+    fn fill(&self, aside: &Path, last: &str) -> io::Result<()> {
+        for entry in fs::read_dir(aside)? {
+            let name = entry?.file_name();
+            if name != last {
+                fs::rename(aside.join(&name), self.dir.join(&name))?;
+            }
+        }
+        sync(&self.dir)?;
+        fs::rename(aside.join(last), self.dir.join(last))?;
+        sync(&self.dir)
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if self.aside.take().is_some() && self.made {
+            // What cannot be removed is empty at least.
+            let _ = fs::remove_dir(&self.dir);
+        }
+    }
+}
+
+/// Brings a directory's entries to the disk.
+pub fn sync(dir: &Path) -> io::Result<()> {
+    match cfg!(unix) {
+        true => File::open(dir)?.sync_all(),
+        // Elsewhere directories are not opened.
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(dir: &Path) -> Vec<String> {
+        let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect()
+    }
+
+    #[test]
+    fn what_is_finished_is_there_and_what_is_broken_off_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("new");
+        let staging = Staging::begin(&dir).unwrap();
+        fs::write(staging.path().join("a"), "a").unwrap();
+        drop(staging);
+        assert!(!dir.exists());
+        let staging = Staging::begin(&dir).unwrap();
+        fs::write(staging.path().join("a"), "a").unwrap();
+        staging.finish("a").unwrap();
+        assert_eq!(entries(&dir), ["a"]);
+    }
+
+    #[test]
+    fn an_empty_directory_stays_when_it_is_broken_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let staging = Staging::begin(dir.path()).unwrap();
+        fs::write(staging.path().join("a"), "a").unwrap();
+        let without_last = staging.finish("b").unwrap_err();
+        assert!(format!("{without_last:#}").starts_with("cannot write to"), "{without_last:#}");
+        assert!(dir.path().is_dir());
+    }
+
+    #[test]
+    fn a_directory_with_something_in_it_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a"), "a").unwrap();
+        let refusal = Staging::begin(dir.path()).err().unwrap().to_string();
+        assert_eq!(refusal, format!("the directory {} is not empty; name a new one", dir.path().display()));
+    }
+}

@@ -1,0 +1,120 @@
+//! What apps are answered while the disk of the store is full, read-only or damaged, and after a restore.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use rusqlite::Connection;
+use serde_json::json;
+use store::sqlite::{OpenOptions, SqliteStore, begin_generation};
+use store::{Generation, StoreHealth};
+use tempfile::TempDir;
+use tidings_server::key_file;
+
+use self::fault_vfs::Disk;
+use crate::world::{World, ok};
+
+#[path = "../../../store/tests/support/fault_vfs.rs"]
+#[allow(dead_code)]
+mod fault_vfs;
+
+async fn on(disk: &Disk) -> World {
+    let directory = TempDir::new().unwrap();
+    let options = OpenOptions { vfs: Some(disk.vfs()) };
+    let store = SqliteStore::open_with(directory.path(), key_file::in_memory(), Arc::new(|_, _| {}), options);
+    World::on(Arc::new(store.unwrap()), directory).await
+}
+
+#[tokio::test]
+async fn a_full_disk_is_answered_with_503_until_there_is_space() {
+    let disk = Disk::install();
+    let world = on(disk).await;
+    let id = world.megan().draft("before").await;
+    disk.set_full(true);
+    for _ in 0..3 {
+        let refused = world.megan().post("/v1.0/me/messages", json!({"subject": "during"})).await;
+        let why =
+            "503 ServiceUnavailable: The server's disk is full. Nothing was written; its operator must free space.";
+        assert_eq!((refused.refusal().as_str(), refused.header("retry-after")), (why, "30"));
+    }
+    assert_eq!(world.state.store.health(), StoreHealth::Full);
+    ok(world.megan().get(&format!("/v1.0/me/messages/{id}")).await, StatusCode::OK);
+    disk.set_full(false);
+    world.megan().draft("after").await;
+    assert_eq!(world.state.store.health(), StoreHealth::Writable);
+    let listed = world.megan().get("/v1.0/me/mailFolders/drafts/messages?$select=subject").await;
+    let subjects: Vec<_> = listed.json["value"].as_array().unwrap().iter().map(|one| &one["subject"]).collect();
+    assert_eq!(subjects, ["after", "before"], "what was refused is not there");
+}
+
+#[tokio::test]
+async fn a_write_that_may_have_happened_is_answered_with_503_and_not_to_be_repeated_blindly() {
+    let disk = Disk::install();
+    let world = on(disk).await;
+    disk.set_read_only(true);
+    let unknown = world.megan().post("/v1.0/me/messages", json!({"subject": "perhaps"})).await;
+    let why = "503 ServiceUnavailable: The server does not know whether this was written; read before you try again.";
+    assert_eq!((unknown.refusal().as_str(), unknown.header("retry-after")), (why, ""));
+    let refused = world.megan().post("/v1.0/me/messages", json!({"subject": "during"})).await;
+    let why =
+        "503 ServiceUnavailable: The server's data cannot be written. Nothing was; its operator must make it writable.";
+    assert_eq!((refused.refusal().as_str(), refused.header("retry-after")), (why, "30"));
+    disk.set_read_only(false);
+    world.megan().draft("after").await;
+}
+
+#[tokio::test]
+async fn what_lies_in_a_damaged_page_is_said_and_the_rest_is_served() {
+    let directory = TempDir::new().unwrap();
+    let keys = key_file::in_memory();
+    let open = || Arc::new(SqliteStore::open(directory.path(), keys.clone(), Arc::new(|_, _| {})).unwrap());
+    let store = open();
+    store.close().await;
+    drop(store);
+    damage(&directory, "attachment_by_item");
+    let store = open();
+    let world = World::on(store, directory).await;
+    let id = world.megan().draft("whole").await;
+    let damaged = world.megan().get(&format!("/v1.0/me/messages/{id}/attachments")).await;
+    let why = "500 InternalServerError: The server's data is damaged where this lies. Nothing was written; its operator \
+               must restore a backup.";
+    assert_eq!((damaged.refusal().as_str(), damaged.header("retry-after")), (why, ""));
+    assert_eq!(world.state.store.health(), StoreHealth::Damaged);
+    ok(world.megan().get(&format!("/v1.0/me/messages/{id}")).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_delta_token_of_before_a_restore_begins_anew() {
+    let (directory, keys) = (TempDir::new().unwrap(), key_file::in_memory());
+    let path = directory.path().to_owned();
+    let open = || Arc::new(SqliteStore::open(&path, keys.clone(), Arc::new(|_, _| {})).unwrap());
+    let store = open();
+    let mut world = World::on(store.clone(), directory).await;
+    let link = "@odata.deltaLink";
+    let first = world.megan().get("/v1.0/me/mailFolders/drafts/messages/delta?$select=subject").await;
+    let token = first.json[link].as_str().unwrap().strip_prefix("http://graph.test:8443").unwrap().to_owned();
+    assert_eq!(world.megan().get(&token).await.status, 200);
+    // It is put back as it was: its revisions are those of the token.
+    store.close().await;
+    let directory = world.directory.take().unwrap();
+    drop((world, store));
+    begin_generation(&path, &keys, Generation(7)).unwrap();
+    let world = World::on(open(), directory).await;
+    let late = world.megan().get(&token).await;
+    assert_eq!((late.status, late.text("/error/code").as_str()), (410, "SyncStateNotFound"));
+    assert!(late.header("location").ends_with("/messages/delta?$select=subject&$deltatoken="));
+    let anew = world.megan().get("/v1.0/me/mailFolders/drafts/messages/delta").await;
+    let token = anew.json[link].as_str().unwrap().strip_prefix("http://graph.test:8443").unwrap().to_owned();
+    assert_eq!(world.megan().get(&token).await.status, 200, "its own tokens hold");
+}
+
+/// Overwrites the first page of a table or index.
+fn damage(directory: &TempDir, of: &str) {
+    let file = directory.path().join("tidings.db");
+    let database = Connection::open(&file).unwrap();
+    let sql = "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name = ?1";
+    let (page, bytes): (usize, usize) = database.query_row(sql, [of], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    drop(database);
+    let mut content = std::fs::read(&file).unwrap();
+    content[(page - 1) * bytes..page * bytes].fill(0xd5);
+    std::fs::write(file, content).unwrap();
+}
