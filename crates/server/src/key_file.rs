@@ -53,7 +53,7 @@ pub fn keys_for(data: &DataDir, path: &Path) -> anyhow::Result<Keys> {
             path.display()
         ),
     };
-    let keys = keys(&file.keys);
+    let keys = file.keys();
     if let Some(key) = in_use.into_iter().find(|key| !keys.has(*key)) {
         bail!(
             "secrets in {} are sealed with the key {key}, which the key file {} does not have; put it back there as \
@@ -139,6 +139,10 @@ impl KeyFile {
                 Ok(Self { path: path.to_owned(), keys })
             }
         }
+    }
+
+    pub fn keys(&self) -> Keys {
+        keys(&self.keys)
     }
 
     /// By what its keys are known.

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod directory;
+pub mod doctor;
 pub mod engine;
 pub mod evidence;
 pub mod http;

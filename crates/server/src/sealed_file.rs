@@ -23,13 +23,24 @@ impl SealedFile {
 
     /// The content, if there is the file. What another key sealed is sealed anew with the first.
     pub fn read(&self) -> anyhow::Result<Option<Vec<u8>>> {
-        let Some(sealed) = read(&self.dir, self.name)? else { return Ok(None) };
-        let content = self.keys.open(SEALED_AS, self.name.as_bytes(), &sealed);
-        let content = content.with_context(|| format!("cannot open {}", self.dir.join(self.name).display()))?;
-        if sealed_with(&sealed) != Some(self.keys.first()) {
+        let Some((content, key)) = self.opened()? else { return Ok(None) };
+        if key != Some(self.keys.first()) {
             self.write(&content)?;
         }
         Ok(Some(content))
+    }
+
+    /// Whether it opens, if there is the file.
+    pub fn look(&self) -> anyhow::Result<()> {
+        self.opened().map(drop)
+    }
+
+    /// The content, and the key that sealed it.
+    fn opened(&self) -> anyhow::Result<Option<(Vec<u8>, Option<KeyId>)>> {
+        let Some(sealed) = read(&self.dir, self.name)? else { return Ok(None) };
+        let content = self.keys.open(SEALED_AS, self.name.as_bytes(), &sealed);
+        let content = content.with_context(|| format!("cannot open {}", self.dir.join(self.name).display()))?;
+        Ok(Some((content, sealed_with(&sealed))))
     }
 
     /// Replaces the content, whole or not at all.

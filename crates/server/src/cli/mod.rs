@@ -9,6 +9,7 @@ mod consent;
 mod decrypt;
 mod desk;
 mod dev;
+mod doctor;
 mod forward;
 mod import;
 mod ingest;
@@ -83,6 +84,7 @@ enum Command {
     KeyFile(key_file::Options),
     Backup(backup::Options),
     Restore(restore::Options),
+    Doctor(doctor::Options),
     /// Measure deliveries on this machine.
     Bench(bench::Options),
 }
@@ -126,6 +128,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Replay(options) => replay::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Backup(options) => backup::run(options).map(|()| ExitCode::SUCCESS),
         Command::Restore(options) => restore::run(options).map(|()| ExitCode::SUCCESS),
+        Command::Doctor(options) => doctor::run(options),
         Command::KeyFile(options) => key_file::run(options).map(|()| ExitCode::SUCCESS),
         Command::Import(args) => import::run(args).await,
     }

@@ -45,6 +45,7 @@ mod books;
 mod consent;
 mod directory;
 mod error;
+mod examine;
 mod ingest;
 mod ledger;
 mod mailbox;
@@ -66,6 +67,7 @@ mod writer;
 
 pub use backup::{Begun, Copied, CopyError, begin_generation, copy};
 pub use error::OpenError;
+pub use examine::{Examined, Finding, examine};
 pub use schema::{OpenOptions, VERSION as SCHEMA_VERSION};
 pub use sealing::keys_in_use;
 
