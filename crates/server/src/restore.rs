@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
+use notify::Incident;
 use store::Generation;
 use store::sqlite::{self, Begun};
 
@@ -30,9 +31,17 @@ pub fn restore(
     let aside = DataDir::open(staging.path())?;
     let keys = keys_for(&aside, key_file)?;
     SealedFile::new(aside.path(), SIGNING_KEYS_FILE, keys.clone()).read()?;
-    let begun = sqlite::begin_generation(store_in(aside.path()), &keys, generation)?;
+    let begun = sqlite::begin_generation(store_in(aside.path()), &keys, generation, incident(manifest, generation))?;
     staging.finish(LAST)?;
     Ok(begun)
+}
+
+/// What happened since the backup was made is missed: so a backup that is older than the time that deliveries are tried
+/// for is told of at once, and a newer one when the endpoint answers. Another restore of the same backup is another
+/// incident, which receivers must not take for the first.
+fn incident(manifest: &Manifest, generation: Generation) -> Incident {
+    let apart = i64::try_from(generation.0 % 1_000_000).unwrap_or_default();
+    Incident { opened: manifest.made.plus_micros(apart) }
 }
 
 fn ensure_keys(manifest: &Manifest, key_file: &Path) -> anyhow::Result<()> {

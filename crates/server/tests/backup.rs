@@ -115,8 +115,12 @@ async fn what_was_backed_up_under_load_goes_on_where_it_was_restored() {
     let new = write(&client, &process).await;
     let all_heard = || before.iter().chain([&new]).all(|id| has_heard(&receiver, id));
     support::until("all of it is heard, and what is new", PATIENCE, all_heard).await;
+    let is_missed = |heard: &Value| heard["lifecycleEvent"] == "missed" && heard["subscriptionId"] == *subscription;
+    let missed = || receiver.acknowledged().iter().filter(|heard| is_missed(heard)).count();
+    support::until("the app is told that it has missed something", PATIENCE, || missed() > 0).await;
     let counted = tokio::time::timeout(PATIENCE, counted(&client, &process, &subscription)).await;
     assert!(balances(&counted.unwrap()));
+    assert_eq!(missed(), 1);
     process.stop();
     let said = assert_success(&tidings(&["doctor", "data"], &[("--data-dir", &data_dir(home.path()))]));
     assert!(said.starts_with("nothing is wrong"), "{said}");

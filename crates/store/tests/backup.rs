@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use graph::{Item, Partition};
-use notify::Position;
+use graph::{Item, Partition, Timestamp};
+use notify::{Incident, Position};
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
@@ -19,6 +19,7 @@ mod support;
 
 /// Enough messages for a copy of several steps.
 const MESSAGES: u128 = 120;
+const INCIDENT: Incident = Incident { opened: Timestamp::from_seconds(1_800_000_000) };
 const HASH: RedeemableHash = RedeemableHash([7; 32]);
 
 fn open(directory: &Path) -> SqliteStore {
@@ -117,15 +118,18 @@ async fn kept() -> TempDir {
 }
 
 #[tokio::test]
-async fn what_was_put_back_is_of_another_generation_and_lets_nothing_be_redeemed() {
+async fn what_was_put_back_is_of_another_generation_owes_missed_and_lets_nothing_be_redeemed() {
     let copy = kept().await;
-    let begun = begin_generation(copy.path(), &keys(&[1]), Generation(7)).unwrap();
-    assert_eq!(begun, Begun { redeemables: 1 });
+    let begun = begin_generation(copy.path(), &keys(&[1]), Generation(7), INCIDENT).unwrap();
+    assert_eq!(begun, Begun { subscriptions: 1, redeemables: 1 });
     let store = open(copy.path());
     assert_eq!(store.generation(), Generation(7));
     let app = subscription(1, MEGAN).app;
     assert_eq!(store.redeem(app, HASH, at(2), at(3)).await, Ok(None));
     assert_eq!(store.subscription(subscription_id(1)).await, Ok(Some(Arc::new(subscription(1, MEGAN)))));
+    let state = store.partition_state(Partition::of(MEGAN)).await.unwrap();
+    let owed: Vec<_> = state.subscriptions.iter().map(|span| span.incident).collect();
+    assert_eq!(owed, [Some(INCIDENT), None], "the second has ended");
     let leases = store.acquire(NodeId(Uuid::from_u128(2)), at(1), at(2), 1).await.unwrap();
     assert_eq!(leases, [(Partition(0), 2)], "nobody holds anything");
 }
@@ -133,11 +137,11 @@ async fn what_was_put_back_is_of_another_generation_and_lets_nothing_be_redeemed
 #[tokio::test]
 async fn what_was_put_back_needs_its_key() {
     let copy = kept().await;
-    let refused = begin_generation(copy.path(), &keys(&[2]), Generation(7)).unwrap_err();
+    let refused = begin_generation(copy.path(), &keys(&[2]), Generation(7), INCIDENT).unwrap_err();
     assert!(matches!(refused, OpenError::NoKey { key, .. } if key == keys(&[1]).first()), "{refused}");
     let database = Connection::open(copy.path().join("tidings.db")).unwrap();
     database.execute("UPDATE subscription SET state = zeroblob(60)", ()).unwrap();
     drop(database);
-    let refused = begin_generation(copy.path(), &keys(&[1]), Generation(7)).unwrap_err();
+    let refused = begin_generation(copy.path(), &keys(&[1]), Generation(7), INCIDENT).unwrap_err();
     assert!(matches!(refused, OpenError::Sealed { .. }), "{refused}");
 }

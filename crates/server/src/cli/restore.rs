@@ -8,8 +8,9 @@ use crate::{ids, key_file, restore};
 
 /// Make a data directory from a backup.
 ///
-/// The server that starts with it begins where the backup ends: what was not delivered then is delivered, delta
-/// tokens of before are answered with 410, so that clients read anew, and users sign in again. Whatever was changed after the backup is as it was: remove, disable and revoke again what must
+/// The server that starts with it begins where the backup ends: what was not delivered then is delivered, each
+/// subscription's app gets one `missed`, delta tokens of before are answered with 410, so that clients read anew, and
+/// users sign in again. Whatever was changed after the backup is as it was: remove, disable and revoke again what must
 /// not be.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -40,10 +41,12 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     })?;
     progress.finish_and_clear();
     println!(
-        "restored {} as it was at {} to {}; {} codes and refresh tokens count no more",
+        "restored {} as it was at {} to {}\n{} subscriptions are owed a missed notification; {} codes and refresh tokens \
+         count no more",
         from.display(),
         manifest.made,
         data_dir.display(),
+        begun.subscriptions,
         begun.redeemables
     );
     Ok(())

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use graph::Timestamp;
 use http::StatusCode;
+use notify::Incident;
 use rusqlite::Connection;
 use serde_json::json;
 use store::sqlite::{OpenOptions, SqliteStore, begin_generation};
@@ -97,7 +99,7 @@ async fn a_delta_token_of_before_a_restore_begins_anew() {
     store.close().await;
     let directory = world.directory.take().unwrap();
     drop((world, store));
-    begin_generation(&path, &keys, Generation(7)).unwrap();
+    begin_generation(&path, &keys, Generation(7), Incident { opened: Timestamp::from_seconds(1) }).unwrap();
     let world = World::on(open(), directory).await;
     let late = world.megan().get(&token).await;
     assert_eq!((late.status, late.text("/error/code").as_str()), (410, "SyncStateNotFound"));

@@ -4,14 +4,15 @@
 //! the write-ahead log cannot start over meanwhile, and that is all.
 //!
 //! A store that is put back has forgotten what happened since it was copied, while apps and receivers have not. So it
-//! begins a new generation, which delta tokens of before are not of, and nothing that could be redeemed counts any more,
-//! for what was redeemed or revoked since is not known.
+//! begins a new generation, which delta tokens of before are not of; every live subscription is owed a `missed`; and
+//! nothing that could be redeemed counts any more, for what was redeemed or revoked since is not known.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
+use notify::Incident;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -113,13 +114,20 @@ fn connect(file: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {
 /// How a generation begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Begun {
+    /// Live subscriptions, each of which is owed a `missed`.
+    pub subscriptions: u64,
     /// Codes and refresh tokens that count no more.
     pub redeemables: u64,
 }
 
 /// Makes of a copy, in a directory of its own, a store of another generation. It is brought up to this release's
-/// schema.
-pub fn begin_generation(directory: impl AsRef<Path>, keys: &Keys, generation: Generation) -> Result<Begun, OpenError> {
+/// schema. `incident`: of what its subscriptions have not been told, and will not be.
+pub fn begin_generation(
+    directory: impl AsRef<Path>,
+    keys: &Keys,
+    generation: Generation,
+    incident: Incident,
+) -> Result<Begun, OpenError> {
     let directory = directory.as_ref();
     let failed = |source| OpenError::Database { path: directory.to_owned(), source };
     let Opened { mut connection, .. } = Opened::open(directory, keys, OpenOptions::default())?;
@@ -129,9 +137,10 @@ pub fn begin_generation(directory: impl AsRef<Path>, keys: &Keys, generation: Ge
         let transaction = connection.transaction()?;
         schema::put_meta(&transaction, schema::GENERATION, row::signed(generation.0))?;
         let redeemables = transaction.execute("DELETE FROM redeemable", ())?;
+        let subscriptions = subscription::open_incidents(&transaction, incident)?;
         transaction.commit()?;
         connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE)?;
-        Ok(Begun { redeemables: redeemables as u64 })
+        Ok(Begun { subscriptions, redeemables: redeemables as u64 })
     };
     begin(&mut connection).map_err(failed)
 }
