@@ -132,6 +132,8 @@ pub enum AbandonReason {
     CertificateUnusable,
     /// It was acknowledged without its content, which the app might not read any more.
     AccessLost,
+    /// A fault on purpose kept it from being sent.
+    Injected,
 }
 
 /// What a node needs to take a partition over.

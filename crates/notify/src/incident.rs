@@ -35,7 +35,10 @@ impl AbandonReason {
     /// Whether the app is told of it: it was to hear of the change, and does not know that it never will.
     pub fn owes_missed(self) -> bool {
         match self {
-            AbandonReason::Horizon | AbandonReason::TooLarge | AbandonReason::CertificateUnusable => true,
+            AbandonReason::Horizon
+            | AbandonReason::TooLarge
+            | AbandonReason::CertificateUnusable
+            | AbandonReason::Injected => true,
             // It knows that the subscription ended, and was asked to show that it has access.
             AbandonReason::SubscriptionEnded | AbandonReason::Paused | AbandonReason::AccessLost => false,
         }

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod checkpoint;
 pub mod clock;
+pub mod fault_rules;
 pub mod incident;
 pub mod log;
 pub mod node;

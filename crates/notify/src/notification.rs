@@ -91,7 +91,7 @@ pub fn body(notifications: &[Notification], content_bytes_max: usize, sealing: &
                 lacks.push((place, lack));
                 None
             }
-            Err(lack @ Lack::CertificateUnusable) => {
+            Err(lack @ (Lack::CertificateUnusable | Lack::Injected)) => {
                 lacks.push((place, lack));
                 continue;
             }

@@ -14,6 +14,7 @@ use store::Store;
 
 use crate::clock::Clock;
 use crate::directory::Directory;
+use crate::engine::Faults;
 use crate::http::graph::Throttling;
 use crate::identity::{Issuers, Pending, Tokens};
 use crate::telemetry::Telemetry;
@@ -39,6 +40,8 @@ pub trait Engine: Send + Sync + 'static {
     async fn settled(&self, within: Duration) -> Option<Monotonic>;
     /// What the node holds now; `None` once it has stopped.
     async fn stats(&self) -> Option<NodeStats>;
+    /// The faults that strike its attempts.
+    fn faults(&self) -> &Faults;
 }
 
 /// One running server, shared by all requests.

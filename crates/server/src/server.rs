@@ -455,6 +455,10 @@ impl app::Engine for engine::Engine {
     async fn stats(&self) -> Option<NodeStats> {
         engine::Engine::stats(self).await
     }
+
+    fn faults(&self) -> &engine::Faults {
+        engine::Engine::faults(self)
+    }
 }
 
 #[cfg(test)]

@@ -346,6 +346,7 @@ impl World {
             Outcome::TimedOut => ("timed out", 0),
             Outcome::Unreachable => ("unreachable", 0),
             Outcome::Forbidden => ("forbidden", 0),
+            Outcome::Delayed { .. } => ("delayed", 0),
             Outcome::NotSent => ("not sent", 0),
         };
         self.note(Line::Outcome { process, id, what, status, lacking });

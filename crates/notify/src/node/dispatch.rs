@@ -189,6 +189,7 @@ impl Node {
             lack.filter(|lack| !(*lack == Lack::TooLarge && self.config.planted(Fault::TooLargeTakenForDelivered)));
         match (lack, outcome) {
             (Some(Lack::CertificateUnusable), _) => Some(Done::Abandoned(AbandonReason::CertificateUnusable)),
+            (Some(Lack::Injected), _) => Some(Done::Abandoned(AbandonReason::Injected)),
             (Some(Lack::TooLarge), Outcome::Acknowledged) => Some(Done::Abandoned(AbandonReason::TooLarge)),
             (Some(Lack::AccessLost), Outcome::Acknowledged) => Some(Done::Abandoned(AbandonReason::AccessLost)),
             (None, Outcome::Acknowledged) => Some(Done::Delivered),
@@ -221,7 +222,10 @@ impl Node {
         }
         let attempts = delivery.attempts + 1;
         let seed = notification::id(at.1.subscription, &delivery.record, delivery.change);
-        let mut micros = wait.unwrap_or_else(|| retry::wait_micros(attempts, seed));
+        let mut micros = wait.unwrap_or_else(|| match outcome {
+            Outcome::Delayed { micros } => micros,
+            _ => retry::wait_micros(attempts, seed),
+        });
         if self.config.planted(Fault::RetryTooEarly) {
             micros /= 4;
         }

@@ -109,6 +109,11 @@ impl Incidents {
         }
     }
 
+    /// Whether a command that tells of one is under way.
+    pub fn are_telling(&self) -> bool {
+        self.owed.values().any(|owed| owed.telling.is_some())
+    }
+
     pub fn forget(&mut self, id: &SubscriptionId) {
         self.owed.remove(id);
     }

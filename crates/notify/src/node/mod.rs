@@ -188,6 +188,8 @@ pub enum Outcome {
     Unreachable,
     /// The outbound policy forbids the target.
     Forbidden,
+    /// Nothing was sent, on purpose: it goes when this time has passed.
+    Delayed { micros: u64 },
     /// No request was made: nothing was left to send, or it was not ready in time. It says nothing of the endpoint,
     /// and yet it counts as a failed attempt: what could not be made ready waits longer each time.
     NotSent,
@@ -202,6 +204,8 @@ pub enum Lack {
     CertificateUnusable,
     /// The app has lost access to its content: the request tells of the change without it.
     AccessLost,
+    /// It is not told at all, on purpose: the request does not have it.
+    Injected,
 }
 
 /// The store's answer to a checkpoint.

@@ -378,7 +378,12 @@ impl Owned {
         let recorded = self.recording.is_none() && self.dirty_since.is_none();
         let read = self.reading.is_none() && self.reads == 0 && self.head <= self.applied;
         let waits = self.lease_too_short || self.window.iter().any(|entry| entry.submitting);
-        self.phase == Phase::Active && recorded && read && !waits && !self.spans.are_stepping()
+        self.phase == Phase::Active
+            && recorded
+            && read
+            && !waits
+            && !self.spans.are_stepping()
+            && !self.incidents.are_telling()
     }
 
     /// Something happened that a checkpoint must record.

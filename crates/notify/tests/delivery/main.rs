@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 mod attempts;
 mod content;
+mod faults;
 mod incidents;
 mod lives;
 mod recounted;

@@ -150,7 +150,7 @@ impl Advance {
 }
 
 /// Reads a duration in ISO 8601 or as people write it; a day has 24 hours.
-fn micros(text: &str) -> Option<i64> {
+pub(super) fn micros(text: &str) -> Option<i64> {
     let span: Span = text.parse().ok()?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     i64::try_from(duration.as_micros()).ok()

@@ -173,5 +173,6 @@ pub fn name(reason: AbandonReason) -> &'static str {
         AbandonReason::TooLarge => "too_large",
         AbandonReason::CertificateUnusable => "certificate_unusable",
         AbandonReason::AccessLost => "access_lost",
+        AbandonReason::Injected => "injected",
     }
 }

@@ -5,6 +5,7 @@ mod apps;
 mod clock;
 mod consents;
 mod credentials;
+mod faults;
 mod import;
 mod ingest;
 mod keys;
@@ -27,6 +28,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+pub(crate) use faults::FaultAction;
 use http::{StatusCode, header};
 use serde::Serialize;
 use store::StoreError;
@@ -51,7 +53,7 @@ pub struct Admin {
     pub token: String,
     pub fresh: FreshSource,
     pub outbound: Arc<Outbound>,
-    /// Whether lifecycle events may be provoked, and the clock be moved.
+    /// Whether lifecycle events may be provoked, the clock be moved, and faults be made.
     pub dev: bool,
 }
 
@@ -70,6 +72,10 @@ pub struct Admin {
         clock::get,
         clock::advance,
         replay::replay,
+        faults::add,
+        faults::list,
+        faults::remove,
+        faults::clear,
         keys::rotate,
         outbound::check,
         sign_in_codes::create,
@@ -118,6 +124,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/admin/status", get(status::status))
         .route("/admin/subscriptions", get(subscriptions::list))
         .route("/admin/subscriptions/{id}/lifecycle", post(lifecycle::lifecycle))
+        .route("/admin/faults", get(faults::list).post(faults::add).delete(faults::clear))
+        .route("/admin/faults/{number}", delete(faults::remove))
         .route("/admin/clock", get(clock::get))
         .route("/admin/clock/advance", post(clock::advance))
         .route("/admin/keys/rotate", post(keys::rotate))

@@ -10,6 +10,7 @@ mod decrypt;
 mod desk;
 mod dev;
 mod doctor;
+mod fault;
 mod forward;
 mod import;
 mod ingest;
@@ -71,6 +72,7 @@ enum Command {
     /// Read mail, events and contacts from files into a mailbox.
     Import(import::ImportArgs),
     Clock(clock::Options),
+    Fault(fault::Options),
     Decrypt(decrypt::Options),
     Ingest(ingest::Options),
     Tenant(tenant::Options),
@@ -121,6 +123,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Consent(options) => consent::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Keys(options) => keys::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Clock(options) => clock::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Fault(options) => fault::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Outbound(options) => outbound::run(options).await,
         Command::Decrypt(options) => decrypt::run(options),
         Command::Ingest(options) => ingest::run(options).await,

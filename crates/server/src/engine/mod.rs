@@ -7,6 +7,7 @@
 
 mod advance;
 mod bodies;
+mod faults;
 mod perform;
 mod tail;
 
@@ -28,6 +29,7 @@ use crate::identity::Tokens;
 use crate::outbound::Outbound;
 use crate::telemetry::Telemetry;
 pub use advance::advance;
+pub use faults::Faults;
 use perform::Performer;
 use tail::Tail;
 
@@ -76,6 +78,7 @@ enum Input {
 pub struct Engine {
     inputs: mpsc::UnboundedSender<Input>,
     tail: Arc<Tail>,
+    faults: Faults,
 }
 
 /// The engine before it runs. It exists first, because the store is opened with its publisher.
@@ -88,7 +91,7 @@ impl Engine {
     pub fn stopped() -> Stopped {
         // The queue is bounded by what is under way: each command has one answer.
         let (sender, inputs) = mpsc::unbounded_channel();
-        Stopped { handle: Engine { inputs: sender, tail: Arc::default() }, inputs }
+        Stopped { handle: Engine { inputs: sender, tail: Arc::default(), faults: Faults::default() }, inputs }
     }
 
     /// Returns once no attempt for this subscription begins any more on this node.
@@ -99,6 +102,11 @@ impl Engine {
             // An error means that the engine has stopped, and begins no attempt either.
             let _ = done.await;
         }
+    }
+
+    /// The faults that strike its attempts.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// What the node holds now; `None` once it has stopped.
@@ -138,7 +146,7 @@ impl Stopped {
     /// Runs until `stop`, then ends what was begun, records it and gives the leases back.
     pub async fn run(self, parts: Parts, stop: CancellationToken) {
         let Stopped { handle, inputs } = self;
-        let performer = Performer::new(&parts, handle.inputs.clone());
+        let performer = Performer::new(&parts, handle.inputs.clone(), handle.faults);
         let running = Running {
             node: Node::new(parts.config),
             clock: parts.clock,

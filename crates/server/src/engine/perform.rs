@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use graph::{Partition, Timestamp};
+use notify::fault_rules::Plan;
 use notify::log::{Cause, EndReason};
 use notify::node::{Attempt, CheckpointAnswer, Lack, Notification, Outcome, Step};
 use notify::{Checkpoint, Command, Event, Monotonic, Position, Record, Stream, Subscription};
@@ -13,6 +14,7 @@ use store::{CheckpointError, NodeId, Store, StoreError, SubscriptionError};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::bodies::Bodies;
+use super::faults::Faults;
 use super::{Deliver, Input, Parts};
 use crate::clock::Clock;
 use crate::outbound::{self, Outbound};
@@ -27,6 +29,7 @@ pub(super) struct Performer {
     node: NodeId,
     answers: UnboundedSender<Input>,
     telemetry: Arc<Telemetry>,
+    faults: Faults,
 }
 
 /// Sends the answer; if the task dies before it has one, sends the answer for that.
@@ -52,7 +55,7 @@ impl Drop for Answer {
 }
 
 impl Performer {
-    pub(super) fn new(parts: &Parts, answers: UnboundedSender<Input>) -> Self {
+    pub(super) fn new(parts: &Parts, answers: UnboundedSender<Input>, faults: Faults) -> Self {
         let (directory, tokens) = (parts.directory.clone(), Arc::clone(&parts.tokens));
         let bodies = Bodies::new(directory, tokens, parts.clock.clone(), parts.config.content_bytes_max);
         Self {
@@ -64,6 +67,7 @@ impl Performer {
             node: parts.node,
             answers,
             telemetry: Arc::clone(&parts.telemetry),
+            faults,
         }
     }
 
@@ -107,10 +111,14 @@ impl Performer {
         let telemetry = Arc::clone(&self.telemetry);
         let happened: Vec<Timestamp> = attempt.notifications.iter().filter_map(happened).collect();
         let (notifications, begun) = (attempt.notifications.len(), clock.elapsed());
+        let plan = self.faults.plan(&attempt, clock.wall());
         tokio::spawn(async move {
             // From when on it is not known what the endpoint has got.
             let sending = || answer.if_lost = Some(event(Outcome::Unreachable, Vec::new()));
-            let (outcome, lacks) = attempted(attempt, &outbound, (&bodies, &clock), sending).await;
+            let (outcome, lacks) = match plan {
+                None => attempted(attempt, &outbound, (&bodies, &clock), sending).await,
+                Some(plan) => struck(attempt, plan, &outbound, (&bodies, &clock), sending).await,
+            };
             answer.send(event(outcome, lacks));
             telemetry.attempted(outcome, notifications, clock.elapsed().saturating_sub(begun));
             if outcome == Outcome::Acknowledged {
@@ -216,6 +224,39 @@ impl Performer {
             event(true)
         });
     }
+}
+
+/// Makes an attempt as far as the faults on purpose leave it.
+async fn struck(
+    mut attempt: Attempt,
+    plan: Plan,
+    outbound: &Outbound,
+    (bodies, clock): (&Bodies, &Clock),
+    sending: impl FnOnce(),
+) -> (Outcome, Vec<(usize, Lack)>) {
+    tracing::info!(?plan, notifications = attempt.notifications.len(), "a fault on purpose");
+    let all = std::mem::take(&mut attempt.notifications).into_iter().enumerate();
+    let mut rest: Vec<_> = all.filter(|(place, _)| !plan.dropped.contains(place)).collect();
+    if plan.is_reversed {
+        rest.reverse();
+    }
+    let (places, notifications): (Vec<usize>, Vec<_>) = rest.into_iter().unzip();
+    let mut lacks: Vec<_> = plan.dropped.iter().map(|place| (*place, Lack::Injected)).collect();
+    if notifications.is_empty() {
+        return (Outcome::NotSent, lacks);
+    }
+    if let Some(outcome) = plan.instead {
+        return (outcome, lacks);
+    }
+    let again = plan.is_doubled.then(|| Attempt { notifications: notifications.clone(), ..attempt.clone() });
+    let attempt = Attempt { notifications, ..attempt };
+    let (outcome, of_rest) = attempted(attempt, outbound, (bodies, clock), sending).await;
+    if let Some(again) = again.filter(|_| outcome == Outcome::Acknowledged) {
+        // What was acknowledged is delivered, whatever becomes of this.
+        attempted(again, outbound, (bodies, clock), || ()).await;
+    }
+    lacks.extend(of_rest.into_iter().map(|(place, lack)| (places[place], lack)));
+    (outcome, lacks)
 }
 
 /// Builds an attempt's body and posts it, both within the attempt's time: a lease that covers one covers the other.

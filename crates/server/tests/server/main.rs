@@ -18,6 +18,7 @@ mod directory;
 mod errors;
 mod extensions;
 mod external_issuers;
+mod faults;
 mod focused;
 mod folders;
 mod fuzz;

@@ -24,6 +24,7 @@ use tidings_server::app::{AppState, Engine, Handshake, Limits};
 use tidings_server::clock::Clock;
 use tidings_server::config::Retention;
 use tidings_server::directory::Directory;
+use tidings_server::engine::Faults;
 use tidings_server::http::graph::Throttling;
 use tidings_server::identity::external::{Publisher, Rules};
 use tidings_server::identity::{Grant, Issuers, Key, KeyRing, Pending, ROLES, SCOPES, Tokens};
@@ -349,7 +350,7 @@ impl Handshake for Receivers {
 
 /// The ends that the API waited for.
 #[derive(Default)]
-pub struct Ends(pub Mutex<Vec<SubscriptionId>>);
+pub struct Ends(pub Mutex<Vec<SubscriptionId>>, Faults);
 
 #[async_trait]
 impl Engine for Ends {
@@ -365,6 +366,10 @@ impl Engine for Ends {
     async fn stats(&self) -> Option<NodeStats> {
         let leased_until = Some(Monotonic(u64::MAX));
         Some(NodeStats { partitions: 256, leased_until, ..NodeStats::default() })
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.1
     }
 }
 

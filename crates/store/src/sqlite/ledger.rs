@@ -83,13 +83,14 @@ pub(super) fn unpack_noted(mut bytes: &[u8]) -> Option<Noted> {
     Some(noted)
 }
 
-const REASONS: [AbandonReason; 6] = [
+const REASONS: [AbandonReason; 7] = [
     AbandonReason::Horizon,
     AbandonReason::SubscriptionEnded,
     AbandonReason::Paused,
     AbandonReason::TooLarge,
     AbandonReason::CertificateUnusable,
     AbandonReason::AccessLost,
+    AbandonReason::Injected,
 ];
 
 /// Part of the stored format: a reason's number never changes.
@@ -101,6 +102,7 @@ fn reason_number(reason: AbandonReason) -> u64 {
         AbandonReason::TooLarge => 3,
         AbandonReason::CertificateUnusable => 4,
         AbandonReason::AccessLost => 5,
+        AbandonReason::Injected => 8,
     }
 }
 
