@@ -9,7 +9,7 @@ use graph::{
 };
 use notify::log::{Cause, EndReason, LifecycleEvent, Submission};
 use notify::subscription::{ChangeTypes, Extras, Target, TlsVersion, Watched};
-use notify::{Event, Record, Subscription};
+use notify::{Event, Position, Record, Subscription};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use store::{Commit, Ingest, Makers, Once, SubscriptionLimits};
@@ -371,10 +371,10 @@ impl World {
     fn replay(&mut self) {
         let Some(subscription) = self.a_subscription() else { return };
         let Some(span) = self.watch.truth.span(subscription.id) else { return };
-        let log = self.watch.truth.log(span.partition);
+        let log: Vec<_> = self.watch.truth.log_after(span.partition, Position(0)).collect();
         let first = span.matches.iter().rev().filter(|(_, told)| told.change.is_some() && told.replays.is_none());
         let mut changes: Vec<(ChangeType, Arc<Record>)> = first
-            .filter_map(|(position, told)| Some((told.change?, Arc::clone(log.get(position.0 as usize - 1)?))))
+            .filter_map(|(position, told)| Some((told.change?, Arc::clone(log.get(position.0 as usize - 1).copied()?))))
             .take(8)
             .collect();
         changes.reverse();

@@ -55,6 +55,7 @@ fn checkpoint() -> Checkpoint {
         unpark: Vec::new(),
         park: vec![Parked { stream, refs, attempts: 1, due: at(10), since: at(1), batch_max: 10 }],
         ledger: BTreeMap::from([(subscription_id(1), ledger)]),
+        incidents: BTreeMap::new(),
     }
 }
 

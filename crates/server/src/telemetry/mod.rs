@@ -57,8 +57,9 @@ pub struct Telemetry {
 /// Which requests are counted together: method, route and class of the status.
 type Answered = (&'static str, &'static str, &'static str);
 
-const RECORDS: [&str; 5] = ["change", "ingested", "subscription", "lifecycle", "submission"];
-const OUTCOMES: [&str; 6] = ["acknowledged", "refused", "timed_out", "unreachable", "forbidden", "not_sent"];
+const RECORDS: [&str; 6] = ["change", "ingested", "subscription", "lifecycle", "submission", "replay"];
+const OUTCOMES: [&str; 7] =
+    ["acknowledged", "refused", "timed_out", "unreachable", "forbidden", "not_sent", "delayed"];
 const HANDSHAKES: [&str; 8] = ["valid", "refused_url", "status", "answer", "timed_out", "tls", "name", "connection"];
 /// What can fail in the store, as far as the engine asks for it.
 pub const OPERATIONS: [&str; 5] = ["write", "read_log", "read_state", "read_parked", "lease"];
@@ -138,6 +139,7 @@ impl Telemetry {
                     3
                 }
                 Record::Submit(_) => 4,
+                Record::Replayed { .. } => 5,
             };
             counts[kind] += 1;
         }
@@ -284,6 +286,7 @@ fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Unreachable => "unreachable",
         Outcome::Forbidden => "forbidden",
         Outcome::NotSent => "not_sent",
+        Outcome::Delayed { .. } => "delayed",
     }
 }
 
