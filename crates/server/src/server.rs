@@ -168,11 +168,11 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         dev,
         throttling: throttle.then(|| Throttling::new(profile.throttle)),
         profile,
-        handshake: outbound,
+        handshake: outbound.clone(),
         engine: Arc::new(engine),
         limits,
     });
-    let admin = admin::Admin { state: state.clone(), token: admin_token.clone(), fresh, dev };
+    let admin = admin::Admin { state: state.clone(), token: admin_token.clone(), fresh, outbound, dev };
     let (accepting, connections) = (CancellationToken::new(), TaskTracker::new());
     connections.spawn(rotate_keys(state.clone(), accepting.clone()));
     connections.spawn(settle_subscriptions(state.clone(), accepting.clone()));

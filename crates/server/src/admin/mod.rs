@@ -10,6 +10,7 @@ mod ingest;
 mod keys;
 mod ledger;
 mod lifecycle;
+mod outbound;
 mod request;
 mod sign_in_codes;
 mod status;
@@ -33,6 +34,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::app::AppState;
 use crate::directory::Directory;
+use crate::outbound::Outbound;
 use crate::sources::delivery::FreshSource;
 use crate::sources::import::ITEM_BYTES_MAX;
 use crate::sources::ingest::BATCH_BYTES_MAX;
@@ -43,6 +45,7 @@ pub struct Admin {
     pub state: Arc<AppState>,
     pub token: String,
     pub fresh: FreshSource,
+    pub outbound: Arc<Outbound>,
     /// Whether lifecycle events may be provoked, and the clock be moved.
     pub dev: bool,
 }
@@ -61,6 +64,7 @@ pub struct Admin {
         clock::get,
         clock::advance,
         keys::rotate,
+        outbound::check,
         sign_in_codes::create,
         import::import,
         ingest::changes,
@@ -109,6 +113,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/admin/clock", get(clock::get))
         .route("/admin/clock/advance", post(clock::advance))
         .route("/admin/keys/rotate", post(keys::rotate))
+        .route("/admin/outbound/check", post(outbound::check))
         .route("/admin/users/{user}/sign-in-codes", post(sign_in_codes::create))
         .route("/admin/import", import)
         .with_state(admin.clone())

@@ -15,6 +15,7 @@ mod key_file;
 mod keys;
 mod ledger;
 mod listen;
+mod outbound;
 mod place;
 mod ready;
 mod serve;
@@ -71,6 +72,7 @@ enum Command {
     App(app::Options),
     Consent(consent::Options),
     Keys(keys::Options),
+    Outbound(outbound::Options),
     Ledger(ledger::Options),
     KeyFile(key_file::Options),
     /// Measure deliveries on this machine.
@@ -109,6 +111,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Consent(options) => consent::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Keys(options) => keys::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Clock(options) => clock::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Outbound(options) => outbound::run(options).await,
         Command::Decrypt(options) => decrypt::run(options),
         Command::Ingest(options) => ingest::run(options).await,
         Command::Ledger(options) => ledger::run(options).await,

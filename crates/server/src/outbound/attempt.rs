@@ -146,7 +146,7 @@ impl Interrupted {
     }
 }
 
-fn request(call: Call) -> Request<Full<Bytes>> {
+pub(super) fn request(call: Call) -> Request<Full<Bytes>> {
     let (method, content_type, body) = match call.posted {
         Some((content_type, body)) => (Method::POST, Some(content_type), body),
         None => (Method::GET, None, Bytes::new()),
@@ -168,7 +168,7 @@ fn request(call: Call) -> Request<Full<Bytes>> {
     request
 }
 
-async fn answer(response: Response<Incoming>, bytes_max: usize) -> Result<Answer, hyper::Error> {
+pub(super) async fn answer(response: Response<Incoming>, bytes_max: usize) -> Result<Answer, hyper::Error> {
     let (head, mut incoming) = response.into_parts();
     let mut body = BytesMut::new();
     while !incoming.is_end_stream() && body.len() < bytes_max {
@@ -214,17 +214,29 @@ fn failure(error: &ClientError) -> Failure {
     let Some(connect) = causes(error).find_map(|cause| cause.downcast_ref::<ConnectError>()) else {
         return Failure::Broken(causes(error).last().map(|cause| told(&cause)).unwrap_or_default());
     };
-    match connect {
-        ConnectError::Dns(DnsError::Refused(refusal)) => Failure::Forbidden(refusal.clone()),
-        ConnectError::Dns(DnsError::Unresolved(name, reason)) => Failure::Name(told(name), told(reason)),
-        ConnectError::Tls(_) => Failure::Tls(told(connect)),
-        ConnectError::TimedOut => Failure::TimedOut,
-        ConnectError::Url | ConnectError::Tcp(_) | ConnectError::Proxy(_) => Failure::Connect(told(connect)),
+    connect.into()
+}
+
+impl From<&ConnectError> for Failure {
+    fn from(error: &ConnectError) -> Self {
+        match error {
+            ConnectError::Dns(DnsError::Refused(refusal)) => Failure::Forbidden(refusal.clone()),
+            ConnectError::Dns(DnsError::Unresolved(name, reason)) => Failure::Name(told(name), told(reason)),
+            ConnectError::Tls(_) => Failure::Tls(told(error)),
+            ConnectError::TimedOut => Failure::TimedOut,
+            ConnectError::Url | ConnectError::Tcp(_) | ConnectError::Proxy(_) => Failure::Connect(told(error)),
+        }
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        (&error).into()
     }
 }
 
 /// A cause, which may repeat what a receiver said (the names in its certificate), as a line of a log holds it.
-fn told(cause: &dyn fmt::Display) -> String {
+pub(super) fn told(cause: &dyn fmt::Display) -> String {
     let text = cause.to_string();
     let shown = text.chars().take(CAUSE_CHARS_MAX).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter });
     let more = if text.chars().nth(CAUSE_CHARS_MAX).is_some() { "…" } else { "" };

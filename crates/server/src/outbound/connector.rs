@@ -56,6 +56,23 @@ pub enum ConnectError {
     TimedOut,
 }
 
+/// Where a URL leads by its text.
+pub struct Place<'a> {
+    /// A name, or an address without brackets.
+    pub host: &'a str,
+    pub port: u16,
+    pub secure: bool,
+}
+
+impl<'a> Place<'a> {
+    pub fn of(uri: &'a Uri) -> Result<Self, ConnectError> {
+        let host = uri.host().ok_or(ConnectError::Url)?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let secure = uri.scheme_str() == Some("https");
+        Ok(Self { host, port: uri.port_u16().unwrap_or(if secure { 443 } else { 80 }), secure })
+    }
+}
+
 impl Connector {
     pub fn new(policy: Arc<Policy>, dns: Arc<Dns>, proxy: Option<Arc<Proxy>>, tls: ClientConfig) -> Self {
         Self(Arc::new(Parts { policy, dns, proxy, tls: TlsConnector::from(Arc::new(tls)) }))
@@ -72,28 +89,33 @@ impl tower::Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let parts = Arc::clone(&self.0);
-        Box::pin(async move { timeout(CONNECT_MAX, parts.connect(&uri)).await.unwrap_or(Err(ConnectError::TimedOut)) })
+        let connector = self.clone();
+        Box::pin(
+            async move { timeout(CONNECT_MAX, connector.connect(&uri)).await.unwrap_or(Err(ConnectError::TimedOut)) },
+        )
     }
 }
 
-impl Parts {
+impl Connector {
     async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
-        let host = uri.host().ok_or(ConnectError::Url)?;
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let secure = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let addresses = self.dns.vetted(&self.policy, host).await?;
-        let tcp = Capped::new(self.first_that_answers(&addresses, port).await?);
-        if !secure {
-            return Ok(Stream::plain(TokioIo::new(tcp)));
-        }
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::Url)?;
-        let tls = self.tls.connect(name, tcp).await.map_err(ConnectError::Tls)?;
-        Ok(Stream::tls(TokioIo::new(tls)))
+        let place = Place::of(uri)?;
+        let addresses = self.vetted(&place).await?;
+        let tcp = self.first_that_answers(&addresses, place.port).await?;
+        if place.secure { self.secured(&place, tcp).await } else { Ok(Stream::over(tcp)) }
     }
 
-    async fn first_that_answers(&self, addresses: &[IpAddr], port: u16) -> Result<TcpStream, ConnectError> {
+    /// The addresses that may be called.
+    pub async fn vetted(&self, place: &Place<'_>) -> Result<Vec<IpAddr>, ConnectError> {
+        Ok(self.0.dns.vetted(&self.0.policy, place.host).await?)
+    }
+
+    /// All addresses, whether they may be called or not.
+    pub async fn addresses(&self, place: &Place<'_>) -> Result<Vec<IpAddr>, ConnectError> {
+        Ok(self.0.dns.addresses(place.host).await?)
+    }
+
+    /// A connection to one of the addresses, which have been vetted.
+    pub async fn first_that_answers(&self, addresses: &[IpAddr], port: u16) -> Result<TcpStream, ConnectError> {
         let tried = &addresses[..addresses.len().min(ADDRESSES_TRIED)];
         let mut last = ConnectError::Tcp(io::Error::new(io::ErrorKind::NotFound, "no address"));
         for (n, address) in tried.iter().enumerate() {
@@ -108,11 +130,24 @@ impl Parts {
     }
 
     async fn reach(&self, address: SocketAddr) -> Result<TcpStream, ConnectError> {
-        let tcp = match &self.proxy {
-            Some(proxy) => proxy.reach(&self.dns, address).await?,
+        let tcp = match &self.0.proxy {
+            Some(proxy) => proxy.reach(&self.0.dns, address).await?,
             None => TcpStream::connect(address).await.map_err(ConnectError::Tcp)?,
         };
         tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
         Ok(tcp)
+    }
+
+    /// TLS with who has the URL's name, whatever address the connection goes to.
+    pub async fn secured(&self, place: &Place<'_>, tcp: TcpStream) -> Result<Stream, ConnectError> {
+        let name = ServerName::try_from(place.host.to_owned()).map_err(|_| ConnectError::Url)?;
+        let tls = self.0.tls.connect(name, Capped::new(tcp)).await.map_err(ConnectError::Tls)?;
+        Ok(Stream::tls(TokioIo::new(tls)))
+    }
+
+    /// In words, where a connection goes.
+    pub fn reached(&self, tcp: &TcpStream) -> String {
+        let peer = tcp.peer_addr().map(|peer| peer.to_string()).unwrap_or_default();
+        if self.0.proxy.is_some() { format!("through the egress proxy {peer}") } else { peer }
     }
 }

@@ -50,7 +50,7 @@ fn refused(url: &str, refusal: Refusal) -> HandshakeError {
     }
 }
 
-fn failed(url: &str, failure: Failure) -> HandshakeError {
+pub(super) fn failed(url: &str, failure: Failure) -> HandshakeError {
     tracing::info!(%failure, "a handshake failed");
     match failure {
         Failure::Forbidden(refusal) => refused(url, refusal),

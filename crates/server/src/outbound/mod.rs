@@ -11,6 +11,7 @@
 pub mod address;
 mod attempt;
 mod capped;
+mod check;
 mod connector;
 mod dns;
 mod handshake;
@@ -33,6 +34,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use notify::subscription::TlsVersion;
 
 pub use attempt::{Answer, BODY_BYTES_MAX, Failure, outcome};
+pub use check::Checked;
 pub use policy::{Allowed, Policy, Refusal};
 pub use proxy::{NoProxy, ProxyConfig, ProxyPlace};
 pub use tls::ClientCertificate;
@@ -65,6 +67,8 @@ pub struct Outbound {
     /// They share no connection: one that speaks TLS 1.3 does not serve who asked for 1.2.
     up_to_tls12: Client<Connector, Full<Bytes>>,
     up_to_tls13: Client<Connector, Full<Bytes>>,
+    /// That of `up_to_tls12`.
+    connector: Connector,
     policy: Arc<Policy>,
     targets: Targets,
 }
@@ -90,12 +94,13 @@ impl Outbound {
         let own = config.client_certificate.as_ref().map(ClientCertificate::read).transpose()?;
         let proxy = config.proxy.as_ref().map(Proxy::new).transpose()?.map(Arc::new);
         let (policy, dns) = (Arc::new(config.policy), Arc::new(dns));
-        let client = |latest| -> Result<_, OutboundError> {
+        let connector = |latest| -> Result<_, OutboundError> {
             let tls = tls::config(Arc::clone(&roots), own.clone(), latest)?;
-            Ok(pooled(Connector::new(Arc::clone(&policy), Arc::clone(&dns), proxy.clone(), tls)))
+            Ok(Connector::new(Arc::clone(&policy), Arc::clone(&dns), proxy.clone(), tls))
         };
-        let (up_to_tls12, up_to_tls13) = (client(TlsVersion::V1_2)?, client(TlsVersion::V1_3)?);
-        Ok(Self { up_to_tls12, up_to_tls13, policy, targets: Targets::default() })
+        let (up_to_tls12, up_to_tls13) = (connector(TlsVersion::V1_2)?, pooled(connector(TlsVersion::V1_3)?));
+        let (connector, up_to_tls12) = (up_to_tls12.clone(), pooled(up_to_tls12));
+        Ok(Self { up_to_tls12, up_to_tls13, connector, policy, targets: Targets::default() })
     }
 
     fn client(&self, latest: TlsVersion) -> &Client<Connector, Full<Bytes>> {

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::capped::Capped;
@@ -39,12 +40,24 @@ impl Proven {
 }
 
 impl Stream {
-    pub fn plain(io: TokioIo<Capped>) -> Self {
-        Self { io: Io::Plain(io), proven: Proven::default() }
+    /// Plain, over this connection.
+    pub fn over(tcp: TcpStream) -> Self {
+        Self { io: Io::Plain(TokioIo::new(Capped::new(tcp))), proven: Proven::default() }
     }
 
     pub fn tls(io: TokioIo<TlsStream<Capped>>) -> Self {
         Self { io: Io::Tls(Box::new(io)), proven: Proven::default() }
+    }
+}
+
+impl Stream {
+    /// The version of TLS that is spoken.
+    pub fn spoken(&self) -> String {
+        let version = match &self.io {
+            Io::Plain(_) => None,
+            Io::Tls(io) => io.inner().get_ref().1.protocol_version(),
+        };
+        version.and_then(|version| version.as_str()).unwrap_or("no TLS").to_owned()
     }
 }
 

@@ -15,6 +15,7 @@ use super::address::Class;
 use super::dns::Dns;
 use super::*;
 
+mod check;
 mod hostile;
 mod names;
 mod proxy;

@@ -10,6 +10,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tidings_server::admin::{Admin, router};
 use tidings_server::ids;
+use tidings_server::outbound::{Outbound, OutboundConfig};
 use tower::ServiceExt as _;
 
 use crate::world::World;
@@ -22,7 +23,8 @@ pub async fn call(world: &World, token: &str, method: &str, path: &str, body: &s
         change: ChangeId(ids::new_uuid()),
         removal: ChangeId(ids::new_uuid()),
     };
-    let admin = Admin { state: world.state.clone(), token: "hush".into(), fresh: Arc::new(fresh), dev: true };
+    let outbound = Arc::new(Outbound::new(OutboundConfig::default()).unwrap());
+    let admin = Admin { state: world.state.clone(), token: "hush".into(), fresh: Arc::new(fresh), outbound, dev: true };
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -106,4 +108,26 @@ async fn an_operator_changes_the_signing_key() {
     assert_eq!(megan.get("/v1.0/me").await.status, 200);
     assert_eq!(call(&world, "hush", "POST", "/admin/keys/rotate", r#"{"distrust":true}"#).await.0, 200);
     assert_eq!(megan.get("/v1.0/me").await.status, 401);
+}
+
+#[tokio::test]
+async fn an_operator_is_told_whether_a_url_may_be_called_and_what_would_open_it() {
+    let world = World::new().await;
+    let asked = async |url: &str, handshake: bool| {
+        let body = json!({"url": url, "handshake": handshake}).to_string();
+        let (status, answer) = call(&world, "hush", "POST", "/admin/outbound/check", &body).await;
+        assert_eq!(status, 200, "{answer}");
+        answer
+    };
+    insta::assert_json_snapshot!(asked("https://10.0.0.7/n?code=1", true).await, @r#"
+    {
+      "addresses": [],
+      "allowed": false,
+      "handshake": null,
+      "opens": "outbound.allow_private = true, or outbound.allow = [\"10.0.0.7\"]",
+      "reason": "10.0.0.7 is a private address; it is called only if it is allowed by name"
+    }
+    "#);
+    let allowed = asked("https://8.8.8.8/", false).await;
+    assert_eq!((&allowed["allowed"], &allowed["handshake"]), (&json!(true), &json!(null)));
 }
