@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use graph::query::Query;
@@ -44,6 +45,18 @@ pub const READ_BYTES_MAX: usize = 16 << 20;
 
 /// Called after each commit with the records that it appended to a partition, in order.
 pub type Publish = Arc<dyn Fn(Partition, Vec<(Position, Arc<Record>)>) + Send + Sync>;
+
+/// What one transaction of the writer came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transacted {
+    /// So many verbs wrote together, and it took so long from their beginning to the end of the sync.
+    Committed { verbs: usize, took: Duration },
+    /// The disk did not take it: what was to be written is not, or it is not known.
+    Failed,
+}
+
+/// Called after each transaction that wrote something or failed, on the writer's thread; it must not wait.
+pub type Observe = Arc<dyn Fn(Transacted) + Send + Sync>;
 
 /// Rows written since the store was opened, to show what a change costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

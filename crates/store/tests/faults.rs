@@ -1,7 +1,8 @@
 //! What the embedded store does when the disk loses power, is full, read-only or damaged, or fails.
 #![cfg(unix)] // the simulated disk edits files at offsets
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use graph::{Item, ItemId, Kind, Partition};
 use notify::{Position, Record};
@@ -9,7 +10,7 @@ use rusqlite::ffi;
 use serde_json::json;
 use tempfile::TempDir;
 use tidings_store::sqlite::{OpenError, OpenOptions, SqliteStore};
-use tidings_store::{CommitError, Committed, ItemQuery, Store, StoreError, StoreHealth};
+use tidings_store::{CommitError, Committed, ItemQuery, Observe, Store, StoreError, StoreHealth, Transacted};
 
 use self::fault_vfs::Disk;
 use self::support::*;
@@ -34,7 +35,12 @@ async fn world() -> World {
 }
 
 fn open(directory: &TempDir, disk: &Disk, heard: &Heard) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open_with(directory.path(), keys(&[1]), heard.publish(), OpenOptions { vfs: Some(disk.vfs()) })
+    SqliteStore::open_with(
+        directory.path(),
+        keys(&[1]),
+        heard.publish(),
+        OpenOptions { vfs: Some(disk.vfs()), ..OpenOptions::default() },
+    )
 }
 
 impl World {
@@ -189,6 +195,28 @@ async fn a_failed_write_is_never_acknowledged() {
     }
     assert!(last > Position(0));
     assert_eq!(world.heard.of(Partition::of(MEGAN)), world.log().await);
+}
+
+#[tokio::test]
+async fn whoever_observes_hears_of_each_commit_and_each_failure_of_the_disk() {
+    let (disk, directory, heard) = (Disk::install(), TempDir::new().unwrap(), Heard::default());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let observer = Arc::clone(&told);
+    let observe: Observe = Arc::new(move |transacted| observer.lock().unwrap().push(transacted));
+    let options = OpenOptions { vfs: Some(disk.vfs()), observe: Some(observe) };
+    let store = SqliteStore::open_with(directory.path(), keys(&[1]), heard.publish(), options).unwrap();
+    settle(&store).await;
+    told.lock().unwrap().clear();
+    let heard_of = || std::mem::take(&mut *told.lock().unwrap());
+    store.commit(create(&large_message(1))).await.unwrap();
+    let [Transacted::Committed { verbs: 1, took }] = heard_of()[..] else { panic!("one commit") };
+    assert!(took > Duration::ZERO);
+    disk.set_full(true);
+    store.commit(create(&large_message(2))).await.unwrap_err();
+    assert_eq!(heard_of(), [Transacted::Failed]);
+    disk.set_full(false);
+    store.commit(create(&large_message(1))).await.unwrap_err();
+    assert_eq!(heard_of(), [], "what is refused wrote nothing and is no failure of the disk");
 }
 
 #[tokio::test]

@@ -341,7 +341,7 @@ impl World {
     async fn outcome(&self, run: Option<Run>, nth: u64) -> Outcome {
         let directory = TempDir::new().unwrap();
         fs::write(directory.path().join("tidings.db"), &self.database).unwrap();
-        let options = OpenOptions { vfs: Some(self.disk.vfs()) };
+        let options = OpenOptions { vfs: Some(self.disk.vfs()), ..OpenOptions::default() };
         let store = SqliteStore::open_with(directory.path(), same_keys(), Heard::default().publish(), options).unwrap();
         let store = Arc::new(store);
         store.acquire(NODE, at(1), at(40), 256).await.unwrap();

@@ -93,10 +93,11 @@ impl SqliteStore {
         options: OpenOptions<'_>,
     ) -> Result<Self, OpenError> {
         let directory = directory.as_ref();
+        let observe = options.observe.clone();
         let Opened { source, connection, lock } = Opened::open(directory, &keys, options)?;
         let failed = |source| OpenError::Database { path: directory.to_owned(), source };
         let watch = Arc::new(Watch::default());
-        let parts = Parts { source: source.clone(), keys: keys.clone(), publish, watch: Arc::clone(&watch) };
+        let parts = Parts { source: source.clone(), keys: keys.clone(), publish, observe, watch: Arc::clone(&watch) };
         let writer = Writer::start(connection, parts).map_err(failed)?;
         let readers = Arc::new(Readers::new(source, Arc::clone(&watch)));
         Ok(Self { keys, readers, writer, watch, _lock: lock })

@@ -13,6 +13,7 @@ use graph::PARTITIONS;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use super::error::OpenError;
+use crate::Observe;
 
 mod v3;
 mod v4;
@@ -171,10 +172,13 @@ pub const VERSION: i64 = MIGRATIONS.len() as i64;
 const STATEMENTS_CACHED: usize = 160;
 const JOURNAL_BYTES_MAX: i64 = 64 << 20;
 
-/// Which virtual file system of SQLite a store is kept on; `None`: the operating system's.
-#[derive(Clone, Copy, Debug, Default)]
+/// How a store is opened.
+#[derive(Clone, Default)]
 pub struct OpenOptions<'a> {
+    /// The virtual file system of SQLite that it is kept on; `None`: the operating system's.
     pub vfs: Option<&'a str>,
+    /// Who is told of each transaction.
+    pub observe: Option<Observe>,
 }
 
 pub(super) fn connect(file: &Path, vfs: Option<&str>, cache_kib: i64) -> rusqlite::Result<Connection> {

@@ -10,6 +10,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use graph::{PARTITIONS, Partition};
 use notify::{Position, Record};
@@ -23,7 +24,7 @@ use super::wal::{Source, WalGuard};
 use crate::health::Watch;
 use crate::memory::AppendedRecords;
 use crate::seal::Keys;
-use crate::{Appended, Counters, Publish, Revision, StoreError};
+use crate::{Appended, Counters, Observe, Publish, Revision, StoreError, Transacted};
 
 /// Verbs in one transaction at most.
 const GROUP_MAX: usize = 1_000;
@@ -167,12 +168,13 @@ pub(super) struct Parts {
     pub source: Source,
     pub keys: Keys,
     pub publish: Publish,
+    pub observe: Option<Observe>,
     pub watch: Arc<Watch>,
 }
 
 impl Writer {
     pub fn start(connection: Connection, parts: Parts) -> rusqlite::Result<Self> {
-        let Parts { source, keys, publish, watch } = parts;
+        let Parts { source, keys, publish, observe, watch } = parts;
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let counters = Arc::new(SharedCounters::default());
         let heads = Heads::read(&connection)?;
@@ -186,6 +188,7 @@ impl Writer {
             wal,
             publish,
             watch,
+            observe,
             counters: Arc::clone(&counters),
         };
         desk.adopt(connection)?;
@@ -249,7 +252,9 @@ impl Drop for Writer {
 
 /// How a transaction ended well.
 enum Stands {
-    Committed,
+    Committed {
+        wrote: bool,
+    },
     /// Its one verb was refused after it had written, and leaves no trace.
     Undone,
 }
@@ -272,6 +277,7 @@ struct Desk {
     wal: WalGuard,
     publish: Publish,
     watch: Arc<Watch>,
+    observe: Option<Observe>,
     counters: Arc<SharedCounters>,
 }
 
@@ -328,11 +334,17 @@ impl Desk {
 
     /// Runs verbs in one transaction. On success `appended` holds their records.
     fn transact(&mut self, ops: &mut [Box<dyn Op>]) -> Result<(), Failure> {
-        self.reconnect().map_err(|error| Failure::RolledBack(error.into()))?;
+        let begun = Instant::now();
+        if let Err(error) = self.reconnect() {
+            let outcome = Err(Failure::RolledBack(error.into()));
+            self.tell(&outcome, ops.len(), begun);
+            return outcome.map(|_| ());
+        }
         self.appended.clear();
         let heads = self.heads.clone();
         let outcome = self.attempt(ops);
-        if !matches!(outcome, Ok(Stands::Committed)) {
+        self.tell(&outcome, ops.len(), begun);
+        if !matches!(outcome, Ok(Stands::Committed { .. })) {
             self.appended.clear();
             self.heads = heads;
             self.roll_back();
@@ -342,6 +354,17 @@ impl Desk {
             self.connection = None;
         }
         outcome.map(|_| ())
+    }
+
+    /// Tells whoever observes. A group that does not stand is no failure yet: each of it is run again alone.
+    fn tell(&self, outcome: &Result<Stands, Failure>, verbs: usize, begun: Instant) {
+        let Some(observe) = &self.observe else { return };
+        match outcome {
+            Ok(Stands::Committed { wrote: true }) => observe(Transacted::Committed { verbs, took: begun.elapsed() }),
+            Ok(_) => {}
+            Err(Failure::RolledBack(_)) if verbs > 1 => {}
+            Err(_) => observe(Transacted::Failed),
+        }
     }
 
     fn attempt(&mut self, ops: &mut [Box<dyn Op>]) -> Result<Stands, Failure> {
@@ -371,7 +394,7 @@ impl Desk {
         if tally.commits > 0 {
             self.watch.kept();
         }
-        Ok(Stands::Committed)
+        Ok(Stands::Committed { wrote: tally.commits > 0 })
     }
 
     /// Ends the transaction, if SQLite has not. A connection that cannot even do that is closed.
