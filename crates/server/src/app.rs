@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use graph::{Partition, SubscriptionId};
+use notify::node::NodeStats;
 use notify::subscription::TlsVersion;
 use notify::{Monotonic, Position, Profile};
 use protocol::HandshakeError;
@@ -15,6 +16,10 @@ use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::http::graph::Throttling;
 use crate::identity::{Issuers, Pending, Tokens};
+use crate::telemetry::Telemetry;
+
+/// The node answers between two events, each of which takes little.
+const NODE_ANSWERS_IN: Duration = Duration::from_secs(2);
 
 /// Judges and proves the URLs that apps name, before a subscription may use them.
 #[async_trait]
@@ -32,6 +37,8 @@ pub trait Engine: Send + Sync + 'static {
     async fn end_committed(&self, partition: Partition, subscription: SubscriptionId, position: Position);
     /// Waits until nothing is under way, for no longer than `within`; then tells when time brings the next thing.
     async fn settled(&self, within: Duration) -> Option<Monotonic>;
+    /// What the node holds now; `None` once it has stopped.
+    async fn stats(&self) -> Option<NodeStats>;
 }
 
 /// One running server, shared by all requests.
@@ -51,9 +58,17 @@ pub struct AppState {
     pub profile: Profile,
     pub handshake: Arc<dyn Handshake>,
     pub engine: Arc<dyn Engine>,
+    pub telemetry: Arc<Telemetry>,
     pub limits: Limits,
     /// `None`: nobody is ever told to ask less.
     pub throttling: Option<Throttling>,
+}
+
+impl AppState {
+    /// What the node holds now; `None`: it has stopped, or does not answer in time.
+    pub async fn node(&self) -> Option<NodeStats> {
+        tokio::time::timeout(NODE_ANSWERS_IN, self.engine.stats()).await.ok().flatten()
+    }
 }
 
 /// Bounds on what one request may be. Bodies of mail are the largest that clients send.

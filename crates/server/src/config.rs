@@ -44,6 +44,9 @@ pub struct Listen {
     pub admin: SocketAddr,
     /// No LMTP if absent.
     pub lmtp: Option<SocketAddr>,
+    /// Metrics and health, for everybody who reaches it; with the admin token they are on `admin`, too.
+    pub metrics: Option<SocketAddr>,
+    pub drain_notice_seconds: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -144,6 +147,8 @@ impl Default for Listen {
             http: Vec::new(),
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             lmtp: None,
+            metrics: None,
+            drain_notice_seconds: 0,
         }
     }
 }
@@ -258,6 +263,8 @@ impl Config {
             !(https.is_empty() && http.is_empty()),
             "listen.https and listen.http are both empty: give one an address"
         );
+        let notice = self.listen.drain_notice_seconds;
+        ensure!(notice <= 300, "listen.drain_notice_seconds is {notice}: give 0 to 300");
         match (&self.tls.certificate, &self.tls.key) {
             (Some(_), Some(_)) => {}
             (None, None) if https.is_empty() => {}

@@ -19,4 +19,5 @@ pub mod sealed_file;
 pub mod seed;
 pub mod server;
 pub mod sources;
+pub mod telemetry;
 pub mod tls;

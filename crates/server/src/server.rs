@@ -11,13 +11,14 @@ use anyhow::{Context, anyhow, bail, ensure};
 use async_trait::async_trait;
 use graph::mailbox::Fresh;
 use graph::{ChangeId, Partition, SubscriptionId, Timestamp};
+use notify::node::NodeStats;
 use notify::subscription::TlsVersion;
 use notify::{Monotonic, NodeConfig, Position, Profile};
 use protocol::HandshakeError;
 use rustls::ServerConfig;
 use store::seal::Keys;
-use store::sqlite::SqliteStore;
-use store::{NodeId, Store};
+use store::sqlite::{OpenOptions, SqliteStore};
+use store::{NodeId, Observe, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,8 +34,10 @@ use crate::identity::external::{Discovery, Publisher, Rules};
 use crate::identity::{Issuers, Key, KeyRing, Pending, Tokens};
 use crate::outbound::{Outbound, OutboundConfig};
 use crate::sealed_file::SealedFile;
+use crate::sources::counted::Counted;
 use crate::sources::delivery::{FreshSource, Mailboxes};
 use crate::sources::lmtp;
+use crate::telemetry::{self, Telemetry};
 use crate::{admin, http, ids, seed};
 
 /// How long requests under way may take after the stop.
@@ -61,6 +64,8 @@ pub struct Settings {
     /// Issuers whose tokens are accepted besides, and how each may be called.
     pub issuers: Vec<(Rules, OutboundConfig)>,
     pub limits: Limits,
+    /// How long `/readyz` says that the server stops before it accepts no more.
+    pub drain_notice: Duration,
     /// Whether apps that ask too much are told to wait.
     pub throttle: bool,
     /// Plant the tenant of `tidings dev`, and let the admin API provoke lifecycle events.
@@ -74,6 +79,8 @@ pub struct Addresses {
     pub https: Vec<SocketAddr>,
     pub admin: SocketAddr,
     pub lmtp: Option<SocketAddr>,
+    /// Metrics and health for everybody who reaches it.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// A server that runs until it is drained.
@@ -88,6 +95,7 @@ pub struct Running {
     connections: TaskTracker,
     engine_stop: CancellationToken,
     engine: tokio::task::JoinHandle<()>,
+    drain_notice: Duration,
 }
 
 impl Running {
@@ -107,6 +115,8 @@ impl Running {
 
     /// Stops in order, and returns when everything is at rest and the store is closed.
     pub async fn drain(self) {
+        self.state.telemetry.readiness.drain();
+        tokio::time::sleep(self.drain_notice).await;
         self.accepting.cancel();
         self.connections.close();
         if tokio::time::timeout(DRAIN_MAX, self.connections.wait()).await.is_err() {
@@ -127,8 +137,9 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let bound = Bound::bind(&listen, tls).await?;
     let addresses = bound.addresses()?;
 
+    let telemetry = Telemetry::new(clock.world()).context("cannot set up metrics")?;
     let stopped = engine::Engine::stopped();
-    let opened = open_store(data.store(), keys.clone(), &stopped).await?;
+    let opened = open_store(data.store(), keys.clone(), &stopped, &telemetry).await?;
     let store: Arc<dyn Store> = opened.clone();
     if dev {
         seed::plant(store.as_ref(), clock.wall()).await.context("cannot plant the development tenant")?;
@@ -155,6 +166,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         clock: clock.clone(),
         node: NodeId(ids::new_uuid()),
         config: if dev { far_sighted(delivery) } else { delivery },
+        telemetry: telemetry.clone(),
     };
     let engine_task = tokio::spawn(stopped.run(parts, engine_stop.clone()));
     let state = Arc::new(AppState {
@@ -168,14 +180,16 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         dev,
         throttling: throttle.then(|| Throttling::new(profile.throttle)),
         profile,
-        handshake: outbound.clone(),
+        handshake: Arc::new(Handshakes { outbound: outbound.clone(), telemetry: telemetry.clone() }),
         engine: Arc::new(engine),
+        telemetry,
         limits,
     });
     let admin = admin::Admin { state: state.clone(), token: admin_token.clone(), fresh, outbound, dev };
     let (accepting, connections) = (CancellationToken::new(), TaskTracker::new());
     connections.spawn(rotate_keys(state.clone(), accepting.clone()));
     connections.spawn(settle_subscriptions(state.clone(), accepting.clone()));
+    connections.spawn(keep_metrics_small(state.telemetry.clone(), accepting.clone()));
     state.issuers.read_keys();
     bound.serve(&state, admin, mailboxes, &accepting, &connections);
     Ok(Running {
@@ -188,6 +202,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         connections,
         engine_stop,
         engine: engine_task,
+        drain_notice: settings.drain_notice,
     })
 }
 
@@ -256,10 +271,31 @@ async fn settle_subscriptions(state: Arc<AppState>, stop: CancellationToken) {
     }
 }
 
-async fn open_store(dir: PathBuf, keys: Keys, engine: &engine::Stopped) -> anyhow::Result<Arc<SqliteStore>> {
-    let publish = engine.publisher();
+/// Counts samples into their buckets now and then: until then each lies in memory.
+async fn keep_metrics_small(telemetry: Arc<Telemetry>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(telemetry::UPKEEP_PAUSE) => telemetry.run_upkeep(),
+        }
+    }
+}
+
+async fn open_store(
+    dir: PathBuf,
+    keys: Keys,
+    engine: &engine::Stopped,
+    telemetry: &Arc<Telemetry>,
+) -> anyhow::Result<Arc<SqliteStore>> {
+    let publish = engine.publisher(Arc::clone(telemetry));
+    let telemetry = Arc::clone(telemetry);
+    let observe: Observe = Arc::new(move |transacted| telemetry.transacted(transacted));
     let shown = dir.display().to_string();
-    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, keys, publish)).await?;
+    let open = move || {
+        let options = OpenOptions { observe: Some(observe), ..OpenOptions::default() };
+        SqliteStore::open_with(&dir, keys, publish, options)
+    };
+    let opened = tokio::task::spawn_blocking(open).await?;
     Ok(Arc::new(opened.with_context(|| format!("cannot open the store in {shown}"))?))
 }
 
@@ -302,6 +338,7 @@ struct Bound {
     https: Vec<Listener>,
     admin: Listener,
     lmtp: Option<TcpListener>,
+    metrics: Option<Listener>,
 }
 
 impl Bound {
@@ -311,6 +348,7 @@ impl Bound {
             https: Vec::new(),
             admin: Listener::bind(listen.admin, None).await.with_context(|| cannot(listen.admin, "--admin"))?,
             lmtp: None,
+            metrics: None,
         };
         for address in &listen.http {
             let listener = Listener::bind(*address, None).await.with_context(|| cannot(*address, "--http"))?;
@@ -324,6 +362,10 @@ impl Bound {
         if let Some(address) = listen.lmtp {
             bound.lmtp = Some(TcpListener::bind(address).await.with_context(|| cannot(address, "--lmtp-port"))?);
         }
+        if let Some(address) = listen.metrics {
+            bound.metrics =
+                Some(Listener::bind(address, None).await.with_context(|| cannot(address, "listen.metrics"))?);
+        }
         Ok(bound)
     }
 
@@ -334,6 +376,7 @@ impl Bound {
             https: real(&self.https)?,
             admin: self.admin.address()?,
             lmtp: self.lmtp.as_ref().map(TcpListener::local_addr).transpose()?,
+            metrics: self.metrics.as_ref().map(Listener::address).transpose()?,
         })
     }
 
@@ -347,7 +390,8 @@ impl Bound {
     ) {
         let router = http::router(state.clone());
         let all = self.http.into_iter().chain(self.https).map(|listener| (listener, router.clone()));
-        for (listener, router) in all.chain([(self.admin, admin::router(admin))]) {
+        let open = self.metrics.map(|listener| (listener, admin::open_router(state.clone())));
+        for (listener, router) in all.chain([(self.admin, admin::router(admin))]).chain(open) {
             let (stop, tracker) = (stop.clone(), connections.clone());
             connections.spawn(async move {
                 if let Err(error) = listener.serve(router, stop, tracker).await {
@@ -356,6 +400,7 @@ impl Bound {
             });
         }
         if let Some(listener) = self.lmtp {
+            let inbound = Arc::new(Counted { inbound, telemetry: state.telemetry.clone() });
             connections.spawn(lmtp::serve(listener, inbound, lmtp::Limits::default(), stop.clone()));
         }
     }
@@ -368,14 +413,26 @@ fn cannot(address: SocketAddr, option: &str) -> String {
     )
 }
 
+/// Handshakes by [`Outbound`], counted.
+struct Handshakes {
+    outbound: Arc<Outbound>,
+    telemetry: Arc<Telemetry>,
+}
+
 #[async_trait]
-impl Handshake for Outbound {
+impl Handshake for Handshakes {
     fn check(&self, url: &str) -> Result<(), HandshakeError> {
-        Outbound::check(self, url)
+        let checked = self.outbound.check(url);
+        if checked.is_err() {
+            self.telemetry.shook_hands(&checked);
+        }
+        checked
     }
 
     async fn validate(&self, url: &str, tls: TlsVersion, request_id: &str) -> Result<(), HandshakeError> {
-        Outbound::validate(self, url, tls, request_id).await
+        let validated = self.outbound.validate(url, tls, request_id).await;
+        self.telemetry.shook_hands(&validated);
+        validated
     }
 }
 
@@ -387,6 +444,10 @@ impl app::Engine for engine::Engine {
 
     async fn settled(&self, within: Duration) -> Option<Monotonic> {
         engine::Engine::settled(self, within).await
+    }
+
+    async fn stats(&self) -> Option<NodeStats> {
+        engine::Engine::stats(self).await
     }
 }
 

@@ -105,6 +105,12 @@ async fn secrets_do_not_leak() {
         assert_eq!(status, 200, "{answer}");
         assert_silent(path, &answer.to_string());
     }
+    let metrics = support::text(&client, &format!("{admin}/metrics"), &admin_token).await.unwrap();
+    assert!(metrics.contains(r#"tidings_attempt_duration_seconds_count{outcome="refused"} "#), "{metrics}");
+    assert_silent("/metrics", &metrics);
+    for secret in ["contoso.test", "adele", &admin_token, &token] {
+        assert!(!metrics.contains(secret), "/metrics tells {secret}: {metrics}");
+    }
     let endpoint = format!("{}/contoso.test/oauth2/v2.0/token", process.http());
     let form = format!(
         "grant_type=client_credentials&client_id=507c3b9a-67b8-463d-88a2-15a8cefb2111&client_secret={}",

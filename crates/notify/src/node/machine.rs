@@ -54,9 +54,16 @@ pub struct NodeStats {
     pub deliveries_in_memory: usize,
     /// Those of them that no parked row holds.
     pub deliveries_unparked: usize,
+    /// Streams of which a part lies only in the store.
+    pub streams_spilled: usize,
     pub window_records: usize,
     /// Records of the log that are known of and not matched yet.
     pub records_behind: u64,
+    /// Records that no cursor has passed: in all, and in the partition that has most.
+    pub records_unpassed: u64,
+    pub records_unpassed_max: u64,
+    /// When the first of the leases ends unless it is extended.
+    pub leased_until: Option<Monotonic>,
 }
 
 impl Node {
@@ -116,6 +123,7 @@ impl Node {
     }
 
     pub fn stats(&self) -> NodeStats {
+        let unpassed = |owned: &Owned| owned.head.0.saturating_sub(owned.cursor.0);
         let sum = |of: fn(&Owned) -> usize| self.partitions.values().map(of).sum();
         NodeStats {
             partitions: self.partitions.len(),
@@ -124,8 +132,12 @@ impl Node {
             slots_taken: self.sending.slots_taken(),
             deliveries_in_memory: sum(|owned| owned.held),
             deliveries_unparked: sum(Owned::unparked),
+            streams_spilled: sum(|owned| owned.tails.len()),
             window_records: sum(|owned| owned.window.len()),
             records_behind: self.partitions.values().map(|owned| owned.head.0.saturating_sub(owned.applied.0)).sum(),
+            records_unpassed: self.partitions.values().map(unpassed).sum(),
+            records_unpassed_max: self.partitions.values().map(unpassed).max().unwrap_or_default(),
+            leased_until: self.partitions.values().map(|owned| owned.lease_until).min(),
         }
     }
 

@@ -161,7 +161,7 @@ impl From<LedgerDelta> for Ledger {
     }
 }
 
-fn name(reason: AbandonReason) -> &'static str {
+pub fn name(reason: AbandonReason) -> &'static str {
     match reason {
         AbandonReason::Horizon => "horizon",
         AbandonReason::SubscriptionEnded => "subscription_ended",

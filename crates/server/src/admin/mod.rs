@@ -10,6 +10,7 @@ mod ingest;
 mod keys;
 mod ledger;
 mod lifecycle;
+mod metrics;
 mod outbound;
 mod request;
 mod sign_in_codes;
@@ -34,10 +35,13 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::app::AppState;
 use crate::directory::Directory;
+use crate::http::health;
 use crate::outbound::Outbound;
 use crate::sources::delivery::FreshSource;
 use crate::sources::import::ITEM_BYTES_MAX;
 use crate::sources::ingest::BATCH_BYTES_MAX;
+
+pub(crate) use ledger::name as reason_name;
 
 /// What the admin API works with.
 #[derive(Clone)]
@@ -54,6 +58,7 @@ pub struct Admin {
 #[openapi(
     info(title = "Tidings admin API", description = "Looks into a running server, feeds it, and says who there is."),
     paths(
+        metrics::metrics,
         status::status,
         subscriptions::list,
         ledger::of_subscription,
@@ -104,9 +109,10 @@ impl Modify for Bearer {
 }
 
 pub fn router(admin: Admin) -> Router {
-    let open = Router::new().route("/admin/openapi.json", get(openapi));
+    let open = Router::new().route("/admin/openapi.json", get(openapi)).merge(health::router(admin.state.clone()));
     let import = post(import::import).layer(DefaultBodyLimit::max(ITEM_BYTES_MAX + 1024));
     let guarded = Router::new()
+        .route("/metrics", get(metrics::metrics))
         .route("/admin/status", get(status::status))
         .route("/admin/subscriptions", get(subscriptions::list))
         .route("/admin/subscriptions/{id}/lifecycle", post(lifecycle::lifecycle))
@@ -146,6 +152,15 @@ pub fn directory_router(directory: Directory) -> Router {
         .route("/admin/consents/grant", post(consents::grant))
         .route("/admin/consents/revoke", post(consents::revoke))
         .with_state(directory)
+}
+
+/// What is told without a token, for a listener of its own: metrics and health.
+pub fn open_router(state: Arc<AppState>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .with_state(state.clone())
+        .merge(health::router(state))
+        .fallback(async || Failure::new(StatusCode::NOT_FOUND, "here are /metrics, /healthz and /readyz"))
 }
 
 async fn openapi() -> Json<utoipa::openapi::OpenApi> {

@@ -20,6 +20,7 @@ use crate::directory::Directory;
 use crate::engine::{Deliver, Engine, Parts};
 use crate::identity::{Key, Tokens};
 use crate::outbound::Outbound;
+use crate::telemetry::Telemetry;
 use crate::{ids, key_file};
 
 /// What is committed, to be delivered then to one URL.
@@ -96,7 +97,9 @@ pub async fn drain(dir: &Path, outbound: Arc<Outbound>, backlog: Backlog) -> Res
     let told = Told::default();
     let receiver = Receiver::start(1, Some(told.counter(population.rich)))?;
     let (clock, engine) = (Clock::new(), Engine::stopped());
-    let store = Arc::new(SqliteStore::open(dir, key_file::in_memory(), engine.publisher())?);
+    let telemetry = Telemetry::new(clock.wall())?;
+    let publish = engine.publisher(Arc::clone(&telemetry));
+    let store = Arc::new(SqliteStore::open(dir, key_file::in_memory(), publish)?);
     populate(&store, &clock, population, |_| receiver.url("/drain")).await?;
     let started = Instant::now();
     commit_all(&store, &clock, population, changes).await?;
@@ -113,6 +116,7 @@ pub async fn drain(dir: &Path, outbound: Arc<Outbound>, backlog: Backlog) -> Res
         clock,
         node: NodeId(ids::new_uuid()),
         config: NodeConfig { batch_max, ..NodeConfig::default() },
+        telemetry,
     };
     let started = Instant::now();
     let running = tokio::spawn(engine.run(parts, stop.clone()));

@@ -1,6 +1,7 @@
 //! What `tidings bench` measures with. The *receiver* costs little; the *ceiling* is what the outbound client reaches
 //! with no server between; *fill* leaves a store behind as a server would; the *server* is this program in a process of
-//! its own. Reads the process's clocks and the kernel's books; nothing in the server does so here.
+//! its own. Reads the process's clocks and the kernel's books; in the server
+//! only the metrics of the process do so, with `cpu` and `process`.
 
 pub mod ceiling;
 pub mod cpu;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use notify::NodeConfig;
@@ -115,7 +116,8 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
         _ => tls::development(&data, Clock::new().world()).context("cannot make the development certificate")?,
     };
     let lmtp = SocketAddr::from((Ipv4Addr::LOCALHOST, options.lmtp_port));
-    let listen = Addresses { http: options.http, https: options.https, admin: options.admin, lmtp: Some(lmtp) };
+    let listen =
+        Addresses { http: options.http, https: options.https, admin: options.admin, lmtp: Some(lmtp), metrics: None };
     if !options.allow_remote {
         require_loopback(&listen)?;
     }
@@ -134,6 +136,7 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
         built_in_issuer: true,
         issuers: Vec::new(),
         limits: app::Limits::default(),
+        drain_notice: Duration::ZERO,
         throttle: options.throttle,
         dev: true,
     })

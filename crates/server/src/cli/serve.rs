@@ -1,6 +1,7 @@
 //! `tidings serve`: the server for production, from a configuration file.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -55,6 +56,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     if let Some(address) = running.listen.lmtp {
         eprintln!("tidings takes mail by LMTP on {address}");
     }
+    if let Some(address) = running.listen.metrics {
+        eprintln!("tidings tells its metrics on {address}");
+    }
     running.until(&stop).await?;
     eprintln!("tidings stops; a second signal ends it at once");
     running.drain().await;
@@ -84,7 +88,9 @@ fn settings(config: Config) -> anyhow::Result<Settings> {
             https: config.listen.https,
             admin: config.listen.admin,
             lmtp: config.listen.lmtp,
+            metrics: config.listen.metrics,
         },
+        drain_notice: Duration::from_secs(config.listen.drain_notice_seconds),
         tls,
         throttle: config.throttling.on,
         dev: false,

@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::identity::Tokens;
 use crate::outbound::Outbound;
+use crate::telemetry::Telemetry;
 pub use advance::advance;
 use perform::Performer;
 use tail::Tail;
@@ -53,6 +54,7 @@ pub struct Parts {
     pub clock: Clock,
     pub node: NodeId,
     pub config: NodeConfig,
+    pub telemetry: Arc<Telemetry>,
 }
 
 enum Input {
@@ -125,9 +127,12 @@ impl Stopped {
     }
 
     /// What the store calls after each commit.
-    pub fn publisher(&self) -> Publish {
+    pub fn publisher(&self, telemetry: Arc<Telemetry>) -> Publish {
         let tail = Arc::clone(&self.handle.tail);
-        Arc::new(move |partition, records| tail.publish(partition, records))
+        Arc::new(move |partition, records| {
+            telemetry.published(&records);
+            tail.publish(partition, records);
+        })
     }
 
     /// Runs until `stop`, then ends what was begun, records it and gives the leases back.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use graph::Partition;
+use graph::{Partition, Timestamp};
 use notify::log::{Cause, EndReason};
-use notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Step};
+use notify::node::{Attempt, CheckpointAnswer, Lack, Notification, Outcome, Step};
 use notify::{Checkpoint, Command, Event, Monotonic, Position, Record, Stream, Subscription};
 use store::{CheckpointError, NodeId, Store, StoreError, SubscriptionError};
 use tokio::sync::mpsc::UnboundedSender;
@@ -16,6 +16,7 @@ use super::bodies::Bodies;
 use super::{Deliver, Input, Parts};
 use crate::clock::Clock;
 use crate::outbound::{self, Outbound};
+use crate::telemetry::Telemetry;
 
 pub(super) struct Performer {
     store: Arc<dyn Store>,
@@ -25,6 +26,7 @@ pub(super) struct Performer {
     clock: Clock,
     node: NodeId,
     answers: UnboundedSender<Input>,
+    telemetry: Arc<Telemetry>,
 }
 
 /// Sends the answer; if the task dies before it has one, sends the answer for that.
@@ -61,6 +63,7 @@ impl Performer {
             clock: parts.clock.clone(),
             node: parts.node,
             answers,
+            telemetry: Arc::clone(&parts.telemetry),
         }
     }
 
@@ -101,19 +104,28 @@ impl Performer {
         let event = move |outcome, lacks| Event::Attempted { attempt: id, outcome, lacks };
         let mut answer = self.answer(event(Outcome::NotSent, Vec::new()));
         let (outbound, bodies, clock) = (Arc::clone(&self.outbound), Arc::clone(&self.bodies), self.clock.clone());
+        let telemetry = Arc::clone(&self.telemetry);
+        let happened: Vec<Timestamp> = attempt.notifications.iter().filter_map(happened).collect();
+        let (notifications, begun) = (attempt.notifications.len(), clock.elapsed());
         tokio::spawn(async move {
             // From when on it is not known what the endpoint has got.
             let sending = || answer.if_lost = Some(event(Outcome::Unreachable, Vec::new()));
             let (outcome, lacks) = attempted(attempt, &outbound, (&bodies, &clock), sending).await;
             answer.send(event(outcome, lacks));
+            telemetry.attempted(outcome, notifications, clock.elapsed().saturating_sub(begun));
+            if outcome == Outcome::Acknowledged {
+                telemetry.acknowledged(&happened, clock.wall());
+            }
         });
     }
 
     fn checkpoint(&self, checkpoint: Checkpoint) {
         let (partition, epoch, number) = (checkpoint.partition, checkpoint.epoch, checkpoint.number);
         let event = move |answer| Event::Checkpointed { partition, epoch, number, answer };
+        let (telemetry, clock, ledger) = (Arc::clone(&self.telemetry), self.clock.clone(), checkpoint.ledger.clone());
         self.ask(event(CheckpointAnswer::Unknown), move |store| async move {
-            event(match store.checkpoint(checkpoint).await {
+            let begun = clock.elapsed();
+            let answer = match store.checkpoint(checkpoint).await {
                 Ok(()) => CheckpointAnswer::Recorded,
                 Err(CheckpointError::Fenced(_)) => CheckpointAnswer::Fenced,
                 Err(CheckpointError::OutOfTurn { last }) => CheckpointAnswer::OutOfTurn { last },
@@ -121,34 +133,46 @@ impl Performer {
                     log(&error, "a checkpoint could not be recorded; it will be repeated");
                     CheckpointAnswer::Unknown
                 }
-            })
+            };
+            // That its number is the last means that it was recorded when its answer got lost.
+            let stands =
+                answer == CheckpointAnswer::Recorded || answer == (CheckpointAnswer::OutOfTurn { last: number });
+            telemetry.checkpointed(clock.elapsed().saturating_sub(begun), stands.then_some(&ledger));
+            event(answer)
         });
     }
 
     fn read_log(&self, partition: Partition, epoch: u64, after: Position, limit: usize) {
+        let telemetry = Arc::clone(&self.telemetry);
         self.ask(Event::Log { partition, epoch, records: None }, move |store| async move {
-            let records = logged(store.read_log(partition, after, limit).await, "the log could not be read");
+            let read = store.read_log(partition, after, limit).await;
+            let records = told(read, &telemetry, ("read_log", "the log could not be read"));
             Event::Log { partition, epoch, records }
         });
     }
 
     fn read_state(&self, partition: Partition, epoch: u64) {
+        let telemetry = Arc::clone(&self.telemetry);
         self.ask(Event::State { partition, epoch, state: None }, move |store| async move {
-            let state = logged(store.partition_state(partition).await, "a partition's state could not be read");
+            let read = store.partition_state(partition).await;
+            let state = told(read, &telemetry, ("read_state", "a partition's state could not be read"));
             Event::State { partition, epoch, state }
         });
     }
 
     fn read_parked(&self, (partition, epoch): (Partition, u64), stream: Stream, after: Position, rows: usize) {
+        let telemetry = Arc::clone(&self.telemetry);
         self.ask(Event::Parked { partition, epoch, stream, rows: None }, move |store| async move {
-            let rows = store.parked(partition, stream, after, rows).await;
-            Event::Parked { partition, epoch, stream, rows: logged(rows, "parked deliveries could not be read") }
+            let read = store.parked(partition, stream, after, rows).await;
+            let rows = told(read, &telemetry, ("read_parked", "parked deliveries could not be read"));
+            Event::Parked { partition, epoch, stream, rows }
         });
     }
 
     /// `max`: acquire up to so many leases; `None`: renew those that are held.
     fn lease(&self, asked: Monotonic, max: Option<usize>, lease_micros: u64) {
         let (clock, node, renewal) = (self.clock.clone(), self.node, max.is_none());
+        let telemetry = Arc::clone(&self.telemetry);
         self.ask(Event::LeasesFailed { renewal }, move |store| async move {
             let now = clock.wall();
             let until = now.plus_micros(i64::try_from(lease_micros).unwrap_or(i64::MAX));
@@ -156,7 +180,7 @@ impl Performer {
                 Some(max) => store.acquire(node, now, until, max).await,
                 None => store.renew(node, now, until).await,
             };
-            match logged(held, "leases could not be taken or extended") {
+            match told(held, &telemetry, ("lease", "leases could not be taken or extended")) {
                 Some(held) => Event::Leases { asked, renewal, held },
                 None => Event::LeasesFailed { renewal },
             }
@@ -233,8 +257,27 @@ async fn attempted(
     (outcome, body.lacks)
 }
 
-fn logged<T>(result: Result<T, StoreError>, what: &'static str) -> Option<T> {
-    result.inspect_err(|error| log(error, what)).ok()
+/// When what a notification tells of happened, if its record says.
+fn happened(notification: &Notification) -> Option<Timestamp> {
+    match &*notification.record {
+        Record::Change(change) => Some(change.at),
+        Record::Ingested(change) => Some(change.at),
+        _ => None,
+    }
+}
+
+/// A failure of the store is logged and counted.
+fn told<T>(
+    result: Result<T, StoreError>,
+    telemetry: &Telemetry,
+    (operation, what): (&'static str, &'static str),
+) -> Option<T> {
+    result
+        .inspect_err(|error| {
+            log(error, what);
+            telemetry.store_failed(operation);
+        })
+        .ok()
 }
 
 /// A failure of its disk the store says itself, once, and each command meets it. A row that cannot be read only this

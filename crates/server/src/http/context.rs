@@ -1,6 +1,8 @@
 //! What is known of a request before anybody asks what it wants: its ids, its time, and the URL under
 //! which the caller sees this server.
 
+use std::sync::OnceLock;
+
 use graph::Timestamp;
 use http::request::Parts;
 use http::{HeaderMap, header};
@@ -23,13 +25,25 @@ pub struct Context {
     pub origin: String,
     /// Whether tokens are given out there.
     pub gives_tokens: bool,
+    /// The template of what is asked for, once that is known.
+    pub(super) route: OnceLock<&'static str>,
 }
 
 impl Context {
     pub fn new(parts: &Parts, times: Times, gives_tokens: bool) -> Self {
         let request_id = ids::new_uuid();
         let client_request_id = client_request_id(&parts.headers).unwrap_or_else(|| request_id.to_string());
-        Self { request_id, client_request_id, now: times.here, world: times.world, origin: origin(parts), gives_tokens }
+        let (now, world, route) = (times.here, times.world, OnceLock::new());
+        Self { request_id, client_request_id, now, world, origin: origin(parts), gives_tokens, route }
+    }
+
+    /// Says what is asked for. What a request contains says it, too, and does not count.
+    pub fn is_for(&self, route: &'static str) {
+        let _ = self.route.set(route);
+    }
+
+    pub fn route(&self) -> &'static str {
+        self.route.get().copied().unwrap_or("other")
     }
 
     /// Whether the request came by TLS.

@@ -7,6 +7,7 @@ pub mod answer;
 pub mod context;
 pub mod error;
 pub mod graph;
+pub mod health;
 pub mod listener;
 pub mod openapi;
 pub mod prefer;
@@ -22,6 +23,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderValue, Method, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
@@ -36,35 +38,51 @@ pub fn router(state: Arc<AppState>) -> Router {
 }
 
 async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Response {
+    let begun = state.clock.elapsed();
     let (parts, body) = request.into_parts();
     let context = Context::new(&parts, state.clock.times(), state.built_in_issuer);
+    let response = answered(&state, &context, &parts, body).await;
+    let took = state.clock.elapsed().saturating_sub(begun);
+    state.telemetry.answered(&parts.method, context.route(), response.status(), took);
+    response
+}
+
+async fn answered(state: &Arc<AppState>, context: &Context, parts: &Parts, body: Body) -> Response {
     let path = collapse(parts.uri.path());
+    if let Some((route, response)) = health::answer(state, &parts.method, &path).await {
+        context.is_for(route);
+        return response;
+    }
     if let Some((segment, route)) =
         endpoint::route(&path).filter(|(_, route)| state.built_in_issuer || route.verifies())
     {
+        context.is_for(route.template());
         // Whoever reaches the port may send one: nobody has proved anything yet.
         let limits =
             Limits { body_bytes_max: endpoint::BODY_BYTES_MAX.min(state.limits.body_bytes_max), ..state.limits };
         let body = read_body(body, &limits).await;
-        let visit = Visit { state: &state, context: &context, parts: &parts, segment };
+        let visit = Visit { state, context, parts, segment };
         return endpoint::answer(&visit, route, body).await;
     }
     if root::is_asked(&parts.method, &path) {
-        return root::answer(&context);
+        context.is_for("/");
+        return root::answer(context);
     }
     if path.eq_ignore_ascii_case(openapi::PATH) && parts.method == Method::GET {
+        context.is_for(openapi::PATH);
         return openapi::answer();
     }
     let outcome = if uploads::is_upload_path(&path) {
-        uploads::handle(&state, &context, &parts, &path, body).await
+        context.is_for("/uploads/{session}");
+        uploads::handle(state, context, parts, &path, body).await
     } else {
-        graph::handle(&state, &context, &parts, &path, body).await
+        graph::handle(state, context, parts, &path, body).await
     };
     if let Err(error) = &outcome {
-        log_refusal(&context, &parts.method, &path, error);
+        log_refusal(context, &parts.method, &path, error);
     }
     let allowed = matches!(outcome, Err(ApiError::Method)).then(|| openapi::allowed(&path));
-    let mut response = answer::response(&context, outcome);
+    let mut response = answer::response(context, outcome);
     if let Some(Ok(allowed)) = allowed.map(HeaderValue::try_from) {
         response.headers_mut().insert(header::ALLOW, allowed);
     }

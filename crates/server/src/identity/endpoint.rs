@@ -47,6 +47,20 @@ impl Route {
     pub fn verifies(self) -> bool {
         matches!(self, Route::OpenId(_) | Route::Keys(_))
     }
+
+    /// The path in the form that is counted: of two generations, the newer one's.
+    pub fn template(self) -> &'static str {
+        match self {
+            Route::Token => "/{tenant}/oauth2/v2.0/token",
+            Route::Authorize => "/{tenant}/oauth2/v2.0/authorize",
+            Route::Logout => "/{tenant}/oauth2/v2.0/logout",
+            Route::DeviceCode => "/{tenant}/oauth2/v2.0/devicecode",
+            Route::DeviceAuth => "/{tenant}/oauth2/deviceauth",
+            Route::OpenId(_) => "/{tenant}/v2.0/.well-known/openid-configuration",
+            Route::Keys(_) => "/{tenant}/discovery/v2.0/keys",
+            Route::Instance => "/{tenant}/discovery/instance",
+        }
+    }
 }
 
 /// A request to the issuer, with what answers it.

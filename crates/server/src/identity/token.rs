@@ -217,6 +217,7 @@ impl Visit<'_> {
     }
 
     fn access_token(&self, app: &App, grant: Grant<'_>, proof: Proof, by_id: bool) -> Result<String, Refusal> {
+        let for_user = matches!(grant, Grant::Delegated(..));
         let token = AccessToken {
             app,
             grant,
@@ -227,7 +228,9 @@ impl Visit<'_> {
             times: self.times(),
             life_seconds: LIFE_SECONDS,
         };
-        self.state.tokens.access(&token).map_err(|_| Refusal::Unavailable)
+        let signed = self.state.tokens.access(&token).map_err(|_| Refusal::Unavailable)?;
+        self.state.telemetry.token_issued(for_user);
+        Ok(signed)
     }
 
     pub fn id_token(

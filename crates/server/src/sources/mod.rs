@@ -8,6 +8,7 @@ use graph::Properties;
 use graph::mailbox::meeting::Meeting;
 use store::{StoreError, User};
 
+pub mod counted;
 pub mod delivery;
 pub mod import;
 pub mod ingest;

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -57,7 +58,7 @@ pub fn settings() -> Settings {
     Settings {
         data,
         keys: key_file::in_memory(),
-        listen: Addresses { http: vec![any], https: vec![any], admin: any, lmtp: Some(any) },
+        listen: Addresses { http: vec![any], https: vec![any], admin: any, lmtp: Some(any), metrics: Some(any) },
         tls: Some(tls),
         profile: Profile::documented(),
         delivery: NodeConfig::default(),
@@ -65,6 +66,7 @@ pub fn settings() -> Settings {
         built_in_issuer: true,
         issuers: Vec::new(),
         limits: Limits::default(),
+        drain_notice: Duration::ZERO,
         throttle: false,
         dev: true,
     }
@@ -122,6 +124,12 @@ async fn a_change_reaches_its_subscriber_and_an_end_silences_it() {
     call(&server, "POST", "/v1.0/me/messages", json!({"subject": "Unheard"})).await;
     server.drain().await;
     assert!(notifications.try_recv().is_err(), "nothing comes after the end");
+}
+
+/// The status of a GET on a new connection.
+pub async fn status(url: &str) -> u16 {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    client.get(url.parse().unwrap()).await.unwrap().status().as_u16()
 }
 
 pub async fn administer(server: &Running, method: &str, path: &str, body: Value) {

@@ -53,6 +53,7 @@ mod schedule;
 mod sign_in;
 mod subscription_rules;
 mod subscriptions;
+mod telemetry;
 mod throttling;
 mod time_zones;
 mod world;

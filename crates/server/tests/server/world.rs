@@ -11,6 +11,7 @@ use axum::body::Body;
 use graph::{Partition, SubscriptionId, TenantId};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
+use notify::node::NodeStats;
 use notify::subscription::TlsVersion;
 use notify::{Monotonic, Position, Profile};
 use protocol::HandshakeError;
@@ -25,6 +26,7 @@ use tidings_server::directory::Directory;
 use tidings_server::http::graph::Throttling;
 use tidings_server::identity::external::{Publisher, Rules};
 use tidings_server::identity::{Grant, Issuers, Key, KeyRing, Pending, ROLES, SCOPES, Tokens};
+use tidings_server::telemetry::Telemetry;
 use tidings_server::{http as api, key_file, seed};
 use tower::ServiceExt as _;
 
@@ -95,6 +97,7 @@ impl World {
         (built_in_issuer, issuers): (bool, Named),
     ) -> Self {
         let clock = Clock::new();
+        let telemetry = Telemetry::new(clock.world()).unwrap();
         seed::plant(store.as_ref(), clock.wall()).await.unwrap();
         let (receivers, engine) = (Arc::new(Receivers::default()), Arc::new(Ends::default()));
         let state = Arc::new(AppState {
@@ -110,6 +113,7 @@ impl World {
             profile,
             handshake: receivers.clone(),
             engine: engine.clone(),
+            telemetry,
             limits: Limits { body_bytes_max: 256 * 1024, body_seconds_max: 5 },
         });
         Self { router: api::router(state.clone()), state, receivers, engine, directory: None }
@@ -349,6 +353,11 @@ impl Engine for Ends {
     /// There is no node that anything could come from.
     async fn settled(&self, _: Duration) -> Option<Monotonic> {
         None
+    }
+
+    async fn stats(&self) -> Option<NodeStats> {
+        let leased_until = Some(Monotonic(u64::MAX));
+        Some(NodeStats { partitions: 256, leased_until, ..NodeStats::default() })
     }
 }
 

@@ -51,6 +51,13 @@ pub async fn get(client: &Client, url: &str, token: &str) -> Result<(u16, Value)
     client.send(Method::GET, url, token, None).await
 }
 
+/// What is no JSON, as text.
+pub async fn text(client: &Client, url: &str, token: &str) -> Result<String, Error> {
+    let request = Request::builder().uri(url).header("authorization", format!("Bearer {token}"));
+    let bytes = client.0.request(request.body(Full::default())?).await?.into_body().collect().await?.to_bytes();
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// Posts a form, and gives the body of the answer.
 pub async fn post_form(client: &Client, url: &str, form: String) -> Result<String, Error> {
     let request = Request::builder().method(Method::POST).uri(url);

@@ -35,6 +35,7 @@ use store::{Commit, CommitError, User};
 use super::answer::Answer;
 use super::context::Context;
 use super::error::ApiError;
+use super::openapi;
 use super::prefer;
 use super::query::Query;
 use super::read_body;
@@ -94,6 +95,7 @@ pub async fn handle(
     body: Body,
 ) -> Result<Answer, ApiError> {
     if metadata::is_asked(&parts.method, path) {
+        context.is_for("/$metadata");
         return Ok(metadata::metadata());
     }
     let query = parts.uri.query().unwrap_or_default();
@@ -108,8 +110,12 @@ pub async fn handle(
 
 async fn head<'a>(state: &AppState, context: &Context, asked: &Asked<'a>) -> Result<Head<'a>, ApiError> {
     let (version, path) = version(asked.path)?;
+    let resource = path::parse(path);
+    if let Ok(resource) = &resource {
+        context.is_for(openapi::template(resource));
+    }
     let principal = authenticate(state, context, asked.headers).await?;
-    let resource = path::parse(path)?;
+    let resource = resource?;
     Ok(Head { version, path, principal, resource, query: Query::read(asked.query)? })
 }
 

@@ -4,12 +4,14 @@
 mod routes;
 mod schemas;
 
+use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
 use std::sync::OnceLock;
 
 use axum::body::Body;
 use axum::response::Response;
 use graph::Kind;
-use graph::path::{self, Resource};
+use graph::path::{self, FolderAction, ItemAction, ItemPart, Resource, UserPart};
 use http::{HeaderValue, header};
 use notify::access::{self, Names, Need, Row};
 use serde_json::{Map, Value, json};
@@ -64,29 +66,55 @@ pub fn sample_path(route: &Route) -> String {
     sample.replace("{startDateTime}", "2026-12-01").replace("{endDateTime}", "2026-12-02")
 }
 
-/// What kind of thing a path addresses, whoever has it and wherever it lies: resources that are served by
-/// the same methods are equal.
-pub fn shape(resource: &Resource) -> String {
-    match resource {
-        Resource::OfUser { part, .. } => format!("OfUser {}", variant(&format!("{part:?}"))),
-        Resource::Items { kind, .. } => format!("Items {kind:?}"),
-        Resource::ItemsDelta { kind, .. } => format!("ItemsDelta {kind:?}"),
-        Resource::ItemsCount { kind, .. } => format!("ItemsCount {kind:?}"),
-        Resource::Item(item) => format!("Item {:?}", item.kind),
-        Resource::ItemAction { item, action } => format!("ItemAction {:?} {action:?}", item.kind),
-        Resource::OfItem { item, part } => format!("OfItem {:?} {}", item.kind, variant(&format!("{part:?}"))),
-        Resource::Folders { kind, parent, .. } => format!("Folders {kind:?} {}", parent.is_some()),
-        Resource::FoldersDelta { kind, .. } => format!("FoldersDelta {kind:?}"),
-        Resource::FoldersCount { kind, .. } => format!("FoldersCount {kind:?}"),
-        Resource::Folder { kind, .. } => format!("Folder {kind:?}"),
-        Resource::FolderAction { kind, action, .. } => format!("FolderAction {kind:?} {action:?}"),
-        other => variant(&format!("{other:?}")).to_owned(),
-    }
+/// The path of the table's first route for what is addressed, in place of what a caller wrote; "other": it has none.
+pub fn template(resource: &Resource) -> &'static str {
+    static TEMPLATES: OnceLock<HashMap<Shape, &'static str>> = OnceLock::new();
+    let templates = TEMPLATES.get_or_init(|| {
+        let routes = routes().iter().rev();
+        let known =
+            routes.filter_map(|route| Some((shape(&path::parse(&sample_path(route)).ok()?), route.path.as_str())));
+        known.collect()
+    });
+    templates.get(&shape(resource)).copied().unwrap_or("other")
 }
 
-/// The name of an enum's variant, from its debug form.
-fn variant(debug: &str) -> &str {
-    debug.split([' ', '(', '{']).next().unwrap_or_default()
+/// What kind of thing a path addresses, whoever has it and wherever it lies: resources that are served by
+/// the same methods are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    resource: Discriminant<Resource>,
+    kind: Option<Kind>,
+    below: Below,
+}
+
+/// What tells resources of one variant apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Below {
+    Nothing,
+    Nested(bool),
+    OfUser(Discriminant<UserPart>),
+    OfItem(Discriminant<ItemPart>),
+    ItemAction(Discriminant<ItemAction>),
+    FolderAction(Discriminant<FolderAction>),
+}
+
+pub fn shape(resource: &Resource) -> Shape {
+    let (kind, below) = match resource {
+        Resource::OfUser { part, .. } => (None, Below::OfUser(discriminant(part))),
+        Resource::Items { kind, .. }
+        | Resource::ItemsDelta { kind, .. }
+        | Resource::ItemsCount { kind, .. }
+        | Resource::FoldersDelta { kind, .. }
+        | Resource::FoldersCount { kind, .. }
+        | Resource::Folder { kind, .. } => (Some(*kind), Below::Nothing),
+        Resource::Item(item) => (Some(item.kind), Below::Nothing),
+        Resource::ItemAction { item, action } => (Some(item.kind), Below::ItemAction(discriminant(action))),
+        Resource::OfItem { item, part } => (Some(item.kind), Below::OfItem(discriminant(part))),
+        Resource::Folders { kind, parent, .. } => (Some(*kind), Below::Nested(parent.is_some())),
+        Resource::FolderAction { kind, action, .. } => (Some(*kind), Below::FolderAction(discriminant(action))),
+        _ => (None, Below::Nothing),
+    };
+    Shape { resource: discriminant(resource), kind, below }
 }
 
 /// The description.
