@@ -21,7 +21,7 @@ mod fault_vfs;
 
 async fn on(disk: &Disk) -> World {
     let directory = TempDir::new().unwrap();
-    let options = OpenOptions { vfs: Some(disk.vfs()) };
+    let options = OpenOptions { vfs: Some(disk.vfs()), ..OpenOptions::default() };
     let store = SqliteStore::open_with(directory.path(), key_file::in_memory(), Arc::new(|_, _| {}), options);
     World::on(Arc::new(store.unwrap()), directory).await
 }

@@ -18,10 +18,9 @@ use uuid::Uuid;
 
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Cut, Delta,
-    DeltaError, DeltaQuery, DirectoryError, FolderCounts, Generation, Grant, Ingest, ItemQuery, Items, Lease, LedgerQuery,
-    Ledgers,
-    NodeId, Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, StoreHealth, SubscriptionError,
-    SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
+    DeltaError, DeltaQuery, DirectoryError, FolderCounts, Generation, Grant, Ingest, ItemQuery, Items, Lease,
+    LedgerQuery, Ledgers, NodeId, Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, StoreHealth,
+    SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 
 mod delta;

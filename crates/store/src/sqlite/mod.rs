@@ -34,10 +34,9 @@ use crate::health::Watch;
 use crate::seal::Keys;
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Cut, Delta,
-    DeltaError, DeltaQuery, DirectoryError, FolderCounts, Generation, Grant, Ingest, ItemQuery, Items, Lease, LedgerQuery,
-    Ledgers,
-    NodeId, Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, StoreHealth, SubscriptionError,
-    SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
+    DeltaError, DeltaQuery, DirectoryError, FolderCounts, Generation, Grant, Ingest, ItemQuery, Items, Lease,
+    LedgerQuery, Ledgers, NodeId, Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, StoreHealth,
+    SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 
 mod backup;
