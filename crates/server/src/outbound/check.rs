@@ -13,7 +13,7 @@ use hyper::client::conn::http1;
 use notify::subscription::TlsVersion;
 use protocol::handshake::{CONTENT_TYPE, TIMEOUT_SECONDS, validation_token, validation_url, verdict};
 use serde::Serialize;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::address::classify;
@@ -22,6 +22,7 @@ use super::connector::Place;
 use super::policy::Refusal;
 use super::stream::Stream;
 use super::{HEAD_BYTES_MAX, Outbound, targets};
+use crate::clock::Clock;
 
 /// More addresses are judged and not shown.
 const SHOWN_MAX: usize = 32;
@@ -80,7 +81,7 @@ impl Outbound {
 
     pub(super) async fn examine_within(&self, url: &str, request_id: Option<&str>, limit: Duration) -> Checked {
         let (refusal, addresses) = match self.policy.check_url(url).and_then(targets::uri) {
-            Ok(uri) => match timeout_at(Instant::now() + limit, self.judged(&uri)).await {
+            Ok(uri) => match timeout(limit, self.judged(&uri)).await {
                 Ok(judged) => judged,
                 Err(_) => (Some(Failure::TimedOut), Vec::new()),
             },
@@ -115,7 +116,7 @@ impl Outbound {
     }
 
     async fn tried(&self, url: &str, request_id: &str, limit: Duration) -> Tried {
-        let mut steps = Steps { deadline: Instant::now() + limit, taken: Vec::new() };
+        let mut steps = Steps { clock: Clock::new(), limit, taken: Vec::new() };
         let result = self.handshake_in(&mut steps, url, request_id).await;
         let told = result.err().map(|failure| match failure {
             Told::Failure(failure) => super::handshake::failed(url, failure).to_string(),
@@ -164,7 +165,9 @@ impl From<Failure> for Told {
 }
 
 struct Steps {
-    deadline: Instant,
+    /// Runs from the first of them; all of them have `limit` together.
+    clock: Clock,
+    limit: Duration,
     taken: Vec<Step>,
 }
 
@@ -175,8 +178,8 @@ impl Steps {
         step: impl Future<Output = Result<T, E>>,
         detail: impl FnOnce(&T) -> String,
     ) -> Result<T, Failure> {
-        let started = Instant::now();
-        let result = match timeout_at(self.deadline, step).await {
+        let started = self.clock.elapsed();
+        let result = match timeout(self.limit.saturating_sub(started), step).await {
             Ok(result) => result.map_err(Into::into),
             Err(_) => Err(Failure::TimedOut),
         };
@@ -184,7 +187,8 @@ impl Steps {
             Ok(value) => detail(value),
             Err(failure) => failure.to_string(),
         };
-        let milliseconds = (started.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
+        let took = self.clock.elapsed().saturating_sub(started);
+        let milliseconds = (took.as_secs_f64() * 10_000.0).round() / 10.0;
         self.taken.push(Step { name, milliseconds, passed: result.is_ok(), detail });
         result
     }
