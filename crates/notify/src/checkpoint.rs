@@ -132,6 +132,8 @@ pub enum AbandonReason {
     CertificateUnusable,
     /// It was acknowledged without its content, which the app might not read any more.
     AccessLost,
+    /// It was matched while its endpoint was dropping, and never tried.
+    EndpointDropping,
     /// A fault on purpose kept it from being sent.
     Injected,
 }

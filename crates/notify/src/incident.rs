@@ -38,6 +38,7 @@ impl AbandonReason {
             AbandonReason::Horizon
             | AbandonReason::TooLarge
             | AbandonReason::CertificateUnusable
+            | AbandonReason::EndpointDropping
             | AbandonReason::Injected => true,
             // It knows that the subscription ended, and was asked to show that it has access.
             AbandonReason::SubscriptionEnded | AbandonReason::Paused | AbandonReason::AccessLost => false,

@@ -7,6 +7,7 @@ pub mod access;
 pub mod checkpoint;
 pub mod clock;
 pub mod fault_rules;
+pub mod health;
 pub mod incident;
 pub mod log;
 pub mod node;
@@ -24,6 +25,7 @@ pub mod transition;
 
 pub use checkpoint::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Stream, StreamKind};
 pub use clock::{Monotonic, Now};
+pub use health::{Health, HealthLimits};
 pub use incident::Incident;
 pub use log::{Cause, EndReason, LifecycleEvent, Position, Record, Submission, SubscriptionEvent};
 pub use node::{Command, Event, Node, NodeConfig};

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use notify::health::HealthLimits;
 use notify::profile::TokenExpiry;
 use notify::throttle::{Rate, ThrottleLimits};
 use notify::{NodeConfig, Profile, retention};
@@ -98,6 +99,34 @@ pub struct Delivery {
     pub posts_in_flight_max: u32,
     pub posts_per_origin_max: u32,
     pub content_bytes_max: usize,
+    pub endpoint_health: HealthName,
+}
+
+/// By which copy of Graph's documentation endpoints are slow or dropping.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthName {
+    #[default]
+    Documented,
+    DocumentedLocalised,
+    #[serde(rename = "documented_2022")]
+    Documented2022,
+    #[serde(rename = "documented_2021")]
+    Documented2021,
+    /// None ever is.
+    Ignored,
+}
+
+impl HealthName {
+    fn limits(self) -> HealthLimits {
+        match self {
+            HealthName::Documented => HealthLimits::documented(),
+            HealthName::DocumentedLocalised => HealthLimits::documented_localised(),
+            HealthName::Documented2022 => HealthLimits::documented_2022(),
+            HealthName::Documented2021 => HealthLimits::documented_2021(),
+            HealthName::Ignored => HealthLimits::documented().none(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -191,6 +220,7 @@ impl Default for Delivery {
             posts_in_flight_max: node.attempts_max,
             posts_per_origin_max: node.attempts_per_origin_max,
             content_bytes_max: node.content_bytes_max,
+            endpoint_health: HealthName::default(),
         }
     }
 }
@@ -198,17 +228,22 @@ impl Default for Delivery {
 impl Delivery {
     /// The limits that the engine works within.
     pub fn node(&self) -> NodeConfig {
+        let (node, health) = (NodeConfig::default(), self.endpoint_health.limits());
         NodeConfig {
+            health,
+            // An attempt begins only if the lease outlasts it, and what is left of a lease is less than a whole one.
+            lease_micros: node.lease_micros.max(health.retry_timeout_micros + 20_000_000),
             batch_max: self.notifications_per_post_max,
             attempts_max: self.posts_in_flight_max,
             attempts_per_origin_max: self.posts_per_origin_max,
             content_bytes_max: self.content_bytes_max,
-            ..NodeConfig::default()
+            ..node
         }
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        let Self { notifications_per_post_max, posts_in_flight_max, posts_per_origin_max, content_bytes_max } = *self;
+        let Self { notifications_per_post_max, posts_in_flight_max, posts_per_origin_max, content_bytes_max, .. } =
+            *self;
         ensure!(
             (1..=1_000).contains(&notifications_per_post_max),
             "delivery.notifications_per_post_max is {notifications_per_post_max}: give 1 to 1000"
@@ -456,6 +491,24 @@ mod tests {
             ..Profile::observed()
         };
         assert_eq!(overridden, expected);
+    }
+
+    #[test]
+    fn the_copy_of_the_documentation_that_health_goes_by_can_be_chosen() {
+        let node = |text: &str| {
+            let listen = "[listen]\nhttps = []\nhttp = [\"127.0.0.1:1\"]\n";
+            Config::parse(&format!("{listen}[delivery]\n{text}")).unwrap().delivery.node()
+        };
+        assert_eq!(node("").health, HealthLimits::documented());
+        assert_eq!(node("endpoint_health = \"documented_2022\"").health, HealthLimits::documented_2022());
+        assert_eq!(node("endpoint_health = \"documented_localised\"").health, HealthLimits::documented_localised());
+        assert_eq!(node("endpoint_health = \"ignored\"").health, HealthLimits::documented().none());
+        let patient = node("endpoint_health = \"documented_2021\"");
+        assert_eq!(patient.health, HealthLimits::documented_2021());
+        assert!(
+            patient.lease_micros > patient.renew_micros + patient.health.retry_timeout_micros,
+            "a lease outlasts it"
+        );
     }
 
     #[test]

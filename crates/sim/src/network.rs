@@ -16,6 +16,8 @@ pub enum Mood {
     Hanging,
     /// Each request finds it healthy or failing.
     Flapping,
+    /// Each request finds it healthy or slow.
+    Wavering,
     /// Nothing listens.
     Dead,
     Forbidden,
@@ -23,7 +25,7 @@ pub enum Mood {
 
 impl Mood {
     pub fn draw(rng: &mut StdRng) -> Self {
-        match rng.random_range(0..12) {
+        match rng.random_range(0..14) {
             0 | 1 => Mood::Healthy,
             2 => Mood::Slow(rng.random_range(100_000..2_500_000)),
             3 => Mood::Slow(rng.random_range(2_500_000..12_000_000)),
@@ -32,6 +34,7 @@ impl Mood {
             7 => Mood::Hanging,
             8 | 9 => Mood::Flapping,
             10 => Mood::Dead,
+            11 | 12 => Mood::Wavering,
             _ => Mood::Forbidden,
         }
     }
@@ -44,6 +47,7 @@ impl Mood {
             Mood::TooLarge(_) => "too large",
             Mood::Hanging => "hanging",
             Mood::Flapping => "flapping",
+            Mood::Wavering => "wavering",
             Mood::Dead => "dead",
             Mood::Forbidden => "forbidden",
         }
@@ -62,6 +66,10 @@ impl Mood {
             Mood::Hanging => None,
             Mood::Flapping if rng.random_bool(0.5) => Some((Outcome::Refused { status: 500 }, quick)),
             Mood::Flapping => Some((Outcome::Acknowledged, quick)),
+            Mood::Wavering if rng.random_bool(0.5) => {
+                Some((Outcome::Acknowledged, rng.random_range(2_000_000..9_000_000)))
+            }
+            Mood::Wavering => Some((Outcome::Acknowledged, quick)),
             Mood::Dead => Some((Outcome::Unreachable, quick)),
             Mood::Forbidden => Some((Outcome::Forbidden, 0)),
         }

@@ -2,6 +2,7 @@
 
 use graph::registry::ResourceKind;
 use graph::{Kind, Partition, Scope, UserId};
+use notify::health::HealthLimits;
 use notify::node::NodeConfig;
 use notify::reauthorization::Cadence;
 use rand::rngs::StdRng;
@@ -123,6 +124,7 @@ fn config(rng: &mut StdRng) -> NodeConfig {
         batch_bytes_max: pick(&[1, 4_096, 1 << 20]) as usize,
         horizon_micros: (pick(&[60, 300, 4 * 3_600]) * SECOND) as i64,
         cadence: cadence(pick(&[2, 5, 20])),
+        health: health(&mut pick),
         grace_micros: (pick(&[3, 20, 60]) * SECOND) as i64,
         stream_share_max: pick(&[1, 2, 4, 64]) as usize,
         unparked_max: pick(&[2, 8, 1_024]) as usize,
@@ -131,6 +133,21 @@ fn config(rng: &mut StdRng) -> NodeConfig {
         read_records: pick(&[1, 3, 20, 1_000]) as usize,
         read_rows: pick(&[1, 2, 20]) as usize,
         ..NodeConfig::default()
+    }
+}
+
+/// The documented ones, mostly with so short windows and so few responses that a short life sees all of it.
+fn health(pick: &mut impl FnMut(&[u64]) -> u64) -> HealthLimits {
+    if pick(&[0, 1, 1, 1]) == 0 {
+        return HealthLimits::documented();
+    }
+    HealthLimits {
+        window_micros: pick(&[20, 60]) * SECOND,
+        responses_min: pick(&[2, 3, 5]),
+        hold_micros: pick(&[3, 20]) * SECOND,
+        drop_for_micros: pick(&[3, 20]) * SECOND,
+        probes: pick(&[1, 2, 5]),
+        ..HealthLimits::documented()
     }
 }
 

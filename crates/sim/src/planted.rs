@@ -11,7 +11,7 @@ macro_rules! planted {
         pub enum Planted { $($variant),* }
 
         impl Planted {
-            pub const ALL: [Planted; 19] = [$(Planted::$variant),*];
+            pub const ALL: [Planted; 21] = [$(Planted::$variant),*];
 
             pub fn name(self) -> &'static str {
                 match self { $(Planted::$variant => $name),* }
@@ -45,6 +45,8 @@ planted! {
     TooLargeTakenForDelivered "too-large-taken-for-delivered" Some(Fault::TooLargeTakenForDelivered),
     IncidentForgottenInReplay "incident-forgotten-in-replay" Some(Fault::IncidentForgottenInReplay),
     LostMissedTakenForTold "lost-missed-taken-for-told" Some(Fault::LostMissedTakenForTold),
+    HeldTooLong "held-too-long" Some(Fault::HeldTooLong),
+    DroppedWhileSlow "dropped-while-slow" Some(Fault::DroppedWhileSlow),
 }
 
 /// No defect has this name.

@@ -50,6 +50,9 @@ fn worlds_are_rich() {
     let (paused, asked) = (sum(|one| one.endings.abandoned_paused), sum(|one| one.endings.asked));
     println!("{paused} fell into a pause; apps were asked {asked} times to reauthorize");
     assert!(paused > seeds / 2 && asked > seeds);
+    let (dropped, held) = (sum(|one| one.endings.abandoned_dropping), sum(|one| one.endings.held));
+    println!("{held} were held for a slow endpoint, {dropped} were dropped");
+    assert!(held > seeds / 2 && dropped > seeds / 2);
     let missed = sum(|one| one.endings.missed);
     println!("{missed} times an app was told that it missed something");
     assert!(missed > seeds);

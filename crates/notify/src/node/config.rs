@@ -1,5 +1,6 @@
 //! The limits that a node works within.
 
+use crate::health::HealthLimits;
 use crate::reauthorization::Cadence;
 
 /// Limits of one node. Times are in microseconds.
@@ -20,9 +21,8 @@ pub struct NodeConfig {
     pub batch_bytes_max: usize,
     /// The most sealed content that one notification carries, as text.
     pub content_bytes_max: usize,
-    /// The time an attempt may take: the first of a delivery, and the later ones.
-    pub first_timeout_micros: u64,
-    pub retry_timeout_micros: u64,
+    /// The time that attempts may take, and what follows for an endpoint that takes longer.
+    pub health: HealthLimits,
     /// Counted from the match, after which a delivery is given up.
     pub horizon_micros: i64,
     /// When apps are asked to reauthorize.
@@ -70,9 +70,8 @@ impl Default for NodeConfig {
             batch_bytes_max: 1 << 20,
             // Above it services that hand notifications on put content elsewhere; Graph states no limit for webhooks.
             content_bytes_max: 1 << 20,
-            // "3 s first try, 10 s on retries … up to 4 hours": the webhook delivery guide of 2026-04-22.
-            first_timeout_micros: 3_000_000,
-            retry_timeout_micros: 10_000_000,
+            health: HealthLimits::documented(),
+            // "up to 4 hours": every copy of the webhook delivery guide.
             horizon_micros: 4 * 3_600 * 1_000_000,
             cadence: Cadence::published(),
             // "notifications may go on for a while": the guide to lifecycle events; the figure is the time between two of

@@ -11,6 +11,7 @@ use super::owned::Done;
 use super::sending::StreamAt;
 use super::stream::{Class, Room};
 use super::{Attempt, Command, Lack, Notification, Outcome};
+use crate::health::Health;
 use crate::subscription::TlsVersion;
 use crate::{AbandonReason, Now, Position, Stream, notification, retry};
 
@@ -38,7 +39,7 @@ impl Node {
         while let Some(endpoint) = self.sending.next_endpoint(&self.config) {
             if let Some(batch) = self.batch(endpoint, now) {
                 let timeout_micros = self.timeout_micros(batch.class);
-                let id = self.sending.begin(endpoint, batch.deliveries);
+                let id = self.sending.begin(endpoint, batch.deliveries, (now.mono, timeout_micros));
                 let Batch { url, tls, notifications, room, .. } = batch;
                 let estimated_bytes = room.bytes;
                 let attempt = Attempt { id, url, tls, timeout_micros, notifications, estimated_bytes };
@@ -50,8 +51,8 @@ impl Node {
 
     fn timeout_micros(&self, class: Class) -> u64 {
         match class {
-            Class::First => self.config.first_timeout_micros,
-            Class::Retry(_) => self.config.retry_timeout_micros,
+            Class::First => self.config.health.first_timeout_micros,
+            Class::Retry(_) => self.config.health.retry_timeout_micros,
         }
     }
 
@@ -91,8 +92,8 @@ impl Node {
             return false;
         };
         let timeout = match class {
-            Class::First => self.config.first_timeout_micros,
-            Class::Retry(_) => self.config.retry_timeout_micros,
+            Class::First => self.config.health.first_timeout_micros,
+            Class::Retry(_) => self.config.health.retry_timeout_micros,
         };
         let lease_covers = now.mono.plus_micros(timeout) <= owned.lease_until;
         if !lease_covers && !self.config.planted(Fault::SendAfterLeaseEnd) {
@@ -158,6 +159,11 @@ impl Node {
         if !(failed && self.config.planted(Fault::SlotKeptAfterFailure)) {
             self.sending.release(&in_flight.origin);
         }
+        if let Some(took_micros) = in_flight.took_micros(outcome, now.mono) {
+            self.sending.pulses.responded(&in_flight.endpoint, took_micros, now.mono);
+        }
+        // What an endpoint answers while new notifications are dropped does not show that it is back.
+        let is_back = !failed && self.sending.pulses.health(&in_flight.endpoint) != Health::Dropping;
         let size = in_flight.deliveries.len();
         self.sending.count_ended(size);
         let mut streams: BTreeSet<(Partition, Stream)> = BTreeSet::new();
@@ -177,7 +183,7 @@ impl Node {
         }
         for at in streams {
             self.settle_stream(at, now);
-            if !failed {
+            if is_back {
                 self.answered(at, now, commands);
             }
         }

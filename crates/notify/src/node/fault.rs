@@ -24,6 +24,8 @@ pub enum Fault {
     TooLargeTakenForDelivered,
     IncidentForgottenInReplay,
     LostMissedTakenForTold,
+    HeldTooLong,
+    DroppedWhileSlow,
 }
 
 impl NodeConfig {

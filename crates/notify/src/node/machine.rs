@@ -5,10 +5,13 @@ use std::collections::{BTreeSet, BinaryHeap};
 
 use graph::{Partition, SubscriptionId, Timestamp};
 
+use super::fault::Fault;
 use super::owned::Owned;
+use super::pulses::Pulses;
 use super::sending::Sending;
 use super::wall::Wall;
 use super::{Command, Event, NodeConfig, Steady, Step};
+use crate::health::{Health, HealthLimits};
 use crate::{Monotonic, Now, Position, Stream};
 
 /// How long a failed read or write of the store is left alone.
@@ -64,11 +67,15 @@ pub struct NodeStats {
     pub records_unpassed_max: u64,
     /// When the first of the leases ends unless it is extended.
     pub leased_until: Option<Monotonic>,
+    /// Endpoints that were found to be so last.
+    pub endpoints_slow: usize,
+    pub endpoints_dropping: usize,
 }
 
 impl Node {
     pub fn new(config: NodeConfig) -> Self {
-        Self { config, ..Self::default() }
+        let pulses = Pulses::new(faulty(config.health, &config));
+        Self { config, sending: Sending::new(pulses), ..Self::default() }
     }
 
     /// Takes one event at `now`, and appends what is to be done to `commands`.
@@ -138,6 +145,8 @@ impl Node {
             records_unpassed: self.partitions.values().map(unpassed).sum(),
             records_unpassed_max: self.partitions.values().map(unpassed).max().unwrap_or_default(),
             leased_until: self.partitions.values().map(|owned| owned.lease_until).min(),
+            endpoints_slow: self.sending.pulses.count(Health::Slow),
+            endpoints_dropping: self.sending.pulses.count(Health::Dropping),
         }
     }
 
@@ -220,4 +229,15 @@ impl Node {
             }
         }
     }
+}
+
+/// The limits with the defect that is planted in them.
+fn faulty(health: HealthLimits, config: &NodeConfig) -> HealthLimits {
+    if config.planted(Fault::HeldTooLong) {
+        return HealthLimits { hold_micros: health.hold_micros * 4, ..health };
+    }
+    if config.planted(Fault::DroppedWhileSlow) {
+        return HealthLimits { drop_micros: health.slow_micros, drop_percent: health.slow_percent, ..health };
+    }
+    health
 }

@@ -17,6 +17,7 @@ mod life;
 mod machine;
 mod owned;
 mod progress;
+mod pulses;
 mod reading;
 mod sending;
 pub(crate) mod spans;

@@ -11,8 +11,10 @@ use super::incidents::Incidents;
 use super::sending::Sending;
 use super::spans::Spans;
 use super::stream::{Delivery, StreamState, Tail};
+use super::wall::mono_of;
 use super::{NodeConfig, Steady};
 use crate::checkpoint::{PartitionState, StreamKind, SubscriptionSpan};
+use crate::health::Admission;
 use crate::{
     AbandonReason, Checkpoint, LedgerDelta, Monotonic, Now, Position, Record, Stream, Subscription, SubscriptionEvent,
 };
@@ -33,8 +35,8 @@ pub(super) struct Entry {
     pub matches: Vec<Stream>,
     pub unfinished: usize,
     pub done: Vec<(Stream, Done)>,
-    /// Matches beyond their stream's share: they go straight into the store.
-    pub spills: Vec<(Stream, Option<ChangeType>)>,
+    /// Matches beyond their stream's share: they go straight into the store, with when they are due.
+    pub spills: Vec<(Stream, Option<ChangeType>, Timestamp)>,
     pub record: Arc<Record>,
     pub submitting: bool,
 }
@@ -70,7 +72,9 @@ pub(super) struct Owned {
     pub window: VecDeque<Entry>,
     pub spans: Spans,
     pub streams: Steady<Stream, StreamState>,
-    /// Streams that had nothing left when a delivery of theirs ended.
+    /// Streams that hold a delivery since they were looked at last.
+    pub holding: Vec<Stream>,
+    /// Streams that had nothing left when a delivery of theirs ended, or had nothing at all.
     emptied: BTreeSet<Stream>,
     /// Streams of which a part lies only in the store.
     pub tails: BTreeSet<Stream>,
@@ -122,6 +126,7 @@ impl Owned {
             window: VecDeque::new(),
             spans: Spans::default(),
             streams: Steady::default(),
+            holding: Vec::new(),
             emptied: BTreeSet::new(),
             tails: BTreeSet::new(),
             reads: 0,
@@ -244,21 +249,39 @@ impl Owned {
             self.touch(entry.at);
             return;
         }
+        let admission = match stream.kind {
+            StreamKind::Changes => sending.admit(state.endpoint, entry.at),
+            StreamKind::Lifecycle => Admission::Sent,
+        };
+        if admission == Admission::Dropped {
+            let done = Done::Abandoned(AbandonReason::EndpointDropping);
+            entry.done.push((stream, done));
+            if state.is_empty() {
+                self.emptied.insert(stream);
+            }
+            self.note_end(stream, done);
+            return self.touch(entry.at);
+        }
+        let hold_micros = if admission == Admission::Held { sending.pulses.hold_micros() } else { 0 };
+        let due = entry.since.plus_micros(hold_micros as i64);
         if state.tail.is_none() && state.deliveries.len() >= share {
             let after = state.deliveries.keys().next_back().copied().unwrap_or_default();
             state.tail = Some(Tail { after, ..Tail::default() });
         }
         if let Some(tail) = &mut state.tail {
             tail.in_window += 1;
-            entry.spills.push((stream, change));
+            entry.spills.push((stream, change, due));
             self.tails.insert(stream);
             return self.touch(entry.at);
         }
         let delivery = Delivery::new(change, entry.record.clone(), entry.since);
+        let delivery = delivery.held(due, entry.at.plus_micros(hold_micros));
         entry.unfinished += 1;
+        let is_held = delivery.held.is_some();
         state.enqueue(position, delivery);
         let endpoint = (!std::mem::replace(&mut state.listed, true)).then_some(state.endpoint);
         self.held += 1;
+        self.holding.extend(is_held.then_some(stream));
         if let Some(endpoint) = endpoint {
             sending.list(endpoint, (partition, stream));
         }
@@ -358,17 +381,18 @@ impl Owned {
     }
 
     /// The store holds nothing more of this stream: what is still to be parked stays in memory instead.
-    pub(super) fn end_tail(&mut self, stream: Stream) {
+    pub(super) fn end_tail(&mut self, stream: Stream, now: Now) {
         self.tails.remove(&stream);
         let Some(state) = self.streams.get_mut(&stream) else { return };
         state.tail = None;
         for (index, entry) in self.window.iter_mut().enumerate() {
             let position = Position(self.cursor.0 + 1 + index as u64);
-            while let Some(spill) = entry.spills.iter().position(|(spilled, _)| *spilled == stream) {
-                let (_, change) = entry.spills.swap_remove(spill);
+            while let Some(spill) = entry.spills.iter().position(|(spilled, ..)| *spilled == stream) {
+                let (_, change, due) = entry.spills.swap_remove(spill);
                 entry.unfinished += 1;
                 self.held += 1;
-                state.enqueue(position, Delivery::new(change, entry.record.clone(), entry.since));
+                let delivery = Delivery::new(change, entry.record.clone(), entry.since);
+                state.enqueue(position, delivery.held(due, mono_of(due, now)));
             }
         }
     }

@@ -107,9 +107,9 @@ impl Owned {
         for (stream, done) in &entry.done {
             self.count_end(*stream, *done);
         }
-        for (stream, change) in &entry.spills {
+        for (stream, change, due) in &entry.spills {
             self.ledger.entry(stream.subscription).or_default().parked += 1;
-            let fate = Fate { spilled: true, attempts: 0, due: entry.since, since: entry.since, batch_max: u16::MAX };
+            let fate = Fate { spilled: true, attempts: 0, due: *due, since: entry.since, batch_max: u16::MAX };
             let refs = to_park.entry(*stream).or_default().entry(fate).or_default();
             refs.push(ParkedRef { position, change: *change });
             if let Some(tail) = self.streams.get_mut(stream).and_then(|state| state.tail.as_mut()) {

@@ -105,6 +105,10 @@ impl Node {
             load.unparked = load.unparked + owned.unparked() - unparked;
             load.window += 1;
         }
+        let holding = std::mem::take(&mut owned.holding);
+        for stream in holding {
+            self.wake_stream((partition, stream), now.mono);
+        }
         for id in changed {
             self.arm(partition, id, now);
         }
@@ -238,12 +242,13 @@ impl Node {
         let Some(rows) = rows else { return Some(partition) };
         let complete = rows.len() < self.config.read_rows;
         // No wait is longer than the longest: a due time beyond it comes from a clock that was wrong.
-        let latest = now.mono.plus_micros(retry::wait_micros_max());
+        let longest = retry::wait_micros_max().max(self.sending.pulses.hold_micros());
+        let latest = now.mono.plus_micros(longest);
         let loaded = state.load(rows, |due| mono_of(due, now).min(latest));
         owned.held += loaded;
         owned.held_parked += loaded;
         if complete {
-            owned.end_tail(stream);
+            owned.end_tail(stream, now);
         }
         owned.give_up_idle(stream);
         owned.touch(now.mono);

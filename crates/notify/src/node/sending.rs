@@ -5,8 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use graph::Partition;
 use url::Url;
 
-use super::NodeConfig;
-use crate::{Position, Stream};
+use super::pulses::Pulses;
+use super::{NodeConfig, Outcome};
+use crate::health::Admission;
+use crate::{Monotonic, Position, Stream};
 
 /// A stream of a partition that this node owns.
 pub(super) type StreamAt = (Partition, Stream);
@@ -21,6 +23,7 @@ pub(super) struct Sending {
     /// Endpoints with something to send, in the order in which they are served.
     ready: VecDeque<usize>,
     pub in_flight: HashMap<u64, InFlight>,
+    pub pulses: Pulses,
     slots_taken: u32,
     last_attempt: u64,
     /// Deliveries whose attempts have ended since it was last asked whether there is room.
@@ -50,10 +53,35 @@ struct Origin {
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub origin: String,
+    /// The key of its endpoint.
+    pub endpoint: String,
+    /// When it began, and the time that it has.
+    begun: Monotonic,
+    timeout_micros: u64,
     pub deliveries: Vec<(StreamAt, u64, Position)>,
 }
 
+impl InFlight {
+    /// How long the endpoint took to respond, if it did; one that did not in time took longer than that.
+    pub fn took_micros(&self, outcome: Outcome, now: Monotonic) -> Option<u64> {
+        match outcome {
+            Outcome::Acknowledged | Outcome::Refused { .. } => Some(now.since(self.begun).min(self.timeout_micros)),
+            Outcome::TimedOut => Some(self.timeout_micros + 1),
+            Outcome::Unreachable | Outcome::Forbidden | Outcome::NotSent | Outcome::Delayed { .. } => None,
+        }
+    }
+}
+
 impl Sending {
+    pub(super) fn new(pulses: Pulses) -> Self {
+        Self { pulses, ..Self::default() }
+    }
+
+    /// What becomes of a new notification to an endpoint.
+    pub(super) fn admit(&mut self, endpoint: usize, now: Monotonic) -> Admission {
+        self.pulses.admit(&self.endpoints[endpoint].key, now)
+    }
+
     /// The endpoint of a URL of an app: without query and fragment.
     pub(super) fn join(&mut self, app: graph::AppId, url: &str) -> usize {
         let (origin, key) = match Url::parse(url) {
@@ -166,15 +194,22 @@ impl Sending {
         self.ready.push_back(endpoint);
     }
 
-    /// Takes a slot for an attempt at `endpoint` that carries `deliveries`.
-    pub(super) fn begin(&mut self, endpoint: usize, deliveries: Vec<(StreamAt, u64, Position)>) -> u64 {
-        let origin = self.endpoints[endpoint].origin.clone();
+    /// Takes a slot for an attempt at `endpoint` that carries `deliveries`, begins at a time and has so long.
+    pub(super) fn begin(
+        &mut self,
+        endpoint: usize,
+        deliveries: Vec<(StreamAt, u64, Position)>,
+        (begun, timeout_micros): (Monotonic, u64),
+    ) -> u64 {
+        let Endpoint { origin, key, .. } = &self.endpoints[endpoint];
+        let (origin, endpoint) = (origin.clone(), key.clone());
         if let Some(entry) = self.origins.get_mut(&origin) {
             entry.taken += 1;
         }
         self.slots_taken += 1;
         self.last_attempt += 1;
-        self.in_flight.insert(self.last_attempt, InFlight { origin, deliveries });
+        let in_flight = InFlight { origin, endpoint, begun, timeout_micros, deliveries };
+        self.in_flight.insert(self.last_attempt, in_flight);
         self.last_attempt
     }
 

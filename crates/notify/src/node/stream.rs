@@ -27,6 +27,8 @@ pub(super) struct Delivery {
     pub attempts: u32,
     pub due: Timestamp,
     pub batch_max: u16,
+    /// Its first attempt is not before this time, since its endpoint was slow when it was matched.
+    pub held: Option<Monotonic>,
     /// The parked row that holds it, by the row's first position.
     pub row: Option<Position>,
     pub place: Place,
@@ -60,10 +62,17 @@ impl Delivery {
             attempts: 0,
             due: since,
             batch_max: u16::MAX,
+            held: None,
             row: None,
             place: Place::Queued,
             bytes: OnceLock::new(),
         }
+    }
+
+    /// The same, held until `due`, which comes at `until`.
+    pub(super) fn held(self, due: Timestamp, until: Monotonic) -> Self {
+        let held = (due > self.since).then_some(until);
+        Self { due, held, ..self }
     }
 
     /// About how much of a body it needs. What that follows from never changes in a subscription.
@@ -211,13 +220,14 @@ impl StreamState {
             return self.deliveries.get(&position).map(|delivery| Class::Retry(delivery.attempts));
         }
         let may_overtake = config.planted(Fault::LaterOvertakesParked) || config.planted(Fault::OrderBrokenOnRetry);
-        ((self.failed == 0 || may_overtake) && !self.queue.is_empty()).then_some(Class::First)
+        let is_held = self.held_until().is_some_and(|until| until > now);
+        ((self.failed == 0 || may_overtake) && !self.queue.is_empty() && !is_held).then_some(Class::First)
     }
 
     /// Takes deliveries of `class` into flight, in order, as far as there is room.
     pub(super) fn take(&mut self, class: Class, room: &mut Room, now: Monotonic, config: &NodeConfig) -> Vec<Position> {
         let taken = match class {
-            Class::First => self.pick_first(room, config),
+            Class::First => self.pick_first(room, now, config),
             Class::Retry(attempts) => self.pick_retry(attempts, room, now, config),
         };
         for position in &taken {
@@ -232,12 +242,15 @@ impl StreamState {
         taken
     }
 
-    fn pick_first(&mut self, room: &mut Room, config: &NodeConfig) -> Vec<Position> {
+    fn pick_first(&mut self, room: &mut Room, now: Monotonic, config: &NodeConfig) -> Vec<Position> {
         let loaded_up_to = self.tail.as_ref().map_or(Position(u64::MAX), |tail| tail.after);
         let mut taken = Vec::with_capacity(room.notifications.min(self.queue.len()).min(SCAN_MAX));
         let mut held_back: HashSet<Told> = HashSet::new();
         for &position in self.queue.range(..=loaded_up_to).take(SCAN_MAX) {
             let Some(delivery) = self.deliveries.get(&position) else { continue };
+            if delivery.held.is_some_and(|until| until > now) {
+                break;
+            }
             let item = delivery.item(&self.subscription);
             if item.is_some_and(|item| held_back.contains(&item) || self.busy.contains(&item)) {
                 held_back.extend(item);
@@ -348,7 +361,13 @@ impl StreamState {
     /// The first due time that is still to come.
     pub(super) fn next_due_after(&self, now: Monotonic) -> Option<Monotonic> {
         let next = self.waiting.range((now.plus_micros(1), Position::default())..).next();
-        next.map(|(due, _)| *due)
+        let held = self.held_until().filter(|until| *until > now);
+        next.map(|(due, _)| *due).into_iter().chain(held).min()
+    }
+
+    /// Until when the next delivery that was never tried is held.
+    fn held_until(&self) -> Option<Monotonic> {
+        self.deliveries.get(self.queue.first()?)?.held
     }
 
     /// Whether more of the tail should come into memory.
@@ -395,6 +414,7 @@ impl StreamState {
             attempts: row.attempts,
             due: row.due,
             batch_max: row.batch_max.max(1),
+            held: (row.attempts == 0 && row.due > row.since).then(|| mono_of(row.due)),
             row: Some(row.first()),
             place,
             bytes: OnceLock::new(),

@@ -25,6 +25,7 @@ use uuid::Uuid;
 mod attempts;
 mod content;
 mod faults;
+mod health;
 mod incidents;
 mod lives;
 mod recounted;
@@ -112,7 +113,11 @@ impl World {
     }
 
     fn from(state: PartitionState) -> Self {
-        let node = Node::new(NodeConfig::default());
+        Self::of(NodeConfig::default(), state)
+    }
+
+    fn of(config: NodeConfig, state: PartitionState) -> Self {
+        let node = Node::new(config);
         let mut world = Self { node, micros: 0, head: 1, attempts: Vec::new(), others: Vec::new() };
         let (partition, epoch) = (Partition::of(MEGAN), EPOCH);
         world.handle(Event::Tick);

@@ -173,6 +173,7 @@ pub fn name(reason: AbandonReason) -> &'static str {
         AbandonReason::TooLarge => "too_large",
         AbandonReason::CertificateUnusable => "certificate_unusable",
         AbandonReason::AccessLost => "access_lost",
+        AbandonReason::EndpointDropping => "endpoint_dropping",
         AbandonReason::Injected => "injected",
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use notify::{NodeConfig, Profile};
+use notify::{HealthLimits, NodeConfig, Profile};
 use serde_json::json;
 use tidings_server::identity::{Grant, SCOPES};
 use tidings_server::seed;
@@ -75,8 +75,11 @@ async fn starvation_by_hostile_receivers_fails_since_each_attempt_gives_its_slot
     let delivery = NodeConfig {
         attempts_max: 1,
         attempts_per_origin_max: 1,
-        first_timeout_micros: 50_000,
-        retry_timeout_micros: 50_000,
+        health: HealthLimits {
+            first_timeout_micros: 50_000,
+            retry_timeout_micros: 50_000,
+            ..HealthLimits::documented()
+        },
         ..NodeConfig::default()
     };
     let profile = Profile { refuse_duplicates: false, ..Profile::documented() };

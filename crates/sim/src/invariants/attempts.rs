@@ -87,7 +87,9 @@ impl Watch {
             deliveries.push((*partition, tenure.epoch, *delivery));
         }
         let deadline = now.mono.plus_micros(attempt.timeout_micros);
-        let flight = InFlight { origin: origin(&attempt.url).to_owned(), deadline, deliveries };
+        let url = attempt.url.to_string();
+        let (origin, begun, timeout_micros) = (origin(&url).to_owned(), now.mono, attempt.timeout_micros);
+        let flight = InFlight { origin, url, begun, timeout_micros, deadline, deliveries };
         match self.flights.insert((life, attempt.id), flight) {
             None => Ok(()),
             Some(_) => Err(Violation::new("slots_are_bounded", format!("attempt id {} is used twice", attempt.id))),
@@ -224,7 +226,8 @@ impl Watch {
     fn check_item_order(&self, moment: &Moment, sent: &[Sent], one: &Sent) -> Result<(), Violation> {
         let refuse = |what: String| Err(Violation::new("item_order_holds", what));
         let (number, position) = one.delivery;
-        let matches = &self.truth.spans[number].matches;
+        let span = &self.truth.spans[number];
+        let matches = &span.matches;
         let Some(item) = matches.get(&position).and_then(|told| told.item.as_ref()) else { return Ok(()) };
         let same = |other: Position| matches.get(&other).is_some_and(|told| told.item.as_ref() == Some(item));
         let in_flight = self.flights.iter().filter(|((life, _), _)| *life == moment.life);
@@ -241,7 +244,13 @@ impl Watch {
         let cursor = tenure.cursor.unwrap_or_default();
         for (earlier, told) in matches.range(..position).filter(|(_, told)| told.item.as_ref() == Some(item)) {
             let abandoned = *earlier <= cursor && !tenure.rows.contains_key(&(number, *earlier));
-            if !told.has_ended() && !told.silenced && !abandoned && !self.may_be_given_up(moment, told.appended) {
+            let dropped = self.may_be_dropped(span) && !tenure.begun.contains(&(number, *earlier));
+            if !told.has_ended()
+                && !told.silenced
+                && !abandoned
+                && !dropped
+                && !self.may_be_given_up(moment, told.appended)
+            {
                 return refuse(format!("{:?} is sent before position {earlier} of the same item ended", one.delivery));
             }
         }
@@ -325,7 +334,8 @@ impl Watch {
             classes.push(tenure.failures.contains_key(&one.delivery));
         }
         let Some(retry) = classes.first() else { return Ok(()) };
-        let timeout = if *retry { self.config.retry_timeout_micros } else { self.config.first_timeout_micros };
+        let timeout =
+            if *retry { self.config.health.retry_timeout_micros } else { self.config.health.first_timeout_micros };
         if classes.iter().any(|class| class != retry) || attempt.timeout_micros != timeout {
             let seen = format!("attempt {} of {} µs mixes first tries and retries", attempt.id, attempt.timeout_micros);
             return Err(Violation::new("schedule_is_kept", seen));

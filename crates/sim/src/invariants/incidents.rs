@@ -26,7 +26,8 @@ pub struct Untold {
 impl Untold {
     fn of(ledger: &LedgerDelta, certain: usize) -> Self {
         let abandoned = |reason| ledger.abandoned.get(&reason).copied().unwrap_or_default();
-        let other_than_horizon = abandoned(AbandonReason::TooLarge) + abandoned(AbandonReason::CertificateUnusable);
+        let others = [AbandonReason::TooLarge, AbandonReason::CertificateUnusable, AbandonReason::EndpointDropping];
+        let other_than_horizon = others.map(abandoned).iter().sum();
         Self { counted: other_than_horizon + abandoned(AbandonReason::Horizon), other_than_horizon, certain }
     }
 

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod checkpoints;
+mod health;
 mod incidents;
 mod rest;
 mod retention;
@@ -95,6 +96,9 @@ struct Failure {
 #[derive(Clone, Debug)]
 struct InFlight {
     origin: String,
+    url: String,
+    begun: Monotonic,
+    timeout_micros: u64,
     /// By the node's own clock; then it is over, whenever the node hears of it.
     deadline: Monotonic,
     /// With the partition and epoch under which each was begun.
@@ -114,6 +118,12 @@ pub struct Watch {
     draining: BTreeSet<Life>,
     released: BTreeSet<Life>,
     mail: BTreeMap<(SubmissionId, UserId), u32>,
+    /// What each life was told of how long URLs took to respond.
+    responses: BTreeMap<(Life, String), Vec<(Monotonic, u64)>>,
+    /// URLs that some life may have found to be dropping.
+    dropping: BTreeSet<String>,
+    /// How many deliveries were held when they were parked.
+    held: u64,
     /// Subscriptions of which something was abandoned since they were told last that they missed something.
     owed: BTreeSet<usize>,
     /// How often they were told.
@@ -139,6 +149,9 @@ impl Watch {
             draining: BTreeSet::new(),
             released: BTreeSet::new(),
             mail: BTreeMap::new(),
+            responses: BTreeMap::new(),
+            dropping: BTreeSet::new(),
+            held: 0,
             owed: BTreeSet::new(),
             missed: 0,
             stats: BTreeMap::new(),
@@ -304,6 +317,7 @@ impl Watch {
 
     fn told_outcome(&mut self, life: Life, now: Now, attempt: u64, (outcome, lacks): (Outcome, &[(usize, Lack)])) {
         let Some(flight) = self.flights.remove(&(life, attempt)) else { return };
+        self.responded(life, now.mono, &flight, outcome);
         for (place, (partition, epoch, delivery)) in flight.deliveries.into_iter().enumerate() {
             let lack = lacks.iter().find(|(lacking, _)| *lacking == place).map(|(_, lack)| *lack);
             let acknowledged = outcome == Outcome::Acknowledged;

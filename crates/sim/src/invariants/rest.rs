@@ -35,6 +35,10 @@ pub struct Endings {
     pub abandoned_too_large: u64,
     pub abandoned_access_lost: u64,
     pub abandoned_unusable: u64,
+    /// Of them, dropped because their endpoint was dropping.
+    pub abandoned_dropping: u64,
+    /// Deliveries that were parked because their endpoint was slow.
+    pub held: u64,
     /// How often an app was asked to reauthorize because its time ran out.
     pub asked: u64,
     /// How often an app was told that it missed something, apart from what was provoked.
@@ -160,6 +164,8 @@ impl Watch {
             abandoned_too_large: abandoned(AbandonReason::TooLarge),
             abandoned_access_lost: abandoned(AbandonReason::AccessLost),
             abandoned_unusable: abandoned(AbandonReason::CertificateUnusable),
+            abandoned_dropping: abandoned(AbandonReason::EndpointDropping),
+            held: self.held,
             asked: self.truth.spans.iter().map(|span| span.asked.len() as u64).sum(),
             missed: self.missed,
         }

@@ -83,13 +83,14 @@ pub(super) fn unpack_noted(mut bytes: &[u8]) -> Option<Noted> {
     Some(noted)
 }
 
-const REASONS: [AbandonReason; 7] = [
+const REASONS: [AbandonReason; 8] = [
     AbandonReason::Horizon,
     AbandonReason::SubscriptionEnded,
     AbandonReason::Paused,
     AbandonReason::TooLarge,
     AbandonReason::CertificateUnusable,
     AbandonReason::AccessLost,
+    AbandonReason::EndpointDropping,
     AbandonReason::Injected,
 ];
 
@@ -102,6 +103,7 @@ fn reason_number(reason: AbandonReason) -> u64 {
         AbandonReason::TooLarge => 3,
         AbandonReason::CertificateUnusable => 4,
         AbandonReason::AccessLost => 5,
+        AbandonReason::EndpointDropping => 6,
         AbandonReason::Injected => 8,
     }
 }
