@@ -89,6 +89,8 @@ impl Node {
         let Some(state) = owned.streams.get_mut(&at.1) else { return false };
         let (Some(class), Some(url)) = (state.class(now.mono, &self.config), state.url()) else {
             state.listed = false;
+            // What stood before it may have been given up right now, and what comes first be held.
+            self.await_due(at, now.mono);
             return false;
         };
         let timeout = match class {

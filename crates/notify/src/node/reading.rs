@@ -264,6 +264,12 @@ impl Node {
             state.listed = true;
             self.sending.list(state.endpoint, at);
         }
+        self.await_due(at, now);
+    }
+
+    /// Sets a timer for the stream's next due time.
+    pub(super) fn await_due(&mut self, at: StreamAt, now: Monotonic) {
+        let Some(state) = self.partitions.get_mut(&at.0).and_then(|owned| owned.streams.get_mut(&at.1)) else { return };
         let due = state.next_due_after(now);
         if let Some(due) = due.filter(|due| state.wake.is_none_or(|wake| *due < wake)) {
             state.wake = Some(due);
