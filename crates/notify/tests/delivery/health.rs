@@ -108,6 +108,32 @@ fn who_takes_over_holds_what_was_held() {
 }
 
 #[test]
+fn what_is_held_goes_in_time_when_what_stood_before_it_was_given_up() {
+    let (partition, epoch) = (Partition::of(MEGAN), EPOCH);
+    let stream = Stream { subscription: subscription().id, kind: StreamKind::Changes };
+    let mut world = World::from(PartitionState {
+        cursor: Position(9),
+        head: Position(9),
+        wall: NOW,
+        subscriptions: vec![span(subscription(), Standing::default())],
+        parked: vec![stream],
+        ..<_>::default()
+    });
+    let row = |position, (since, due)| {
+        let refs = vec![ParkedRef { position: Position(position), change: Some(ChangeType::Created) }];
+        let row = Parked { stream, refs, attempts: 0, due, since, batch_max: 1 };
+        let change = created(position, WellKnown::Inbox.id_in(MEGAN));
+        LoadedParked { row, records: vec![Arc::new(Record::Change(change))] }
+    };
+    let long_ago = NOW.plus_minutes(-300);
+    let rows = vec![row(4, (long_ago, long_ago)), row(5, (NOW, NOW.plus_minutes(9)))];
+    world.handle(Event::Parked { partition, epoch, stream, rows: Some(rows) });
+    assert!(world.attempts().is_empty());
+    world.pass(9 * 60 * SECOND);
+    assert_eq!(world.attempt().notifications.len(), 1);
+}
+
+#[test]
 fn what_is_new_to_a_dropping_endpoint_is_given_up_and_the_app_told_once_it_is_back() {
     let mut world = after_retries_of(10, Outcome::TimedOut);
     assert_eq!(stats(&world), (0, 1));
