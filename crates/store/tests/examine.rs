@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use graph::{ChangeType, Mutation, NewAttachment, Partition};
 use notify::log::EndReason;
+use notify::retention::Mark;
 use notify::{Checkpoint, LedgerDelta, Parked, ParkedRef, Position, Stream, StreamKind};
 use rusqlite::Connection;
 use serde_json::json;
@@ -73,6 +74,28 @@ async fn nothing_is_wrong_with_what_a_store_has_left() {
     let in_use = examine(directory.path(), None, &mut |_| {});
     assert!(matches!(in_use, Err(OpenError::InUse(_))), "{in_use:?}");
     drop(store);
+}
+
+#[tokio::test]
+async fn a_log_that_was_cut_is_whole() {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(directory.path(), keys(&[1]), Heard::default().publish()).unwrap();
+    settle(&store).await;
+    for number in [1, 2] {
+        store.begin_subscription(Arc::new(subscription(number, MEGAN)), ROOMY).await.unwrap();
+    }
+    store.end_subscription(subscription_id(2), EndReason::Deleted, None).await.unwrap();
+    store.acquire(NodeId(Uuid::from_u128(1)), at(0), at(30), 256).await.unwrap();
+    let all = Checkpoint { cursor: Position(3), park: Vec::new(), ledger: BTreeMap::new(), ..checkpoint() };
+    store.checkpoint(all).await.unwrap();
+    let partition = Partition::of(MEGAN);
+    assert!(store.mark_log(partition, at(1), None).await.unwrap());
+    assert!(store.raise_floor(partition, Mark { position: Position(3), at: at(1) }).await.unwrap());
+    // Of what ended nothing is left but the record of its end, which is the log's last.
+    while store.cut_log(partition, 1).await.unwrap().more {}
+    store.close().await;
+    drop(store);
+    assert_eq!(found(&directory), []);
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::{Desk, RESTORE};
 use crate::StoreError;
-use crate::sqlite::record;
 use crate::sqlite::row::{log_key, log_partition, log_position, signed, stream_kind_number};
+use crate::sqlite::{record, retention};
 
 impl Desk<'_> {
     pub(super) fn log(&mut self) -> Result<(), StoreError> {
@@ -84,6 +84,10 @@ impl Desk<'_> {
             SubscriptionEvent::Ended(_) => "ended",
             _ => return Ok(()),
         };
+        // What the floor has passed is taken away in parts, the last record never: the row may be gone first.
+        if position <= retention::floor(self.connection, partition)? {
+            return Ok(());
+        }
         let sql = format!("SELECT {column} FROM subscription WHERE id = ?1");
         let mut read = self.connection.prepare_cached(&sql)?;
         let said: Option<Option<u64>> = read.query_row([id.0.as_bytes()], |row| row.get(0)).optional()?;
