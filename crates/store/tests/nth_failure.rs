@@ -18,7 +18,9 @@ use graph::{
 };
 use notify::log::{Cause, EndReason, LifecycleEvent};
 use notify::retention::Mark;
-use notify::{Checkpoint, Incident, LedgerDelta, Parked, ParkedRef, Position, Stream, StreamKind, Subscription};
+use notify::{
+    Checkpoint, Incident, LedgerDelta, Parked, ParkedRef, Position, Record, Stream, StreamKind, Subscription,
+};
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
@@ -318,6 +320,11 @@ fn subscription_calls() -> Vec<(&'static str, Run)> {
         pause_subscription: store => store.pause_subscription(first());
         append_lifecycle: store => store.append_lifecycle(subscription_id(1), change_id(0xab), LifecycleEvent::Missed);
         append_missed: store => store.append_missed(subscription_id(1), Incident { opened: at(5) });
+        replay: store => {
+            let told = message(MEGAN, 1, 1);
+            let record = Record::Change(graph::Change::created(TENANT, &told, told.created));
+            store.replay(first(), vec![(ChangeType::Created, Arc::new(record))])
+        };
         subscription: store => store.subscription(subscription_id(1));
         subscriptions: store => store.subscriptions(of_tenant());
         ledger: store => store.ledger(subscription_id(1));
