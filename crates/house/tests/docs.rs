@@ -15,13 +15,14 @@ const SECTIONS: &str = "1.1 1.2 1.3 1.4 1.5 1.6 1.7 1.8 1.9 2.1 2.2 2.3 2.4 2.5 
                         5.1 5.2 5.3 5.4 5.5 5.6 5.7 6.1 6.2 6.3 6.4 6.5 6.6 7.3 8.1 8.2 8.3 8.4 8.5 8.6 8.7 10.1 10.2 \
                         10.3 10.4 10.5 10.6 10.7 10.10 10.11 S0 S1 S2";
 const THREATS_HEADER: [&str; 5] = ["threat", "who", "what stands against it", "what remains", "test"];
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "PARITY.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/backup.md",
+    "docs/dev.md",
     "docs/evidence.md",
     "docs/identity.md",
     "docs/operations.md",
