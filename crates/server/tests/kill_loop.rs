@@ -3,7 +3,7 @@
 //! Writers post messages for two mailboxes; subscriptions of a healthy and of a failing receiver hear of
 //! them. Nothing that was answered with 201 may be lost, and nothing that a subscription must hear of. After each kill the
 //! ledgers, counted again from the log, balance.
-//! `TIDINGS_KILLS` sets how often the process is killed; 10 by default.
+//! `TIDINGS_KILLS` sets how often the process is killed; 25 by default.
 
 mod support;
 
@@ -89,7 +89,7 @@ fn heard(receiver: &Receiver) -> BTreeMap<(String, String), BTreeSet<String>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_when_the_process_is_killed_under_load() {
-    let kills: usize = std::env::var("TIDINGS_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10);
+    let kills: usize = std::env::var("TIDINGS_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(25);
     let receiver = Receiver::start().await;
     let home = tempfile::tempdir().unwrap();
     let mut process = Process::start(home.path());
