@@ -27,7 +27,8 @@ const TOKEN_FILE: &str = "token";
 /// personal account (lynne@personal.test), an app, tokens that work, HTTPS with a development CA of its
 /// own, and takes mail by LMTP. More are added with `tidings user` and `tidings app`. Receivers may be at
 /// http:// and localhost. `tidings clock advance 3d` moves its clock, so that subscriptions expire and retries come
-/// due at once. Ctrl-C lets it finish what is under way; a second one ends it at once.
+/// due at once; `tidings fault add` makes deliveries go wrong. Ctrl-C lets it finish what is under way; a second one
+/// ends it at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
