@@ -14,6 +14,11 @@ use crate::checkpoint::SubscriptionSpan;
 use crate::reauthorization::{Pause, Standing};
 use crate::recount::{Counted, Opening};
 
+/// How many logs get their first mark at a time, while there is room for all of them. Each costs a walk over the
+/// partition's subscriptions, and a store that has come to rest has 256 to mark: no burst of work is worth the day that
+/// such a mark then waits anyway.
+const FIRST_MARKS_AT_ONCE: usize = 8;
+
 /// What is to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -125,6 +130,7 @@ impl LogExtent {
 pub fn plan(extents: &[LogExtent], limits: &Limits, now: Timestamp) -> Vec<Step> {
     let mut bytes: u64 = extents.iter().map(|extent| extent.bytes_of(extent.kept_below(extent.head))).sum();
     let half_full = limits.bytes_max.is_some_and(|most| bytes > most / 2);
+    let mut first_marks = if half_full { usize::MAX } else { FIRST_MARKS_AT_ONCE };
     let mut extents: Vec<&LogExtent> = extents.iter().collect();
     extents.sort_by_key(|extent| (extent.mark.map(|mark| mark.at), extent.partition));
     let mut steps = Vec::new();
@@ -134,7 +140,8 @@ pub fn plan(extents: &[LogExtent], limits: &Limits, now: Timestamp) -> Vec<Step>
             steps.push(Step::Cut { partition });
         }
         let Some(mark) = extent.mark else {
-            if extent.lag() > 0 {
+            if extent.lag() > 0 && first_marks > 0 {
+                first_marks -= 1;
                 steps.push(Step::Mark { partition, instead_of: None });
             }
             continue;
@@ -192,6 +199,23 @@ mod tests {
         assert_eq!(plan_of(extent(3, None)), [Step::Mark { partition, instead_of: None }]);
         assert_eq!(plan_of(LogExtent { cursor: Position(0), ..extent(3, None) }), []);
         assert_eq!(plan_of(LogExtent { floor: Position(100), first: Position(100), ..extent(3, None) }), []);
+    }
+
+    #[test]
+    fn a_store_that_has_come_to_rest_is_marked_little_by_little_unless_it_is_half_full() {
+        let mut logs: Vec<LogExtent> = (0..20).map(|number| extent(number, None)).collect();
+        let half_full = Limits { bytes_max: Some(39_999), ..LIMITS };
+        assert_eq!(plan(&logs, &half_full, NOON).len(), 20);
+        let mut marked_at_once = Vec::new();
+        while logs.iter().any(|log| log.mark.is_none()) {
+            let steps = plan(&logs, &LIMITS, NOON);
+            marked_at_once.push(steps.len());
+            for step in steps {
+                let Step::Mark { partition, instead_of: None } = step else { panic!("{step:?}") };
+                logs[usize::from(partition.0)].mark = Some(Mark { position: Position(100), at: NOON });
+            }
+        }
+        assert_eq!(marked_at_once, [8, 8, 4]);
     }
 
     #[test]

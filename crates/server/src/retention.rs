@@ -12,8 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 
-/// Between two rounds.
+/// Between two rounds where the log may become too long.
 const PAUSE: Duration = Duration::from_secs(120);
+/// Where it can only become too old: to look at all logs costs more than everything else that an idle server does.
+const PAUSE_BY_AGE: Duration = Duration::from_secs(600);
 /// Records taken away in one transaction: few enough that nobody notices who waits for the same commit.
 const CUT_AT_ONCE: u64 = 1_000;
 /// Between two transactions, so that others have most of the disk's and the writer's time.
@@ -29,10 +31,11 @@ pub struct Retention {
 impl Retention {
     /// Goes round until it is stopped.
     pub async fn run(self, clock: Clock) {
+        let pause = if self.limits.bytes_max.is_some() { PAUSE } else { PAUSE_BY_AGE };
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(PAUSE) => {}
+                () = tokio::time::sleep(pause) => {}
             }
             match self.round(clock.wall()).await {
                 Ok(Cut { records: 0, subscriptions: 0, .. }) => {}

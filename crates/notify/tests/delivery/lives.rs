@@ -201,3 +201,29 @@ fn a_node_is_at_rest_until_time_brings_something() {
     world.pass(24 * HOUR);
     assert!(!world.node.is_at_rest(), "its end is on its way into the log");
 }
+
+#[test]
+fn in_an_idle_hour_a_node_records_nothing_and_asks_for_little() {
+    let mut world = World::of(
+        NodeConfig::default().alone(),
+        PartitionState { cursor: Position(1), head: Position(1), wall: NOW, ..<_>::default() },
+    );
+    let (mut renewals, mut reads) = (0, 0);
+    world.others.clear();
+    while world.micros < HOUR {
+        world.pass(SECOND);
+        for command in std::mem::take(&mut world.others) {
+            match command {
+                Command::Renew { .. } => renewals += 1,
+                Command::ReadLog { partition, epoch, .. } => {
+                    reads += 1;
+                    world.handle(Event::Log { partition, epoch, records: Some(Vec::new()) });
+                }
+                // Of all partitions it has one here, and asks for the others.
+                Command::Acquire { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!((renewals, reads), (360, 60));
+}

@@ -18,8 +18,10 @@ use super::process::{Activity, activity, resident_bytes};
 
 /// `changeType`s that hear of creations; equal subscriptions of one creator are refused.
 const HEARING: [&str; 4] = ["created", "created,updated", "created,deleted", "created,updated,deleted"];
-/// A server that has come to rest uses less of a core than this, and is given so long for it.
+/// A server that has come to rest uses less of a core than this for so many looks, since it waits a second with what it
+/// records of a log that nobody hears of; and is given so long for it.
 const AT_REST_CPU: f64 = 0.02;
+const AT_REST_LOOKS: u32 = 6;
 const REST_MAX: Duration = Duration::from_secs(600);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -90,12 +92,14 @@ impl Server {
 
     /// Waits until the server does nearly nothing, and tells the resident memory that it has then.
     pub async fn at_rest(&self) -> Result<u64> {
-        let mut before = self.activity()?;
+        let (mut before, mut looks) = (self.activity()?, 0);
         while self.started.elapsed() < REST_MAX {
             tokio::time::sleep(LOOK_EVERY).await;
             let now = self.activity()?;
             let used = now.since(&before);
-            if used.cpu.as_secs_f64() < AT_REST_CPU * LOOK_EVERY.as_secs_f64() {
+            let is_quiet = used.cpu.as_secs_f64() < AT_REST_CPU * LOOK_EVERY.as_secs_f64();
+            looks = if is_quiet { looks + 1 } else { 0 };
+            if looks == AT_REST_LOOKS {
                 return resident_bytes(self.process())
                     .context("the kernel does not tell how much memory a process has");
             }
