@@ -330,11 +330,14 @@ fn far_sighted(config: NodeConfig) -> NodeConfig {
 
 /// The time and new ids for an operation.
 pub fn fresh_source(clock: Clock) -> FreshSource {
-    Arc::new(move || Fresh {
-        now: clock.wall(),
-        uuid: ids::new_uuid(),
-        change: ChangeId(ids::new_uuid()),
-        removal: ChangeId(ids::new_uuid()),
+    Arc::new(move || {
+        let now = clock.wall();
+        Fresh {
+            now,
+            uuid: ids::new_uuid_of(now),
+            change: ChangeId(ids::new_uuid()),
+            removal: ChangeId(ids::new_uuid()),
+        }
     })
 }
 

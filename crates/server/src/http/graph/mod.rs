@@ -455,7 +455,7 @@ impl Call<'_> {
     pub fn fresh(&self) -> Fresh {
         Fresh {
             now: self.context.now,
-            uuid: ids::new_uuid(),
+            uuid: ids::new_uuid_of(self.context.now),
             change: ChangeId(ids::new_uuid()),
             removal: ChangeId(ids::new_uuid()),
         }
