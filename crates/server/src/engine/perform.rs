@@ -117,7 +117,8 @@ impl Performer {
             let sending = || answer.if_lost = Some(event(Outcome::Unreachable, Vec::new()));
             let (outcome, lacks) = match plan {
                 None => attempted(attempt, &outbound, (&bodies, &clock), sending).await,
-                Some(plan) => struck(attempt, plan, &outbound, (&bodies, &clock), sending).await,
+                // It is rare, and every attempt's task would be as large.
+                Some(plan) => Box::pin(struck(attempt, plan, &outbound, (&bodies, &clock), sending)).await,
             };
             answer.send(event(outcome, lacks));
             telemetry.attempted(outcome, notifications, clock.elapsed().saturating_sub(begun));

@@ -18,6 +18,9 @@ pub const CONTENT_TYPE: &str =
 const DIAGNOSTIC: &str =
     r#"{"ServerInfo":{"DataCenter":"Local","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"Tidings"}}"#;
 
+/// As many as an answer has at the most.
+const HEADERS: usize = 12;
+
 /// What a handler says when it is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -72,6 +75,22 @@ pub fn response(context: &Context, outcome: Result<Answer, ApiError>) -> Respons
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert("odata-version", HeaderValue::from_static("4.0"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-ms-ags-diagnostic", HeaderValue::from_static(DIAGNOSTIC));
+    if context.is_secure() {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    if answer.body.is_some() {
+        let content_type = match answer.content_type {
+            Cow::Borrowed(known) => Ok(HeaderValue::from_static(known)),
+            Cow::Owned(other) => HeaderValue::try_from(other),
+        };
+        if let Ok(content_type) = content_type {
+            headers.insert(header::CONTENT_TYPE, content_type);
+        }
+    }
     let mut set = |name: HeaderName, value: String| {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
@@ -79,15 +98,6 @@ pub fn response(context: &Context, outcome: Result<Answer, ApiError>) -> Respons
     };
     set(HeaderName::from_static("request-id"), context.request_id.to_string());
     set(HeaderName::from_static("client-request-id"), context.client_request_id.clone());
-    set(HeaderName::from_static("odata-version"), "4.0".to_owned());
-    set(header::CACHE_CONTROL, "no-cache".to_owned());
-    set(HeaderName::from_static("x-ms-ags-diagnostic"), DIAGNOSTIC.to_owned());
-    if context.is_secure() {
-        set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000".to_owned());
-    }
-    if answer.body.is_some() {
-        set(header::CONTENT_TYPE, answer.content_type.into_owned());
-    }
     if let Some(location) = answer.location {
         set(header::LOCATION, location);
     }
