@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::item::NOT_IN_CHANGES;
-use crate::{AttachmentId, ChangeId, Folder, FolderId, ImmutableId, Item, ItemId, ItemKey, NewAttachment, Properties};
+use crate::{
+    AttachmentId, Carried, ChangeId, Folder, FolderId, ImmutableId, Item, ItemId, ItemKey, NewAttachment, Properties,
+};
 use crate::{TenantId, Timestamp, UserId};
 
 /// What happened to an item, in Graph's words.
@@ -52,7 +54,7 @@ pub struct Change {
     pub created: Timestamp,
     /// The item after the change; as it last was, if it was deleted.
     #[serde(default, skip_serializing_if = "Properties::is_empty")]
-    pub after: Properties,
+    pub after: Carried,
     /// The old values of the properties that the change altered; absent ones are `null`. Of a move, the half
     /// that created the item has them.
     #[serde(default, skip_serializing_if = "Properties::is_empty")]
@@ -107,7 +109,7 @@ impl Change {
     }
 
     fn of(tenant: TenantId, item: &Item, change: ChangeType, id: ChangeId, at: Timestamp) -> Self {
-        let after = item
+        let after: Properties = item
             .properties
             .iter()
             .filter(|(name, _)| !NOT_IN_CHANGES.contains(&name.as_str()))
@@ -124,7 +126,7 @@ impl Change {
             change,
             at,
             created: item.created,
-            after,
+            after: after.into(),
             before: Properties::new(),
         }
     }

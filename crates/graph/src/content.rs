@@ -9,7 +9,7 @@ use crate::path::{WatchError, watch};
 use crate::refinement::{Refinement, RefinementRefusal};
 use crate::render::{self, Preferences, Select, View};
 use crate::schema::annotated;
-use crate::{Change, Item};
+use crate::{Change, Item, Properties};
 
 /// What a subscription's `resource` asks to be shown.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ fn item_after(change: &Change) -> Option<Item> {
         created: change.created,
         modified: change.at.whole_seconds(),
         version: change.id,
-        properties: change.after.clone(),
+        properties: Properties::clone(&change.after),
     })
 }
 

@@ -32,6 +32,7 @@ pub mod time;
 pub mod zone;
 
 mod archive;
+mod carried;
 pub mod fuzz_formats;
 pub mod fuzz_queries;
 pub mod html;
@@ -45,6 +46,7 @@ pub mod mime;
 pub mod vcard;
 
 pub use attachment::{Attachment, NewAttachment};
+pub use carried::Carried;
 pub use change::{Change, ChangeType, Mutation};
 pub use content::Content;
 pub use exchange_id::{ExchangeId, ExchangeIdFormat};

@@ -151,7 +151,7 @@ fn message(owner: UserId, number: u64, folder: FolderId) -> Change {
         change: ChangeType::Created,
         at: NOW,
         created: NOW,
-        after,
+        after: after.into(),
         before: Properties::new(),
     }
 }

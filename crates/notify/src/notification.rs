@@ -370,7 +370,7 @@ mod tests {
             change: ChangeType::Created,
             at: Timestamp::from_seconds(1_789_000_000),
             created: Timestamp::from_seconds(1_789_000_000),
-            after: Properties::new(),
+            after: graph::Carried::default(),
             before: Properties::new(),
         })
     }
@@ -522,7 +522,7 @@ mod tests {
     fn content_is_counted_by_the_most_that_it_is_when_sealed() {
         let Record::Change(small) = change(7) else { panic!("a change") };
         let subject = "x".repeat(10_000);
-        let after = Properties::from_iter([("subject".to_owned(), subject.into())]);
+        let after = Properties::from_iter([("subject".to_owned(), subject.into())]).into();
         let large = Record::Change(Change { after, ..small.clone() });
         let told = rich(told(Record::Change(small), None), 4, "mine");
         let estimate = |record: &Record, most| estimated_bytes(&told.subscription, record, most);

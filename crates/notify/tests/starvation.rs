@@ -59,7 +59,7 @@ fn change(number: u64, n: u64) -> Record {
         change: ChangeType::Created,
         at: START,
         created: START,
-        after: Properties::new(),
+        after: graph::Carried::default(),
         before: Properties::new(),
     })
 }

@@ -226,7 +226,8 @@ impl Truth {
     fn tell(&mut self, partition: Partition, position: Position, change: &Change, at: u64) {
         let uuid = change.immutable_id().uuid;
         let before = self.items.get(&uuid).cloned();
-        let after = (change.change != ChangeType::Deleted).then(|| (change.folder, change.after.clone()));
+        let after =
+            (change.change != ChangeType::Deleted).then(|| (change.folder, graph::Properties::clone(&change.after)));
         match &after {
             Some(state) => drop(self.items.insert(uuid, state.clone())),
             // The second half of a move finds the item where it was.

@@ -240,8 +240,11 @@ fn expanded_extended_properties_stand_beside_what_is_selected() {
 
 #[test]
 fn a_message_about_a_meeting_says_of_which_type_it_is() {
-    let (_, mut change) = made(Kind::Message);
-    change.after.insert("meetingMessageType".to_owned(), "meetingRequest".into());
+    let (_, change) = made(Kind::Message);
+    let meeting = [("meetingMessageType".to_owned(), "meetingRequest".into())];
+    let after: Properties =
+        change.after.iter().map(|(name, value)| (name.clone(), value.clone())).chain(meeting).collect();
+    let change = Change { after: after.into(), ..change };
     insta::assert_snapshot!(shown("me/messages?$select=subject", &change).unwrap(), @r##"{"@odata.type":"#microsoft.graph.eventMessageRequest","subject":"Hello"}"##);
 }
 

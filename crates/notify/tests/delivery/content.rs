@@ -6,6 +6,7 @@ use super::*;
 fn with_content(chars: usize, count: u64) -> World {
     let mut world = World::new(rich());
     let after = Properties::from_iter([("subject".to_owned(), "x".repeat(chars).into())]);
+    let after = graph::Carried::from(after);
     let change = |number| Change { after: after.clone(), ..created(number, WellKnown::Inbox.id_in(MEGAN)) };
     world.append((0..count).map(|number| Record::Change(change(number))));
     world

@@ -78,7 +78,7 @@ fn created(number: u64, folder: FolderId) -> Change {
         change: ChangeType::Created,
         at: NOW,
         created: NOW,
-        after: Properties::new(),
+        after: graph::Carried::default(),
         before: Properties::new(),
     }
 }

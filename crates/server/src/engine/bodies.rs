@@ -300,7 +300,7 @@ pub(super) mod tests {
             change: graph::ChangeType::Created,
             at: NOW,
             created: NOW,
-            after: graph::Properties::new(),
+            after: graph::Carried::default(),
             before: graph::Properties::new(),
         };
         Notification {
