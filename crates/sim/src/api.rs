@@ -14,13 +14,14 @@ use rand::RngExt;
 use rand::seq::IndexedRandom;
 use store::{Commit, Ingest, Makers, Once, SubscriptionLimits};
 
+use crate::catalogue::Fault;
 use crate::storage::{TENANT, date};
 use crate::truth::{FILTERS, LARGE, RESOURCES, UNUSABLE};
 use crate::world::{Happening, World};
 
 const SECOND: u64 = 1_000_000;
 const LIMITS: SubscriptionLimits =
-    SubscriptionLimits { per_scope: 100, refuse_duplicates: false, makers: Makers { user: false, app: false } };
+    SubscriptionLimits { per_scope: 1_000, refuse_duplicates: false, makers: Makers { user: false, app: false } };
 
 /// What the users of the API know of.
 #[derive(Default)]
@@ -37,7 +38,9 @@ impl World {
         if self.plan.resources && self.rng.random_bool(0.25) {
             return self.publish();
         }
-        if self.api.live.len() < self.plan.subscriptions && (self.api.acts < 8 || self.rng.random_bool(0.2)) {
+        if self.api.live.len() < self.plan.subscriptions
+            && (self.api.acts < self.plan.subscriptions.max(8) || self.rng.random_bool(0.2))
+        {
             return self.begin();
         }
         match self.rng.random_range(0..100) {
@@ -325,7 +328,17 @@ impl World {
         if after.is_rich() && self.rng.random_bool(0.6) {
             after = self.with_content(after);
         }
-        self.storage.model.patch_subscription(before, Arc::new(after)).ok();
+        let moves =
+            (&before.notification_url, &before.lifecycle_url) != (&after.notification_url, &after.lifecycle_url);
+        let is_rich = after.extras != before.extras;
+        if self.storage.model.patch_subscription(before, Arc::new(after)).is_ok() {
+            if moves {
+                self.strike(Fault::UrlPatched);
+            }
+            if is_rich {
+                self.strike(Fault::CertificatePatched);
+            }
+        }
         self.appended();
     }
 
@@ -340,7 +353,9 @@ impl World {
     fn lose_access(&mut self) {
         let Some(before) = self.a_subscription() else { return };
         let (record, cause) = (ChangeId(self.uuid()), Cause::AccessLost { at: date(self.at) });
-        self.storage.model.require_reauthorization(before, record, cause).ok();
+        if self.storage.model.require_reauthorization(before, record, cause).is_ok() {
+            self.strike(Fault::AccessLost);
+        }
         self.appended();
     }
 
@@ -350,6 +365,7 @@ impl World {
         let ended = self.storage.model.end_subscription(subscription.id, reason, None);
         self.appended();
         let Ok(ended) = ended else { return };
+        self.strike(if reason == EndReason::Deleted { Fault::Deleted } else { Fault::UserDisabled });
         self.api.live.retain(|live| *live != subscription.id);
         let partition = subscription.partition();
         let event = Event::EndCommitted { partition, subscription: subscription.id, position: ended.position };
@@ -379,6 +395,9 @@ impl World {
             .collect();
         changes.reverse();
         changes.retain(|_| self.rng.random_bool(0.5));
+        if !changes.is_empty() {
+            self.strike(Fault::Replayed);
+        }
         self.storage.model.replay(subscription, changes).ok();
         self.appended();
     }

@@ -222,7 +222,7 @@ fn script() -> Vec<Deed> {
 }
 
 fn lived() -> World {
-    let mut world = World::of(plan(), StdRng::seed_from_u64(7), false, false);
+    let mut world = World::of(plan(), StdRng::seed_from_u64(7), None, false);
     let mut script = script().into_iter().peekable();
     // Something happens at each minute, so that what is done then is done then.
     for minute in 1..DAY_MINUTES {

@@ -7,6 +7,7 @@
 
 mod agenda;
 mod api;
+mod catalogue;
 #[cfg(test)]
 mod day;
 mod invariants;
@@ -25,10 +26,12 @@ mod world;
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once};
 
+pub use catalogue::{Fault, Place, Strikes};
 pub use invariants::{Endings, Violation};
 pub use planted::{Planted, UnknownDefect};
 pub use world::Summary;
@@ -96,14 +99,14 @@ fn catch<T>(act: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     result
 }
 
-/// Runs seeds `from..from + count` on some threads; stops at the first violation and returns it.
-/// `progress` is called after each seed.
+/// Runs seeds `from..from + count` on some threads; stops at the first violation and returns it, and when `progress`,
+/// which is called after each seed, says so.
 pub fn run_many(
     from: u64,
     count: u64,
     threads: u64,
     planted: Option<Planted>,
-    progress: &(dyn Fn(&Summary) + Sync),
+    progress: &(dyn Fn(&Summary) -> ControlFlow<()> + Sync),
 ) -> Option<Box<Report>> {
     let (found, stop) = (Mutex::new(None), AtomicBool::new(false));
     let work = |first: u64| {
@@ -112,7 +115,11 @@ pub fn run_many(
                 return;
             }
             match run(seed, planted, false) {
-                Ok(summary) => progress(&summary),
+                Ok(summary) => {
+                    if progress(&summary).is_break() {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                }
                 Err(report) => {
                     stop.store(true, Ordering::Relaxed);
                     if let Ok(mut found) = found.lock() {

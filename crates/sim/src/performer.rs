@@ -10,10 +10,11 @@ use notify::{Command, Event, Now, Record, Subscription};
 use rand::RngExt;
 use store::{Commit, CommitError, Once, SubscriptionError};
 
+use crate::catalogue::Fault;
 use crate::invariants::Violation;
 use crate::network::{self, Flight};
 use crate::process::{Letter, Life};
-use crate::storage::{TENANT, date};
+use crate::storage::{Held, TENANT, date};
 use crate::trace::Line;
 use crate::truth;
 use crate::world::{Happening, World};
@@ -55,6 +56,7 @@ impl World {
         self.watch.commanded(life, &command)?;
         let fate = self.draw_fate(&command);
         self.note_asked(life, &command, fate);
+        self.count_fate(&command, fate);
         let executed = self.at + self.store_latency();
         if matches!(fate, Fate::FailsBefore | Fate::Late) {
             let answered = self.at + self.store_latency();
@@ -91,9 +93,27 @@ impl World {
         }
     }
 
+    fn count_fate(&mut self, command: &Command, fate: Fate) {
+        let is_read =
+            matches!(command, Command::ReadState { .. } | Command::ReadLog { .. } | Command::ReadParked { .. });
+        let is_lease = matches!(command, Command::Acquire { .. } | Command::Renew { .. });
+        self.strike(match fate {
+            Fate::Done => return,
+            _ if is_read => Fault::ReadFails,
+            Fate::FailsBefore => Fault::CommitFails,
+            Fate::FailsAfter | Fate::Late if is_lease => Fault::LeaseUnknown,
+            Fate::FailsAfter => Fault::CommitUnknown,
+            Fate::Late => Fault::CommitLate,
+        });
+    }
+
     fn store_latency(&mut self) -> u64 {
         let slow = !self.quiet && self.rng.random_bool(self.plan.faults.store_slow);
-        if slow { self.rng.random_range(10_000..4_000_000) } else { self.rng.random_range(100..4_000) }
+        if !slow {
+            return self.rng.random_range(100..4_000);
+        }
+        self.strike(Fault::StoreSlow);
+        self.rng.random_range(10_000..4_000_000)
     }
 
     fn answer(&mut self, life: Life, at: u64, letter: Option<Letter>) {
@@ -105,8 +125,11 @@ impl World {
     /// The store does what a command asks; of a process that has died meanwhile, perhaps.
     pub fn execute(&mut self, life: Life, errand: Errand) -> Result<(), Violation> {
         let alive = self.process(life).is_some();
-        if !alive && self.rng.random_bool(0.5) {
-            return Ok(());
+        if !alive {
+            if self.rng.random_bool(0.5) {
+                return Ok(());
+            }
+            self.strike(Fault::DeadWrite);
         }
         let failed = failure(&errand.command).map(Letter::from);
         let done = self.carry_out(life, errand.command)?;
@@ -124,7 +147,11 @@ impl World {
         let node_id = life.node_id();
         let event = match command {
             Command::Acquire { asked, max, lease_micros } => {
+                let before = self.storage.leases();
                 let held = self.storage.acquire(node_id, self.at, max, lease_micros);
+                for (partition, _) in held.iter().flatten() {
+                    self.count_lost(life, before.get(partition));
+                }
                 held.map(|held| Event::Leases { asked, renewal: false, held })
             }
             Command::Renew { asked, lease_micros } => {
@@ -142,7 +169,7 @@ impl World {
                 return Ok(Some(Letter { event, rows }));
             }
             Command::ReadLog { partition, epoch, after, limit } => {
-                let records = self.storage.model.read_log(partition, after, limit).ok();
+                let records = self.storage.read_log(partition, after, limit);
                 Some(Event::Log { partition, epoch, records })
             }
             Command::ReadParked { partition, epoch, stream, after, rows } => {
@@ -153,6 +180,9 @@ impl World {
                 let (partition, epoch, number) = (checkpoint.partition, checkpoint.epoch, checkpoint.number);
                 let before = self.watch.before_checkpoint(&checkpoint, &self.storage);
                 let answer = self.storage.checkpoint(checkpoint.clone());
+                if answer == CheckpointAnswer::Fenced {
+                    self.strike(Fault::Fenced);
+                }
                 self.watch.after_checkpoint(&checkpoint, &before, answer, &self.storage, self.at)?;
                 Some(Event::Checkpointed { partition, epoch, number, answer })
             }
@@ -169,6 +199,15 @@ impl World {
         Ok(event.map(Letter::from))
     }
 
+    /// A lease that has passed to `life`: whether its holder lives on, and has not given it back.
+    fn count_lost(&mut self, life: Life, before: Option<&Held>) {
+        let Some(before) = before.filter(|held| held.until > date(0)) else { return };
+        let others = self.processes.iter().filter(|process| process.life != life && process.node.is_some());
+        if others.into_iter().any(|process| process.life.node_id() == before.by) {
+            self.strike(Fault::LeaseLost);
+        }
+    }
+
     /// Takes a step of a subscription's life, unless its app was faster.
     fn step(&mut self, before: &Arc<Subscription>, step: Step) -> Result<bool, Violation> {
         self.watch.steps(before, step, self.at)?;
@@ -182,6 +221,11 @@ impl World {
             Step::Missed { incident } => model.append_missed(before.id, incident),
         };
         if taken.is_ok() {
+            match step {
+                Step::Pause => self.strike(Fault::Pause),
+                Step::End => self.strike(Fault::Expired),
+                Step::Ask { .. } | Step::Missed { .. } => {}
+            }
             self.watch.stepped(before, step, self.at)?;
         }
         Ok(!matches!(taken, Err(SubscriptionError::Store(_))))
@@ -193,6 +237,7 @@ impl World {
         let mut done = true;
         for recipient in &submission.recipients {
             if !self.quiet && self.rng.random_bool(self.plan.faults.store_before) {
+                self.strike(Fault::SubmitInPart);
                 done = false;
                 continue;
             }
@@ -242,7 +287,17 @@ impl World {
         let lacks: Vec<_> = attempt.notifications.iter().enumerate().filter_map(lack).collect();
         let unsealed = lacks.iter().filter(|(_, lack)| *lack == Lack::CertificateUnusable).count();
         let late = !self.quiet && !lacks.is_empty() && self.rng.random_bool(0.1);
+        for (_, lack) in &lacks {
+            match lack {
+                Lack::CertificateUnusable => self.strike(Fault::CertificateUnusable),
+                Lack::TooLarge => self.strike(Fault::ContentTooLarge),
+                Lack::AccessLost | Lack::Injected => {}
+            }
+        }
         if late || unsealed == notifications {
+            if late {
+                self.strike(Fault::NotReady);
+            }
             // There was no time to seal anything, or there is nothing to send.
             let lacks = if late { Vec::new() } else { lacks };
             let told = if late { deadline } else { self.at + self.outcome_delay() };
@@ -258,13 +313,16 @@ impl World {
     }
 
     pub fn arrive(&mut self, life: Life, flight: Flight) {
-        if self.process(life).is_none() && self.rng.random_bool(0.5) {
-            return;
+        if self.process(life).is_none() {
+            if self.rng.random_bool(0.5) {
+                return;
+            }
+            self.strike(Fault::DeadAttempt);
         }
         self.note(Line::Arrived { process: life.process, id: flight.attempt });
         let answer_lost = if self.quiet { 0.0 } else { self.plan.faults.answer_lost };
         let mood = self.moods[flight.endpoint];
-        let (outcome, seen) = network::outcome(&flight, mood, answer_lost, self.at, &mut self.rng);
+        let (outcome, seen) = network::outcome(&flight, mood, answer_lost, self.at, (&mut self.rng, &mut self.strikes));
         let told = seen + self.outcome_delay();
         let event = Event::Attempted { attempt: flight.attempt, outcome, lacks: flight.lacks };
         self.agenda.add(told, Happening::Deliver(life, Box::new(event.into())));
@@ -272,12 +330,14 @@ impl World {
 
     /// Mostly a node hears of an outcome at once; at times much later, and after its lease has ended.
     fn outcome_delay(&mut self) -> u64 {
-        match self.rng.random_range(0..100) {
-            _ if self.quiet => 20,
-            0 => self.rng.random_range(0..40_000_000),
-            1..5 => self.rng.random_range(0..2_000_000),
-            _ => 20,
-        }
+        let most = match self.rng.random_range(0..100) {
+            _ if self.quiet => return 20,
+            0 => 40_000_000,
+            1..5 => 2_000_000,
+            _ => return 20,
+        };
+        self.strike(Fault::ToldLate);
+        self.rng.random_range(0..most)
     }
 
     fn note_asked(&mut self, life: Life, command: &Command, fate: Fate) {

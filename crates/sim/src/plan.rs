@@ -13,6 +13,8 @@ use uuid::Uuid;
 use crate::storage::TENANT;
 
 const SECOND: u64 = 1_000_000;
+/// From so many endpoints on, a tenth of them hang.
+pub const CROWD: usize = 100;
 /// The resources whose changes are published.
 pub const RESOURCES: [ResourceKind; 2] = [ResourceKind::User, ResourceKind::PrintJob];
 
@@ -64,7 +66,8 @@ pub struct Faults {
 impl Plan {
     pub fn draw(rng: &mut StdRng) -> Self {
         let mailboxes = mailboxes(rng);
-        let endpoints = rng.random_range(2..=4usize);
+        let is_crowded = rng.random_bool(0.003);
+        let endpoints = if is_crowded { rng.random_range(CROWD..=3 * CROWD) } else { rng.random_range(2..=4) };
         let origins = rng.random_range(1..=endpoints);
         let urls = (0..endpoints).map(|n| format!("https://r{}.test/hook/{n}?q={n}", n % origins)).collect();
         let kinds = Kind::ALL.into_iter().take(rng.random_range(1..=3)).collect();
@@ -73,12 +76,18 @@ impl Plan {
         Self {
             resources,
             contents,
-            config: config(rng),
+            config: if is_crowded { roomy(config(rng)) } else { config(rng) },
             mailboxes,
             kinds,
             urls,
-            subscriptions: rng.random_range(2..=6),
-            actions: if rng.random_bool(0.2) { rng.random_range(120..=400) } else { rng.random_range(40..=120) },
+            subscriptions: if is_crowded { endpoints } else { rng.random_range(2..=6) },
+            actions: if is_crowded {
+                endpoints + rng.random_range(40..=120)
+            } else if rng.random_bool(0.2) {
+                rng.random_range(120..=400)
+            } else {
+                rng.random_range(40..=120)
+            },
             quiet_micros: active,
             faults: faults(rng),
         }
@@ -136,6 +145,19 @@ fn config(rng: &mut StdRng) -> NodeConfig {
     }
 }
 
+/// Room for many endpoints, whose backlog must be gone in time when the world falls quiet.
+fn roomy(config: NodeConfig) -> NodeConfig {
+    let batch_bytes_max = 1 << 20;
+    NodeConfig {
+        attempts_max: 64,
+        batch_max: 100,
+        batch_bytes_max,
+        deliveries_max: 1_024,
+        unparked_max: 1_024,
+        ..config
+    }
+}
+
 /// The documented ones, mostly with so short windows and so few responses that a short life sees all of it.
 fn health(pick: &mut impl FnMut(&[u64]) -> u64) -> HealthLimits {
     if pick(&[0, 1, 1, 1]) == 0 {
@@ -180,5 +202,19 @@ fn faults(rng: &mut StdRng) -> Faults {
         drains,
         receiver_moods,
         darkness,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn now_and_then_a_world_has_hundreds_of_endpoints() {
+        let plans = (0..2_000).map(|seed| Plan::draw(&mut StdRng::seed_from_u64(seed)));
+        let crowded = plans.filter(|plan| plan.urls.len() >= CROWD).count();
+        assert!((2..=20).contains(&crowded), "{crowded}");
     }
 }

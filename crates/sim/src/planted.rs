@@ -11,7 +11,7 @@ macro_rules! planted {
         pub enum Planted { $($variant),* }
 
         impl Planted {
-            pub const ALL: [Planted; 21] = [$(Planted::$variant),*];
+            pub const ALL: &'static [Planted] = &[$(Planted::$variant),*];
 
             pub fn name(self) -> &'static str {
                 match self { $(Planted::$variant => $name),* }
@@ -46,6 +46,7 @@ planted! {
     IncidentForgottenInReplay "incident-forgotten-in-replay" Some(Fault::IncidentForgottenInReplay),
     LostMissedTakenForTold "lost-missed-taken-for-told" Some(Fault::LostMissedTakenForTold),
     HeldTooLong "held-too-long" Some(Fault::HeldTooLong),
+    LogCutTooFar "log-cut-too-far" None,
     DroppedWhileSlow "dropped-while-slow" Some(Fault::DroppedWhileSlow),
 }
 
@@ -66,6 +67,6 @@ impl FromStr for Planted {
     type Err = UnknownDefect;
 
     fn from_str(name: &str) -> Result<Self, UnknownDefect> {
-        Self::ALL.into_iter().find(|planted| planted.name() == name).ok_or_else(|| UnknownDefect(name.to_owned()))
+        Self::ALL.iter().copied().find(|planted| planted.name() == name).ok_or_else(|| UnknownDefect(name.to_owned()))
     }
 }

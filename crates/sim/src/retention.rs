@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
+use crate::catalogue::Fault;
 use crate::invariants::Violation;
 use crate::storage::date;
 use crate::trace::Line;
@@ -43,9 +44,18 @@ impl World {
         let now = date(self.at).plus_micros(process.skew_micros);
         let extents = self.storage.extents(&partitions);
         let steps = plan(&extents, &retention.limits, now);
+        if process.skew_micros != 0 && !steps.is_empty() {
+            self.strikes.count(Fault::RetentionSkewed);
+        }
         for step in steps {
             let Some(retention) = &mut self.retention else { return Ok(()) };
             let (fate, late) = (retention.rng.random_range(0..10), retention.rng.random_range(0..60 * SECOND));
+            match fate {
+                0 => self.strikes.count(Fault::RetentionSkipped),
+                1 => self.strikes.count(Fault::RetentionLate),
+                2 => self.strikes.count(Fault::RetentionTwice),
+                _ => {}
+            }
             if matches!(fate, 1..3) {
                 self.agenda.add(self.at + late, Happening::Retain(step));
             }
@@ -68,8 +78,11 @@ impl World {
                 (partition, "mark")
             }
             Step::Raise { partition, mark } => {
-                if model.raise_floor(partition, mark) == Ok(true) && times > 1 {
-                    model.mark_log(partition, now, None).ok();
+                if model.raise_floor(partition, mark) == Ok(true) {
+                    self.strikes.count(Fault::LogCut);
+                    if times > 1 {
+                        model.mark_log(partition, now, None).ok();
+                    }
                 }
                 (partition, "raise")
             }
@@ -80,7 +93,11 @@ impl World {
                 self.storage.model.cut_log(partition, most).ok();
             }
         }
-        let floor = self.storage.extent(partition).floor.0;
+        let extent = self.storage.extent(partition);
+        if extent.first <= extent.floor {
+            self.strikes.count(Fault::CutInPart);
+        }
+        let floor = extent.floor.0;
         self.note(Line::Retained { partition: partition.0, what, floor });
         self.watch.check_log(partition, &self.storage)
     }

@@ -13,6 +13,8 @@ use store::memory::Model;
 use store::{CheckpointError, Lease, NodeId, Tenant, User};
 use uuid::Uuid;
 
+use crate::planted::Planted;
+
 pub const TENANT: TenantId = TenantId(Uuid::from_u128(0x7e4a));
 
 /// True time 0, which is also the time of the store's clock.
@@ -28,8 +30,9 @@ pub fn date(at: u64) -> Timestamp {
 pub struct Storage {
     pub model: Model,
     leases: BTreeMap<Partition, Held>,
-    /// The planted fault: a checkpoint's conditions are made true.
+    /// The planted faults: a checkpoint's conditions are made true, and with the log one record more goes than may.
     fence_ignored: bool,
+    cut_too_far: bool,
 }
 
 /// The last lease of a partition.
@@ -41,7 +44,7 @@ pub struct Held {
 }
 
 impl Storage {
-    pub fn new(partitions: &[Partition], mailboxes: &[UserId], fence_ignored: bool) -> Self {
+    pub fn new(partitions: &[Partition], mailboxes: &[UserId], planted: Option<Planted>) -> Self {
         let mut model = Model::default();
         model.add_tenant(Tenant { id: TENANT, domain: "contoso.test".to_owned() }).ok();
         for (n, mailbox) in mailboxes.iter().enumerate() {
@@ -49,7 +52,9 @@ impl Storage {
             model.add_user(User::new(*mailbox, TENANT, &*name, &*name)).ok();
         }
         lease_others(&mut model, partitions);
-        Self { model, leases: BTreeMap::new(), fence_ignored }
+        let fence_ignored = planted == Some(Planted::FenceIgnored);
+        let cut_too_far = planted == Some(Planted::LogCutTooFar);
+        Self { model, leases: BTreeMap::new(), fence_ignored, cut_too_far }
     }
 
     pub fn acquire(&mut self, node: NodeId, at: u64, max: usize, lease_micros: u64) -> Option<Vec<Lease>> {
@@ -77,6 +82,11 @@ impl Storage {
         for (partition, epoch) in leases {
             self.leases.insert(*partition, Held { by: node, epoch: *epoch, until });
         }
+    }
+
+    /// The last lease of each partition.
+    pub fn leases(&self) -> BTreeMap<Partition, Held> {
+        self.leases.clone()
     }
 
     /// Who holds a partition at a time.
@@ -108,11 +118,7 @@ impl Storage {
 
     /// Every parked row of a partition.
     pub fn parked(&self, partition: Partition) -> Vec<Parked> {
-        let streams = self.state(partition).parked;
-        let rows = streams
-            .into_iter()
-            .flat_map(|stream| self.model.parked(partition, stream, Position(0), usize::MAX).unwrap_or_default());
-        rows.map(|loaded| loaded.row).collect()
+        self.model.parked_rows(partition).cloned().collect()
     }
 
     pub fn books(&self, partition: Partition) -> Books {
@@ -120,8 +126,7 @@ impl Storage {
     }
 
     pub fn extents(&self, partitions: &[Partition]) -> Vec<LogExtent> {
-        let all = self.model.log_extents().unwrap_or_default();
-        all.into_iter().filter(|extent| partitions.contains(&extent.partition)).collect()
+        partitions.iter().map(|partition| self.extent(*partition)).collect()
     }
 
     pub fn extent(&self, partition: Partition) -> LogExtent {
@@ -130,7 +135,18 @@ impl Storage {
 
     /// What of a partition's log can be read.
     pub fn log(&self, partition: Partition) -> Vec<(Position, Arc<Record>)> {
-        self.model.read_log(partition, Position(0), usize::MAX).unwrap_or_default()
+        self.read_log(partition, Position(0), usize::MAX).unwrap_or_default()
+    }
+
+    pub fn read_log(
+        &self,
+        partition: Partition,
+        after: Position,
+        limit: usize,
+    ) -> Option<Vec<(Position, Arc<Record>)>> {
+        let floor = self.extent(partition).floor;
+        let gone = if self.cut_too_far && floor > Position(0) { floor.next() } else { floor };
+        self.model.read_log(partition, after.max(gone), limit).ok()
     }
 
     /// Whether a subscription is there, live or ended.

@@ -3,13 +3,17 @@
 use notify::Event;
 use rand::RngExt;
 
+use crate::catalogue::Fault;
 use crate::invariants::{SOON_MICROS, Violation};
 use crate::network::Mood;
+use crate::plan::CROWD;
 use crate::process::{Letter, Life};
 use crate::trace::Line;
 use crate::world::{Happening, World};
 
 const SECOND: u64 = 1_000_000;
+/// A clock that moves by less takes a step.
+const LEAP_MICROS: u64 = 20 * SECOND;
 /// How long the quiet phase may last beyond the longest wait between two attempts.
 const REST_SLACK_MICROS: u64 = 240 * SECOND;
 /// When leases of the dead have ended, and what waited for slots has gone.
@@ -65,6 +69,11 @@ impl World {
             let mood = Mood::draw(&mut self.rng);
             self.add_weather(end, Weather::Receiver(endpoint, mood));
         }
+        if self.plan.urls.len() >= CROWD {
+            for endpoint in (0..self.plan.urls.len()).step_by(10) {
+                self.agenda.add(0, Happening::Weather(Weather::Receiver(endpoint, Mood::Faulty(Fault::Hanging))));
+            }
+        }
         if faults.darkness {
             let micros = self.plan.config.horizon_micros as u64 + self.rng.random_range(0..120 * SECOND);
             self.agenda.add(end, Happening::Weather(Weather::Darkness(micros)));
@@ -87,7 +96,7 @@ impl World {
             self.agenda.add(at, Happening::Weather(Weather::Jump(process, by)));
             return;
         }
-        let by = sign * self.rng.random_range(20 * SECOND as i64..20_000 * SECOND as i64);
+        let by = sign * self.rng.random_range(LEAP_MICROS as i64..20_000 * SECOND as i64);
         let back = at + self.rng.random_range(SECOND..50 * SECOND);
         self.agenda.add(at, Happening::Weather(Weather::Jump(process, by)));
         self.agenda.add(back, Happening::Weather(Weather::Jump(process, -by)));
@@ -96,7 +105,12 @@ impl World {
     pub fn weather(&mut self, weather: Weather) -> Result<(), Violation> {
         match weather {
             Weather::Start(process) => self.start(process)?,
-            Weather::Crash(process) if !self.quiet => self.crash(process),
+            Weather::Crash(process) if !self.quiet => {
+                if self.processes[process].node.is_some() {
+                    self.strike(Fault::Crash);
+                }
+                self.crash(process);
+            }
             Weather::Fuse(process, commands) if !self.quiet => {
                 self.processes[process].fuse = self.processes[process].node.is_some().then_some(commands);
             }
@@ -104,12 +118,13 @@ impl World {
             Weather::Resume(life) => self.resume(life)?,
             Weather::Jump(process, by) => self.jump(process, by),
             Weather::Drain(process) if !self.quiet => self.drain(process)?,
-            Weather::Kill(life) => self.exit(life),
+            Weather::Kill(life) => self.kill(life),
             Weather::Receiver(endpoint, mood) if !self.quiet => {
                 self.moods[endpoint] = mood;
                 self.note(Line::Receiver { endpoint, mood: mood.name() });
             }
             Weather::Darkness(micros) => {
+                self.strike(Fault::Darkness);
                 for process in 0..self.processes.len() {
                     self.crash(process);
                     self.processes[process].down_until = self.at + micros;
@@ -149,7 +164,16 @@ impl World {
     /// A process that was asked to stop is gone.
     pub fn exit(&mut self, life: Life) {
         if self.process(life).is_some() {
+            self.strike(Fault::Drained);
             self.note(Line::Drained { process: life.process });
+            self.crash(life.process);
+        }
+    }
+
+    /// A process that was asked to stop, and has not, is killed.
+    fn kill(&mut self, life: Life) {
+        if self.process(life).is_some() {
+            self.strike(Fault::DrainKilled);
             self.crash(life.process);
         }
     }
@@ -161,6 +185,7 @@ impl World {
         }
         machine.paused = true;
         let life = machine.life;
+        self.strike(Fault::Stalled);
         self.note(Line::Paused { process });
         self.agenda.add(self.at + micros, Happening::Weather(Weather::Resume(life)));
     }
@@ -177,6 +202,12 @@ impl World {
     }
 
     fn jump(&mut self, process: usize, by: i64) {
+        self.strike(match (by.unsigned_abs() < LEAP_MICROS, by > 0) {
+            (true, true) => Fault::ClockForward,
+            (true, false) => Fault::ClockBack,
+            (false, true) => Fault::ClockLeapsForward,
+            (false, false) => Fault::ClockLeapsBack,
+        });
         let at = self.at;
         let machine = &mut self.processes[process];
         self.watch.jumped(machine.skew_micros, at - machine.skewed_at);

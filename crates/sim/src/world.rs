@@ -9,6 +9,7 @@ use rand::{Rng, RngExt, SeedableRng};
 
 use crate::agenda::Agenda;
 use crate::api::Api;
+use crate::catalogue::{Fault, Strikes};
 use crate::invariants::{Endings, Violation, Watch};
 use crate::network::{Flight, Mood};
 use crate::performer::Errand;
@@ -58,6 +59,7 @@ pub struct World {
     pub watch: Watch,
     pub trace: Trace,
     pub retention: Option<Retention>,
+    pub strikes: Strikes,
     /// Nothing goes wrong any more.
     pub quiet: bool,
 }
@@ -71,6 +73,7 @@ pub struct Summary {
     pub checkpoints: u64,
     pub endings: Endings,
     pub restarts: u32,
+    pub strikes: Strikes,
     /// How long it lasted, in the world's microseconds.
     pub lasted: u64,
 }
@@ -80,14 +83,14 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut plan = Plan::draw(&mut rng);
         plan.config.fault = planted.and_then(Planted::in_node);
-        let mut world = Self::of(plan, rng, planted == Some(Planted::FenceIgnored), print);
+        let mut world = Self::of(plan, rng, planted, print);
         world.keep_logs_short(seed);
         world
     }
 
     /// The world that a plan makes, whose logs grow for ever.
-    pub fn of(plan: Plan, rng: StdRng, fence_ignored: bool, print: bool) -> Self {
-        let storage = Storage::new(&plan.partitions(), &plan.mailboxes, fence_ignored);
+    pub fn of(plan: Plan, rng: StdRng, planted: Option<Planted>, print: bool) -> Self {
+        let storage = Storage::new(&plan.partitions(), &plan.mailboxes, planted);
         let mut world = Self {
             at: 0,
             moods: vec![Mood::Healthy; plan.urls.len()],
@@ -98,6 +101,7 @@ impl World {
             api: Api::default(),
             trace: Trace::new(print),
             retention: None,
+            strikes: Strikes::default(),
             quiet: false,
             rng,
             plan,
@@ -144,6 +148,7 @@ impl World {
             checkpoints,
             endings: self.watch.endings(&self.storage),
             restarts: self.processes.iter().map(|process| process.life.life.saturating_sub(1)).sum(),
+            strikes: self.strikes,
             lasted: self.at,
         }
     }
@@ -216,6 +221,7 @@ impl World {
         let Some(process) = self.process(life) else { return true };
         match process.fuse.as_mut() {
             Some(0) => {
+                self.strike(Fault::CrashBetween);
                 self.crash(life.process);
                 true
             }
@@ -258,6 +264,7 @@ impl World {
         let life = self.processes[process].life;
         let faults = self.plan.faults;
         if !self.quiet && self.rng.random_bool(faults.hint_lost) {
+            self.strike(Fault::HintLost);
             return;
         }
         let soon = self.at + self.rng.random_range(50..5_000);
@@ -268,7 +275,9 @@ impl World {
             return;
         }
         let late = self.at + self.rng.random_range(1_000..4_000_000);
-        match self.rng.random_range(0..4) {
+        let oddity = self.rng.random_range(0..4usize);
+        self.strike([Fault::HintLate, Fault::HintTwice, Fault::HintBare, Fault::HintInPart][oddity]);
+        match oddity {
             0 => self.agenda.add(late, Happening::Deliver(life, Box::new(full.into()))),
             1 => {
                 self.agenda.add(soon, Happening::Deliver(life, Box::new(full.clone().into())));
@@ -281,6 +290,10 @@ impl World {
                 self.agenda.add(soon, Happening::Deliver(life, Box::new(event.into())));
             }
         }
+    }
+
+    pub fn strike(&mut self, fault: Fault) {
+        self.strikes.count(fault);
     }
 
     pub fn note(&mut self, line: Line) {

@@ -12,7 +12,7 @@ fn found(planted: Planted) -> Option<(u64, &'static str)> {
 #[test]
 fn each_planted_fault_is_found_within_two_thousand_seeds() {
     let mut missed = Vec::new();
-    for planted in Planted::ALL {
+    for planted in Planted::ALL.iter().copied() {
         match found(planted) {
             Some((seed, promise)) => println!("{}: seed {seed} breaks {promise}", planted.name()),
             None => missed.push(planted.name()),

@@ -1,5 +1,7 @@
 //! The promises hold in every world, and a seed gives the same world each time.
 
+use std::ops::ControlFlow;
+
 use tidings_sim::{run, run_many};
 
 const SEEDS: u64 = 20_000;
@@ -14,7 +16,7 @@ fn threads() -> u64 {
 
 #[test]
 fn every_promise_is_kept_in_twenty_thousand_worlds() {
-    if let Some(report) = run_many(0, seeds(), threads(), None, &|_| {}) {
+    if let Some(report) = run_many(0, seeds(), threads(), None, &|_| ControlFlow::Continue(())) {
         panic!("{report}");
     }
 }

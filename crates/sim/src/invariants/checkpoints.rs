@@ -23,7 +23,7 @@ pub struct Before {
 impl Watch {
     pub fn before_checkpoint(&self, checkpoint: &Checkpoint, storage: &Storage) -> Before {
         let state = storage.state(checkpoint.partition);
-        let untold = self.untold(checkpoint.partition, storage);
+        let untold = self.untold(checkpoint.partition, state.cursor, storage);
         Before { epoch: storage.epoch(checkpoint.partition), number: state.number, cursor: state.cursor, untold }
     }
 

@@ -1,10 +1,10 @@
 //! Whoever is not told of a change is told, once for each incident, that something was missed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use graph::{Partition, SubscriptionId};
 use notify::checkpoint::StreamKind;
-use notify::{AbandonReason, Checkpoint, LedgerDelta};
+use notify::{AbandonReason, Checkpoint, LedgerDelta, Position};
 
 use super::{Violation, Watch};
 use crate::storage::{Storage, date};
@@ -39,16 +39,15 @@ impl Untold {
 
 impl Watch {
     /// By subscription, of those that live.
-    pub fn untold(&self, partition: Partition, storage: &Storage) -> BTreeMap<usize, Untold> {
-        let cursor = storage.state(partition).cursor;
-        let rows = storage.parked(partition);
+    pub fn untold(&self, partition: Partition, cursor: Position, storage: &Storage) -> BTreeMap<usize, Untold> {
+        let rows = storage.model.parked_rows(partition);
+        let parked: BTreeSet<(SubscriptionId, Position)> =
+            rows.flat_map(|row| row.refs.iter().map(|one| (row.stream.subscription, one.position))).collect();
         let live = self.truth.spans_of(partition).filter(|(_, span)| span.ended.is_none());
         live.map(|(number, span)| {
-            let of_span = rows.iter().filter(|row| row.stream.subscription == span.id);
-            let parked: Vec<_> = of_span.flat_map(|row| &row.refs).map(|one| one.position).collect();
             let certain = span.matches.range(..=cursor).filter(|(position, told)| {
                 let heard = told.acknowledged || told.withheld || told.silenced;
-                told.kind == StreamKind::Changes && !heard && !parked.contains(position)
+                told.kind == StreamKind::Changes && !heard && !parked.contains(&(span.id, **position))
             });
             (number, Untold::of(&storage.ledger(span.id), certain.count()))
         })
@@ -64,7 +63,7 @@ impl Watch {
     ) -> Result<(), Violation> {
         let refuse = |seen: String| Err(Violation::new("missed_is_told", seen));
         let state = storage.state(checkpoint.partition);
-        for (number, untold) in self.untold(checkpoint.partition, storage) {
+        for (number, untold) in self.untold(checkpoint.partition, state.cursor, storage) {
             let id = self.truth.spans[number].id;
             let before = before.get(&number).copied().unwrap_or_default();
             if untold.counted > before.counted {

@@ -429,6 +429,11 @@ impl Model {
         found.take(rows).map(|(_, row)| shard.load(row)).collect()
     }
 
+    /// Every parked row of a partition, by stream and position.
+    pub fn parked_rows(&self, partition: Partition) -> impl Iterator<Item = &Parked> {
+        self.shard(partition).parked.values()
+    }
+
     pub fn counters(&self) -> Counters {
         self.counters
     }

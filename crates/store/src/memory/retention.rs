@@ -95,10 +95,10 @@ impl Model {
     /// Subscriptions whose end the floor has passed, and which have nothing parked.
     fn ended(&self, partition: Partition) -> impl Iterator<Item = (Position, &SubscriptionSpan)> {
         let shard = self.shard(partition);
-        let here = self.subscriptions.values().filter(move |span| span.subscription.partition() == partition);
-        let ended = here.filter_map(|span| Some((span.ended?, span)));
+        let ended = self.subscriptions.values().filter_map(|span| Some((span.ended?, span)));
+        let here = ended.filter(move |(_, span)| span.subscription.partition() == partition);
         let has_parked = move |id| shard.parked.keys().any(|(stream, _)| stream.subscription == id);
-        ended.filter(move |(ended, span)| *ended <= shard.floor && !has_parked(span.subscription.id))
+        here.filter(move |(ended, span)| *ended <= shard.floor && !has_parked(span.subscription.id))
     }
 
     fn forget(&mut self, partition: Partition, id: SubscriptionId) {

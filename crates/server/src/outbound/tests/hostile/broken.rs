@@ -53,6 +53,23 @@ async fn broken_connection_is_unreachable_at_each_phase() {
     }
 }
 
+/// The request is larger than what the sockets hold, so that most of its body is still to come.
+#[tokio::test]
+async fn broken_connection_in_the_body_of_a_request_is_unreachable() {
+    for resets in [false, true] {
+        let hostile = Hostile::start(move |mut line| async move {
+            line.hear_a_bit().await;
+            if resets {
+                line.reset();
+            }
+        })
+        .await;
+        let body = Bytes::from(vec![b'x'; 32 << 20]);
+        let result = dev().post((&hostile.url(), TlsVersion::V1_2), JSON, body, LONG).await;
+        assert_eq!(outcome(&result), Outcome::Unreachable, "reset {resets}: {result:?}");
+    }
+}
+
 #[tokio::test]
 async fn broken_connection_in_the_tls_handshake_is_unreachable() {
     for (phase, resets) in
