@@ -58,6 +58,7 @@ impl Watch {
             self.check_item_order(&moment, &sent, one)?;
             self.check_overtaking(&moment, &sent, one)?;
             self.check_schedule(&moment, one)?;
+            self.check_not_shut(&moment, one)?;
         }
         self.check_class(&moment, attempt, &sent)?;
         let deliveries: Vec<_> = sent.iter().map(|one| (one.partition, one.delivery)).collect();
@@ -244,7 +245,8 @@ impl Watch {
         let cursor = tenure.cursor.unwrap_or_default();
         for (earlier, told) in matches.range(..position).filter(|(_, told)| told.item.as_ref() == Some(item)) {
             let abandoned = *earlier <= cursor && !tenure.rows.contains_key(&(number, *earlier));
-            let dropped = self.may_be_dropped(span) && !tenure.begun.contains(&(number, *earlier));
+            let dropped =
+                self.may_be_dropped_in((number, *earlier), tenure.epoch) && !tenure.begun.contains(&(number, *earlier));
             if !told.has_ended()
                 && !told.silenced
                 && !abandoned
@@ -323,6 +325,18 @@ impl Watch {
                 refuse(format!("{:?} is tried before its stored due time {}", one.delivery, row.due))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// While an endpoint is dropping nothing new goes to it.
+    fn check_not_shut(&self, moment: &Moment, one: &Sent) -> Result<(), Violation> {
+        let tenure = self.tenure(moment.life, one.partition)?;
+        match tenure.shut.contains(&one.delivery) && !tenure.rows.contains_key(&one.delivery) {
+            false => Ok(()),
+            true => {
+                let seen = format!("{:?} was to be dropped, and is sent", one.delivery);
+                Err(Violation::new("health_is_kept", seen))
+            }
         }
     }
 

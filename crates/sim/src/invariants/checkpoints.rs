@@ -55,6 +55,7 @@ impl Watch {
             return Err(Violation::new("schedule_is_kept", seen));
         }
         self.check_held(checkpoint)?;
+        self.check_dropped(checkpoint, before.cursor)?;
         self.check_incidents(checkpoint, &before.untold, storage)?;
         self.check_partition(checkpoint.partition, checkpoint.cursor, storage, at)
     }
@@ -144,7 +145,6 @@ impl Watch {
         let refuse = |what: String| Err(Violation::new("every_match_ends", what));
         let (mut acknowledged, mut expirable, mut silenced) = (0u64, 0u64, 0u64);
         let (mut too_large, mut withheld, mut unusable) = (0u64, 0u64, 0u64);
-        let dropped = self.may_be_dropped(span);
         let mut others = Vec::new();
         for (position, told) in span.matches.range(..=cursor).filter(|(position, _)| !parked.contains(position)) {
             let old = self.horizon_passed(told.appended, self.latest_wall(at));
@@ -155,6 +155,7 @@ impl Watch {
             withheld += u64::from(told.withheld);
             unusable += u64::from(told.unusable);
             // With its subscription everything is given up but what tells of the end.
+            let dropped = self.may_be_dropped((number, *position));
             let given_up = old || told.silenced || dropped || (span.ended.is_some() && !told.last_word);
             if !told.has_ended() && !given_up {
                 others.push(*position);
@@ -181,9 +182,6 @@ impl Watch {
         }
         if abandoned(AbandonReason::Horizon) > expirable {
             return refuse(format!("subscription {number}: more were abandoned at the horizon than are so old"));
-        }
-        if abandoned(AbandonReason::EndpointDropping) > 0 && !dropped {
-            return refuse(format!("subscription {number}: deliveries were dropped, and no endpoint was dropping"));
         }
         let lacking = [
             (AbandonReason::TooLarge, too_large),

@@ -19,6 +19,7 @@ use notify::node::{Lack, NodeConfig, NodeStats, Outcome};
 use notify::{Command, Event, Monotonic, Now, Position, Record};
 use uuid::Uuid;
 
+use self::health::Response;
 use crate::plan::Plan;
 use crate::process::{Letter, Life};
 use crate::storage::date;
@@ -71,6 +72,9 @@ struct Tenure {
     begun: BTreeSet<Delivery>,
     /// Those that came to an end.
     ended_deliveries: BTreeSet<Delivery>,
+    /// Records that this node was shown; and of these what was to be dropped each time, for nothing new might go.
+    shown: BTreeSet<Position>,
+    shut: BTreeSet<Delivery>,
     /// Subscriptions whose end this node was told of.
     ended: BTreeSet<usize>,
     /// The oldest version of each subscription that the node may still use.
@@ -119,9 +123,10 @@ pub struct Watch {
     released: BTreeSet<Life>,
     mail: BTreeMap<(SubmissionId, UserId), u32>,
     /// What each life was told of how long URLs took to respond.
-    responses: BTreeMap<(Life, String), Vec<(Monotonic, u64)>>,
-    /// URLs that some life may have found to be dropping.
-    dropping: BTreeSet<String>,
+    responses: BTreeMap<Life, BTreeMap<String, Vec<Response>>>,
+    /// What was new to somebody while its endpoint was dropping, with the epochs in which it was; and while it was slow.
+    dropped: BTreeMap<Delivery, BTreeSet<u64>>,
+    slowed: BTreeSet<Delivery>,
     /// How many deliveries were held when they were parked.
     held: u64,
     /// Subscriptions of which something was abandoned since they were told last that they missed something.
@@ -150,7 +155,8 @@ impl Watch {
             released: BTreeSet::new(),
             mail: BTreeMap::new(),
             responses: BTreeMap::new(),
-            dropping: BTreeSet::new(),
+            dropped: BTreeMap::new(),
+            slowed: BTreeSet::new(),
             held: 0,
             owed: BTreeSet::new(),
             missed: 0,
@@ -211,6 +217,11 @@ impl Watch {
     pub fn handed(&mut self, life: Life, now: Now, letter: &Letter) {
         let wall = self.walls.entry(life).or_insert(now.wall);
         *wall = (*wall).max(now.wall);
+        if let Event::Log { partition, records: Some(records), .. } | Event::Published { partition, records } =
+            &letter.event
+        {
+            self.shown(life, now.mono, *partition, records);
+        }
         match &letter.event {
             Event::Leases { asked, held, .. } => self.leased(life, *asked, held),
             Event::State { partition, epoch, state: Some(state) } => {
