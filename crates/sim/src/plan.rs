@@ -145,15 +145,16 @@ fn config(rng: &mut StdRng) -> NodeConfig {
     }
 }
 
-/// Room for many endpoints, whose backlog must be gone in time when the world falls quiet.
+/// Room for many endpoints, more than they fill, and slots enough for their backlog to be gone in time when the world falls
+/// quiet.
 fn roomy(config: NodeConfig) -> NodeConfig {
-    let batch_bytes_max = 1 << 20;
+    let (batch_bytes_max, ample) = (1 << 20, 1 << 16);
     NodeConfig {
         attempts_max: 64,
         batch_max: 100,
         batch_bytes_max,
-        deliveries_max: 1_024,
-        unparked_max: 1_024,
+        deliveries_max: ample,
+        unparked_max: ample,
         ..config
     }
 }

@@ -48,6 +48,7 @@ planted! {
     HeldTooLong "held-too-long" Some(Fault::HeldTooLong),
     LogCutTooFar "log-cut-too-far" None,
     DroppedWhileSlow "dropped-while-slow" Some(Fault::DroppedWhileSlow),
+    DroppedTooShort "dropped-too-short" Some(Fault::DroppedTooShort),
 }
 
 /// No defect has this name.

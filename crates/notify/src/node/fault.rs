@@ -26,6 +26,7 @@ pub enum Fault {
     LostMissedTakenForTold,
     HeldTooLong,
     DroppedWhileSlow,
+    DroppedTooShort,
 }
 
 impl NodeConfig {

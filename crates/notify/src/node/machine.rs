@@ -236,6 +236,9 @@ fn faulty(health: HealthLimits, config: &NodeConfig) -> HealthLimits {
     if config.planted(Fault::HeldTooLong) {
         return HealthLimits { hold_micros: health.hold_micros * 4, ..health };
     }
+    if config.planted(Fault::DroppedTooShort) {
+        return HealthLimits { drop_for_micros: health.drop_for_micros / 4, ..health };
+    }
     if config.planted(Fault::DroppedWhileSlow) {
         return HealthLimits { drop_micros: health.slow_micros, drop_percent: health.slow_percent, ..health };
     }
