@@ -180,19 +180,9 @@ impl Watch {
         }
         Ok(())
     }
-
-    /// Whether some living node knows of a failure in a row's stream: what was never tried waits for its next try.
-    pub(super) fn has_failed(&self, row: &Parked) -> bool {
-        let Some(number) = self.truth.number(row.stream.subscription) else { return false };
-        let matches = &self.truth.spans[number].matches;
-        let of_stream = |delivery: &Delivery| {
-            delivery.0 == number && matches.get(&delivery.1).is_some_and(|told| told.kind == row.stream.kind)
-        };
-        self.tenures.values().any(|tenure| tenure.failures.keys().any(of_stream))
-    }
 }
 
 /// Whether a row waits for the first attempt of its deliveries.
-pub(super) fn is_held(row: &Parked) -> bool {
+fn is_held(row: &Parked) -> bool {
     row.attempts == 0 && row.due > row.since
 }

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use graph::{Partition, Timestamp};
 use notify::node::NodeStats;
 use notify::recount::{Gap, Recount};
-use notify::{AbandonReason, Parked, Position, Stream};
+use notify::{AbandonReason, Position};
 
-use super::health::is_held;
 use super::{Violation, Watch};
 use crate::process::Life;
 use crate::storage::{Storage, date};
@@ -84,15 +83,12 @@ impl Watch {
 
     /// A retry is not begun later than its due time and the slack: in a world whose clocks never jumped,
     /// when nothing has gone wrong for a while. It is asked of each stream's first row: what lies beyond a
-    /// stream's share of memory waits behind that. So is it of what was held and never tried, unless something of its
-    /// stream has failed: that goes first, and is itself asked.
+    /// stream's share of memory waits behind that. It is not asked of what was held and never tried:
+    /// that may have waited until just now for something of its stream that failed, and when that ended is in no row.
     pub fn overdue(&self, storage: &Storage, partitions: &[Partition], at: u64) -> Result<(), Violation> {
-        let rows: Vec<Parked> = partitions.iter().flat_map(|partition| storage.parked(*partition)).collect();
-        let failed: BTreeSet<Stream> = rows.iter().filter(|row| row.attempts > 0).map(|row| row.stream).collect();
+        let rows = partitions.iter().flat_map(|partition| storage.parked(*partition));
         let mut streams = BTreeSet::new();
-        let waits =
-            |row: &Parked| row.attempts > 0 || (is_held(row) && !self.has_failed(row) && !failed.contains(&row.stream));
-        for row in rows.iter().filter(|row| streams.insert(row.stream) && waits(row)) {
+        for row in rows.filter(|row| streams.insert(row.stream) && row.attempts > 0) {
             let late = date(at).since(row.due);
             if late > RETRY_SLACK_MICROS {
                 let number = self.truth.number(row.stream.subscription).unwrap_or(usize::MAX);
