@@ -1,6 +1,7 @@
 //! The receivers and the way to them.
 
 use notify::node::{Lack, Outcome};
+use notify::retry::RetryAfter;
 use rand::rngs::StdRng;
 use rand::{RngExt, seq::IndexedRandom};
 
@@ -181,6 +182,9 @@ fn seen(fault: Option<Fault>, thinks: u64, rng: &mut StdRng) -> Option<(Outcome,
     })
 }
 
+/// One of some statuses. Every other receiver that has too much to do says when it may be asked again.
 fn refused(some: &[u16], rng: &mut StdRng) -> Outcome {
-    Outcome::Refused { status: some.choose(rng).copied().unwrap_or(500) }
+    let status = some.choose(rng).copied().unwrap_or(500);
+    let says = matches!(status, 429 | 503) && rng.random_bool(0.5);
+    Outcome::Refused { status, retry_after: says.then(|| RetryAfter::from_seconds(rng.random_range(0..90))) }
 }

@@ -31,6 +31,7 @@ planted! {
     SlotKeptAfterFailure "slot-kept-after-failure" Some(Fault::SlotKeptAfterFailure),
     OrderBrokenOnRetry "order-broken-on-retry" Some(Fault::OrderBrokenOnRetry),
     RetryTooEarly "retry-too-early" Some(Fault::RetryTooEarly),
+    RetryAfterIgnored "retry-after-ignored" Some(Fault::RetryAfterIgnored),
     ParkedRowLost "parked-row-lost" Some(Fault::ParkedRowLost),
     OutcomeAboveCursorPersisted "outcome-above-cursor-persisted" Some(Fault::OutcomeAboveCursorPersisted),
     PositionOutOfOrderAccepted "position-out-of-order" Some(Fault::PositionOutOfOrderAccepted),

@@ -355,7 +355,7 @@ impl World {
         use notify::node::Outcome;
         let (what, status) = match outcome {
             Outcome::Acknowledged => ("acknowledged", 0),
-            Outcome::Refused { status } => ("refused", status),
+            Outcome::Refused { status, .. } => ("refused", status),
             Outcome::TimedOut => ("timed out", 0),
             Outcome::Unreachable => ("unreachable", 0),
             Outcome::Forbidden => ("forbidden", 0),

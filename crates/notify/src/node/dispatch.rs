@@ -230,14 +230,15 @@ impl Node {
         }
         let attempts = delivery.attempts + 1;
         let seed = notification::id(at.1.subscription, &delivery.record, delivery.change);
+        let asked = retry::asked(outcome).filter(|_| !self.config.planted(Fault::RetryAfterIgnored));
         let mut micros = wait.unwrap_or_else(|| match outcome {
             Outcome::Delayed { micros } => micros,
-            _ => retry::wait_micros(attempts, seed),
+            _ => retry::wait_micros(attempts, seed, asked),
         });
         if self.config.planted(Fault::RetryTooEarly) {
             micros /= 4;
         }
-        let smaller = attempts >= 3 || outcome == (Outcome::Refused { status: 413 });
+        let smaller = attempts >= 3 || matches!(outcome, Outcome::Refused { status: 413, .. });
         let halved = u16::try_from(size / 2).unwrap_or(u16::MAX).max(1);
         let batch_max = if smaller { delivery.batch_max.min(halved) } else { delivery.batch_max };
         let due = (now.wall.plus_micros(micros as i64), now.mono.plus_micros(micros));

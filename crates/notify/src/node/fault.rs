@@ -10,6 +10,7 @@ pub enum Fault {
     SlotKeptAfterFailure,
     OrderBrokenOnRetry,
     RetryTooEarly,
+    RetryAfterIgnored,
     ParkedRowLost,
     OutcomeAboveCursorPersisted,
     PositionOutOfOrderAccepted,

@@ -35,6 +35,7 @@ use uuid::Uuid;
 
 use crate::checkpoint::{LoadedParked, PartitionState};
 use crate::incident::Incident;
+use crate::retry::RetryAfter;
 use crate::subscription::TlsVersion;
 use crate::{Checkpoint, Monotonic, Position, Record, Stream, Subscription};
 
@@ -181,8 +182,8 @@ pub struct Notification {
 pub enum Outcome {
     /// Any 2xx in time.
     Acknowledged,
-    /// Another status.
-    Refused { status: u16 },
+    /// Another status; and when it may be tried again, if the endpoint says.
+    Refused { status: u16, retry_after: Option<RetryAfter> },
     /// No complete answer in time.
     TimedOut,
     /// The connection could not be made or broke, or the answer was not HTTP.
@@ -194,6 +195,13 @@ pub enum Outcome {
     /// No request was made: nothing was left to send, or it was not ready in time. It says nothing of the endpoint,
     /// and yet it counts as a failed attempt: what could not be made ready waits longer each time.
     NotSent,
+}
+
+impl Outcome {
+    /// A status that is no 2xx, without a word on when it may be tried again.
+    pub const fn refused(status: u16) -> Self {
+        Outcome::Refused { status, retry_after: None }
+    }
 }
 
 /// What keeps a notification from being told whole.

@@ -88,7 +88,7 @@ fn the_first_attempt_gets_three_seconds_and_the_next_ten() {
 
 #[test]
 fn whatever_is_not_acknowledged_is_tried_again_and_no_status_ends_a_subscription() {
-    let refused = [301, 400, 404, 410, 413, 429, 500, 503].map(|status| Outcome::Refused { status });
+    let refused = [301, 400, 404, 410, 413, 429, 500, 503].map(Outcome::refused);
     for outcome in refused.into_iter().chain([Outcome::TimedOut, Outcome::Unreachable, Outcome::Forbidden]) {
         let mut world = World::new(subscription());
         world.messages(1);
@@ -105,6 +105,38 @@ fn whatever_is_not_acknowledged_is_tried_again_and_no_status_ends_a_subscription
 }
 
 #[test]
+fn who_asks_to_be_left_alone_is_and_only_what_it_was_told_waits() {
+    let other = Subscription { id: SubscriptionId(Uuid::from_u128(0x07e4)), ..subscription() };
+    let mut world = World::with([subscription(), other]);
+    world.messages(1);
+    let first = world.attempt();
+    assert_eq!(first.notifications.len(), 2, "both go to one URL");
+    let retry_after = Some(RetryAfter::from_seconds(120));
+    world.answer(&first, Outcome::Refused { status: 503, retry_after });
+    world.messages(1);
+    world.pass(120 * SECOND - 1);
+    assert!(world.attempts().is_empty(), "what comes later of a subscription waits as well");
+    world.pass(30 * SECOND + 1);
+    let again = world.attempt();
+    world.answer(&again, Outcome::Acknowledged);
+    assert_eq!(world.attempt().notifications.len(), 2);
+}
+
+#[test]
+fn another_subscription_of_an_endpoint_that_asks_to_be_left_alone_is_told() {
+    let archive = WellKnown::Archive.id_in(MEGAN);
+    let (id, target) = (SubscriptionId(Uuid::from_u128(0x07e4)), messages_in(Some(archive)));
+    let inbox = messages_in(Some(WellKnown::Inbox.id_in(MEGAN)));
+    let of_inbox = Subscription { target: inbox, ..subscription() };
+    let mut world = World::with([of_inbox, Subscription { id, target, ..subscription() }]);
+    world.messages(1);
+    let first = world.attempt();
+    world.answer(&first, Outcome::Refused { status: 429, retry_after: Some(RetryAfter::from_seconds(120)) });
+    world.append([Record::Change(created(77, archive))]);
+    assert_eq!(world.attempt().notifications[0].subscription.id, id);
+}
+
+#[test]
 fn a_batch_that_was_too_large_is_halved() {
     let mut world = World::new(subscription());
     world.messages(8);
@@ -113,7 +145,7 @@ fn a_batch_that_was_too_large_is_halved() {
         let attempts = world.attempts();
         sizes.push(attempts[0].notifications.len());
         for attempt in &attempts {
-            world.answer(attempt, Outcome::Refused { status: 413 });
+            world.answer(attempt, Outcome::refused(413));
         }
         world.pass(60 * SECOND);
     }
@@ -125,7 +157,7 @@ fn what_comes_after_a_failure_waits_for_it() {
     let mut world = World::new(subscription());
     world.messages(1);
     let first = world.attempt();
-    world.answer(&first, Outcome::Refused { status: 500 });
+    world.answer(&first, Outcome::refused(500));
     world.messages(3);
     assert!(world.attempts().is_empty());
     world.pass(7 * SECOND);

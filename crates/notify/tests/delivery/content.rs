@@ -67,7 +67,7 @@ fn what_is_tried_again_is_sealed_for_the_certificate_that_counts_by_then() {
     let mut world = World::new(certified("old"));
     world.messages(1);
     let first = world.attempt();
-    world.answer(&first, Outcome::Refused { status: 503 });
+    world.answer(&first, Outcome::refused(503));
     world.pass(2 * SECOND);
     assert!(
         world.others.iter().any(|one| matches!(one, Command::Checkpoint(checkpoint) if !checkpoint.park.is_empty()))
@@ -109,7 +109,7 @@ fn what_is_too_large_counts_as_abandoned_once_the_rest_of_it_is_acknowledged() {
     let mut world = World::new(subscription());
     world.messages(2);
     let first = world.attempt();
-    world.answer_lacking(&first, Outcome::Refused { status: 503 }, &[(1, Lack::TooLarge)]);
+    world.answer_lacking(&first, Outcome::refused(503), &[(1, Lack::TooLarge)]);
     world.pass(10 * SECOND);
     let again = world.attempt();
     assert_eq!(again.notifications.len(), 2, "what is too large is told all the same, and tried again like any other");
@@ -146,7 +146,7 @@ fn who_has_lost_access_is_told_of_no_content_until_it_has_it_again() {
     world.messages(1);
     let before = world.attempt();
     assert_eq!(withheld(&before), [false]);
-    world.answer(&before, Outcome::Refused { status: 503 });
+    world.answer(&before, Outcome::refused(503));
     world.append([loses_access()]);
     world.pass(10 * SECOND);
     let again = world.attempt();
@@ -155,7 +155,7 @@ fn who_has_lost_access_is_told_of_no_content_until_it_has_it_again() {
     world.messages(1);
     let new = world.attempt();
     assert_eq!(withheld(&new), [true]);
-    world.answer_lacking(&new, Outcome::Refused { status: 503 }, &[(0, Lack::AccessLost)]);
+    world.answer_lacking(&new, Outcome::refused(503), &[(0, Lack::AccessLost)]);
     world.append([regains_access()]);
     world.messages(1);
     world.pass(10 * SECOND);

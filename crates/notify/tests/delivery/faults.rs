@@ -5,7 +5,7 @@ use tidings_notify::fault_rules::{Action, FaultRules, Frequency, RULES_MAX, Rule
 use super::*;
 
 const URL: &str = "https://hook.example.net/n";
-const REFUSED: Action = Action::Fail(Outcome::Refused { status: 500 });
+const REFUSED: Action = Action::Fail(Outcome::refused(500));
 
 fn rule(action: Action, frequency: Frequency) -> Rule {
     Rule { selector: Selector::default(), frequency, action }
@@ -94,7 +94,7 @@ fn notifications_are_dropped_one_by_one_and_requests_struck_whole() {
     ]);
     let plan = rules.plan(URL, &request(5), NOW);
     assert_eq!((plan.dropped, plan.is_doubled, plan.is_reversed), (vec![1, 3], true, false));
-    assert_eq!(plan.instead, Some(Outcome::Refused { status: 500 }), "the first of two counts");
+    assert_eq!(plan.instead, Some(Outcome::refused(500)), "the first of two counts");
     assert_eq!(struck(&rules), [(5, 2), (1, 1), (1, 0), (1, 1), (0, 0)]);
 }
 

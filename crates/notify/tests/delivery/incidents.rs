@@ -48,7 +48,7 @@ fn what_was_given_up_is_told_by_one_missed_once_the_endpoint_answers_again() {
     assert_eq!(told(&mut world), [], "nothing has answered");
     world.messages(1);
     let next = world.attempt();
-    world.answer(&next, Outcome::Refused { status: 503 });
+    world.answer(&next, Outcome::refused(503));
     world.pass(10 * SECOND);
     assert_eq!(told(&mut world), [], "no 2xx");
     let next = world.attempt();

@@ -14,6 +14,7 @@ use tidings_notify::checkpoint::{LoadedParked, Parked, ParkedRef, PartitionState
 use tidings_notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Step};
 use tidings_notify::notification::{NoToken, Sealing};
 use tidings_notify::reauthorization::Standing;
+use tidings_notify::retry::RetryAfter;
 use tidings_notify::subscription::{Extras, Target, TlsVersion, Watched};
 use tidings_notify::{
     AbandonReason, Cause, Command, EndReason, Event, Interest, LedgerDelta, LifecycleEvent, Monotonic, Node,

@@ -66,7 +66,7 @@ fn what_a_node_counts_is_what_is_counted_again() {
     world.append(records.clone());
     world.pass(SECOND);
     for attempt in world.attempts() {
-        world.answer(&attempt, Outcome::Refused { status: 500 });
+        world.answer(&attempt, Outcome::refused(500));
     }
     let recount = counted(&records);
     let ledger = ledger(&mut world);

@@ -224,7 +224,7 @@ impl Fault {
                 with => {
                     let status = with.and_then(|with| with.parse().ok());
                     let status = status.filter(|status| (300..600).contains(status)).ok_or(NoRule::With)?;
-                    Outcome::Refused { status }
+                    Outcome::refused(status)
                 }
             }),
         })
@@ -242,7 +242,7 @@ impl From<&Kept> for ShownFault {
                 let by = SignedDuration::from_micros(i64::try_from(micros).unwrap_or(i64::MAX));
                 (FaultAction::Delay, None, Some(by.to_string()))
             }
-            Action::Fail(Outcome::Refused { status }) => (FaultAction::Fail, Some(status.to_string()), None),
+            Action::Fail(Outcome::Refused { status, .. }) => (FaultAction::Fail, Some(status.to_string()), None),
             Action::Fail(Outcome::TimedOut) => (FaultAction::Fail, Some("timeout".to_owned()), None),
             Action::Fail(_) => (FaultAction::Fail, Some("refused".to_owned()), None),
         };

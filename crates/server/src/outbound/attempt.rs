@@ -5,18 +5,20 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::Error as ClientError;
 use notify::node::Outcome;
+use notify::retry::RetryAfter;
 use notify::subscription::TlsVersion;
 
 use super::Outbound;
 use super::connector::ConnectError;
 use super::dns::DnsError;
 use super::policy::Refusal;
+use super::retry_after::retry_after;
 use super::stream::Proven;
 
 /// What of an answer's body is read; the rest is dropped with its connection.
@@ -33,8 +35,7 @@ const CAUSE_CHARS_MAX: usize = 256;
 pub struct Answer {
     pub status: u16,
     pub content_type: Option<String>,
-    /// As sent, at most 256 bytes; still to be parsed and bounded.
-    pub retry_after: Option<String>,
+    pub retry_after: Option<RetryAfter>,
     pub body: Bytes,
 }
 
@@ -60,7 +61,7 @@ pub enum Failure {
 pub fn outcome(result: &Result<Answer, Failure>) -> Outcome {
     match result {
         Ok(answer) if (200..300).contains(&answer.status) => Outcome::Acknowledged,
-        Ok(answer) => Outcome::Refused { status: answer.status },
+        Ok(answer) => Outcome::Refused { status: answer.status, retry_after: answer.retry_after },
         Err(Failure::TimedOut) => Outcome::TimedOut,
         Err(Failure::Forbidden(_)) => Outcome::Forbidden,
         Err(Failure::Name(..) | Failure::Connect(_) | Failure::Tls(_) | Failure::Broken(_)) => Outcome::Unreachable,
@@ -183,7 +184,7 @@ pub(super) async fn answer(response: Response<Incoming>, bytes_max: usize) -> Re
     Ok(Answer {
         status: head.status.as_u16(),
         content_type: header(&head.headers, CONTENT_TYPE),
-        retry_after: header(&head.headers, RETRY_AFTER),
+        retry_after: retry_after(&head.headers),
         body: body.freeze(),
     })
 }

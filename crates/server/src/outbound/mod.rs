@@ -17,6 +17,7 @@ mod dns;
 mod handshake;
 pub mod policy;
 mod proxy;
+mod retry_after;
 mod stream;
 mod targets;
 #[cfg(test)]

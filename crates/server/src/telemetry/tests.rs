@@ -41,7 +41,7 @@ fn busy() -> Arc<Telemetry> {
     let delta = LedgerDelta { matched: 5, delivered: 3, parked: 0, abandoned };
     telemetry.checkpointed(Duration::from_micros(700), Some(&BTreeMap::from([(subscription, delta)])));
     telemetry.checkpointed(Duration::from_micros(700), None);
-    telemetry.attempted(Outcome::Refused { status: 503 }, 40, Duration::from_millis(20));
+    telemetry.attempted(Outcome::refused(503), 40, Duration::from_millis(20));
     let now = Timestamp::from_seconds(10);
     telemetry.acknowledged(&[Timestamp::from_seconds(8), Timestamp::from_seconds(11)], now);
     telemetry

@@ -312,7 +312,7 @@ impl Watch {
         match (tenure.failures.get(&one.delivery), tenure.rows.get(&one.delivery)) {
             (Some(failure), _) if failure.known.is_some() => {
                 let waited = moment.now.mono.since(failure.known.unwrap_or_default());
-                let least = notify::retry::least_wait_micros(failure.attempts);
+                let least = notify::retry::least_wait_micros(failure.attempts, failure.asked);
                 match waited < least {
                     true => refuse(format!(
                         "{:?} is tried again {waited} µs after failure {}; the least is {least}",

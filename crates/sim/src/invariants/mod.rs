@@ -16,6 +16,7 @@ use std::fmt;
 use graph::{Partition, SubmissionId, SubscriptionId, Timestamp, UserId};
 use notify::log::SubscriptionEvent;
 use notify::node::{Lack, NodeConfig, NodeStats, Outcome};
+use notify::retry::RetryAfter;
 use notify::{Command, Event, Monotonic, Now, Position, Record};
 use uuid::Uuid;
 
@@ -94,6 +95,8 @@ struct Failure {
     attempts: u32,
     /// `None`: it was read from the store, whose due time counts.
     known: Option<Monotonic>,
+    /// How long its endpoint asked for.
+    asked: Option<RetryAfter>,
 }
 
 /// An attempt in flight.
@@ -280,7 +283,7 @@ impl Watch {
                 let delivery = (number, one.position);
                 tenure.rows.insert(delivery, Stored { attempts: row.attempts, due: row.due });
                 if row.attempts > 0 {
-                    tenure.failures.insert(delivery, Failure { attempts: row.attempts, known: None });
+                    tenure.failures.insert(delivery, Failure { attempts: row.attempts, known: None, asked: None });
                 }
             }
         }
@@ -345,7 +348,8 @@ impl Watch {
                 tenure.ended_deliveries.insert(delivery);
             } else {
                 let before = tenure.failures.get(&delivery).map_or(0, |failure| failure.attempts);
-                tenure.failures.insert(delivery, Failure { attempts: before + 1, known: Some(now.mono) });
+                let (known, asked) = (Some(now.mono), notify::retry::asked(outcome));
+                tenure.failures.insert(delivery, Failure { attempts: before + 1, known, asked });
             }
         }
     }

@@ -76,7 +76,7 @@ async fn chain_of_redirects_is_one_answer() {
     let outbound = dev();
     for (n, status) in [301, 302, 303, 307, 308].into_iter().enumerate() {
         let result = post(&outbound, &receiver.url("/"), LONG).await;
-        assert_eq!(outcome(&result), Outcome::Refused { status });
+        assert_eq!(outcome(&result), Outcome::refused(status));
         assert_eq!(receiver.requests().len(), n + 1);
     }
 }
