@@ -6,6 +6,7 @@
 pub mod access;
 pub mod checkpoint;
 pub mod clock;
+pub mod concurrency;
 pub mod fault_rules;
 pub mod health;
 pub mod incident;

@@ -36,7 +36,7 @@ impl Node {
         if self.draining {
             return;
         }
-        while let Some(endpoint) = self.sending.next_endpoint(&self.config) {
+        while let Some(endpoint) = self.sending.next_endpoint(now.mono, &self.config) {
             if let Some(batch) = self.batch(endpoint, now) {
                 let timeout_micros = self.timeout_micros(batch.class);
                 let id = self.sending.begin(endpoint, batch.deliveries, (now.mono, timeout_micros));
@@ -158,14 +158,11 @@ impl Node {
     ) {
         let Some(in_flight) = self.sending.in_flight.remove(&attempt) else { return };
         let failed = outcome != Outcome::Acknowledged;
-        if !(failed && self.config.planted(Fault::SlotKeptAfterFailure)) {
-            self.sending.release(&in_flight.origin);
-        }
-        if let Some(took_micros) = in_flight.took_micros(outcome, now.mono) {
-            self.sending.pulses.responded(&in_flight.endpoint, took_micros, now.mono);
-        }
         // What an endpoint answers while new notifications are dropped does not show that it is back.
-        let is_back = !failed && self.sending.pulses.health(&in_flight.endpoint) != Health::Dropping;
+        let is_back = self.sending.responded(&in_flight, outcome, now.mono) != Health::Dropping && !failed;
+        if !(failed && self.config.planted(Fault::SlotKeptAfterFailure)) {
+            self.sending.release(&in_flight, outcome, now.mono);
+        }
         let size = in_flight.deliveries.len();
         self.sending.count_ended(size);
         let mut streams: BTreeSet<(Partition, Stream)> = BTreeSet::new();

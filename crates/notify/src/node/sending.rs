@@ -7,7 +7,8 @@ use url::Url;
 
 use super::pulses::Pulses;
 use super::{NodeConfig, Outcome};
-use crate::health::Admission;
+use crate::concurrency::Concurrency;
+use crate::health::{Admission, Health};
 use crate::{Monotonic, Position, Stream};
 
 /// A stream of a partition that this node owns.
@@ -25,6 +26,9 @@ pub(super) struct Sending {
     pub in_flight: HashMap<u64, InFlight>,
     pub pulses: Pulses,
     slots_taken: u32,
+    /// Of them, those of endpoints that hang, and such endpoints that wait for one.
+    hanging_taken: u32,
+    hanging: VecDeque<usize>,
     last_attempt: u64,
     /// Deliveries whose attempts have ended since it was last asked whether there is room.
     ended: usize,
@@ -36,8 +40,12 @@ struct Endpoint {
     origin: String,
     /// Streams that may have something to send.
     streams: VecDeque<StreamAt>,
-    /// Whether it stands in `Sending::ready` or waits for a slot of its origin.
+    /// Whether it stands in `Sending::ready` or waits: for a slot of its origin, for one of those that hang, or for an
+    /// attempt of its own to end.
     listed: bool,
+    /// It waits for an attempt of its own to end.
+    waits: bool,
+    concurrency: Concurrency,
     /// Streams that go here.
     users: usize,
 }
@@ -52,9 +60,9 @@ struct Origin {
 /// An attempt whose outcome is not known yet.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    pub origin: String,
-    /// The key of its endpoint.
-    pub endpoint: String,
+    endpoint: usize,
+    /// Its slot is one of those for endpoints that hang.
+    hangs: bool,
     /// When it began, and the time that it has.
     begun: Monotonic,
     timeout_micros: u64,
@@ -63,7 +71,7 @@ pub(super) struct InFlight {
 
 impl InFlight {
     /// How long the endpoint took to respond, if it did; one that did not in time took longer than that.
-    pub fn took_micros(&self, outcome: Outcome, now: Monotonic) -> Option<u64> {
+    fn took_micros(&self, outcome: Outcome, now: Monotonic) -> Option<u64> {
         match outcome {
             Outcome::Acknowledged | Outcome::Refused { .. } => Some(now.since(self.begun).min(self.timeout_micros)),
             Outcome::TimedOut => Some(self.timeout_micros + 1),
@@ -121,24 +129,23 @@ impl Sending {
     pub(super) fn leave(&mut self, index: usize) {
         let endpoint = &mut self.endpoints[index];
         endpoint.users = endpoint.users.saturating_sub(1);
-        if endpoint.users == 0 && !endpoint.listed {
-            self.forget(index);
-        }
+        self.forget_unused(index);
     }
 
-    fn forget(&mut self, index: usize) {
+    /// Forgets an endpoint to which nothing goes and no attempt is under way.
+    fn forget_unused(&mut self, index: usize) {
+        let endpoint = &self.endpoints[index];
+        if endpoint.users > 0 || endpoint.listed || !endpoint.concurrency.is_idle() {
+            return;
+        }
         let endpoint = std::mem::take(&mut self.endpoints[index]);
         self.endpoint_by_key.remove(&endpoint.key);
         self.free_endpoints.push(index);
         if let Some(origin) = self.origins.get_mut(&endpoint.origin) {
             origin.users -= 1;
-            self.drop_idle_origin(&endpoint.origin);
-        }
-    }
-
-    fn drop_idle_origin(&mut self, key: &str) {
-        if self.origins.get(key).is_some_and(|origin| origin.users == 0 && origin.taken == 0) {
-            self.origins.remove(key);
+            if origin.users == 0 {
+                self.origins.remove(&endpoint.origin);
+            }
         }
     }
 
@@ -153,31 +160,36 @@ impl Sending {
     }
 
     /// The next endpoint that has a free slot.
-    pub(super) fn next_endpoint(&mut self, config: &NodeConfig) -> Option<usize> {
+    pub(super) fn next_endpoint(&mut self, now: Monotonic, config: &NodeConfig) -> Option<usize> {
         while self.slots_taken < config.attempts_max {
             let index = self.ready.pop_front()?;
-            if self.endpoints[index].streams.is_empty() {
-                self.endpoints[index].listed = false;
-                self.pass_turn_on(index, config);
-                if self.endpoints[index].users == 0 {
-                    self.forget(index);
-                }
-                continue;
+            let endpoint = &mut self.endpoints[index];
+            let origin = self.origins.get_mut(&endpoint.origin);
+            let full_origin = origin.filter(|origin| origin.taken >= config.attempts_per_origin_max);
+            if endpoint.streams.is_empty() {
+                endpoint.listed = false;
+            } else if !endpoint.concurrency.admits(now) {
+                endpoint.waits = true;
+            } else if endpoint.concurrency.hangs() && self.hanging_taken >= hanging_max(config) {
+                self.hanging.push_back(index);
+            } else if let Some(origin) = full_origin {
+                origin.waiting.push_back(index);
+            } else {
+                return Some(index);
             }
-            match self.origins.get_mut(&self.endpoints[index].origin) {
-                Some(origin) if origin.taken >= config.attempts_per_origin_max => origin.waiting.push_back(index),
-                _ => return Some(index),
-            }
+            self.pass_turn_on(index, config);
+            self.forget_unused(index);
         }
         None
     }
 
-    /// An endpoint that was woken for a free slot of its origin does not need it: the next one may.
+    /// An endpoint that was woken for a free slot does not take it: the next one may.
     fn pass_turn_on(&mut self, index: usize, config: &NodeConfig) {
         let origin = self.origins.get_mut(&self.endpoints[index].origin);
         let free = origin.filter(|origin| origin.taken < config.attempts_per_origin_max);
-        if let Some(next) = free.and_then(|origin| origin.waiting.pop_front()) {
-            self.ready.push_back(next);
+        self.ready.extend(free.and_then(|origin| origin.waiting.pop_front()));
+        if self.hanging_taken < hanging_max(config) {
+            self.ready.extend(self.hanging.pop_front());
         }
     }
 
@@ -201,28 +213,45 @@ impl Sending {
         deliveries: Vec<(StreamAt, u64, Position)>,
         (begun, timeout_micros): (Monotonic, u64),
     ) -> u64 {
-        let Endpoint { origin, key, .. } = &self.endpoints[endpoint];
-        let (origin, endpoint) = (origin.clone(), key.clone());
-        if let Some(entry) = self.origins.get_mut(&origin) {
+        let Endpoint { origin, concurrency, .. } = &mut self.endpoints[endpoint];
+        concurrency.begin(begun);
+        let hangs = concurrency.hangs();
+        if let Some(entry) = self.origins.get_mut(origin) {
             entry.taken += 1;
         }
         self.slots_taken += 1;
+        self.hanging_taken += u32::from(hangs);
         self.last_attempt += 1;
-        let in_flight = InFlight { origin, endpoint, begun, timeout_micros, deliveries };
-        self.in_flight.insert(self.last_attempt, in_flight);
+        self.in_flight.insert(self.last_attempt, InFlight { endpoint, hangs, begun, timeout_micros, deliveries });
         self.last_attempt
     }
 
-    /// Gives the slot of an attempt back.
-    pub(super) fn release(&mut self, origin: &str) {
-        self.slots_taken = self.slots_taken.saturating_sub(1);
-        if let Some(entry) = self.origins.get_mut(origin) {
-            entry.taken = entry.taken.saturating_sub(1);
-            if let Some(index) = entry.waiting.pop_front() {
-                self.ready.push_back(index);
-            }
+    /// An attempt has come to this: what its endpoint is now.
+    pub(super) fn responded(&mut self, attempt: &InFlight, outcome: Outcome, now: Monotonic) -> Health {
+        let key = &self.endpoints[attempt.endpoint].key;
+        if let Some(took_micros) = attempt.took_micros(outcome, now) {
+            self.pulses.responded(key, took_micros, now);
         }
-        self.drop_idle_origin(origin);
+        self.pulses.health(key)
+    }
+
+    /// Gives the slot of an attempt back.
+    pub(super) fn release(&mut self, attempt: &InFlight, outcome: Outcome, now: Monotonic) {
+        self.slots_taken = self.slots_taken.saturating_sub(1);
+        if attempt.hangs {
+            self.hanging_taken = self.hanging_taken.saturating_sub(1);
+            self.ready.extend(self.hanging.pop_front());
+        }
+        let endpoint = &mut self.endpoints[attempt.endpoint];
+        endpoint.concurrency.end(outcome, now);
+        if std::mem::take(&mut endpoint.waits) {
+            self.ready.push_back(attempt.endpoint);
+        }
+        if let Some(origin) = self.origins.get_mut(&endpoint.origin) {
+            origin.taken = origin.taken.saturating_sub(1);
+            self.ready.extend(origin.waiting.pop_front());
+        }
+        self.forget_unused(attempt.endpoint);
     }
 
     /// An attempt with so many deliveries has ended.
@@ -242,4 +271,9 @@ impl Sending {
     pub(super) fn slots_taken(&self) -> u32 {
         self.slots_taken
     }
+}
+
+/// How many slots endpoints that hang have together: the others always have the rest.
+fn hanging_max(config: &NodeConfig) -> u32 {
+    (config.attempts_max / 2).max(1)
 }

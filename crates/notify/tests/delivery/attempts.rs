@@ -137,6 +137,29 @@ fn another_subscription_of_an_endpoint_that_asks_to_be_left_alone_is_told() {
 }
 
 #[test]
+fn an_endpoint_that_hung_gets_one_attempt_and_another_one_with_each_answer() {
+    let config = NodeConfig { batch_max: 1, ..NodeConfig::default() };
+    let subscriptions = vec![span(subscription(), Standing::default())];
+    let (cursor, head) = (Position(1), Position(1));
+    let mut world = World::of(config, PartitionState { cursor, head, wall: NOW, subscriptions, ..<_>::default() });
+    world.messages(8);
+    let mut under_way = world.attempts();
+    assert_eq!(under_way.len(), 8);
+    under_way.iter().for_each(|attempt| world.answer(attempt, Outcome::TimedOut));
+    world.pass(7 * SECOND);
+    let mut sizes = Vec::new();
+    loop {
+        under_way = world.attempts();
+        if under_way.is_empty() {
+            break;
+        }
+        sizes.push(under_way.len());
+        under_way.iter().for_each(|attempt| world.answer(attempt, Outcome::Acknowledged));
+    }
+    assert_eq!(sizes, [1, 2, 4, 1]);
+}
+
+#[test]
 fn a_batch_that_was_too_large_is_halved() {
     let mut world = World::new(subscription());
     world.messages(8);

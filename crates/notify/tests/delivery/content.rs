@@ -22,7 +22,7 @@ fn requests_with_content_are_bounded_by_their_bytes() {
     assert_eq!(sizes(&mut with_content(2_000_000, 3)), [1, 1, 1], "what exceeds the limit by itself goes alone");
     let mut world = with_content(50_000, 40);
     for attempt in world.attempts() {
-        world.answer(&attempt, Outcome::TimedOut);
+        world.answer(&attempt, Outcome::Unreachable);
     }
     world.micros += 10 * SECOND;
     world.renew();
