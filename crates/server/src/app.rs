@@ -37,7 +37,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Returns once no attempt for this subscription begins any more on this node.
     async fn end_committed(&self, partition: Partition, subscription: SubscriptionId, position: Position);
     /// Waits until nothing is under way, for no longer than `within`; then tells when time brings the next thing.
-    async fn settled(&self, within: Duration) -> Option<Monotonic>;
+    async fn settled(&self) -> Option<Monotonic>;
     /// What the node holds now; `None` once it has stopped.
     async fn stats(&self) -> Option<NodeStats>;
     /// The faults that strike its attempts.

@@ -451,8 +451,8 @@ impl app::Engine for engine::Engine {
         engine::Engine::end_committed(self, partition, subscription, position).await;
     }
 
-    async fn settled(&self, within: Duration) -> Option<Monotonic> {
-        engine::Engine::settled(self, within).await
+    async fn settled(&self) -> Option<Monotonic> {
+        engine::Engine::settled(self).await
     }
 
     async fn stats(&self) -> Option<NodeStats> {

@@ -8,11 +8,8 @@ use graph::Timestamp;
 use crate::app;
 use crate::clock::{Clock, Hand};
 
-/// How long the engine is waited for at one time: a little more than the longest attempt.
-const REST_MAX: Duration = Duration::from_secs(12);
-
 /// Moves `clock` towards `to`, for about `within` of real time. Returns whether it has got there, and the engine has
-/// come to rest.
+/// come to rest; one that does not within the longest attempt is waited for no longer.
 pub async fn advance(
     (clock, hand): (&Clock, &Hand<'_>),
     engine: &dyn app::Engine,
@@ -21,7 +18,7 @@ pub async fn advance(
 ) -> bool {
     let until = clock.elapsed() + within;
     loop {
-        let due = engine.settled(REST_MAX).await;
+        let due = engine.settled().await;
         let now = clock.now();
         let left = u64::try_from(to.since(now.wall)).unwrap_or(0);
         if left == 0 {

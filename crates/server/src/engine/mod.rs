@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use graph::{Partition, SubscriptionId, UserId};
 use notify::log::Submission;
 use notify::node::NodeStats;
-use notify::{Event, Monotonic, Node, NodeConfig, Position};
+use notify::{Event, HealthLimits, Monotonic, Node, NodeConfig, Position};
 use store::{NodeId, Publish, Store};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -35,8 +35,8 @@ use tail::Tail;
 
 /// Events taken from the queue before the node is asked for its timers again.
 const EVENTS_PER_ROUND: usize = 256;
-/// How long a drain may take: a little more than the longest attempt.
-const DRAIN_MAX: Duration = Duration::from_secs(12);
+/// How much longer than the longest attempt what is under way is waited for, at a stop and before the clock is moved.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Puts a submitted message into its recipients' mailboxes.
 #[async_trait]
@@ -66,11 +66,8 @@ enum Input {
         handled: oneshot::Sender<()>,
     },
     Stats(oneshot::Sender<NodeStats>),
-    /// Answered with when time brings the next thing: once the node is at rest, or else at once.
-    Due {
-        at_rest: bool,
-        reply: oneshot::Sender<Option<Monotonic>>,
-    },
+    /// Answered with when time brings the next thing, once the node is at rest.
+    Due(oneshot::Sender<Option<Monotonic>>),
 }
 
 /// A handle on the running engine.
@@ -116,16 +113,12 @@ impl Engine {
         stats.await.ok()
     }
 
-    /// Waits until nothing is under way, for no longer than `within`; then tells when time brings the next thing.
-    pub async fn settled(&self, within: Duration) -> Option<Monotonic> {
-        let due = |at_rest| {
-            let (reply, due) = oneshot::channel();
-            self.inputs.send(Input::Due { at_rest, reply }).ok().map(|()| due)
-        };
-        match tokio::time::timeout(within, due(true)?).await {
-            Ok(due) => due.ok()?,
-            Err(_) => due(false)?.await.ok()?,
-        }
+    /// Waits until nothing is under way, for a little longer than the longest attempt; then tells when time brings the
+    /// next thing.
+    pub async fn settled(&self) -> Option<Monotonic> {
+        let (reply, due) = oneshot::channel();
+        self.inputs.send(Input::Due(reply)).ok()?;
+        due.await.ok()?
     }
 }
 
@@ -148,6 +141,7 @@ impl Stopped {
         let Stopped { handle, inputs } = self;
         let performer = Performer::new(&parts, handle.inputs.clone(), handle.faults);
         let running = Running {
+            patience: patience(&parts.config.health),
             node: Node::new(parts.config),
             clock: parts.clock,
             performer,
@@ -171,7 +165,10 @@ struct Running {
     inputs: mpsc::UnboundedReceiver<Input>,
     tail: Arc<Tail>,
     commands: Vec<notify::Command>,
-    waiting_for_rest: Vec<oneshot::Sender<Option<Monotonic>>>,
+    /// Who waits for rest, and until when.
+    waiting_for_rest: Vec<(Duration, oneshot::Sender<Option<Monotonic>>)>,
+    /// How long what is under way is waited for.
+    patience: Duration,
     /// The node has nothing more to do.
     released: bool,
 }
@@ -188,7 +185,7 @@ impl Running {
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if drain_until.is_none() => {
-                    drain_until = Some(clock.elapsed() + DRAIN_MAX);
+                    drain_until = Some(clock.elapsed() + self.patience);
                     self.handle(Event::Drain);
                 }
                 _ = self.inputs.recv_many(&mut round, EVENTS_PER_ROUND) => {}
@@ -222,22 +219,24 @@ impl Running {
             Input::Stats(reply) => {
                 let _ = reply.send(self.node.stats());
             }
-            Input::Due { at_rest, reply } => {
+            Input::Due(reply) => {
                 // What has become due since the last event is begun first.
                 self.handle(Event::Tick);
-                match at_rest {
-                    true => self.waiting_for_rest.push(reply),
-                    false => drop(reply.send(self.node.due_at())),
-                }
+                self.waiting_for_rest.push((self.clock.elapsed() + self.patience, reply));
             }
         }
     }
 
     fn answer_at_rest(&mut self) {
-        if !self.waiting_for_rest.is_empty() && self.node.is_at_rest() && self.inputs.is_empty() && self.tail.is_empty()
-        {
-            for reply in self.waiting_for_rest.drain(..) {
-                let _ = reply.send(self.node.due_at());
+        if self.waiting_for_rest.is_empty() {
+            return;
+        }
+        let (at_rest, now) =
+            (self.node.is_at_rest() && self.inputs.is_empty() && self.tail.is_empty(), self.clock.elapsed());
+        for (until, reply) in std::mem::take(&mut self.waiting_for_rest) {
+            match at_rest || until <= now {
+                true => drop(reply.send(self.node.due_at())),
+                false => self.waiting_for_rest.push((until, reply)),
             }
         }
     }
@@ -255,4 +254,9 @@ impl Running {
         let wakes_at = self.node.wakes_at().unwrap_or(Monotonic(u64::MAX));
         Duration::from_micros(wakes_at.since(now)).min(Duration::from_secs(1))
     }
+}
+
+/// How long what is under way is waited for: until each attempt that has begun has ended.
+fn patience(health: &HealthLimits) -> Duration {
+    Duration::from_micros(health.first_timeout_micros.max(health.retry_timeout_micros)) + PATIENCE
 }

@@ -9,9 +9,9 @@ use axum::response::{IntoResponse as _, Response};
 use graph::Timestamp;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
-use notify::Profile;
 use notify::reauthorization::Cadence;
 use notify::throttle::{Rate, ThrottleLimits};
+use notify::{HealthLimits, NodeConfig, Profile};
 use serde_json::{Value, json};
 use tidings_server::clock::Clock;
 use tidings_server::data_dir::DataDir;
@@ -218,6 +218,80 @@ async fn an_endpoint_that_answers_again_gets_what_waits_as_soon_as_it_is_due() {
     assert_eq!(told[1]["resourceData"]["id"], message["id"]);
     let ledger = world.ledger(&made).await;
     assert_eq!((&ledger["delivered"], &ledger["parked"]), (&json!(1), &json!(0)), "{ledger}");
+    world.server.drain().await;
+}
+
+/// A world in which an endpoint is slow or dropping after a single response, and lets so many through.
+async fn judging_at_once(probes: u64) -> World {
+    let health = HealthLimits { responses_min: 1, probes, ..HealthLimits::documented() };
+    let world = World::with(Settings { delivery: NodeConfig { health, ..NodeConfig::default() }, ..settings() }).await;
+    world.subscribe(24 * 60).await;
+    world
+}
+
+async fn time_out(world: &World, times: u64) {
+    let fault = json!({"action": "fail", "with": "timeout", "times": times});
+    administer(&world.server, "POST", "/admin/faults", fault).await;
+}
+
+#[tokio::test]
+async fn what_is_held_for_ten_minutes_comes_when_they_have_passed() {
+    let world = judging_at_once(0).await;
+    time_out(&world, 1).await;
+    world.message("Not answered in time").await;
+    world.advance("30s").await;
+    assert_eq!(world.app.told("/n").len(), 1, "it was tried again, and the endpoint is slow");
+
+    let held_at = world.now();
+    world.message("Held").await;
+    world.advance("9m").await;
+    assert_eq!(world.app.told("/n").len(), 1);
+    world.advance("2m").await;
+    let told = world.app.told("/n");
+    assert_eq!(told.len(), 2);
+    let held = told[1].at.since(held_at);
+    assert!((10 * MINUTE..10 * MINUTE + MINUTE / 20).contains(&held), "{held}");
+    world.message("At once").await;
+    world.advance("0s").await;
+    assert_eq!(world.app.told("/n").len(), 3, "the window in which all was in time is over");
+    world.server.drain().await;
+}
+
+#[tokio::test]
+async fn a_hold_is_over_however_far_the_clock_is_moved() {
+    let world = judging_at_once(0).await;
+    time_out(&world, 1).await;
+    world.message("Not answered in time").await;
+    world.advance("30s").await;
+    let held_at = world.now();
+    world.message("Held").await;
+    world.message("Held, too").await;
+    world.advance("P1D").await;
+    let told = world.app.told("/n");
+    let held: Vec<i64> = told[1..].iter().map(|told| told.at.since(held_at)).collect();
+    let in_time = |held: &i64| (10 * MINUTE..10 * MINUTE + MINUTE / 20).contains(held);
+    assert!(!held.is_empty() && held.iter().all(in_time), "{held:?}");
+    assert_eq!(told.iter().map(|told| told.items.len()).sum::<usize>(), 3);
+    world.server.drain().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_is_dropping_for_ten_minutes_and_its_app_told_when_it_is_back() {
+    let world = judging_at_once(1).await;
+    time_out(&world, 2).await;
+    world.message("Not answered in time").await;
+    world.advance("8s").await;
+    world.message("Dropped").await;
+    world.advance("9m").await;
+    world.message("Dropped, too").await;
+    world.advance("2m").await;
+    assert_eq!(world.app.events("/l"), []);
+    world.message("At once").await;
+    world.advance("5s").await;
+    let subjects = world.app.told("/n").iter().map(|told| told.items.len()).sum::<usize>();
+    let events = world.app.events("/l");
+    assert_eq!((subjects, events.len()), (2, 1), "what was tried before it dropped, and what came after: {events:?}");
+    assert_eq!(events[0].1, "missed");
     world.server.drain().await;
 }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -359,7 +358,7 @@ impl Engine for Ends {
     }
 
     /// There is no node that anything could come from.
-    async fn settled(&self, _: Duration) -> Option<Monotonic> {
+    async fn settled(&self) -> Option<Monotonic> {
         None
     }
 
