@@ -2,14 +2,15 @@
 //! wide open, so that an endpoint that answers never meets it. It grows by one with each acknowledgement, is halved when
 //! the endpoint says that it has too much to do, and closes to one attempt when one times out.
 //!
-//! A time-out takes seconds. Until then silence tells: while nothing was answered for half a second, no further attempt
-//! joins those that are under way.
+//! A time-out takes seconds. Until then silence tells: while nothing was answered for half a second, an attempt joins one
+//! that is under way, which may be the only slow one, and no more than one.
 
 use crate::Monotonic;
 use crate::node::Outcome;
 
-/// How long an endpoint may say nothing before it gets no further attempt.
+/// How long an endpoint may say nothing before it gets no more than so many attempts.
 const SILENCE_MICROS: u64 = 500_000;
+const SILENT_MAX: u32 = 2;
 
 /// The attempts at one endpoint.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +33,8 @@ impl Default for Concurrency {
 impl Concurrency {
     /// Whether another attempt may begin. If not, that changes when one that is under way has ended.
     pub fn admits(&self, now: Monotonic) -> bool {
-        self.taken == 0 || (self.taken < self.limit && now.since(self.silent_since) <= SILENCE_MICROS)
+        let is_silent = now.since(self.silent_since) > SILENCE_MICROS;
+        self.taken < if is_silent { self.limit.min(SILENT_MAX) } else { self.limit }
     }
 
     pub fn begin(&mut self, now: Monotonic) {
@@ -154,16 +156,15 @@ mod tests {
     }
 
     #[test]
-    fn who_says_nothing_for_half_a_second_gets_no_further_attempt_until_it_answers() {
+    fn who_says_nothing_for_half_a_second_gets_two_attempts_at_a_time_until_it_answers() {
         let mut endpoint = Endpoint::default();
         endpoint.concurrency.begin(Monotonic(0));
+        endpoint.concurrency.begin(Monotonic(1));
         assert!(endpoint.concurrency.admits(Monotonic(SILENCE_MICROS)));
         endpoint.now = SILENCE_MICROS + 1;
-        endpoint.concurrency.begin(Monotonic(1));
         assert_eq!(endpoint.fill(), 2, "none joins them");
         endpoint.answer(Outcome::Unreachable, 1);
-        assert_eq!(endpoint.fill(), 1, "that was no answer");
-        endpoint.concurrency.begin(Monotonic(endpoint.now));
+        assert_eq!(endpoint.fill(), 2, "one joins one, but that was no answer");
         endpoint.answer(Outcome::refused(500), 1);
         assert_eq!(endpoint.fill(), MOST);
     }
