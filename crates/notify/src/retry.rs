@@ -48,6 +48,12 @@ pub fn wait_micros_max() -> u64 {
     LONGEST_MICROS + LONGEST_MICROS * JITTER_PERCENT / 100
 }
 
+/// How much sooner than it was due after failed attempt number `attempts` something is tried again once its endpoint is
+/// back: its wait is then that of a first failure.
+pub fn spared_micros(attempts: u32) -> u64 {
+    least_wait_micros(attempts, None) - least_wait_micros(1, None)
+}
+
 /// The wait with jitter drawn from `seed`: so that endpoints that fail together are not retried together, nor what one of
 /// them has asked to come again later.
 pub fn wait_micros(attempts: u32, seed: Uuid, asked: Option<RetryAfter>) -> u64 {

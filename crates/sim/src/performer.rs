@@ -172,8 +172,8 @@ impl World {
                 let records = self.storage.read_log(partition, after, limit);
                 Some(Event::Log { partition, epoch, records })
             }
-            Command::ReadParked { partition, epoch, stream, after, rows } => {
-                let rows = self.storage.model.parked(partition, stream, after, rows).ok();
+            Command::ReadParked { partition, epoch, stream, after, deliveries } => {
+                let rows = self.storage.model.parked(partition, stream, after, deliveries).ok();
                 Some(Event::Parked { partition, epoch, stream, rows })
             }
             Command::Checkpoint(checkpoint) => {

@@ -140,7 +140,7 @@ fn config(rng: &mut StdRng) -> NodeConfig {
         deliveries_max: pick(&[4, 16, 1_024]) as usize,
         window_max: pick(&[4, 16, 1_024]) as usize,
         read_records: pick(&[1, 3, 20, 1_000]) as usize,
-        read_rows: pick(&[1, 2, 20]) as usize,
+        read_parked: pick(&[1, 2, 20]) as usize,
         ..NodeConfig::default()
     }
 }

@@ -50,6 +50,7 @@ planted! {
     LogCutTooFar "log-cut-too-far" None,
     DroppedWhileSlow "dropped-while-slow" Some(Fault::DroppedWhileSlow),
     DroppedTooShort "dropped-too-short" Some(Fault::DroppedTooShort),
+    RefusalTakenForRecovery "refusal-taken-for-recovery" Some(Fault::RefusalTakenForRecovery),
 }
 
 /// No defect has this name.

@@ -299,13 +299,14 @@ pub trait Store: Send + Sync + 'static {
     async fn partition_state(&self, partition: Partition) -> Result<PartitionState, StoreError>;
     /// Records a checkpoint, on its two conditions.
     async fn checkpoint(&self, checkpoint: Checkpoint) -> Result<(), CheckpointError>;
-    /// Parked rows of a stream with a first position after `after`, in order, with their records.
+    /// Parked rows of a stream with a first position after `after`, in order, with their records: as many as it takes
+    /// to hold so many deliveries. If they hold fewer, there are no more.
     async fn parked(
         &self,
         partition: Partition,
         stream: Stream,
         after: Position,
-        rows: usize,
+        deliveries: usize,
     ) -> Result<Vec<LoadedParked>, StoreError>;
 
     // --- retention ---

@@ -38,12 +38,13 @@ pub struct NodeConfig {
     /// Deliveries in memory that are not parked; beyond them no record is matched. It is what can be
     /// sent before parking is due, so that a backlog of healthy endpoints stays in the log.
     pub unparked_max: usize,
-    /// Deliveries, and records not yet passed by a cursor, held in memory; then the log is the queue.
+    /// Deliveries, and records not yet passed by a cursor, held in memory; then the log is the queue. Before that, what is
+    /// parked is let go.
     pub deliveries_max: usize,
     pub window_max: usize,
-    /// Records and parked rows read at once.
+    /// Records and parked deliveries read at once.
     pub read_records: usize,
-    pub read_rows: usize,
+    pub read_parked: usize,
     #[cfg(feature = "planted-faults")]
     pub fault: Option<super::Fault>,
 }
@@ -84,7 +85,7 @@ impl Default for NodeConfig {
             deliveries_max: 65_536,
             window_max: 65_536,
             read_records: 1_000,
-            read_rows: 20,
+            read_parked: 1_000,
             #[cfg(feature = "planted-faults")]
             fault: None,
         }

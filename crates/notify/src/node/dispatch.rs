@@ -186,6 +186,9 @@ impl Node {
                 self.answered(at, now, commands);
             }
         }
+        if is_back || self.config.planted(Fault::RefusalTakenForRecovery) {
+            self.recovered(&in_flight.endpoint, now, commands);
+        }
     }
 
     /// What a delivery of an attempt has come to; `None`: it is to be tried again.
@@ -243,6 +246,7 @@ impl Node {
             owned.dirty_streams.insert(at.1);
         }
         state.fail(position, due, batch_max, !self.config.planted(Fault::OrderBrokenOnRetry));
+        self.sending.recovery(state.endpoint).failed(at);
         Some(micros)
     }
 

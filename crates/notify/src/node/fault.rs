@@ -28,6 +28,7 @@ pub enum Fault {
     HeldTooLong,
     DroppedWhileSlow,
     DroppedTooShort,
+    RefusalTakenForRecovery,
 }
 
 impl NodeConfig {

@@ -12,8 +12,8 @@ use crate::{Monotonic, Now};
 impl Node {
     pub(super) fn drop_partition(&mut self, partition: Partition) {
         if let Some(owned) = self.partitions.remove(&partition) {
-            for state in owned.streams.values() {
-                self.sending.leave(state.endpoint);
+            for (stream, state) in &owned.streams {
+                self.sending.leave(state.endpoint, (partition, *stream));
             }
         }
     }

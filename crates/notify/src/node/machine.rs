@@ -29,6 +29,8 @@ pub struct Node {
     lives: Timers,
     /// Partitions whose log is not read on because memory is full.
     pub(super) waiting_for_room: BTreeSet<Partition>,
+    /// Partitions whose parked deliveries are not read for the same reason.
+    pub(super) waiting_to_load: BTreeSet<Partition>,
     started: bool,
     pub(super) draining: bool,
     released: bool,
@@ -139,7 +141,7 @@ impl Node {
             slots_taken: self.sending.slots_taken(),
             deliveries_in_memory: sum(|owned| owned.held),
             deliveries_unparked: sum(Owned::unparked),
-            streams_spilled: sum(|owned| owned.tails.len()),
+            streams_spilled: sum(Owned::spilled),
             window_records: sum(|owned| owned.window.len()),
             records_behind: self.partitions.values().map(|owned| owned.head.0.saturating_sub(owned.applied.0)).sum(),
             records_unpassed: self.partitions.values().map(unpassed).sum(),

@@ -19,6 +19,8 @@ mod owned;
 mod progress;
 mod pulses;
 mod reading;
+mod recovery;
+mod room;
 mod sending;
 pub(crate) mod spans;
 mod stream;
@@ -62,7 +64,7 @@ pub enum Event {
     State { partition: Partition, epoch: u64, state: Option<PartitionState> },
     /// Answer to [`Command::ReadLog`]; `None`: the store failed.
     Log { partition: Partition, epoch: u64, records: Option<Vec<(Position, Arc<Record>)>> },
-    /// Answer to [`Command::ReadParked`]; `None`: the store failed. Fewer rows than asked for: no more.
+    /// Answer to [`Command::ReadParked`]; `None`: the store failed. Fewer deliveries than asked for: no more.
     Parked { partition: Partition, epoch: u64, stream: Stream, rows: Option<Vec<LoadedParked>> },
     /// A hint: these records were committed.
     Published { partition: Partition, records: Vec<(Position, Arc<Record>)> },
@@ -114,7 +116,8 @@ pub enum Command {
         epoch: u64,
         stream: Stream,
         after: Position,
-        rows: usize,
+        /// As many rows as it takes to hold so many.
+        deliveries: usize,
     },
     Attempt(Attempt),
     Checkpoint(Checkpoint),

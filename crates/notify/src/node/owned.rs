@@ -76,8 +76,12 @@ pub(super) struct Owned {
     pub holding: Vec<Stream>,
     /// Streams that had nothing left when a delivery of theirs ended, or had nothing at all.
     emptied: BTreeSet<Stream>,
-    /// Streams of which a part lies only in the store.
+    /// Streams of which a part lies only in the store, and a part in memory, or did until now.
     pub tails: BTreeSet<Stream>,
+    /// Streams that lie only in the store, and are to be read.
+    pub unread: BTreeSet<Stream>,
+    /// How many more lie only in the store, and are not to be read yet.
+    pub asleep: usize,
     /// Reads of parked rows under way. No checkpoint is built meanwhile, so that they show what the
     /// last one recorded.
     pub reads: usize,
@@ -129,6 +133,8 @@ impl Owned {
             holding: Vec::new(),
             emptied: BTreeSet::new(),
             tails: BTreeSet::new(),
+            unread: BTreeSet::new(),
+            asleep: 0,
             reads: 0,
             held: 0,
             held_parked: 0,
@@ -170,7 +176,8 @@ impl Owned {
         for stream in state.parked {
             if let Some(state) = self.stream(stream, sending) {
                 state.tail = Some(Tail::default());
-                self.tails.insert(stream);
+                sending.recovery(state.endpoint).failed((self.partition, stream));
+                self.unread.insert(stream);
             }
         }
     }
@@ -266,12 +273,13 @@ impl Owned {
         let due = entry.since.plus_micros(hold_micros as i64);
         if state.tail.is_none() && state.deliveries.len() >= share {
             let after = state.deliveries.keys().next_back().copied().unwrap_or_default();
-            state.tail = Some(Tail { after, ..Tail::default() });
+            state.tail = Some(Tail::after(after));
         }
-        if let Some(tail) = &mut state.tail {
-            tail.in_window += 1;
+        if let Some(tail) = &state.tail {
             entry.spills.push((stream, change, due));
-            self.tails.insert(stream);
+            if tail.asleep.is_none() && !self.unread.contains(&stream) {
+                self.tails.insert(stream);
+            }
             return self.touch(entry.at);
         }
         let delivery = Delivery::new(change, entry.record.clone(), entry.since);
@@ -312,7 +320,10 @@ impl Owned {
         state.subscription = subscription.clone();
         let url = state.url().unwrap_or_default().to_owned();
         let endpoint = sending.join(subscription.app, &url);
-        sending.leave(state.endpoint);
+        sending.leave(state.endpoint, (partition, stream));
+        if state.has_failed() {
+            sending.recovery(endpoint).failed((partition, stream));
+        }
         if endpoint != state.endpoint {
             state.endpoint = endpoint;
             state.moving = state.in_flight > 0;
@@ -332,6 +343,7 @@ impl Owned {
             if let Some(state) = self.streams.get_mut(&stream) {
                 state.ended = true;
             }
+            self.wake(stream);
             self.give_up_idle(stream);
         }
     }
@@ -383,8 +395,12 @@ impl Owned {
     /// The store holds nothing more of this stream: what is still to be parked stays in memory instead.
     pub(super) fn end_tail(&mut self, stream: Stream, now: Now) {
         self.tails.remove(&stream);
+        self.unread.remove(&stream);
         let Some(state) = self.streams.get_mut(&stream) else { return };
         state.tail = None;
+        if state.is_empty() {
+            self.emptied.insert(stream);
+        }
         for (index, entry) in self.window.iter_mut().enumerate() {
             let position = Position(self.cursor.0 + 1 + index as u64);
             while let Some(spill) = entry.spills.iter().position(|(spilled, ..)| *spilled == stream) {
@@ -395,6 +411,33 @@ impl Owned {
                 state.enqueue(position, delivery.held(due, mono_of(due, now)));
             }
         }
+    }
+
+    /// Lets a stream go from memory until then. All of it lies in the store.
+    pub(super) fn let_go(&mut self, stream: Stream, until: Monotonic, now: Monotonic) {
+        let Some(state) = self.streams.get_mut(&stream) else { return };
+        let held = state.let_go(until, now);
+        self.held = self.held.saturating_sub(held);
+        self.held_parked = self.held_parked.saturating_sub(held);
+        self.tails.remove(&stream);
+        self.unread.remove(&stream);
+        self.asleep += 1;
+    }
+
+    /// A stream that was let go is to be read. Returns whether it had been.
+    pub(super) fn wake(&mut self, stream: Stream) -> bool {
+        let tail = self.streams.get_mut(&stream).and_then(|state| state.tail.as_mut());
+        let was_asleep = tail.is_some_and(|tail| tail.asleep.take().is_some());
+        if was_asleep {
+            self.asleep = self.asleep.saturating_sub(1);
+            self.unread.insert(stream);
+        }
+        was_asleep
+    }
+
+    /// Streams of which a part lies only in the store.
+    pub(super) fn spilled(&self) -> usize {
+        self.tails.len() + self.unread.len() + self.asleep
     }
 
     /// Whether nothing is asked of the store, or is still to be.
@@ -417,11 +460,12 @@ impl Owned {
 
     /// Forgets streams that have nothing to deliver: they are made again when there is something.
     pub(super) fn forget_idle(&mut self, sending: &mut Sending) {
+        let partition = self.partition;
         self.emptied.retain(|stream| {
             let Some(state) = self.streams.get(stream).filter(|state| state.is_empty()) else { return false };
             let is_idle = !state.listed && state.in_flight == 0;
             if is_idle {
-                sending.leave(state.endpoint);
+                sending.leave(state.endpoint, (partition, *stream));
                 self.streams.remove(stream);
             }
             !is_idle
@@ -437,7 +481,7 @@ impl Owned {
             }
             for stream in streams {
                 if let Some(state) = self.streams.remove(&stream) {
-                    sending.leave(state.endpoint);
+                    sending.leave(state.endpoint, (self.partition, stream));
                 }
             }
             self.spans.forget(id);

@@ -112,9 +112,6 @@ impl Owned {
             let fate = Fate { spilled: true, attempts: 0, due: *due, since: entry.since, batch_max: u16::MAX };
             let refs = to_park.entry(*stream).or_default().entry(fate).or_default();
             refs.push(ParkedRef { position, change: *change });
-            if let Some(tail) = self.streams.get_mut(stream).and_then(|state| state.tail.as_mut()) {
-                tail.in_window = tail.in_window.saturating_sub(1);
-            }
         }
         if entry.unfinished == 0 || early {
             return;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use graph::Partition;
 
+use super::Command;
 use super::machine::{Node, Timer};
 use super::owned::Phase;
 use super::sending::StreamAt;
 use super::wall::mono_of;
-use super::{Command, NodeConfig};
 use crate::checkpoint::{LoadedParked, PartitionState};
 use crate::node::fault::Fault;
 use crate::{Monotonic, Now, Position, Record, Stream, retry};
@@ -45,25 +45,6 @@ impl Node {
         self.read_tails(partition, commands);
         self.read_log(partition, now, commands);
         Some(partition)
-    }
-
-    /// How many deliveries one stream may hold in memory now.
-    fn share(&self) -> usize {
-        let held: usize = self.partitions.values().map(|owned| owned.held).sum();
-        (self.config.deliveries_max.saturating_sub(held) / 32).max(4).min(self.config.stream_share_max)
-    }
-
-    /// How much of the limits on memory is taken.
-    fn load(&self) -> Load {
-        self.partitions.values().fold(Load::default(), |load, owned| Load {
-            held: load.held + owned.held,
-            unparked: load.unparked + owned.unparked(),
-            window: load.window + owned.window.len(),
-        })
-    }
-
-    pub(super) fn has_room(&self) -> bool {
-        !self.draining && self.load().has_room(&self.config)
     }
 
     /// Matches records that follow on those already matched; whatever else they are, they tell how far
@@ -205,22 +186,33 @@ impl Node {
 
     /// Asks for more of the streams that lie partly in the store.
     pub(super) fn read_tails(&mut self, partition: Partition, commands: &mut Vec<Command>) {
-        let share = self.share();
-        let rows = self.config.read_rows;
-        let Some(owned) = self.partitions.get_mut(&partition) else { return };
-        if owned.recording.is_some() || self.draining || owned.phase != Phase::Active {
+        let Some(owned) = self.partitions.get(&partition) else { return };
+        let has_none = owned.tails.is_empty() && owned.unread.is_empty();
+        if has_none || owned.recording.is_some() || self.draining || owned.phase != Phase::Active {
             return;
         }
-        for stream in &owned.tails {
+        let (share, mut room) = (self.share(), self.room_to_load());
+        let deliveries = self.config.read_parked;
+        let Some(owned) = self.partitions.get_mut(&partition) else { return };
+        for stream in owned.tails.iter().chain(&owned.unread) {
             if owned.reads >= READS_MAX {
                 break;
             }
-            let Some(state) = owned.streams.get_mut(stream).filter(|state| state.wants_more(share)) else { continue };
-            let Some(tail) = &mut state.tail else { continue };
+            let Some(state) = owned.streams.get_mut(stream) else { continue };
+            let wanted = if room > 0 { state.wants_more(share) } else { state.needs_more() };
+            if room == 0 && state.deliveries.is_empty() {
+                self.waiting_to_load.insert(partition);
+                // Nothing of those that follow is in memory.
+                if owned.unread.contains(stream) {
+                    break;
+                }
+            }
+            let Some(tail) = state.tail.as_mut().filter(|_| wanted) else { continue };
             tail.reading = true;
             owned.reads += 1;
+            room = room.saturating_sub(self.config.page_max());
             let (stream, after) = (*stream, tail.after);
-            commands.push(Command::ReadParked { partition, epoch: owned.epoch, stream, after, rows });
+            commands.push(Command::ReadParked { partition, epoch: owned.epoch, stream, after, deliveries });
         }
     }
 
@@ -240,11 +232,17 @@ impl Node {
             tail.reading = false;
         }
         let Some(rows) = rows else { return Some(partition) };
-        let complete = rows.len() < self.config.read_rows;
+        let complete = rows.iter().map(|loaded| loaded.records.len()).sum::<usize>() < self.config.read_parked;
         // No wait is longer than the longest: a due time beyond it comes from a clock that was wrong.
         let longest = retry::wait_micros_max().max(self.sending.pulses.hold_micros());
         let latest = now.mono.plus_micros(longest);
         let loaded = state.load(rows, |due| mono_of(due, now).min(latest));
+        if state.has_failed() {
+            self.sending.recovery(state.endpoint).failed((partition, stream));
+        }
+        if owned.unread.remove(&stream) {
+            owned.tails.insert(stream);
+        }
         owned.held += loaded;
         owned.held_parked += loaded;
         if complete {
@@ -252,7 +250,9 @@ impl Node {
         }
         owned.give_up_idle(stream);
         owned.touch(now.mono);
+        self.let_early_go(partition, stream, now);
         self.wake_stream((partition, stream), now.mono);
+        self.load_waiting(partition, commands);
         self.read_tails(partition, commands);
         Some(partition)
     }
@@ -278,26 +278,23 @@ impl Node {
     }
 
     /// A due time of the stream has come.
-    pub(super) fn stream_due(&mut self, (partition, stream): StreamAt, when: Monotonic, now: Now) {
+    pub(super) fn stream_due(
+        &mut self,
+        (partition, stream): StreamAt,
+        when: Monotonic,
+        now: Now,
+        commands: &mut Vec<Command>,
+    ) {
         let Some(owned) = self.partitions.get_mut(&partition) else { return };
         let Some(state) = owned.streams.get_mut(&stream).filter(|state| state.wake == Some(when)) else { return };
         state.wake = None;
+        if state.asleep().is_some_and(|until| until <= now.mono) {
+            owned.wake(stream);
+            self.read_tails(partition, commands);
+            return self.schedule(partition, now);
+        }
         owned.give_up_since(stream, now.wall.plus_micros(-self.config.horizon_micros), now.mono);
         self.wake_stream((partition, stream), now.mono);
         self.schedule(partition, now);
-    }
-}
-
-/// What is taken of the limits on memory.
-#[derive(Clone, Copy, Default)]
-struct Load {
-    held: usize,
-    unparked: usize,
-    window: usize,
-}
-
-impl Load {
-    fn has_room(self, config: &NodeConfig) -> bool {
-        self.held < config.deliveries_max && self.unparked < config.unparked_max && self.window < config.window_max
     }
 }

@@ -6,6 +6,7 @@ use graph::Partition;
 use url::Url;
 
 use super::pulses::Pulses;
+use super::recovery::Recovery;
 use super::{NodeConfig, Outcome};
 use crate::concurrency::Concurrency;
 use crate::health::{Admission, Health};
@@ -48,6 +49,7 @@ struct Endpoint {
     concurrency: Concurrency,
     /// Streams that go here.
     users: usize,
+    recovery: Recovery,
 }
 
 #[derive(Debug, Default)]
@@ -126,10 +128,20 @@ impl Sending {
     }
 
     /// A stream no longer goes to this endpoint.
-    pub(super) fn leave(&mut self, index: usize) {
+    pub(super) fn leave(&mut self, index: usize, stream: StreamAt) {
         let endpoint = &mut self.endpoints[index];
+        endpoint.recovery.forget(&stream);
         endpoint.users = endpoint.users.saturating_sub(1);
         self.forget_unused(index);
+    }
+
+    pub(super) fn recovery(&mut self, index: usize) -> &mut Recovery {
+        &mut self.endpoints[index].recovery
+    }
+
+    /// The endpoint of an attempt, unless nothing goes there any more.
+    pub(super) fn endpoint(&self, key: &str) -> Option<usize> {
+        self.endpoint_by_key.get(key).copied()
     }
 
     /// Forgets an endpoint to which nothing goes and no attempt is under way.

@@ -11,7 +11,7 @@ use graph::{ChangeType, ItemKey, Timestamp};
 use super::NodeConfig;
 use super::fault::Fault;
 use crate::checkpoint::{LoadedParked, Parked, ParkedRef, StreamKind};
-use crate::{Monotonic, Position, Record, Subscription, notification};
+use crate::{Monotonic, Position, Record, Subscription, notification, retry};
 
 /// How far into a queue is looked for an item that may go.
 const SCAN_MAX: usize = 256;
@@ -32,6 +32,8 @@ pub(super) struct Delivery {
     /// The parked row that holds it, by the row's first position.
     pub row: Option<Position>,
     pub place: Place,
+    /// It waits no longer than after a first failure, since its endpoint is back.
+    spared: bool,
     /// Estimated once it is first asked for: the whole item is looked at for that.
     bytes: OnceLock<usize>,
 }
@@ -65,6 +67,7 @@ impl Delivery {
             held: None,
             row: None,
             place: Place::Queued,
+            spared: false,
             bytes: OnceLock::new(),
         }
     }
@@ -95,10 +98,15 @@ impl Delivery {
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     pub after: Position,
-    /// Matches in the window that the next checkpoints will park.
-    pub in_window: usize,
     /// A read is under way.
     pub reading: bool,
+    /// All of the stream was let go from memory until this time.
+    pub asleep: Option<Monotonic>,
+    /// How far monotonic time is behind stored due times, in microseconds, as of when it was let go: the wall clock may
+    /// have moved since.
+    behind: Option<i64>,
+    /// Its endpoint is back since what has failed of it did.
+    back: bool,
 }
 
 #[derive(Debug)]
@@ -162,6 +170,12 @@ pub(super) enum Class {
     First,
     /// Deliveries that failed this often.
     Retry(u32),
+}
+
+impl Tail {
+    pub(super) fn after(after: Position) -> Self {
+        Self { after, ..Self::default() }
+    }
 }
 
 impl StreamState {
@@ -307,6 +321,7 @@ impl StreamState {
         delivery.due = due.0;
         delivery.batch_max = batch_max;
         delivery.place = Place::Waiting(due.1);
+        delivery.spared = false;
         self.waiting.insert((due.1, position));
         if let Some(row) = delivery.row {
             self.dirty_rows.insert(row);
@@ -360,6 +375,9 @@ impl StreamState {
 
     /// The first due time that is still to come.
     pub(super) fn next_due_after(&self, now: Monotonic) -> Option<Monotonic> {
+        if let Some(until) = self.asleep() {
+            return Some(until);
+        }
         let next = self.waiting.range((now.plus_micros(1), Position::default())..).next();
         let held = self.held_until().filter(|until| *until > now);
         next.map(|(due, _)| *due).into_iter().chain(held).min()
@@ -372,14 +390,81 @@ impl StreamState {
 
     /// Whether more of the tail should come into memory.
     pub(super) fn wants_more(&self, share: usize) -> bool {
-        let Some(tail) = self.tail.as_ref().filter(|tail| !tail.reading) else { return false };
-        let none_may_go = self.failed == 0 && self.in_flight == 0 && self.queue.range(..=tail.after).next().is_none();
-        none_may_go || self.deliveries.len() < share / 2
+        self.may_read() && (self.none_may_go() || self.deliveries.len() < share / 2)
+    }
+
+    /// Whether what is in memory waits for more of the tail, and for nothing else: so it must not wait for memory.
+    pub(super) fn needs_more(&self) -> bool {
+        self.may_read() && self.none_may_go() && !self.deliveries.is_empty()
+    }
+
+    /// Until when it was let go.
+    pub(super) fn asleep(&self) -> Option<Monotonic> {
+        self.tail.as_ref().and_then(|tail| tail.asleep)
+    }
+
+    fn may_read(&self) -> bool {
+        self.tail.as_ref().is_some_and(|tail| !tail.reading && tail.asleep.is_none())
+    }
+
+    /// Whether nothing will ever go unless more of the tail is in memory.
+    fn none_may_go(&self) -> bool {
+        let loaded_up_to = self.tail.as_ref().map_or(Position(u64::MAX), |tail| tail.after);
+        self.failed == 0 && self.in_flight == 0 && self.queue.range(..=loaded_up_to).next().is_none()
+    }
+
+    /// Whether it can be let go: all that is in memory lies in rows as well, as it is, no attempt holds any of it, and it
+    /// does not wait for a read.
+    pub(super) fn can_be_let_go(&self) -> bool {
+        let is_still = self.in_flight == 0 && self.dirty_rows.is_empty() && !self.ended && !self.deliveries.is_empty();
+        let is_reading = self.tail.as_ref().is_some_and(|tail| tail.reading);
+        let mut held = self.deliveries.values();
+        is_still && !is_reading && !self.needs_more() && held.all(|delivery| delivery.row.is_some())
+    }
+
+    /// Keeps nothing in memory until that time; what lies in rows is read again then. Returns how many deliveries it
+    /// held.
+    pub(super) fn let_go(&mut self, until: Monotonic, now: Monotonic) -> usize {
+        let held = std::mem::take(&mut self.deliveries);
+        let dues = held.values().filter_map(|delivery| match delivery.place {
+            Place::Waiting(due) if delivery.spared => {
+                Some((delivery.due, due.plus_micros(retry::spared_micros(delivery.attempts))))
+            }
+            Place::Waiting(due) => Some((delivery.due, due)),
+            _ => Some((delivery.due, delivery.held?)),
+        });
+        let dues = dues.filter(|(_, until)| *until > now);
+        let behind = dues.map(|(due, until)| due.as_micros().saturating_sub_unsigned(until.0)).min();
+        let mut failed = held.values().filter(|delivery| delivery.attempts > 0);
+        let back = failed.all(|delivery| delivery.spared);
+        (self.queue, self.waiting, self.busy) = <_>::default();
+        (self.failed, self.rows) = <_>::default();
+        self.tail = Some(Tail { asleep: Some(until), behind, back, ..Tail::default() });
+        held.len()
+    }
+
+    /// Its endpoint is back: what has failed waits no longer than after a first failure.
+    pub(super) fn bring_forward(&mut self) {
+        if let Some(tail) = &mut self.tail {
+            tail.back = true;
+        }
+        for (due, position) in std::mem::take(&mut self.waiting) {
+            let Some(delivery) = self.deliveries.get_mut(&position) else { continue };
+            let due = if delivery.spared { due } else { sooner(due, delivery.attempts) };
+            (delivery.place, delivery.spared) = (Place::Waiting(due), true);
+            self.waiting.insert((due, position));
+        }
+    }
+
+    /// Whether something has failed, in memory or in what was let go.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed > 0 || self.asleep().is_some()
     }
 
     /// Takes rows of the tail into memory, except those that are there already; `mono_of` tells when a
     /// stored due time comes. Returns how many deliveries came.
     pub(super) fn load(&mut self, rows: Vec<LoadedParked>, mono_of: impl Fn(Timestamp) -> Monotonic) -> usize {
+        let (is_back, behind) = self.tail.as_ref().map_or((false, None), |tail| (tail.back, tail.behind));
         let mut loaded = 0;
         for LoadedParked { row, records } in rows {
             let first = row.first();
@@ -389,9 +474,11 @@ impl StreamState {
             if self.rows.contains_key(&first) {
                 continue;
             }
+            let due = behind.map_or_else(|| mono_of(row.due), |behind| mono_behind(row.due, behind));
+            let due = if is_back { sooner(due, row.attempts) } else { due };
             let members: Vec<Position> = row.refs.iter().map(|reference| reference.position).collect();
             for (reference, record) in row.refs.iter().zip(records) {
-                self.load_one(&row, *reference, record, &mono_of);
+                self.load_one(&row, *reference, record, due);
                 loaded += 1;
             }
             self.rows.insert(first, members);
@@ -399,14 +486,9 @@ impl StreamState {
         loaded
     }
 
-    fn load_one(
-        &mut self,
-        row: &Parked,
-        reference: ParkedRef,
-        record: Arc<Record>,
-        mono_of: &impl Fn(Timestamp) -> Monotonic,
-    ) {
-        let place = if row.attempts == 0 { Place::Queued } else { Place::Waiting(mono_of(row.due)) };
+    fn load_one(&mut self, row: &Parked, reference: ParkedRef, record: Arc<Record>, due: Monotonic) {
+        let spared = row.attempts > 0 && self.tail.as_ref().is_some_and(|tail| tail.back);
+        let place = if row.attempts == 0 { Place::Queued } else { Place::Waiting(due) };
         let delivery = Delivery {
             change: reference.change,
             record,
@@ -414,9 +496,10 @@ impl StreamState {
             attempts: row.attempts,
             due: row.due,
             batch_max: row.batch_max.max(1),
-            held: (row.attempts == 0 && row.due > row.since).then(|| mono_of(row.due)),
+            held: (row.attempts == 0 && row.due > row.since).then_some(due),
             row: Some(row.first()),
             place,
+            spared,
             bytes: OnceLock::new(),
         };
         if let Place::Waiting(due) = place {
@@ -428,4 +511,13 @@ impl StreamState {
         }
         self.deliveries.insert(reference.position, delivery);
     }
+}
+
+fn mono_behind(wall: Timestamp, behind: i64) -> Monotonic {
+    Monotonic(u64::try_from(wall.as_micros().saturating_sub(behind)).unwrap_or_default())
+}
+
+/// When something that has failed is due once its endpoint is back.
+fn sooner(due: Monotonic, attempts: u32) -> Monotonic {
+    Monotonic(due.0.saturating_sub(retry::spared_micros(attempts)))
 }

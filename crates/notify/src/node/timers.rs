@@ -34,7 +34,7 @@ impl Node {
                     self.look_after(partition, now, commands);
                 }
             }
-            Timer::Stream(partition, stream) => self.stream_due((partition, stream), when, now),
+            Timer::Stream(partition, stream) => self.stream_due((partition, stream), when, now, commands),
             Timer::Life(when, partition, id) => self.life_due(when, (partition, id), now, commands),
             Timer::Incident(when, partition, id) => self.incident_due(when, (partition, id), now, commands),
             Timer::Submit(partition, epoch, position) => self.submit_again(partition, epoch, position, commands),

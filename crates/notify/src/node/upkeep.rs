@@ -39,10 +39,12 @@ impl Node {
                 return None;
             }
         }
-        let incidents = owned.recording.take().map(|recording| recording.checkpoint.incidents).unwrap_or_default();
+        let recorded = owned.recording.take().map(|recording| recording.checkpoint);
+        let (park, incidents) = recorded.map(|recorded| (recorded.park, recorded.incidents)).unwrap_or_default();
         owned.forget_idle(&mut self.sending);
         owned.forget_ended(&mut self.sending);
         self.opened(partition, incidents, now, commands);
+        self.let_parked_go(partition, park.iter().map(|row| row.stream), now);
         self.read_tails(partition, commands);
         self.catch_up(partition, now, commands);
         Some(partition)
@@ -91,7 +93,8 @@ impl Node {
             (Phase::Active, None) => checkpoint_due(owned, &self.config).unwrap_or(Monotonic(u64::MAX)),
         };
         let behind = owned.head > owned.applied && owned.reading.is_none();
-        let idle_tail = !owned.tails.is_empty() && owned.recording.is_none() && owned.reads == 0;
+        let idle_tail =
+            !(owned.tails.is_empty() && owned.unread.is_empty()) && owned.recording.is_none() && owned.reads == 0;
         let pause = if behind || idle_tail { STORE_PAUSE_MICROS } else { self.config.poll_micros };
         let when = due.min(now.mono.plus_micros(pause));
         if owned.wake.is_none_or(|wake| when < wake) {

@@ -29,6 +29,7 @@ mod faults;
 mod health;
 mod incidents;
 mod lives;
+mod parking;
 mod recounted;
 mod replays;
 mod resources;

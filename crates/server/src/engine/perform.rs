@@ -77,8 +77,8 @@ impl Performer {
             Command::Checkpoint(checkpoint) => self.checkpoint(checkpoint),
             Command::ReadLog { partition, epoch, after, limit } => self.read_log(partition, epoch, after, limit),
             Command::ReadState { partition, epoch } => self.read_state(partition, epoch),
-            Command::ReadParked { partition, epoch, stream, after, rows } => {
-                self.read_parked((partition, epoch), stream, after, rows);
+            Command::ReadParked { partition, epoch, stream, after, deliveries } => {
+                self.read_parked((partition, epoch), stream, after, deliveries);
             }
             Command::Acquire { asked, max, lease_micros } => self.lease(asked, Some(max), lease_micros),
             Command::Renew { asked, lease_micros } => self.lease(asked, None, lease_micros),
@@ -169,10 +169,10 @@ impl Performer {
         });
     }
 
-    fn read_parked(&self, (partition, epoch): (Partition, u64), stream: Stream, after: Position, rows: usize) {
+    fn read_parked(&self, (partition, epoch): (Partition, u64), stream: Stream, after: Position, deliveries: usize) {
         let telemetry = Arc::clone(&self.telemetry);
         self.ask(Event::Parked { partition, epoch, stream, rows: None }, move |store| async move {
-            let read = store.parked(partition, stream, after, rows).await;
+            let read = store.parked(partition, stream, after, deliveries).await;
             let rows = told(read, &telemetry, ("read_parked", "parked deliveries could not be read"));
             Event::Parked { partition, epoch, stream, rows }
         });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use graph::Partition;
 use notify::node::{Attempt, Notification};
-use notify::{Now, Position, StreamKind};
+use notify::{Monotonic, Now, Position, StreamKind};
 
 use super::{Delivery, InFlight, Tenure, Violation, Watch};
 use crate::process::Life;
@@ -306,13 +306,22 @@ impl Watch {
         Ok(())
     }
 
+    /// Nothing is tried again before its back-off is over, or, if its endpoint has acknowledged something since it failed,
+    /// before that of a first failure is.
     fn check_schedule(&self, moment: &Moment, one: &Sent) -> Result<(), Violation> {
         let tenure = self.tenure(moment.life, one.partition)?;
         let refuse = |what: String| Err(Violation::new("schedule_is_kept", what));
+        let acknowledged = self.acknowledged_last(moment.life, one.delivery.0);
         match (tenure.failures.get(&one.delivery), tenure.rows.get(&one.delivery)) {
             (Some(failure), _) if failure.known.is_some() => {
-                let waited = moment.now.mono.since(failure.known.unwrap_or_default());
-                let least = notify::retry::least_wait_micros(failure.attempts, failure.asked);
+                let known = failure.known.unwrap_or_default();
+                let waited = moment.now.mono.since(known);
+                let is_back = acknowledged.is_some_and(|at| at >= known);
+                let least = notify::retry::if is_back {
+                    notify::retry::least_wait_micros(1, None)
+                } else {
+                    notify::retry::least_wait_micros(failure.attempts, failure.asked)
+                };
                 match waited < least {
                     true => refuse(format!(
                         "{:?} is tried again {waited} µs after failure {}; the least is {least}",
@@ -321,7 +330,7 @@ impl Watch {
                     false => Ok(()),
                 }
             }
-            (_, Some(row)) if row.due > self.latest_wall(moment.at) => {
+            (_, Some(row)) if row.due > self.latest_wall(moment.at) && acknowledged.is_none() => {
                 refuse(format!("{:?} is tried before its stored due time {}", one.delivery, row.due))
             }
             _ => Ok(()),
@@ -338,6 +347,14 @@ impl Watch {
                 Err(Violation::new("health_is_kept", seen))
             }
         }
+    }
+
+    /// When a life was told last that one of the URLs that a subscription has had acknowledged something: due times move
+    /// with it to the next.
+    fn acknowledged_last(&self, life: Life, number: usize) -> Option<Monotonic> {
+        let versions = self.truth.spans[number].versions.iter();
+        let urls = versions.flat_map(|version| [Some(&version.notification_url), version.lifecycle_url.as_ref()]);
+        urls.flatten().filter_map(|url| self.acknowledged.get(&(life, url.clone())).copied()).max()
     }
 
     /// An attempt holds first tries or retries, and has the time that its class gets.

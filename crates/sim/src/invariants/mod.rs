@@ -130,6 +130,8 @@ pub struct Watch {
     /// What was new to somebody while its endpoint was dropping, with the epochs in which it was; and while it was slow.
     dropped: BTreeMap<Delivery, BTreeSet<u64>>,
     slowed: BTreeSet<Delivery>,
+    /// When each life was told last that a URL acknowledged something.
+    acknowledged: BTreeMap<(Life, String), Monotonic>,
     /// How many deliveries were held when they were parked.
     held: u64,
     /// Subscriptions of which something was abandoned since they were told last that they missed something.
@@ -160,6 +162,7 @@ impl Watch {
             responses: BTreeMap::new(),
             dropped: BTreeMap::new(),
             slowed: BTreeSet::new(),
+            acknowledged: BTreeMap::new(),
             held: 0,
             owed: BTreeSet::new(),
             missed: 0,
@@ -332,6 +335,9 @@ impl Watch {
     fn told_outcome(&mut self, life: Life, now: Now, attempt: u64, (outcome, lacks): (Outcome, &[(usize, Lack)])) {
         let Some(flight) = self.flights.remove(&(life, attempt)) else { return };
         self.responded(life, now.mono, &flight, outcome);
+        if outcome == Outcome::Acknowledged {
+            self.acknowledged.insert((life, flight.url.clone()), now.mono);
+        }
         for (place, (partition, epoch, delivery)) in flight.deliveries.into_iter().enumerate() {
             let lack = lacks.iter().find(|(lacking, _)| *lacking == place).map(|(_, lack)| *lack);
             let acknowledged = outcome == Outcome::Acknowledged;

@@ -360,9 +360,9 @@ impl Store for MemoryStore {
         partition: Partition,
         stream: Stream,
         after: Position,
-        rows: usize,
+        deliveries: usize,
     ) -> Result<Vec<LoadedParked>, StoreError> {
-        self.model().parked(partition, stream, after, rows)
+        self.model().parked(partition, stream, after, deliveries)
     }
 
     /// It is never put back.

@@ -422,11 +422,17 @@ impl Model {
         partition: Partition,
         stream: Stream,
         after: Position,
-        rows: usize,
+        deliveries: usize,
     ) -> Result<Vec<LoadedParked>, StoreError> {
         let shard = self.shard(partition);
         let found = shard.parked.range((stream, after.next())..).take_while(|((of, _), _)| *of == stream);
-        found.take(rows).map(|(_, row)| shard.load(row)).collect()
+        let mut before = 0;
+        let wanted = found.take_while(|(_, row)| {
+            let wanted = before < deliveries;
+            before += row.refs.len();
+            wanted
+        });
+        wanted.map(|(_, row)| shard.load(row)).collect()
     }
 
     /// Every parked row of a partition, by stream and position.

@@ -480,10 +480,10 @@ impl Store for SqliteStore {
         partition: Partition,
         stream: Stream,
         after: Position,
-        rows: usize,
+        deliveries: usize,
     ) -> Result<Vec<LoadedParked>, StoreError> {
         let (keys, of) = (self.keys.clone(), (partition, stream));
-        self.readers.scan(move |connection| partition::parked(connection, &keys, of, after, rows)).await
+        self.readers.scan(move |connection| partition::parked(connection, &keys, of, after, deliveries)).await
     }
 
     async fn log_extents(&self) -> Result<Vec<LogExtent>, StoreError> {

@@ -254,18 +254,21 @@ pub(super) fn parked(
     keys: &Keys,
     (partition, stream): (Partition, Stream),
     after: Position,
-    rows: usize,
+    deliveries: usize,
 ) -> Result<Vec<LoadedParked>, StoreError> {
     let _snapshot = connection.unchecked_transaction()?;
     let sql = "SELECT row FROM parked WHERE partition = ?1 AND subscription = ?2 AND kind = ?3 AND first > ?4
-        ORDER BY first LIMIT ?5";
+        ORDER BY first";
     let mut statement = connection.prepare_cached(sql)?;
     let (id, kind) = (stream.subscription.0.as_bytes(), stream_kind_number(stream.kind));
-    let limit = signed(rows as u64);
-    let mut found = statement.query(params![partition.0, id, kind, signed(after.0), limit])?;
-    let mut loaded = Vec::new();
-    while let Some(row) = found.next()? {
-        loaded.push(load(connection, keys, (partition, stream), row)?);
+    let mut found = statement.query(params![partition.0, id, kind, signed(after.0)])?;
+    let (mut loaded, mut held) = (Vec::new(), 0);
+    while held < deliveries
+        && let Some(row) = found.next()?
+    {
+        let one = load(connection, keys, (partition, stream), row)?;
+        held += one.records.len();
+        loaded.push(one);
     }
     Ok(loaded)
 }
