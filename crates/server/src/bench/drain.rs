@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use notify::NodeConfig;
+use notify::node::NodeStats;
 use store::sqlite::SqliteStore;
 use store::{Counters, NodeId, Store};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::Told;
 use super::cpu::cpu_time;
 use super::fill::{Population, commit_all, populate};
-use super::receiver::{Receiver, THREAD_NAME};
+use super::receiver::{Manner, Receiver, THREAD_NAME};
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::engine::{Deliver, Engine, Parts};
@@ -36,6 +37,8 @@ pub struct Backlog {
 const MAILBOXES: u64 = 16;
 /// Subscriptions on one URL whose notifications are told in batches, and the most that one has.
 const BATCHED: u64 = 100;
+/// How long it may take a node to park a backlog, and to deliver it.
+const NODE_MAX: Duration = Duration::from_secs(300);
 
 impl Backlog {
     /// One notification for each change and in each POST.
@@ -106,18 +109,7 @@ pub async fn drain(dir: &Path, outbound: Arc<Outbound>, backlog: Backlog) -> Res
     let committing = started.elapsed();
 
     let (before, cpu, stop) = (store.counters(), cpu_time(THREAD_NAME), CancellationToken::new());
-    let kept: Arc<dyn Store> = store.clone();
-    let parts = Parts {
-        directory: Directory::new(Arc::clone(&kept), clock.clone()),
-        store: kept,
-        outbound,
-        tokens: Arc::new(Tokens::of(Key::generate(clock.wall())?)),
-        deliver: Arc::new(NoMail),
-        clock,
-        node: NodeId(ids::new_uuid()),
-        config: NodeConfig { batch_max, ..NodeConfig::default() },
-        telemetry,
-    };
+    let parts = parts(store.clone(), outbound, clock, telemetry, batch_max)?;
     let started = Instant::now();
     let running = tokio::spawn(engine.run(parts, stop.clone()));
     told.await_count(backlog.notifications()).await?;
@@ -128,6 +120,73 @@ pub async fn drain(dir: &Path, outbound: Arc<Outbound>, backlog: Backlog) -> Res
     let written = difference(store.counters(), before);
     let (posts, bytes) = (receiver.posts(), told.bytes());
     Ok(Drained { backlog, posts, bytes, committing, draining, cpu, written })
+}
+
+/// What went once its endpoint was back.
+#[derive(Clone, Copy, Debug)]
+pub struct Recovered {
+    pub notifications: u64,
+    pub posts: u64,
+    /// From the first acknowledgement until nothing was parked any more.
+    pub draining: Duration,
+}
+
+/// Commits a backlog in `dir` whose receiver refuses it until all of it is parked, and acknowledges then.
+pub async fn drain_parked(dir: &Path, outbound: Arc<Outbound>, backlog: Backlog) -> Result<Recovered> {
+    let Backlog { changes, population, batch_max } = backlog;
+    let receiver = Receiver::of(Manner::IsDown, 1, None)?;
+    let (clock, engine) = (Clock::new(), Engine::stopped());
+    let telemetry = Telemetry::new(clock.wall())?;
+    let (publish, handle) = (engine.publisher(Arc::clone(&telemetry)), engine.handle());
+    let store = Arc::new(SqliteStore::open(dir, key_file::in_memory(), publish)?);
+    populate(&store, &clock, population, |_| receiver.url("/parked")).await?;
+    commit_all(&store, &clock, population, changes).await?;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(engine.run(parts(store, outbound, clock, telemetry, batch_max)?, stop.clone()));
+    let all_held = |stats: &NodeStats| stats.partitions == usize::from(graph::PARTITIONS);
+    await_node(&handle, |stats| all_held(stats) && stats.records_unpassed == 0).await?;
+    let refused = receiver.posts();
+    receiver.recover();
+    await_node(&handle, |_| receiver.posts() > refused).await?;
+    let started = Instant::now();
+    await_node(&handle, |stats| stats.deliveries_in_memory + stats.streams_spilled == 0).await?;
+    let draining = started.elapsed();
+    stop.cancel();
+    running.await?;
+    Ok(Recovered { notifications: backlog.notifications(), posts: receiver.posts() - refused, draining })
+}
+
+/// Waits until a node is so.
+async fn await_node(engine: &Engine, is_so: impl Fn(&NodeStats) -> bool) -> Result<()> {
+    let mut look = tokio::time::interval(Duration::from_millis(2));
+    let begun = Instant::now();
+    while begun.elapsed() < NODE_MAX {
+        look.tick().await;
+        if is_so(&engine.stats().await.context("the engine has stopped")?) {
+            return Ok(());
+        }
+    }
+    bail!("the node did not come so far in {NODE_MAX:?}")
+}
+
+fn parts(
+    store: Arc<dyn Store>,
+    outbound: Arc<Outbound>,
+    clock: Clock,
+    telemetry: Arc<Telemetry>,
+    batch_max: u16,
+) -> Result<Parts> {
+    Ok(Parts {
+        directory: Directory::new(Arc::clone(&store), clock.clone()),
+        store,
+        outbound,
+        tokens: Arc::new(Tokens::of(Key::generate(clock.wall())?)),
+        deliver: Arc::new(NoMail),
+        clock,
+        node: NodeId(ids::new_uuid()),
+        config: NodeConfig { batch_max, ..NodeConfig::default() },
+        telemetry,
+    })
 }
 
 fn difference(after: Counters, before: Counters) -> Counters {
@@ -174,6 +233,16 @@ mod tests {
         let run = drained(Backlog::one_by_one(16, true)).await;
         assert_eq!(run.posts, 16);
         assert!(run.bytes_each() > 2_000.0, "{}", run.bytes_each());
+    }
+
+    #[tokio::test]
+    async fn what_was_parked_goes_in_batches_once_its_receiver_is_back() {
+        let policy = Policy { dev: true, ..Policy::default() };
+        let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let run = drain_parked(dir.path(), Arc::new(outbound), Backlog::batched_apart(300)).await.unwrap();
+        assert_eq!(run.notifications, 300);
+        assert!(run.posts < 300, "{}", run.posts);
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
@@ -35,12 +35,15 @@ pub enum Manner {
     Refuses,
     /// It takes requests and never answers.
     Hangs,
+    /// It refuses until it is told to [`Receiver::recover`].
+    IsDown,
 }
 
 /// Runs until it is dropped.
 pub struct Receiver {
     address: SocketAddr,
     posts: Arc<AtomicU64>,
+    recovered: Arc<AtomicBool>,
     stop: CancellationToken,
     threads: Vec<JoinHandle<()>>,
 }
@@ -49,6 +52,7 @@ pub struct Receiver {
 struct Shared {
     manner: Manner,
     posts: Arc<AtomicU64>,
+    recovered: Arc<AtomicBool>,
     on_body: Option<OnBody>,
     stop: CancellationToken,
 }
@@ -63,10 +67,17 @@ impl Receiver {
     pub fn of(manner: Manner, threads: usize, on_body: Option<OnBody>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
-        let shared = Shared { manner, posts: Arc::default(), on_body, stop: CancellationToken::new() };
+        let shared = Shared {
+            manner,
+            posts: Arc::default(),
+            recovered: Arc::default(),
+            on_body,
+            stop: CancellationToken::new(),
+        };
         let mut receiver = Self {
             address: listener.local_addr()?,
             posts: Arc::clone(&shared.posts),
+            recovered: Arc::clone(&shared.recovered),
             stop: shared.stop.clone(),
             threads: Vec::new(),
         };
@@ -83,6 +94,11 @@ impl Receiver {
     /// A URL of this receiver. `path` starts with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// One that is down acknowledges from now on.
+    pub fn recover(&self) {
+        self.recovered.store(true, Ordering::Relaxed);
     }
 
     /// How many POSTs were read, handshakes apart.
@@ -137,7 +153,8 @@ impl Shared {
                 self.posts.fetch_add(1, Ordering::Relaxed);
                 *response.status_mut() = match self.manner {
                     Manner::Acknowledges => StatusCode::ACCEPTED,
-                    Manner::Refuses => StatusCode::SERVICE_UNAVAILABLE,
+                    Manner::IsDown if self.recovered.load(Ordering::Relaxed) => StatusCode::ACCEPTED,
+                    Manner::Refuses | Manner::IsDown => StatusCode::SERVICE_UNAVAILABLE,
                     Manner::Hangs => std::future::pending().await,
                 };
             }

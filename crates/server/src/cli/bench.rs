@@ -54,6 +54,8 @@ enum Measurement {
     Content,
     /// The same to one URL in batches of at most 100
     Batched,
+    /// 10,000 notifications that are parked, once their endpoint is back
+    DrainParked,
     /// 64 writers over HTTP, nobody, one and ten subscribed
     EndToEnd,
     /// From accepted to received at 50/s, 200/s and half load
@@ -90,6 +92,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             Measurement::Drain => run.drain().await?,
             Measurement::Content => run.content().await?,
             Measurement::Batched => run.batched().await?,
+            Measurement::DrainParked => run.drain_parked().await?,
             Measurement::EndToEnd => run.end_to_end().await?,
             Measurement::Latency => run.latency().await?,
             Measurement::Hanging => run.hanging().await?,

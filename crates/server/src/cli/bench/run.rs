@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::Options;
 use super::figure::Figure;
-use crate::bench::drain::{Backlog, Drained, drain};
+use crate::bench::drain::{Backlog, Drained, drain, drain_parked};
 use crate::bench::latency::{Latency, Pace, latency};
 use crate::bench::throughput::throughput;
 use crate::bench::{Receiver, ceiling, resting};
@@ -19,6 +19,8 @@ const CONCURRENCY: usize = 64;
 /// About what one notification needs.
 const BODY_BYTES: usize = 760;
 const WARM_UP_POSTS: u64 = 20_000;
+/// The most notifications that are parked before they are drained.
+const PARKED_MAX: u64 = 10_000;
 const CEILING: &str = "the ceiling";
 /// How long full load is looked for before half of it is put on.
 const FULL_LOAD_MAX: Duration = Duration::from_secs(3);
@@ -96,6 +98,19 @@ impl Run {
             let notifications = run.backlog.notifications() as f64;
             self.tell(Figure::new("batched", format!("{name}, in a POST"), notifications / run.posts as f64, ""));
         }
+        Ok(())
+    }
+
+    pub async fn drain_parked(&self) -> anyhow::Result<()> {
+        let notifications = self.options.backlog.min(PARKED_MAX);
+        eprintln!("drain-parked: {notifications} changes are committed, and refused until all of them are parked");
+        let dir = tempfile::tempdir()?;
+        let backlog = Backlog::batched_apart(notifications);
+        let run = drain_parked(dir.path(), Arc::clone(&self.outbound), backlog).await?;
+        let figure = |name, value, unit| Figure::new("drain-parked", name, value, unit).of_size(run.notifications);
+        let draining = run.draining.as_secs_f64();
+        self.tell(figure("from the first acknowledgement to the last", draining, "s").aim("within seconds"));
+        self.tell(figure("in a POST", run.notifications as f64 / run.posts as f64, ""));
         Ok(())
     }
 
