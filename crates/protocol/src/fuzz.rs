@@ -1,6 +1,7 @@
 //! Harnesses for arbitrary input, as plain functions that any runner can call. Each panics only if
 //! the code under it is wrong.
 
+use crate::cloud_event::{CloudEvent, Extension, Received};
 use crate::envelope::diagnosis::{Failure, examine};
 use crate::envelope::{EncryptedContent, OpeningKey, open};
 use crate::handshake::{validation_token, validation_url, verdict};
@@ -58,6 +59,56 @@ pub fn opening_key(input: &[u8]) {
             assert!(!error.to_string().is_empty());
         }
     }
+}
+
+/// Whatever comes as an event is refused with words, or is one that each mode writes so that it is read as the same.
+pub fn cloud_event(headers: &[(&str, &[u8])], body: &[u8]) {
+    let over_nats = CloudEvent::from_nats(headers, body).map(Received::One);
+    for received in [Received::from_http(headers, body), over_nats] {
+        let events = match received {
+            Ok(Received::One(event)) => vec![event],
+            Ok(Received::Batch(events)) => events,
+            Err(error) => {
+                assert!(!error.to_string().is_empty());
+                continue;
+            }
+        };
+        events.iter().for_each(is_read_as_written);
+        let http = CloudEvent::batch_to_http(&events);
+        assert_eq!(Received::from_http(&borrowed(&http.headers), &http.body), Ok(Received::Batch(events)));
+    }
+}
+
+fn is_read_as_written(event: &CloudEvent) {
+    let http = event.to_structured_http();
+    assert_eq!(Received::from_http(&borrowed(&http.headers), &http.body), Ok(Received::One(event.clone())));
+    let nats = event.to_nats();
+    let over_nats = CloudEvent::from_nats(&borrowed(&nats.headers), &nats.payload);
+    is_the_same_in_headers(event, &nats.headers, over_nats.as_ref().ok());
+    if let Ok(http) = event.to_binary_http() {
+        match Received::from_http(&borrowed(&http.headers), &http.body) {
+            Ok(Received::One(read)) => is_the_same_in_headers(event, &http.headers, Some(&read)),
+            other => panic!("written in binary mode, read as {other:?}"),
+        }
+    }
+}
+
+/// Headers are printable ASCII, and know neither numbers nor an inferred content type nor data of no length.
+fn is_the_same_in_headers(event: &CloudEvent, headers: &[(String, String)], read: Option<&CloudEvent>) {
+    assert!(headers.iter().all(|(name, value)| name.is_ascii() && value.bytes().all(|b| (0x20..0x7f).contains(&b))));
+    let mut expected = event.attributes().clone();
+    expected.data_content_type = event.content_type_of_data().map(str::to_owned);
+    for value in expected.extensions.values_mut() {
+        *value = Extension::Text(value.to_string());
+    }
+    let read = read.expect("what was written is read");
+    assert_eq!(read.attributes(), &expected);
+    let bytes = |event: &CloudEvent| event.data().map(|data| data.bytes().to_vec()).unwrap_or_default();
+    assert_eq!(bytes(read).trim_ascii(), bytes(event).trim_ascii());
+}
+
+fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
 }
 
 /// A URL keeps its own text, and the token is found again after one decoding.

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "certificate")]
 pub mod certificate;
+pub mod cloud_event;
 pub mod envelope;
 pub mod error;
 #[doc(hidden)]

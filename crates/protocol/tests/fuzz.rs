@@ -12,6 +12,25 @@ const REQUEST: &str = r#"{"changeType":"created, Updated","notificationUrl":"htt
 const COLLECTION: &str = r#"{"value":[{"subscriptionId":"5f7c","subscriptionExpirationDateTime":"2026-11-24T10:00:00Z",
     "changeType":"created","resource":"Users/a/Messages/b","resourceData":{"@odata.type":"x","id":"b"}}]}"#;
 
+const EVENT: &str = r#"{"id":"1","type":"t","source":"/s","subject":"a b","time":"2024-05-22T22:24:31.3Z","specversion":"1.0",
+    "datacontenttype":"application/json","x":-1,"y":"\u20ac","z":true,"data":{"a":[1.0,null,"b"]}}"#;
+
+const EVENTS: &str = r#"[{"id":"1","type":"t","source":"/s","specversion":"1.0","data_base64":"AP8="},
+    {"id":"1","type":"t","source":"/s","specversion":"1.0","datacontenttype":"text/xml","data":"<a/>"}]"#;
+
+/// A header of an event: one of those that there are, or nearly.
+fn event_header() -> impl Strategy<Value = (String, Vec<u8>)> {
+    let name = "ce-(subject|time|x|y1|data|datacontenttype|id)|CE-X|content-type|ce-[ -~]{0,4}";
+    let content_type = "application/(json|cloudevents([+]json|-batch[+]json|)|x)( ?; ?charset=[a-z]{0,3})?";
+    let value = prop_oneof![
+        "[ -~]{0,12}".prop_map(String::into_bytes),
+        "(%[0-9a-fA-F]{2}|\"|\\\\|[a-c ]){0,8}".prop_map(String::into_bytes),
+        content_type.prop_map(String::into_bytes),
+        prop::collection::vec(any::<u8>(), 0..8),
+    ];
+    (name, value)
+}
+
 fn mutated(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec((0..text.len(), any::<u8>()), 0..6).prop_map(move |edits| {
         let mut bytes = text.as_bytes().to_vec();
@@ -90,6 +109,27 @@ proptest! {
         text in "\\PC{0,60}|(M[A-Za-z0-9+/]{3})([A-Za-z0-9+/]{4}){0,60}|-----BEGIN CERTIFICATE-----\\PC{0,60}",
     ) {
         fuzz::certificate(&text);
+    }
+
+    #[test]
+    fn damaged_events_are_refused_or_read_as_they_are_written(
+        one in mutated(EVENT), batch in mutated(EVENTS), bytes in prop::collection::vec(any::<u8>(), 0..64),
+    ) {
+        for body in [&one, &batch, &bytes] {
+            fuzz::cloud_event(&[("content-type", b"application/cloudevents+json")], body);
+            fuzz::cloud_event(&[("content-type", b"application/cloudevents-batch+json")], body);
+        }
+    }
+
+    #[test]
+    fn whatever_headers_come_the_event_is_refused_or_read_as_it_is_written(
+        headers in prop::collection::vec(event_header(), 0..4), body in "[ -~]{0,12}|[{]\"a\":[0-9]{1,3}[}] ?",
+    ) {
+        let needed: [(&str, &[u8]); 4] =
+            [("ce-id", b"1"), ("ce-specversion", b"1.0"), ("ce-source", b"/s"), ("ce-type", b"t")];
+        let more = headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        let all: Vec<(&str, &[u8])> = needed.into_iter().chain(more).collect();
+        fuzz::cloud_event(&all, body.as_bytes());
     }
 
     #[test]
