@@ -7,6 +7,7 @@ pub mod certificate;
 pub mod cloud_event;
 pub mod envelope;
 pub mod error;
+pub mod event_grid;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod handshake;
