@@ -7,6 +7,7 @@ pub mod access;
 pub mod checkpoint;
 pub mod clock;
 pub mod concurrency;
+pub mod event_filter;
 pub mod fault_rules;
 pub mod health;
 pub mod incident;

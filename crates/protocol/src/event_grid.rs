@@ -7,6 +7,10 @@ use serde_json::value::to_raw_value;
 use crate::LifecycleNotification;
 use crate::cloud_event::{Attributes, CloudEvent, Data, InvalidEvent, Json};
 
+mod filter;
+
+pub use filter::{AdvancedFilter, EventSubscriptionFilter};
+
 /// What the data of a topic's events looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Profile {
