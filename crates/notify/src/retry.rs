@@ -57,10 +57,14 @@ pub fn spared_micros(attempts: u32) -> u64 {
 /// The wait with jitter drawn from `seed`: so that endpoints that fail together are not retried together, nor what one of
 /// them has asked to come again later.
 pub fn wait_micros(attempts: u32, seed: Uuid, asked: Option<RetryAfter>) -> u64 {
-    let least = least_wait_micros(attempts, asked);
+    with_jitter(least_wait_micros(attempts, asked), JITTER_PERCENT, attempts, seed)
+}
+
+/// `least` and up to `percent` of it more, drawn from `seed` anew for each attempt.
+pub(crate) fn with_jitter(least: u64, percent: u64, attempts: u32, seed: Uuid) -> u64 {
     let (high, low) = seed.as_u64_pair();
     let draw = (high ^ low.rotate_left(17) ^ u64::from(attempts)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
-    least + (least * JITTER_PERCENT / 100) * (draw % 1_000) / 1_000
+    least + (least * percent / 100) * (draw % 1_000) / 1_000
 }
 
 #[cfg(test)]
