@@ -8,6 +8,7 @@ use crate::LifecycleNotification;
 use crate::cloud_event::{Attributes, CloudEvent, Data, InvalidEvent, Json};
 
 mod filter;
+pub mod pull;
 
 pub use filter::{AdvancedFilter, EventSubscriptionFilter};
 

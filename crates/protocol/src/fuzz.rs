@@ -4,6 +4,7 @@
 use crate::cloud_event::{CloudEvent, Extension, Received};
 use crate::envelope::diagnosis::{Failure, examine};
 use crate::envelope::{EncryptedContent, OpeningKey, open};
+use crate::event_grid::pull::{LOCK_TOKENS_MAX, lock_tokens};
 use crate::handshake::{validation_token, validation_url, verdict};
 use crate::subscription::SubscriptionRequest;
 use crate::{ErrorBody, ReceivedCollection, SubscriptionResource};
@@ -14,6 +15,14 @@ pub fn subscription_request(input: &[u8]) {
         if let Err(error) = parse(input) {
             assert!(!error.message().is_empty() && !error.to_string().is_empty());
         }
+    }
+}
+
+/// Tokens are bounded, and a refusal says something.
+pub fn pull(input: &[u8]) {
+    match lock_tokens(input) {
+        Ok(tokens) => assert!((1..=LOCK_TOKENS_MAX).contains(&tokens.len())),
+        Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
 

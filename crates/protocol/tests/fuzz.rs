@@ -100,6 +100,11 @@ proptest! {
     }
 
     #[test]
+    fn damaged_lists_of_lock_tokens_are_refused_or_read(input in mutated(r#"{"lockTokens":["CiYKJD","b"]}"#)) {
+        fuzz::pull(&input);
+    }
+
+    #[test]
     fn damaged_collections_never_panic(input in mutated(COLLECTION)) {
         fuzz::received(&input);
     }
