@@ -51,7 +51,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let desk = Desk::open(&options.place)?.patient();
     let path = format!("subscriptions/{}/replay", encoded(&options.subscription));
     let to = options.from.map(|_| options.to.unwrap_or_else(|| Clock::new().wall()));
-    let (mut replayed, mut after) = (0, json!(null));
+    let (mut replayed, mut after, mut gone) = (0, json!(null), json!(null));
     // On the standard error output; nothing is drawn where nobody watches.
     let progress = ProgressBar::new_spinner();
     loop {
@@ -59,6 +59,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         let answer = desk.post(&path, asked).await?;
         replayed += answer["replayed"].as_u64().unwrap_or_default();
         after = answer["after"].clone();
+        if gone.is_null() {
+            gone = answer["gone"].clone();
+        }
         progress.set_message(format!("{replayed} told again, up to position {after}"));
         progress.tick();
         if answer["more"] != true {
@@ -66,13 +69,20 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         }
     }
     progress.finish_and_clear();
-    options.output.print(&json!({ "replayed": replayed }), summary);
+    options.output.print(&json!({ "replayed": replayed, "gone": gone }), summary);
     Ok(())
 }
 
 fn summary(answer: &Value) -> String {
-    match answer["replayed"].as_u64() {
+    let told = match answer["replayed"].as_u64() {
         Some(0) => "nothing to tell again: the subscription had to hear of no change there\n".to_owned(),
         _ => format!("{} told again\n", text(answer, "replayed")),
+    };
+    match answer["gone"].as_u64() {
+        Some(gone) => format!(
+            "{told}the log is gone up to position {gone}, so what happened there is not told again: \
+             the app must read it with a delta query\n"
+        ),
+        None => told,
     }
 }

@@ -109,7 +109,8 @@ impl Performer {
         let mut answer = self.answer(event(Outcome::NotSent, Vec::new()));
         let (outbound, bodies, clock) = (Arc::clone(&self.outbound), Arc::clone(&self.bodies), self.clock.clone());
         let telemetry = Arc::clone(&self.telemetry);
-        let happened: Vec<Timestamp> = attempt.notifications.iter().filter_map(happened).collect();
+        let happened: Vec<Timestamp> =
+            attempt.notifications.iter().filter_map(|notification| notification.record.at()).collect();
         let (notifications, begun) = (attempt.notifications.len(), clock.elapsed());
         let plan = self.faults.plan(&attempt, clock.wall());
         tokio::spawn(async move {
@@ -297,15 +298,6 @@ async fn attempted(
         tracing::info!(?host, ?outcome, cause, notifications = count, "attempt failed");
     }
     (outcome, body.lacks)
-}
-
-/// When what a notification tells of happened, if its record says.
-fn happened(notification: &Notification) -> Option<Timestamp> {
-    match &*notification.record {
-        Record::Change(change) => Some(change.at),
-        Record::Ingested(change) => Some(change.at),
-        _ => None,
-    }
 }
 
 /// A failure of the store is logged and counted.

@@ -36,6 +36,9 @@ pub struct Replayed {
     after: u64,
     /// Whether there is more of the log: ask again with this `after`.
     more: bool,
+    /// The log is gone up to this position, and what was asked for may lie there: that is not told again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone: Option<u64>,
 }
 
 /// Why nothing is told again.
@@ -65,8 +68,10 @@ pub async fn replay(
     }
     let mut search = Search { after: stretch.begins(span.began).max(after), looked_at: 0, found: Vec::new() };
     let retelling = Retelling::of(span);
+    let mut gone = None;
     let more = loop {
         let page = store.read_log(partition, search.after, PAGE_RECORDS.min(stretch.length_max())).await?;
+        gone = gone.max(stretch.gone(search.after, &page));
         let is_last = page.len() < PAGE_RECORDS;
         if search.is_full_after(page, stretch, &retelling) {
             break true;
@@ -82,7 +87,7 @@ pub async fn replay(
             SubscriptionError::NotFound | SubscriptionError::Changed => ReplayError::NotLive,
         })?;
     }
-    Ok(Replayed { replayed, after: search.after.0, more })
+    Ok(Replayed { replayed, after: search.after.0, more, gone: gone.map(|gone| gone.0) })
 }
 
 impl Stretch {
@@ -100,6 +105,18 @@ impl Stretch {
             Stretch::At(_) => 1,
             Stretch::Between(..) => usize::MAX,
         }
+    }
+
+    /// Up to where the log is gone, if that is beyond `after`, where `page` was read, and something of this may lie there.
+    fn gone(self, after: Position, page: &[(Position, Arc<Record>)]) -> Option<Position> {
+        let (first, _) = page.first()?;
+        let may_lie_there = match self {
+            Stretch::At(sought) => sought < *first,
+            Stretch::Between(from, _) => {
+                page.iter().find_map(|(_, record)| record.happened()).is_none_or(|begins| from < begins)
+            }
+        };
+        (after.next() < *first && may_lie_there).then(|| Position(first.0 - 1))
     }
 
     fn contains(self, position: Position, record: &Record) -> bool {

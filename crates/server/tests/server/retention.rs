@@ -19,10 +19,19 @@ use crate::delivery::{call, receiver, server};
 
 /// What the admin API says.
 async fn asked(server: &Running, path: &str) -> (u16, Value) {
-    let request = Request::get(format!("http://{}{path}", server.listen.admin))
-        .header(header::AUTHORIZATION, format!("Bearer {}", server.admin_token))
-        .body(Full::new(Bytes::new()))
-        .unwrap();
+    send(server, Request::get(format!("http://{}{path}", server.listen.admin)), Bytes::new()).await
+}
+
+/// What a replay of a subscription comes to.
+async fn replayed(server: &Running, subscription: &str, asked: Value) -> Value {
+    let url = format!("http://{}/admin/subscriptions/{subscription}/replay", server.listen.admin);
+    let request = Request::post(url).header(header::CONTENT_TYPE, "application/json");
+    send(server, request, asked.to_string().into()).await.1
+}
+
+async fn send(server: &Running, request: http::request::Builder, body: Bytes) -> (u16, Value) {
+    let request =
+        request.header(header::AUTHORIZATION, format!("Bearer {}", server.admin_token)).body(Full::new(body)).unwrap();
     let response = Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap();
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -96,4 +105,39 @@ async fn what_has_been_told_for_long_enough_goes_and_what_follows_is_told_as_eve
     assert_eq!((&verified["balances"], &verified["records"]), (&json!(true), &json!(1)), "{verified}");
     server.drain().await;
     assert!(other_heard.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_replay_says_where_the_log_is_gone() {
+    let (url, mut heard) = receiver().await;
+    let server = server().await;
+    let began = server.state.clock.wall();
+    let subscription = subscribed(&server, &url, "created").await;
+    let write = |subject| call(&server, "POST", "/v1.0/me/messages", json!({ "subject": subject }));
+    for subject in ["A", "B"] {
+        write(subject).await;
+        heard.recv().await.unwrap();
+    }
+    settled(&server).await;
+    let all = json!({ "from": began });
+    assert_eq!(replayed(&server, &subscription, all.clone()).await["gone"], Value::Null, "it is all there");
+    for _ in 0..2 {
+        heard.recv().await.unwrap();
+    }
+    settled(&server).await;
+    let now = server.state.clock.wall();
+    round(&server, now).await;
+    assert_eq!(round(&server, now.plus_minutes(7 * 24 * 60)).await.records, 4, "the last record stays");
+    write("C").await;
+    heard.recv().await.unwrap();
+
+    assert_eq!(
+        replayed(&server, &subscription, all).await,
+        json!({"replayed": 1, "after": 6, "more": false, "gone": 4})
+    );
+    let early = replayed(&server, &subscription, json!({ "position": 2 })).await;
+    assert_eq!((&early["replayed"], &early["gone"]), (&json!(0), &json!(4)));
+    let late = replayed(&server, &subscription, json!({ "position": 6 })).await;
+    assert_eq!((&late["replayed"], &late["gone"]), (&json!(1), &Value::Null));
+    server.drain().await;
 }
