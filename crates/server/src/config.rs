@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use notify::health::HealthLimits;
@@ -100,6 +101,7 @@ pub struct Delivery {
     pub posts_per_origin_max: u32,
     pub content_bytes_max: usize,
     pub endpoint_health: HealthName,
+    pub overdue_seconds: u64,
 }
 
 /// By which copy of Graph's documentation endpoints are slow or dropping.
@@ -221,6 +223,7 @@ impl Default for Delivery {
             posts_per_origin_max: node.attempts_per_origin_max,
             content_bytes_max: node.content_bytes_max,
             endpoint_health: HealthName::default(),
+            overdue_seconds: 60,
         }
     }
 }
@@ -239,6 +242,11 @@ impl Delivery {
             content_bytes_max: self.content_bytes_max,
             ..node
         }
+    }
+
+    /// How long a delivery that is due may wait for its attempt before the log warns.
+    pub fn overdue(&self) -> Duration {
+        Duration::from_secs(self.overdue_seconds)
     }
 
     fn check(&self) -> anyhow::Result<()> {
@@ -260,6 +268,8 @@ impl Delivery {
             (1..=DATA_CHARS_MAX).contains(&content_bytes_max),
             "delivery.content_bytes_max is {content_bytes_max}: give 1 to {DATA_CHARS_MAX}"
         );
+        let seconds = self.overdue_seconds;
+        ensure!((1..=86_400).contains(&seconds), "delivery.overdue_seconds is {seconds}: give 1 to 86400");
         Ok(())
     }
 }

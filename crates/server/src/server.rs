@@ -59,6 +59,8 @@ pub struct Settings {
     pub tls: Option<Arc<ServerConfig>>,
     pub profile: Profile,
     pub delivery: NodeConfig,
+    /// How long a delivery that is due may wait for its attempt before the log warns.
+    pub overdue: Duration,
     pub outbound: OutboundConfig,
     /// Whether this server gives out tokens itself.
     pub built_in_issuer: bool,
@@ -170,6 +172,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         node: NodeId(ids::new_uuid()),
         config: if dev { far_sighted(delivery) } else { delivery.alone() },
         telemetry: telemetry.clone(),
+        overdue: settings.overdue,
     };
     let engine_task = tokio::spawn(stopped.run(parts, engine_stop.clone()));
     let state = Arc::new(AppState {

@@ -72,6 +72,8 @@ pub struct NodeStats {
     /// Endpoints that were found to be so last.
     pub endpoints_slow: usize,
     pub endpoints_dropping: usize,
+    /// How long the oldest delivery that is due has waited for its attempt; [`Node::stats_at`] says it.
+    pub oldest_due_micros: u64,
 }
 
 impl Node {
@@ -149,6 +151,7 @@ impl Node {
             leased_until: self.partitions.values().map(|owned| owned.lease_until).min(),
             endpoints_slow: self.sending.pulses.count(Health::Slow),
             endpoints_dropping: self.sending.pulses.count(Health::Dropping),
+            oldest_due_micros: 0,
         }
     }
 

@@ -15,6 +15,7 @@ mod incidents;
 mod leases;
 mod life;
 mod machine;
+mod overdue;
 mod owned;
 mod progress;
 mod pulses;

@@ -69,6 +69,8 @@ pub(super) struct Owned {
     /// The log may have grown since that read was asked for.
     pub look_again: bool,
     pub looked: Monotonic,
+    /// When this node took it over.
+    pub taken: Monotonic,
     pub window: VecDeque<Entry>,
     pub spans: Spans,
     pub streams: Steady<Stream, StreamState>,
@@ -127,6 +129,7 @@ impl Owned {
             reading: None,
             look_again: false,
             looked: now,
+            taken: now,
             window: VecDeque::new(),
             spans: Spans::default(),
             streams: Steady::default(),

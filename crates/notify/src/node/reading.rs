@@ -270,6 +270,7 @@ impl Node {
     /// Sets a timer for the stream's next due time.
     pub(super) fn await_due(&mut self, at: StreamAt, now: Monotonic) {
         let Some(state) = self.partitions.get_mut(&at.0).and_then(|owned| owned.streams.get_mut(&at.1)) else { return };
+        state.note_block(now);
         let due = state.next_due_after(now);
         if let Some(due) = due.filter(|due| state.wake.is_none_or(|wake| *due < wake)) {
             state.wake = Some(due);

@@ -11,7 +11,7 @@ use graph::{ChangeType, ItemKey, Timestamp};
 use super::NodeConfig;
 use super::fault::Fault;
 use crate::checkpoint::{LoadedParked, Parked, ParkedRef, StreamKind};
-use crate::{Monotonic, Position, Record, Subscription, notification, retry};
+use crate::{Monotonic, Now, Position, Record, Subscription, notification, retry};
 
 /// How far into a queue is looked for an item that may go.
 const SCAN_MAX: usize = 256;
@@ -129,6 +129,9 @@ pub(super) struct StreamState {
     pub listed: bool,
     /// The next due time for which a timer is set.
     pub wake: Option<Monotonic>,
+    /// Whether new deliveries waited behind one that has failed when it was last looked at, and since when they do not.
+    was_blocked: bool,
+    free_since: Monotonic,
     /// It has a new endpoint, and an attempt at the old one is still in flight.
     pub moving: bool,
     pub ended: bool,
@@ -195,6 +198,8 @@ impl StreamState {
             tail: None,
             listed: false,
             wake: None,
+            was_blocked: false,
+            free_since: Monotonic::default(),
             moving: false,
             ended: false,
         }
@@ -215,6 +220,27 @@ impl StreamState {
     /// Whether new deliveries wait behind one that has failed.
     pub(super) fn is_blocked(&self) -> bool {
         self.failed > 0
+    }
+
+    /// Remembers when what waits behind a failed delivery may go.
+    pub(super) fn note_block(&mut self, now: Monotonic) {
+        let is_blocked = self.is_blocked();
+        if std::mem::replace(&mut self.was_blocked, is_blocked) && !is_blocked {
+            self.free_since = now;
+        }
+    }
+
+    /// How long the oldest delivery of `class` that may go has waited.
+    pub(super) fn due_for(&self, now: Now, class: Option<Class>) -> Option<u64> {
+        match class? {
+            Class::Retry(_) => self.waiting.first().map(|(due, _)| now.mono.since(*due)),
+            Class::First => {
+                let first = self.deliveries.get(self.queue.first()?)?;
+                let matched = u64::try_from(now.wall.since(first.since)).unwrap_or(0);
+                let held = first.held.unwrap_or_default().max(self.free_since);
+                Some(matched.min(now.mono.since(held)))
+            }
+        }
     }
 
     pub(super) fn enqueue(&mut self, position: Position, delivery: Delivery) {

@@ -54,6 +54,8 @@ fn to_a_slow_endpoint_new_notifications_go_ten_minutes_later_apart_from_a_few() 
     settle(&mut world);
     world.pass(590 * SECOND);
     assert!(world.attempts().is_empty());
+    let now = Now { wall: NOW.plus_micros(world.micros as i64), mono: Monotonic(world.micros) };
+    assert_eq!(world.node.stats_at(now).oldest_due_micros, 0, "what is held on purpose is not due");
     world.pass(10 * SECOND);
     let held = world.attempts();
     assert_eq!(held.len(), 4, "after ten minutes");

@@ -30,6 +30,7 @@ mod health;
 mod incidents;
 mod lives;
 mod parking;
+mod overdue;
 mod recounted;
 mod replays;
 mod resources;

@@ -26,6 +26,9 @@ pub(super) struct Status {
     tenants: u64,
     store: StoreCounters,
     log: Log,
+    /// For how many seconds the oldest delivery that is due has waited for its attempt. `null`: the engine does not
+    /// answer.
+    oldest_due_seconds: Option<f64>,
 }
 
 /// What of the log is kept. What has another horizon is not counted here: removed items and folders, for delta queries,
@@ -78,6 +81,7 @@ pub(super) async fn status(State(admin): State<Admin>) -> Result<Json<Status>, F
             checkpoints: counters.checkpoints,
         },
         log: log(&admin.state, counters.log_rows_cut).await?,
+        oldest_due_seconds: admin.state.node().await.map(|node| node.oldest_due_micros as f64 / 1e6),
     }))
 }
 

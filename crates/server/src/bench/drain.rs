@@ -186,6 +186,7 @@ fn parts(
         node: NodeId(ids::new_uuid()),
         config: NodeConfig { batch_max, ..NodeConfig::default() },
         telemetry,
+        overdue: Duration::MAX,
     })
 }
 

@@ -76,6 +76,7 @@ fn settings(config: Config) -> anyhow::Result<Settings> {
         data,
         profile: config.profile(),
         delivery: config.delivery.node(),
+        overdue: config.delivery.overdue(),
         outbound: config.outbound()?,
         built_in_issuer: config.identity.built_in_issuer,
         issuers: config.issuers()?,

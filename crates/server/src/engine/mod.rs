@@ -10,6 +10,7 @@ mod bodies;
 mod faults;
 mod perform;
 mod tail;
+mod watchdog;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub use advance::advance;
 pub use faults::Faults;
 use perform::Performer;
 use tail::Tail;
+use watchdog::Watchdog;
 
 /// Events taken from the queue before the node is asked for its timers again.
 const EVENTS_PER_ROUND: usize = 256;
@@ -57,6 +59,8 @@ pub struct Parts {
     pub node: NodeId,
     pub config: NodeConfig,
     pub telemetry: Arc<Telemetry>,
+    /// How long a delivery that is due may wait for its attempt before the log warns.
+    pub overdue: Duration,
 }
 
 enum Input {
@@ -149,6 +153,7 @@ impl Stopped {
             tail: handle.tail,
             commands: Vec::new(),
             waiting_for_rest: Vec::new(),
+            watchdog: Watchdog::new(parts.overdue),
             released: false,
         };
         running.run(stop).await;
@@ -169,6 +174,7 @@ struct Running {
     waiting_for_rest: Vec<(Duration, oneshot::Sender<Option<Monotonic>>)>,
     /// How long what is under way is waited for.
     patience: Duration,
+    watchdog: Watchdog,
     /// The node has nothing more to do.
     released: bool,
 }
@@ -200,6 +206,7 @@ impl Running {
                 self.handle(event);
             }
             self.answer_at_rest();
+            self.watch();
             if let Some(until) = drain_until
                 && (self.released || clock.elapsed() >= until)
             {
@@ -217,7 +224,7 @@ impl Running {
                 let _ = handled.send(());
             }
             Input::Stats(reply) => {
-                let _ = reply.send(self.node.stats());
+                let _ = reply.send(self.node.stats_at(self.clock.now()));
             }
             Input::Due(reply) => {
                 // What has become due since the last event is begun first.
@@ -246,6 +253,15 @@ impl Running {
         for command in self.commands.drain(..) {
             self.released |= matches!(command, notify::Command::Release);
             self.performer.perform(command);
+        }
+    }
+
+    /// Nothing wakes for this: it goes with what the loop does anyway, and its sleep is short. That the loop itself
+    /// stands still, `/readyz` says.
+    fn watch(&mut self) {
+        if self.watchdog.is_time(self.clock.elapsed()) {
+            let waited = Duration::from_micros(self.node.oldest_due_micros(self.clock.now()));
+            self.watchdog.look(waited);
         }
     }
 

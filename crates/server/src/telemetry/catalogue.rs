@@ -96,11 +96,17 @@ pub const METRICS: &[Metric] = &[
         &["result"],
         "Checkpoints, from the command to the store's answer",
     ),
+    gauge(
+        "tidings_oldest_due_delivery_age_seconds",
+        "How long the oldest delivery that is due has waited for its attempt",
+    ),
     counter("tidings_matches_total", &[], "Matches of changes and subscriptions that checkpoints recorded"),
     counter("tidings_deliveries_total", &[], "Deliveries that checkpoints recorded as acknowledged"),
     counter("tidings_deliveries_abandoned_total", &["reason"], "Deliveries that checkpoints recorded as given up"),
     // --- what goes out ---
     gauge("tidings_attempts_in_flight", "Requests to receivers that are under way"),
+    gauge("tidings_endpoints_slow", "Endpoints that answer slowly: new notifications for them are held"),
+    gauge("tidings_endpoints_dropping", "Endpoints that hardly answer: new notifications for them are given up"),
     metric("tidings_attempt_duration_seconds", SECONDS, &["outcome"], "Attempts: one request to a receiver each"),
     metric("tidings_attempt_notifications", SIZES, &[], "Notifications that one attempt carries"),
     metric(

@@ -241,10 +241,14 @@ impl Telemetry {
             ("tidings_deliveries_parked_in_memory", parked as u64),
             ("tidings_streams_spilled", node.streams_spilled as u64),
             ("tidings_attempts_in_flight", node.attempts_in_flight as u64),
+            ("tidings_endpoints_slow", node.endpoints_slow as u64),
+            ("tidings_endpoints_dropping", node.endpoints_dropping as u64),
         ];
         for (name, value) in held {
             self.registry.gauge(name, &[]).set(value as f64);
         }
+        let oldest = node.oldest_due_micros as f64 / MICROS;
+        self.registry.gauge("tidings_oldest_due_delivery_age_seconds", &[]).set(oldest);
     }
 }
 

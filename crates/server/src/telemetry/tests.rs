@@ -79,12 +79,23 @@ fn what_was_done_is_told() {
 
 #[test]
 fn what_the_node_and_the_store_hold_is_read_when_somebody_asks() {
-    let node = NodeStats { partitions: 256, deliveries_in_memory: 9, deliveries_unparked: 2, ..NodeStats::default() };
+    let node = NodeStats {
+        partitions: 256,
+        deliveries_in_memory: 9,
+        deliveries_unparked: 2,
+        endpoints_slow: 3,
+        endpoints_dropping: 1,
+        oldest_due_micros: 2_500_000,
+        ..NodeStats::default()
+    };
     let store = Counters { commits: 4, log_rows: 6, ..Counters::default() };
     let told = telemetry().render(Some(node), store);
     let lines = [
         "tidings_partitions_held 256",
         "tidings_deliveries_parked_in_memory 7",
+        "tidings_endpoints_slow 3",
+        "tidings_endpoints_dropping 1",
+        "tidings_oldest_due_delivery_age_seconds 2.5",
         "tidings_store_commits_total 4",
         r#"tidings_store_rows_total{table="log"} 6"#,
     ];
