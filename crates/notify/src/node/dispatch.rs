@@ -160,6 +160,10 @@ impl Node {
         let failed = outcome != Outcome::Acknowledged;
         // What an endpoint answers while new notifications are dropped does not show that it is back.
         let is_back = self.sending.responded(&in_flight, outcome, now.mono) != Health::Dropping && !failed;
+        let recovered = match is_back || self.config.planted(Fault::RefusalTakenForRecovery) {
+            true => self.sending.recovery(in_flight.endpoint).acknowledged(now.mono),
+            false => BTreeSet::new(),
+        };
         if !(failed && self.config.planted(Fault::SlotKeptAfterFailure)) {
             self.sending.release(&in_flight, outcome, now.mono);
         }
@@ -186,9 +190,7 @@ impl Node {
                 self.answered(at, now, commands);
             }
         }
-        if is_back || self.config.planted(Fault::RefusalTakenForRecovery) {
-            self.recovered(&in_flight.endpoint, now, commands);
-        }
+        self.recovered(recovered, now, commands);
     }
 
     /// What a delivery of an attempt has come to; `None`: it is to be tried again.

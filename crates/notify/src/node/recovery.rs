@@ -29,7 +29,7 @@ impl Recovery {
     }
 
     /// It has acknowledged an attempt. Returns the streams whose failures need wait no longer, if it is back.
-    fn acknowledged(&mut self, now: Monotonic) -> BTreeSet<StreamAt> {
+    pub(super) fn acknowledged(&mut self, now: Monotonic) -> BTreeSet<StreamAt> {
         let was_away = self.acknowledged.is_none_or(|last| now.since(last) >= AWAY_MICROS);
         self.acknowledged = Some(now);
         if was_away { std::mem::take(&mut self.failing) } else { BTreeSet::new() }
@@ -37,11 +37,10 @@ impl Recovery {
 }
 
 impl Node {
-    /// An endpoint has acknowledged an attempt: if it is back, what has failed there goes sooner.
-    pub(super) fn recovered(&mut self, endpoint: &str, now: Now, commands: &mut Vec<Command>) {
-        let Some(index) = self.sending.endpoint(endpoint) else { return };
+    /// The endpoint of these streams is back: what has failed there goes sooner.
+    pub(super) fn recovered(&mut self, streams: BTreeSet<StreamAt>, now: Now, commands: &mut Vec<Command>) {
         let mut woken = BTreeSet::new();
-        for at in self.sending.recovery(index).acknowledged(now.mono) {
+        for at in streams {
             let Some(owned) = self.partitions.get_mut(&at.0) else { continue };
             if owned.wake(at.1) {
                 woken.insert(at.0);

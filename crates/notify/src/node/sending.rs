@@ -62,7 +62,7 @@ struct Origin {
 /// An attempt whose outcome is not known yet.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    endpoint: usize,
+    pub endpoint: usize,
     /// Its slot is one of those for endpoints that hang.
     hangs: bool,
     /// When it began, and the time that it has.
@@ -137,11 +137,6 @@ impl Sending {
 
     pub(super) fn recovery(&mut self, index: usize) -> &mut Recovery {
         &mut self.endpoints[index].recovery
-    }
-
-    /// The endpoint of an attempt, unless nothing goes there any more.
-    pub(super) fn endpoint(&self, key: &str) -> Option<usize> {
-        self.endpoint_by_key.get(key).copied()
     }
 
     /// Forgets an endpoint to which nothing goes and no attempt is under way.

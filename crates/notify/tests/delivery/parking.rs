@@ -63,7 +63,7 @@ impl Shelf {
     }
 }
 
-const REFUSED: Outcome = Outcome::Refused { status: 503 };
+const REFUSED: Outcome = Outcome::refused(503);
 /// So often a world with many streams is looked at.
 const STEP: u64 = SECOND / 10;
 

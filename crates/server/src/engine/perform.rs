@@ -8,7 +8,7 @@ use bytes::Bytes;
 use graph::{Partition, Timestamp};
 use notify::fault_rules::Plan;
 use notify::log::{Cause, EndReason};
-use notify::node::{Attempt, CheckpointAnswer, Lack, Notification, Outcome, Step};
+use notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Step};
 use notify::{Checkpoint, Command, Event, Monotonic, Position, Record, Stream, Subscription};
 use store::{CheckpointError, NodeId, Store, StoreError, SubscriptionError};
 use tokio::sync::mpsc::UnboundedSender;

@@ -317,7 +317,7 @@ impl Watch {
                 let known = failure.known.unwrap_or_default();
                 let waited = moment.now.mono.since(known);
                 let is_back = acknowledged.is_some_and(|at| at >= known);
-                let least = notify::retry::if is_back {
+                let least = if is_back {
                     notify::retry::least_wait_micros(1, None)
                 } else {
                     notify::retry::least_wait_micros(failure.attempts, failure.asked)
