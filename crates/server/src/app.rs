@@ -15,6 +15,7 @@ use store::Store;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::engine::Faults;
+use crate::evidence::attempts::AttemptLog;
 use crate::http::graph::Throttling;
 use crate::identity::{Issuers, Pending, Tokens};
 use crate::telemetry::Telemetry;
@@ -65,6 +66,8 @@ pub struct AppState {
     pub limits: Limits,
     /// What of the log is kept.
     pub retention: retention::Limits,
+    /// What came of single attempts, if that is kept.
+    pub attempts: Option<Arc<AttemptLog>>,
     /// `None`: nobody is ever told to ask less.
     pub throttling: Option<Throttling>,
 }

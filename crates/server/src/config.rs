@@ -16,6 +16,7 @@ use serde::Deserialize;
 pub mod identity;
 
 use self::identity::Identity;
+use crate::evidence::attempts::Kept;
 use crate::identity::external::Rules;
 use crate::outbound::{Allowed, ClientCertificate, OutboundConfig, Policy, ProxyConfig};
 
@@ -39,6 +40,7 @@ pub struct Config {
     pub limits: Limits,
     pub throttling: Throttling,
     pub retention: Retention,
+    pub attempt_log: AttemptLog,
     pub identity: Identity,
 }
 
@@ -165,6 +167,14 @@ pub struct Retention {
     pub log_bytes_max: Option<u64>,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AttemptLog {
+    pub on: bool,
+    pub days: u32,
+    pub bytes_max: u64,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -178,6 +188,7 @@ impl Default for Config {
             limits: Limits::default(),
             throttling: Throttling::default(),
             retention: Retention::default(),
+            attempt_log: AttemptLog::default(),
             identity: Identity::default(),
         }
     }
@@ -330,6 +341,26 @@ impl Retention {
     }
 }
 
+impl Default for AttemptLog {
+    fn default() -> Self {
+        Self { on: true, days: 7, bytes_max: 256 << 20 }
+    }
+}
+
+impl AttemptLog {
+    /// `None`: it is off.
+    pub fn kept(&self) -> Option<Kept> {
+        self.on.then_some(Kept { days: self.days, bytes_max: self.bytes_max })
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let Self { days, bytes_max, .. } = *self;
+        ensure!((1..=3_650).contains(&days), "attempt_log.days is {days}: give 1 to 3650, or attempt_log.on = false");
+        ensure!(bytes_max >= LOG_BYTES_LEAST, "attempt_log.bytes_max must be at least {LOG_BYTES_LEAST}");
+        Ok(())
+    }
+}
+
 impl Config {
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -345,6 +376,7 @@ impl Config {
     fn check(&self) -> anyhow::Result<()> {
         self.delivery.check()?;
         self.retention.check(self.delivery.node().horizon_micros)?;
+        self.attempt_log.check()?;
         let Listen { https, http, .. } = &self.listen;
         ensure!(
             !(https.is_empty() && http.is_empty()),
@@ -542,6 +574,9 @@ mod tests {
         assert!(of_retention("log_days = 0").contains("more than the 4 hours for which deliveries are tried"));
         assert!(of_retention("log_days = 4000").contains("give at most 3650"));
         assert!(of_retention("log_bytes_max = 1000").contains("must be at least 1048576"));
+        let of_attempts = |text: &str| error(&format!("{plain}[attempt_log]\n{text}"));
+        assert!(of_attempts("days = 0").contains("attempt_log.on = false"));
+        assert!(of_attempts("bytes_max = 1000").contains("must be at least 1048576"));
         let of_lives = |text: &str| error(&format!("{plain}[subscriptions]\n{text}"));
         assert!(of_lives("life_minutes_min = 9999").contains("life_minutes_min must be from 1 to life_minutes_max"));
         assert!(of_lives("life_minutes_min = 1441").contains("from 1 to rich_life_minutes_max (1440)"));

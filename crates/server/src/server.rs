@@ -28,6 +28,7 @@ use crate::clock::Clock;
 use crate::data_dir::{self, ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir, SIGNING_KEYS_FILE};
 use crate::directory::{Directory, subscribed};
 use crate::engine;
+use crate::evidence::attempts::{AttemptLog, Kept};
 use crate::http::graph::Throttling;
 use crate::http::listener::Listener;
 use crate::identity::external::{Discovery, Publisher, Rules};
@@ -71,6 +72,8 @@ pub struct Settings {
     pub drain_notice: Duration,
     /// What of the log is kept.
     pub retention: retention::Limits,
+    /// What of the attempt log is kept; `None`: there is none.
+    pub attempt_log: Option<Kept>,
     /// Whether apps that ask too much are told to wait.
     pub throttle: bool,
     /// Plant the tenant of `tidings dev`, and let the admin API provoke lifecycle events.
@@ -131,6 +134,10 @@ impl Running {
         if let Err(error) = self.engine.await {
             tracing::error!(%error, "the engine ended badly");
         }
+        if let Some(log) = self.state.attempts.clone() {
+            // What is not written by then is lost, as after a crash.
+            let _ = tokio::task::spawn_blocking(move || log.flush()).await;
+        }
         self.store.close().await;
     }
 }
@@ -149,6 +156,13 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     if dev {
         seed::plant(store.as_ref(), clock.wall()).await.context("cannot plant the development tenant")?;
     }
+    let attempts = match settings.attempt_log {
+        Some(kept) => {
+            let log = AttemptLog::start(data.path(), keys.clone(), kept, telemetry.clone());
+            Some(Arc::new(log.context("cannot start the attempt log")?))
+        }
+        None => None,
+    };
     let outbound = Arc::new(Outbound::new(outbound).context("cannot set up outbound calls")?);
     let issuers = issuers(settings.issuers, clock.clone())?;
     let tokens = signing_keys(&data, keys, clock.world())
@@ -173,6 +187,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         config: if dev { far_sighted(delivery) } else { delivery.alone() },
         telemetry: telemetry.clone(),
         overdue: settings.overdue,
+        attempts: attempts.clone(),
     };
     let engine_task = tokio::spawn(stopped.run(parts, engine_stop.clone()));
     let state = Arc::new(AppState {
@@ -191,6 +206,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         telemetry,
         limits,
         retention: settings.retention,
+        attempts,
     });
     let admin = admin::Admin { state: state.clone(), token: admin_token.clone(), fresh, outbound, dev };
     let (accepting, connections) = (CancellationToken::new(), TaskTracker::new());

@@ -100,7 +100,7 @@ async fn secrets_do_not_leak() {
     assert!(!list.to_string().contains(CANARIES[0]), "{list}");
     let admin_token = process.ready()["adminToken"].as_str().unwrap().to_owned();
     let admin = process.ready()["admin"].as_str().unwrap().to_owned();
-    for path in ["/admin/subscriptions", "/admin/status"] {
+    for path in ["/admin/subscriptions", "/admin/status", "/admin/attempts"] {
         let (status, answer) = get(&client, &format!("{admin}{path}"), &admin_token).await.unwrap();
         assert_eq!(status, 200, "{answer}");
         assert_silent(path, &answer.to_string());
@@ -308,6 +308,9 @@ async fn told_to_others(client: &Client, process: &Process) -> Vec<String> {
         told.push(get(client, &url, admin_token).await.unwrap().1.to_string());
     }
     told.push(get(client, &format!("{admin}/admin/status"), admin_token).await.unwrap().1.to_string());
+    let attempts = get(client, &format!("{admin}/admin/attempts?$top=1000"), admin_token).await.unwrap().1.to_string();
+    assert!(attempts.contains(r#""outcome":"refused""#), "the failed attempt is told: {attempts}");
+    told.push(attempts);
     let subscriptions = format!("{}/v1.0/subscriptions", process.http());
     told.push(get(client, &subscriptions, ready("token")).await.unwrap().1.to_string());
     told

@@ -156,6 +156,7 @@ impl Node {
         now: Now,
         commands: &mut Vec<Command>,
     ) {
+        self.retried_in = None;
         let Some(in_flight) = self.sending.in_flight.remove(&attempt) else { return };
         let failed = outcome != Outcome::Acknowledged;
         // What an endpoint answers while new notifications are dropped does not show that it is back.
@@ -184,6 +185,7 @@ impl Node {
             }
             streams.insert(at);
         }
+        self.retried_in = wait;
         for at in streams {
             self.settle_stream(at, now);
             if is_back {
@@ -191,6 +193,11 @@ impl Node {
             }
         }
         self.recovered(recovered, now, commands);
+    }
+
+    /// In how many microseconds what the attempt carried that ended last is tried again; `None`: it is not.
+    pub fn retried_in(&self) -> Option<u64> {
+        self.retried_in
     }
 
     /// What a delivery of an attempt has come to; `None`: it is to be tried again.

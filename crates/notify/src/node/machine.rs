@@ -33,6 +33,7 @@ pub struct Node {
     pub(super) waiting_to_load: BTreeSet<Partition>,
     started: bool,
     pub(super) draining: bool,
+    pub(super) retried_in: Option<u64>,
     released: bool,
 }
 

@@ -2,6 +2,7 @@
 //! operations and change none.
 
 mod apps;
+mod attempts;
 mod clock;
 mod consents;
 mod credentials;
@@ -68,6 +69,7 @@ pub struct Admin {
         ledger::of_app,
         ledger::totals,
         ledger::verify,
+        attempts::list,
         lifecycle::lifecycle,
         clock::get,
         clock::advance,
@@ -124,6 +126,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/admin/status", get(status::status))
         .route("/admin/subscriptions", get(subscriptions::list))
         .route("/admin/subscriptions/{id}/lifecycle", post(lifecycle::lifecycle))
+        .route("/admin/attempts", get(attempts::list))
         .route("/admin/faults", get(faults::list).post(faults::add).delete(faults::clear))
         .route("/admin/faults/{number}", delete(faults::remove))
         .route("/admin/clock", get(clock::get))

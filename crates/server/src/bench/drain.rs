@@ -187,6 +187,7 @@ fn parts(
         config: NodeConfig { batch_max, ..NodeConfig::default() },
         telemetry,
         overdue: Duration::MAX,
+        attempts: None,
     })
 }
 

@@ -139,6 +139,7 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
         limits: app::Limits::default(),
         drain_notice: Duration::ZERO,
         retention: config::Retention::default().limits(),
+        attempt_log: config::AttemptLog::default().kept(),
         overdue: config::Delivery::default().overdue(),
         throttle: options.throttle,
         dev: true,

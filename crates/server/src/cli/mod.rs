@@ -1,6 +1,7 @@
 //! The commands of the `tidings` program: arguments, what is printed, exit codes.
 
 mod app;
+mod attempts;
 mod backup;
 mod bench;
 mod client;
@@ -57,6 +58,8 @@ Examples:
                                     the server for production
   tidings tenant add contoso.com    who there is: see also user, app and consent
   tidings ledger verify             count again from the log that nothing was lost
+  tidings attempts --outcome refused
+                                    what receivers answered
   tidings backup --to DIR           a copy of the data, while the server runs
 
 Each command tells more with --help. TIDINGS_LOG sets what is logged (error, warn, info, debug).";
@@ -82,6 +85,7 @@ enum Command {
     Keys(keys::Options),
     Outbound(outbound::Options),
     Ledger(ledger::Options),
+    Attempts(attempts::Options),
     Replay(replay::Options),
     KeyFile(key_file::Options),
     Backup(backup::Options),
@@ -128,6 +132,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Decrypt(options) => decrypt::run(options),
         Command::Ingest(options) => ingest::run(options).await,
         Command::Ledger(options) => ledger::run(options).await,
+        Command::Attempts(options) => attempts::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Replay(options) => replay::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Backup(options) => backup::run(options).map(|()| ExitCode::SUCCESS),
         Command::Restore(options) => restore::run(options).map(|()| ExitCode::SUCCESS),

@@ -81,6 +81,7 @@ fn settings(config: Config) -> anyhow::Result<Settings> {
         built_in_issuer: config.identity.built_in_issuer,
         issuers: config.issuers()?,
         retention: config.retention.limits(),
+        attempt_log: config.attempt_log.kept(),
         limits: app::Limits {
             body_bytes_max: config.limits.body_bytes_max,
             body_seconds_max: config.limits.body_seconds_max,

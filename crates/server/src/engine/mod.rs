@@ -26,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::directory::Directory;
+use crate::evidence::attempts::AttemptLog;
+use crate::evidence::attempts::entry::Tried;
 use crate::identity::Tokens;
 use crate::outbound::Outbound;
 use crate::telemetry::Telemetry;
@@ -61,10 +63,17 @@ pub struct Parts {
     pub telemetry: Arc<Telemetry>,
     /// How long a delivery that is due may wait for its attempt before the log warns.
     pub overdue: Duration,
+    /// `None`: nobody is told of single attempts.
+    pub attempts: Option<Arc<AttemptLog>>,
 }
 
 enum Input {
     Event(Event),
+    /// An attempt has ended: what the node is told, and what the attempt log is.
+    Tried {
+        event: Event,
+        tried: Box<Tried>,
+    },
     EndCommitted {
         event: Event,
         handled: oneshot::Sender<()>,
@@ -154,6 +163,7 @@ impl Stopped {
             commands: Vec::new(),
             waiting_for_rest: Vec::new(),
             watchdog: Watchdog::new(parts.overdue),
+            attempts: parts.attempts,
             released: false,
         };
         running.run(stop).await;
@@ -175,6 +185,7 @@ struct Running {
     /// How long what is under way is waited for.
     patience: Duration,
     watchdog: Watchdog,
+    attempts: Option<Arc<AttemptLog>>,
     /// The node has nothing more to do.
     released: bool,
 }
@@ -218,6 +229,13 @@ impl Running {
     fn take(&mut self, input: Input) {
         match input {
             Input::Event(event) => self.handle(event),
+            Input::Tried { event, mut tried } => {
+                self.handle(event);
+                tried.retry_micros = self.node.retried_in();
+                if let Some(log) = &self.attempts {
+                    log.offer(tried);
+                }
+            }
             Input::EndCommitted { event, handled } => {
                 self.handle(event);
                 // Nobody waits any more if the request was given up.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use graph::{Partition, Timestamp};
+use graph::{AppId, Partition, SubscriptionId, Timestamp};
 use notify::fault_rules::Plan;
 use notify::log::{Cause, EndReason};
 use notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Step};
@@ -17,8 +17,9 @@ use super::bodies::Bodies;
 use super::faults::Faults;
 use super::{Deliver, Input, Parts};
 use crate::clock::Clock;
-use crate::outbound::{self, Outbound};
-use crate::telemetry::Telemetry;
+use crate::evidence::attempts::entry::{Tried, excerpt};
+use crate::outbound::{self, Answer as Answered, Failure, Outbound};
+use crate::telemetry::{Telemetry, outcome_name};
 
 pub(super) struct Performer {
     store: Arc<dyn Store>,
@@ -30,6 +31,67 @@ pub(super) struct Performer {
     answers: UnboundedSender<Input>,
     telemetry: Arc<Telemetry>,
     faults: Faults,
+    /// Whether there is an attempt log.
+    is_logging: bool,
+}
+
+/// What the attempt log says of an attempt from the start.
+struct About {
+    app: AppId,
+    subscriptions: Vec<SubscriptionId>,
+    url: Arc<str>,
+}
+
+/// What an attempt came to.
+#[derive(Debug)]
+struct CameTo {
+    outcome: Outcome,
+    lacks: Vec<(usize, Lack)>,
+    /// What the receiver answered, if it was asked.
+    result: Option<Result<Answered, Failure>>,
+}
+
+impl CameTo {
+    fn not_sent(lacks: Vec<(usize, Lack)>) -> Self {
+        Self { outcome: Outcome::NotSent, lacks, result: None }
+    }
+}
+
+impl About {
+    fn of(attempt: &Attempt) -> Option<Self> {
+        let app = attempt.notifications.first()?.subscription.app;
+        let subscriptions = attempt.notifications.iter().map(|one| one.subscription.id).collect();
+        Some(Self { app, subscriptions, url: Arc::clone(&attempt.url) })
+    }
+
+    fn tried(
+        self,
+        outcome: Outcome,
+        result: Option<Result<Answered, Failure>>,
+        ended: Timestamp,
+        took: Duration,
+    ) -> Tried {
+        let Self { app, subscriptions, url } = self;
+        let (answer, failure) = match result {
+            Some(Ok(answer)) => (Some(answer), None),
+            Some(Err(failure)) => (None, Some(failure)),
+            None => (None, None),
+        };
+        // What acknowledged has nothing to explain.
+        let unusual = answer.as_ref().filter(|_| outcome != Outcome::Acknowledged);
+        Tried {
+            ended,
+            app,
+            subscriptions,
+            url,
+            outcome: outcome_name(outcome),
+            excerpt: unusual.and_then(|answer| excerpt(&answer.body)),
+            status: answer.map(|answer| answer.status),
+            took,
+            retry_micros: None,
+            cause: failure.map(|failure| failure.to_string()),
+        }
+    }
 }
 
 /// Sends the answer; if the task dies before it has one, sends the answer for that.
@@ -39,10 +101,14 @@ struct Answer {
 }
 
 impl Answer {
-    fn send(mut self, event: Event) {
+    fn send(self, event: Event) {
+        self.send_input(Input::Event(event));
+    }
+
+    fn send_input(mut self, input: Input) {
         self.if_lost = None;
         // The engine has stopped if this fails; nobody waits.
-        let _ = self.answers.send(Input::Event(event));
+        let _ = self.answers.send(input);
     }
 }
 
@@ -68,6 +134,7 @@ impl Performer {
             answers,
             telemetry: Arc::clone(&parts.telemetry),
             faults,
+            is_logging: parts.attempts.is_some(),
         }
     }
 
@@ -113,16 +180,22 @@ impl Performer {
             attempt.notifications.iter().filter_map(|notification| notification.record.at()).collect();
         let (notifications, begun) = (attempt.notifications.len(), clock.elapsed());
         let plan = self.faults.plan(&attempt, clock.wall());
+        let about = self.is_logging.then(|| About::of(&attempt)).flatten();
         tokio::spawn(async move {
             // From when on it is not known what the endpoint has got.
             let sending = || answer.if_lost = Some(event(Outcome::Unreachable, Vec::new()));
-            let (outcome, lacks) = match plan {
+            let CameTo { outcome, lacks, result } = match plan {
                 None => attempted(attempt, &outbound, (&bodies, &clock), sending).await,
                 // It is rare, and every attempt's task would be as large.
                 Some(plan) => Box::pin(struck(attempt, plan, &outbound, (&bodies, &clock), sending)).await,
             };
-            answer.send(event(outcome, lacks));
-            telemetry.attempted(outcome, notifications, clock.elapsed().saturating_sub(begun));
+            let took = clock.elapsed().saturating_sub(begun);
+            let event = event(outcome, lacks);
+            match about.map(|about| Box::new(about.tried(outcome, result, clock.wall(), took))) {
+                Some(tried) => answer.send_input(Input::Tried { event, tried }),
+                None => answer.send(event),
+            }
+            telemetry.attempted(outcome, notifications, took);
             if outcome == Outcome::Acknowledged {
                 telemetry.acknowledged(&happened, clock.wall());
             }
@@ -235,7 +308,7 @@ async fn struck(
     outbound: &Outbound,
     (bodies, clock): (&Bodies, &Clock),
     sending: impl FnOnce(),
-) -> (Outcome, Vec<(usize, Lack)>) {
+) -> CameTo {
     tracing::info!(?plan, notifications = attempt.notifications.len(), "a fault on purpose");
     let all = std::mem::take(&mut attempt.notifications).into_iter().enumerate();
     let mut rest: Vec<_> = all.filter(|(place, _)| !plan.dropped.contains(place)).collect();
@@ -245,20 +318,20 @@ async fn struck(
     let (places, notifications): (Vec<usize>, Vec<_>) = rest.into_iter().unzip();
     let mut lacks: Vec<_> = plan.dropped.iter().map(|place| (*place, Lack::Injected)).collect();
     if notifications.is_empty() {
-        return (Outcome::NotSent, lacks);
+        return CameTo::not_sent(lacks);
     }
     if let Some(outcome) = plan.instead {
-        return (outcome, lacks);
+        return CameTo { outcome, lacks, result: None };
     }
     let again = plan.is_doubled.then(|| Attempt { notifications: notifications.clone(), ..attempt.clone() });
     let attempt = Attempt { notifications, ..attempt };
-    let (outcome, of_rest) = attempted(attempt, outbound, (bodies, clock), sending).await;
+    let CameTo { outcome, lacks: of_rest, result } = attempted(attempt, outbound, (bodies, clock), sending).await;
     if let Some(again) = again.filter(|_| outcome == Outcome::Acknowledged) {
         // What was acknowledged is delivered, whatever becomes of this.
         attempted(again, outbound, (bodies, clock), || ()).await;
     }
     lacks.extend(of_rest.into_iter().map(|(place, lack)| (places[place], lack)));
-    (outcome, lacks)
+    CameTo { outcome, lacks, result }
 }
 
 /// Builds an attempt's body and posts it, both within the attempt's time: a lease that covers one covers the other.
@@ -268,7 +341,7 @@ async fn attempted(
     outbound: &Outbound,
     (bodies, clock): (&Bodies, &Clock),
     sending: impl FnOnce(),
-) -> (Outcome, Vec<(usize, Lack)>) {
+) -> CameTo {
     let Attempt { id: _, url, tls, timeout_micros, notifications, estimated_bytes } = attempt;
     // An attempt takes the world's time, wherever the clock is moved meanwhile.
     let (count, until) = (notifications.len(), clock.elapsed() + Duration::from_micros(timeout_micros));
@@ -277,27 +350,27 @@ async fn attempted(
         Ok(Ok(body)) => body,
         Ok(Err(error)) => {
             tracing::error!(%error, notifications = count, "nothing could be sent; it will be tried again");
-            return (Outcome::NotSent, Vec::new());
+            return CameTo::not_sent(Vec::new());
         }
         Err(_) => {
             tracing::warn!(notifications = count, "there was no time to seal content; it will be tried again");
-            return (Outcome::NotSent, Vec::new());
+            return CameTo::not_sent(Vec::new());
         }
     };
-    let Some(bytes) = body.bytes else { return (Outcome::NotSent, body.lacks) };
+    let Some(bytes) = body.bytes else { return CameTo::not_sent(body.lacks) };
     let left = until.saturating_sub(clock.elapsed());
     if left.is_zero() {
-        return (Outcome::NotSent, body.lacks);
+        return CameTo::not_sent(body.lacks);
     }
     sending();
     let result = outbound.post((&url, tls), "application/json; charset=utf-8", Bytes::from(bytes), left).await;
     let outcome = outbound::outcome(&result);
     if outcome != Outcome::Acknowledged {
         let host = url::Url::parse(&url).ok().map(|url| url.origin().ascii_serialization());
-        let cause = result.err().map(|failure| failure.to_string());
+        let cause = result.as_ref().err().map(ToString::to_string);
         tracing::info!(?host, ?outcome, cause, notifications = count, "attempt failed");
     }
-    (outcome, body.lacks)
+    CameTo { outcome, lacks: body.lacks, result: Some(result) }
 }
 
 /// A failure of the store is logged and counted.
@@ -343,15 +416,15 @@ mod tests {
         let (bodies, clock, url) = (bodies(), Clock::new(), receiver.url("/"));
         let busy = bodies.keep_busy().await;
         let late = attempted(attempt(&url, 5_000), &outbound, (&bodies, &clock), || panic!("it is late")).await;
-        assert_eq!((late, receiver.posts()), ((Outcome::NotSent, Vec::new()), 0));
+        assert_eq!((late.outcome, receiver.posts()), (Outcome::NotSent, 0));
         drop(busy);
         let mut is_sent = false;
         let in_time = attempted(attempt(&url, 10_000_000), &outbound, (&bodies, &clock), || is_sent = true).await;
-        assert_eq!((in_time, receiver.posts(), is_sent), ((Outcome::Acknowledged, Vec::new()), 1, true));
+        assert_eq!((in_time.outcome, receiver.posts(), is_sent), (Outcome::Acknowledged, 1, true));
         let built_in_place = attempt(&url, 0);
         let built_in_place = Attempt { notifications: vec![without_content()], ..built_in_place };
         let too_late = attempted(built_in_place, &outbound, (&bodies, &clock), || panic!("no time is left")).await;
-        assert_eq!((too_late, receiver.posts()), ((Outcome::NotSent, Vec::new()), 1));
+        assert_eq!((too_late.outcome, receiver.posts()), (Outcome::NotSent, 1));
     }
 
     #[tokio::test]

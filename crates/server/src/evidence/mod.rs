@@ -1,4 +1,6 @@
-//! What shows that nothing is lost: ledgers counted again from the log, and notifications told again.
+//! What shows that nothing is lost: ledgers counted again from the log, notifications told again, and what came of
+//! each attempt.
 
+pub mod attempts;
 pub mod replay;
 pub mod verify;

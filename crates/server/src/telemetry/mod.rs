@@ -52,13 +52,16 @@ pub struct Telemetry {
     attempts: ByLabel<Histogram>,
     attempt_notifications: Histogram,
     latency: Histogram,
+    attempt_log: ByLabel<Counter>,
 }
 
 /// Which requests are counted together: method, route and class of the status.
 type Answered = (&'static str, &'static str, &'static str);
 
 const RECORDS: [&str; 6] = ["change", "ingested", "subscription", "lifecycle", "submission", "replay"];
-const OUTCOMES: [&str; 7] = ["acknowledged", "refused", "timed_out", "unreachable", "forbidden", "not_sent", "delayed"];
+/// What attempts come to.
+pub const OUTCOMES: [&str; 7] =
+    ["acknowledged", "refused", "timed_out", "unreachable", "forbidden", "not_sent", "delayed"];
 const HANDSHAKES: [&str; 8] = ["valid", "refused_url", "status", "answer", "timed_out", "tls", "name", "connection"];
 /// What can fail in the store, as far as the engine asks for it.
 pub const OPERATIONS: [&str; 5] = ["write", "read_log", "read_state", "read_parked", "lease"];
@@ -94,6 +97,7 @@ impl Telemetry {
             attempts: registry.histograms("tidings_attempt_duration_seconds", &OUTCOMES),
             attempt_notifications: registry.histogram("tidings_attempt_notifications", &[]),
             latency: registry.histogram("tidings_delivery_latency_seconds", &[]),
+            attempt_log: registry.counters("tidings_attempt_log_entries_total", &["written", "dropped", "failed"]),
             registry,
         }))
     }
@@ -194,6 +198,11 @@ impl Telemetry {
         self.attempt_notifications.record(notifications as f64);
     }
 
+    /// So many entries of the attempt log were written, dropped because too many waited, or not taken by the disk.
+    pub fn attempts_logged(&self, result: &'static str, entries: u64) {
+        count(&self.attempt_log, result, entries);
+    }
+
     /// What happened at these times was acknowledged now.
     pub fn acknowledged(&self, happened: &[Timestamp], now: Timestamp) {
         for at in happened {
@@ -281,7 +290,7 @@ fn class(status: StatusCode) -> &'static str {
     }
 }
 
-fn outcome_name(outcome: Outcome) -> &'static str {
+pub fn outcome_name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Acknowledged => "acknowledged",
         Outcome::Refused { .. } => "refused",

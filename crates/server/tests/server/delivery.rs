@@ -20,7 +20,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
 use tidings_server::app::Limits;
 use tidings_server::clock::Clock;
-use tidings_server::config::{Delivery, Retention};
+use tidings_server::config::{AttemptLog, Delivery, Retention};
 use tidings_server::data_dir::DataDir;
 use tidings_server::identity::{Grant, SCOPES};
 use tidings_server::outbound::{OutboundConfig, Policy};
@@ -69,6 +69,7 @@ pub fn settings() -> Settings {
         limits: Limits::default(),
         drain_notice: Duration::ZERO,
         retention: Retention::default().limits(),
+        attempt_log: AttemptLog::default().kept(),
         overdue: Delivery::default().overdue(),
         throttle: false,
         dev: true,

@@ -4,6 +4,7 @@ mod admin;
 mod attachments;
 mod attacks;
 mod attacks_access;
+mod attempts;
 mod batch;
 mod bench;
 mod bodies;

@@ -122,6 +122,7 @@ impl World {
             telemetry,
             limits: Limits { body_bytes_max: 256 * 1024, body_seconds_max: 5 },
             retention: Retention::default().limits(),
+            attempts: None,
         });
         Self { router: api::router(state.clone()), state, receivers, engine, directory: None }
     }

@@ -1,0 +1,109 @@
+//! What is said of one attempt, and what of it is shown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use graph::{AppId, SubscriptionId, Timestamp};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use utoipa::ToSchema;
+
+/// Characters of an answer's body that are kept.
+const EXCERPT_CHARS_MAX: usize = 200;
+/// Bytes of it that are looked at for them.
+const EXCERPT_BYTES_MAX: usize = 4 * EXCERPT_CHARS_MAX;
+
+/// An attempt that has ended, as who made it hands it over.
+#[derive(Debug)]
+pub struct Tried {
+    pub ended: Timestamp,
+    pub app: AppId,
+    /// One for each notification.
+    pub subscriptions: Vec<SubscriptionId>,
+    pub url: Arc<str>,
+    pub outcome: &'static str,
+    pub status: Option<u16>,
+    pub took: Duration,
+    /// In how long what it carried is tried again.
+    pub retry_micros: Option<u64>,
+    /// Why there was no answer.
+    pub cause: Option<String>,
+    pub excerpt: Option<String>,
+}
+
+/// An attempt: one request to a receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Later ones have higher numbers.
+    pub number: u64,
+    /// When it ended.
+    #[schema(value_type = String, format = "date-time")]
+    pub at: Timestamp,
+    #[schema(value_type = String, format = "uuid")]
+    pub app: AppId,
+    #[schema(value_type = Vec<String>)]
+    pub subscriptions: Vec<SubscriptionId>,
+    /// Without its query, in which receivers keep secrets.
+    pub url: String,
+    /// What it came to, as the metrics have it: `acknowledged`, `refused`, `timed_out`, `unreachable`, `forbidden`,
+    /// `not_sent`, `delayed`.
+    pub outcome: String,
+    /// The status of the answer, if there was one.
+    pub status: Option<u16>,
+    pub latency_micros: u64,
+    pub notifications: u64,
+    /// When what it carried is tried again. `null`: it is not.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub next_retry_at: Option<Timestamp>,
+    /// Why there was no answer.
+    pub cause: Option<String>,
+    /// How the body of an answer began that did not acknowledge. It is shown only if it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub excerpt: Option<String>,
+}
+
+impl Entry {
+    /// `last`: the highest number so far.
+    pub fn new(tried: Tried, last: u64) -> Self {
+        let Tried { ended, app, mut subscriptions, url, outcome, status, took, retry_micros, cause, excerpt } = tried;
+        let notifications = subscriptions.len() as u64;
+        subscriptions.sort_unstable();
+        subscriptions.dedup();
+        Self {
+            number: u64::try_from(ended.as_micros()).unwrap_or(0).max(last + 1),
+            at: ended,
+            app,
+            subscriptions,
+            url: shown(&url),
+            outcome: outcome.to_owned(),
+            status,
+            latency_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            notifications,
+            next_retry_at: retry_micros.map(|micros| ended.plus_micros(i64::try_from(micros).unwrap_or(i64::MAX))),
+            cause,
+            excerpt,
+        }
+    }
+}
+
+/// A receiver's URL without what may be a secret in it.
+fn shown(url: &str) -> String {
+    let Ok(mut url) = Url::parse(url) else { return String::new() };
+    url.set_query(None);
+    url.set_fragment(None);
+    // Neither fails for a URL that has a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
+}
+
+/// How an answer's body begins, as text that moves no cursor. `None`: there is none.
+pub fn excerpt(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES_MAX)]);
+    let escaped = text.chars().take(EXCERPT_CHARS_MAX).flat_map(|letter| match letter.is_control() {
+        true => letter.escape_default().collect::<Vec<_>>(),
+        false => vec![letter],
+    });
+    (!body.is_empty()).then(|| escaped.collect())
+}
