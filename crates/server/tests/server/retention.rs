@@ -109,34 +109,29 @@ async fn what_has_been_told_for_long_enough_goes_and_what_follows_is_told_as_eve
 
 #[tokio::test]
 async fn a_replay_says_where_the_log_is_gone() {
-    let (url, mut heard) = receiver().await;
+    let (url, _heard) = receiver().await;
     let server = server().await;
     let began = server.state.clock.wall();
     let subscription = subscribed(&server, &url, "created").await;
     let write = |subject| call(&server, "POST", "/v1.0/me/messages", json!({ "subject": subject }));
     for subject in ["A", "B"] {
         write(subject).await;
-        heard.recv().await.unwrap();
     }
     settled(&server).await;
     let all = json!({ "from": began });
     assert_eq!(replayed(&server, &subscription, all.clone()).await["gone"], Value::Null, "it is all there");
-    for _ in 0..2 {
-        heard.recv().await.unwrap();
-    }
     settled(&server).await;
     let now = server.state.clock.wall();
     round(&server, now).await;
     assert_eq!(round(&server, now.plus_minutes(7 * 24 * 60)).await.records, 4, "the last record stays");
     write("C").await;
-    heard.recv().await.unwrap();
 
     assert_eq!(
         replayed(&server, &subscription, all).await,
-        json!({"replayed": 1, "after": 6, "more": false, "gone": 4})
+        json!({"replayed": 1, "after": 6, "more": false, "gone": 5})
     );
     let early = replayed(&server, &subscription, json!({ "position": 2 })).await;
-    assert_eq!((&early["replayed"], &early["gone"]), (&json!(0), &json!(4)));
+    assert_eq!((&early["replayed"], &early["gone"]), (&json!(0), &json!(5)));
     let late = replayed(&server, &subscription, json!({ "position": 6 })).await;
     assert_eq!((&late["replayed"], &late["gone"]), (&json!(1), &Value::Null));
     server.drain().await;
