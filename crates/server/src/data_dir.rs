@@ -5,8 +5,10 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tempfile::TempDir;
+
+use crate::backup::DATABASE_FILE;
 
 /// What the running server tells other commands; removed when it stops.
 pub const READY_FILE: &str = "ready.json";
@@ -67,6 +69,24 @@ impl DataDir {
     /// Where the store lies.
     pub fn store(&self) -> PathBuf {
         store_in(&self.path)
+    }
+
+    /// Fails where there was a store and is none any more: one that is made anew would know nobody, so that mail bounces
+    /// and apps are told that their subscriptions never were. Signing keys are made after the store.
+    pub fn ensure_store_is_not_lost(&self) -> anyhow::Result<()> {
+        let database = self.join(DATABASE_FILE);
+        let is_lost = match fs::metadata(&database) {
+            Ok(file) => file.len() == 0,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) => return Err(error).with_context(|| format!("cannot look at {}", database.display())),
+        };
+        ensure!(
+            !(is_lost && self.join(SIGNING_KEYS_FILE).exists()),
+            "{} is missing or empty, and {SIGNING_KEYS_FILE} beside it shows that there was a store; put a backup back \
+             (tidings restore), or remove {SIGNING_KEYS_FILE} to begin with an empty one",
+            database.display()
+        );
+        Ok(())
     }
 
     pub fn path(&self) -> &Path {
@@ -180,6 +200,20 @@ mod tests {
         let first = DataDir::temporary().unwrap();
         let error = DataDir::open(first.path()).unwrap_err().to_string();
         assert!(error.contains("in use by another tidings process") && error.contains("--data-dir"), "{error}");
+    }
+
+    #[test]
+    fn a_store_that_is_lost_is_not_made_anew_without_a_word() {
+        let dir = DataDir::temporary().unwrap();
+        dir.ensure_store_is_not_lost().unwrap();
+        dir.write_private(SIGNING_KEYS_FILE, b"keys").unwrap();
+        let lost = || dir.ensure_store_is_not_lost().unwrap_err().to_string();
+        assert!(lost().contains("is missing or empty") && lost().contains("tidings restore"), "{}", lost());
+        fs::create_dir(dir.store()).unwrap();
+        fs::write(dir.join(DATABASE_FILE), b"").unwrap();
+        assert!(lost().contains("is missing or empty"), "{}", lost());
+        fs::write(dir.join(DATABASE_FILE), b"SQLite").unwrap();
+        dir.ensure_store_is_not_lost().unwrap();
     }
 
     #[test]

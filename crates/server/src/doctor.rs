@@ -1,5 +1,5 @@
 //! Looks over the data directory of a stopped server: its files here, its store in [`store::sqlite::examine`]. It
-//! changes nothing.
+//! repairs nothing.
 
 use std::path::Path;
 

@@ -151,6 +151,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
 
     let telemetry = Telemetry::new(clock.world()).context("cannot set up metrics")?;
     let stopped = engine::Engine::stopped();
+    data.ensure_store_is_not_lost()?;
     let opened = open_store(data.store(), keys.clone(), &stopped, &telemetry).await?;
     let store: Arc<dyn Store> = opened.clone();
     if dev {

@@ -24,7 +24,7 @@ enum Command {
     /// Examine the data directory of a stopped server.
     ///
     /// It looks at permissions, free space, the key file, every page of the database, and holds its tables against
-    /// each other. It changes nothing, and exits with 1 if it finds something. A large directory takes some minutes.
+    /// each other. It repairs nothing, and exits with 1 if it finds something. A large directory takes some minutes.
     #[command(after_help = "\
 Examples:
   tidings doctor data --data-dir /var/lib/tidings

@@ -89,6 +89,7 @@ fn look(dir: &Path, key_file: Option<&Path>) -> anyhow::Result<Found> {
     };
     let keys = keys_for(&data, &place_for(dir, key_file)?)?;
     let nobody_listens: store::Publish = Arc::new(|_, _| {});
+    data.ensure_store_is_not_lost()?;
     let store = SqliteStore::open(data.store(), keys, nobody_listens);
     let store = store.with_context(|| format!("cannot open the store in {}", dir.display()))?;
     // From here on the store's own lock keeps others out.
