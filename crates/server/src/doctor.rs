@@ -33,6 +33,7 @@ pub fn examine(data: &Path, key_file: Option<&Path>) -> anyhow::Result<Report> {
     let locked = DataDir::try_open(data)?;
     let dir = locked.with_context(|| format!("a server uses {shown}; stop it first, or examine a backup of it"))?;
     ensure!(store_in(data).is_dir(), "there is no store in {shown}; name the data directory of a server");
+    dir.ensure_store_is_not_lost()?;
     let mut findings = Vec::new();
     let mut tell = |finding| findings.push(finding);
     space(data, &mut tell);

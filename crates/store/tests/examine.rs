@@ -76,6 +76,59 @@ async fn nothing_is_wrong_with_what_a_store_has_left() {
     drop(store);
 }
 
+/// The files of a store, but for those that only say who uses it.
+fn files(directory: &TempDir) -> BTreeMap<String, Vec<u8>> {
+    let names = ["tidings.db", "tidings.db-wal"].map(str::to_owned);
+    names
+        .into_iter()
+        .filter_map(|name| Some((name.clone(), std::fs::read(directory.path().join(name)).ok()?)))
+        .collect()
+}
+
+#[tokio::test]
+async fn an_examination_leaves_the_database_and_the_log_of_a_crash_as_they_are() {
+    let running = TempDir::new().unwrap();
+    let store = SqliteStore::open(running.path(), keys(&[1]), Heard::default().publish()).unwrap();
+    settle(&store).await;
+    store.commit(create(&message(MEGAN, 1, 1))).await.unwrap();
+    let crashed = TempDir::new().unwrap();
+    for (name, content) in files(&running) {
+        std::fs::write(crashed.path().join(name), content).unwrap();
+    }
+    store.close().await;
+    let before = files(&crashed);
+    assert!(before["tidings.db-wal"].len() > 4_096, "something lies in the log");
+    assert_eq!(found(&crashed), []);
+    assert!(files(&crashed) == before);
+    let copied = SqliteStore::open(crashed.path(), keys(&[1]), Heard::default().publish()).unwrap();
+    assert!(copied.item(MEGAN, item_id(1)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_examination_leaves_a_copy_as_it_was_made() {
+    let directory = left_behind().await;
+    let copy = TempDir::new().unwrap();
+    tidings_store::sqlite::copy(directory.path(), copy.path().join("tidings.db"), |_, _| {}).unwrap();
+    let before = files(&copy);
+    assert_eq!(found(&copy), []);
+    assert!(files(&copy) == before && before.len() == 1);
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_database_is_named_and_where_there_is_none_none_is_made() {
+    let directory = left_behind().await;
+    let file = directory.path().join("tidings.db");
+    let content = std::fs::read(&file).unwrap();
+    for bytes in [100, 5_000, 100_000] {
+        std::fs::write(&file, &content[..bytes]).unwrap();
+        let findings = found(&directory);
+        assert!(findings.iter().any(|finding| finding.todo.contains("tidings restore")), "{bytes}: {findings:?}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    assert!(examine(directory.path(), None, &mut |_| {}).is_err());
+    assert!(!file.exists());
+}
+
 #[tokio::test]
 async fn a_log_that_was_cut_is_whole() {
     let directory = TempDir::new().unwrap();

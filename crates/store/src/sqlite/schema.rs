@@ -237,6 +237,17 @@ pub(super) fn connect(file: &Path, vfs: Option<&str>, cache_kib: i64) -> rusqlit
     Ok(connection)
 }
 
+/// To look at a database, and no more: nothing is made, no setting of the file changes, and what lies in its write-ahead
+/// log stays there.
+pub(super) fn connect_to_look(file: &Path, cache_kib: i64) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
+    Ok(connection)
+}
+
 /// Brings the schema to this release's version, and clears every lease: who holds the directory's
 /// lock is the only node there is.
 pub(super) fn prepare(connection: &mut Connection, directory: &Path) -> Result<(), OpenError> {

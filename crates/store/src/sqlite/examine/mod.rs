@@ -1,5 +1,5 @@
-//! Looks a store over that no process uses, and tells what in it is not as it must be. It changes nothing, and holds
-//! one row at a time, of folders one mailbox's.
+//! Looks a store over that no process uses, and tells what in it is not as it must be. It changes neither the database nor
+//! its write-ahead log, and holds one row at a time, of folders one mailbox's.
 //!
 //! First SQLite looks at its pages, then each table is held against the others. What notifications a subscription
 //! should have had is not counted again here.
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use graph::{PARTITIONS, Partition};
 use notify::Position;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use serde::Serialize;
 
 use super::error::OpenError;
@@ -53,11 +53,31 @@ pub fn examine(
     let directory = directory.as_ref();
     let failed = |source| OpenError::Database { path: directory.to_owned(), source };
     let _lock = lock(directory)?;
-    let connection = schema::connect(&directory.join(DATABASE), None, CACHE_KIB).map_err(failed)?;
+    let no_store = |error: rusqlite::Error| Finding {
+        what: format!("it is no store, or what is left of one: {error}"),
+        place: DATABASE.to_owned(),
+        todo: RESTORE.to_owned(),
+    };
+    let connection = match schema::connect_to_look(&directory.join(DATABASE), CACHE_KIB) {
+        Ok(connection) => connection,
+        Err(error)
+            if matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) =>
+        {
+            found(no_store(error));
+            return Ok(Examined { schema: 0, of: vec!["pages"] });
+        }
+        Err(error) => return Err(failed(error)),
+    };
     let mut desk = Desk { connection: &connection, keys, told: 0, found };
     let mut of = vec!["pages"];
     desk.look("pages", Desk::pages);
-    let version = schema::meta(&connection, "schema_version").map_err(failed)?.unwrap_or_default();
+    let version = match schema::meta(&connection, "schema_version") {
+        Ok(version) => version.unwrap_or_default(),
+        Err(error) => {
+            (desk.found)(no_store(error));
+            return Ok(Examined { schema: 0, of });
+        }
+    };
     if version > schema::VERSION {
         let (what, todo) = ("it was written by a newer release", "use that release");
         desk.tell(format!("schema version {version}"), what, todo);
