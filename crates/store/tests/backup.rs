@@ -134,6 +134,21 @@ async fn what_was_put_back_is_of_another_generation_owes_missed_and_lets_nothing
     assert_eq!(leases, [(Partition(0), 2)], "nobody holds anything");
 }
 
+/// An incident's notification is named after its opening.
+#[tokio::test]
+async fn an_incident_that_was_open_is_not_told_under_its_old_id_after_it_was_put_back() {
+    let copy = kept().await;
+    let old = Incident { opened: at(1) };
+    let database = Connection::open(copy.path().join("tidings.db")).unwrap();
+    database
+        .execute("UPDATE subscription SET incident = ?1 WHERE ended IS NULL", [serde_json::to_vec(&old).unwrap()])
+        .unwrap();
+    drop(database);
+    begin_generation(copy.path(), &keys(&[1]), Generation(7), INCIDENT).unwrap();
+    let state = open(copy.path()).partition_state(Partition::of(MEGAN)).await.unwrap();
+    assert_eq!(state.subscriptions[0].incident, Some(INCIDENT));
+}
+
 #[tokio::test]
 async fn what_was_put_back_needs_its_key() {
     let copy = kept().await;

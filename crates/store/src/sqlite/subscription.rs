@@ -393,13 +393,13 @@ pub(super) fn has_some(connection: &Connection, app: AppId) -> Result<bool, Stor
     Ok(connection.prepare_cached(sql)?.exists([app.0.as_bytes()])?)
 }
 
-/// Opens an incident of every live subscription that has none, and counts all that are live.
+/// Opens an incident of every live subscription, and counts them. One that was open is part of it: told under its old id
+/// it might be taken for what the app has heard already.
 pub(super) fn open_incidents(connection: &Connection, incident: Incident) -> rusqlite::Result<u64> {
     let json = serde_json::to_vec(&incident);
     let json = json.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    let sql = "UPDATE subscription SET incident = ?1 WHERE ended IS NULL AND incident IS NULL";
-    connection.execute(sql, [json])?;
-    connection.query_row("SELECT COUNT(*) FROM subscription WHERE ended IS NULL", (), |row| row.get(0))
+    let sql = "UPDATE subscription SET incident = ?1 WHERE ended IS NULL";
+    Ok(connection.execute(sql, [json])? as u64)
 }
 
 /// Opens the state of one subscription, if there is any.
