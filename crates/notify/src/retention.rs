@@ -146,6 +146,11 @@ pub fn plan(extents: &[LogExtent], limits: &Limits, now: Timestamp) -> Vec<Step>
             }
             continue;
         };
+        if mark.at > now {
+            // By a clock that was ahead. It would never be old.
+            steps.push(Step::Mark { partition, instead_of: Some(mark) });
+            continue;
+        }
         let is_old = now.since(mark.at) >= limits.age_micros;
         let is_too_much = limits.bytes_max.is_some_and(|most| bytes > most);
         if (is_old || is_too_much) && !extent.is_held(mark) {
@@ -223,6 +228,13 @@ mod tests {
         let marked = extent(3, Some((60, 0)));
         assert_eq!(plan(&[marked], &LIMITS, hours(24).plus_micros(-1)), []);
         assert_eq!(plan(&[marked], &LIMITS, hours(24)), [raise(&marked)]);
+    }
+
+    #[test]
+    fn a_mark_of_a_clock_that_was_ahead_is_made_anew() {
+        let marked = extent(3, Some((60, 500_000)));
+        let anew = Step::Mark { partition: Partition(3), instead_of: marked.mark };
+        assert_eq!(plan(&[marked], &LIMITS, hours(24)), [anew]);
     }
 
     #[test]

@@ -70,7 +70,8 @@ impl World {
     pub fn retain(&mut self, step: Step) -> Result<(), Violation> {
         let Some(retention) = &mut self.retention else { return Ok(()) };
         let (times, most) = (retention.rng.random_range(1..9), retention.rng.random_range(1..20));
-        let now = date(self.at);
+        let process = &self.processes[retention.rng.random_range(0..2)];
+        let now = date(self.at).plus_micros(process.skew_micros);
         let model = &mut self.storage.model;
         let (partition, what) = match step {
             Step::Mark { partition, instead_of } => {
