@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::desk::{Desk, Output, encoded, text};
 use super::place::Place;
-use crate::clock::Clock;
 
 /// Tell a subscription again of changes that it had to hear of
 ///
@@ -50,8 +49,8 @@ pub struct Options {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let desk = Desk::open(&options.place)?.patient();
     let path = format!("subscriptions/{}/replay", encoded(&options.subscription));
-    let to = options.from.map(|_| options.to.unwrap_or_else(|| Clock::new().wall()));
-    let (mut replayed, mut after, mut gone) = (0, json!(null), json!(null));
+    // Without one the server says where it ends; its clock may not be ours.
+    let (mut replayed, mut after, mut gone, mut to) = (0, json!(null), json!(null), json!(options.to));
     // On the standard error output; nothing is drawn where nobody watches.
     let progress = ProgressBar::new_spinner();
     loop {
@@ -59,6 +58,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         let answer = desk.post(&path, asked).await?;
         replayed += answer["replayed"].as_u64().unwrap_or_default();
         after = answer["after"].clone();
+        to = answer["to"].clone();
         if gone.is_null() {
             gone = answer["gone"].clone();
         }

@@ -39,6 +39,10 @@ pub struct Replayed {
     /// The log is gone up to this position, and what was asked for may lie there: that is not told again.
     #[serde(skip_serializing_if = "Option::is_none")]
     gone: Option<u64>,
+    /// Where the stretch of time ends: ask again with this `to`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    to: Option<Timestamp>,
 }
 
 /// Why nothing is told again.
@@ -66,12 +70,13 @@ pub async fn replay(
     if span.standing.is_paused() {
         return Err(ReplayError::Paused);
     }
-    let mut search = Search { after: stretch.begins(span.began).max(after), looked_at: 0, found: Vec::new() };
+    let mut search =
+        Search { after: stretch.begins(span.began).max(after), looked_at: 0, first_at: None, found: Vec::new() };
     let retelling = Retelling::of(span);
-    let mut gone = None;
+    let floor = store.books(partition).await?.opening.position;
+    let begins = search.after;
     let more = loop {
         let page = store.read_log(partition, search.after, PAGE_RECORDS.min(stretch.length_max())).await?;
-        gone = gone.max(stretch.gone(search.after, &page));
         let is_last = page.len() < PAGE_RECORDS;
         if search.is_full_after(page, stretch, &retelling) {
             break true;
@@ -80,6 +85,7 @@ pub async fn replay(
             break false;
         }
     };
+    let gone = begins < floor && stretch.may_reach(floor, search.first_at);
     let replayed = search.found.len() as u64;
     if replayed > 0 {
         store.replay(subscription, search.found).await.map_err(|error| match error {
@@ -87,7 +93,7 @@ pub async fn replay(
             SubscriptionError::NotFound | SubscriptionError::Changed => ReplayError::NotLive,
         })?;
     }
-    Ok(Replayed { replayed, after: search.after.0, more, gone: gone.map(|gone| gone.0) })
+    Ok(Replayed { replayed, after: search.after.0, more, gone: gone.then_some(floor.0), to: stretch.to() })
 }
 
 impl Stretch {
@@ -107,16 +113,19 @@ impl Stretch {
         }
     }
 
-    /// Up to where the log is gone, if that is beyond `after`, where `page` was read, and something of this may lie there.
-    fn gone(self, after: Position, page: &[(Position, Arc<Record>)]) -> Option<Position> {
-        let (first, _) = page.first()?;
-        let may_lie_there = match self {
-            Stretch::At(sought) => sought < *first,
-            Stretch::Between(from, _) => {
-                page.iter().find_map(|(_, record)| record.happened()).is_none_or(|begins| from < begins)
-            }
-        };
-        (after.next() < *first && may_lie_there).then(|| Position(first.0 - 1))
+    /// Whether something of it may lie at or below the floor, above which the first change happened at `first_at`.
+    fn may_reach(self, floor: Position, first_at: Option<Timestamp>) -> bool {
+        match self {
+            Stretch::At(sought) => sought <= floor,
+            Stretch::Between(from, _) => first_at.is_none_or(|at| from < at),
+        }
+    }
+
+    fn to(self) -> Option<Timestamp> {
+        match self {
+            Stretch::At(_) => None,
+            Stretch::Between(_, to) => Some(to),
+        }
     }
 
     fn contains(self, position: Position, record: &Record) -> bool {
@@ -131,6 +140,8 @@ impl Stretch {
 struct Search {
     after: Position,
     looked_at: usize,
+    /// When the first change that was looked at happened.
+    first_at: Option<Timestamp>,
     found: Vec<(ChangeType, Arc<Record>)>,
 }
 
@@ -140,6 +151,7 @@ impl Search {
         for (position, record) in page {
             self.after = position;
             self.looked_at += 1;
+            self.first_at = self.first_at.or(record.at());
             if stretch.contains(position, &record)
                 && let Some(change) = retelling.heard(&record, position)
             {

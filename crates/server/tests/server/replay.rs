@@ -52,8 +52,11 @@ async fn what_happened_in_a_stretch_of_time_is_told_again_once() {
     }
     let before = log(&world, 0).await;
     let asked = json!({ "from": long_ago() });
-    let done = (200, json!({ "replayed": 3, "after": 5, "more": false }));
-    assert_eq!(replay(&world, &id.to_string(), asked.clone()).await, done);
+    let asked_at = world.state.clock.wall();
+    let (status, done) = replay(&world, &id.to_string(), asked.clone()).await;
+    assert_eq!((status, &done["replayed"], &done["after"], &done["more"]), (200, &json!(3), &json!(5), &json!(false)));
+    let until: Timestamp = done["to"].as_str().unwrap().parse().unwrap();
+    assert!((asked_at..=world.state.clock.wall()).contains(&until), "until now, by the server's clock: {done}");
     let replayed: Vec<Arc<Record>> = log(&world, 5).await;
     for (again, first) in replayed.iter().zip(&before[2..]) {
         let Record::Replayed { subscription, record, .. } = &**again else { panic!("{again:?}") };

@@ -2,12 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use graph::Timestamp;
-use http::{Request, header};
-use http_body_util::{BodyExt as _, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use store::Cut;
 use tidings_server::config;
@@ -15,27 +10,16 @@ use tidings_server::retention::Retention;
 use tidings_server::server::Running;
 use tokio_util::sync::CancellationToken;
 
-use crate::delivery::{call, receiver, server};
+use crate::delivery::{asked_of_admin, call, receiver, server};
 
 /// What the admin API says.
 async fn asked(server: &Running, path: &str) -> (u16, Value) {
-    send(server, Request::get(format!("http://{}{path}", server.listen.admin)), Bytes::new()).await
+    asked_of_admin(server, "GET", path, Value::Null).await
 }
 
 /// What a replay of a subscription comes to.
 async fn replayed(server: &Running, subscription: &str, asked: Value) -> Value {
-    let url = format!("http://{}/admin/subscriptions/{subscription}/replay", server.listen.admin);
-    let request = Request::post(url).header(header::CONTENT_TYPE, "application/json");
-    send(server, request, asked.to_string().into()).await.1
-}
-
-async fn send(server: &Running, request: http::request::Builder, body: Bytes) -> (u16, Value) {
-    let request =
-        request.header(header::AUTHORIZATION, format!("Bearer {}", server.admin_token)).body(Full::new(body)).unwrap();
-    let response = Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap();
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    (status, serde_json::from_slice(&body).unwrap_or_default())
+    asked_of_admin(server, "POST", &format!("/admin/subscriptions/{subscription}/replay"), asked).await.1
 }
 
 /// Waits until everything is accounted for, so that it does not matter when the next round comes.
@@ -124,15 +108,15 @@ async fn a_replay_says_where_the_log_is_gone() {
     let now = server.state.clock.wall();
     round(&server, now).await;
     assert_eq!(round(&server, now.plus_minutes(7 * 24 * 60)).await.records, 4, "the last record stays");
-    write("C").await;
 
-    assert_eq!(
-        replayed(&server, &subscription, all).await,
-        json!({"replayed": 1, "after": 6, "more": false, "gone": 5})
-    );
-    let early = replayed(&server, &subscription, json!({ "position": 2 })).await;
-    assert_eq!((&early["replayed"], &early["gone"]), (&json!(0), &json!(5)));
-    let late = replayed(&server, &subscription, json!({ "position": 6 })).await;
-    assert_eq!((&late["replayed"], &late["gone"]), (&json!(1), &Value::Null));
+    let told = async |asked: Value| {
+        let told = replayed(&server, &subscription, asked).await;
+        (told["replayed"].clone(), told["gone"].clone())
+    };
+    assert_eq!(told(all.clone()).await, (json!(0), json!(5)), "nothing is left of it");
+    assert_eq!(told(json!({ "position": 2 })).await, (json!(0), json!(5)));
+    write("C").await;
+    assert_eq!(told(all).await, (json!(1), json!(5)));
+    assert_eq!(told(json!({ "position": 6 })).await, (json!(1), Value::Null));
     server.drain().await;
 }
