@@ -37,7 +37,9 @@ pub trait Handshake: Send + Sync + 'static {
 pub trait Engine: Send + Sync + 'static {
     /// Returns once no attempt for this subscription begins any more on this node.
     async fn end_committed(&self, partition: Partition, subscription: SubscriptionId, position: Position);
-    /// Waits until nothing is under way, for no longer than `within`; then tells when time brings the next thing.
+    /// When the first of the node's leases ends, if it holds any; `None` once it has stopped.
+    async fn leased_until(&self) -> Option<Option<Monotonic>>;
+    /// Waits until nothing is under way, or for a little longer than the longest attempt; then tells when time brings the next thing.
     async fn settled(&self) -> Option<Monotonic>;
     /// What the node holds now; `None` once it has stopped.
     async fn stats(&self) -> Option<NodeStats>;
@@ -76,6 +78,11 @@ impl AppState {
     /// What the node holds now; `None`: it has stopped, or does not answer in time.
     pub async fn node(&self) -> Option<NodeStats> {
         tokio::time::timeout(NODE_ANSWERS_IN, self.engine.stats()).await.ok().flatten()
+    }
+
+    /// When the first of the node's leases ends, if it holds any; `None`: it has stopped, or does not answer in time.
+    pub async fn leased_until(&self) -> Option<Option<Monotonic>> {
+        tokio::time::timeout(NODE_ANSWERS_IN, self.engine.leased_until()).await.ok().flatten()
     }
 }
 

@@ -479,6 +479,10 @@ impl app::Engine for engine::Engine {
         engine::Engine::stats(self).await
     }
 
+    async fn leased_until(&self) -> Option<Option<Monotonic>> {
+        engine::Engine::leased_until(self).await
+    }
+
     fn faults(&self) -> &engine::Faults {
         engine::Engine::faults(self)
     }

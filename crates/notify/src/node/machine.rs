@@ -68,8 +68,6 @@ pub struct NodeStats {
     /// Records that no cursor has passed: in all, and in the partition that has most.
     pub records_unpassed: u64,
     pub records_unpassed_max: u64,
-    /// When the first of the leases ends unless it is extended.
-    pub leased_until: Option<Monotonic>,
     /// Endpoints that were found to be so last.
     pub endpoints_slow: usize,
     pub endpoints_dropping: usize,
@@ -149,11 +147,15 @@ impl Node {
             records_behind: self.partitions.values().map(|owned| owned.head.0.saturating_sub(owned.applied.0)).sum(),
             records_unpassed: self.partitions.values().map(unpassed).sum(),
             records_unpassed_max: self.partitions.values().map(unpassed).max().unwrap_or_default(),
-            leased_until: self.partitions.values().map(|owned| owned.lease_until).min(),
             endpoints_slow: self.sending.pulses.count(Health::Slow),
             endpoints_dropping: self.sending.pulses.count(Health::Dropping),
             oldest_due_micros: 0,
         }
+    }
+
+    /// When the first of the leases ends unless it is extended; `None`: no partition is held.
+    pub fn leased_until(&self) -> Option<Monotonic> {
+        self.partitions.values().map(|owned| owned.lease_until).min()
     }
 
     /// Timers that were set by a wall clock that has stepped forward meanwhile are set anew.

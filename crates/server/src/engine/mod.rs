@@ -79,6 +79,7 @@ enum Input {
         handled: oneshot::Sender<()>,
     },
     Stats(oneshot::Sender<NodeStats>),
+    LeasedUntil(oneshot::Sender<Option<Monotonic>>),
     /// Answered with when time brings the next thing, once the node is at rest.
     Due(oneshot::Sender<Option<Monotonic>>),
 }
@@ -99,7 +100,7 @@ pub struct Stopped {
 
 impl Engine {
     pub fn stopped() -> Stopped {
-        // The queue is bounded by what is under way: each command has one answer.
+        // The queue is bounded by what is under way: each command has one answer, and each open request asks once.
         let (sender, inputs) = mpsc::unbounded_channel();
         Stopped { handle: Engine { inputs: sender, tail: Arc::default(), faults: Faults::default() }, inputs }
     }
@@ -124,6 +125,13 @@ impl Engine {
         let (reply, stats) = oneshot::channel();
         self.inputs.send(Input::Stats(reply)).ok()?;
         stats.await.ok()
+    }
+
+    /// When the first of its leases ends, if it holds any: to ask costs it next to nothing. `None` once it has stopped.
+    pub async fn leased_until(&self) -> Option<Option<Monotonic>> {
+        let (reply, leased) = oneshot::channel();
+        self.inputs.send(Input::LeasedUntil(reply)).ok()?;
+        leased.await.ok()
     }
 
     /// Waits until nothing is under way, for a little longer than the longest attempt; then tells when time brings the
@@ -244,6 +252,7 @@ impl Running {
             Input::Stats(reply) => {
                 let _ = reply.send(self.node.stats_at(self.clock.now()));
             }
+            Input::LeasedUntil(reply) => drop(reply.send(self.node.leased_until())),
             Input::Due(reply) => {
                 // What has become due since the last event is begun first.
                 self.handle(Event::Tick);

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use notify::Monotonic;
-use notify::node::NodeStats;
 use serde::Serialize;
 use store::StoreHealth;
 
@@ -19,9 +18,10 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// What stands against requests; nothing: the server is ready. `node`: what it holds, unless it did not answer.
-    pub fn failing(&self, store: StoreHealth, node: Option<&NodeStats>, now: Monotonic) -> Vec<Failing> {
-        failing(self.draining.load(Ordering::Relaxed), store, node, now)
+    /// What stands against requests; nothing: the server is ready. `leased`: when the first of the
+    /// node's leases ends, if it holds any, unless it did not answer.
+    pub fn failing(&self, store: StoreHealth, leased: Option<Option<Monotonic>>, now: Monotonic) -> Vec<Failing> {
+        failing(self.draining.load(Ordering::Relaxed), store, leased, now)
     }
 }
 
@@ -39,13 +39,13 @@ const ENGINE: &str = "the engine does not answer: if that lasts, it is a defect;
 const LEASES: &str = "no partition is held, so nobody would be notified: right after the start this ends within seconds; \
                       otherwise the store does not renew leases, see the log";
 
-fn failing(draining: bool, store: StoreHealth, node: Option<&NodeStats>, now: Monotonic) -> Vec<Failing> {
-    let holds = |node: &NodeStats| node.partitions > 0 && node.leased_until.is_some_and(|until| until > now);
+fn failing(draining: bool, store: StoreHealth, leased: Option<Option<Monotonic>>, now: Monotonic) -> Vec<Failing> {
+    let holds = |until: Option<Monotonic>| until.is_some_and(|until| until > now);
     let checks = [
         (draining, "draining", DRAINING.to_owned()),
         (store != StoreHealth::Writable, "store", format!("the store is {store}: {}", store.advice())),
-        (node.is_none(), "engine", ENGINE.to_owned()),
-        (node.is_some_and(|node| !holds(node)), "leases", LEASES.to_owned()),
+        (leased.is_none(), "engine", ENGINE.to_owned()),
+        (leased.is_some_and(|until| !holds(until)), "leases", LEASES.to_owned()),
     ];
     let fail = checks.into_iter().filter(|(fails, ..)| *fails);
     fail.map(|(_, check, detail)| Failing { check, detail }).collect()
@@ -55,35 +55,35 @@ fn failing(draining: bool, store: StoreHealth, node: Option<&NodeStats>, now: Mo
 mod tests {
     use super::*;
 
-    fn held(until: u64) -> NodeStats {
-        NodeStats { partitions: 256, leased_until: Some(Monotonic(until)), ..NodeStats::default() }
+    fn held(until: u64) -> Option<Option<Monotonic>> {
+        Some(Some(Monotonic(until)))
     }
 
-    fn names(readiness: &Readiness, store: StoreHealth, node: Option<&NodeStats>) -> Vec<&'static str> {
-        readiness.failing(store, node, Monotonic(10)).into_iter().map(|failing| failing.check).collect()
+    fn names(readiness: &Readiness, store: StoreHealth, leased: Option<Option<Monotonic>>) -> Vec<&'static str> {
+        readiness.failing(store, leased, Monotonic(10)).into_iter().map(|failing| failing.check).collect()
     }
 
     #[test]
     fn a_server_that_holds_its_leases_and_can_write_is_ready() {
-        assert_eq!(names(&Readiness::default(), StoreHealth::Writable, Some(&held(11))), [""; 0]);
+        assert_eq!(names(&Readiness::default(), StoreHealth::Writable, held(11)), [""; 0]);
     }
 
     #[test]
     fn every_check_that_fails_is_named() {
         let readiness = Readiness::default();
         let well = StoreHealth::Writable;
-        assert_eq!(names(&readiness, well, Some(&held(10))), ["leases"], "the lease has ended");
-        assert_eq!(names(&readiness, well, Some(&NodeStats::default())), ["leases"]);
+        assert_eq!(names(&readiness, well, held(10)), ["leases"], "the lease has ended");
+        assert_eq!(names(&readiness, well, Some(None)), ["leases"]);
         assert_eq!(names(&readiness, well, None), ["engine"]);
         readiness.drain();
         for store in [StoreHealth::Full, StoreHealth::ReadOnly, StoreHealth::Failing, StoreHealth::Damaged] {
-            assert_eq!(names(&readiness, store, Some(&held(11))), ["draining", "store"]);
+            assert_eq!(names(&readiness, store, held(11)), ["draining", "store"]);
         }
     }
 
     #[test]
     fn what_fails_says_what_to_do() {
-        let failing = Readiness::default().failing(StoreHealth::Full, Some(&held(11)), Monotonic(10));
+        let failing = Readiness::default().failing(StoreHealth::Full, held(11), Monotonic(10));
         assert!(failing[0].detail.starts_with("the store is full: free space"), "{failing:?}");
     }
 }

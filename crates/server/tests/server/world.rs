@@ -364,8 +364,11 @@ impl Engine for Ends {
     }
 
     async fn stats(&self) -> Option<NodeStats> {
-        let leased_until = Some(Monotonic(u64::MAX));
-        Some(NodeStats { partitions: 256, leased_until, ..NodeStats::default() })
+        Some(NodeStats { partitions: 256, ..NodeStats::default() })
+    }
+
+    async fn leased_until(&self) -> Option<Option<Monotonic>> {
+        Some(Some(Monotonic(u64::MAX)))
     }
 
     fn faults(&self) -> &Faults {
