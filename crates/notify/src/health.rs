@@ -139,20 +139,20 @@ struct Window {
     responses: u64,
     /// Of them, those that took longer than what is slow, and than what leads to dropping.
     slow: u64,
-    dropped: u64,
+    too_late: u64,
     /// New notifications that went at once all the same.
     probes: u64,
 }
 
 impl Window {
     fn new(began: Monotonic, micros: u64) -> Self {
-        Self { ends: began.plus_micros(micros), responses: 0, slow: 0, dropped: 0, probes: 0 }
+        Self { ends: began.plus_micros(micros), responses: 0, slow: 0, too_late: 0, probes: 0 }
     }
 
     /// What the shares say.
     fn health(&self, limits: &HealthLimits) -> Health {
         let exceeds = |count: u64, percent: u64| count * 100 > self.responses * percent;
-        if exceeds(self.dropped, limits.drop_percent) {
+        if exceeds(self.too_late, limits.drop_percent) {
             Health::Dropping
         } else if exceeds(self.slow, limits.slow_percent) {
             Health::Slow
@@ -182,7 +182,7 @@ impl Pulse {
     fn responded(&mut self, took_micros: u64, now: Monotonic, limits: &HealthLimits) {
         self.window.responses += 1;
         self.window.slow += u64::from(took_micros > limits.slow_micros);
-        self.window.dropped += u64::from(took_micros > limits.drop_micros);
+        self.window.too_late += u64::from(took_micros > limits.drop_micros);
         let (found, responses) = (self.window.health(limits), self.window.responses);
         let is_worse = found > self.health && responses >= limits.responses_min;
         // Who was dropping is out of it as soon as what was tried was answered.

@@ -10,13 +10,20 @@ use super::machine::Node;
 use super::owned::Done;
 use super::sending::StreamAt;
 use super::stream::{Class, Room};
-use super::{Attempt, Command, Lack, Notification, Outcome};
+use super::{Attempt, Command, Lack, NodeConfig, Notification, Outcome};
 use crate::health::Health;
 use crate::subscription::TlsVersion;
 use crate::{AbandonReason, Now, Position, Stream, notification, retry};
 
 /// Streams of one endpoint that are asked for one batch.
 const STREAMS_PER_BATCH_MAX: usize = 256;
+
+fn timeout_micros(config: &NodeConfig, class: Class) -> u64 {
+    match class {
+        Class::First => config.health.first_timeout_micros,
+        Class::Retry(_) => config.health.retry_timeout_micros,
+    }
+}
 
 /// An attempt being put together.
 struct Batch {
@@ -38,7 +45,7 @@ impl Node {
         }
         while let Some(endpoint) = self.sending.next_endpoint(now.mono, &self.config) {
             if let Some(batch) = self.batch(endpoint, now) {
-                let timeout_micros = self.timeout_micros(batch.class);
+                let timeout_micros = timeout_micros(&self.config, batch.class);
                 let id = self.sending.begin(endpoint, batch.deliveries, (now.mono, timeout_micros));
                 let Batch { url, tls, notifications, room, .. } = batch;
                 let estimated_bytes = room.bytes;
@@ -46,13 +53,6 @@ impl Node {
                 commands.push(Command::Attempt(attempt));
             }
             self.sending.served(endpoint);
-        }
-    }
-
-    fn timeout_micros(&self, class: Class) -> u64 {
-        match class {
-            Class::First => self.config.health.first_timeout_micros,
-            Class::Retry(_) => self.config.health.retry_timeout_micros,
         }
     }
 
@@ -93,10 +93,7 @@ impl Node {
             self.await_due(at, now.mono);
             return false;
         };
-        let timeout = match class {
-            Class::First => self.config.health.first_timeout_micros,
-            Class::Retry(_) => self.config.health.retry_timeout_micros,
-        };
+        let timeout = timeout_micros(&self.config, class);
         let lease_covers = now.mono.plus_micros(timeout) <= owned.lease_until;
         if !lease_covers && !self.config.planted(Fault::SendAfterLeaseEnd) {
             owned.lease_too_short = true;

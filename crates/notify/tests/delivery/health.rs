@@ -29,13 +29,6 @@ fn after_retries_of(seconds: u64, outcome: Outcome) -> World {
     world
 }
 
-fn settle(world: &mut World) {
-    for _ in 0..4 {
-        world.pass(SECOND);
-        world.recorded();
-    }
-}
-
 fn stats(world: &World) -> (usize, usize) {
     let stats = world.node.stats();
     (stats.endpoints_slow, stats.endpoints_dropping)

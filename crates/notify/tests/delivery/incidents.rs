@@ -20,14 +20,6 @@ fn say(world: &mut World, incident: Incident, done: bool) {
     world.handle(Event::Stepped { partition, subscription, step, done });
 }
 
-/// Records what the node has to record.
-fn settle(world: &mut World) {
-    for _ in 0..4 {
-        world.pass(SECOND);
-        world.recorded();
-    }
-}
-
 /// A world in which one delivery was abandoned at the horizon, and that is recorded.
 fn with_one_given_up() -> World {
     let mut world = World::new(subscription());

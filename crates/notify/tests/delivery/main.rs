@@ -273,3 +273,16 @@ fn taken_over(subscription: Subscription, standing: Standing, due: Timestamp) ->
     world.handle(Event::Parked { partition, epoch, stream, rows: Some(vec![LoadedParked { row, records }]) });
     world
 }
+
+/// Records what the node has to record.
+fn settle(world: &mut World) {
+    for _ in 0..4 {
+        world.pass(SECOND);
+        world.recorded();
+    }
+}
+
+/// A new message in Megan's inbox.
+fn message(number: u64) -> Record {
+    Record::Change(created(number, WellKnown::Inbox.id_in(MEGAN)))
+}

@@ -14,10 +14,6 @@ fn began() -> Record {
     life(SubscriptionEvent::Began(Box::new(subscription())))
 }
 
-fn message(number: u64) -> Record {
-    Record::Change(created(number, WellKnown::Inbox.id_in(MEGAN)))
-}
-
 fn counted(records: &[Record]) -> Recount {
     let mut recount = Recount::new(Opening::default());
     for (record, position) in records.iter().zip(1..) {

@@ -6,10 +6,6 @@ use super::*;
 
 const OTHER: SubscriptionId = SubscriptionId(Uuid::from_u128(2));
 
-fn message(number: u64) -> Record {
-    Record::Change(created(number, WellKnown::Inbox.id_in(MEGAN)))
-}
-
 /// Tells the first subscription again of a message.
 fn replayed(number: u64) -> Record {
     let (subscription, record) = (subscription().id, Arc::new(message(number)));

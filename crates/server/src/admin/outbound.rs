@@ -5,7 +5,8 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::Admin;
+use super::request::Body;
+use super::{Admin, Failure};
 use crate::ids;
 use crate::outbound::Checked;
 
@@ -23,9 +24,12 @@ pub(super) struct Check {
     post,
     path = "/admin/outbound/check",
     request_body = Check,
-    responses((status = 200, body = Checked, description = "The verdict, whatever it is"))
+    responses(
+        (status = 200, body = Checked, description = "The verdict, whatever it is"),
+        (status = 400, body = Failure)
+    )
 )]
-pub(super) async fn check(State(admin): State<Admin>, Json(check): Json<Check>) -> Json<Checked> {
+pub(super) async fn check(State(admin): State<Admin>, Body(check): Body<Check>) -> Json<Checked> {
     let request_id = check.handshake.then(|| ids::new_uuid().to_string());
     Json(admin.outbound.examine(&check.url, request_id.as_deref()).await)
 }

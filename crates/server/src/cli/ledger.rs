@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::desk::{Desk, Output, encoded, query, text};
 use super::place::Place;
+use super::progress;
 
 /// Show what became of notifications, and count it again.
 ///
@@ -87,7 +87,8 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
 
 /// Verifies partition after partition, so that it can be seen how far it has come.
 async fn verify(desk: &Desk) -> anyhow::Result<Value> {
-    let bar = progress_bar();
+    let bar = progress::bar("partitions");
+    bar.set_length(graph::PARTITIONS.into());
     let (mut records, mut subscriptions, mut more) = (0, 0, false);
     let mut discrepancies = Vec::new();
     for partition in 0..graph::PARTITIONS {
@@ -97,7 +98,7 @@ async fn verify(desk: &Desk) -> anyhow::Result<Value> {
         more |= one["more"] == true;
         discrepancies.extend(one["discrepancies"].as_array().cloned().unwrap_or_default());
         bar.inc(1);
-        bar.set_message(format!("{records} records"));
+        bar.set_message(format!("partitions, {records} records"));
     }
     bar.finish_and_clear();
     Ok(json!({
@@ -108,14 +109,6 @@ async fn verify(desk: &Desk) -> anyhow::Result<Value> {
         "discrepancies": discrepancies,
         "more": more,
     }))
-}
-
-/// On the standard error output; nothing is drawn where nobody watches.
-fn progress_bar() -> ProgressBar {
-    let bar = ProgressBar::new(graph::PARTITIONS.into());
-    let template = "{wide_bar} {pos}/{len} partitions {msg} {eta}";
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }
 
 fn summary(verified: &Value) -> String {
