@@ -203,9 +203,7 @@ pub const VERSION: i64 = MIGRATIONS.len() as i64;
 pub(super) const GENERATION: &str = "generation";
 
 const STATEMENTS_CACHED: usize = 160;
-/// What the write-ahead log's file keeps when the log starts over: room for one as long as it becomes under steady writing,
-/// since to grow it anew costs more than to write it.
-const JOURNAL_BYTES_MAX: i64 = 160 << 20;
+const JOURNAL_BYTES_MAX: i64 = 64 << 20;
 
 /// How a store is opened.
 #[derive(Clone, Default)]
