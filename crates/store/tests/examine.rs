@@ -202,6 +202,16 @@ async fn each_damage_is_named() {
 }
 
 #[tokio::test]
+async fn with_the_wrong_key_nothing_sealed_is_taken_for_damaged() {
+    let directory = left_behind().await;
+    let mut findings = Vec::new();
+    examine(directory.path(), Some(&keys(&[2])), &mut |finding| findings.push(finding)).unwrap();
+    let [one] = &findings[..] else { panic!("{findings:#?}") };
+    assert_eq!(one.place, "table sealing_key");
+    assert!(one.todo.starts_with("put the key back"), "{}", one.todo);
+}
+
+#[tokio::test]
 async fn a_damaged_page_is_named_and_the_rest_is_examined_all_the_same() {
     let directory = left_behind().await;
     let file = directory.path().join("tidings.db");

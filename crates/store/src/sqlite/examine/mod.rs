@@ -169,8 +169,12 @@ impl<'a> Desk<'a> {
         let Some(keys) = self.keys else { return Ok(()) };
         for key in sealing::noted_if_any(self.connection)? {
             if !keys.has(key) {
-                let what = format!("secrets are sealed with the key {key}, which the key file does not have");
+                let what = format!(
+                    "secrets are sealed with the key {key}, which the key file does not have; nothing sealed is looked at"
+                );
                 self.tell("table sealing_key", what, "put the key back into the key file, as another line");
+                // Every sealed row would seem damaged, and a backup would not help.
+                self.keys = None;
             }
         }
         Ok(())
