@@ -160,8 +160,17 @@ impl KeyFile {
         Ok(id(&new))
     }
 
-    /// Drops the keys that are neither the first nor in use, and tells their ids.
+    /// Drops the keys that are neither the first nor in use, and tells their ids. If one in use is missing here, the
+    /// file is the wrong one or lost a line, and stays as it is.
     pub fn prune(mut self, in_use: &BTreeSet<KeyId>) -> anyhow::Result<Vec<KeyId>> {
+        let known: BTreeSet<KeyId> = self.keys.iter().map(id).collect();
+        if let Some(missing) = in_use.difference(&known).next() {
+            bail!(
+                "the data is sealed with the key {missing}, which {} does not have: put it back, or name the right file \
+                 with --key-file FILE; nothing was dropped",
+                self.path.display()
+            );
+        }
         let first = self.keys.first().copied();
         let stays = |key: &[u8; KEY_BYTES]| Some(*key) == first || in_use.contains(&id(key));
         let dropped: Vec<KeyId> = self.keys.iter().filter(|key| !stays(key)).map(id).collect();

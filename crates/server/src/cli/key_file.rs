@@ -26,7 +26,8 @@ pub struct Options {
 enum Action {
     /// Put a new key before the others; the server uses it from its next start on.
     Rotate(Which),
-    /// Drop the keys that seal nothing in the data directory any more.
+    /// Drop the keys that seal nothing in the data directory any more. Backups of it that are older than the new key,
+    /// and other data directories with the same key file, need them: copy the file first.
     Prune(Which),
 }
 
@@ -63,8 +64,9 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             for id in &dropped {
                 println!("dropped the key {id}");
             }
-            if dropped.is_empty() {
-                println!("there is no key that can be dropped");
+            match dropped.is_empty() {
+                true => println!("there is no key that can be dropped"),
+                false => println!("backups that were made with what was dropped cannot be opened without it"),
             }
         }
     }

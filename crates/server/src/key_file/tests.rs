@@ -171,6 +171,21 @@ fn a_new_key_becomes_the_first_and_what_seals_nothing_is_dropped() {
 }
 
 #[test]
+fn nothing_is_dropped_from_a_key_file_without_the_key_that_the_data_is_sealed_with() {
+    let (_directory, path) = place();
+    let data = DataDir::temporary().unwrap();
+    SqliteStore::open(data.store(), keys_for(&data, &path).unwrap(), Arc::new(|_, _| {})).unwrap();
+    let (_elsewhere, other) = place();
+    keys_for(&DataDir::temporary().unwrap(), &other).unwrap();
+    let read = || KeyFile::read(&other).unwrap().unwrap();
+    read().rotate().unwrap();
+    let before = std::fs::read(&other).unwrap();
+    let refusal = read().prune(&keys_in_use(data.path()).unwrap()).unwrap_err().to_string();
+    assert!(refusal.contains("put it back") && refusal.contains("nothing was dropped"), "{refusal}");
+    assert_eq!(std::fs::read(&other).unwrap(), before);
+}
+
+#[test]
 fn a_full_key_file_gets_no_more_keys() {
     let (_directory, path) = place();
     keys_for(&DataDir::temporary().unwrap(), &path).unwrap();
