@@ -189,7 +189,10 @@ async fn guard(State(admin): State<Admin>, request: Request, next: Next) -> Resp
     if known {
         return next.run(request).await;
     }
-    let why = "send the admin token as a bearer token; it is in the file admin-token of the data directory";
+    let why = match token {
+        None => "send the admin token as a bearer token; it is in the file admin-token of the data directory",
+        Some(_) => "this is not the admin token of this server, which is in the file admin-token of its data directory",
+    };
     let mut response = Failure::new(StatusCode::UNAUTHORIZED, why).into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
     response

@@ -106,9 +106,15 @@ fn read(status: StatusCode, answer: &[u8]) -> anyhow::Result<Value> {
     if status.is_success() {
         return Ok(value);
     }
-    match value["error"].as_str() {
-        Some(why) => bail!("{why}"),
-        None => bail!("the server answers {status}: {value}"),
+    match &value["error"] {
+        Value::String(why) => bail!("{why}"),
+        // As the API for apps writes it.
+        Value::Object(_) => {
+            bail!(
+                "that is the API for apps; --server URL names the admin API, whose address the server prints at its start"
+            )
+        }
+        _ => bail!("the server answers {status}: {value}"),
     }
 }
 
@@ -177,6 +183,13 @@ mod tests {
     struct Program {
         #[command(flatten)]
         place: Place,
+    }
+
+    #[test]
+    fn an_answer_of_the_api_for_apps_says_that_the_address_is_the_wrong_one() {
+        let answer = br#"{"error":{"code":"InvalidAuthenticationToken","message":"Access token is empty."}}"#;
+        let refusal = read(StatusCode::UNAUTHORIZED, answer).unwrap_err().to_string();
+        assert!(refusal.contains("--server URL names the admin API"), "{refusal}");
     }
 
     #[test]
