@@ -10,7 +10,7 @@ use notify::node::NodeStats;
 use notify::subscription::TlsVersion;
 use notify::{Monotonic, Position, Profile, retention};
 use protocol::HandshakeError;
-use store::Store;
+use store::{Commit, CommitError, Committed, Store};
 
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -19,6 +19,7 @@ use crate::evidence::attempts::AttemptLog;
 use crate::http::graph::Throttling;
 use crate::identity::{Issuers, Pending, Tokens};
 use crate::telemetry::Telemetry;
+use crate::telemetry::traces::{Span, Traces};
 
 /// The node answers between two events, each of which takes little.
 const NODE_ANSWERS_IN: Duration = Duration::from_secs(2);
@@ -65,6 +66,7 @@ pub struct AppState {
     pub handshake: Arc<dyn Handshake>,
     pub engine: Arc<dyn Engine>,
     pub telemetry: Arc<Telemetry>,
+    pub traces: Traces,
     pub limits: Limits,
     /// What of the log is kept.
     pub retention: retention::Limits,
@@ -78,6 +80,14 @@ impl AppState {
     /// What the node holds now; `None`: it has stopped, or does not answer in time.
     pub async fn node(&self) -> Option<NodeStats> {
         tokio::time::timeout(NODE_ANSWERS_IN, self.engine.stats()).await.ok().flatten()
+    }
+
+    /// Makes a commit durable that this request has made.
+    pub async fn commit(&self, request: &Span, commit: Commit) -> Result<Committed, CommitError> {
+        let span = self.traces.commit(request);
+        let committed = self.store.commit(commit).await;
+        span.committed(matches!(committed, Err(CommitError::Store(_))));
+        committed
     }
 
     /// When the first of the node's leases ends, if it holds any; `None`: it has stopped, or does not answer in time.

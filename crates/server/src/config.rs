@@ -14,8 +14,10 @@ use protocol::envelope::DATA_CHARS_MAX;
 use serde::Deserialize;
 
 pub mod identity;
+pub mod telemetry;
 
 use self::identity::Identity;
+use self::telemetry::Telemetry;
 use crate::evidence::attempts::Kept;
 use crate::identity::external::Rules;
 use crate::outbound::{Allowed, ClientCertificate, OutboundConfig, Policy, ProxyConfig};
@@ -27,7 +29,7 @@ pub const EXAMPLE: &str = include_str!("../config.default.toml");
 const LOG_BYTES_LEAST: u64 = 1 << 20;
 
 /// A configuration file, with defaults for what it does not say.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub data_dir: PathBuf,
@@ -41,6 +43,7 @@ pub struct Config {
     pub throttling: Throttling,
     pub retention: Retention,
     pub attempt_log: AttemptLog,
+    pub telemetry: Telemetry,
     pub identity: Identity,
 }
 
@@ -189,6 +192,7 @@ impl Default for Config {
             throttling: Throttling::default(),
             retention: Retention::default(),
             attempt_log: AttemptLog::default(),
+            telemetry: Telemetry::default(),
             identity: Identity::default(),
         }
     }
@@ -409,6 +413,7 @@ impl Config {
             "the limits of throttling must be at least 1; to have none, set throttling.on = false"
         );
         self.identity.check()?;
+        self.telemetry.traces()?;
         self.outbound().map(drop)
     }
 

@@ -238,6 +238,15 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// As for PostgreSQL's server key: for the owner alone; if that is root, the group may read it.
+/// The text of a file for the server alone, at most so long.
+pub fn read_private(what: &str, path: &Path, bytes_max: u64) -> anyhow::Result<String> {
+    let metadata = fs::metadata(path)?;
+    #[cfg(unix)]
+    ensure_private(what, path, &metadata)?;
+    ensure!(metadata.len() <= bytes_max, "it is longer than {bytes_max} bytes");
+    Ok(fs::read_to_string(path)?)
+}
+
 #[cfg(unix)]
 pub fn ensure_private(what: &str, path: &Path, metadata: &fs::Metadata) -> anyhow::Result<()> {
     use std::os::unix::fs::MetadataExt as _;

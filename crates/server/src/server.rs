@@ -39,6 +39,7 @@ use crate::sealed_file::SealedFile;
 use crate::sources::counted::Counted;
 use crate::sources::delivery::{FreshSource, Mailboxes};
 use crate::sources::lmtp;
+use crate::telemetry::traces::{Traces, TracesConfig};
 use crate::telemetry::{self, Telemetry};
 use crate::{admin, http, ids, seed};
 
@@ -74,6 +75,8 @@ pub struct Settings {
     pub retention: retention::Limits,
     /// What of the attempt log is kept; `None`: there is none.
     pub attempt_log: Option<Kept>,
+    /// Where traces go; `None`: nothing is traced.
+    pub traces: Option<TracesConfig>,
     /// Whether apps that ask too much are told to wait.
     pub throttle: bool,
     /// Plant the tenant of `tidings dev`, and let the admin API provoke lifecycle events.
@@ -139,6 +142,7 @@ impl Running {
             let _ = tokio::task::spawn_blocking(move || log.flush()).await;
         }
         self.store.close().await;
+        self.state.traces.flush().await;
     }
 }
 
@@ -163,6 +167,10 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
             Some(Arc::new(log.context("cannot start the attempt log")?))
         }
         None => None,
+    };
+    let traces = match settings.traces {
+        Some(config) => Traces::start(config, telemetry.clone()).context("cannot set up traces")?,
+        None => Traces::default(),
     };
     let outbound = Arc::new(Outbound::new(outbound).context("cannot set up outbound calls")?);
     let issuers = issuers(settings.issuers, clock.clone())?;
@@ -189,6 +197,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         telemetry: telemetry.clone(),
         overdue: settings.overdue,
         attempts: attempts.clone(),
+        traces: traces.clone(),
     };
     let engine_task = tokio::spawn(stopped.run(parts, engine_stop.clone()));
     let state = Arc::new(AppState {
@@ -205,6 +214,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         handshake: Arc::new(Handshakes { outbound: outbound.clone(), telemetry: telemetry.clone() }),
         engine: Arc::new(engine),
         telemetry,
+        traces,
         limits,
         retention: settings.retention,
         attempts,

@@ -49,7 +49,11 @@ impl Node {
                 let id = self.sending.begin(endpoint, batch.deliveries, (now.mono, timeout_micros));
                 let Batch { url, tls, notifications, room, .. } = batch;
                 let estimated_bytes = room.bytes;
-                let attempt = Attempt { id, url, tls, timeout_micros, notifications, estimated_bytes };
+                let failed = match batch.class {
+                    Class::First => 0,
+                    Class::Retry(attempts) => attempts,
+                };
+                let attempt = Attempt { id, url, tls, timeout_micros, notifications, estimated_bytes, failed };
                 commands.push(Command::Attempt(attempt));
             }
             self.sending.served(endpoint);

@@ -166,6 +166,8 @@ pub struct Attempt {
     pub notifications: Vec<Notification>,
     /// About how long the body is at most.
     pub estimated_bytes: usize,
+    /// How often its notifications have failed before.
+    pub failed: u32,
 }
 
 /// The content that tells of one match.

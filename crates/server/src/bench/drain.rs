@@ -22,6 +22,7 @@ use crate::engine::{Deliver, Engine, Parts};
 use crate::identity::{Key, Tokens};
 use crate::outbound::Outbound;
 use crate::telemetry::Telemetry;
+use crate::telemetry::traces::Traces;
 use crate::{ids, key_file};
 
 /// What is committed, to be delivered then to one URL.
@@ -188,6 +189,7 @@ fn parts(
         telemetry,
         overdue: Duration::MAX,
         attempts: None,
+        traces: Traces::default(),
     })
 }
 

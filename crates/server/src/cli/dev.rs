@@ -140,6 +140,7 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
         drain_notice: Duration::ZERO,
         retention: config::Retention::default().limits(),
         attempt_log: config::AttemptLog::default().kept(),
+        traces: None,
         overdue: config::Delivery::default().overdue(),
         throttle: options.throttle,
         dev: true,

@@ -82,6 +82,7 @@ fn settings(config: Config) -> anyhow::Result<Settings> {
         issuers: config.issuers()?,
         retention: config.retention.limits(),
         attempt_log: config.attempt_log.kept(),
+        traces: config.telemetry.traces()?,
         limits: app::Limits {
             body_bytes_max: config.limits.body_bytes_max,
             body_seconds_max: config.limits.body_seconds_max,

@@ -31,6 +31,7 @@ use crate::evidence::attempts::entry::Tried;
 use crate::identity::Tokens;
 use crate::outbound::Outbound;
 use crate::telemetry::Telemetry;
+use crate::telemetry::traces::Traces;
 pub use advance::advance;
 pub use faults::Faults;
 use perform::Performer;
@@ -65,6 +66,7 @@ pub struct Parts {
     pub overdue: Duration,
     /// `None`: nobody is told of single attempts.
     pub attempts: Option<Arc<AttemptLog>>,
+    pub traces: Traces,
 }
 
 enum Input {

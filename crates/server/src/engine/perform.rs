@@ -19,6 +19,7 @@ use super::{Deliver, Input, Parts};
 use crate::clock::Clock;
 use crate::evidence::attempts::entry::{Tried, excerpt};
 use crate::outbound::{self, Answer as Answered, Failure, Outbound};
+use crate::telemetry::traces::Traces;
 use crate::telemetry::{Telemetry, outcome_name};
 
 pub(super) struct Performer {
@@ -30,6 +31,7 @@ pub(super) struct Performer {
     node: NodeId,
     answers: UnboundedSender<Input>,
     telemetry: Arc<Telemetry>,
+    traces: Traces,
     faults: Faults,
     /// Whether there is an attempt log.
     is_logging: bool,
@@ -133,6 +135,7 @@ impl Performer {
             node: parts.node,
             answers,
             telemetry: Arc::clone(&parts.telemetry),
+            traces: parts.traces.clone(),
             faults,
             is_logging: parts.attempts.is_some(),
         }
@@ -175,7 +178,7 @@ impl Performer {
         let event = move |outcome, lacks| Event::Attempted { attempt: id, outcome, lacks };
         let mut answer = self.answer(event(Outcome::NotSent, Vec::new()));
         let (outbound, bodies, clock) = (Arc::clone(&self.outbound), Arc::clone(&self.bodies), self.clock.clone());
-        let telemetry = Arc::clone(&self.telemetry);
+        let (telemetry, traces) = (Arc::clone(&self.telemetry), self.traces.clone());
         let happened: Vec<Timestamp> =
             attempt.notifications.iter().filter_map(|notification| notification.record.at()).collect();
         let (notifications, begun) = (attempt.notifications.len(), clock.elapsed());
@@ -185,9 +188,9 @@ impl Performer {
             // From when on it is not known what the endpoint has got.
             let sending = || answer.if_lost = Some(event(Outcome::Unreachable, Vec::new()));
             let CameTo { outcome, lacks, result } = match plan {
-                None => attempted(attempt, &outbound, (&bodies, &clock), sending).await,
+                None => attempted(attempt, (&outbound, &traces), (&bodies, &clock), sending).await,
                 // It is rare, and every attempt's task would be as large.
-                Some(plan) => Box::pin(struck(attempt, plan, &outbound, (&bodies, &clock), sending)).await,
+                Some(plan) => Box::pin(struck(attempt, plan, (&outbound, &traces), (&bodies, &clock), sending)).await,
             };
             let took = clock.elapsed().saturating_sub(begun);
             let event = event(outcome, lacks);
@@ -305,7 +308,7 @@ impl Performer {
 async fn struck(
     mut attempt: Attempt,
     plan: Plan,
-    outbound: &Outbound,
+    (outbound, traces): (&Outbound, &Traces),
     (bodies, clock): (&Bodies, &Clock),
     sending: impl FnOnce(),
 ) -> CameTo {
@@ -325,10 +328,11 @@ async fn struck(
     }
     let again = plan.is_doubled.then(|| Attempt { notifications: notifications.clone(), ..attempt.clone() });
     let attempt = Attempt { notifications, ..attempt };
-    let CameTo { outcome, lacks: of_rest, result } = attempted(attempt, outbound, (bodies, clock), sending).await;
+    let CameTo { outcome, lacks: of_rest, result } =
+        attempted(attempt, (outbound, traces), (bodies, clock), sending).await;
     if let Some(again) = again.filter(|_| outcome == Outcome::Acknowledged) {
         // What was acknowledged is delivered, whatever becomes of this.
-        attempted(again, outbound, (bodies, clock), || ()).await;
+        attempted(again, (outbound, traces), (bodies, clock), || ()).await;
     }
     lacks.extend(of_rest.into_iter().map(|(place, lack)| (places[place], lack)));
     CameTo { outcome, lacks, result }
@@ -338,11 +342,11 @@ async fn struck(
 /// Calls `sending` in between.
 async fn attempted(
     attempt: Attempt,
-    outbound: &Outbound,
+    (outbound, traces): (&Outbound, &Traces),
     (bodies, clock): (&Bodies, &Clock),
     sending: impl FnOnce(),
 ) -> CameTo {
-    let Attempt { id: _, url, tls, timeout_micros, notifications, estimated_bytes } = attempt;
+    let Attempt { id: _, url, tls, timeout_micros, notifications, estimated_bytes, failed } = attempt;
     // An attempt takes the world's time, wherever the clock is moved meanwhile.
     let (count, until) = (notifications.len(), clock.elapsed() + Duration::from_micros(timeout_micros));
     let building = bodies.build(notifications, estimated_bytes);
@@ -363,8 +367,11 @@ async fn attempted(
         return CameTo::not_sent(body.lacks);
     }
     sending();
-    let result = outbound.post((&url, tls), "application/json; charset=utf-8", Bytes::from(bytes), left).await;
+    let span = traces.attempt(&url, count, failed);
+    let posted = ("application/json; charset=utf-8", Bytes::from(bytes));
+    let result = outbound.post_with((&url, tls), posted, span.headers(), left).await;
     let outcome = outbound::outcome(&result);
+    span.attempted(result.as_ref().ok().map(|answer| answer.status), outcome_name(outcome));
     if outcome != Outcome::Acknowledged {
         let host = url::Url::parse(&url).ok().map(|url| url.origin().ascii_serialization());
         let cause = result.as_ref().err().map(ToString::to_string);
@@ -405,7 +412,7 @@ mod tests {
 
     fn attempt(url: &str, timeout_micros: u64) -> Attempt {
         let (notifications, tls) = (vec![notification()], notify::subscription::TlsVersion::V1_2);
-        Attempt { id: 1, url: url.into(), tls, timeout_micros, notifications, estimated_bytes: 1_000 }
+        Attempt { id: 1, url: url.into(), tls, timeout_micros, notifications, estimated_bytes: 1_000, failed: 0 }
     }
 
     #[tokio::test]
@@ -413,17 +420,20 @@ mod tests {
         let receiver = Receiver::start(1, None).unwrap();
         let policy = Policy { dev: true, ..Policy::default() };
         let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
-        let (bodies, clock, url) = (bodies(), Clock::new(), receiver.url("/"));
+        let (bodies, clock, traces, url) = (bodies(), Clock::new(), Traces::default(), receiver.url("/"));
         let busy = bodies.keep_busy().await;
-        let late = attempted(attempt(&url, 5_000), &outbound, (&bodies, &clock), || panic!("it is late")).await;
+        let late =
+            attempted(attempt(&url, 5_000), (&outbound, &traces), (&bodies, &clock), || panic!("it is late")).await;
         assert_eq!((late.outcome, receiver.posts()), (Outcome::NotSent, 0));
         drop(busy);
         let mut is_sent = false;
-        let in_time = attempted(attempt(&url, 10_000_000), &outbound, (&bodies, &clock), || is_sent = true).await;
+        let in_time =
+            attempted(attempt(&url, 10_000_000), (&outbound, &traces), (&bodies, &clock), || is_sent = true).await;
         assert_eq!((in_time.outcome, receiver.posts(), is_sent), (Outcome::Acknowledged, 1, true));
         let built_in_place = attempt(&url, 0);
         let built_in_place = Attempt { notifications: vec![without_content()], ..built_in_place };
-        let too_late = attempted(built_in_place, &outbound, (&bodies, &clock), || panic!("no time is left")).await;
+        let too_late =
+            attempted(built_in_place, (&outbound, &traces), (&bodies, &clock), || panic!("no time is left")).await;
         assert_eq!((too_late.outcome, receiver.posts()), (Outcome::NotSent, 1));
     }
 

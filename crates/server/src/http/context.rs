@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::listener::Arrival;
 use crate::clock::Times;
 use crate::ids;
+use crate::telemetry::traces::Span;
 
 /// One request's surroundings.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Context {
     pub origin: String,
     /// Whether tokens are given out there.
     pub gives_tokens: bool,
+    /// What is traced of it.
+    pub span: Span,
     /// The template of what is asked for, once that is known.
     pub(super) route: OnceLock<&'static str>,
 }
@@ -34,7 +37,8 @@ impl Context {
         let request_id = ids::new_uuid();
         let client_request_id = client_request_id(&parts.headers).unwrap_or_else(|| request_id.to_string());
         let (now, world, route) = (times.here, times.world, OnceLock::new());
-        Self { request_id, client_request_id, now, world, origin: origin(parts), gives_tokens, route }
+        let (origin, span) = (origin(parts), Span::default());
+        Self { request_id, client_request_id, now, world, origin, gives_tokens, span, route }
     }
 
     /// Says what is asked for. What a request contains says it, too, and does not count.

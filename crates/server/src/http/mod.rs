@@ -40,10 +40,12 @@ pub fn router(state: Arc<AppState>) -> Router {
 async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let begun = state.clock.elapsed();
     let (parts, body) = request.into_parts();
-    let context = Context::new(&parts, state.clock.times(), state.built_in_issuer);
+    let mut context = Context::new(&parts, state.clock.times(), state.built_in_issuer);
+    context.span = state.traces.request((&parts.method, parts.version), &parts.headers, &context.origin);
     let response = answered(&state, &context, &parts, body).await;
     let took = state.clock.elapsed().saturating_sub(begun);
     state.telemetry.answered(&parts.method, context.route(), response.status(), took);
+    context.span.clone().answered(&parts.method, context.route(), response.status());
     response
 }
 

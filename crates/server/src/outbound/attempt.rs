@@ -76,12 +76,15 @@ pub(super) struct Call {
     tls: TlsVersion,
     /// The content type and the body of a POST; `None`: a GET.
     posted: Option<(&'static str, Bytes)>,
+    /// What goes with it beside what every call has.
+    headers: HeaderMap,
     answer_bytes_max: usize,
 }
 
 impl Call {
     pub fn post((uri, tls): (Uri, TlsVersion), content_type: &'static str, body: Bytes) -> Self {
-        Self { uri, tls, posted: Some((content_type, body)), answer_bytes_max: BODY_BYTES_MAX }
+        let posted = Some((content_type, body));
+        Self { uri, tls, posted, headers: HeaderMap::new(), answer_bytes_max: BODY_BYTES_MAX }
     }
 }
 
@@ -94,14 +97,26 @@ impl Outbound {
         body: Bytes,
         limit: Duration,
     ) -> Result<Answer, Failure> {
+        self.post_with((url, tls), (content_type, body), HeaderMap::new(), limit).await
+    }
+
+    /// The same with more headers; those that every call has stand in their place.
+    pub async fn post_with(
+        &self,
+        (url, tls): (&str, TlsVersion),
+        (content_type, body): (&'static str, Bytes),
+        headers: HeaderMap,
+        limit: Duration,
+    ) -> Result<Answer, Failure> {
         let uri = self.targets.get(&self.policy, url)?;
-        self.exchange(Call::post((uri, tls), content_type, body), limit).await
+        self.exchange(Call { headers, ..Call::post((uri, tls), content_type, body) }, limit).await
     }
 
     /// Reads the JSON at exactly `url`, or what the answer has of it within `answer_bytes_max`.
     pub async fn get(&self, url: &str, answer_bytes_max: usize, limit: Duration) -> Result<Answer, Failure> {
         let uri = self.targets.get(&self.policy, url)?;
-        self.exchange(Call { uri, tls: TlsVersion::V1_3, posted: None, answer_bytes_max }, limit).await
+        let (tls, headers) = (TlsVersion::V1_3, HeaderMap::new());
+        self.exchange(Call { uri, tls, posted: None, headers, answer_bytes_max }, limit).await
     }
 
     pub(super) async fn exchange(&self, call: Call, limit: Duration) -> Result<Answer, Failure> {
@@ -156,6 +171,7 @@ pub(super) fn request(call: Call) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method;
     *request.uri_mut() = call.uri;
+    *request.headers_mut() = call.headers;
     let headers = request.headers_mut();
     headers.reserve(5);
     match content_type {

@@ -2,11 +2,11 @@
 //! here, never to a name. What goes through is end to end, TLS with the URL's own name included. The proxy's own address
 //! is the operator's word, and no policy for receivers applies to it.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::{fmt, fs};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,12 +20,11 @@ use tokio::net::TcpStream;
 use url::{Host, Url};
 
 use super::dns::{Dns, DnsError};
-#[cfg(unix)]
-use crate::key_file::ensure_private;
+use crate::key_file;
 
 /// About how long a proxy's answer may be.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-const CREDENTIALS_BYTES_MAX: usize = 1024;
+const CREDENTIALS_BYTES_MAX: u64 = 1024;
 
 /// Where the proxy is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,13 +177,8 @@ impl fmt::Debug for Proxy {
 /// The header for what the file says.
 fn authorization(path: &Path) -> Result<HeaderValue, CredentialsError> {
     let refused = |why: String| CredentialsError { path: path.to_owned(), why };
-    let metadata = fs::metadata(path).map_err(|error| refused(error.to_string()))?;
-    #[cfg(unix)]
-    ensure_private("credentials file", path, &metadata).map_err(|error| refused(error.to_string()))?;
-    if metadata.len() > CREDENTIALS_BYTES_MAX as u64 {
-        return Err(refused(format!("it is longer than {CREDENTIALS_BYTES_MAX} bytes")));
-    }
-    let text = fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
+    let text = key_file::read_private("credentials file", path, CREDENTIALS_BYTES_MAX)
+        .map_err(|error| refused(format!("{error:#}")))?;
     let credentials = text.trim_end_matches(['\r', '\n']);
     if !credentials.contains(':') || credentials.contains(char::is_control) {
         return Err(refused("it must be one line, USER:PASSWORD".to_owned()));
@@ -197,6 +191,8 @@ fn authorization(path: &Path) -> Result<HeaderValue, CredentialsError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -231,7 +227,7 @@ mod tests {
         for text in ["", "tidings", "a:b\nc:d"] {
             assert!(written(text, 0o600).unwrap_err().ends_with("it must be one line, USER:PASSWORD"), "{text:?}");
         }
-        assert!(written(&"a:".repeat(CREDENTIALS_BYTES_MAX), 0o600).unwrap_err().contains("longer than"));
+        assert!(written(&"a:".repeat(CREDENTIALS_BYTES_MAX as usize), 0o600).unwrap_err().contains("longer than"));
         let absent = authorization(&directory.path().join("absent")).unwrap_err().to_string();
         assert!(absent.contains("cannot be used"), "{absent}");
     }

@@ -116,6 +116,7 @@ pub const METRICS: &[Metric] = &[
         "From a change to the acknowledgement of what tells of it, by the wall clock",
     ),
     counter("tidings_attempt_log_entries_total", &["result"], "Entries of the attempt log, by what became of them"),
+    counter("tidings_trace_spans_total", &["result"], "Spans for the collector of traces, by what became of them"),
     // --- the process, as every exporter names these ---
     // It has fractions, which no counter of the library has.
     gauge("process_cpu_seconds_total", "User and system time of the process"),

@@ -8,6 +8,7 @@ pub mod catalogue;
 mod process;
 pub mod readiness;
 mod registry;
+pub mod traces;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -53,6 +54,7 @@ pub struct Telemetry {
     attempt_notifications: Histogram,
     latency: Histogram,
     attempt_log: ByLabel<Counter>,
+    spans: ByLabel<Counter>,
 }
 
 /// Which requests are counted together: method, route and class of the status.
@@ -98,6 +100,7 @@ impl Telemetry {
             attempt_notifications: registry.histogram("tidings_attempt_notifications", &[]),
             latency: registry.histogram("tidings_delivery_latency_seconds", &[]),
             attempt_log: registry.counters("tidings_attempt_log_entries_total", &["written", "dropped", "failed"]),
+            spans: registry.counters("tidings_trace_spans_total", &["exported", "dropped", "failed"]),
             registry,
         }))
     }
@@ -201,6 +204,11 @@ impl Telemetry {
     /// So many entries of the attempt log were written, dropped because too many waited, or not taken by the disk.
     pub fn attempts_logged(&self, result: &'static str, entries: u64) {
         count(&self.attempt_log, result, entries);
+    }
+
+    /// So many spans were exported, dropped because too many waited, or not taken by the collector.
+    pub fn spans_ended(&self, result: &'static str, spans: u64) {
+        count(&self.spans, result, spans);
     }
 
     /// What happened at these times was acknowledged now.

@@ -136,3 +136,17 @@ fn the_page_for_operators_lists_what_is_told() {
     let expected: Vec<String> = METRICS.iter().map(row).collect();
     assert_eq!(told, expected, "the rows must begin so:\n{}", expected.join("\n"));
 }
+
+/// So it has for each span.
+#[test]
+fn the_page_for_operators_lists_what_is_traced() {
+    let table =
+        OPERATIONS_MD.split("| span | kind | parent | attributes |\n| --- | --- | --- | --- |\n").nth(1).unwrap();
+    let told: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    let row = |span: &traces::catalogue::SpanKind| {
+        let attributes = span.attributes.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        format!("| `{}` | {} | {} | {attributes} |", span.name, span.kind, span.parent)
+    };
+    let expected: Vec<String> = traces::catalogue::SPANS.iter().map(row).collect();
+    assert_eq!(told, expected, "the rows must be these:\n{}", expected.join("\n"));
+}

@@ -70,6 +70,7 @@ pub fn settings() -> Settings {
         drain_notice: Duration::ZERO,
         retention: Retention::default().limits(),
         attempt_log: AttemptLog::default().kept(),
+        traces: None,
         overdue: Delivery::default().overdue(),
         throttle: false,
         dev: true,

@@ -62,4 +62,5 @@ mod subscriptions;
 mod telemetry;
 mod throttling;
 mod time_zones;
+mod traces;
 mod world;

@@ -28,6 +28,7 @@ use tidings_server::http::graph::Throttling;
 use tidings_server::identity::external::{Publisher, Rules};
 use tidings_server::identity::{Grant, Issuers, Key, KeyRing, Pending, ROLES, SCOPES, Tokens};
 use tidings_server::telemetry::Telemetry;
+use tidings_server::telemetry::traces::Traces;
 use tidings_server::{http as api, key_file, seed};
 use tower::ServiceExt as _;
 
@@ -120,6 +121,7 @@ impl World {
             handshake: receivers.clone(),
             engine: engine.clone(),
             telemetry,
+            traces: Traces::default(),
             limits: Limits { body_bytes_max: 256 * 1024, body_seconds_max: 5 },
             retention: Retention::default().limits(),
             attempts: None,

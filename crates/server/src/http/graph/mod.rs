@@ -468,7 +468,8 @@ impl Call<'_> {
         mutation: Mutation,
         submit: Option<Submission>,
     ) -> Result<(), CommitError> {
-        self.state.store.commit(Commit { submit, ..self.commit_of(owner, mutation) }).await.map(drop)
+        let commit = Commit { submit, ..self.commit_of(owner, mutation) };
+        self.state.commit(&self.context.span, commit).await.map(drop)
     }
 
     /// A commit of nothing but the mutation.

@@ -78,7 +78,7 @@ async fn finish(state: &Arc<AppState>, context: &Context, upload: Upload) -> Res
             let attached = attachment::attach_uploaded(&owner, &fresh(context), &item, &present, new)?;
             let forget_before = context.now.plus_minutes(-REMOVALS_KEPT_MINUTES);
             let commit = Commit::of(owner.tenant, mailbox, attached.written.mutation);
-            match state.store.commit(Commit { now: context.now, forget_before, ..commit }).await {
+            match state.commit(&context.span, Commit { now: context.now, forget_before, ..commit }).await {
                 Ok(_) => {}
                 Err(CommitError::ItemChanged(_)) => continue,
                 Err(error) => return Err(error.into()),

@@ -69,7 +69,7 @@ async fn create_once(
             once: Some(Once { key, now, until: now.plus_minutes(REMOVALS_KEPT_MINUTES) }),
             ..call.commit_of(owner, written.mutation)
         };
-        match call.state.store.commit(commit).await {
+        match call.state.commit(&call.context.span, commit).await {
             Ok(_) => return Ok(written.item),
             // Somebody has made it just now, or it was made and deleted before.
             Err(CommitError::AlreadyDone | CommitError::ItemChanged(_)) => {
