@@ -211,6 +211,32 @@ impl Default for Listen {
     }
 }
 
+impl Listen {
+    /// Nothing can listen where something else does.
+    fn check_places(&self) -> anyhow::Result<()> {
+        let lists = [("https", &self.https), ("http", &self.http)];
+        let lists = lists.into_iter().flat_map(|(key, list)| list.iter().map(move |address| (key, *address)));
+        let optional = [("lmtp", self.lmtp), ("metrics", self.metrics)];
+        let optional = optional.into_iter().filter_map(|(key, address)| Some((key, address?)));
+        let places: Vec<_> = lists.chain([("admin", self.admin)]).chain(optional).collect();
+        for (nth, (key, address)) in places.iter().enumerate() {
+            if let Some((before, other)) = places[..nth].iter().find(|(_, other)| overlap(*other, *address)) {
+                bail!(
+                    "listen.{before} has {other} and listen.{key} has {address}, which are one place: change one of them"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether what listens at one address takes what comes for the other. Port 0 stands for one that is free.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let (ip, other_ip) = (one.ip(), other.ip());
+    let is_any = (ip.is_unspecified() || other_ip.is_unspecified()) && ip.is_ipv4() == other_ip.is_ipv4();
+    one.port() == other.port() && one.port() != 0 && (ip == other_ip || is_any)
+}
+
 impl Default for Subscriptions {
     fn default() -> Self {
         Self {
@@ -386,6 +412,7 @@ impl Config {
             !(https.is_empty() && http.is_empty()),
             "listen.https and listen.http are both empty: give one an address"
         );
+        self.listen.check_places()?;
         let notice = self.listen.drain_notice_seconds;
         ensure!(notice <= 300, "listen.drain_notice_seconds is {notice}: give 0 to 300");
         match (&self.tls.certificate, &self.tls.key) {
@@ -565,6 +592,16 @@ mod tests {
         assert!(error("").contains("listen.https needs tls.certificate and tls.key"));
         assert!(error("[listen]\nhttps = []").contains("give one an address"));
         assert!(error("[listen]\nadmin = \"x\"").contains("admin"), "{}", error("[listen]\nadmin = \"x\""));
+        let of_places = |text: &str| error(&format!("[listen]\nhttps = []\n{text}"));
+        for twice in [
+            "http = [\"127.0.0.1:80\", \"127.0.0.1:80\"]",
+            "http = [\"127.0.0.1:8081\"]",
+            "http = [\"0.0.0.0:8081\"]",
+            "http = [\"[::1]:80\"]\nmetrics = \"[::]:80\"",
+            "http = [\"127.0.0.1:80\"]\nlmtp = \"127.0.0.1:80\"",
+        ] {
+            assert!(of_places(twice).contains("which are one place"), "{}", of_places(twice));
+        }
         let plain = "[listen]\nhttps = []\nhttp = [\"127.0.0.1:1\"]\n";
         let of_calls = |text: &str| error(&format!("{plain}[outbound]\n{text}"));
         assert!(of_calls("allow = [\"*\"]").contains("outbound.allow has '*'"));

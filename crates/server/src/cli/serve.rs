@@ -1,14 +1,18 @@
 //! `tidings serve`: the server for production, from a configuration file.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use rustls::ServerConfig;
 
 use super::stop;
 use crate::config::{Config, EXAMPLE};
 use crate::data_dir::DataDir;
+use crate::outbound::Outbound;
 use crate::server::{self, Addresses, Settings};
+use crate::telemetry::traces::Traces;
 use crate::{app, key_file, tls};
 
 /// Run the server for production from a configuration file.
@@ -28,7 +32,7 @@ pub struct Options {
     /// The file with the keys that secrets in the data directory are sealed with, instead of `key_file` there.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// Only check the configuration.
+    /// Only check the configuration, with the files that it names.
     #[arg(long)]
     check: bool,
     /// Print an annotated configuration file and stop.
@@ -44,6 +48,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut config = Config::read(&options.config.context("name a file with --config FILE")?)?;
     config.key_file = options.key_file.unwrap_or(config.key_file);
     if options.check {
+        check(&config)?;
         println!("the configuration is valid");
         return Ok(());
     }
@@ -65,11 +70,29 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Reads what a start would read of the files that the configuration names. The key file and the data directory are made
+/// at the first start.
+fn check(config: &Config) -> anyhow::Result<()> {
+    own_certificate(config)?;
+    Outbound::new(config.outbound()?).context("cannot set up outbound calls")?;
+    for (rules, outbound) in config.issuers()? {
+        Outbound::new(outbound).with_context(|| format!("cannot set up calls to {}", rules.name.as_str()))?;
+    }
+    if let Some(traces) = config.telemetry.traces()? {
+        Traces::check(&traces).context("cannot set up traces")?;
+    }
+    Ok(())
+}
+
+fn own_certificate(config: &Config) -> anyhow::Result<Option<Arc<ServerConfig>>> {
+    match (&config.tls.certificate, &config.tls.key) {
+        (Some(certificate), Some(key)) => tls::from_files(certificate, key).map(Some),
+        _ => Ok(None),
+    }
+}
+
 fn settings(config: Config) -> anyhow::Result<Settings> {
-    let tls = match (&config.tls.certificate, &config.tls.key) {
-        (Some(certificate), Some(key)) => Some(tls::from_files(certificate, key)?),
-        _ => None,
-    };
+    let tls = own_certificate(&config)?;
     let data = DataDir::open(&config.data_dir)?;
     Ok(Settings {
         keys: key_file::keys_for(&data, &config.key_file)?,
@@ -99,4 +122,47 @@ fn settings(config: Config) -> anyhow::Result<Settings> {
         throttle: config.throttling.on,
         dev: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a check says of a configuration with these lines.
+    fn checked(lines: &str) -> Result<(), String> {
+        let listen = "[listen]\nhttps = []\nhttp = [\"127.0.0.1:1\"]\n";
+        let config = Config::parse(&format!("{listen}{lines}")).and_then(|config| check(&config));
+        config.map_err(|error| format!("{error:#}"))
+    }
+
+    #[tokio::test]
+    async fn a_check_reads_the_files_that_the_configuration_names() {
+        assert_eq!(checked(""), Ok(()));
+        let issuer =
+            "[[identity.issuers]]\nissuer = \"https://id.example\"\naudiences = [\"a\"]\ntenant = \"contoso.com\"\n";
+        for (lines, file) in [
+            ("[tls]\ncertificate = \"/absent/chain\"\nkey = \"/absent/key\"", "/absent/chain"),
+            ("[outbound]\nca_files = [\"/absent/ca\"]", "/absent/ca"),
+            (
+                "[outbound]\nclient_certificate = \"/absent/client\"\nclient_key = \"/absent/client-key\"",
+                "/absent/client",
+            ),
+            (
+                "[outbound]\nproxy = \"http://proxy:3128\"\nproxy_credentials_file = \"/absent/credentials\"",
+                "/absent/credentials",
+            ),
+            (&format!("{issuer}ca_files = [\"/absent/issuer-ca\"]"), "/absent/issuer-ca"),
+            (
+                "[telemetry]\notlp_endpoint = \"http://127.0.0.1:4318\"\notlp_headers_file = \"/absent/headers\"",
+                "/absent/headers",
+            ),
+            (
+                "[telemetry]\notlp_endpoint = \"http://127.0.0.1:4318\"\nca_files = [\"/absent/otlp-ca\"]",
+                "/absent/otlp-ca",
+            ),
+        ] {
+            let refusal = checked(lines).expect_err(file);
+            assert!(refusal.contains(file), "{refusal}");
+        }
+    }
 }

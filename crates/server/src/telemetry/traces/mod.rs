@@ -140,6 +140,13 @@ impl Traces {
         Ok(Self(Some(Arc::new(Tracing { tracer, stop, tasks, flush_max: limits.flush_max }))))
     }
 
+    /// Whether a file of headers can be used, and the rest of the configuration with it.
+    pub fn check(config: &TracesConfig) -> Result<(), TracesError> {
+        config.headers_file.as_deref().map(export::headers).transpose()?;
+        Outbound::new(config.outbound.clone())?;
+        Ok(())
+    }
+
     /// Sends what has ended until now, as far as there is time, and exports nothing more.
     pub async fn flush(&self) {
         let Some(tracing) = &self.0 else { return };
