@@ -64,6 +64,10 @@ pub struct Parked {
     pub since: Timestamp,
     /// The most notifications that one attempt may carry.
     pub batch_max: u16,
+    /// About what it takes with the notifications that it refers to. It is estimated once, when they are parked, and stands
+    /// beside the row.
+    #[serde(skip)]
+    pub bytes: u64,
 }
 
 impl Parked {
@@ -134,6 +138,8 @@ pub enum AbandonReason {
     AccessLost,
     /// It was matched while its endpoint was dropping, and never tried.
     EndpointDropping,
+    /// It was parked, and newer ones of its stream needed the room.
+    Overflow,
     /// A fault on purpose kept it from being sent.
     Injected,
 }
@@ -149,8 +155,8 @@ pub struct PartitionState {
     pub wall: Timestamp,
     /// Every subscription whose end retention has not passed.
     pub subscriptions: Vec<SubscriptionSpan>,
-    /// The streams that have parked rows.
-    pub parked: Vec<Stream>,
+    /// The streams that have parked rows, with the bytes of these.
+    pub parked: BTreeMap<Stream, u64>,
 }
 
 /// A subscription with the stretch of the log in which it lives.

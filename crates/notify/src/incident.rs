@@ -39,6 +39,7 @@ impl AbandonReason {
             | AbandonReason::TooLarge
             | AbandonReason::CertificateUnusable
             | AbandonReason::EndpointDropping
+            | AbandonReason::Overflow
             | AbandonReason::Injected => true,
             // It knows that the subscription ended, and was asked to show that it has access.
             AbandonReason::SubscriptionEnded | AbandonReason::Paused | AbandonReason::AccessLost => false,

@@ -25,6 +25,8 @@ use crate::outbound::{Allowed, ClientCertificate, OutboundConfig, Policy, ProxyC
 /// The annotated example: every key with its default.
 pub const EXAMPLE: &str = include_str!("../config.default.toml");
 
+/// The least limit of what a stream may have parked; below it hardly anything could wait.
+const PARKED_BYTES_LEAST: u64 = 1 << 20;
 /// The least limit of the log; below it nothing would be kept.
 const LOG_BYTES_LEAST: u64 = 1 << 20;
 
@@ -105,6 +107,7 @@ pub struct Delivery {
     pub posts_in_flight_max: u32,
     pub posts_per_origin_max: u32,
     pub content_bytes_max: usize,
+    pub parked_bytes_max: u64,
     pub endpoint_health: HealthName,
     pub overdue_seconds: u64,
 }
@@ -263,6 +266,7 @@ impl Default for Delivery {
             posts_in_flight_max: node.attempts_max,
             posts_per_origin_max: node.attempts_per_origin_max,
             content_bytes_max: node.content_bytes_max,
+            parked_bytes_max: node.parked_bytes_max,
             endpoint_health: HealthName::default(),
             overdue_seconds: 60,
         }
@@ -281,6 +285,7 @@ impl Delivery {
             attempts_max: self.posts_in_flight_max,
             attempts_per_origin_max: self.posts_per_origin_max,
             content_bytes_max: self.content_bytes_max,
+            parked_bytes_max: self.parked_bytes_max,
             ..node
         }
     }
@@ -308,6 +313,10 @@ impl Delivery {
         ensure!(
             (1..=DATA_CHARS_MAX).contains(&content_bytes_max),
             "delivery.content_bytes_max is {content_bytes_max}: give 1 to {DATA_CHARS_MAX}"
+        );
+        ensure!(
+            self.parked_bytes_max >= PARKED_BYTES_LEAST,
+            "delivery.parked_bytes_max must be at least {PARKED_BYTES_LEAST}"
         );
         let seconds = self.overdue_seconds;
         ensure!((1..=86_400).contains(&seconds), "delivery.overdue_seconds is {seconds}: give 1 to 86400");
@@ -616,6 +625,8 @@ mod tests {
         assert!(of_retention("log_days = 0").contains("more than the 4 hours for which deliveries are tried"));
         assert!(of_retention("log_days = 4000").contains("give at most 3650"));
         assert!(of_retention("log_bytes_max = 1000").contains("must be at least 1048576"));
+        let of_delivery = error(&format!("{plain}[delivery]\nparked_bytes_max = 1000"));
+        assert!(of_delivery.contains("delivery.parked_bytes_max must be at least 1048576"));
         let of_attempts = |text: &str| error(&format!("{plain}[attempt_log]\n{text}"));
         assert!(of_attempts("days = 0").contains("attempt_log.on = false"));
         assert!(of_attempts("bytes_max = 1000").contains("must be at least 1048576"));

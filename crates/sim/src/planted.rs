@@ -51,6 +51,8 @@ planted! {
     DroppedWhileSlow "dropped-while-slow" Some(Fault::DroppedWhileSlow),
     DroppedTooShort "dropped-too-short" Some(Fault::DroppedTooShort),
     RefusalTakenForRecovery "refusal-taken-for-recovery" Some(Fault::RefusalTakenForRecovery),
+    NewestOverflowsFirst "newest-overflows-first" Some(Fault::NewestOverflowsFirst),
+    OverflowOwesNothing "overflow-owes-nothing" Some(Fault::OverflowOwesNothing),
 }
 
 /// No defect has this name.

@@ -82,6 +82,7 @@ impl World {
     pub fn new(seed: u64, planted: Option<Planted>, print: bool) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut plan = Plan::draw(&mut rng);
+        plan.park_little(seed);
         plan.config.fault = planted.and_then(Planted::in_node);
         let mut world = Self::of(plan, rng, planted, print);
         world.keep_logs_short(seed);

@@ -55,6 +55,9 @@ fn worlds_are_rich() {
     let (dropped, held) = (sum(|one| one.endings.abandoned_dropping), sum(|one| one.endings.held));
     println!("{held} were held for a slow endpoint, {dropped} were dropped");
     assert!(held > seeds / 2 && dropped > seeds / 2);
+    let overflowed = sum(|one| one.endings.abandoned_overflow);
+    println!("{overflowed} were given up because too much was parked");
+    assert!(overflowed > seeds / 2);
     let missed = sum(|one| one.endings.missed);
     println!("{missed} times an app was told that it missed something");
     assert!(missed > seeds);

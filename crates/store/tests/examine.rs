@@ -54,7 +54,7 @@ fn checkpoint() -> Checkpoint {
         cursor: Position(5),
         wall: at(5),
         unpark: Vec::new(),
-        park: vec![Parked { stream, refs, attempts: 1, due: at(10), since: at(1), batch_max: 10 }],
+        park: vec![Parked { stream, refs, attempts: 1, due: at(10), since: at(1), batch_max: 10, bytes: 700 }],
         ledger: BTreeMap::from([(subscription_id(1), ledger)]),
         incidents: BTreeMap::new(),
     }

@@ -152,7 +152,7 @@ fn checkpoint() -> Checkpoint {
         cursor: Position(4),
         wall: at(5),
         unpark: vec![(stream, Position(2))],
-        park: vec![Parked { stream, refs, attempts: 1, due: at(10), since: at(1), batch_max: 10 }],
+        park: vec![Parked { stream, refs, attempts: 1, due: at(10), since: at(1), batch_max: 10, bytes: 700 }],
         ledger: ledger.collect::<BTreeMap<_, _>>(),
         incidents: BTreeMap::from([(subscription_id(1), Incident { opened: at(5) })]),
     }

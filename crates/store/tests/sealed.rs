@@ -99,6 +99,7 @@ fn checkpoint(number: u64, position: Position, stays: bool) -> Checkpoint {
         due: at(60),
         since: at(0),
         batch_max: 1,
+        bytes: 700,
     };
     let parks = i64::from(stays);
     let ledger = LedgerDelta {
@@ -214,6 +215,7 @@ fn without_seals(directory: &TempDir, subscriptions: u128) {
             "COMMIT; CREATE TABLE gone AS SELECT state FROM subscription; DROP TABLE gone;
             DROP TABLE log_mark; DROP TABLE ledger_opening; DROP TABLE ledger_gone; DROP INDEX parked_by_first;
             DROP INDEX subscription_ended; ALTER TABLE partition DROP COLUMN floor;
+            ALTER TABLE parked DROP COLUMN bytes;
             DROP INDEX subscription_of_app;
             ALTER TABLE subscription DROP COLUMN incident;
             DROP INDEX subscription_by_creator; ALTER TABLE subscription DROP COLUMN standing;

@@ -33,6 +33,8 @@ pub struct NodeConfig {
     pub park_micros: u64,
     /// The oldest unrecorded outcome waits at most so long for a checkpoint.
     pub checkpoint_micros: u64,
+    /// What one stream may have parked, by estimate. Beyond it the oldest are given up.
+    pub parked_bytes_max: u64,
     /// Deliveries of one stream held in memory; more lie in the store.
     pub stream_share_max: usize,
     /// Deliveries in memory that are not parked; beyond them no record is matched. It is what can be
@@ -80,6 +82,8 @@ impl Default for NodeConfig {
             grace_micros: 15 * 60 * 1_000_000,
             park_micros: 500_000,
             checkpoint_micros: 50_000,
+            // Some hundred thousand notifications without content.
+            parked_bytes_max: 64 << 20,
             stream_share_max: 2_048,
             unparked_max: 2_048,
             deliveries_max: 65_536,

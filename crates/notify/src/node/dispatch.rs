@@ -268,6 +268,7 @@ impl Node {
             state.moving = false;
         }
         owned.give_up_idle(at.1);
+        owned.give_up_surplus(at.1, now.mono, &self.config);
         self.wake_stream(at, now.mono);
         self.schedule(at.0, now);
     }

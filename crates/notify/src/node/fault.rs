@@ -29,6 +29,8 @@ pub enum Fault {
     DroppedWhileSlow,
     DroppedTooShort,
     RefusalTakenForRecovery,
+    NewestOverflowsFirst,
+    OverflowOwesNothing,
 }
 
 impl NodeConfig {

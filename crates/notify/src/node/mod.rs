@@ -25,6 +25,7 @@ mod room;
 mod sending;
 pub(crate) mod spans;
 mod stream;
+mod surplus;
 mod timers;
 mod upkeep;
 mod wall;

@@ -176,9 +176,10 @@ impl Owned {
             let ended = span.ended.filter(|_| !config.planted(Fault::EndForgottenInReplay));
             self.spans.restore(SubscriptionSpan { ended, ..span });
         }
-        for stream in state.parked {
+        for (stream, bytes) in state.parked {
             if let Some(state) = self.stream(stream, sending) {
                 state.tail = Some(Tail::default());
+                state.parked_bytes = bytes;
                 sending.recovery(state.endpoint).failed((self.partition, stream));
                 self.unread.insert(stream);
             }

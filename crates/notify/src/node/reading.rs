@@ -199,7 +199,7 @@ impl Node {
                 break;
             }
             let Some(state) = owned.streams.get_mut(stream) else { continue };
-            let wanted = if room > 0 { state.wants_more(share) } else { state.needs_more() };
+            let wanted = if room > 0 { state.wants_more(share, &self.config) } else { state.needs_more() };
             if room == 0 && state.deliveries.is_empty() {
                 self.waiting_to_load.insert(partition);
                 // Nothing of those that follow is in memory.
@@ -249,6 +249,7 @@ impl Node {
             owned.end_tail(stream, now);
         }
         owned.give_up_idle(stream);
+        owned.give_up_surplus(stream, now.mono, &self.config);
         owned.touch(now.mono);
         self.let_early_go(partition, stream, now);
         self.wake_stream((partition, stream), now.mono);

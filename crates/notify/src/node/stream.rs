@@ -15,6 +15,8 @@ use crate::{Monotonic, Now, Position, Record, Subscription, notification, retry}
 
 /// How far into a queue is looked for an item that may go.
 const SCAN_MAX: usize = 256;
+/// About what one delivery takes of a parked row.
+const PARKED_REF_BYTES: u64 = 128;
 
 /// The obligation to get one notification to one endpoint.
 #[derive(Debug)]
@@ -29,8 +31,9 @@ pub(super) struct Delivery {
     pub batch_max: u16,
     /// Its first attempt is not before this time, since its endpoint was slow when it was matched.
     pub held: Option<Monotonic>,
-    /// The parked row that holds it, by the row's first position.
+    /// The parked row that holds it, by the row's first position, and its part of that row's bytes.
     pub row: Option<Position>,
+    pub parked_bytes: u64,
     pub place: Place,
     /// It waits no longer than after a first failure, since its endpoint is back.
     spared: bool,
@@ -66,6 +69,7 @@ impl Delivery {
             batch_max: u16::MAX,
             held: None,
             row: None,
+            parked_bytes: 0,
             place: Place::Queued,
             spared: false,
             bytes: OnceLock::new(),
@@ -82,6 +86,14 @@ impl Delivery {
     fn estimated_bytes(&self, subscription: &Subscription, config: &NodeConfig) -> usize {
         let estimate = || notification::estimated_bytes(subscription, &self.record, config.content_bytes_max);
         *self.bytes.get_or_init(estimate)
+    }
+
+    /// About what it takes where it is parked.
+    pub(super) fn bytes_to_park(&self, subscription: &Subscription, config: &NodeConfig) -> u64 {
+        match self.row {
+            Some(_) => self.parked_bytes,
+            None => parked_bytes(self.estimated_bytes(subscription, config)),
+        }
     }
 
     /// The item that it tells `subscription` of.
@@ -124,6 +136,8 @@ pub(super) struct StreamState {
     /// Rows in the store, or in the checkpoint being recorded, whose deliveries are in memory.
     pub rows: BTreeMap<Position, Vec<Position>>,
     pub dirty_rows: BTreeSet<Position>,
+    /// What all that is parked takes, wherever it lies.
+    pub parked_bytes: u64,
     pub tail: Option<Tail>,
     /// It stands in its endpoint's list of those that may have something to send.
     pub listed: bool,
@@ -195,6 +209,7 @@ impl StreamState {
             in_flight: 0,
             rows: BTreeMap::new(),
             dirty_rows: BTreeSet::new(),
+            parked_bytes: 0,
             tail: None,
             listed: false,
             wake: None,
@@ -379,6 +394,7 @@ impl StreamState {
         }
         if let Some(row) = delivery.row {
             self.dirty_rows.insert(row);
+            self.parked_bytes = self.parked_bytes.saturating_sub(delivery.parked_bytes);
         }
         Some(delivery)
     }
@@ -415,8 +431,9 @@ impl StreamState {
     }
 
     /// Whether more of the tail should come into memory.
-    pub(super) fn wants_more(&self, share: usize) -> bool {
-        self.may_read() && (self.none_may_go() || self.deliveries.len() < share / 2)
+    pub(super) fn wants_more(&self, share: usize, config: &NodeConfig) -> bool {
+        let wanted = self.none_may_go() || self.deliveries.len() < share / 2 || self.has_surplus_in_store(config);
+        self.may_read() && wanted
     }
 
     /// Whether what is in memory waits for more of the tail, and for nothing else: so it must not wait for memory.
@@ -503,8 +520,8 @@ impl StreamState {
             let due = behind.map_or_else(|| mono_of(row.due), |behind| mono_behind(row.due, behind));
             let due = if is_back { sooner(due, row.attempts) } else { due };
             let members: Vec<Position> = row.refs.iter().map(|reference| reference.position).collect();
-            for (reference, record) in row.refs.iter().zip(records) {
-                self.load_one(&row, *reference, record, due);
+            for ((reference, record), bytes) in row.refs.iter().zip(records).zip(shares(&row)) {
+                self.load_one(&row, (*reference, bytes), record, due);
                 loaded += 1;
             }
             self.rows.insert(first, members);
@@ -512,7 +529,13 @@ impl StreamState {
         loaded
     }
 
-    fn load_one(&mut self, row: &Parked, reference: ParkedRef, record: Arc<Record>, due: Monotonic) {
+    fn load_one(
+        &mut self,
+        row: &Parked,
+        (reference, parked_bytes): (ParkedRef, u64),
+        record: Arc<Record>,
+        due: Monotonic,
+    ) {
         let spared = row.attempts > 0 && self.tail.as_ref().is_some_and(|tail| tail.back);
         let place = if row.attempts == 0 { Place::Queued } else { Place::Waiting(due) };
         let delivery = Delivery {
@@ -524,6 +547,7 @@ impl StreamState {
             batch_max: row.batch_max.max(1),
             held: (row.attempts == 0 && row.due > row.since).then_some(due),
             row: Some(row.first()),
+            parked_bytes,
             place,
             spared,
             bytes: OnceLock::new(),
@@ -541,6 +565,18 @@ impl StreamState {
 
 fn mono_behind(wall: Timestamp, behind: i64) -> Monotonic {
     Monotonic(u64::try_from(wall.as_micros().saturating_sub(behind)).unwrap_or_default())
+}
+
+/// What the deliveries of a row take of its bytes: the same each, but for what is left over.
+fn shares(row: &Parked) -> impl Iterator<Item = u64> {
+    let count = row.refs.len().max(1) as u64;
+    let (each, rest) = (row.bytes / count, row.bytes % count);
+    std::iter::once(each + rest).chain(std::iter::repeat(each))
+}
+
+/// About what a delivery takes where it is parked, with so many bytes of a body.
+pub(super) fn parked_bytes(of_body: usize) -> u64 {
+    PARKED_REF_BYTES + of_body as u64
 }
 
 /// When something that has failed is due once its endpoint is back.

@@ -1,12 +1,14 @@
 //! Looking after a partition: when its next checkpoint is due, and what the store said of the last.
 
+use std::collections::BTreeSet;
+
 use graph::Partition;
 
 use super::machine::{Node, STORE_PAUSE_MICROS, Timer};
 use super::owned::{Owned, Phase};
 use super::{CheckpointAnswer, Command, NodeConfig};
 use crate::node::fault::Fault;
-use crate::{Monotonic, Now};
+use crate::{Checkpoint, Monotonic, Now, Stream};
 
 /// How long records that nobody hears of may wait for a checkpoint.
 const IDLE_CHECKPOINT_MICROS: u64 = 1_000_000;
@@ -40,11 +42,13 @@ impl Node {
             }
         }
         let recorded = owned.recording.take().map(|recording| recording.checkpoint);
-        let (park, incidents) = recorded.map(|recorded| (recorded.park, recorded.incidents)).unwrap_or_default();
+        let (streams, incidents) =
+            recorded.map(|recorded| (streams(&recorded), recorded.incidents)).unwrap_or_default();
         owned.forget_idle(&mut self.sending);
         owned.forget_ended(&mut self.sending);
         self.opened(partition, incidents, now, commands);
-        self.let_parked_go(partition, park.iter().map(|row| row.stream), now);
+        self.shed(partition, &streams, now);
+        self.let_parked_go(partition, streams, now);
         self.read_tails(partition, commands);
         self.catch_up(partition, now, commands);
         Some(partition)
@@ -102,6 +106,12 @@ impl Node {
             self.at(when, Timer::Partition(partition));
         }
     }
+}
+
+/// Those whose rows a checkpoint has changed.
+fn streams(checkpoint: &Checkpoint) -> BTreeSet<Stream> {
+    let parked = checkpoint.park.iter().map(|row| row.stream);
+    parked.chain(checkpoint.unpark.iter().map(|(stream, _)| *stream)).collect()
 }
 
 /// When the partition's next checkpoint is to be built, if there is anything to record.

@@ -90,7 +90,7 @@ fn who_takes_over_holds_what_was_held() {
         head: Position(9),
         wall: NOW,
         subscriptions: vec![span(subscription(), Standing::default())],
-        parked: vec![stream],
+        parked: BTreeMap::from([(stream, 700)]),
         ..<_>::default()
     });
     let (due, records) =
@@ -112,12 +112,12 @@ fn what_is_held_goes_in_time_when_what_stood_before_it_was_given_up() {
         head: Position(9),
         wall: NOW,
         subscriptions: vec![span(subscription(), Standing::default())],
-        parked: vec![stream],
+        parked: BTreeMap::from([(stream, 700)]),
         ..<_>::default()
     });
     let row = |position, (since, due)| {
         let refs = vec![ParkedRef { position: Position(position), change: Some(ChangeType::Created) }];
-        let row = Parked { stream, refs, attempts: 0, due, since, batch_max: 1 };
+        let row = Parked { stream, refs, attempts: 0, due, since, batch_max: 1, bytes: 700 };
         let change = created(position, WellKnown::Inbox.id_in(MEGAN));
         LoadedParked { row, records: vec![Arc::new(Record::Change(change))] }
     };

@@ -34,6 +34,7 @@ mod parking;
 mod recounted;
 mod replays;
 mod resources;
+mod surplus;
 
 const SECOND: u64 = 1_000_000;
 const HOUR: u64 = 3_600 * SECOND;
@@ -264,11 +265,11 @@ fn taken_over(subscription: Subscription, standing: Standing, due: Timestamp) ->
         head: Position(9),
         wall: NOW,
         subscriptions: vec![span(subscription, standing)],
-        parked: vec![stream],
+        parked: BTreeMap::from([(stream, 700)]),
         ..<_>::default()
     });
     let reference = ParkedRef { position: Position(5), change: Some(ChangeType::Created) };
-    let row = Parked { stream, refs: vec![reference], attempts: 4, due, since: NOW, batch_max: 1 };
+    let row = Parked { stream, refs: vec![reference], attempts: 4, due, since: NOW, batch_max: 1, bytes: 700 };
     let records = vec![Arc::new(Record::Change(created(5, WellKnown::Inbox.id_in(MEGAN))))];
     world.handle(Event::Parked { partition, epoch, stream, rows: Some(vec![LoadedParked { row, records }]) });
     world

@@ -64,11 +64,11 @@ fn what_is_taken_over_is_due_since_then() {
         (Stream { subscription: subscription().id, kind: StreamKind::Changes }, NOW.plus_minutes(-60));
     let config = NodeConfig { attempts_max: 0, ..NodeConfig::default() };
     let subscriptions = vec![span(subscription(), Standing::default())];
-    let (cursor, head, parked) = (Position(9), Position(9), vec![stream]);
+    let (cursor, head, parked) = (Position(9), Position(9), BTreeMap::from([(stream, 700)]));
     let mut world =
         World::of(config, PartitionState { cursor, head, wall: NOW, subscriptions, parked, ..<_>::default() });
     let refs = vec![ParkedRef { position: Position(5), change: Some(ChangeType::Created) }];
-    let row = Parked { stream, refs, attempts: 0, due: since, since, batch_max: 1 };
+    let row = Parked { stream, refs, attempts: 0, due: since, since, batch_max: 1, bytes: 700 };
     let records = vec![Arc::new(Record::Change(created(5, WellKnown::Inbox.id_in(MEGAN))))];
     let rows = Some(vec![LoadedParked { row, records }]);
     world.handle(Event::Parked { partition: Partition::of(MEGAN), epoch: EPOCH, stream, rows });

@@ -4,7 +4,7 @@ use super::*;
 
 /// What the store holds of parked deliveries.
 #[derive(Default)]
-struct Shelf(BTreeMap<(Stream, Position), Parked>);
+pub(super) struct Shelf(pub(super) BTreeMap<(Stream, Position), Parked>);
 
 impl Shelf {
     fn read(&self, stream: Stream, after: Position, deliveries: usize) -> Vec<LoadedParked> {
@@ -53,7 +53,12 @@ impl Shelf {
     }
 
     /// Lets time pass in steps of `step` microseconds.
-    fn pass(&mut self, world: &mut World, (step, micros): (u64, u64), answer: &mut dyn FnMut(&Attempt) -> Outcome) {
+    pub(super) fn pass(
+        &mut self,
+        world: &mut World,
+        (step, micros): (u64, u64),
+        answer: &mut dyn FnMut(&Attempt) -> Outcome,
+    ) {
         let end = world.micros + micros;
         while world.micros < end {
             self.serve(world, answer);
@@ -63,9 +68,9 @@ impl Shelf {
     }
 }
 
-const REFUSED: Outcome = Outcome::refused(503);
+pub(super) const REFUSED: Outcome = Outcome::refused(503);
 /// So often a world with many streams is looked at.
-const STEP: u64 = SECOND / 10;
+pub(super) const STEP: u64 = SECOND / 10;
 
 /// Megan's mailbox is watched by so many subscriptions, each at the URL that is named for it.
 fn watched_by(count: u128, config: NodeConfig, url: impl Fn(u128) -> String) -> World {

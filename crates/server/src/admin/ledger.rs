@@ -174,6 +174,7 @@ pub fn name(reason: AbandonReason) -> &'static str {
         AbandonReason::CertificateUnusable => "certificate_unusable",
         AbandonReason::AccessLost => "access_lost",
         AbandonReason::EndpointDropping => "endpoint_dropping",
+        AbandonReason::Overflow => "overflow",
         AbandonReason::Injected => "injected",
     }
 }

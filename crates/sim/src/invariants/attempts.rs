@@ -50,13 +50,15 @@ impl Watch {
         let moment = Moment { life, now, storage, at };
         let sent = attempt.notifications.iter().map(|one| self.find(one)).collect::<Result<Vec<_>, _>>()?;
         self.check_size(&moment, attempt)?;
+        let mut passed = Vec::new();
         for one in &sent {
             self.check_asked(&moment, attempt, one)?;
             self.check_fence(&moment, attempt, one)?;
             self.check_id(one)?;
             self.check_restart(&moment, one)?;
-            self.check_item_order(&moment, &sent, one)?;
-            self.check_overtaking(&moment, &sent, one)?;
+            self.check_not_passed_over(&moment, one)?;
+            passed.push((one.partition, self.check_item_order(&moment, &sent, one)?));
+            passed.push((one.partition, self.check_overtaking(&moment, &sent, one)?));
             self.check_schedule(&moment, one)?;
             self.check_not_shut(&moment, one)?;
         }
@@ -70,6 +72,7 @@ impl Watch {
                 told.sent.get_or_insert((notification.id, at));
             }
         }
+        self.passed_over(life, passed);
         self.begin(life, now, attempt, &deliveries)
     }
 
@@ -224,12 +227,13 @@ impl Watch {
         }
     }
 
-    fn check_item_order(&self, moment: &Moment, sent: &[Sent], one: &Sent) -> Result<(), Violation> {
+    /// Returns those before it of its item that must have been given up for room.
+    fn check_item_order(&self, moment: &Moment, sent: &[Sent], one: &Sent) -> Result<Vec<Delivery>, Violation> {
         let refuse = |what: String| Err(Violation::new("item_order_holds", what));
         let (number, position) = one.delivery;
         let span = &self.truth.spans[number];
         let matches = &span.matches;
-        let Some(item) = matches.get(&position).and_then(|told| told.item.as_ref()) else { return Ok(()) };
+        let Some(item) = matches.get(&position).and_then(|told| told.item.as_ref()) else { return Ok(Vec::new()) };
         let same = |other: Position| matches.get(&other).is_some_and(|told| told.item.as_ref() == Some(item));
         let in_flight = self.flights.iter().filter(|((life, _), _)| *life == moment.life);
         let in_flight = in_flight.filter(|(_, flight)| flight.deadline > moment.now.mono);
@@ -243,6 +247,7 @@ impl Watch {
         }
         let tenure = self.tenure(moment.life, one.partition)?;
         let cursor = tenure.cursor.unwrap_or_default();
+        let mut passed = Vec::new();
         for (earlier, told) in matches.range(..position).filter(|(_, told)| told.item.as_ref() == Some(item)) {
             let abandoned = *earlier <= cursor && !tenure.rows.contains_key(&(number, *earlier));
             let dropped =
@@ -253,10 +258,14 @@ impl Watch {
                 && !dropped
                 && !self.may_be_given_up(moment, told.appended)
             {
-                return refuse(format!("{:?} is sent before position {earlier} of the same item ended", one.delivery));
+                if !self.may_be_shed(tenure, (number, *earlier)) {
+                    let what = format!("{:?} is sent before position {earlier} of the same item ended", one.delivery);
+                    return refuse(what);
+                }
+                passed.push((number, *earlier));
             }
         }
-        Ok(())
+        Ok(passed)
     }
 
     /// Whether the horizon of something matched at `appended` may have passed for this node.
@@ -277,8 +286,8 @@ impl Watch {
     }
 
     /// A delivery that begins does not overtake one of its stream that failed, nor a parked one that only
-    /// waits, unless that one waits for its own item.
-    fn check_overtaking(&self, moment: &Moment, sent: &[Sent], one: &Sent) -> Result<(), Violation> {
+    /// waits, unless that one waits for its own item. Returns those that must have been given up for room.
+    fn check_overtaking(&self, moment: &Moment, sent: &[Sent], one: &Sent) -> Result<Vec<Delivery>, Violation> {
         let tenure = self.tenure(moment.life, one.partition)?;
         let (number, position) = one.delivery;
         let known = tenure.rows.get(&one.delivery).is_some_and(|row| row.attempts > 0);
@@ -287,8 +296,9 @@ impl Watch {
         // With the subscription everything before its last word is given up.
         let last_word = told.is_some_and(|told| told.last_word);
         if known || last_word || tenure.begun.contains(&one.delivery) {
-            return Ok(());
+            return Ok(Vec::new());
         }
+        let mut passed = Vec::new();
         let kind = told.map(|told| told.kind);
         for (earlier, told) in matches.range(..position).filter(|(_, told)| Some(told.kind) == kind) {
             let delivery = (number, *earlier);
@@ -299,11 +309,34 @@ impl Watch {
                 && !tenure.begun.contains(&delivery)
                 && !self.is_busy(moment.life, sent, number, told.item.as_ref());
             if !given_up && !together && (failed || waits) && !tenure.ended_deliveries.contains(&delivery) {
-                let seen = format!("{:?} overtakes position {earlier}, which failed or is parked", one.delivery);
-                return Err(Violation::new("item_order_holds", seen));
+                if !self.may_be_shed(tenure, delivery) {
+                    let seen = format!("{:?} overtakes position {earlier}, which failed or is parked", one.delivery);
+                    return Err(Violation::new("item_order_holds", seen));
+                }
+                passed.push(delivery);
             }
         }
-        Ok(())
+        Ok(passed)
+    }
+
+    /// What a later one has passed over, since it was given up, is not sent any more.
+    fn check_not_passed_over(&self, moment: &Moment, one: &Sent) -> Result<(), Violation> {
+        let tenure = self.tenure(moment.life, one.partition)?;
+        match tenure.passed_over.contains(&one.delivery) {
+            false => Ok(()),
+            true => {
+                let seen = format!("{:?} is sent after later ones that had to wait for it", one.delivery);
+                Err(Violation::new("item_order_holds", seen))
+            }
+        }
+    }
+
+    fn passed_over(&mut self, life: Life, passed: Vec<(Partition, Vec<Delivery>)>) {
+        for (partition, deliveries) in passed {
+            if let Some(tenure) = self.tenures.get_mut(&(life, partition)) {
+                tenure.passed_over.extend(deliveries);
+            }
+        }
     }
 
     /// Nothing is tried again before its back-off is over, or, if its endpoint has acknowledged something since it failed,

@@ -8,7 +8,7 @@ use notify::node::{CheckpointAnswer, Step};
 use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, Position, Subscription, reauthorization};
 
 use super::incidents::Untold;
-use super::{Violation, Watch};
+use super::{Violation, Watch, surplus};
 use crate::storage::{Storage, date};
 use crate::truth::Span;
 
@@ -18,13 +18,16 @@ pub struct Before {
     number: u64,
     cursor: Position,
     untold: BTreeMap<usize, Untold>,
+    /// Where something is given up for room.
+    rows: Vec<Parked>,
 }
 
 impl Watch {
     pub fn before_checkpoint(&self, checkpoint: &Checkpoint, storage: &Storage) -> Before {
         let state = storage.state(checkpoint.partition);
         let untold = self.untold(checkpoint.partition, state.cursor, storage);
-        Before { epoch: storage.epoch(checkpoint.partition), number: state.number, cursor: state.cursor, untold }
+        let rows = if surplus::is_in(checkpoint) { storage.parked(checkpoint.partition) } else { Vec::new() };
+        Before { epoch: storage.epoch(checkpoint.partition), number: state.number, cursor: state.cursor, untold, rows }
     }
 
     pub fn after_checkpoint(
@@ -56,6 +59,7 @@ impl Watch {
         }
         self.check_held(checkpoint)?;
         self.check_dropped(checkpoint, before.cursor)?;
+        self.check_shed(checkpoint, &before.rows, storage)?;
         self.check_incidents(checkpoint, &before.untold, storage)?;
         self.check_partition(checkpoint.partition, checkpoint.cursor, storage, at)
     }
@@ -156,7 +160,8 @@ impl Watch {
             unusable += u64::from(told.unusable);
             // With its subscription everything is given up but what tells of the end.
             let dropped = self.may_be_dropped((number, *position));
-            let given_up = old || told.silenced || dropped || (span.ended.is_some() && !told.last_word);
+            let shed = self.shed.contains(&(number, *position));
+            let given_up = old || told.silenced || dropped || shed || (span.ended.is_some() && !told.last_word);
             if !told.has_ended() && !given_up {
                 others.push(*position);
             }
@@ -183,7 +188,9 @@ impl Watch {
         if abandoned(AbandonReason::Horizon) > expirable {
             return refuse(format!("subscription {number}: more were abandoned at the horizon than are so old"));
         }
+        let shed = self.shed.range((number, Position(0))..=(number, cursor)).count() as u64;
         let lacking = [
+            (AbandonReason::Overflow, shed),
             (AbandonReason::TooLarge, too_large),
             (AbandonReason::AccessLost, withheld),
             (AbandonReason::CertificateUnusable, unusable),

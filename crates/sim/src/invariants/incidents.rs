@@ -26,7 +26,12 @@ pub struct Untold {
 impl Untold {
     fn of(ledger: &LedgerDelta, certain: usize) -> Self {
         let abandoned = |reason| ledger.abandoned.get(&reason).copied().unwrap_or_default();
-        let others = [AbandonReason::TooLarge, AbandonReason::CertificateUnusable, AbandonReason::EndpointDropping];
+        let others = [
+            AbandonReason::TooLarge,
+            AbandonReason::CertificateUnusable,
+            AbandonReason::EndpointDropping,
+            AbandonReason::Overflow,
+        ];
         let other_than_horizon = others.map(abandoned).iter().sum();
         Self { counted: other_than_horizon + abandoned(AbandonReason::Horizon), other_than_horizon, certain }
     }

@@ -6,6 +6,7 @@ mod health;
 mod incidents;
 mod rest;
 mod retention;
+mod surplus;
 
 pub use incidents::SOON_MICROS;
 pub use rest::Endings;
@@ -76,6 +77,11 @@ struct Tenure {
     /// Records that this node was shown; and of these what was to be dropped each time, for nothing new might go.
     shown: BTreeSet<Position>,
     shut: BTreeSet<Delivery>,
+    /// Those that must have been given up for room, since later ones that had to wait for them were sent.
+    passed_over: BTreeSet<Delivery>,
+    /// The last checkpoint that it built, and the last record that one may have parked.
+    number: u64,
+    parked_up_to: Position,
     /// Subscriptions whose end this node was told of.
     ended: BTreeSet<usize>,
     /// The oldest version of each subscription that the node may still use.
@@ -132,6 +138,8 @@ pub struct Watch {
     slowed: BTreeSet<Delivery>,
     /// When each life was told last that a URL acknowledged something.
     acknowledged: BTreeMap<(Life, String), Monotonic>,
+    /// What was given up for room, or went beside that.
+    shed: BTreeSet<Delivery>,
     /// How many deliveries were held when they were parked.
     held: u64,
     /// Subscriptions of which something was abandoned since they were told last that they missed something.
@@ -163,6 +171,7 @@ impl Watch {
             dropped: BTreeMap::new(),
             slowed: BTreeSet::new(),
             acknowledged: BTreeMap::new(),
+            shed: BTreeSet::new(),
             held: 0,
             owed: BTreeSet::new(),
             missed: 0,
@@ -279,6 +288,7 @@ impl Watch {
             *tenure = Tenure { epoch, lease_end: tenure.lease_end, ..Tenure::default() };
         }
         tenure.cursor = Some(cursor);
+        tenure.parked_up_to = cursor;
         tenure.head = state.head;
         for row in letter.rows.iter().flatten() {
             let Some(number) = self.truth.number(row.stream.subscription) else { continue };
@@ -371,7 +381,10 @@ impl Watch {
         }
         match command {
             Command::ReadLog { partition, after, .. } => self.passed(life, *partition, *after),
-            Command::Checkpoint(checkpoint) => self.passed(life, checkpoint.partition, checkpoint.cursor),
+            Command::Checkpoint(checkpoint) => {
+                self.passed(life, checkpoint.partition, checkpoint.cursor);
+                self.check_passed_over(life, checkpoint)?;
+            }
             Command::Acquire { .. } if self.draining.contains(&life) => {
                 return refuse("fence_holds", "acquires leases while it drains");
             }

@@ -37,6 +37,8 @@ pub struct Endings {
     pub abandoned_unusable: u64,
     /// Of them, dropped because their endpoint was dropping.
     pub abandoned_dropping: u64,
+    /// Of them, given up because their streams had too much parked.
+    pub abandoned_overflow: u64,
     /// Deliveries that were parked because their endpoint was slow.
     pub held: u64,
     /// How often an app was asked to reauthorize because its time ran out.
@@ -53,7 +55,7 @@ impl Watch {
             if state.cursor != state.head {
                 return Some(format!("the cursor of partition {partition} is {} of {}", state.cursor, state.head));
             }
-            if let Some(stream) = state.parked.first() {
+            if let Some(stream) = state.parked.keys().next() {
                 let number = self.truth.number(stream.subscription).unwrap_or(usize::MAX);
                 return Some(format!("subscription {number} has parked deliveries: {:?}", storage.parked(*partition)));
             }
@@ -166,6 +168,7 @@ impl Watch {
             abandoned_access_lost: abandoned(AbandonReason::AccessLost),
             abandoned_unusable: abandoned(AbandonReason::CertificateUnusable),
             abandoned_dropping: abandoned(AbandonReason::EndpointDropping),
+            abandoned_overflow: abandoned(AbandonReason::Overflow),
             held: self.held,
             asked: self.truth.spans.iter().map(|span| span.asked.len() as u64).sum(),
             missed: self.missed,

@@ -3,7 +3,7 @@
 //! It knows no lock and no future: the simulator drives it directly. Assertions hold what no backend
 //! may ever show; they fail the test that broke them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use graph::{AppId, ChangeId, ChangeType, PARTITIONS, Partition, Scope, SubscriptionId, TenantId, Timestamp, UserId};
@@ -384,14 +384,17 @@ impl Model {
     pub fn partition_state(&self, partition: Partition) -> Result<PartitionState, StoreError> {
         let shard = self.shard(partition);
         let here = |span: &&SubscriptionSpan| span.subscription.partition() == partition;
-        let streams: BTreeSet<Stream> = shard.parked.keys().map(|(stream, _)| *stream).collect();
+        let mut parked = BTreeMap::new();
+        for ((stream, _), row) in &shard.parked {
+            *parked.entry(*stream).or_default() += row.bytes;
+        }
         Ok(PartitionState {
             number: shard.number,
             cursor: shard.cursor,
             head: shard.head(),
             wall: shard.wall,
             subscriptions: self.subscriptions.values().filter(here).cloned().collect(),
-            parked: streams.into_iter().collect(),
+            parked,
         })
     }
 

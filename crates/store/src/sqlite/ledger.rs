@@ -83,7 +83,7 @@ pub(super) fn unpack_noted(mut bytes: &[u8]) -> Option<Noted> {
     Some(noted)
 }
 
-const REASONS: [AbandonReason; 8] = [
+const REASONS: [AbandonReason; 9] = [
     AbandonReason::Horizon,
     AbandonReason::SubscriptionEnded,
     AbandonReason::Paused,
@@ -91,6 +91,7 @@ const REASONS: [AbandonReason; 8] = [
     AbandonReason::CertificateUnusable,
     AbandonReason::AccessLost,
     AbandonReason::EndpointDropping,
+    AbandonReason::Overflow,
     AbandonReason::Injected,
 ];
 
@@ -104,6 +105,7 @@ fn reason_number(reason: AbandonReason) -> u64 {
         AbandonReason::CertificateUnusable => 4,
         AbandonReason::AccessLost => 5,
         AbandonReason::EndpointDropping => 6,
+        AbandonReason::Overflow => 7,
         AbandonReason::Injected => 8,
     }
 }

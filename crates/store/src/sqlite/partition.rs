@@ -1,5 +1,6 @@
 //! Partitions: the log, leases, checkpoints and what is parked.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use graph::{Partition, SubscriptionId, Timestamp};
@@ -139,21 +140,17 @@ pub(super) fn partition_state(
     })
 }
 
-/// The streams that have parked rows, found by skipping from one to the next.
-fn parked_streams(connection: &Connection, partition: Partition) -> Result<Vec<Stream>, StoreError> {
-    let sql = "SELECT subscription, kind FROM parked WHERE partition = ?1 AND (subscription, kind) > (?2, ?3)
-        ORDER BY subscription, kind LIMIT 1";
+/// The streams that have parked rows, with the bytes of these.
+fn parked_streams(connection: &Connection, partition: Partition) -> Result<BTreeMap<Stream, u64>, StoreError> {
+    let sql = "SELECT subscription, kind, SUM(bytes) FROM parked WHERE partition = ?1 GROUP BY subscription, kind";
     let mut statement = connection.prepare_cached(sql)?;
-    let mut streams: Vec<Stream> = Vec::new();
-    loop {
-        let last = streams.last().map(|stream| (stream.subscription.0, stream_kind_number(stream.kind)));
-        let (subscription, kind) = last.unwrap_or((Uuid::nil(), -1));
-        let after = params![partition.0, subscription.as_bytes(), kind];
-        match statement.query_row(after, |row| Ok(read_stream(row, partition))).optional()? {
-            Some(stream) => streams.push(stream?),
-            None => return Ok(streams),
-        }
+    let mut rows = statement.query([partition.0])?;
+    let mut streams = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let stream = read_stream(row, partition)?;
+        streams.insert(stream, cell(row, 2, ("parked", "bytes"), stream.subscription)?);
     }
+    Ok(streams)
 }
 
 fn read_stream(row: &Row<'_>, partition: Partition) -> Result<Stream, StoreError> {
@@ -193,11 +190,12 @@ pub(super) fn checkpoint(tx: &mut Tx<'_>, encoded: &EncodedCheckpoint) -> Result
         let (id, kind) = (stream.subscription.0.as_bytes(), stream_kind_number(stream.kind));
         tx.connection.prepare_cached(sql)?.execute(params![partition.0, id, kind, signed(first.0)])?;
     }
-    let sql = "INSERT OR REPLACE INTO parked (partition, subscription, kind, first, row) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let sql = "INSERT OR REPLACE INTO parked (partition, subscription, kind, first, row, bytes)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     for (parked, row) in checkpoint.park.iter().zip(rows) {
         let (id, kind) = (parked.stream.subscription.0.as_bytes(), stream_kind_number(parked.stream.kind));
         let first = signed(parked.first().0);
-        tx.connection.prepare_cached(sql)?.execute(params![partition.0, id, kind, first, row])?;
+        tx.connection.prepare_cached(sql)?.execute(params![partition.0, id, kind, first, row, signed(parked.bytes)])?;
     }
     for (id, delta) in &checkpoint.ledger {
         unfolded.entry(*id).or_default().add(delta);
@@ -257,7 +255,7 @@ pub(super) fn parked(
     deliveries: usize,
 ) -> Result<Vec<LoadedParked>, StoreError> {
     let _snapshot = connection.unchecked_transaction()?;
-    let sql = "SELECT row FROM parked WHERE partition = ?1 AND subscription = ?2 AND kind = ?3 AND first > ?4
+    let sql = "SELECT row, bytes FROM parked WHERE partition = ?1 AND subscription = ?2 AND kind = ?3 AND first > ?4
         ORDER BY first";
     let mut statement = connection.prepare_cached(sql)?;
     let (id, kind) = (stream.subscription.0.as_bytes(), stream_kind_number(stream.kind));
@@ -281,7 +279,8 @@ fn load(
 ) -> Result<LoadedParked, StoreError> {
     let unreadable = |cause: String| corrupt(("parked", "row"), stream.subscription, cause);
     let json = row.get_ref(0)?.as_blob().map_err(|error| unreadable(error.to_string()))?;
-    let row: notify::Parked = serde_json::from_slice(json).map_err(|error| unreadable(error.to_string()))?;
+    let parked: notify::Parked = serde_json::from_slice(json).map_err(|error| unreadable(error.to_string()))?;
+    let row = notify::Parked { bytes: cell(row, 1, ("parked", "bytes"), stream.subscription)?, ..parked };
     let mut records: Vec<Arc<Record>> = Vec::with_capacity(row.refs.len());
     let mut statement = connection.prepare_cached("SELECT record FROM log WHERE key = ?1")?;
     for one in &row.refs {

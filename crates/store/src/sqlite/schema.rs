@@ -20,7 +20,7 @@ mod v3;
 mod v4;
 
 /// Each raises the schema version by one. Migrations only add.
-const MIGRATIONS: [Migration; 10] = [
+const MIGRATIONS: [Migration; 11] = [
     |tx| tx.execute_batch(V1),
     |tx| tx.execute_batch(V2),
     v3::migrate,
@@ -31,6 +31,7 @@ const MIGRATIONS: [Migration; 10] = [
     |tx| tx.execute_batch(V8),
     |tx| tx.execute_batch(V9),
     |tx| tx.execute_batch(V10),
+    |tx| tx.execute_batch(V11),
 ];
 
 type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
@@ -194,6 +195,12 @@ const V10: &str = "
 
     CREATE INDEX parked_by_first ON parked (partition, first);
     CREATE INDEX subscription_ended ON subscription (partition, ended) WHERE ended IS NOT NULL;
+";
+
+/// What parked rows take with the notifications that they refer to; for those of before about as much for each delivery.
+const V11: &str = "
+    ALTER TABLE parked ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+    UPDATE parked SET bytes = 1024 * json_array_length(CAST(row AS TEXT), '$.refs');
 ";
 
 /// The version that this release writes.

@@ -42,7 +42,7 @@ pub fn stream(kind: StreamKind) -> Stream {
 pub fn parked(kind: StreamKind, positions: &[u64]) -> Parked {
     let refs = positions.iter().map(|p| ParkedRef { position: Position(*p), change: Some(ChangeType::Created) });
     let stream = stream(kind);
-    Parked { stream, refs: refs.collect(), attempts: 1, due: at(10), since: at(1), batch_max: 100 }
+    Parked { stream, refs: refs.collect(), attempts: 1, due: at(10), since: at(1), batch_max: 100, bytes: 700 }
 }
 
 pub async fn a_checkpoint_needs_its_epoch_and_its_turn(world: World) {
@@ -71,7 +71,8 @@ pub async fn parked_rows_come_back_with_their_records(world: World) {
     first.park = rows.to_vec();
     world.store.checkpoint(first.clone()).await.unwrap();
     let state = world.store.partition_state(first.partition).await.unwrap();
-    assert_eq!(state.parked, [stream(StreamKind::Changes), stream(StreamKind::Lifecycle)]);
+    let bytes = [(stream(StreamKind::Changes), 1_400), (stream(StreamKind::Lifecycle), 700)];
+    assert_eq!(state.parked, BTreeMap::from(bytes));
     let load = async |kind, after, limit| {
         world.store.parked(first.partition, stream(kind), Position(after), limit).await.unwrap()
     };
@@ -103,7 +104,7 @@ pub async fn a_checkpoint_replaces_what_it_unparks(world: World) {
     assert_eq!(rows.into_iter().map(|one| one.row).collect::<Vec<_>>(), [again]);
     let third = Checkpoint { number: 3, park: Vec::new(), ..second };
     world.store.checkpoint(third).await.unwrap();
-    assert_eq!(world.store.partition_state(first.partition).await.unwrap().parked, []);
+    assert_eq!(world.store.partition_state(first.partition).await.unwrap().parked, BTreeMap::new());
 }
 
 pub async fn the_ledger_adds_up_over_many_subscriptions(world: World) {
