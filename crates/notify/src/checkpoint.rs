@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::incident::Incident;
 use crate::reauthorization::Standing;
-use crate::{Position, Record, Subscription};
+use crate::{EndpointId, Position, Record, StoredHealth, Subscription};
 
 /// Progress of one partition, recorded whole or not at all, and only if the store still holds `epoch`
 /// and its last checkpoint has the number before this one.
 ///
-/// An exact prefix: `ledger`, `park` and `incidents` speak of records at or below `cursor` and of nothing above it.
+/// An exact prefix: `ledger`, `park` and `incidents` speak of records at or below `cursor` and of nothing above it. `health`
+/// is advice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     pub partition: Partition,
@@ -28,6 +29,9 @@ pub struct Checkpoint {
     pub ledger: BTreeMap<SubscriptionId, LedgerDelta>,
     /// What opens where none is open, of subscriptions that have not ended.
     pub incidents: BTreeMap<SubscriptionId, Incident>,
+    /// What endpoints have become for those who send there, at this time and not at `cursor`; `None`: nothing is to be
+    /// kept of one any more.
+    pub health: BTreeMap<EndpointId, Option<StoredHealth>>,
 }
 
 /// The deliveries of one subscription to one of its two URLs.
@@ -157,6 +161,8 @@ pub struct PartitionState {
     pub subscriptions: Vec<SubscriptionSpan>,
     /// The streams that have parked rows, with the bytes of these.
     pub parked: BTreeMap<Stream, u64>,
+    /// Endpoints that were slow or dropping when a checkpoint last said so.
+    pub health: BTreeMap<EndpointId, StoredHealth>,
 }
 
 /// A subscription with the stretch of the log in which it lives.

@@ -3,8 +3,15 @@
 //!
 //! A window opens with the first slow response, so that an endpoint that answers in time costs nothing: there is no
 //! pulse of it at all.
+//!
+//! What was decided outlives the process, with its deadline in wall time. What was counted does not: the rest of a window
+//! is judged by what is answered in it.
 
-use crate::Monotonic;
+use std::cmp::Ordering;
+
+use graph::Timestamp;
+
+use crate::{Monotonic, Now};
 
 const SECOND_MICROS: u64 = 1_000_000;
 const MINUTE_MICROS: u64 = 60 * SECOND_MICROS;
@@ -108,6 +115,20 @@ impl HealthLimits {
     pub const fn none(self) -> Self {
         Self { slow_percent: 100, drop_percent: 100, ..self }
     }
+
+    /// Whether an endpoint can be found to be so.
+    fn find(&self, health: Health) -> bool {
+        match health {
+            Health::Healthy => false,
+            Health::Slow => self.slow_percent < 100,
+            Health::Dropping => self.drop_percent < 100,
+        }
+    }
+
+    /// How long a window is in which something new is tried, and one in which nothing is.
+    fn lasts_micros(&self, is_closed: bool) -> u64 {
+        if is_closed { self.drop_for_micros } else { self.window_micros }
+    }
 }
 
 impl Default for HealthLimits {
@@ -122,6 +143,32 @@ pub enum Admission {
     Sent,
     Held,
     Dropped,
+}
+
+/// What is stored of an endpoint that is slow or dropping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredHealth {
+    /// Slow or dropping.
+    pub health: Health,
+    /// Nothing new is tried in this window.
+    pub is_closed: bool,
+    /// When this window ends.
+    pub ends: Timestamp,
+}
+
+/// The same, by the clock of one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lasting {
+    health: Health,
+    is_closed: bool,
+    ends: Monotonic,
+}
+
+impl Lasting {
+    pub fn stored(self, now: Now) -> StoredHealth {
+        let Self { health, is_closed, ends } = self;
+        StoredHealth { health, is_closed, ends: now.wall.plus_micros(ends.since(now.mono) as i64) }
+    }
 }
 
 /// The health of one endpoint that has answered slowly.
@@ -175,8 +222,37 @@ impl Pulse {
 
     fn new(health: Health, now: Monotonic, limits: &HealthLimits) -> Self {
         let is_closed = health == Health::Dropping;
-        let micros = if is_closed { limits.drop_for_micros } else { limits.window_micros };
-        Self { health, is_closed, window: Window::new(now, micros) }
+        Self { health, is_closed, window: Window::new(now, limits.lasts_micros(is_closed)) }
+    }
+
+    /// What was stored, taken up at `now`; `None`: its time is over, or by these limits no endpoint is so. However wrong the
+    /// wall clock is, it lasts no longer than it would if it had just been found.
+    pub fn restored(stored: StoredHealth, now: Now, limits: &HealthLimits) -> Option<Self> {
+        let StoredHealth { health, mut is_closed, ends } = stored;
+        let mut left = ends.since(now.wall);
+        if is_closed && left <= 0 {
+            is_closed = false;
+            left += limits.window_micros as i64;
+        }
+        let left = u64::try_from(left).ok().filter(|left| *left > 0 && limits.find(health))?;
+        Some(Self { health, is_closed, window: Window::new(now.mono, left.min(limits.lasts_micros(is_closed))) })
+    }
+
+    /// The worse of two that are known of one endpoint; of two that are alike, what was counted here and the later end.
+    #[must_use]
+    pub fn or_worse(mut self, other: Self) -> Self {
+        match (self.health, self.is_closed).cmp(&(other.health, other.is_closed)) {
+            Ordering::Less => return other,
+            Ordering::Equal => self.window.ends = self.window.ends.max(other.window.ends),
+            Ordering::Greater => {}
+        }
+        self
+    }
+
+    /// What outlives the process; `None`: nothing, it is healthy.
+    pub fn lasting(&self) -> Option<Lasting> {
+        let Self { health, is_closed, window: Window { ends, .. } } = *self;
+        (health != Health::Healthy).then_some(Lasting { health, is_closed, ends })
     }
 
     fn responded(&mut self, took_micros: u64, now: Monotonic, limits: &HealthLimits) {

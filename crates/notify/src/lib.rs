@@ -7,6 +7,7 @@ pub mod access;
 pub mod checkpoint;
 pub mod clock;
 pub mod concurrency;
+pub mod endpoint;
 pub mod event_filter;
 pub mod event_grid_url;
 pub mod fault_rules;
@@ -29,7 +30,8 @@ pub mod transition;
 
 pub use checkpoint::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Stream, StreamKind};
 pub use clock::{Monotonic, Now};
-pub use health::{Health, HealthLimits};
+pub use endpoint::EndpointId;
+pub use health::{Health, HealthLimits, StoredHealth};
 pub use incident::Incident;
 pub use log::{Cause, EndReason, LifecycleEvent, Position, Record, Submission, SubscriptionEvent};
 pub use node::{Command, Event, Node, NodeConfig};

@@ -1,11 +1,12 @@
 //! Copies of a store that is written meanwhile, and what a store that was put back has forgotten on purpose.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use graph::{Item, Partition, Timestamp};
-use notify::{Incident, Position};
+use notify::{Checkpoint, Incident, Position};
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
@@ -90,7 +91,24 @@ async fn a_damaged_store_is_not_copied_as_if_it_were_whole() {
     assert!(matches!(damaged, Err(CopyError::Damaged(_))), "{damaged:?}");
 }
 
-/// A copy of a store with a live subscription of Megan's, an ended one, a lease and a refresh token.
+/// Says of an endpoint that it is dropping, for a long time.
+fn dropping() -> Checkpoint {
+    Checkpoint {
+        partition: Partition::of(MEGAN),
+        epoch: 1,
+        number: 1,
+        cursor: Position(1),
+        wall: at(1),
+        unpark: Vec::new(),
+        park: Vec::new(),
+        ledger: BTreeMap::new(),
+        incidents: BTreeMap::new(),
+        health: BTreeMap::from([(endpoint(1), Some(dropping_until(1_000_000_000)))]),
+    }
+}
+
+/// A copy of a store with a live subscription of Megan's, an ended one, an endpoint that is dropping, a lease and a refresh
+/// token.
 async fn kept() -> TempDir {
     let directory = TempDir::new().unwrap();
     let store = open(directory.path());
@@ -114,6 +132,7 @@ async fn kept() -> TempDir {
     };
     store.put_redeemable(refresh_token).await.unwrap();
     store.acquire(NodeId(Uuid::from_u128(1)), at(0), at(9_000), 256).await.unwrap();
+    store.checkpoint(dropping()).await.unwrap();
     copied(directory.path(), |_, _| {})
 }
 
@@ -132,6 +151,15 @@ async fn what_was_put_back_is_of_another_generation_owes_missed_and_lets_nothing
     assert_eq!(owed, [Some(INCIDENT), None], "the second has ended");
     let leases = store.acquire(NodeId(Uuid::from_u128(2)), at(1), at(2), 1).await.unwrap();
     assert_eq!(leases, [(Partition(0), 2)], "nobody holds anything");
+}
+
+#[tokio::test]
+async fn how_endpoints_answered_is_in_a_copy_and_does_not_count_once_it_was_put_back() {
+    let copy = kept().await;
+    let health = async || open(copy.path()).partition_state(Partition::of(MEGAN)).await.unwrap().health;
+    assert_eq!(health().await, BTreeMap::from([(endpoint(1), dropping_until(1_000_000_000))]));
+    begin_generation(copy.path(), &keys(&[1]), Generation(7), INCIDENT).unwrap();
+    assert_eq!(health().await, BTreeMap::new());
 }
 
 /// An incident's notification is named after its opening.

@@ -57,6 +57,7 @@ fn checkpoint() -> Checkpoint {
         park: vec![Parked { stream, refs, attempts: 1, due: at(10), since: at(1), batch_max: 10, bytes: 700 }],
         ledger: BTreeMap::from([(subscription_id(1), ledger)]),
         incidents: BTreeMap::new(),
+        health: BTreeMap::from([(endpoint(1), Some(slow_until(20)))]),
     }
 }
 
@@ -176,6 +177,9 @@ async fn each_damage_is_named() {
         ("UPDATE subscription SET ended = NULL".to_owned(), "its row does not say so"),
         (format!("UPDATE subscription SET state = X'0102' WHERE id = {first}"), "column state of row"),
         ("INSERT INTO ledger VALUES (0, zeroblob(16), X'00000000')".to_owned(), "there is no such subscription"),
+        ("UPDATE health SET health = 7".to_owned(), "unknown health 7"),
+        ("UPDATE health SET endpoint = X'01'".to_owned(), "column endpoint of row"),
+        ("UPDATE health SET partition = 256".to_owned(), "there is no partition 256"),
         ("UPDATE folder SET total = total + 1 WHERE total > 0".to_owned(), "it says that it holds 4 items"),
         ("DELETE FROM folder WHERE total > 0".to_owned(), "3 items lie in it, and it is not there"),
         ("UPDATE folder SET parent = id WHERE total > 0".to_owned(), "it lies below itself"),

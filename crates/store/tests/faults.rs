@@ -136,8 +136,8 @@ async fn cut_until_failure(world: &World, epoch: u64) -> Position {
     for number in 1.. {
         let cursor = Position(number * 10);
         let (unpark, park, ledger) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let (wall, incidents) = (at(0), BTreeMap::new());
-        let checkpoint = Checkpoint { partition, epoch, number, cursor, wall, unpark, park, ledger, incidents };
+        let (wall, incidents, health) = (at(0), BTreeMap::new(), BTreeMap::new());
+        let checkpoint = Checkpoint { partition, epoch, number, cursor, wall, unpark, park, ledger, incidents, health };
         let mark = Mark { position: cursor, at: at(0) };
         let steps = async || -> Result<(), StoreError> {
             match store.checkpoint(checkpoint).await {

@@ -155,6 +155,7 @@ fn checkpoint() -> Checkpoint {
         park: vec![Parked { stream, refs, attempts: 1, due: at(10), since: at(1), batch_max: 10, bytes: 700 }],
         ledger: ledger.collect::<BTreeMap<_, _>>(),
         incidents: BTreeMap::from([(subscription_id(1), Incident { opened: at(5) })]),
+        health: BTreeMap::from([(endpoint(1), None), (endpoint(2), Some(dropping_until(20)))]),
     }
 }
 
@@ -171,6 +172,7 @@ fn first_checkpoint() -> Checkpoint {
         unpark: Vec::new(),
         park: vec![Parked { refs, ..row }],
         ledger,
+        health: BTreeMap::from([(endpoint(1), Some(slow_until(9)))]),
         ..first
     }
 }
@@ -188,8 +190,8 @@ async fn mark(store: &SqliteStore, partition: Partition) {
     let one = LedgerDelta { matched: 1, delivered: 1, ..LedgerDelta::default() };
     let (unpark, park, ledger) = (Vec::new(), Vec::new(), BTreeMap::from([(subscription_id(5), one)]));
     let (cursor, wall) = (Position(2), at(5));
-    let (epoch, number, incidents) = (1, 1, BTreeMap::new());
-    let checkpoint = Checkpoint { partition, epoch, number, cursor, wall, unpark, park, ledger, incidents };
+    let (epoch, number, incidents, health) = (1, 1, BTreeMap::new(), BTreeMap::new());
+    let checkpoint = Checkpoint { partition, epoch, number, cursor, wall, unpark, park, ledger, incidents, health };
     store.checkpoint(checkpoint).await.unwrap();
     assert!(store.mark_log(partition, at(6), None).await.unwrap());
 }

@@ -118,6 +118,7 @@ fn checkpoint(number: u64, position: Position, stays: bool) -> Checkpoint {
         park: if stays { vec![parked] } else { vec![] },
         ledger: [(stream.subscription, ledger)].into(),
         incidents: [].into(),
+        health: [].into(),
     }
 }
 
@@ -212,7 +213,7 @@ fn without_seals(directory: &TempDir, subscriptions: u128) {
     }
     database
         .execute_batch(
-            "COMMIT; CREATE TABLE gone AS SELECT state FROM subscription; DROP TABLE gone;
+            "COMMIT; CREATE TABLE gone AS SELECT state FROM subscription; DROP TABLE gone; DROP TABLE health;
             DROP TABLE log_mark; DROP TABLE ledger_opening; DROP TABLE ledger_gone; DROP INDEX parked_by_first;
             DROP INDEX subscription_ended; ALTER TABLE partition DROP COLUMN floor;
             ALTER TABLE parked DROP COLUMN bytes;

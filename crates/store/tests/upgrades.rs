@@ -127,7 +127,8 @@ async fn plant(store: &SqliteStore) {
     store.acquire(NODE, at(0), at(30), 256).await.unwrap();
     let ledger = LedgerDelta { matched: 3, delivered: 2, parked: 1, ..LedgerDelta::default() };
     let incidents = BTreeMap::from([(subscription_id(1), INCIDENT)]);
-    let checkpoint = Checkpoint { park: vec![parked()], incidents, ..checkpoint(1, Position(4), ledger) };
+    let health = BTreeMap::from([(endpoint(1), Some(slow_until(600)))]);
+    let checkpoint = Checkpoint { park: vec![parked()], incidents, health, ..checkpoint(1, Position(4), ledger) };
     store.checkpoint(checkpoint).await.unwrap();
     let attachments = Mutation { attachment_puts: vec![attachment()], ..Mutation::default() };
     store.commit(commit_of(MEGAN, attachments)).await.unwrap();
@@ -162,6 +163,7 @@ fn checkpoint(number: u64, cursor: Position, ledger: LedgerDelta) -> Checkpoint 
         park: Vec::new(),
         ledger: BTreeMap::from([(subscription_id(1), ledger)]),
         incidents: BTreeMap::new(),
+        health: BTreeMap::new(),
     }
 }
 
@@ -224,6 +226,8 @@ async fn assert_subscriptions(store: &SqliteStore, version: i64) {
     assert_eq!(state.subscriptions[0].standing.is_paused(), version >= 7);
     let state = store.partition_state(Partition::of(MEGAN)).await.unwrap();
     assert_eq!(state.subscriptions[0].incident, Some(INCIDENT).filter(|_| version >= 9));
+    let health = (version >= 12).then_some((endpoint(1), slow_until(600)));
+    assert_eq!(state.health, health.into_iter().collect());
     let ledger = store.ledger(subscription_id(1)).await.unwrap();
     assert_eq!((ledger.matched, ledger.delivered, ledger.parked, ledger.balances()), (3, 2, 1, true));
 }

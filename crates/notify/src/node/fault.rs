@@ -24,6 +24,7 @@ pub enum Fault {
     AskedOffCadence,
     TooLargeTakenForDelivered,
     IncidentForgottenInReplay,
+    HealthForgottenInReplay,
     LostMissedTakenForTold,
     HeldTooLong,
     DroppedWhileSlow,

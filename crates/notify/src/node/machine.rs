@@ -96,6 +96,7 @@ impl Node {
         let now = self.follow_step(now);
         self.run_timers(now, commands);
         self.dispatch(now, commands);
+        self.record_health(now);
         if let Some(partition) = touched {
             self.schedule(partition, now);
         }

@@ -10,6 +10,7 @@
 
 mod config;
 mod dispatch;
+mod endpoints;
 mod fault;
 mod incidents;
 mod leases;
@@ -47,6 +48,7 @@ pub use config::NodeConfig;
 #[cfg(feature = "planted-faults")]
 pub use fault::Fault;
 pub use machine::{Node, NodeStats};
+pub use wall::Wall;
 
 /// A map of what this server named itself. It is walked in the same order in every run, so that a
 /// simulated world replays.

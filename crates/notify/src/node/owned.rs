@@ -14,9 +14,10 @@ use super::stream::{Delivery, StreamState, Tail};
 use super::wall::mono_of;
 use super::{NodeConfig, Steady};
 use crate::checkpoint::{PartitionState, StreamKind, SubscriptionSpan};
-use crate::health::Admission;
+use crate::health::{Admission, Lasting};
 use crate::{
-    AbandonReason, Checkpoint, LedgerDelta, Monotonic, Now, Position, Record, Stream, Subscription, SubscriptionEvent,
+    AbandonReason, Checkpoint, EndpointId, LedgerDelta, Monotonic, Now, Position, Record, Stream, Subscription,
+    SubscriptionEvent,
 };
 
 /// What became of a delivery.
@@ -99,6 +100,10 @@ pub(super) struct Owned {
     pub owing: BTreeSet<SubscriptionId>,
     /// When incidents of this partition opened last, or could have.
     pub last_opened: Timestamp,
+    /// What the store has of the health of endpoints; `None`: something that is not true any more.
+    pub kept: BTreeMap<EndpointId, Option<Lasting>>,
+    /// Endpoints of which it may have to have something else.
+    pub ailing: BTreeSet<EndpointId>,
     pub dirty_since: Option<Monotonic>,
     pub recording: Option<Recording>,
     /// Work waits until the lease is extended.
@@ -146,6 +151,8 @@ impl Owned {
             incidents: Incidents::default(),
             owing: BTreeSet::new(),
             last_opened: Timestamp::default(),
+            kept: BTreeMap::new(),
+            ailing: BTreeSet::new(),
             dirty_since: None,
             recording: None,
             lease_too_short: false,
@@ -154,7 +161,7 @@ impl Owned {
     }
 
     /// Takes over from the last checkpoint.
-    pub(super) fn take_over(&mut self, state: PartitionState, sending: &mut Sending, config: &NodeConfig) {
+    pub(super) fn take_over(&mut self, state: PartitionState, sending: &mut Sending, now: Now, config: &NodeConfig) {
         self.phase = Phase::Active;
         self.number = state.number;
         self.cursor = state.cursor;
@@ -183,6 +190,10 @@ impl Owned {
                 sending.recovery(state.endpoint).failed((self.partition, stream));
                 self.unread.insert(stream);
             }
+        }
+        if !config.planted(Fault::HealthForgottenInReplay) {
+            let now = Now { wall: now.wall.max(state.wall), ..now };
+            self.restore_health(&state.health, &mut sending.pulses, now);
         }
     }
 
@@ -308,6 +319,7 @@ impl Owned {
             Record::Subscription { id, event: SubscriptionEvent::Ended(_) } => self.end(*id, position),
             _ => self.spans.follow(record, position, self.cursor),
         }
+        self.note_endpoint(record, &sending.pulses);
         if let Record::Subscription { id, event: SubscriptionEvent::Patched(_) } = record
             && let Some(subscription) = self.spans.get(id).map(|span| Arc::clone(&span.subscription))
         {

@@ -7,6 +7,7 @@ use graph::Timestamp;
 use super::NodeConfig;
 use super::fault::Fault;
 use super::owned::{Entry, Owned, Recording, count};
+use super::pulses::Pulses;
 use super::stream::{Delivery, Place, parked_bytes};
 use crate::checkpoint::{PARKED_REFS_MAX, Parked, ParkedRef};
 use crate::{AbandonReason, Checkpoint, LedgerDelta, Now, Position, Stream, notification};
@@ -34,11 +35,12 @@ type ToPark = BTreeMap<Stream, BTreeMap<Fate, Vec<(ParkedRef, u64)>>>;
 
 impl Owned {
     /// The next checkpoint, if there is anything to record.
-    pub(super) fn checkpoint(&mut self, now: Now, config: &NodeConfig) -> Option<Checkpoint> {
+    pub(super) fn checkpoint(&mut self, now: Now, pulses: &Pulses, config: &NodeConfig) -> Option<Checkpoint> {
         let mut to_park = ToPark::new();
         let passed = self.pass(now, config, &mut to_park);
         let unpark = self.take_dirty_rows(config, &mut to_park);
-        if passed == 0 && unpark.is_empty() && self.ledger.is_empty() {
+        let health = self.health(now, pulses);
+        if passed == 0 && unpark.is_empty() && self.ledger.is_empty() && health.is_empty() {
             self.dirty_since = None;
             return None;
         }
@@ -66,6 +68,7 @@ impl Owned {
             park,
             ledger,
             incidents,
+            health,
         };
         self.dirty_since = None;
         self.recording = Some(Recording { checkpoint: checkpoint.clone(), again_at: None });

@@ -39,7 +39,7 @@ impl Node {
             return Some(partition);
         };
         self.wall.raise(state.wall);
-        owned.take_over(state, &mut self.sending, &self.config);
+        owned.take_over(state, &mut self.sending, now, &self.config);
         self.arm_all(partition, now);
         self.arm_incidents(partition, now);
         self.read_tails(partition, commands);

@@ -3,14 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 
 use graph::Partition;
-use url::Url;
 
 use super::pulses::Pulses;
 use super::recovery::Recovery;
 use super::{NodeConfig, Outcome};
 use crate::concurrency::Concurrency;
 use crate::health::{Admission, Health};
-use crate::{Monotonic, Position, Stream};
+use crate::{EndpointId, Monotonic, Position, Stream};
 
 /// A stream of a partition that this node owns.
 pub(super) type StreamAt = (Partition, Stream);
@@ -19,7 +18,7 @@ pub(super) type StreamAt = (Partition, Stream);
 #[derive(Debug, Default)]
 pub(super) struct Sending {
     endpoints: Vec<Endpoint>,
-    endpoint_by_key: HashMap<String, usize>,
+    endpoint_by_id: HashMap<EndpointId, usize>,
     free_endpoints: Vec<usize>,
     origins: HashMap<String, Origin>,
     /// Endpoints with something to send, in the order in which they are served.
@@ -37,7 +36,7 @@ pub(super) struct Sending {
 
 #[derive(Debug, Default)]
 struct Endpoint {
-    key: String,
+    id: EndpointId,
     origin: String,
     /// Streams that may have something to send.
     streams: VecDeque<StreamAt>,
@@ -89,30 +88,23 @@ impl Sending {
 
     /// What becomes of a new notification to an endpoint.
     pub(super) fn admit(&mut self, endpoint: usize, now: Monotonic) -> Admission {
-        self.pulses.admit(&self.endpoints[endpoint].key, now)
+        self.pulses.admit(self.endpoints[endpoint].id, now)
     }
 
-    /// The endpoint of a URL of an app: without query and fragment.
+    /// The endpoint of a URL of an app.
     pub(super) fn join(&mut self, app: graph::AppId, url: &str) -> usize {
-        let (origin, key) = match Url::parse(url) {
-            Ok(mut parsed) => {
-                parsed.set_query(None);
-                parsed.set_fragment(None);
-                (parsed.origin().ascii_serialization(), format!("{app} {parsed}"))
-            }
-            Err(_) => (String::new(), format!("{app} {url}")),
-        };
-        let index = match self.endpoint_by_key.get(&key) {
+        let (id, origin) = EndpointId::with_origin(app, url);
+        let index = match self.endpoint_by_id.get(&id) {
             Some(index) => *index,
-            None => self.add(origin, key),
+            None => self.add(origin, id),
         };
         self.endpoints[index].users += 1;
         index
     }
 
-    fn add(&mut self, origin: String, key: String) -> usize {
+    fn add(&mut self, origin: String, id: EndpointId) -> usize {
         self.origins.entry(origin.clone()).or_default().users += 1;
-        let endpoint = Endpoint { key: key.clone(), origin, ..Endpoint::default() };
+        let endpoint = Endpoint { id, origin, ..Endpoint::default() };
         let index = match self.free_endpoints.pop() {
             Some(index) => {
                 self.endpoints[index] = endpoint;
@@ -123,7 +115,7 @@ impl Sending {
                 self.endpoints.len() - 1
             }
         };
-        self.endpoint_by_key.insert(key, index);
+        self.endpoint_by_id.insert(id, index);
         index
     }
 
@@ -146,7 +138,7 @@ impl Sending {
             return;
         }
         let endpoint = std::mem::take(&mut self.endpoints[index]);
-        self.endpoint_by_key.remove(&endpoint.key);
+        self.endpoint_by_id.remove(&endpoint.id);
         self.free_endpoints.push(index);
         if let Some(origin) = self.origins.get_mut(&endpoint.origin) {
             origin.users -= 1;
@@ -235,11 +227,11 @@ impl Sending {
 
     /// An attempt has come to this: what its endpoint is now.
     pub(super) fn responded(&mut self, attempt: &InFlight, outcome: Outcome, now: Monotonic) -> Health {
-        let key = &self.endpoints[attempt.endpoint].key;
+        let id = self.endpoints[attempt.endpoint].id;
         if let Some(took_micros) = attempt.took_micros(outcome, now) {
-            self.pulses.responded(key, took_micros, now);
+            self.pulses.responded(id, took_micros, now);
         }
-        self.pulses.health(key)
+        self.pulses.health(id)
     }
 
     /// Gives the slot of an attempt back.

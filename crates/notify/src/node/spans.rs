@@ -15,7 +15,7 @@ use crate::checkpoint::{Stream, StreamKind, SubscriptionSpan};
 use crate::reauthorization::Standing;
 use crate::subscription::{Target, Watched};
 use crate::transition::Sight;
-use crate::{Interest, Position, Record, ResourceInterest, Subscription, SubscriptionEvent};
+use crate::{EndpointId, Interest, Position, Record, ResourceInterest, Subscription, SubscriptionEvent};
 
 /// A subscription and the stretch of the log in which it lives.
 #[derive(Debug)]
@@ -57,6 +57,12 @@ pub(crate) struct Spans {
     ended: BTreeSet<(Position, SubscriptionId)>,
     /// Of those whose apps were asked something.
     standings: Steady<SubscriptionId, Standing>,
+    /// How many that have not ended are told of changes there.
+    endpoints: Steady<EndpointId, u32>,
+}
+
+fn endpoint(subscription: &Subscription) -> EndpointId {
+    EndpointId::of(subscription.app, &subscription.notification_url)
 }
 
 impl Spans {
@@ -90,6 +96,9 @@ impl Spans {
         let id = subscription.id;
         let ended = ended.or_else(|| self.early_ends.remove(&id));
         self.ended.extend(ended.map(|ended| (ended, id)));
+        if ended.is_none() {
+            *self.endpoints.entry(endpoint(&subscription)).or_default() += 1;
+        }
         match &subscription.target {
             Target::Items { mailbox, .. } => self.watch_items(*mailbox, &subscription),
             Target::Resource(watched) => self.watch_resources(watched, &subscription),
@@ -142,9 +151,7 @@ impl Spans {
                 self.add(Arc::new(Subscription::clone(subscription)), position, None);
             }
             SubscriptionEvent::Patched(subscription) => {
-                if let Some(span) = self.by_id.get_mut(&id) {
-                    span.subscription = Arc::new(Subscription::clone(subscription));
-                }
+                self.patch(id, subscription);
                 self.change_standing(id, |standing| {
                     standing.answer(subscription.authorized);
                 });
@@ -155,6 +162,29 @@ impl Spans {
                 self.end(id, position);
             }
         }
+    }
+
+    fn patch(&mut self, id: SubscriptionId, subscription: &Subscription) {
+        let Some(span) = self.by_id.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut span.subscription, Arc::new(subscription.clone()));
+        if span.ended.is_none() && before.notification_url != subscription.notification_url {
+            self.leave(endpoint(&before));
+            *self.endpoints.entry(endpoint(subscription)).or_default() += 1;
+        }
+    }
+
+    /// One subscription less is told of changes there.
+    fn leave(&mut self, endpoint: EndpointId) {
+        let Some(count) = self.endpoints.get_mut(&endpoint) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.endpoints.remove(&endpoint);
+        }
+    }
+
+    /// Whether a subscription that has not ended is told of changes there.
+    pub fn name(&self, endpoint: &EndpointId) -> bool {
+        self.endpoints.contains_key(endpoint)
     }
 
     /// Every stream that must hear of the record at `position`, and as what (`None`: a lifecycle notification). What the
@@ -245,7 +275,9 @@ impl Spans {
             return false;
         }
         span.ended = Some(position);
+        let endpoint = endpoint(&span.subscription);
         self.ended.insert((position, id));
+        self.leave(endpoint);
         true
     }
 
@@ -257,8 +289,9 @@ impl Spans {
     pub fn forget(&mut self, id: SubscriptionId) {
         let Some(span) = self.by_id.remove(&id) else { return };
         self.standings.remove(&id);
-        if let Some(ended) = span.ended {
-            self.ended.remove(&(ended, id));
+        match span.ended {
+            Some(ended) => drop(self.ended.remove(&(ended, id))),
+            None => self.leave(endpoint(&span.subscription)),
         }
         match &span.subscription.target {
             Target::Items { mailbox, .. } => self.forget_items(*mailbox, id),

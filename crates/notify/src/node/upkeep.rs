@@ -74,7 +74,7 @@ impl Node {
                 commands.push(Command::Checkpoint(recording.checkpoint.clone()));
             }
             None if owned.reads == 0 && due => {
-                commands.extend(owned.checkpoint(now, &self.config).map(Command::Checkpoint));
+                commands.extend(owned.checkpoint(now, &self.sending.pulses, &self.config).map(Command::Checkpoint));
             }
             _ => {}
         }

@@ -10,9 +10,9 @@ const LEAP_MICROS: i64 = 10_000_000;
 /// How long a leap must stand before it is believed.
 const STABLE_MICROS: u64 = 60_000_000;
 
-/// The trusted wall clock.
+/// The trusted wall clock. Whoever watches a node has one of its own.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wall {
+pub struct Wall {
     /// The last time that was believed, and when.
     trusted: Option<Now>,
     /// A leap forward is being watched since.
@@ -23,7 +23,7 @@ pub(super) struct Wall {
 
 impl Wall {
     /// The wall time to decide with, at `now`.
-    pub(super) fn observe(&mut self, now: Now) -> Timestamp {
+    pub fn observe(&mut self, now: Now) -> Timestamp {
         let Some(trusted) = self.trusted else {
             self.trusted = Some(now);
             return now.wall;
@@ -55,7 +55,7 @@ impl Wall {
     }
 
     /// Time does not lie before `floor`: what an earlier owner has acted on.
-    pub(super) fn raise(&mut self, floor: Timestamp) {
+    pub fn raise(&mut self, floor: Timestamp) {
         if let Some(trusted) = &mut self.trusted {
             self.stepped |= floor > trusted.wall;
             trusted.wall = trusted.wall.max(floor);

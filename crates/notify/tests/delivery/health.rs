@@ -7,12 +7,49 @@ use super::*;
 /// Few responses suffice, and two notifications of a window go at once.
 const LIMITS: HealthLimits = HealthLimits { responses_min: 4, probes: 2, ..HealthLimits::documented() };
 
-/// A world whose endpoint has just answered the retries of four messages in so many seconds.
-fn after_retries_of(seconds: u64, outcome: Outcome) -> World {
-    let config = NodeConfig { health: LIMITS, batch_max: 1, ..NodeConfig::default() };
+fn endpoint() -> EndpointId {
+    EndpointId::of(subscription().app, &subscription().notification_url)
+}
+
+fn config(health: HealthLimits) -> NodeConfig {
+    NodeConfig { health, batch_max: 1, ..NodeConfig::default() }
+}
+
+/// A world in which so much is stored of the endpoint.
+fn beginning_with(stored: impl IntoIterator<Item = StoredHealth>) -> World {
+    beginning_within(LIMITS, stored)
+}
+
+fn beginning_within(limits: HealthLimits, stored: impl IntoIterator<Item = StoredHealth>) -> World {
     let subscriptions = vec![span(subscription(), Standing::default())];
     let (cursor, head) = (Position(1), Position(1));
-    let mut world = World::of(config, PartitionState { cursor, head, wall: NOW, subscriptions, ..<_>::default() });
+    let health = stored.into_iter().map(|stored| (endpoint(), stored)).collect();
+    World::of(config(limits), PartitionState { cursor, head, wall: NOW, subscriptions, health, ..<_>::default() })
+}
+
+fn slow_until(minutes: i64) -> StoredHealth {
+    StoredHealth { health: Health::Slow, is_closed: false, ends: NOW.plus_minutes(minutes) }
+}
+
+fn dropping_until(minutes: i64) -> StoredHealth {
+    StoredHealth { health: Health::Dropping, is_closed: true, ends: NOW.plus_minutes(minutes) }
+}
+
+/// The next process takes the partition over, with what is stored of endpoints and nothing to deliver.
+fn taken_over_from(world: &World) -> World {
+    let subscriptions = vec![span(subscription(), Standing::default())];
+    let (cursor, head) = (Position(world.head), Position(world.head));
+    let (wall, health) = (NOW.plus_micros(world.micros as i64), world.health.clone());
+    let state = PartitionState { cursor, head, wall, subscriptions, health, ..<_>::default() };
+    World::at(world.micros, config(LIMITS), state)
+}
+
+/// A world whose endpoint has just answered the retries of four messages in so many seconds.
+fn after_retries_of(seconds: u64, outcome: Outcome) -> World {
+    retried(beginning_with([]), seconds, outcome)
+}
+
+fn retried(mut world: World, seconds: u64, outcome: Outcome) -> World {
     world.messages(4);
     for attempt in world.attempts() {
         world.answer(&attempt, Outcome::Unreachable);
@@ -189,4 +226,162 @@ fn who_cannot_be_reached_has_not_responded() {
         let world = after_retries_of(10, outcome);
         assert_eq!(stats(&world), (0, 0), "{outcome:?}");
     }
+}
+
+#[test]
+fn who_takes_over_while_an_endpoint_is_slow_holds_what_is_new() {
+    let mut world = taken_over_from(&after_retries_of(5, Outcome::Acknowledged));
+    assert_eq!(stats(&world), (1, 0));
+    world.messages(6);
+    let probes = world.attempts();
+    assert_eq!(probes.len(), 2, "a small portion");
+    for attempt in probes {
+        world.answer(&attempt, Outcome::Acknowledged);
+    }
+    settle(&mut world);
+    world.pass(590 * SECOND);
+    assert!(world.attempts().is_empty());
+    world.pass(10 * SECOND);
+    assert_eq!(world.attempts().len(), 4, "after ten minutes");
+}
+
+#[test]
+fn who_takes_over_while_an_endpoint_is_dropping_gives_up_what_is_new_until_some_is_to_be_tried() {
+    let mut world = taken_over_from(&after_retries_of(10, Outcome::TimedOut));
+    assert_eq!(stats(&world), (0, 1));
+    world.messages(3);
+    assert_eq!(ledger(&mut world).abandoned, BTreeMap::from([(AbandonReason::EndpointDropping, 3)]));
+    assert!(world.attempts().is_empty());
+    world.pass(600 * SECOND);
+    world.messages(4);
+    let probes = world.attempts();
+    assert_eq!(probes.len(), 2, "a small portion");
+    for attempt in probes {
+        world.answer(&attempt, Outcome::Acknowledged);
+    }
+    assert_eq!(stats(&world), (0, 0));
+    settle(&mut world);
+    assert_eq!(world.health, BTreeMap::new());
+}
+
+#[test]
+fn health_whose_time_passed_while_nobody_ran_is_over_and_goes_from_the_store() {
+    for over in [slow_until(0), dropping_until(-10)] {
+        let mut world = beginning_with([over]);
+        world.messages(6);
+        assert_eq!(world.attempts().len(), 6, "{over:?}");
+        settle(&mut world);
+        assert_eq!(world.health, BTreeMap::new(), "{over:?}");
+    }
+    let mut world = beginning_with([dropping_until(-4)]);
+    world.messages(6);
+    assert_eq!(world.attempts().len(), 2, "it has been time to try some for four minutes");
+    settle(&mut world);
+    let tried = StoredHealth { is_closed: false, ..dropping_until(6) };
+    assert_eq!(world.health, BTreeMap::from([(endpoint(), tried)]));
+    let mut world = beginning_with([dropping_until(-4)]);
+    world.pass(6 * 60 * SECOND);
+    world.messages(6);
+    assert_eq!(world.attempts().len(), 6, "nothing was heard of it in its window");
+}
+
+#[test]
+fn where_no_endpoint_is_ever_slow_or_dropping_what_is_stored_counts_for_nothing_and_goes() {
+    for stored in [slow_until(9), dropping_until(9)] {
+        let mut world = beginning_within(LIMITS.none(), [stored]);
+        world.messages(6);
+        assert_eq!(world.attempts().len(), 6, "{stored:?}");
+        settle(&mut world);
+        assert_eq!(world.health, BTreeMap::new());
+    }
+}
+
+/// The wall clock was a day ahead when this was stored, or has gone back by one since.
+#[test]
+fn a_wall_clock_that_jumped_makes_no_endpoint_slow_or_dropping_for_longer_than_its_window() {
+    let day = 24 * 60;
+    let mut world = beginning_with([slow_until(day)]);
+    settle(&mut world);
+    assert_eq!(world.health, BTreeMap::from([(endpoint(), slow_until(10))]), "it is put right at once");
+    world.pass(600 * SECOND);
+    world.messages(6);
+    assert_eq!(world.attempts().len(), 6);
+    let mut world = beginning_with([dropping_until(day)]);
+    world.messages(1);
+    assert!(world.attempts().is_empty());
+    world.pass(600 * SECOND);
+    world.messages(6);
+    assert_eq!(world.attempts().len(), 2);
+}
+
+/// Has the node take over another partition, in which Adele's subscription names the same endpoint.
+fn take_over_another(world: &mut World, stored: Option<StoredHealth>) -> Partition {
+    let adele = UserId(Uuid::from_u128(0xade1e));
+    let (partition, epoch) = (Partition::of(adele), EPOCH);
+    assert_ne!(partition, Partition::of(MEGAN));
+    let (id, target) = (SubscriptionId(Uuid::from_u128(9)), messages_in_mailbox_of(adele));
+    let notification_url = format!("{}?of=adele", subscription().notification_url);
+    let subscription = Subscription { id, target, notification_url, ..subscription() };
+    let subscriptions = vec![span(subscription, Standing::default())];
+    let health = stored.into_iter().map(|stored| (endpoint(), stored)).collect();
+    let (cursor, head) = (Position(1), Position(1));
+    let state = PartitionState { cursor, head, wall: NOW, subscriptions, health, ..<_>::default() };
+    world.held.push(partition);
+    let held = vec![(Partition::of(MEGAN), EPOCH), (partition, epoch)];
+    world.handle(Event::Leases { asked: Monotonic(world.micros), renewal: false, held });
+    world.handle(Event::State { partition, epoch, state: Some(state) });
+    partition
+}
+
+fn messages_in_mailbox_of(mailbox: UserId) -> Target {
+    Target::Items { mailbox, kind: Kind::Message, folder: None }
+}
+
+#[test]
+fn of_what_two_partitions_have_stored_of_an_endpoint_the_worse_counts() {
+    let mut world = beginning_with([slow_until(9)]);
+    take_over_another(&mut world, Some(dropping_until(5)));
+    assert_eq!(stats(&world), (0, 1));
+    world.messages(2);
+    assert_eq!(ledger(&mut world).abandoned, BTreeMap::from([(AbandonReason::EndpointDropping, 2)]));
+    let mut world = beginning_with([dropping_until(5)]);
+    take_over_another(&mut world, Some(slow_until(9)));
+    assert_eq!(stats(&world), (0, 1));
+    let mut world = beginning_with([slow_until(3)]);
+    take_over_another(&mut world, Some(slow_until(9)));
+    world.pass(5 * 60 * SECOND);
+    world.messages(4);
+    assert_eq!((world.attempts().len(), stats(&world)), (2, (1, 0)), "of two alike that which lasts longer");
+}
+
+#[test]
+fn what_an_endpoint_has_become_is_stored_with_each_partition_that_names_it() {
+    let mut world = beginning_with([]);
+    let another = take_over_another(&mut world, None);
+    let mut world = retried(world, 5, Outcome::Acknowledged);
+    let said: BTreeSet<Partition> = std::mem::take(&mut world.said);
+    assert_eq!(said, BTreeSet::from([another, Partition::of(MEGAN)]));
+}
+
+#[test]
+fn of_an_endpoint_that_answers_in_time_nothing_is_stored() {
+    let mut world = beginning_with([]);
+    world.messages(6);
+    for attempt in world.attempts() {
+        world.answer(&attempt, Outcome::Acknowledged);
+    }
+    settle(&mut world);
+    assert_eq!(world.said, BTreeSet::new());
+}
+
+#[test]
+fn what_is_stored_of_an_endpoint_goes_with_the_last_subscription_that_names_it() {
+    let mut world = after_retries_of(5, Outcome::Acknowledged);
+    let [stored] = world.health.values().collect::<Vec<_>>()[..] else { panic!("{:?}", world.health) };
+    assert_eq!((stored.health, stored.is_closed), (Health::Slow, false));
+    let left = stored.ends.since(NOW) - world.micros as i64;
+    assert!((590..=600).contains(&(left / SECOND as i64)), "{left}");
+    world.append([Record::Subscription { id: subscription().id, event: SubscriptionEvent::Ended(EndReason::Deleted) }]);
+    settle(&mut world);
+    assert_eq!(world.health, BTreeMap::new());
 }

@@ -17,9 +17,9 @@ use tidings_notify::reauthorization::Standing;
 use tidings_notify::retry::RetryAfter;
 use tidings_notify::subscription::{Extras, Target, TlsVersion, Watched};
 use tidings_notify::{
-    AbandonReason, Cause, Command, EndReason, Event, Interest, LedgerDelta, LifecycleEvent, Monotonic, Node,
-    NodeConfig, Now, Position, Record, Stream, Submission, Subscription, SubscriptionEvent, notification,
-    reauthorization,
+    AbandonReason, Cause, Command, EndReason, EndpointId, Event, Health, Interest, LedgerDelta, LifecycleEvent,
+    Monotonic, Node, NodeConfig, Now, Position, Record, StoredHealth, Stream, Submission, Subscription,
+    SubscriptionEvent, notification, reauthorization,
 };
 use uuid::Uuid;
 
@@ -95,9 +95,14 @@ fn span(subscription: Subscription, standing: Standing) -> SubscriptionSpan {
 struct World {
     node: Node,
     micros: u64,
+    held: Vec<Partition>,
     head: u64,
     attempts: Vec<Attempt>,
     others: Vec<Command>,
+    /// What is stored of the health of endpoints.
+    health: BTreeMap<EndpointId, StoredHealth>,
+    /// The partitions whose checkpoints have said something of it.
+    said: BTreeSet<Partition>,
 }
 
 impl World {
@@ -121,8 +126,14 @@ impl World {
     }
 
     fn of(config: NodeConfig, state: PartitionState) -> Self {
-        let node = Node::new(config);
-        let mut world = Self { node, micros: 0, head: 1, attempts: Vec::new(), others: Vec::new() };
+        Self::at(0, config, state)
+    }
+
+    /// A world that begins so long after `NOW`.
+    fn at(micros: u64, config: NodeConfig, state: PartitionState) -> Self {
+        let (node, health) = (Node::new(config), state.health.clone());
+        let (attempts, others, held) = (Vec::new(), Vec::new(), vec![Partition::of(MEGAN)]);
+        let mut world = Self { node, micros, held, head: 1, attempts, others, health, said: BTreeSet::new() };
         let (partition, epoch) = (Partition::of(MEGAN), EPOCH);
         world.handle(Event::Tick);
         world.renew();
@@ -145,7 +156,7 @@ impl World {
     }
 
     fn renew(&mut self) {
-        let held = vec![(Partition::of(MEGAN), EPOCH)];
+        let held = self.held.iter().map(|partition| (*partition, EPOCH)).collect();
         self.handle(Event::Leases { asked: Monotonic(self.micros), renewal: self.head > 1, held });
     }
 
@@ -184,6 +195,13 @@ impl World {
             };
             let (partition, epoch, number) = (checkpoint.partition, checkpoint.epoch, checkpoint.number);
             deltas.extend(checkpoint.ledger.into_values());
+            self.said.extend((!checkpoint.health.is_empty()).then_some(partition));
+            for (endpoint, health) in checkpoint.health {
+                match health {
+                    Some(health) => drop(self.health.insert(endpoint, health)),
+                    None => drop(self.health.remove(&endpoint)),
+                }
+            }
             self.handle(Event::Checkpointed { partition, epoch, number, answer: CheckpointAnswer::Recorded });
         }
         deltas

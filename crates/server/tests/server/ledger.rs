@@ -59,6 +59,7 @@ impl Work {
             park,
             ledger: BTreeMap::from([(self.id, delta)]),
             incidents: BTreeMap::new(),
+            health: BTreeMap::new(),
         };
         self.world.state.store.checkpoint(checkpoint).await.unwrap();
     }

@@ -12,7 +12,9 @@ use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::Standing;
 use notify::recount::Books;
 use notify::retention::{Mark, Noted};
-use notify::{Checkpoint, Incident, LedgerDelta, Parked, Position, Record, Stream, Subscription};
+use notify::{
+    Checkpoint, EndpointId, Health, Incident, LedgerDelta, Parked, Position, Record, StoredHealth, Stream, Subscription,
+};
 use uuid::Uuid;
 
 use super::directory::Kept;
@@ -66,6 +68,7 @@ pub(super) struct Shard {
     wall: Timestamp,
     pub(super) parked: BTreeMap<(Stream, Position), Parked>,
     pub(super) ledger: BTreeMap<SubscriptionId, LedgerDelta>,
+    health: BTreeMap<EndpointId, StoredHealth>,
 }
 
 impl Default for Model {
@@ -395,6 +398,7 @@ impl Model {
             wall: shard.wall,
             subscriptions: self.subscriptions.values().filter(here).cloned().collect(),
             parked,
+            health: shard.health.clone(),
         })
     }
 
@@ -468,6 +472,13 @@ impl Shard {
         }
         for (subscription, delta) in &checkpoint.ledger {
             self.ledger.entry(*subscription).or_default().add(delta);
+        }
+        for (endpoint, health) in checkpoint.health {
+            debug_assert!(health.is_none_or(|health| health.health != Health::Healthy), "who is healthy has no row");
+            match health {
+                Some(health) => self.health.insert(endpoint, health),
+                None => self.health.remove(&endpoint),
+            };
         }
         self.number = checkpoint.number;
         self.cursor = checkpoint.cursor;

@@ -4,8 +4,9 @@
 //! the write-ahead log cannot start over meanwhile, and that is all.
 //!
 //! A store that is put back has forgotten what happened since it was copied, while apps and receivers have not. So it
-//! begins a new generation, which delta tokens of before are not of; every live subscription is owed a `missed`; and
-//! nothing that could be redeemed counts any more, for what was redeemed or revoked since is not known.
+//! begins a new generation, which delta tokens of before are not of; every live subscription is owed a `missed`;
+//! nothing that could be redeemed counts any more, for what was redeemed or revoked since is not known; and all
+//! endpoints are healthy until they are seen not to be.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -137,6 +138,7 @@ pub fn begin_generation(
         let transaction = connection.transaction()?;
         schema::put_meta(&transaction, schema::GENERATION, row::signed(generation.0))?;
         let redeemables = transaction.execute("DELETE FROM redeemable", ())?;
+        transaction.execute("DELETE FROM health", ())?;
         let subscriptions = subscription::open_incidents(&transaction, incident)?;
         transaction.commit()?;
         connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE)?;

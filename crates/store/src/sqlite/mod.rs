@@ -43,6 +43,7 @@ mod backup;
 mod books;
 mod consent;
 mod directory;
+mod endpoint;
 mod error;
 mod examine;
 mod ingest;

@@ -13,7 +13,7 @@ use super::error::{cell, corrupt};
 use super::ledger::{Ledgers, pack, pack_sums, unpack};
 use super::row::{log_key, log_key_max, log_position, signed, stream_kind, stream_kind_number};
 use super::writer::{Tx, head};
-use super::{books, record, retention, subscription};
+use super::{books, endpoint, record, retention, subscription};
 use crate::seal::Keys;
 use crate::{CheckpointError, Lease, NodeId, StoreError};
 
@@ -137,6 +137,7 @@ pub(super) fn partition_state(
         wall,
         subscriptions: subscription::spans(connection, keys, partition)?,
         parked: parked_streams(connection, partition)?,
+        health: endpoint::of(connection, partition)?,
     })
 }
 
@@ -202,6 +203,9 @@ pub(super) fn checkpoint(tx: &mut Tx<'_>, encoded: &EncodedCheckpoint) -> Result
     }
     for (id, incident) in &checkpoint.incidents {
         subscription::open_incident(tx, *id, *incident)?;
+    }
+    for (id, health) in &checkpoint.health {
+        endpoint::put(tx, partition, *id, *health)?;
     }
     if unfolded.len() > UNFOLDED_MAX {
         fold(tx.connection, partition, std::mem::take(&mut unfolded))?;

@@ -601,6 +601,7 @@ impl Pair {
             park: Some(row).filter(|row| park && !row.refs.is_empty()).into_iter().collect(),
             ledger: BTreeMap::from([(stream.subscription, delta)]),
             incidents: opened.into_iter().collect(),
+            health: BTreeMap::from([(endpoint(number), (!unpark).then(|| slow_until(advance as i64)))]),
         }
     }
 

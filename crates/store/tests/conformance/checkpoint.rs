@@ -32,6 +32,7 @@ pub async fn worked_on(world: &World, records: u64) -> Checkpoint {
         park: Vec::new(),
         ledger: BTreeMap::new(),
         incidents: BTreeMap::new(),
+        health: BTreeMap::new(),
     }
 }
 
@@ -105,6 +106,25 @@ pub async fn a_checkpoint_replaces_what_it_unparks(world: World) {
     let third = Checkpoint { number: 3, park: Vec::new(), ..second };
     world.store.checkpoint(third).await.unwrap();
     assert_eq!(world.store.partition_state(first.partition).await.unwrap().parked, BTreeMap::new());
+}
+
+pub async fn the_health_of_endpoints_is_kept_with_the_partition_until_a_checkpoint_says_otherwise(world: World) {
+    let mut first = worked_on(&world, 1).await;
+    let kept = async |partition| world.store.partition_state(partition).await.unwrap().health;
+    first.health = BTreeMap::from([(endpoint(1), Some(slow_until(600))), (endpoint(2), Some(dropping_until(900)))]);
+    world.store.checkpoint(first.clone()).await.unwrap();
+    let both = BTreeMap::from([(endpoint(1), slow_until(600)), (endpoint(2), dropping_until(900))]);
+    assert_eq!(kept(first.partition).await, both);
+    assert_eq!(kept(Partition::of(ADELE)).await, BTreeMap::new(), "it is that partition's");
+    let nothing_new = Checkpoint { number: 2, health: BTreeMap::new(), ..first.clone() };
+    world.store.checkpoint(nothing_new).await.unwrap();
+    assert_eq!(kept(first.partition).await, both);
+    let health = BTreeMap::from([(endpoint(1), None), (endpoint(2), Some(slow_until(950))), (endpoint(3), None)]);
+    let fenced = Checkpoint { number: 3, epoch: 9, health, ..first.clone() };
+    assert!(world.store.checkpoint(fenced.clone()).await.is_err());
+    assert_eq!(kept(first.partition).await, both);
+    world.store.checkpoint(Checkpoint { epoch: 1, ..fenced }).await.unwrap();
+    assert_eq!(kept(first.partition).await, BTreeMap::from([(endpoint(2), slow_until(950))]));
 }
 
 pub async fn the_ledger_adds_up_over_many_subscriptions(world: World) {

@@ -27,8 +27,8 @@ async fn watched(world: &World) {
 async fn open(world: &World, number: u64, incident: Incident) {
     let (unpark, park, ledger) = (Vec::new(), Vec::new(), [].into());
     let (partition, cursor, wall) = (Partition::of(MEGAN), Position(2), incident.opened);
-    let incidents = [(subscription_id(1), incident)].into();
-    let checkpoint = Checkpoint { partition, epoch: 1, number, cursor, wall, unpark, park, ledger, incidents };
+    let (incidents, health) = ([(subscription_id(1), incident)].into(), [].into());
+    let checkpoint = Checkpoint { partition, epoch: 1, number, cursor, wall, unpark, park, ledger, incidents, health };
     world.store.checkpoint(checkpoint).await.unwrap();
 }
 

@@ -178,6 +178,7 @@ mod stories {
             a_checkpoint_needs_its_epoch_and_its_turn
             parked_rows_come_back_with_their_records
             a_checkpoint_replaces_what_it_unparks
+            the_health_of_endpoints_is_kept_with_the_partition_until_a_checkpoint_says_otherwise
             the_ledger_adds_up_over_many_subscriptions
             the_ledgers_of_an_app_add_up_and_are_read_in_pages
             books_say_what_checkpoints_have_recorded

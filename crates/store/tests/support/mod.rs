@@ -10,7 +10,7 @@ use graph::{
     TenantId, Timestamp, UserId, WellKnown,
 };
 use notify::subscription::{Target, TlsVersion, Watched};
-use notify::{Position, Record, Subscription};
+use notify::{EndpointId, Health, Position, Record, StoredHealth, Subscription};
 use serde_json::json;
 use tidings_store::seal::{KEY_BYTES, Key, Keys, Nonce};
 use tidings_store::{Commit, Makers, Once, Publish, Store, SubscriptionLimits, Tenant, Upload, User};
@@ -56,6 +56,18 @@ pub fn change_id(number: u128) -> ChangeId {
 
 pub fn subscription_id(number: u128) -> SubscriptionId {
     SubscriptionId(Uuid::from_u128(number))
+}
+
+pub fn endpoint(number: u128) -> EndpointId {
+    EndpointId(Uuid::from_u128(number))
+}
+
+pub fn slow_until(second: i64) -> StoredHealth {
+    StoredHealth { health: Health::Slow, is_closed: false, ends: at(second) }
+}
+
+pub fn dropping_until(second: i64) -> StoredHealth {
+    StoredHealth { health: Health::Dropping, is_closed: true, ends: at(second) }
 }
 
 pub fn inbox(mailbox: UserId) -> FolderId {

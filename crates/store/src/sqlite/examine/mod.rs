@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode};
 use serde::Serialize;
 
 use super::error::OpenError;
-use super::{DATABASE, lock, partition, schema, sealing};
+use super::{DATABASE, endpoint, lock, partition, schema, sealing};
 use crate::StoreError;
 use crate::seal::Keys;
 
@@ -83,12 +83,13 @@ pub fn examine(
         desk.tell(format!("schema version {version}"), what, todo);
     }
     if version == schema::VERSION {
-        let examinations: [(&'static str, Look<'_>); 8] = [
+        let examinations: [(&'static str, Look<'_>); 9] = [
             ("partitions", Desk::partitions),
             ("keys", Desk::keys),
             ("log", Desk::log),
             ("subscriptions", Desk::subscriptions),
             ("parked deliveries", Desk::parked),
+            ("health", Desk::health),
             ("ledger", Desk::ledger),
             ("folders", Desk::folders),
             ("items and attachments", Desk::items),
@@ -175,6 +176,23 @@ impl<'a> Desk<'a> {
                 self.tell("table sealing_key", what, "put the key back into the key file, as another line");
                 // Every sealed row would seem damaged, and a backup would not help.
                 self.keys = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Each row can be read, and lies where somebody reads it.
+    fn health(&mut self) -> Result<(), StoreError> {
+        let sql = "SELECT endpoint, health, closed, ends, partition FROM health ORDER BY partition, endpoint";
+        let mut read = self.connection.prepare(sql)?;
+        let mut rows = read.query(())?;
+        while let Some(row) = rows.next()? {
+            let partition: u16 = row.get(4)?;
+            if let Err(error) = endpoint::read(row, Partition(partition)) {
+                self.tell(format!("health of an endpoint in partition {partition}"), error, RESTORE);
+            }
+            if partition >= PARTITIONS {
+                self.tell("table health", format!("there is no partition {partition}"), RESTORE);
             }
         }
         Ok(())
