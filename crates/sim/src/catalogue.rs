@@ -153,6 +153,8 @@ catalogue! {
     Fenced Process "a checkpoint comes after its lease was taken" "fenced" None,
     Drained Process "a process is asked to stop, and does" "begin nothing new" None,
     DrainKilled Process "a process is asked to stop, and is killed before it has" "nothing; it starts anew" None,
+    SlowTakenOver Process "a partition is taken over while an endpoint is slow" "what was stored of the endpoint" None,
+    DroppingTakenOver Process "a partition is taken over while an endpoint is dropping" "what was stored of the endpoint" None,
     Darkness Process "all processes are down for longer than the horizon" "a log that is older than what may be sent" None,
 
     UrlPatched Life "a subscription moves to another URL" "a patch, with attempts at the old one in flight" None,

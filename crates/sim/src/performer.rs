@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use graph::{Change, ChangeId, Item, ItemId, Kind, Mutation, Properties, WellKnown};
+use notify::checkpoint::PartitionState;
 use notify::log::{Cause, EndReason, Submission};
 use notify::node::{Attempt, CheckpointAnswer, Lack, Notification, Outcome, Step};
-use notify::{Command, Event, Now, Record, Subscription};
+use notify::{Command, Event, Health, Now, Record, Subscription};
 use rand::RngExt;
 use store::{Commit, CommitError, Once, SubscriptionError};
 
@@ -165,7 +166,9 @@ impl World {
             }
             Command::ReadState { partition, epoch } => {
                 let rows = Some(self.storage.parked(partition));
-                let event = Event::State { partition, epoch, state: Some(self.storage.state(partition)) };
+                let state = self.storage.state(partition);
+                self.count_unwell(&state);
+                let event = Event::State { partition, epoch, state: Some(state) };
                 return Ok(Some(Letter { event, rows }));
             }
             Command::ReadLog { partition, epoch, after, limit } => {
@@ -197,6 +200,16 @@ impl World {
             Command::Attempt(_) => None,
         };
         Ok(event.map(Letter::from))
+    }
+
+    fn count_unwell(&mut self, state: &PartitionState) {
+        let now = date(self.at);
+        for stored in state.health.values().filter(|stored| stored.ends > now) {
+            self.strike(match stored.health {
+                Health::Dropping => Fault::DroppingTakenOver,
+                Health::Slow | Health::Healthy => Fault::SlowTakenOver,
+            });
+        }
     }
 
     /// A lease that has passed to `life`: whether its holder lives on, and has not given it back.

@@ -178,7 +178,7 @@ fn health(pick: &mut impl FnMut(&[u64]) -> u64) -> HealthLimits {
         window_micros: pick(&[20, 60]) * SECOND,
         responses_min: pick(&[2, 3, 5]),
         hold_micros: pick(&[3, 20]) * SECOND,
-        drop_for_micros: pick(&[3, 20]) * SECOND,
+        drop_for_micros: pick(&[3, 20, 60]) * SECOND,
         probes: pick(&[1, 2, 5]),
         ..HealthLimits::documented()
     }

@@ -45,6 +45,7 @@ planted! {
     AskedOffCadence "asked-off-cadence" Some(Fault::AskedOffCadence),
     TooLargeTakenForDelivered "too-large-taken-for-delivered" Some(Fault::TooLargeTakenForDelivered),
     IncidentForgottenInReplay "incident-forgotten-in-replay" Some(Fault::IncidentForgottenInReplay),
+    HealthForgottenInReplay "health-forgotten-in-replay" Some(Fault::HealthForgottenInReplay),
     LostMissedTakenForTold "lost-missed-taken-for-told" Some(Fault::LostMissedTakenForTold),
     HeldTooLong "held-too-long" Some(Fault::HeldTooLong),
     LogCutTooFar "log-cut-too-far" None,

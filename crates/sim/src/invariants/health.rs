@@ -1,11 +1,14 @@
-//! When new notifications may be held, and when they may be dropped.
+//! When new notifications may be held, and when they may be dropped; and what of that is stored, and taken up again.
 
 use std::sync::Arc;
 
-use graph::Partition;
+use graph::{Partition, Timestamp};
+use notify::checkpoint::PartitionState;
 use notify::health::{Health, HealthLimits};
 use notify::node::Outcome;
-use notify::{AbandonReason, Checkpoint, Monotonic, Parked, Position, Record, StreamKind};
+use notify::{
+    AbandonReason, Checkpoint, EndpointId, Monotonic, Now, Parked, Position, Record, StoredHealth, StreamKind,
+};
 
 use super::{Delivery, InFlight, Violation, Watch};
 use crate::process::Life;
@@ -13,8 +16,30 @@ use crate::process::Life;
 /// By how much a hold may be longer than it should: what is matched within a second is due together.
 const HOLD_SLACK_MICROS: i64 = 2_000_000;
 
-/// A response of an endpoint: when a life was told of it, and how long it took.
-pub(super) type Response = (Monotonic, u64);
+/// By how much a stored deadline may be off: a wall time is read once for each event.
+const DEADLINE_SLACK_MICROS: i64 = 1_000_000;
+
+/// What a life was told of an endpoint, and when.
+pub(super) type Told = (Monotonic, What);
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum What {
+    /// A response, and how long it took.
+    Responded(u64),
+    /// What an earlier life had stored of it, and until when that counts.
+    Stored { health: Health, is_closed: bool, ends: Monotonic },
+}
+
+/// What a life that reads it now makes of what was stored. No clock makes it last longer than it did when it began.
+fn taken_up(stored: StoredHealth, now: Now, limits: &HealthLimits) -> Option<What> {
+    let StoredHealth { health, is_closed, ends } = stored;
+    let left = |until: Timestamp, most: u64| until.since(now.wall).clamp(0, most as i64) as u64;
+    let shut = if is_closed { left(ends, limits.drop_for_micros) } else { 0 };
+    // After a window in which nothing was tried comes one in which something is.
+    let until = if is_closed { ends.plus_micros(limits.window_micros as i64) } else { ends };
+    let (is_closed, left) = if shut > 0 { (true, shut) } else { (false, left(until, limits.window_micros)) };
+    (left > 0).then_some(What::Stored { health, is_closed, ends: now.mono.plus_micros(left) })
+}
 
 /// What a life is bound to find an endpoint to be.
 #[derive(Clone, Copy, Debug)]
@@ -34,46 +59,73 @@ impl Verdict {
         Self { health, is_closed, first, ends: at.plus_micros(micros) }
     }
 
-    /// As it is at a time, when all that was responded before is known.
-    fn at(mut self, at: Monotonic, responses: &[Response], limits: &HealthLimits) -> Option<Self> {
+    /// The worse of two; of two that are alike, the one that lasts longer.
+    fn or_worse(self, other: Self) -> Self {
+        match (self.health, self.is_closed) < (other.health, other.is_closed) {
+            true => other,
+            false if (self.health, self.is_closed) == (other.health, other.is_closed) => {
+                Self { ends: self.ends.max(other.ends), ..self }
+            }
+            false => self,
+        }
+    }
+
+    /// As it is at a time, when all that was told before is known.
+    fn at(mut self, at: Monotonic, told: &[Told], limits: &HealthLimits) -> Option<Self> {
         while self.ends <= at {
             let judged = match (self.health, self.is_closed) {
                 (Health::Healthy, _) => return None,
                 (health, true) => health,
-                (health, false) => shares(&responses[self.first..], limits).min(health),
+                (health, false) => shares(&told[self.first..], limits).min(health),
             };
-            let open = Self::new(Health::Healthy, responses.len(), self.ends, limits);
+            let open = Self::new(Health::Healthy, told.len(), self.ends, limits);
             self = Self { health: judged, ..open };
         }
         Some(self)
     }
 }
 
-/// The guide's rules, read over everything that an endpoint responded to one life; `None`: it answers in time.
-fn verdict(responses: &[Response], now: Monotonic, limits: &HealthLimits) -> Option<Verdict> {
+/// The guide's rules, read over everything that one life was told of an endpoint; `None`: it answers in time.
+fn verdict(told: &[Told], now: Monotonic, limits: &HealthLimits) -> Option<Verdict> {
     let mut verdict: Option<Verdict> = None;
-    for (place, (at, took)) in responses.iter().enumerate() {
-        verdict = verdict.and_then(|verdict| verdict.at(*at, &responses[..place], limits));
-        if verdict.is_none() && *took > limits.slow_micros.min(limits.drop_micros) {
+    for (place, (at, what)) in told.iter().enumerate() {
+        verdict = verdict.and_then(|verdict| verdict.at(*at, &told[..place], limits));
+        let took = match *what {
+            What::Responded(took) => took,
+            What::Stored { health, is_closed, ends } => {
+                let stored = Verdict { health, is_closed, first: place + 1, ends };
+                verdict = Some(verdict.map_or(stored, |known| known.or_worse(stored)));
+                continue;
+            }
+        };
+        if verdict.is_none() && took > limits.slow_micros.min(limits.drop_micros) {
             verdict = Some(Verdict::new(Health::Healthy, place, *at, limits));
         }
         let Some(current) = verdict else { continue };
-        let window = &responses[current.first..=place];
-        let (judged, count) = (shares(window, limits), window.len() as u64);
+        let window = &told[current.first..=place];
+        let (judged, count) = (shares(window, limits), responses(window).count() as u64);
         let is_worse = judged > current.health && count >= limits.responses_min;
         let was_tried = current.health == Health::Dropping && !current.is_closed && count >= limits.probes;
         if is_worse || (was_tried && judged < current.health) {
             verdict = Some(Verdict::new(judged, place + 1, *at, limits));
         }
     }
-    verdict?.at(now, responses, limits)
+    verdict?.at(now, told, limits)
+}
+
+/// How long each response took.
+fn responses(told: &[Told]) -> impl Iterator<Item = u64> {
+    told.iter().filter_map(|(_, what)| match what {
+        What::Responded(took) => Some(*took),
+        What::Stored { .. } => None,
+    })
 }
 
 /// What the shares of late responses say.
-fn shares(window: &[Response], limits: &HealthLimits) -> Health {
+fn shares(window: &[Told], limits: &HealthLimits) -> Health {
     let exceeds = |micros: u64, percent: u64| {
-        let late = window.iter().filter(|(_, took)| *took > micros).count();
-        late * 100 > window.len() * percent as usize
+        let late = responses(window).filter(|took| *took > micros).count();
+        late * 100 > responses(window).count() * percent as usize
     };
     match () {
         () if exceeds(limits.drop_micros, limits.drop_percent) => Health::Dropping,
@@ -90,7 +142,72 @@ impl Watch {
             Outcome::TimedOut => flight.timeout_micros + 1,
             Outcome::Unreachable | Outcome::Forbidden | Outcome::NotSent | Outcome::Delayed { .. } => return,
         };
-        self.responses.entry(life).or_default().entry(flight.url.clone()).or_default().push((now, took));
+        let told = self.told.entry(life).or_default().entry(flight.url.clone()).or_default();
+        told.push((now, What::Responded(took)));
+    }
+
+    /// A life reads what is stored with a partition.
+    pub(super) fn took_up(&mut self, life: Life, state: &PartitionState) {
+        let Some(now) = self.nows.get(&life).copied() else { return };
+        for (endpoint, stored) in &state.health {
+            let url = self.url_of(*endpoint);
+            let Some((url, what)) = url.zip(taken_up(*stored, now, &self.config.health)) else { continue };
+            self.told.entry(life).or_default().entry(url).or_default().push((now.mono, what));
+        }
+    }
+
+    fn url_of(&self, endpoint: EndpointId) -> Option<String> {
+        let mut versions = self.truth.spans.iter().flat_map(|span| &span.versions);
+        let of = versions.find(|one| EndpointId::of(one.app, &one.notification_url) == endpoint);
+        of.map(|one| one.notification_url.clone())
+    }
+
+    fn verdict(&self, life: Life, url: &str, now: Monotonic) -> Option<Verdict> {
+        verdict(self.told.get(&life)?.get(url)?, now, &self.config.health)
+            .filter(|verdict| verdict.health != Health::Healthy)
+    }
+
+    /// A life commands a checkpoint: with it the store has of endpoints what they are to that life, if a subscription names
+    /// them, and nothing else.
+    pub(super) fn check_stored(&mut self, life: Life, checkpoint: &Checkpoint) -> Result<(), Violation> {
+        let Some(now) = self.nows.get(&life).copied() else { return Ok(()) };
+        let tenure = self.tenures.get_mut(&(life, checkpoint.partition));
+        let is_new = |epoch, number| epoch == checkpoint.epoch && number < checkpoint.number;
+        let Some(tenure) = tenure.filter(|tenure| is_new(tenure.epoch, tenure.number)) else { return Ok(()) };
+        tenure.number = checkpoint.number;
+        for (endpoint, said) in &checkpoint.health {
+            match said {
+                Some(said) => drop(tenure.health.insert(*endpoint, *said)),
+                None => drop(tenure.health.remove(endpoint)),
+            }
+        }
+        let stored = tenure.health.clone();
+        for (endpoint, said) in &stored {
+            let url = self.url_of(*endpoint).unwrap_or_default();
+            let verdict = self.verdict(life, &url, now.mono);
+            let is_said = checkpoint.health.contains_key(endpoint);
+            if !verdict.is_some_and(|verdict| self.says(*said, verdict, now, is_said)) {
+                let seen = format!("{url} is {verdict:?} at {now:?}, and stored as {said:?} (now: {is_said})");
+                return Err(Violation::new("health_is_kept", seen));
+            }
+        }
+        for (number, span) in self.truth.spans_of(checkpoint.partition) {
+            let is_known = span.since[0] <= checkpoint.cursor && span.versions.len() == 1 && span.ended.is_none();
+            let url = &span.latest().notification_url;
+            let Some(verdict) = self.verdict(life, url, now.mono).filter(|_| is_known) else { continue };
+            if !stored.contains_key(&EndpointId::of(span.latest().app, url)) {
+                let seen = format!("{url} of subscription {number} is {verdict:?}, and nothing is stored of it");
+                return Err(Violation::new("health_is_kept", seen));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what is stored is so; what was stored earlier has its deadline by the clock of then.
+    fn says(&self, stored: StoredHealth, verdict: Verdict, now: Now, is_said: bool) -> bool {
+        let ends = now.wall.plus_micros(verdict.ends.since(now.mono) as i64);
+        let is_off = stored.ends.since(ends).abs() > DEADLINE_SLACK_MICROS;
+        (stored.health, stored.is_closed) == (verdict.health, verdict.is_closed) && !(is_said && is_off)
     }
 
     /// A life is about to see records of a log, and to decide what becomes of those that are new to it: what each
@@ -105,9 +222,12 @@ impl Watch {
         let Some(tenure) = self.tenures.get_mut(&(life, partition)).filter(|tenure| tenure.cursor.is_some()) else {
             return;
         };
-        let (limits, responses) = (self.config.health, self.responses.get(&life));
-        let is_late = |took: u64| took > limits.slow_micros.min(limits.drop_micros);
-        let judged = responses.into_iter().flatten().filter(|(_, all)| all.iter().any(|(_, took)| is_late(*took)));
+        let (limits, told) = (self.config.health, self.told.get(&life));
+        let is_bad = |what: &What| match what {
+            What::Responded(took) => *took > limits.slow_micros.min(limits.drop_micros),
+            What::Stored { .. } => true,
+        };
+        let judged = told.into_iter().flatten().filter(|(_, all)| all.iter().any(|(_, what)| is_bad(what)));
         let judged = judged.filter_map(|(url, all)| Some((url, verdict(all, now, &limits)?)));
         let unwell: Vec<_> = judged.filter(|(_, verdict)| verdict.health != Health::Healthy).collect();
         for (position, _) in records {

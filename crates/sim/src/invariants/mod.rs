@@ -16,12 +16,12 @@ use std::fmt;
 
 use graph::{Partition, SubmissionId, SubscriptionId, Timestamp, UserId};
 use notify::log::SubscriptionEvent;
-use notify::node::{Lack, NodeConfig, NodeStats, Outcome};
+use notify::node::{Lack, NodeConfig, NodeStats, Outcome, Wall};
 use notify::retry::RetryAfter;
-use notify::{Command, Event, Monotonic, Now, Position, Record};
+use notify::{Command, EndpointId, Event, Monotonic, Now, Position, Record, StoredHealth};
 use uuid::Uuid;
 
-use self::health::Response;
+use self::health::Told;
 use crate::plan::Plan;
 use crate::process::{Letter, Life};
 use crate::storage::date;
@@ -79,9 +79,11 @@ struct Tenure {
     shut: BTreeSet<Delivery>,
     /// Those that must have been given up for room, since later ones that had to wait for them were sent.
     passed_over: BTreeSet<Delivery>,
-    /// The last checkpoint that it built, and the last record that one may have parked.
-    number: u64,
+    /// The last record that a checkpoint may have parked.
     parked_up_to: Position,
+    /// The number of the last checkpoint that it knows of or commanded, and what that leaves stored of endpoints.
+    number: u64,
+    health: BTreeMap<EndpointId, StoredHealth>,
     /// Subscriptions whose end this node was told of.
     ended: BTreeSet<usize>,
     /// The oldest version of each subscription that the node may still use.
@@ -131,8 +133,11 @@ pub struct Watch {
     draining: BTreeSet<Life>,
     released: BTreeSet<Life>,
     mail: BTreeMap<(SubmissionId, UserId), u32>,
-    /// What each life was told of how long URLs took to respond.
-    responses: BTreeMap<Life, BTreeMap<String, Vec<Response>>>,
+    /// What time each life believes that it is, and why.
+    nows: BTreeMap<Life, Now>,
+    trusted: BTreeMap<Life, Wall>,
+    /// What each life was told of how URLs respond.
+    told: BTreeMap<Life, BTreeMap<String, Vec<Told>>>,
     /// What was new to somebody while its endpoint was dropping, with the epochs in which it was; and while it was slow.
     dropped: BTreeMap<Delivery, BTreeSet<u64>>,
     slowed: BTreeSet<Delivery>,
@@ -167,7 +172,9 @@ impl Watch {
             draining: BTreeSet::new(),
             released: BTreeSet::new(),
             mail: BTreeMap::new(),
-            responses: BTreeMap::new(),
+            nows: BTreeMap::new(),
+            trusted: BTreeMap::new(),
+            told: BTreeMap::new(),
             dropped: BTreeMap::new(),
             slowed: BTreeSet::new(),
             acknowledged: BTreeMap::new(),
@@ -232,6 +239,8 @@ impl Watch {
     pub fn handed(&mut self, life: Life, now: Now, letter: &Letter) {
         let wall = self.walls.entry(life).or_insert(now.wall);
         *wall = (*wall).max(now.wall);
+        let believed = self.trusted.entry(life).or_default().observe(now);
+        self.nows.insert(life, Now { wall: believed, mono: now.mono });
         if let Event::Log { partition, records: Some(records), .. } | Event::Published { partition, records } =
             &letter.event
         {
@@ -290,6 +299,7 @@ impl Watch {
         tenure.cursor = Some(cursor);
         tenure.parked_up_to = cursor;
         tenure.head = state.head;
+        (tenure.number, tenure.health) = (state.number, state.health.clone());
         for row in letter.rows.iter().flatten() {
             let Some(number) = self.truth.number(row.stream.subscription) else { continue };
             for one in &row.refs {
@@ -308,6 +318,16 @@ impl Watch {
                 let oldest = tenure.versions.entry(number).or_default();
                 *oldest = (*oldest).max(known);
             }
+        }
+        self.raise_wall(life, state.wall);
+        self.took_up(life, state);
+    }
+
+    /// What an earlier life has acted on is no later than now.
+    fn raise_wall(&mut self, life: Life, floor: Timestamp) {
+        self.trusted.entry(life).or_default().raise(floor);
+        if let Some(now) = self.nows.get_mut(&life) {
+            now.wall = now.wall.max(floor);
         }
     }
 
@@ -384,6 +404,7 @@ impl Watch {
             Command::Checkpoint(checkpoint) => {
                 self.passed(life, checkpoint.partition, checkpoint.cursor);
                 self.check_passed_over(life, checkpoint)?;
+                self.check_stored(life, checkpoint)?;
             }
             Command::Acquire { .. } if self.draining.contains(&life) => {
                 return refuse("fence_holds", "acquires leases while it drains");

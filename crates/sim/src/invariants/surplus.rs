@@ -40,7 +40,6 @@ impl Watch {
         if checkpoint.number <= tenure.number {
             return Ok(());
         }
-        tenure.number = checkpoint.number;
         for row in &checkpoint.park {
             let Some(number) = self.truth.number(row.stream.subscription) else { continue };
             if let Some(one) = row.refs.iter().find(|one| tenure.passed_over.contains(&(number, one.position))) {

@@ -20,11 +20,7 @@ mod v3;
 mod v4;
 
 /// Each raises the schema version by one. Migrations only add.
-<<<<<<< HEAD
-const MIGRATIONS: [Migration; 11] = [
-=======
 const MIGRATIONS: [Migration; 12] = [
->>>>>>> e4a6d49 (Keep the health of endpoints over restarts)
     |tx| tx.execute_batch(V1),
     |tx| tx.execute_batch(V2),
     v3::migrate,
@@ -36,10 +32,7 @@ const MIGRATIONS: [Migration; 12] = [
     |tx| tx.execute_batch(V9),
     |tx| tx.execute_batch(V10),
     |tx| tx.execute_batch(V11),
-<<<<<<< HEAD
-=======
     |tx| tx.execute_batch(V12),
->>>>>>> e4a6d49 (Keep the health of endpoints over restarts)
 ];
 
 type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
@@ -205,13 +198,11 @@ const V10: &str = "
     CREATE INDEX subscription_ended ON subscription (partition, ended) WHERE ended IS NOT NULL;
 ";
 
-<<<<<<< HEAD
 /// What parked rows take with the notifications that they refer to; for those of before about as much for each delivery.
 const V11: &str = "
     ALTER TABLE parked ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
     UPDATE parked SET bytes = 1024 * json_array_length(CAST(row AS TEXT), '$.refs');
-=======
-const V11: &str = "";
+";
 
 const V12: &str = "
     -- Endpoints that were slow or dropping when a checkpoint of the partition last said so.
@@ -223,7 +214,6 @@ const V12: &str = "
         ends INTEGER NOT NULL,
         PRIMARY KEY (partition, endpoint)
     ) STRICT, WITHOUT ROWID;
->>>>>>> e4a6d49 (Keep the health of endpoints over restarts)
 ";
 
 /// The version that this release writes.
