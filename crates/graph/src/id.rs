@@ -51,6 +51,8 @@ uuid_id! {
     ChangeId,
     /// One act of sending a message.
     SubmissionId,
+    /// A partner topic.
+    TopicId,
 }
 
 impl TenantId {

@@ -51,7 +51,7 @@ pub use change::{Change, ChangeType, Mutation};
 pub use content::Content;
 pub use exchange_id::{ExchangeId, ExchangeIdFormat};
 pub use id::{
-    AppId, AttachmentId, ChangeId, FolderId, ImmutableId, ItemId, ItemKey, Kind, SubmissionId, SubscriptionId,
+    AppId, AttachmentId, ChangeId, FolderId, ImmutableId, ItemId, ItemKey, Kind, SubmissionId, SubscriptionId, TopicId,
 };
 pub use id::{TenantId, UserId};
 pub use item::{Folder, Item, Properties, WellKnown};

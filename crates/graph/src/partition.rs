@@ -5,13 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::UserId;
+use crate::{TopicId, UserId};
 
 /// How many partitions a store has. Fixed when the store is made.
 pub const PARTITIONS: u16 = 256;
 
 /// What a subscription and every change that it can see lie in: a mailbox, by its user's id, or the resources
-/// of one kind in a tenant.
+/// of one kind in a tenant. Likewise a partner topic with its events, by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Scope(pub Uuid);
@@ -19,6 +19,12 @@ pub struct Scope(pub Uuid);
 impl From<UserId> for Scope {
     fn from(mailbox: UserId) -> Self {
         Self(mailbox.0)
+    }
+}
+
+impl From<TopicId> for Scope {
+    fn from(topic: TopicId) -> Self {
+        Self(topic.0)
     }
 }
 

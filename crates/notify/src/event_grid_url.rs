@@ -2,6 +2,7 @@
 //! `EventGrid:?azuresubscriptionid=…&resourcegroup=…&partnertopic=…&location=…`. It is read and judged here; whether
 //! there is such a topic is for others to say.
 
+use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -9,7 +10,8 @@ use uuid::Uuid;
 const URL_CHARS_MAX: usize = 1_024;
 
 /// A partner topic by its place in Azure's order of things.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EventGridUrl {
     pub azure_subscription: Uuid,
     pub resource_group: String,
@@ -82,6 +84,18 @@ impl EventGridUrl {
     /// A topic's name is unique in its region, in any case.
     pub fn names_the_topic_of(&self, other: &Self) -> bool {
         self.location == other.location && self.partner_topic.eq_ignore_ascii_case(&other.partner_topic)
+    }
+
+    /// The same topic by its path in the management API, which knows no region.
+    pub fn has_the_path_of(&self, other: &Self) -> bool {
+        self.is_in_group(other.azure_subscription, &other.resource_group)
+            && self.partner_topic.eq_ignore_ascii_case(&other.partner_topic)
+    }
+
+    /// Whether it lies in a resource group, which is named in any case.
+    pub fn is_in_group(&self, azure_subscription: Uuid, resource_group: &str) -> bool {
+        self.azure_subscription == azure_subscription
+            && self.resource_group.to_lowercase() == resource_group.to_lowercase()
     }
 }
 

@@ -26,6 +26,7 @@ pub mod retry;
 pub mod rules;
 pub mod subscription;
 pub mod throttle;
+pub mod topic;
 pub mod transition;
 
 pub use checkpoint::{AbandonReason, Checkpoint, LedgerDelta, Parked, ParkedRef, Stream, StreamKind};
@@ -38,4 +39,5 @@ pub use node::{Command, Event, Node, NodeConfig};
 pub use profile::Profile;
 pub use resource::ResourceInterest;
 pub use subscription::Subscription;
+pub use topic::{EventSubscription, Topic, TopicEvent};
 pub use transition::Interest;

@@ -10,7 +10,7 @@ use graph::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Subscription;
+use crate::{Subscription, TopicEvent};
 
 /// A record's place in its partition's log. The first record has 1; 0 stands before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,6 +57,8 @@ pub enum Record {
         /// The change of an item or of a resource, as it stands in the log.
         record: Arc<Record>,
     },
+    /// An event of a partner topic.
+    Event(Arc<TopicEvent>),
 }
 
 /// A step in a subscription's life.
@@ -131,6 +133,7 @@ impl Record {
             Record::Change(change) => Some(change.at),
             Record::Ingested(change) => Some(change.at),
             Record::Submit(submission) => Some(submission.at),
+            Record::Event(event) => Some(event.published),
             Record::Subscription { event: SubscriptionEvent::Began(subscription), .. } => Some(subscription.created),
             Record::Subscription { .. } | Record::Lifecycle { .. } | Record::Replayed { .. } => None,
         }

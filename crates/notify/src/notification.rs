@@ -44,8 +44,9 @@ pub fn id(subscription: SubscriptionId, record: &Record, change: Option<ChangeTy
         // Of a life only its end is told, once.
         Record::Subscription { id, .. } => (id.0, 0x12),
         Record::Submit(submission) => (submission.id.0, 0),
-        // A replay holds none itself.
+        // A replay holds none itself, and of an event no notification tells.
         Record::Replayed { subscription, .. } => (subscription.0, 0),
+        Record::Event(event) => (event.topic.0, 0),
     };
     let mut name = [0u8; 33];
     name[..16].copy_from_slice(told.as_bytes());
@@ -226,7 +227,7 @@ fn push(
             push_lifecycle(collection, notification, texts, LifecycleEvent::SubscriptionRemoved);
         }
         // The node matches no others.
-        Record::Subscription { .. } | Record::Submit(_) | Record::Replayed { .. } => {}
+        Record::Subscription { .. } | Record::Submit(_) | Record::Replayed { .. } | Record::Event(_) => {}
     }
 }
 

@@ -1,9 +1,9 @@
 //! What of the logs is kept, and what goes: decided from positions, times and limits, for all partitions at once.
 //!
 //! A partition is *marked* now and then: the store notes its cursor, and what the ledgers say there. Once everything at
-//! or below the mark is old enough, and nothing of it is parked, the *floor* rises to the mark: what is at or below it
-//! is gone for whoever reads, and is taken away in small parts. Then the next mark is made. So the log is kept for one
-//! to two times the age, and a recount of it begins with what was noted.
+//! or below the mark is old enough, and nothing of it is parked or kept by a topic, the *floor* rises to the mark: what
+//! is at or below it is gone for whoever reads, and is taken away in small parts. Then the next mark is made. So the log
+//! is kept for one to two times the age, and a recount of it begins with what was noted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,8 +39,8 @@ pub struct LogExtent {
     pub cursor: Position,
     pub head: Position,
     pub mark: Option<Mark>,
-    /// The oldest record of which a delivery is parked.
-    pub parked: Option<Position>,
+    /// The oldest record that is needed still: a delivery of it is parked, or it is an event that a topic keeps.
+    pub held: Option<Position>,
     /// Whether subscriptions whose end the floor has passed are still there.
     pub has_ended: bool,
     /// What its records take, about.
@@ -109,9 +109,9 @@ impl LogExtent {
         self.first <= self.floor && self.first < self.head
     }
 
-    /// Whether a delivery is parked that needs a record at or below the mark.
+    /// Whether a record at or below the mark is needed still.
     pub fn is_held(&self, mark: Mark) -> bool {
-        self.parked.is_some_and(|parked| parked <= mark.position)
+        self.held.is_some_and(|held| held <= mark.position)
     }
 
     /// How many of the stored records lie above the floor, and at or below a place.
@@ -187,7 +187,7 @@ mod tests {
             cursor: Position(100),
             head: Position(100),
             mark: mark.map(|(position, hour)| Mark { position: Position(position), at: hours(hour) }),
-            parked: None,
+            held: None,
             has_ended: false,
             bytes: 1_000,
         }
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_is_parked_holds_the_floor_back_whatever_its_age() {
-        let parked = |position| LogExtent { parked: Some(Position(position)), ..extent(3, Some((60, 0))) };
+        let parked = |position| LogExtent { held: Some(Position(position)), ..extent(3, Some((60, 0))) };
         assert_eq!(plan(&[parked(60)], &LIMITS, hours(900)), []);
         assert_eq!(plan(&[parked(61)], &LIMITS, hours(900)), [raise(&parked(61))]);
     }
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(plan(&logs, &limits(3_000), hours(4)), []);
         assert_eq!(plan(&logs, &limits(2_999), hours(4)), [raise(&logs[1])]);
         assert_eq!(plan(&logs, &limits(2_499), hours(4)), [raise(&logs[1]), raise(&logs[2])]);
-        let held = LogExtent { parked: Some(Position(1)), ..logs[1] };
+        let held = LogExtent { held: Some(Position(1)), ..logs[1] };
         assert_eq!(plan(&[held, logs[2]], &limits(1_999), hours(4)), [raise(&logs[2])]);
     }
 
@@ -307,7 +307,7 @@ mod tests {
             bytes_max in proptest::option::of(0..9_000u64),
         ) {
             let logs: Vec<LogExtent> = logs.into_iter().zip(0..).map(|((mark, hour, parked, bytes), number)| {
-                LogExtent { parked: parked.map(Position), bytes, ..extent(number, Some((mark, hour))) }
+                LogExtent { held: parked.map(Position), bytes, ..extent(number, Some((mark, hour))) }
             }).collect();
             let limits = Limits { bytes_max, ..LIMITS };
             let is_too_much = bytes_max.is_some_and(|most| logs.iter().map(|log| log.bytes).sum::<u64>() > most);

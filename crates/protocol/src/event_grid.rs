@@ -1,7 +1,7 @@
 //! What Event Grid's partner topics carry of Outlook: nine types of events, and three of subscriptions' lives, as
 //! CloudEvents. Profiles say what `data` looks like, since what is published and what was seen differ.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
 
 use crate::LifecycleNotification;
@@ -13,7 +13,8 @@ pub mod pull;
 pub use filter::{AdvancedFilter, EventSubscriptionFilter};
 
 /// What the data of a topic's events looks like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// The published samples, which are those of Outlook's own notifications.
     #[default]

@@ -208,6 +208,7 @@ impl Truth {
                 self.submissions.push((partition, position, submission.clone()));
                 ("submit", None)
             }
+            Record::Event(_) => ("event", None),
         }
     }
 

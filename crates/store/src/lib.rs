@@ -13,13 +13,16 @@ use graph::query::Query;
 use graph::registry::Ingested;
 use graph::{
     AppId, Attachment, AttachmentId, ChangeId, ChangeType, Folder, FolderId, ImmutableId, Item, ItemId, Kind, Mutation,
-    Partition, Properties, Scope, SubscriptionId, TenantId, Timestamp, UserId,
+    Partition, Properties, Scope, SubscriptionId, TenantId, Timestamp, TopicId, UserId,
 };
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent, Submission};
 use notify::recount::Books;
 use notify::retention::{LogExtent, Mark};
-use notify::{Checkpoint, Incident, LedgerDelta, Position, Record, Stream, Subscription};
+use notify::topic::{CloudEvent, EventCounts};
+use notify::{
+    Checkpoint, EventSubscription, Incident, LedgerDelta, Position, Record, Stream, Subscription, Topic, TopicEvent,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -28,6 +31,7 @@ mod health;
 pub mod memory;
 pub mod seal;
 pub mod sqlite;
+mod topic;
 mod tree;
 
 pub use directory::{
@@ -35,6 +39,10 @@ pub use directory::{
     RedeemableKind, Redeemed, Tenant, TokenVersion, User,
 };
 pub use health::StoreHealth;
+pub use topic::{
+    DeadLetter, EventSubscriptionError, EventSubscriptionKey, LockedEvent, PublishError, PullError, Received, Settle,
+    TokenFailure, TopicCounts, TopicError, TopicQuery,
+};
 
 /// Each thing that is remembered for a time takes so many old ones away, so that they shrink faster than
 /// they grow.
@@ -273,8 +281,8 @@ pub trait Store: Send + Sync + 'static {
 
     // --- log and progress ---
 
-    /// Records after `after`, in order and without a gap; at most `limit`. What lies at or below the partition's floor
-    /// is gone: they begin after that.
+    /// Records after `after`, in order and without a gap; at most `limit`, or as many as come to [`READ_BYTES_MAX`]. What
+    /// lies at or below the partition's floor is gone: they begin after that.
     async fn read_log(
         &self,
         partition: Partition,
@@ -309,6 +317,82 @@ pub trait Store: Send + Sync + 'static {
         deliveries: usize,
     ) -> Result<Vec<LoadedParked>, StoreError>;
 
+    // --- topics ---
+
+    /// Makes a topic, or finds the one that is meant ([`Topic::meets`]) and adds to it what `wanted` brings
+    /// ([`Topic::opened_as`]): its app, and until when it is subscribed into. Everything else of `wanted` counts for a new
+    /// one alone. Refused when an app of `wanted` would have more than `of_app_max` topics in its tenant. Whoever repeats
+    /// it gets the same topic.
+    async fn open_topic(&self, wanted: Arc<Topic>, of_app_max: u64, now: Timestamp) -> Result<Arc<Topic>, TopicError>;
+    async fn topic(&self, id: TopicId) -> Result<Option<Arc<Topic>>, StoreError>;
+    /// By id.
+    async fn topics(&self, query: TopicQuery) -> Result<Vec<Arc<Topic>>, StoreError>;
+    /// Replaces a topic by `after`, of the same id, tenant and place, if it still equals `before`: its activation, profile,
+    /// description and keys.
+    async fn replace_topic(&self, before: Arc<Topic>, after: Arc<Topic>) -> Result<(), TopicError>;
+    /// Removes a topic with its event subscriptions and events. Their records stay in the log until that is cut.
+    /// What is to be published into it afterwards meets [`PublishError::NoTopic`].
+    async fn remove_topic(&self, id: TopicId) -> Result<(), TopicError>;
+    async fn topic_counts(&self, id: TopicId) -> Result<Option<TopicCounts>, StoreError>;
+    /// Publishes events into a topic, in this order: appends each to the log, unless one with its source and id is kept
+    /// already, of this batch too. Answers where each stands; `None`: it was dropped and counted, since the topic is not
+    /// activated.
+    async fn publish(
+        &self,
+        topic: TopicId,
+        events: Vec<CloudEvent>,
+        now: Timestamp,
+    ) -> Result<Vec<Option<Position>>, PublishError>;
+    /// Events that a topic keeps after a position, in order: at most `limit`, or as many as come to [`READ_BYTES_MAX`].
+    async fn topic_events(
+        &self,
+        topic: TopicId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<(Position, Arc<TopicEvent>)>, StoreError>;
+    /// Takes away some of the events of a topic that were published before a time, the oldest first, at most so many;
+    /// what event subscriptions had of them or had not come to is counted there. How many it took.
+    async fn forget_events(&self, topic: TopicId, published_before: Timestamp, most: u64) -> Result<u64, StoreError>;
+
+    // --- event subscriptions ---
+
+    /// Adds an event subscription, or replaces the one of its name: then that keeps its lock key, when it was
+    /// created, and what is pending. A new one considers events that are published from now on. Answers what stands,
+    /// and whether it is new. Refused when the topic would have more than `of_topic_max`.
+    async fn put_event_subscription(
+        &self,
+        subscription: Arc<EventSubscription>,
+        of_topic_max: u64,
+    ) -> Result<(Arc<EventSubscription>, bool), EventSubscriptionError>;
+    async fn event_subscription(
+        &self,
+        key: EventSubscriptionKey,
+    ) -> Result<Option<(Arc<EventSubscription>, EventCounts)>, StoreError>;
+    /// All of a topic, by name.
+    async fn event_subscriptions(&self, topic: TopicId) -> Result<Vec<Arc<EventSubscription>>, StoreError>;
+    /// Removes an event subscription with what is pending. `false`: there is none.
+    async fn remove_event_subscription(&self, key: EventSubscriptionKey) -> Result<bool, StoreError>;
+
+    // --- pull ---
+
+    /// Receives at most `most` events: first those that are due again, the one that has waited longest first, then those
+    /// that nobody has received, in order. It ends before that when it has considered a thousand, or read
+    /// [`READ_BYTES_MAX`].
+    async fn receive(&self, key: EventSubscriptionKey, most: usize, now: Timestamp) -> Result<Received, PullError>;
+    /// Settles events by the tokens of their locks, one after the other. Answers for each token.
+    async fn settle(
+        &self,
+        key: EventSubscriptionKey,
+        settle: Settle,
+    ) -> Result<Vec<Result<(), TokenFailure>>, PullError>;
+    /// Dead letters after a position, in order: at most `limit`, or as many as come to [`READ_BYTES_MAX`].
+    async fn dead_letters(
+        &self,
+        key: EventSubscriptionKey,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError>;
+
     // --- retention ---
 
     /// How the log of each partition lies.
@@ -318,7 +402,7 @@ pub trait Store: Send + Sync + 'static {
     async fn mark_log(&self, partition: Partition, at: Timestamp, instead_of: Option<Mark>)
     -> Result<bool, StoreError>;
     /// Raises a partition's floor to its mark, which is none any more, if it is still this one and nothing at or below
-    /// it is parked.
+    /// it is parked or kept by a topic.
     async fn raise_floor(&self, partition: Partition, mark: Mark) -> Result<bool, StoreError>;
     /// Takes some of what the floor has passed away: at most so many records, but never the last of the log; when none
     /// is left, subscriptions that had ended by there and have nothing parked. Their sums go to those of their apps.

@@ -141,7 +141,8 @@ impl Spans {
             | Record::Ingested(_)
             | Record::Lifecycle { .. }
             | Record::Submit(_)
-            | Record::Replayed { .. } => {}
+            | Record::Replayed { .. }
+            | Record::Event(_) => {}
         }
     }
 
@@ -204,7 +205,7 @@ impl Spans {
             Record::Subscription { id, .. } if record.is_last_word() => {
                 self.hearing_of_itself(*id, |span| span.ended == Some(position)).into_iter().collect()
             }
-            Record::Subscription { .. } | Record::Submit(_) => Vec::new(),
+            Record::Subscription { .. } | Record::Submit(_) | Record::Event(_) => Vec::new(),
         }
     }
 

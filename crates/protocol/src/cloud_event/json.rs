@@ -104,6 +104,14 @@ impl Serialize for CloudEvent {
     }
 }
 
+/// As [`CloudEvent::from_json`] reads it; from JSON alone.
+impl<'de> Deserialize<'de> for CloudEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        Self::from_json(text.get().as_bytes()).map_err(serde::de::Error::custom)
+    }
+}
+
 /// An object's members, unread.
 struct Members<'a> {
     named: Vec<(String, &'a RawValue)>,

@@ -60,7 +60,7 @@ pub struct Telemetry {
 /// Which requests are counted together: method, route and class of the status.
 type Answered = (&'static str, &'static str, &'static str);
 
-const RECORDS: [&str; 6] = ["change", "ingested", "subscription", "lifecycle", "submission", "replay"];
+const RECORDS: [&str; 7] = ["change", "ingested", "subscription", "lifecycle", "submission", "replay", "event"];
 /// What attempts come to.
 pub const OUTCOMES: [&str; 7] =
     ["acknowledged", "refused", "timed_out", "unreachable", "forbidden", "not_sent", "delayed"];
@@ -146,6 +146,7 @@ impl Telemetry {
                 }
                 Record::Submit(_) => 4,
                 Record::Replayed { .. } => 5,
+                Record::Event(_) => 6,
             };
             counts[kind] += 1;
         }

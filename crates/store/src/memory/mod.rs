@@ -8,12 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use graph::{AppId, Attachment, AttachmentId, ChangeId, ChangeType, FolderId, ImmutableId, Item, ItemId, Partition};
-use graph::{SubscriptionId, TenantId, Timestamp, UserId};
+use graph::{SubscriptionId, TenantId, Timestamp, TopicId, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent};
 use notify::recount::Books;
 use notify::retention::{LogExtent, Mark};
-use notify::{Checkpoint, Incident, LedgerDelta, Position, Record, Stream, Subscription};
+use notify::topic::{CloudEvent, EventCounts};
+use notify::{
+    Checkpoint, EventSubscription, Incident, LedgerDelta, Position, Record, Stream, Subscription, Topic, TopicEvent,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -21,6 +24,10 @@ use crate::{
     DeltaError, DeltaQuery, DirectoryError, FolderCounts, Generation, Grant, Ingest, ItemQuery, Items, Lease,
     LedgerQuery, Ledgers, NodeId, Publish, Redeemable, RedeemableHash, Redeemed, Store, StoreError, StoreHealth,
     SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
+};
+use crate::{
+    DeadLetter, EventSubscriptionError, EventSubscriptionKey, PublishError, PullError, Received, Settle, TokenFailure,
+    TopicCounts, TopicError, TopicQuery,
 };
 
 mod delta;
@@ -30,6 +37,7 @@ mod mailboxes;
 mod model;
 mod mutation;
 mod retention;
+mod topic;
 mod upload;
 
 pub use model::{AppendedRecords, Model};
@@ -363,6 +371,96 @@ impl Store for MemoryStore {
         deliveries: usize,
     ) -> Result<Vec<LoadedParked>, StoreError> {
         self.model().parked(partition, stream, after, deliveries)
+    }
+
+    async fn open_topic(&self, wanted: Arc<Topic>, of_app_max: u64, now: Timestamp) -> Result<Arc<Topic>, TopicError> {
+        self.write(|model| model.open_topic(wanted, of_app_max, now))
+    }
+
+    async fn topic(&self, id: TopicId) -> Result<Option<Arc<Topic>>, StoreError> {
+        self.model().topic(id)
+    }
+
+    async fn topics(&self, query: TopicQuery) -> Result<Vec<Arc<Topic>>, StoreError> {
+        self.model().topics(query)
+    }
+
+    async fn replace_topic(&self, before: Arc<Topic>, after: Arc<Topic>) -> Result<(), TopicError> {
+        self.write(|model| model.replace_topic(before, after))
+    }
+
+    async fn remove_topic(&self, id: TopicId) -> Result<(), TopicError> {
+        self.write(|model| model.remove_topic(id))
+    }
+
+    async fn topic_counts(&self, id: TopicId) -> Result<Option<TopicCounts>, StoreError> {
+        self.model().topic_counts(id)
+    }
+
+    async fn publish(
+        &self,
+        topic: TopicId,
+        events: Vec<CloudEvent>,
+        now: Timestamp,
+    ) -> Result<Vec<Option<Position>>, PublishError> {
+        self.write(|model| model.publish(topic, events, now))
+    }
+
+    async fn topic_events(
+        &self,
+        topic: TopicId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<(Position, Arc<TopicEvent>)>, StoreError> {
+        self.model().topic_events(topic, after, limit)
+    }
+
+    async fn forget_events(&self, topic: TopicId, published_before: Timestamp, most: u64) -> Result<u64, StoreError> {
+        self.write(|model| model.forget_events(topic, published_before, most))
+    }
+
+    async fn put_event_subscription(
+        &self,
+        subscription: Arc<EventSubscription>,
+        of_topic_max: u64,
+    ) -> Result<(Arc<EventSubscription>, bool), EventSubscriptionError> {
+        self.write(|model| model.put_event_subscription(subscription, of_topic_max))
+    }
+
+    async fn event_subscription(
+        &self,
+        key: EventSubscriptionKey,
+    ) -> Result<Option<(Arc<EventSubscription>, EventCounts)>, StoreError> {
+        self.model().event_subscription(&key)
+    }
+
+    async fn event_subscriptions(&self, topic: TopicId) -> Result<Vec<Arc<EventSubscription>>, StoreError> {
+        self.model().event_subscriptions(topic)
+    }
+
+    async fn remove_event_subscription(&self, key: EventSubscriptionKey) -> Result<bool, StoreError> {
+        self.write(|model| model.remove_event_subscription(&key))
+    }
+
+    async fn receive(&self, key: EventSubscriptionKey, most: usize, now: Timestamp) -> Result<Received, PullError> {
+        self.write(|model| model.receive(&key, most, now))
+    }
+
+    async fn settle(
+        &self,
+        key: EventSubscriptionKey,
+        settle: Settle,
+    ) -> Result<Vec<Result<(), TokenFailure>>, PullError> {
+        self.write(|model| model.settle(&key, settle))
+    }
+
+    async fn dead_letters(
+        &self,
+        key: EventSubscriptionKey,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        self.model().dead_letters(&key, after, limit)
     }
 
     /// It is never put back.

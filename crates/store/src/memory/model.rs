@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use graph::{AppId, ChangeId, ChangeType, PARTITIONS, Partition, Scope, SubscriptionId, TenantId, Timestamp, UserId};
+use graph::UserId;
+use graph::{AppId, ChangeId, ChangeType, PARTITIONS, Partition, Scope, SubscriptionId, TenantId, Timestamp, TopicId};
 use notify::checkpoint::{LoadedParked, PARKED_REFS_MAX, PartitionState, SubscriptionSpan};
 use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::Standing;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use super::directory::Kept;
 use super::mailbox::Mailbox;
+use super::topic::Topics;
 use crate::{
     App, Appended, BeginError, CheckpointError, Consent, CorruptRow, Counters, Grantee, Lease, LedgerQuery, Ledgers,
     NodeId, RedeemableHash, Revision, StoreError, SubscriptionError, SubscriptionLedger, SubscriptionLimits,
@@ -44,7 +46,8 @@ pub struct Model {
     pub(super) subscriptions: BTreeMap<SubscriptionId, SubscriptionSpan>,
     /// How many that had ended are gone, and their sums, by app.
     pub(super) gone: BTreeMap<(TenantId, AppId), (u64, LedgerDelta)>,
-    partitions: Vec<Shard>,
+    pub(super) topics: BTreeMap<TopicId, Topics>,
+    pub(super) partitions: Vec<Shard>,
     appended: Option<AppendedRecords>,
     pub(super) counters: Counters,
 }
@@ -84,6 +87,7 @@ impl Default for Model {
             uploads: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             gone: BTreeMap::new(),
+            topics: BTreeMap::new(),
             partitions: vec![Shard::default(); usize::from(PARTITIONS)],
             appended: None,
             counters: Counters::default(),

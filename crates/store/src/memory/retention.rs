@@ -27,7 +27,7 @@ impl Model {
             cursor: shard.cursor,
             head: shard.head(),
             mark: shard.mark.as_ref().map(|(mark, _)| *mark),
-            parked: shard.oldest_parked(),
+            held: self.oldest_held(partition),
             has_ended: self.ended(partition).next().is_some(),
             bytes: shard.log.len() as u64 * RECORD_BYTES,
         }
@@ -55,8 +55,8 @@ impl Model {
     }
 
     pub fn raise_floor(&mut self, partition: Partition, mark: Mark) -> Result<bool, StoreError> {
+        let is_held = self.oldest_held(partition).is_some_and(|held| held <= mark.position);
         let shard = self.shard_mut(partition);
-        let is_held = shard.oldest_parked().is_some_and(|parked| parked <= mark.position);
         match shard.mark.take_if(|(pending, _)| *pending == mark && !is_held) {
             Some((mark, noted)) => {
                 debug_assert!(
@@ -119,6 +119,11 @@ impl Model {
             }
         }
         all
+    }
+
+    /// The oldest record that is parked, or an event that a topic keeps.
+    fn oldest_held(&self, partition: Partition) -> Option<Position> {
+        self.shard(partition).oldest_parked().into_iter().chain(self.oldest_event(partition)).min()
     }
 
     /// Whether a subscription is there, live or ended.

@@ -47,7 +47,7 @@ fn extent(connection: &Connection, partition: Partition) -> Result<LogExtent, St
         cursor: partition::cursor(connection, partition)?,
         head,
         mark: mark_of(connection, partition)?,
-        parked: parked.map(Position),
+        held: parked.map(Position),
         has_ended: !ended(connection, partition, floor, 1)?.is_empty(),
         bytes: bytes(connection, partition, (first, head))?,
     })

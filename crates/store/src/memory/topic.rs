@@ -1,0 +1,381 @@
+//! Topics of the model: their events, which are records of the log, and what is pulled.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use graph::{Partition, Timestamp, TopicId};
+use notify::topic::{CloudEvent, EventCounts, Hold, Next, Pending, Queue, Settled};
+use notify::{EventSubscription, Position, Record, Topic, TopicEvent};
+
+use super::Model;
+use super::model::Shard;
+use crate::topic::{CONSIDERED_MAX, Lock, event_key};
+use crate::{
+    DeadLetter, EventSubscriptionError, EventSubscriptionKey, Generation, LockedEvent, PublishError, PullError,
+    READ_BYTES_MAX, Received, Settle, StoreError, TokenFailure, TopicCounts, TopicError, TopicQuery,
+};
+
+/// It is never put back.
+const GENERATION: Generation = Generation(0);
+
+/// A topic with all that belongs to it.
+#[derive(Clone, Debug)]
+pub(super) struct Topics {
+    topic: Arc<Topic>,
+    dropped: u64,
+    /// The events that are kept.
+    events: BTreeMap<Position, [u8; 16]>,
+    /// By name in lower case.
+    subscriptions: BTreeMap<String, Pulled>,
+}
+
+/// An event subscription and how far it has come.
+#[derive(Clone, Debug)]
+struct Pulled {
+    subscription: Arc<EventSubscription>,
+    cursor: Position,
+    counts: EventCounts,
+    pending: BTreeMap<Position, Pending>,
+}
+
+/// Topics.
+impl Model {
+    pub fn open_topic(
+        &mut self,
+        wanted: Arc<Topic>,
+        of_app_max: u64,
+        now: Timestamp,
+    ) -> Result<Arc<Topic>, TopicError> {
+        let met = self.topics.values().map(|one| &one.topic).find(|topic| topic.meets(&wanted.place));
+        let opened = match met {
+            Some(topic) => Arc::new(topic.opened_as(&wanted, now)?),
+            None => Arc::clone(&wanted),
+        };
+        let known = met.map(|topic| topic.apps.clone()).unwrap_or_default();
+        for app in opened.apps.difference(&known) {
+            let of_app = |one: &&Topics| one.topic.tenant == opened.tenant && one.topic.apps.contains(app);
+            let topics = self.topics.values().filter(of_app).count() as u64;
+            if topics >= of_app_max {
+                return Err(TopicError::TooMany(topics));
+            }
+        }
+        self.counters.commits += 1;
+        let id = opened.id;
+        match self.topics.get_mut(&id) {
+            Some(one) => one.topic = Arc::clone(&opened),
+            None => {
+                let (events, subscriptions) = (BTreeMap::new(), BTreeMap::new());
+                let topic = Arc::clone(&opened);
+                self.topics.insert(id, Topics { topic, dropped: 0, events, subscriptions });
+            }
+        }
+        Ok(opened)
+    }
+
+    pub fn topic(&self, id: TopicId) -> Result<Option<Arc<Topic>>, StoreError> {
+        Ok(self.topics.get(&id).map(|one| Arc::clone(&one.topic)))
+    }
+
+    pub fn topics(&self, query: TopicQuery) -> Result<Vec<Arc<Topic>>, StoreError> {
+        let asked = self.topics.values().map(|one| &one.topic).filter(|topic| query.asks_for(topic));
+        Ok(asked.take(usize::try_from(query.limit).unwrap_or(usize::MAX)).cloned().collect())
+    }
+
+    pub fn replace_topic(&mut self, before: Arc<Topic>, after: Arc<Topic>) -> Result<(), TopicError> {
+        debug_assert!(before.is_the_same_as(&after), "a topic keeps id, tenant and place");
+        let one = self.topics.get_mut(&before.id).ok_or(TopicError::NotFound)?;
+        if one.topic != before {
+            return Err(TopicError::Changed);
+        }
+        one.topic = after;
+        self.counters.commits += 1;
+        Ok(())
+    }
+
+    pub fn remove_topic(&mut self, id: TopicId) -> Result<(), TopicError> {
+        self.topics.remove(&id).ok_or(TopicError::NotFound)?;
+        self.counters.commits += 1;
+        Ok(())
+    }
+
+    pub fn topic_counts(&self, id: TopicId) -> Result<Option<TopicCounts>, StoreError> {
+        let counts = |one: &Topics| TopicCounts { events: one.events.len() as u64, dropped: one.dropped };
+        Ok(self.topics.get(&id).map(counts))
+    }
+
+    pub fn publish(
+        &mut self,
+        topic: TopicId,
+        events: Vec<CloudEvent>,
+        now: Timestamp,
+    ) -> Result<Vec<Option<Position>>, PublishError> {
+        let mut next = self.shard(Partition::of(topic)).head().next();
+        let one = self.topics.get_mut(&topic).ok_or(PublishError::NoTopic)?;
+        if !one.topic.takes_events() {
+            one.dropped += events.len() as u64;
+            self.counters.commits += 1;
+            return Ok(vec![None; events.len()]);
+        }
+        let (mut answers, mut records) = (Vec::new(), Vec::new());
+        for event in events {
+            let key = event_key(&event);
+            let known = one.events.iter().find(|(_, other)| **other == key).map(|(position, _)| *position);
+            if known.is_none() {
+                one.events.insert(next, key);
+                records.push(Record::Event(Arc::new(TopicEvent { topic, published: now, event })));
+            }
+            answers.push(Some(known.unwrap_or(next)));
+            next = if known.is_none() { next.next() } else { next };
+        }
+        if !records.is_empty() {
+            self.append(Partition::of(topic), records);
+        }
+        Ok(answers)
+    }
+
+    pub fn topic_events(
+        &self,
+        topic: TopicId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<(Position, Arc<TopicEvent>)>, StoreError> {
+        let Some(one) = self.topics.get(&topic) else { return Ok(Vec::new()) };
+        let shard = self.shard(Partition::of(topic));
+        let kept = one.events.range(after.next()..).map(|(position, _)| (*position, shard.event(*position)));
+        Ok(up_to_a_limit(kept, limit, |(_, event)| event))
+    }
+
+    pub fn forget_events(&mut self, topic: TopicId, published_before: Timestamp, most: u64) -> Result<u64, StoreError> {
+        let Some(one) = self.topics.get(&topic) else { return Ok(0) };
+        let shard = self.shard(Partition::of(topic));
+        let oldest = one.events.keys().copied().take(usize::try_from(most).unwrap_or(usize::MAX));
+        let gone: Vec<_> = oldest.filter(|position| shard.event(*position).published < published_before).collect();
+        let Some(one) = self.topics.get_mut(&topic) else { return Ok(0) };
+        for position in &gone {
+            one.events.remove(position);
+            for pulled in one.subscriptions.values_mut() {
+                pulled.forget(*position);
+            }
+        }
+        self.counters.commits += u64::from(!gone.is_empty());
+        Ok(gone.len() as u64)
+    }
+}
+
+/// Event subscriptions and pull.
+impl Model {
+    pub fn put_event_subscription(
+        &mut self,
+        subscription: Arc<EventSubscription>,
+        of_topic_max: u64,
+    ) -> Result<(Arc<EventSubscription>, bool), EventSubscriptionError> {
+        let topic = subscription.topic;
+        let cursor = self.shard(Partition::of(topic)).head();
+        let one = self.topics.get_mut(&topic).ok_or(EventSubscriptionError::NoTopic)?;
+        let name = EventSubscriptionKey::new(topic, &subscription.name).folded();
+        let count = one.subscriptions.len() as u64;
+        let answer = match one.subscriptions.get_mut(&name) {
+            Some(pulled) => {
+                let before = &pulled.subscription;
+                pulled.subscription = Arc::new(subscription.in_place_of(before));
+                (Arc::clone(&pulled.subscription), false)
+            }
+            None if count >= of_topic_max => return Err(EventSubscriptionError::TooMany(count)),
+            None => {
+                let (counts, pending) = (EventCounts::default(), BTreeMap::new());
+                let subscription_kept = Arc::clone(&subscription);
+                one.subscriptions.insert(name, Pulled { subscription: subscription_kept, cursor, counts, pending });
+                (subscription, true)
+            }
+        };
+        self.counters.commits += 1;
+        Ok(answer)
+    }
+
+    pub fn event_subscription(
+        &self,
+        key: &EventSubscriptionKey,
+    ) -> Result<Option<(Arc<EventSubscription>, EventCounts)>, StoreError> {
+        let pulled = self.topics.get(&key.topic).and_then(|one| one.subscriptions.get(&key.folded()));
+        Ok(pulled.map(|pulled| (Arc::clone(&pulled.subscription), pulled.counts)))
+    }
+
+    pub fn event_subscriptions(&self, topic: TopicId) -> Result<Vec<Arc<EventSubscription>>, StoreError> {
+        let of = |one: &Topics| one.subscriptions.values().map(|pulled| Arc::clone(&pulled.subscription)).collect();
+        Ok(self.topics.get(&topic).map(of).unwrap_or_default())
+    }
+
+    pub fn remove_event_subscription(&mut self, key: &EventSubscriptionKey) -> Result<bool, StoreError> {
+        let removed = self.topics.get_mut(&key.topic).and_then(|one| one.subscriptions.remove(&key.folded()));
+        self.counters.commits += u64::from(removed.is_some());
+        Ok(removed.is_some())
+    }
+
+    pub fn receive(&mut self, key: &EventSubscriptionKey, most: usize, now: Timestamp) -> Result<Received, PullError> {
+        let (shard, kept, pulled, queue) = self.pulled(key, now)?;
+        let mut due: Vec<_> = pulled.pending.iter().filter_map(|(at, one)| Some((one.due()?, *at))).collect();
+        due.retain(|(due, _)| *due <= now);
+        due.sort();
+        let due = due.into_iter().map(|(_, position)| position).collect::<Vec<_>>();
+        let unread: Vec<_> = kept.range(pulled.cursor.next()..).map(|(position, _)| *position).collect();
+        let mut received = Received::default();
+        let (mut considered, mut bytes) = (0, 0);
+        for position in due.into_iter().chain(unread) {
+            if received.events.len() == most || considered == CONSIDERED_MAX || bytes > READ_BYTES_MAX {
+                received.more = true;
+                break;
+            }
+            let event = shard.event(position);
+            considered += 1;
+            bytes += event.event.to_json().len();
+            if let Some(delivery_count) = pulled.receive_one(&queue, position, &event, now) {
+                let lock = Lock { position, delivery_count };
+                let lock_token = lock.token(&pulled.subscription.lock_key, GENERATION);
+                received.events.push(LockedEvent { lock_token, delivery_count, event });
+            }
+        }
+        received.due = pulled.pending.values().filter_map(Pending::due).min();
+        self.counters.commits += u64::from(considered > 0);
+        Ok(received)
+    }
+
+    pub fn settle(
+        &mut self,
+        key: &EventSubscriptionKey,
+        settle: Settle,
+    ) -> Result<Vec<Result<(), TokenFailure>>, PullError> {
+        let (shard, _, pulled, queue) = self.pulled(key, settle.now)?;
+        let mut answers = Vec::with_capacity(settle.tokens.len());
+        for token in &settle.tokens {
+            answers.push(pulled.settle_one(shard, &queue, token, &settle));
+        }
+        self.counters.commits += u64::from(answers.iter().any(Result::is_ok));
+        Ok(answers)
+    }
+
+    pub fn dead_letters(
+        &self,
+        key: &EventSubscriptionKey,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let pulled = self.topics.get(&key.topic).and_then(|one| one.subscriptions.get(&key.folded()));
+        let Some(pulled) = pulled else { return Ok(Vec::new()) };
+        let shard = self.shard(Partition::of(key.topic));
+        let dead = pulled.pending.range(after.next()..).filter_map(|(position, pending)| {
+            let Hold::DeadLettered { reason, at } = pending.hold else { return None };
+            let (position, delivery_count) = (*position, pending.delivery_count);
+            Some(DeadLetter { position, event: shard.event(position), reason, delivery_count, at })
+        });
+        Ok(up_to_a_limit(dead, limit, |dead| &dead.event))
+    }
+
+    /// What a queue is pulled by: the log, the events that its topic keeps, how far it has come, and its rules.
+    #[expect(clippy::type_complexity, reason = "parts of one value, borrowed apart")]
+    fn pulled(
+        &mut self,
+        key: &EventSubscriptionKey,
+        now: Timestamp,
+    ) -> Result<(&Shard, &BTreeMap<Position, [u8; 16]>, &mut Pulled, Queue), PullError> {
+        let one = self.topics.get_mut(&key.topic).ok_or(PullError::NotFound)?;
+        let pulled = one.subscriptions.get_mut(&key.folded()).ok_or(PullError::NotFound)?;
+        if pulled.subscription.is_over(now) {
+            return Err(PullError::NotFound);
+        }
+        let queue = *pulled.subscription.queue().ok_or(PullError::NotAQueue)?;
+        Ok((&self.partitions[usize::from(Partition::of(key.topic).0)], &one.events, pulled, queue))
+    }
+
+    /// The oldest event that a topic of a partition keeps.
+    pub(super) fn oldest_event(&self, partition: Partition) -> Option<Position> {
+        let here = self.topics.values().filter(|one| one.topic.partition() == partition);
+        here.filter_map(|one| one.events.keys().next()).min().copied()
+    }
+}
+
+impl Pulled {
+    /// Which receive of the event this is, if it is received.
+    fn receive_one(&mut self, queue: &Queue, position: Position, event: &TopicEvent, now: Timestamp) -> Option<u32> {
+        let pending = self.pending.get(&position).copied();
+        if pending.is_none() {
+            self.cursor = position;
+            if !self.subscription.wants(&event.event) {
+                return None;
+            }
+            self.counts.matched += 1;
+        }
+        match queue.receive(pending.as_ref(), event.published, now) {
+            Next::Received(pending) => {
+                self.pending.insert(position, pending);
+                Some(pending.delivery_count)
+            }
+            Next::Over(reason) => {
+                self.lay_aside(position, queue.laid_aside(pending.as_ref(), reason, now));
+                None
+            }
+        }
+    }
+
+    fn settle_one(&mut self, shard: &Shard, queue: &Queue, token: &str, by: &Settle) -> Result<(), TokenFailure> {
+        let lock = Lock::read(token, &self.subscription.lock_key, GENERATION).ok_or(TokenFailure::Bad)?;
+        let position = lock.position;
+        let pending = self.pending.get(&position).copied().ok_or(TokenFailure::Lost)?;
+        let published = shard.event(position).published;
+        let settled = queue.settle(&pending, lock.delivery_count, by.how, published, by.now);
+        match settled.map_err(|_| TokenFailure::Lost)? {
+            Settled::Acknowledged => {
+                self.pending.remove(&position);
+                self.counts.acknowledged += 1;
+            }
+            Settled::Pending(pending) => {
+                self.pending.insert(position, pending);
+            }
+            Settled::Over(reason) => self.lay_aside(position, queue.laid_aside(Some(&pending), reason, by.now)),
+        }
+        Ok(())
+    }
+
+    fn lay_aside(&mut self, position: Position, left: Option<Pending>) {
+        match left {
+            Some(left) => {
+                self.pending.insert(position, left);
+                self.counts.dead_lettered += 1;
+            }
+            None => {
+                self.pending.remove(&position);
+                self.counts.dropped += 1;
+            }
+        }
+    }
+
+    fn forget(&mut self, position: Position) {
+        if self.cursor < position {
+            self.cursor = position;
+            self.counts.unread += 1;
+        }
+        let pending = self.pending.remove(&position);
+        self.counts.dropped += u64::from(pending.is_some_and(|pending| pending.due().is_some()));
+    }
+}
+
+impl Shard {
+    /// An event that a topic keeps: the floor does not pass it.
+    fn event(&self, position: Position) -> Arc<TopicEvent> {
+        let index = usize::try_from(position.0 - self.cut - 1).unwrap_or(usize::MAX);
+        match &*self.log[index] {
+            Record::Event(event) => Arc::clone(event),
+            record => unreachable!("{position} is no event: {record:?}"),
+        }
+    }
+}
+
+/// The first of them, until one makes it longer than is read at once.
+fn up_to_a_limit<T>(all: impl Iterator<Item = T>, limit: usize, event: impl Fn(&T) -> &Arc<TopicEvent>) -> Vec<T> {
+    let mut bytes = 0;
+    let has_room = |one: &T| {
+        let has_room = bytes <= READ_BYTES_MAX;
+        bytes += event(one).event.to_json().len();
+        has_room
+    };
+    all.take(limit).take_while(has_room).collect()
+}
