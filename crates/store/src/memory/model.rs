@@ -23,8 +23,8 @@ use super::mailbox::Mailbox;
 use super::topic::Topics;
 use crate::{
     App, Appended, BeginError, CheckpointError, Consent, CorruptRow, Counters, Grantee, Lease, LedgerQuery, Ledgers,
-    NodeId, RedeemableHash, Revision, StoreError, SubscriptionError, SubscriptionLedger, SubscriptionLimits,
-    SubscriptionQuery, Tenant, Upload, User,
+    NodeId, READ_BYTES_MAX, RedeemableHash, Revision, StoreError, SubscriptionError, SubscriptionLedger,
+    SubscriptionLimits, SubscriptionQuery, Tenant, Upload, User,
 };
 
 /// What one verb appended to a partition's log, in order.
@@ -341,7 +341,16 @@ impl Model {
         let start = usize::try_from(after.max(shard.floor).0 - shard.cut).unwrap_or(usize::MAX);
         let places = shard.cut + 1..;
         let records = shard.log.iter().zip(places).map(|(record, p)| (Position(p), Arc::clone(record)));
-        Ok(records.skip(start).take(limit).collect())
+        let mut bytes = 0;
+        let has_room = |(_, record): &(Position, Arc<Record>)| {
+            let has_room = bytes <= READ_BYTES_MAX;
+            if let Record::Event(event) = &**record {
+                // Of other records thousands do not come to that.
+                bytes += event.event.to_json().len();
+            }
+            has_room
+        };
+        Ok(records.skip(start).take(limit).take_while(has_room).collect())
     }
 
     pub fn acquire(

@@ -149,7 +149,8 @@ impl Model {
         let Some(one) = self.topics.get(&topic) else { return Ok(0) };
         let shard = self.shard(Partition::of(topic));
         let oldest = one.events.keys().copied().take(usize::try_from(most).unwrap_or(usize::MAX));
-        let gone: Vec<_> = oldest.filter(|position| shard.event(*position).published < published_before).collect();
+        let is_old = |position: &Position| shard.event(*position).published < published_before;
+        let gone: Vec<_> = oldest.take_while(is_old).collect();
         let Some(one) = self.topics.get_mut(&topic) else { return Ok(0) };
         for position in &gone {
             one.events.remove(position);

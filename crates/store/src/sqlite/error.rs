@@ -9,8 +9,8 @@ use rusqlite::{ErrorCode, Row};
 
 use crate::seal::KeyId;
 use crate::{
-    BeginError, CheckpointError, CommitError, CorruptRow, DeltaError, DirectoryError, StoreError, SubscriptionError,
-    UploadError,
+    BeginError, CheckpointError, CommitError, CorruptRow, DeltaError, DirectoryError, EventSubscriptionError,
+    PublishError, PullError, StoreError, SubscriptionError, TopicError, UploadError,
 };
 
 /// Why a data directory could not be opened.
@@ -79,6 +79,7 @@ macro_rules! verb_error {
 }
 
 verb_error!(CommitError, BeginError, SubscriptionError, CheckpointError, UploadError, DeltaError, DirectoryError);
+verb_error!(TopicError, PublishError, EventSubscriptionError, PullError);
 
 /// The value at `index`; what cannot be read is a corrupt row of `table`.
 pub(super) fn cell<T: FromSql>(

@@ -31,6 +31,7 @@ use self::mailbox::{EncodedCommit, attachment, delta, folder, item, list};
 use self::partition::EncodedCheckpoint;
 use self::readers::Readers;
 use self::subscription::EncodedSubscription;
+use self::topic::EncodedEvents;
 use self::wal::Source;
 use self::writer::{Parts, Tx, Writer};
 use crate::health::Watch;
@@ -67,6 +68,7 @@ mod row;
 mod schema;
 mod sealing;
 mod subscription;
+mod topic;
 mod upload;
 mod user;
 mod wal;
@@ -494,106 +496,103 @@ impl Store for SqliteStore {
         self.readers.scan(move |connection| partition::parked(connection, &keys, of, after, deliveries)).await
     }
 
-    async fn open_topic(&self, _: Arc<Topic>, _: u64, _: Timestamp) -> Result<Arc<Topic>, TopicError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+    async fn open_topic(&self, wanted: Arc<Topic>, of_app_max: u64, now: Timestamp) -> Result<Arc<Topic>, TopicError> {
+        self.writer.write(move |tx| topic::open(tx, &wanted, of_app_max, now)).await
     }
 
-    async fn topic(&self, _: TopicId) -> Result<Option<Arc<Topic>>, StoreError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+    async fn topic(&self, id: TopicId) -> Result<Option<Arc<Topic>>, StoreError> {
+        let keys = self.keys.clone();
+        self.readers.point(move |connection| topic::topic(connection, &keys, id)).await
     }
 
-    async fn topics(&self, _: TopicQuery) -> Result<Vec<Arc<Topic>>, StoreError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+    async fn topics(&self, query: TopicQuery) -> Result<Vec<Arc<Topic>>, StoreError> {
+        let keys = self.keys.clone();
+        self.readers.scan(move |connection| topic::topics(connection, &keys, &query)).await
     }
 
-    async fn replace_topic(&self, _: Arc<Topic>, _: Arc<Topic>) -> Result<(), TopicError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+    async fn replace_topic(&self, before: Arc<Topic>, after: Arc<Topic>) -> Result<(), TopicError> {
+        self.writer.write(move |tx| topic::replace(tx, &before, &after)).await
     }
 
-    async fn remove_topic(&self, _: TopicId) -> Result<(), TopicError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+    async fn remove_topic(&self, id: TopicId) -> Result<(), TopicError> {
+        self.writer.write(move |tx| topic::remove(tx, id)).await
     }
 
-    async fn topic_counts(&self, _: TopicId) -> Result<Option<TopicCounts>, StoreError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+    async fn topic_counts(&self, id: TopicId) -> Result<Option<TopicCounts>, StoreError> {
+        self.readers.scan(move |connection| topic::counts(connection, id)).await
     }
 
     async fn publish(
         &self,
-        _: TopicId,
-        _: Vec<CloudEvent>,
-        _: Timestamp,
+        topic: TopicId,
+        events: Vec<CloudEvent>,
+        now: Timestamp,
     ) -> Result<Vec<Option<Position>>, PublishError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+        let events = EncodedEvents::new(&self.keys, topic, events, now)?;
+        self.writer.write(move |tx| topic::publish(tx, &events)).await
     }
 
     async fn topic_events(
         &self,
-        _: TopicId,
-        _: Position,
-        _: usize,
+        topic: TopicId,
+        after: Position,
+        limit: usize,
     ) -> Result<Vec<(Position, Arc<TopicEvent>)>, StoreError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+        let keys = self.keys.clone();
+        self.readers.scan(move |connection| topic::events(connection, &keys, topic, after, limit)).await
     }
 
-    async fn forget_events(&self, _: TopicId, _: Timestamp, _: u64) -> Result<u64, StoreError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+    async fn forget_events(&self, topic: TopicId, published_before: Timestamp, most: u64) -> Result<u64, StoreError> {
+        self.writer.write(move |tx| topic::forget(tx, topic, published_before, most)).await
     }
 
     async fn put_event_subscription(
         &self,
-        _: Arc<EventSubscription>,
-        _: u64,
+        subscription: Arc<EventSubscription>,
+        of_topic_max: u64,
     ) -> Result<(Arc<EventSubscription>, bool), EventSubscriptionError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+        self.writer.write(move |tx| topic::put(tx, &subscription, of_topic_max)).await
     }
 
     async fn event_subscription(
         &self,
-        _: EventSubscriptionKey,
+        key: EventSubscriptionKey,
     ) -> Result<Option<(Arc<EventSubscription>, EventCounts)>, StoreError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+        let keys = self.keys.clone();
+        self.readers.point(move |connection| topic::by_key(connection, &keys, &key)).await
     }
 
-    async fn event_subscriptions(&self, _: TopicId) -> Result<Vec<Arc<EventSubscription>>, StoreError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+    async fn event_subscriptions(&self, topic: TopicId) -> Result<Vec<Arc<EventSubscription>>, StoreError> {
+        let keys = self.keys.clone();
+        self.readers.scan(move |connection| topic::of_topic(connection, &keys, topic)).await
     }
 
-    async fn remove_event_subscription(&self, _: EventSubscriptionKey) -> Result<bool, StoreError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+    async fn remove_event_subscription(&self, key: EventSubscriptionKey) -> Result<bool, StoreError> {
+        self.writer.write(move |tx| topic::remove_event_subscription(tx, &key)).await
     }
 
-    async fn receive(&self, _: EventSubscriptionKey, _: usize, _: Timestamp) -> Result<Received, PullError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+    async fn receive(&self, key: EventSubscriptionKey, most: usize, now: Timestamp) -> Result<Received, PullError> {
+        let generation = self.generation;
+        self.writer.write(move |tx| topic::receive(tx, &key, generation, most, now)).await
     }
 
-    async fn settle(&self, _: EventSubscriptionKey, _: Settle) -> Result<Vec<Result<(), TokenFailure>>, PullError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+    async fn settle(
+        &self,
+        key: EventSubscriptionKey,
+        settle: Settle,
+    ) -> Result<Vec<Result<(), TokenFailure>>, PullError> {
+        let generation = self.generation;
+        self.writer.write(move |tx| topic::settle(tx, &key, generation, &settle)).await
     }
 
     async fn dead_letters(
         &self,
-        _: EventSubscriptionKey,
-        _: Position,
-        _: usize,
+        key: EventSubscriptionKey,
+        after: Position,
+        limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        let unbuilt = "topics are not built here yet".to_owned();
-        Err(StoreError::Unavailable(unbuilt).into())
+        let keys = self.keys.clone();
+        self.readers.scan(move |connection| topic::dead_letters(connection, &keys, &key, after, limit)).await
     }
 
     async fn log_extents(&self) -> Result<Vec<LogExtent>, StoreError> {

@@ -15,7 +15,7 @@ use super::row::{log_key, log_key_max, log_position, signed, stream_kind, stream
 use super::writer::{Tx, head};
 use super::{books, endpoint, record, retention, subscription};
 use crate::seal::Keys;
-use crate::{CheckpointError, Lease, NodeId, StoreError};
+use crate::{CheckpointError, Lease, NodeId, READ_BYTES_MAX, StoreError};
 
 /// A partition's row holds the sums of so many subscriptions before they go to rows of their own.
 const UNFOLDED_MAX: usize = 256;
@@ -33,9 +33,12 @@ pub(super) fn read_log(
     let mut statement = connection.prepare_cached(sql)?;
     let limit = signed(limit as u64);
     let mut rows = statement.query((log_key(partition, after), log_key_max(partition), limit))?;
-    let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
+    let (mut records, mut bytes) = (Vec::new(), 0);
+    while bytes <= READ_BYTES_MAX
+        && let Some(row) = rows.next()?
+    {
         let position = log_position(cell(row, 0, ("log", "key"), partition)?);
+        bytes += row.get_ref(1)?.as_blob().map_or(0, <[u8]>::len);
         records.push((position, read_record(row, 1, keys, (partition, position))?));
     }
     Ok(records)

@@ -1,4 +1,4 @@
-//! How the log's records stand in rows: as JSON; those of subscriptions, which carry secrets, sealed.
+//! How the log's records stand in rows: as JSON; those of subscriptions and events, which carry secrets, sealed.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(super) fn decode(
 }
 
 fn is_sealed(record: &Record) -> bool {
-    matches!(record, Record::Subscription { .. })
+    matches!(record, Record::Subscription { .. } | Record::Event(_))
 }
 
 /// Seals the JSON of a record.

@@ -13,7 +13,7 @@ use super::error::{cell, corrupt};
 use super::ledger::{pack, pack_noted, pack_sums, unpack_noted, unpack_sums};
 use super::row::{log_key, log_key_max, log_position, signed};
 use super::writer::{Tx, head};
-use super::{books, partition, subscription};
+use super::{books, partition, subscription, topic};
 use crate::seal::Keys;
 use crate::{Cut, ENDED_AT_ONCE, StoreError};
 
@@ -39,6 +39,7 @@ fn extent(connection: &Connection, partition: Partition) -> Result<LogExtent, St
     let parked: Option<u64> = connection
         .prepare_cached("SELECT MIN(first) FROM parked WHERE partition = ?1")?
         .query_row([partition.0], |row| row.get(0))?;
+    let event = topic::oldest_event(connection, partition)?;
     let first = first(connection, partition)?.unwrap_or(head.next());
     Ok(LogExtent {
         partition,
@@ -47,7 +48,7 @@ fn extent(connection: &Connection, partition: Partition) -> Result<LogExtent, St
         cursor: partition::cursor(connection, partition)?,
         head,
         mark: mark_of(connection, partition)?,
-        held: parked.map(Position),
+        held: parked.map(Position).into_iter().chain(event).min(),
         has_ended: !ended(connection, partition, floor, 1)?.is_empty(),
         bytes: bytes(connection, partition, (first, head))?,
     })
@@ -123,7 +124,8 @@ pub(super) fn raise_floor(tx: &mut Tx<'_>, partition: Partition, mark: Mark) -> 
     let connection = tx.connection;
     let mut held = connection.prepare_cached("SELECT 1 FROM parked WHERE partition = ?1 AND first <= ?2 LIMIT 1")?;
     let place = params![partition.0, signed(mark.position.0)];
-    if mark_of(connection, partition)? != Some(mark) || held.exists(place)? {
+    let event = topic::oldest_event(connection, partition)?.filter(|event| *event <= mark.position);
+    if mark_of(connection, partition)? != Some(mark) || held.exists(place)? || event.is_some() {
         return Ok(false);
     }
     let sql = "INSERT OR REPLACE INTO ledger_opening (partition, counted)

@@ -16,11 +16,12 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use super::error::OpenError;
 use crate::{Generation, Observe};
 
+mod v13;
 mod v3;
 mod v4;
 
 /// Each raises the schema version by one. Migrations only add.
-const MIGRATIONS: [Migration; 12] = [
+const MIGRATIONS: [Migration; 13] = [
     |tx| tx.execute_batch(V1),
     |tx| tx.execute_batch(V2),
     v3::migrate,
@@ -33,6 +34,7 @@ const MIGRATIONS: [Migration; 12] = [
     |tx| tx.execute_batch(V10),
     |tx| tx.execute_batch(V11),
     |tx| tx.execute_batch(V12),
+    |tx| tx.execute_batch(v13::V13),
 ];
 
 type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
@@ -222,7 +224,7 @@ pub const VERSION: i64 = MIGRATIONS.len() as i64;
 /// The name of the store's generation; there is none until it was put back from a copy.
 pub(super) const GENERATION: &str = "generation";
 
-const STATEMENTS_CACHED: usize = 160;
+const STATEMENTS_CACHED: usize = 200;
 const JOURNAL_BYTES_MAX: i64 = 64 << 20;
 
 /// How a store is opened.

@@ -8,15 +8,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use graph::SubscriptionId;
+use graph::{SubscriptionId, TopicId};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, OpenFlags, Row};
 use uuid::Uuid;
 
 use super::error::{OpenError, cell, corrupt};
-use super::{DATABASE, record, row, subscription};
-use crate::StoreError;
+use super::{DATABASE, record, row, subscription, topic};
 use crate::seal::{KeyId, Keys, UnsealError, sealed_with};
+use crate::{EventSubscriptionKey, StoreError};
 
 /// Rows in one transaction.
 const BATCH: usize = 1_000;
@@ -84,6 +84,8 @@ impl Anew<'_> {
         connection.execute("INSERT OR IGNORE INTO sealing_key (id) VALUES (?1)", [keys.first().0])?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         self.states()?;
+        self.topics()?;
+        self.event_subscriptions()?;
         self.records("substr(record, 1, 1) = x'01'")?;
         if plain {
             self.records("substr(record, 1, 6) = CAST('{\"subs' AS BLOB)")?;
@@ -106,6 +108,31 @@ impl Anew<'_> {
             let json = self.to_seal(row.get(2)?, |sealed| subscription::open_state(self.keys, id, sealed));
             let json = json.map_err(|error| corrupt(("subscription", "state"), id, error))?;
             Ok(json.map(|json| subscription::seal_state(self.keys, id, &json)))
+        })
+    }
+
+    fn topics(&self) -> rusqlite::Result<()> {
+        let read = "SELECT number, id, state FROM topic WHERE number > ?1 ORDER BY number LIMIT ?2";
+        let write = "UPDATE topic SET state = ?2 WHERE number = ?1";
+        seal_rows(self.connection, (read, write), |row| {
+            let id = TopicId(Uuid::from_bytes(cell(row, 1, ("topic", "id"), "")?));
+            let json = self.to_seal(row.get(2)?, |sealed| topic::open_state(self.keys, id, sealed));
+            let json = json.map_err(|error| corrupt(("topic", "state"), id, error))?;
+            Ok(json.map(|json| topic::seal_state(self.keys, id, &json)))
+        })
+    }
+
+    fn event_subscriptions(&self) -> rusqlite::Result<()> {
+        let read =
+            "SELECT number, topic, name, state FROM event_subscription WHERE number > ?1 ORDER BY number LIMIT ?2";
+        let write = "UPDATE event_subscription SET state = ?2 WHERE number = ?1";
+        seal_rows(self.connection, (read, write), |row| {
+            let topic = TopicId(Uuid::from_bytes(cell(row, 1, ("event_subscription", "topic"), "")?));
+            let name: String = cell(row, 2, ("event_subscription", "name"), topic)?;
+            let key = EventSubscriptionKey::new(topic, &name);
+            let json = self.to_seal(row.get(3)?, |sealed| topic::open_event_subscription(self.keys, &key, sealed));
+            let json = json.map_err(|error| corrupt(("event_subscription", "state"), &name, error))?;
+            Ok(json.map(|json| topic::seal_event_subscription(self.keys, &key, &json)))
         })
     }
 
