@@ -4,6 +4,8 @@ use graph::AppId;
 use url::Url;
 use uuid::Uuid;
 
+use crate::event_grid_url::EventGridUrl;
+
 /// Namespace of endpoints; random, fixed for ever.
 const NAMESPACE: Uuid = Uuid::from_u128(0x3c2f_cd5a_a7f5_4544_9e98_d8ef_acbd_4d62);
 
@@ -16,16 +18,21 @@ impl EndpointId {
         Self::with_origin(app, url).0
     }
 
-    /// The endpoint, and its origin: scheme, host and port. What is no URL has none.
+    /// The endpoint, and its origin: scheme, host and port. What is no URL has none. If the URL names a partner topic,
+    /// that is both.
     pub(crate) fn with_origin(app: AppId, url: &str) -> (Self, String) {
-        let (url, origin) = match Url::parse(url) {
-            Ok(mut parsed) => {
+        let (url, origin) = match (EventGridUrl::parse(url), Url::parse(url)) {
+            (Ok(topic), _) => {
+                let name = format!("EventGrid:{}/{}", topic.location, topic.partner_topic.to_ascii_lowercase());
+                (name.clone(), name)
+            }
+            (Err(_), Ok(mut parsed)) => {
                 parsed.set_query(None);
                 parsed.set_fragment(None);
                 let origin = parsed.origin().ascii_serialization();
                 (String::from(parsed), origin)
             }
-            Err(_) => (url.to_owned(), String::new()),
+            (Err(_), Err(_)) => (url.to_owned(), String::new()),
         };
         let name = [app.0.as_bytes(), url.as_bytes()].concat();
         (Self(Uuid::new_v5(&NAMESPACE, &name)), origin)

@@ -329,6 +329,7 @@ mod tests {
 
     use super::*;
     use crate::EndReason;
+    use crate::Position;
     use crate::subscription::{Extras, Target, TlsVersion};
 
     fn uuid(n: u128) -> Uuid {
@@ -379,7 +380,7 @@ mod tests {
     fn told(record: Record, seen: Option<ChangeType>) -> Notification {
         let subscription = subscription();
         let (id, record) = (id(subscription.id, &record, seen), Arc::new(record));
-        Notification { id, subscription, record, change: seen, access_lost: false }
+        Notification { id, subscription, record, position: Position(1), change: seen, access_lost: false }
     }
 
     /// Its seals are plain text, and so are its tokens. What is called "broken" cannot be sealed for.

@@ -314,7 +314,7 @@ mod tests {
             for step in plan(&logs, &limits, NOON) {
                 let Step::Raise { partition, mark } = step else { continue };
                 let log = &logs[usize::from(partition.0)];
-                prop_assert!(log.parked.is_none_or(|parked| parked > mark.position));
+                prop_assert!(log.held.is_none_or(|held| held > mark.position));
                 prop_assert!(is_too_much || NOON.since(mark.at) >= LIMITS.age_micros);
             }
         }

@@ -10,7 +10,9 @@ use protocol::certificate::{self, CERTIFICATE_ID_CHARS_MAX, CertificateError};
 use protocol::error::{Operation, extension_message};
 use uuid::Uuid;
 
+use crate::event_grid_url::{EventGridUrl, InvalidEventGridUrl, is_event_grid};
 use crate::subscription::{ChangeTypes, Extras, Target, TlsVersion};
+use crate::topic::TopicRefusal;
 use crate::{Profile, Subscription};
 
 /// The three change types, with room for blanks and repetition.
@@ -95,6 +97,14 @@ pub enum Refusal {
     Unsupported(&'static str, &'static str),
     #[error("Subscription must contain either the 'expirationDateTime' or 'notificationUrl' property and its value.")]
     NothingToPatch,
+    /// An `EventGrid:` URL that names no topic; the property's name.
+    #[error("Invalid '{0}' attribute: {1}.")]
+    TopicUrl(&'static str, InvalidEventGridUrl),
+    #[error("notificationUrl and lifecycleNotificationUrl must name the same partner topic.")]
+    TwoTopics,
+    /// The topic that it names is not to be had.
+    #[error("Invalid 'notificationUrl' attribute: {0}.")]
+    Topic(TopicRefusal),
     #[error("The property '{0}' of a subscription cannot be changed; delete the subscription and create a new one.")]
     Fixed(&'static str),
 }
@@ -138,6 +148,8 @@ pub struct Draft {
     pub change_types: ChangeTypes,
     pub notification_url: String,
     pub lifecycle_url: Option<String>,
+    /// The partner topic that these name, one of them or both.
+    pub topic: Option<EventGridUrl>,
     pub client_state: Option<String>,
     pub tls_version: TlsVersion,
     pub extras: Option<Box<Extras>>,
@@ -219,6 +231,13 @@ pub fn create(request: &SubscriptionRequest, now: Timestamp, profile: &Profile) 
         return Err(Refusal::ClientStateTooLong(chars_max));
     }
     let tls_version = tls_version(request.latest_supported_tls_version.as_deref())?;
+    let topic = topic(request)?;
+    if topic.is_some() && is_rich {
+        return Err(Refusal::Unsupported("includeResourceData", "the events of a partner topic carry no content"));
+    }
+    if topic.is_some() && entry.is_some() {
+        return Err(Refusal::Unsupported("EventGrid", "only messages, events and contacts are told of as events"));
+    }
     let extras = extras(request)?.boxed();
     let has_lifecycle_url = request.lifecycle_notification_url.is_some();
     let expires = match entry {
@@ -235,6 +254,7 @@ pub fn create(request: &SubscriptionRequest, now: Timestamp, profile: &Profile) 
         change_types,
         notification_url,
         lifecycle_url: request.lifecycle_notification_url.clone(),
+        topic,
         client_state: request.client_state.clone(),
         tls_version,
         extras,
@@ -359,6 +379,7 @@ fn extras(request: &SubscriptionRequest) -> Result<Extras, Refusal> {
         notification_query_options: given(&request.notification_query_options).map(str::to_owned),
         notification_content_type: given(&request.notification_content_type).map(str::to_owned),
         include_resource_data: is_rich,
+        topic: None,
         origin: None,
         lapses: None,
     })
@@ -417,13 +438,41 @@ fn check_query_options(request: &SubscriptionRequest, entry: Option<&Entry>) -> 
     }
 }
 
-/// Whether the URL asks for a channel that this server does not have. Whether it may be called is the
-/// outbound policy's to say.
-pub fn check_channel(url: &str) -> Result<(), Refusal> {
+/// Where a URL leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// To a receiver. Whether it may be called is the outbound policy's to say.
+    Webhook,
+    /// Into a partner topic: nobody is called.
+    Topic,
+}
+
+/// The channel that a URL asks for, if this server has it.
+pub fn channel(role: UrlRole, url: &str) -> Result<Channel, Refusal> {
     let scheme = url.split(':').next().unwrap_or_default();
-    match ["EventGrid", "EventHub"].into_iter().find(|name| scheme.eq_ignore_ascii_case(name)) {
-        Some(name) => Err(Refusal::Unsupported(name, "use a webhook's https URL")),
-        None => Ok(()),
+    if scheme.eq_ignore_ascii_case("EventHub") {
+        return Err(Refusal::Unsupported("EventHub", "use a webhook's https URL or a partner topic"));
+    }
+    if !is_event_grid(url) {
+        return Ok(Channel::Webhook);
+    }
+    EventGridUrl::parse(url).map_err(|error| Refusal::TopicUrl(role.property(), error))?;
+    Ok(Channel::Topic)
+}
+
+/// The one topic that the URLs of a request name.
+fn topic(request: &SubscriptionRequest) -> Result<Option<EventGridUrl>, Refusal> {
+    let named = |role: UrlRole, url: &Option<String>| match url.as_deref().filter(|url| is_event_grid(url)) {
+        None => Ok(None),
+        Some(url) => EventGridUrl::parse(url).map(Some).map_err(|error| Refusal::TopicUrl(role.property(), error)),
+    };
+    let notification = named(UrlRole::Notification, &request.notification_url)?;
+    let lifecycle = named(UrlRole::Lifecycle, &request.lifecycle_notification_url)?;
+    match (notification, lifecycle) {
+        (Some(one), Some(other)) if !(one.names_the_topic_of(&other) && one.has_the_path_of(&other)) => {
+            Err(Refusal::TwoTopics)
+        }
+        (one, other) => Ok(one.or(other)),
     }
 }
 
@@ -438,6 +487,12 @@ fn check_fixed(request: &SubscriptionRequest, current: &Subscription) -> Result<
         if sent.is_some() && sent.as_ref() != now {
             return Err(Refusal::Fixed(name));
         }
+    }
+    // Nothing leads out of a topic, and into none that it was not made with.
+    if request.notification_url.as_ref().is_some_and(|sent| {
+        *sent != current.notification_url && (is_event_grid(sent) || is_event_grid(&current.notification_url))
+    }) {
+        return Err(Refusal::Fixed("notificationUrl"));
     }
     if request.include_resource_data.is_some_and(|sent| sent != current.is_rich()) {
         return Err(Refusal::Fixed("includeResourceData"));
@@ -627,10 +682,8 @@ mod tests {
             let refusal = create_with(changes.clone()).expect_err(&changes.to_string());
             assert_eq!(refusal.to_string(), message, "{changes}");
         }
-        for url in ["EventGrid:?azuresubscriptionid=1", "eventhub:https://x"] {
-            let refusal = check_channel(url).unwrap_err().to_string();
-            assert!(refusal.ends_with(" is not supported by this server: use a webhook's https URL."), "{refusal}");
-        }
+        let refusal = channel(UrlRole::Notification, "eventhub:https://x").unwrap_err().to_string();
+        assert_eq!(refusal, "EventHub is not supported by this server: use a webhook's https URL or a partner topic.");
     }
 
     #[test]

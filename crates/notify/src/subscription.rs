@@ -2,7 +2,7 @@
 
 use graph::registry::ResourceKind;
 use graph::{AppId, Change, ChangeType, FolderId, ItemKey, Kind, Partition, Scope, SubscriptionId, TenantId};
-use graph::{Timestamp, UserId};
+use graph::{Timestamp, TopicId, UserId};
 use serde::{Deserialize, Serialize};
 
 /// The longest origin that is kept: a scheme, a name of 253 bytes and a port.
@@ -83,8 +83,11 @@ pub struct Extras {
     /// It is told of items with their content, sealed for the certificate.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub include_resource_data: bool,
-    /// If it is told of content: the scheme, host and port under which its app last asked for it, which it knows
-    /// the issuer of tokens by.
+    /// The partner topic that its `EventGrid:` URLs name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<TopicId>,
+    /// If it is told of content or through a topic: the scheme, host and port under which its app last asked for it, which
+    /// it knows the issuer of tokens by, and which the URLs in events begin with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// When the access token runs out with which it was last authorized, if the profile heeds that.
@@ -200,7 +203,7 @@ impl Subscription {
 
     /// The same asked for under `origin`, if it matters there. One that is no host's is not kept.
     pub fn asked_under(mut self, origin: &str) -> Self {
-        if self.is_rich()
+        if (self.is_rich() || self.topic().is_some())
             && let Some(extras) = &mut self.extras
         {
             extras.origin = (origin.len() <= ORIGIN_BYTES_MAX).then(|| origin.to_owned());
@@ -208,7 +211,12 @@ impl Subscription {
         self
     }
 
-    /// If it is told of content: under which name its app knows this server.
+    /// The partner topic that it is told through.
+    pub fn topic(&self) -> Option<TopicId> {
+        self.extras.as_ref()?.topic
+    }
+
+    /// If it is told of content or through a topic: under which name its app knows this server.
     pub fn origin(&self) -> Option<&str> {
         self.extras.as_ref()?.origin.as_deref()
     }

@@ -11,13 +11,14 @@ use std::fmt;
 
 use graph::{AppId, Partition, TenantId, Timestamp, TopicId};
 pub use protocol::cloud_event::CloudEvent;
-pub use protocol::event_grid::Profile;
+pub use protocol::event_grid::{EventSubscriptionFilter, Profile};
 use serde::{Deserialize, Serialize};
 
 use crate::event_grid_url::EventGridUrl;
 
 mod event_subscription;
 mod pull;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ pub use event_subscription::{
     Destination, EventSubscription, Filter, InvalidQueue, LockKey, Queue, is_event_subscription_name,
 };
 pub use pull::{DeadLetterReason, EventCounts, Hold, Lost, Next, Pending, Settled, Settlement};
+pub use telling::event_of;
 
 /// The most topics of one app in its tenant, as documented.
 pub const TOPICS_OF_APP_MAX: u64 = 10;

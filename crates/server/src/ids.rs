@@ -2,8 +2,9 @@
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use graph::Timestamp;
+use notify::topic::{LockKey, TopicKey};
 use protocol::envelope::ContentKey;
 use store::Generation;
 use store::seal::{KEY_BYTES, Nonce};
@@ -31,6 +32,16 @@ pub fn new_generation() -> Generation {
 /// 256 bits from the operating system, as URL-safe text.
 pub fn new_secret() -> String {
     URL_SAFE_NO_PAD.encode(random::<32>())
+}
+
+/// A key of a partner topic: 256 bits in the base64 that SDKs decode to sign with.
+pub fn new_topic_key() -> TopicKey {
+    TopicKey(STANDARD.encode(random::<32>()))
+}
+
+/// What the lock tokens of an event subscription are made with.
+pub fn new_lock_key() -> LockKey {
+    LockKey(random())
 }
 
 /// A key to seal secrets at rest with.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use graph::{Partition, Timestamp};
+use notify::Topic;
 use notify::retention::{Limits, Step, plan};
-use store::{Cut, Store, StoreError};
+use store::{Cut, Store, StoreError, TopicQuery};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -18,6 +19,8 @@ const PAUSE: Duration = Duration::from_secs(120);
 const PAUSE_BY_AGE: Duration = Duration::from_secs(600);
 /// Records taken away in one transaction: few enough that nobody notices who waits for the same commit.
 const CUT_AT_ONCE: u64 = 1_000;
+/// So many topics are read at once.
+const TOPICS_AT_ONCE: u64 = 100;
 /// Between two transactions, so that others have most of the disk's and the writer's time.
 const BREATH: Duration = Duration::from_millis(20);
 
@@ -37,6 +40,9 @@ impl Retention {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
             }
+            if let Err(error) = self.forget_events(clock.wall()).await {
+                tracing::warn!(%error, "old events could not be taken away; the next round tries again");
+            }
             match self.round(clock.wall()).await {
                 Ok(Cut { records: 0, subscriptions: 0, .. }) => {}
                 Ok(Cut { records, subscriptions, .. }) => {
@@ -44,6 +50,26 @@ impl Retention {
                 }
                 Err(error) => tracing::warn!(%error, "the log could not be cut; the next round tries again"),
             }
+        }
+    }
+
+    /// Takes away the events that topics have kept for long enough, and says how many.
+    pub async fn forget_events(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let (mut query, mut forgotten) = (TopicQuery { limit: TOPICS_AT_ONCE, ..TopicQuery::default() }, 0);
+        loop {
+            let topics = self.store.topics(query.clone()).await?;
+            for topic in &topics {
+                while !self.stop.is_cancelled() {
+                    let gone = self.store.forget_events(topic.id, Topic::keeps_from(now), CUT_AT_ONCE).await?;
+                    forgotten += gone;
+                    if gone < CUT_AT_ONCE {
+                        break;
+                    }
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+            let Some(last) = topics.last() else { return Ok(forgotten) };
+            query.after = Some(last.id);
         }
     }
 

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
 use tidings_store::sqlite::{Finding, OpenError, SqliteStore, examine};
-use tidings_store::{NodeId, Store};
+use tidings_store::{EventSubscriptionKey, NodeId, Store};
 use uuid::Uuid;
 
 use self::support::*;
@@ -19,7 +19,7 @@ use self::support::*;
 mod support;
 
 /// A closed store with a little of everything: two subscriptions of Megan's, of which one has ended and one has a
-/// parked delivery, and a message with an attachment.
+/// parked delivery, a message with an attachment, and a topic with two events of which one was received.
 async fn left_behind() -> TempDir {
     let directory = TempDir::new().unwrap();
     let store = SqliteStore::open(directory.path(), keys(&[1]), Heard::default().publish()).unwrap();
@@ -38,6 +38,10 @@ async fn left_behind() -> TempDir {
     store.commit(commit_of(MEGAN, attach)).await.unwrap();
     store.acquire(NodeId(Uuid::from_u128(1)), at(0), at(30), 256).await.unwrap();
     store.checkpoint(checkpoint()).await.unwrap();
+    store.open_topic(Arc::new(topic(2)), 10, at(0)).await.unwrap();
+    store.put_event_subscription(Arc::new(queue_of(&topic(2), "all")), 10).await.unwrap();
+    store.publish(topic(2).id, vec![event(1), event(2)], at(0)).await.unwrap();
+    store.receive(EventSubscriptionKey::new(topic(2).id, "all"), 1, at(0)).await.unwrap();
     store.close().await;
     directory
 }
@@ -188,6 +192,14 @@ async fn each_damage_is_named() {
         ("DELETE FROM user WHERE upn LIKE 'megan%'".to_owned(), "there is no such user"),
         ("UPDATE item SET properties = CAST('[' AS BLOB)".to_owned(), "column properties of row"),
         ("DELETE FROM item WHERE number = 1".to_owned(), "there is no such item, and 1 attachments of it"),
+        ("UPDATE topic SET state = X'0102'".to_owned(), "column state of row"),
+        ("DELETE FROM topic".to_owned(), "there is no such topic"),
+        ("UPDATE topic_event SET position = position + 9".to_owned(), "the log does not have it there"),
+        ("UPDATE topic_event SET key = zeroblob(16) WHERE position = 1".to_owned(), "the log does not have it there"),
+        ("UPDATE event_subscription SET acknowledged = 1".to_owned(), "by its counts 0 are pending, and 1 are"),
+        ("UPDATE event_subscription SET state = X'0102'".to_owned(), "column state of row"),
+        ("UPDATE event_subscription SET cursor = 0".to_owned(), "it was not considered yet"),
+        ("DELETE FROM topic_event".to_owned(), "nobody keeps the event"),
         ("UPDATE sealing_key SET id = X'0102030405060708'".to_owned(), "sealed with the key 0102030405060708"),
         ("UPDATE meta SET value = 99 WHERE name = 'schema_version'".to_owned(), "written by a newer release"),
     ];

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::fs;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use graph::query::Query;
 use graph::registry::ResourceKind;
@@ -18,6 +18,7 @@ use graph::{
 };
 use notify::log::{Cause, EndReason, LifecycleEvent};
 use notify::retention::Mark;
+use notify::topic::{Destination, EventSubscription, Queue, Settlement, Topic};
 use notify::{
     Checkpoint, Incident, LedgerDelta, Parked, ParkedRef, Position, Record, Stream, StreamKind, Subscription,
 };
@@ -27,8 +28,9 @@ use tempfile::TempDir;
 use tidings_store::seal::{KEY_BYTES, Key, Keys};
 use tidings_store::sqlite::{OpenOptions, SqliteStore};
 use tidings_store::{
-    App, DeltaPlace, DeltaQuery, Grant, Grantee, Ingest, ItemQuery, LedgerQuery, NodeId, Redeemable, RedeemableHash,
-    RedeemableKind, Revision, Store, SubscriptionQuery, Tenant, User, Window,
+    App, DeltaPlace, DeltaQuery, EventSubscriptionKey, Grant, Grantee, Ingest, ItemQuery, LedgerQuery, NodeId,
+    Redeemable, RedeemableHash, RedeemableKind, Revision, Settle, Store, SubscriptionQuery, Tenant, TopicQuery, User,
+    Window,
 };
 use uuid::Uuid;
 
@@ -249,6 +251,7 @@ fn calls() -> Vec<(&'static str, Run)> {
     let mut all = directory_calls();
     all.extend(mailbox_calls());
     all.extend(subscription_calls());
+    all.extend(topic_calls());
     all
 }
 
@@ -350,6 +353,56 @@ fn subscription_calls() -> Vec<(&'static str, Run)> {
     }
 }
 
+/// Of the event that was received and is not settled.
+static TOKEN: OnceLock<String> = OnceLock::new();
+
+fn key() -> EventSubscriptionKey {
+    EventSubscriptionKey::new(topic(1).id, "all")
+}
+
+/// Topic 1 has four events, of which its queue has received two and rejected one of them.
+async fn publish(store: &SqliteStore) {
+    store.open_topic(opened_by(1, 60, topic(1)), 10, at(0)).await.unwrap();
+    let queue = Queue { keeps_dead_letters: true, ..Queue::default() };
+    let all = EventSubscription { destination: Destination::Queue(queue), ..queue_of(&topic(1), "all") };
+    store.put_event_subscription(Arc::new(all), 10).await.unwrap();
+    store.publish(topic(1).id, (1..=4).map(event).collect(), at(0)).await.unwrap();
+    let received = store.receive(key(), 2, at(0)).await.unwrap();
+    TOKEN.get_or_init(|| received.events[1].lock_token.clone());
+    let tokens = vec![received.events[0].lock_token.clone()];
+    store.settle(key(), Settle { tokens, how: Settlement::Reject, now: at(1) }).await.unwrap();
+}
+
+fn topic_calls() -> Vec<(&'static str, Run)> {
+    verbs! {
+        open_topic: store => store.open_topic(opened_by(2, 90, topic(1)), 10, at(0));
+        open_topic: store => store.open_topic(opened_by(1, 90, topic(2)), 10, at(0));
+        topic: store => store.topic(topic(1).id);
+        topics: store => store.topics(TopicQuery { limit: 10, ..TopicQuery::default() });
+        replace_topic: store => {
+            let before = opened_by(1, 60, topic(1));
+            let after = Topic { description: "d".repeat(9_000), ..Topic::clone(&before) };
+            store.replace_topic(before, Arc::new(after))
+        };
+        remove_topic: store => store.remove_topic(topic(1).id);
+        topic_counts: store => store.topic_counts(topic(1).id);
+        publish: store => store.publish(topic(1).id, vec![event(4), event(5), event(6)], at(2));
+        topic_events: store => store.topic_events(topic(1).id, Position(0), 10);
+        forget_events: store => store.forget_events(topic(1).id, at(1), 3);
+        put_event_subscription: store => store.put_event_subscription(Arc::new(queue_of(&topic(1), "all")), 10);
+        put_event_subscription: store => store.put_event_subscription(Arc::new(queue_of(&topic(1), "new")), 10);
+        event_subscription: store => store.event_subscription(key());
+        event_subscriptions: store => store.event_subscriptions(topic(1).id);
+        remove_event_subscription: store => store.remove_event_subscription(key());
+        receive: store => store.receive(key(), 10, at(60));
+        settle: store => {
+            let tokens = vec![TOKEN.get().unwrap().clone()];
+            store.settle(key(), Settle { tokens, how: Settlement::Release { delay_seconds: 10 }, now: at(2) })
+        };
+        dead_letters: store => store.dead_letters(key(), Position(0), 10);
+    }
+}
+
 /// One nonce for all: what is sealed is the same in each run.
 fn same_keys() -> Keys {
     Keys::new(Key::new(&[1; KEY_BYTES]), Vec::new(), || [7; 12])
@@ -375,6 +428,7 @@ async fn prepared() -> Vec<u8> {
     store.acquire(NODE, at(0), at(30), 256).await.unwrap();
     store.checkpoint(first_checkpoint()).await.unwrap();
     cut(&store).await;
+    publish(&store).await;
     store.close().await;
     drop(store);
     fs::read(directory.path().join("tidings.db")).unwrap()

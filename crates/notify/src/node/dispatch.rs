@@ -142,7 +142,7 @@ impl Node {
             let Some(delivery) = state.deliveries.get(&position) else { continue };
             let (subscription, record, change) = (subscription.clone(), delivery.record.clone(), delivery.change);
             let id = notification::id(subscription.id, &record, change);
-            open.notifications.push(Notification { id, subscription, record, change, access_lost });
+            open.notifications.push(Notification { id, subscription, record, position, change, access_lost });
             open.deliveries.push((at, owned.epoch, position));
         }
         true

@@ -180,6 +180,8 @@ pub struct Notification {
     pub id: Uuid,
     pub subscription: Arc<Subscription>,
     pub record: Arc<Record>,
+    /// Where the record stands in its log.
+    pub position: Position,
     /// What the subscription sees; `None` for a lifecycle record.
     pub change: Option<ChangeType>,
     /// Its app has lost access, and has not shown since that it has it again: it is told of no content.

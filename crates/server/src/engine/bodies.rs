@@ -307,6 +307,7 @@ pub(super) mod tests {
             id: ids::new_uuid(),
             subscription: subscription(SubscriptionId(ids::new_uuid()), &certificate()),
             record: Arc::new(notify::Record::Change(change)),
+            position: notify::Position(1),
             change: Some(graph::ChangeType::Created),
             access_lost: false,
         }

@@ -9,6 +9,7 @@ mod advance;
 mod bodies;
 mod faults;
 mod perform;
+mod publish;
 mod tail;
 mod watchdog;
 

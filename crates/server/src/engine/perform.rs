@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use graph::{AppId, Partition, SubscriptionId, Timestamp};
+use notify::event_grid_url::is_event_grid;
 use notify::fault_rules::Plan;
 use notify::log::{Cause, EndReason};
 use notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Step};
@@ -15,6 +16,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::bodies::Bodies;
 use super::faults::Faults;
+use super::publish::publish;
 use super::{Deliver, Input, Parts};
 use crate::clock::Clock;
 use crate::evidence::attempts::entry::{Tried, excerpt};
@@ -35,6 +37,14 @@ pub(super) struct Performer {
     faults: Faults,
     /// Whether there is an attempt log.
     is_logging: bool,
+}
+
+/// Where attempts go.
+struct Channels {
+    outbound: Arc<Outbound>,
+    traces: Traces,
+    /// Topics lie in it.
+    store: Arc<dyn Store>,
 }
 
 /// What the attempt log says of an attempt from the start.
@@ -177,8 +187,13 @@ impl Performer {
         let id = attempt.id;
         let event = move |outcome, lacks| Event::Attempted { attempt: id, outcome, lacks };
         let mut answer = self.answer(event(Outcome::NotSent, Vec::new()));
-        let (outbound, bodies, clock) = (Arc::clone(&self.outbound), Arc::clone(&self.bodies), self.clock.clone());
-        let (telemetry, traces) = (Arc::clone(&self.telemetry), self.traces.clone());
+        let channels = Channels {
+            outbound: Arc::clone(&self.outbound),
+            traces: self.traces.clone(),
+            store: Arc::clone(&self.store),
+        };
+        let (bodies, clock) = (Arc::clone(&self.bodies), self.clock.clone());
+        let telemetry = Arc::clone(&self.telemetry);
         let happened: Vec<Timestamp> =
             attempt.notifications.iter().filter_map(|notification| notification.record.at()).collect();
         let (notifications, begun) = (attempt.notifications.len(), clock.elapsed());
@@ -188,9 +203,9 @@ impl Performer {
             // From when on it is not known what the endpoint has got.
             let sending = || answer.if_lost = Some(event(Outcome::Unreachable, Vec::new()));
             let CameTo { outcome, lacks, result } = match plan {
-                None => attempted(attempt, (&outbound, &traces), (&bodies, &clock), sending).await,
+                None => attempted(attempt, &channels, (&bodies, &clock), sending).await,
                 // It is rare, and every attempt's task would be as large.
-                Some(plan) => Box::pin(struck(attempt, plan, (&outbound, &traces), (&bodies, &clock), sending)).await,
+                Some(plan) => Box::pin(struck(attempt, plan, &channels, (&bodies, &clock), sending)).await,
             };
             let took = clock.elapsed().saturating_sub(begun);
             let event = event(outcome, lacks);
@@ -308,7 +323,7 @@ impl Performer {
 async fn struck(
     mut attempt: Attempt,
     plan: Plan,
-    (outbound, traces): (&Outbound, &Traces),
+    channels: &Channels,
     (bodies, clock): (&Bodies, &Clock),
     sending: impl FnOnce(),
 ) -> CameTo {
@@ -328,25 +343,30 @@ async fn struck(
     }
     let again = plan.is_doubled.then(|| Attempt { notifications: notifications.clone(), ..attempt.clone() });
     let attempt = Attempt { notifications, ..attempt };
-    let CameTo { outcome, lacks: of_rest, result } =
-        attempted(attempt, (outbound, traces), (bodies, clock), sending).await;
+    let CameTo { outcome, lacks: of_rest, result } = attempted(attempt, channels, (bodies, clock), sending).await;
     if let Some(again) = again.filter(|_| outcome == Outcome::Acknowledged) {
         // What was acknowledged is delivered, whatever becomes of this.
-        attempted(again, (outbound, traces), (bodies, clock), || ()).await;
+        attempted(again, channels, (bodies, clock), || ()).await;
     }
     lacks.extend(of_rest.into_iter().map(|(place, lack)| (places[place], lack)));
     CameTo { outcome, lacks, result }
 }
 
-/// Builds an attempt's body and posts it, both within the attempt's time: a lease that covers one covers the other.
+/// Publishes what goes to a topic; of anything else it builds the body and posts it, both within the attempt's time: a lease that covers one covers the other.
 /// Calls `sending` in between.
 async fn attempted(
     attempt: Attempt,
-    (outbound, traces): (&Outbound, &Traces),
+    channels: &Channels,
     (bodies, clock): (&Bodies, &Clock),
     sending: impl FnOnce(),
 ) -> CameTo {
     let Attempt { id: _, url, tls, timeout_micros, notifications, estimated_bytes, failed } = attempt;
+    if is_event_grid(&url) {
+        sending();
+        let publishing = publish(&channels.store, &notifications, clock.wall());
+        let outcome = tokio::time::timeout(Duration::from_micros(timeout_micros), publishing).await;
+        return CameTo { outcome: outcome.unwrap_or(Outcome::TimedOut), lacks: Vec::new(), result: None };
+    }
     // An attempt takes the world's time, wherever the clock is moved meanwhile.
     let (count, until) = (notifications.len(), clock.elapsed() + Duration::from_micros(timeout_micros));
     let building = bodies.build(notifications, estimated_bytes);
@@ -367,9 +387,9 @@ async fn attempted(
         return CameTo::not_sent(body.lacks);
     }
     sending();
-    let span = traces.attempt(&url, count, failed);
+    let span = channels.traces.attempt(&url, count, failed);
     let posted = ("application/json; charset=utf-8", Bytes::from(bytes));
-    let result = outbound.post_with((&url, tls), posted, span.headers(), left).await;
+    let result = channels.outbound.post_with((&url, tls), posted, span.headers(), left).await;
     let outcome = outbound::outcome(&result);
     span.attempted(result.as_ref().ok().map(|answer| answer.status), outcome_name(outcome));
     if outcome != Outcome::Acknowledged {
@@ -420,20 +440,19 @@ mod tests {
         let receiver = Receiver::start(1, None).unwrap();
         let policy = Policy { dev: true, ..Policy::default() };
         let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
-        let (bodies, clock, traces, url) = (bodies(), Clock::new(), Traces::default(), receiver.url("/"));
+        let store = Arc::new(store::memory::MemoryStore::new(Arc::new(|_, _| {})));
+        let channels = Channels { outbound: Arc::new(outbound), traces: Traces::default(), store };
+        let (bodies, clock, url) = (bodies(), Clock::new(), receiver.url("/"));
         let busy = bodies.keep_busy().await;
-        let late =
-            attempted(attempt(&url, 5_000), (&outbound, &traces), (&bodies, &clock), || panic!("it is late")).await;
+        let late = attempted(attempt(&url, 5_000), &channels, (&bodies, &clock), || panic!("it is late")).await;
         assert_eq!((late.outcome, receiver.posts()), (Outcome::NotSent, 0));
         drop(busy);
         let mut is_sent = false;
-        let in_time =
-            attempted(attempt(&url, 10_000_000), (&outbound, &traces), (&bodies, &clock), || is_sent = true).await;
+        let in_time = attempted(attempt(&url, 10_000_000), &channels, (&bodies, &clock), || is_sent = true).await;
         assert_eq!((in_time.outcome, receiver.posts(), is_sent), (Outcome::Acknowledged, 1, true));
         let built_in_place = attempt(&url, 0);
         let built_in_place = Attempt { notifications: vec![without_content()], ..built_in_place };
-        let too_late =
-            attempted(built_in_place, (&outbound, &traces), (&bodies, &clock), || panic!("no time is left")).await;
+        let too_late = attempted(built_in_place, &channels, (&bodies, &clock), || panic!("no time is left")).await;
         assert_eq!((too_late.outcome, receiver.posts()), (Outcome::NotSent, 1));
     }
 

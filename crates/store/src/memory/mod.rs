@@ -431,7 +431,7 @@ impl Store for MemoryStore {
         &self,
         key: EventSubscriptionKey,
     ) -> Result<Option<(Arc<EventSubscription>, EventCounts)>, StoreError> {
-        self.model().event_subscription(&key)
+        self.model().event_subscription(key)
     }
 
     async fn event_subscriptions(&self, topic: TopicId) -> Result<Vec<Arc<EventSubscription>>, StoreError> {
@@ -439,11 +439,11 @@ impl Store for MemoryStore {
     }
 
     async fn remove_event_subscription(&self, key: EventSubscriptionKey) -> Result<bool, StoreError> {
-        self.write(|model| model.remove_event_subscription(&key))
+        self.write(|model| model.remove_event_subscription(key))
     }
 
     async fn receive(&self, key: EventSubscriptionKey, most: usize, now: Timestamp) -> Result<Received, PullError> {
-        self.write(|model| model.receive(&key, most, now))
+        self.write(|model| model.receive(key, most, now))
     }
 
     async fn settle(
@@ -451,7 +451,7 @@ impl Store for MemoryStore {
         key: EventSubscriptionKey,
         settle: Settle,
     ) -> Result<Vec<Result<(), TokenFailure>>, PullError> {
-        self.write(|model| model.settle(&key, settle))
+        self.write(|model| model.settle(key, settle))
     }
 
     async fn dead_letters(
@@ -460,7 +460,7 @@ impl Store for MemoryStore {
         after: Position,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        self.model().dead_letters(&key, after, limit)
+        self.model().dead_letters(key, after, limit)
     }
 
     /// It is never put back.

@@ -195,7 +195,7 @@ impl Model {
 
     pub fn event_subscription(
         &self,
-        key: &EventSubscriptionKey,
+        key: EventSubscriptionKey,
     ) -> Result<Option<(Arc<EventSubscription>, EventCounts)>, StoreError> {
         let pulled = self.topics.get(&key.topic).and_then(|one| one.subscriptions.get(&key.folded()));
         Ok(pulled.map(|pulled| (Arc::clone(&pulled.subscription), pulled.counts)))
@@ -206,14 +206,14 @@ impl Model {
         Ok(self.topics.get(&topic).map(of).unwrap_or_default())
     }
 
-    pub fn remove_event_subscription(&mut self, key: &EventSubscriptionKey) -> Result<bool, StoreError> {
+    pub fn remove_event_subscription(&mut self, key: EventSubscriptionKey) -> Result<bool, StoreError> {
         let removed = self.topics.get_mut(&key.topic).and_then(|one| one.subscriptions.remove(&key.folded()));
         self.counters.commits += u64::from(removed.is_some());
         Ok(removed.is_some())
     }
 
-    pub fn receive(&mut self, key: &EventSubscriptionKey, most: usize, now: Timestamp) -> Result<Received, PullError> {
-        let (shard, kept, pulled, queue) = self.pulled(key, now)?;
+    pub fn receive(&mut self, key: EventSubscriptionKey, most: usize, now: Timestamp) -> Result<Received, PullError> {
+        let (shard, kept, pulled, queue) = self.pulled(&key, now)?;
         let mut due: Vec<_> = pulled.pending.iter().filter_map(|(at, one)| Some((one.due()?, *at))).collect();
         due.retain(|(due, _)| *due <= now);
         due.sort();
@@ -242,10 +242,10 @@ impl Model {
 
     pub fn settle(
         &mut self,
-        key: &EventSubscriptionKey,
+        key: EventSubscriptionKey,
         settle: Settle,
     ) -> Result<Vec<Result<(), TokenFailure>>, PullError> {
-        let (shard, _, pulled, queue) = self.pulled(key, settle.now)?;
+        let (shard, _, pulled, queue) = self.pulled(&key, settle.now)?;
         let mut answers = Vec::with_capacity(settle.tokens.len());
         for token in &settle.tokens {
             answers.push(pulled.settle_one(shard, &queue, token, &settle));
@@ -256,7 +256,7 @@ impl Model {
 
     pub fn dead_letters(
         &self,
-        key: &EventSubscriptionKey,
+        key: EventSubscriptionKey,
         after: Position,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {

@@ -28,6 +28,7 @@ use tidings_store::{
 use uuid::Uuid;
 
 use self::identity::DirectoryCall;
+use self::topics::TopicCall;
 use crate::support::*;
 
 const MAILBOXES: [UserId; 4] = [MEGAN, ADELE, NEIGHBOUR, NOBODY];
@@ -182,6 +183,7 @@ enum Call {
         limit: u64,
     },
     Directory(DirectoryCall),
+    Topic(TopicCall),
 }
 
 /// What lists are asked for: filters with orders.
@@ -271,6 +273,7 @@ fn call() -> impl Strategy<Value = Call> {
             )
         },
         8 => identity::call().prop_map(Call::Directory),
+        20 => topics::call().prop_map(Call::Topic),
     ]
 }
 
@@ -306,6 +309,8 @@ struct Pair {
     versions: u128,
     /// In seconds, for the directory.
     now: i64,
+    /// Of locks that were given.
+    tokens: Vec<String>,
     _directory: TempDir,
 }
 
@@ -325,12 +330,21 @@ macro_rules! both {
 }
 
 mod identity;
+mod topics;
 
 impl Pair {
     async fn new() -> Result<Self, TestCaseError> {
         let (directory, heard) = (TempDir::new().unwrap(), Heard::default());
         let store = SqliteStore::open(directory.path(), keys(&[1]), heard.publish()).unwrap();
-        let mut pair = Self { model: Model::default(), store, heard, versions: 0, now: 0, _directory: directory };
+        let mut pair = Self {
+            model: Model::default(),
+            store,
+            heard,
+            versions: 0,
+            now: 0,
+            tokens: Vec::new(),
+            _directory: directory,
+        };
         both!(pair, add_tenant(Tenant { id: TENANT, domain: "contoso.test".to_owned() })).unwrap();
         for mailbox in &MAILBOXES[..3] {
             both!(pair, add_user(user(*mailbox, &format!("{mailbox}@contoso.test")))).unwrap();
@@ -460,6 +474,7 @@ impl Pair {
                 both!(self, subscriptions(SubscriptionQuery { tenant, app, creator, mailbox, after, limit })).unwrap();
             }
             Call::Directory(call) => self.call_directory(call).await?,
+            Call::Topic(call) => self.call_topic(call).await?,
         }
         Ok(())
     }
@@ -608,6 +623,7 @@ impl Pair {
     /// Compares all that can be read.
     async fn compare(&mut self) -> Result<(), TestCaseError> {
         self.compare_directory().await?;
+        self.compare_topics().await?;
         for mailbox in MAILBOXES {
             both!(self, folders(mailbox)).unwrap();
             let query = ItemQuery::newest(mailbox, Kind::Message, None, 100);

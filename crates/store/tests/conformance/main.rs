@@ -25,6 +25,7 @@ mod retention;
 mod subscription;
 #[path = "../support/mod.rs"]
 mod support;
+mod topic;
 
 /// A store with a few people, and what it publishes.
 struct World {
@@ -199,6 +200,24 @@ mod stories {
             an_opening_knows_who_was_paused_and_who_had_not_ended
             ended_subscriptions_go_with_their_ledgers_when_the_floor_has_passed_their_end
             the_sums_of_an_app_have_those_of_subscriptions_that_are_gone
+        }
+        topic {
+            a_topic_is_made_once_and_found_by_whoever_names_it
+            a_name_that_somebody_else_has_is_refused
+            an_app_has_so_many_topics_and_no_more
+            a_topic_is_used_again_until_a_month_after_its_last_subscription
+            what_is_published_is_in_the_log_once
+            what_is_published_before_the_activation_is_dropped_and_counted
+            a_removed_topic_takes_what_belongs_to_it_along
+            an_event_subscription_is_put_again_and_keeps_what_is_pending
+            who_subscribes_hears_of_what_is_published_from_then_on_as_far_as_the_filter_lets_it_in
+            a_lock_that_runs_out_lets_the_event_be_received_again
+            each_token_gets_its_own_answer
+            what_is_released_comes_again_when_its_delay_is_over
+            a_lock_is_renewed_for_an_hour
+            dead_letters_are_kept_if_that_is_wanted
+            an_event_subscription_that_is_over_is_not_there
+            what_a_topic_keeps_holds_the_floor_back_and_goes_when_it_is_old
         }
     }
 }

@@ -7,9 +7,14 @@ use std::sync::{Arc, Mutex};
 use graph::registry::{self, Happened, Ingested, ResourceKind, ThingError};
 use graph::{
     AppId, Change, ChangeId, ChangeType, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties, SubscriptionId,
-    TenantId, Timestamp, UserId, WellKnown,
+    TenantId, Timestamp, TopicId, UserId, WellKnown,
 };
+use notify::event_grid_url::EventGridUrl;
 use notify::subscription::{Target, TlsVersion, Watched};
+use notify::topic::{
+    Activation, CloudEvent, Destination, EventSubscription, EventSubscriptionFilter, Filter, LockKey, Profile, Queue,
+    Topic, TopicKey,
+};
 use notify::{EndpointId, Health, Position, Record, StoredHealth, Subscription};
 use serde_json::json;
 use tidings_store::seal::{KEY_BYTES, Key, Keys, Nonce};
@@ -196,6 +201,52 @@ pub fn upload(number: u128, expires: i64) -> Upload {
         size: 9,
         received: 0,
         expires: at(expires),
+    }
+}
+
+/// A topic that Megan's partition has if it is number 1, activated, known to no app.
+pub fn topic(number: u128) -> Topic {
+    Topic {
+        id: TopicId(Uuid::from_u128(number)),
+        tenant: TENANT,
+        place: EventGridUrl {
+            azure_subscription: Uuid::from_u128(0xaa),
+            resource_group: "Group".to_owned(),
+            partner_topic: format!("Topic-{number}"),
+            location: "westeurope".to_owned(),
+        },
+        apps: [].into(),
+        profile: Profile::default(),
+        activation: Activation::Activated,
+        created: at(0),
+        description: String::new(),
+        keys: ["one", "two"].map(|key| TopicKey(key.to_owned())),
+        subscribed_until: None,
+    }
+}
+
+/// The topic as an app opens it that has subscribed into it for so many seconds.
+pub fn opened_by(app: u128, until: i64, topic: Topic) -> Arc<Topic> {
+    Arc::new(Topic { apps: [AppId(Uuid::from_u128(app))].into(), subscribed_until: Some(at(until)), ..topic })
+}
+
+pub fn event(number: u128) -> CloudEvent {
+    let kind = if number % 2 == 0 { "even" } else { "odd" };
+    let event = json!({ "specversion": "1.0", "id": format!("{number}"), "source": "/tests", "type": kind });
+    CloudEvent::from_json(event.to_string().as_bytes()).unwrap()
+}
+
+/// A queue of a topic that wants all events.
+pub fn queue_of(topic: &Topic, name: &str) -> EventSubscription {
+    EventSubscription {
+        topic: topic.id,
+        name: name.to_owned(),
+        filter: Filter::try_from(EventSubscriptionFilter::default()).unwrap(),
+        destination: Destination::Queue(Queue::default()),
+        labels: Vec::new(),
+        expires: None,
+        created: at(0),
+        lock_key: LockKey([name.len() as u8; 32]),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::seal::Keys;
 mod log;
 mod mailboxes;
 mod subscriptions;
+mod topics;
 
 /// What one examination tells of at most; where something is wrong throughout, more of it says no more.
 const TOLD_MAX: usize = 20;
@@ -93,6 +94,7 @@ pub fn examine(
             ("ledger", Desk::ledger),
             ("folders", Desk::folders),
             ("items and attachments", Desk::items),
+            ("topics", Desk::topics),
         ];
         for (name, look) in examinations {
             desk.look(name, look);

@@ -35,42 +35,46 @@ fn whose(key: &EventSubscriptionKey) -> Vec<u8> {
 }
 
 /// The row of an event subscription.
-pub(super) struct Kept {
+pub(in crate::sqlite) struct EventSubscriptionRow {
     pub number: i64,
     pub subscription: EventSubscription,
     pub cursor: Position,
     pub counts: EventCounts,
 }
 
-const COLUMNS: &str = "name, state, number, cursor, matched, acknowledged, dead_lettered, dropped, unread";
+impl EventSubscriptionRow {
+    /// What [`Self::read`] reads.
+    pub const COLUMNS: &str = "name, state, number, cursor, matched, acknowledged, dead_lettered, dropped, unread";
 
-fn read(row: &Row<'_>, keys: &Keys, topic: TopicId) -> Result<Kept, StoreError> {
-    let name: String = cell(row, 0, ("event_subscription", "name"), topic)?;
-    let sealed = row.get_ref(1)?.as_blob().map_err(|error| corrupt(STATE, &name, error))?;
-    let json = open_state(keys, &EventSubscriptionKey::new(topic, &name), sealed);
-    let json = json.map_err(|error| corrupt(STATE, &name, error))?;
-    let subscription = serde_json::from_slice(&json).map_err(|error| corrupt(STATE, &name, error))?;
-    let count = |index, column| cell(row, index, ("event_subscription", column), &name);
-    let counts = EventCounts {
-        matched: count(4, "matched")?,
-        acknowledged: count(5, "acknowledged")?,
-        dead_lettered: count(6, "dead_lettered")?,
-        dropped: count(7, "dropped")?,
-        unread: count(8, "unread")?,
-    };
-    let number = cell(row, 2, ("event_subscription", "number"), &name)?;
-    Ok(Kept { number, subscription, cursor: Position(count(3, "cursor")?), counts })
+    pub fn read(row: &Row<'_>, keys: &Keys, topic: TopicId) -> Result<Self, StoreError> {
+        let name: String = cell(row, 0, ("event_subscription", "name"), topic)?;
+        let sealed = row.get_ref(1)?.as_blob().map_err(|error| corrupt(STATE, &name, error))?;
+        let json = open_state(keys, &EventSubscriptionKey::new(topic, &name), sealed);
+        let json = json.map_err(|error| corrupt(STATE, &name, error))?;
+        let subscription = serde_json::from_slice(&json).map_err(|error| corrupt(STATE, &name, error))?;
+        let count = |index, column| cell(row, index, ("event_subscription", column), &name);
+        let counts = EventCounts {
+            matched: count(4, "matched")?,
+            acknowledged: count(5, "acknowledged")?,
+            dead_lettered: count(6, "dead_lettered")?,
+            dropped: count(7, "dropped")?,
+            unread: count(8, "unread")?,
+        };
+        let number = cell(row, 2, ("event_subscription", "number"), &name)?;
+        Ok(Self { number, subscription, cursor: Position(count(3, "cursor")?), counts })
+    }
 }
 
 pub(super) fn kept(
     connection: &Connection,
     keys: &Keys,
     key: &EventSubscriptionKey,
-) -> Result<Option<Kept>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM event_subscription WHERE topic = ?1 AND name = ?2");
+) -> Result<Option<EventSubscriptionRow>, StoreError> {
+    let sql =
+        format!("SELECT {} FROM event_subscription WHERE topic = ?1 AND name = ?2", EventSubscriptionRow::COLUMNS);
     let mut statement = connection.prepare_cached(&sql)?;
     let row = params![key.topic.0.as_bytes(), key.folded()];
-    statement.query_row(row, |row| Ok(read(row, keys, key.topic))).optional()?.transpose()
+    statement.query_row(row, |row| Ok(EventSubscriptionRow::read(row, keys, key.topic))).optional()?.transpose()
 }
 
 pub(in crate::sqlite) fn by_key(
@@ -86,12 +90,13 @@ pub(in crate::sqlite) fn of_topic(
     keys: &Keys,
     topic: TopicId,
 ) -> Result<Vec<Arc<EventSubscription>>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM event_subscription WHERE topic = ?1 ORDER BY name");
+    let sql =
+        format!("SELECT {} FROM event_subscription WHERE topic = ?1 ORDER BY name", EventSubscriptionRow::COLUMNS);
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([topic.0.as_bytes()])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(Arc::new(read(row, keys, topic)?.subscription));
+        found.push(Arc::new(EventSubscriptionRow::read(row, keys, topic)?.subscription));
     }
     Ok(found)
 }
@@ -154,8 +159,8 @@ pub(super) fn forget(tx: &Tx<'_>, number: i64, (topic, last): (TopicId, Position
 }
 
 /// Records how far it has come.
-pub(super) fn advance(tx: &Tx<'_>, kept: &Kept) -> Result<(), StoreError> {
-    let Kept { number, cursor, counts, .. } = kept;
+pub(super) fn advance(tx: &Tx<'_>, kept: &EventSubscriptionRow) -> Result<(), StoreError> {
+    let EventSubscriptionRow { number, cursor, counts, .. } = kept;
     let sql = "UPDATE event_subscription
         SET cursor = ?2, matched = ?3, acknowledged = ?4, dead_lettered = ?5, dropped = ?6 WHERE number = ?1";
     let numbers = [counts.matched, counts.acknowledged, counts.dead_lettered, counts.dropped].map(signed);

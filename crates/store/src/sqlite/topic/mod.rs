@@ -20,8 +20,8 @@ mod event_subscription;
 mod pull;
 
 pub(super) use event_subscription::{
-    by_key, of_topic, open_state as open_event_subscription, put, remove as remove_event_subscription,
-    seal_state as seal_event_subscription,
+    EventSubscriptionRow, by_key, of_topic, open_state as open_event_subscription, put,
+    remove as remove_event_subscription, seal_state as seal_event_subscription,
 };
 pub(super) use pull::{dead_letters, receive, settle};
 

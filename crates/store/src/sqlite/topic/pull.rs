@@ -7,7 +7,7 @@ use notify::topic::{DeadLetterReason, Hold, Next, Pending, Queue, Settled};
 use notify::{Position, TopicEvent};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::event_subscription::{Kept, advance, kept};
+use super::event_subscription::{EventSubscriptionRow, advance, kept};
 use super::{event, positions};
 use crate::seal::Keys;
 use crate::sqlite::error::{cell, corrupt};
@@ -62,7 +62,7 @@ fn read(row: &Row<'_>) -> Result<(Position, Pending), StoreError> {
 /// A queue that is pulled from, within one transaction.
 struct Pulled<'a, 'b> {
     tx: &'a mut Tx<'b>,
-    kept: Kept,
+    kept: EventSubscriptionRow,
     queue: Queue,
     partition: Partition,
 }

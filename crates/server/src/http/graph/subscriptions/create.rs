@@ -1,5 +1,5 @@
-//! `POST /subscriptions`: 201 with the whole subscription, once both URLs have echoed their token and
-//! its beginning is durable. Checks go from the cheap to the remote: the body, its URLs and other properties
+//! `POST /subscriptions`: 201 with the whole subscription, once both URLs have echoed their token, or the partner topic is
+//! there that they name, and its beginning is durable. Checks go from the cheap to the remote: the body, its URLs and other properties
 //! as text, what the token holds, the handshakes, then the mailbox. No lock is held while a receiver is asked.
 
 use std::sync::Arc;
@@ -7,17 +7,17 @@ use std::sync::Arc;
 use graph::mailbox::SearchFolder;
 use graph::path::{UserKey, Watch, WatchError};
 use graph::registry::{Asked, Place};
-use graph::{SubscriptionId, UserId, WellKnown};
+use graph::{SubscriptionId, TopicId, UserId, WellKnown};
 use http::StatusCode;
 use notify::Subscription;
 use notify::access;
-use notify::rules::{self, Draft, Refusal, UrlRole, Watching};
-use notify::subscription::{Target, TlsVersion, Watched};
+use notify::rules::{self, Channel, Draft, Refusal, UrlRole, Watching};
+use notify::subscription::{Extras, Target, TlsVersion, Watched};
 use protocol::error::Operation;
 use protocol::{HandshakeError, SubscriptionRequest};
 use store::{BeginError, Makers, SubscriptionLimits};
 
-use super::{authorized, entity_context, resource};
+use super::{authorized, entity_context, resource, topic};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::Call;
@@ -46,7 +46,11 @@ pub async fn create(call: &Call<'_>) -> Result<Answer, ApiError> {
             (entry.subscriptions_max, format!("to {} in each tenant", entry.name))
         }
     };
-    let subscription = Arc::new(begun(call, draft, target));
+    let topic = match &draft.topic {
+        None => None,
+        Some(place) => Some(topic::open(call, place, draft.expires.at).await?),
+    };
+    let subscription = Arc::new(begun(call, draft, target, topic));
     let limits = SubscriptionLimits { per_scope, refuse_duplicates: call.state.profile.refuse_duplicates, makers };
     let begun = call.state.store.begin_subscription(subscription.clone(), limits).await;
     if matches!(begun, Err(BeginError::NotAllowed)) {
@@ -81,12 +85,17 @@ fn check_token(call: &Call<'_>, draft: &Draft) -> Result<(), ApiError> {
 /// Whether a URL may be called at all, as far as its text tells.
 pub(super) fn check_url(call: &Call<'_>, role: UrlRole, url: Option<&str>) -> Result<(), ApiError> {
     let Some(url) = url else { return Ok(()) };
-    rules::check_channel(url)?;
+    if rules::channel(role, url)? == Channel::Topic {
+        return Ok(());
+    }
     call.state.handshake.check(url).map_err(|error| unproven(call, role, error))
 }
 
-/// Runs the handshake with one URL. Who may not act any more when it has ended gets nothing of it.
+/// Runs the handshake with one URL, unless it names a topic: then there is nobody to ask. Who may not act any more when it has ended gets nothing of it.
 pub(super) async fn prove(call: &Call<'_>, role: UrlRole, (url, tls): (&str, TlsVersion)) -> Result<(), ApiError> {
+    if rules::channel(role, url)? == Channel::Topic {
+        return Ok(());
+    }
     let id = call.context.request_id.to_string();
     call.state.handshake.validate(url, tls, &id).await.map_err(|error| unproven(call, role, error))?;
     call.check_again().await
@@ -96,7 +105,7 @@ fn unproven(call: &Call<'_>, role: UrlRole, error: HandshakeError) -> ApiError {
     ApiError::Handshake { role, error, names_status: call.state.profile.handshake_names_status }
 }
 
-fn extension(status: u16, reason: &str) -> ApiError {
+pub(super) fn extension(status: u16, reason: &str) -> ApiError {
     ApiError::Extension { operation: Operation::Create, status, reason: reason.to_owned() }
 }
 
@@ -142,7 +151,8 @@ async fn items(call: &Call<'_>, watch: &Watch, resource: &str) -> Result<Target,
     Ok(Target::Items { mailbox, kind: watch.kind, folder })
 }
 
-fn begun(call: &Call<'_>, draft: Draft, target: Target) -> Subscription {
+fn begun(call: &Call<'_>, draft: Draft, target: Target, topic: Option<TopicId>) -> Subscription {
+    let extras = draft.extras.map(|extras| *extras).unwrap_or_default();
     let subscription = Subscription {
         id: SubscriptionId(ids::new_uuid()),
         tenant: call.principal.tenant,
@@ -156,7 +166,7 @@ fn begun(call: &Call<'_>, draft: Draft, target: Target) -> Subscription {
         lifecycle_url: draft.lifecycle_url,
         client_state: draft.client_state,
         tls_version: draft.tls_version,
-        extras: draft.extras,
+        extras: Extras { topic, ..extras }.boxed(),
         immutable_ids: call.prefer.immutable_ids,
         authorized: call.context.now,
         expires: draft.expires.at,

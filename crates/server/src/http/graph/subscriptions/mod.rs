@@ -6,6 +6,7 @@ pub mod get;
 pub mod list;
 pub mod patch;
 pub mod reauthorize;
+mod topic;
 
 use std::borrow::Cow;
 use std::sync::Arc;

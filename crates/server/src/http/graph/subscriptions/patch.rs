@@ -10,7 +10,7 @@ use protocol::error::Operation;
 use store::SubscriptionError;
 
 use super::create::{check_url, prove};
-use super::{authorized, entity_context, resource, visible};
+use super::{authorized, entity_context, resource, topic, visible};
 use crate::http::answer::Answer;
 use crate::http::error::ApiError;
 use crate::http::graph::{Call, TRIES};
@@ -32,6 +32,7 @@ pub async fn patch(call: &Call<'_>, id: &str) -> Result<Answer, ApiError> {
         }
         call.check_again().await?;
         let after = Arc::new(authorized(call, patch.applied(&current)));
+        topic::keep(call, &after).await?;
         match call.state.store.patch_subscription(current.clone(), after.clone()).await {
             Ok(_) => return Ok(Answer::json(StatusCode::OK, &resource(&after, Some(entity_context(call))))),
             Err(SubscriptionError::Changed) => current = visible(call, id, Operation::Update).await?,
