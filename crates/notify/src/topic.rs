@@ -8,12 +8,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use graph::{AppId, Partition, TenantId, Timestamp, TopicId};
 pub use protocol::cloud_event::CloudEvent;
 pub use protocol::event_grid::{EventSubscriptionFilter, Profile};
 use serde::{Deserialize, Serialize};
 
+use crate::Record;
 use crate::event_grid_url::EventGridUrl;
 
 mod event_subscription;
@@ -175,4 +177,21 @@ pub struct TopicEvent {
     /// When it was published; its time to live begins then.
     pub published: Timestamp,
     pub event: CloudEvent,
+}
+
+impl TopicEvent {
+    /// What is left of it for those who only pass over it.
+    fn without_data(&self) -> Self {
+        let attributes = self.event.attributes().clone();
+        let event = CloudEvent::new(attributes, None).expect("its attributes are valid, and without data as well");
+        Self { event, ..*self }
+    }
+}
+
+/// A record as the node is given it. It pushes no events and remembers many records, and an event can have a MiB of data.
+pub fn for_the_node(record: Arc<Record>) -> Arc<Record> {
+    match &*record {
+        Record::Event(event) if event.event.data().is_some() => Arc::new(Record::Event(Arc::new(event.without_data()))),
+        _ => record,
+    }
 }

@@ -8,6 +8,7 @@ use graph::Partition;
 use notify::checkpoint::ParkedRef;
 use notify::log::{EndReason, LifecycleEvent};
 use notify::subscription::Extras;
+use notify::topic::{CloudEvent, EventSubscription, Topic, TopicKey};
 use notify::{Checkpoint, LedgerDelta, Parked, Position, Stream, StreamKind, Subscription};
 use rusqlite::Connection;
 use serde_json::json;
@@ -214,6 +215,8 @@ fn without_seals(directory: &TempDir, subscriptions: u128) {
     database
         .execute_batch(
             "COMMIT; CREATE TABLE gone AS SELECT state FROM subscription; DROP TABLE gone; DROP TABLE health;
+            DROP TABLE topic; DROP TABLE topic_app; DROP TABLE topic_event;
+            DROP TABLE event_subscription; DROP TABLE event_pending;
             DROP TABLE log_mark; DROP TABLE ledger_opening; DROP TABLE ledger_gone; DROP INDEX parked_by_first;
             DROP INDEX subscription_ended; ALTER TABLE partition DROP COLUMN floor;
             ALTER TABLE parked DROP COLUMN bytes;
@@ -294,4 +297,29 @@ async fn a_record_of_a_subscription_that_is_not_sealed_is_corrupt() {
     let store = open(&directory, keys(&[1])).unwrap();
     let error = store.read_log(Partition::of(MEGAN), Position(0), 10).await.unwrap_err();
     assert_eq!(error.to_string(), "column record of row 1 in table log is corrupt: it is not sealed");
+}
+
+#[tokio::test]
+async fn the_keys_and_the_events_of_topics_are_sealed_and_open_with_another_first_key() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory, keys(&[1])).unwrap();
+    settle(&store).await;
+    let topic = Topic { keys: ["1", "2"].map(|key| TopicKey(format!("{CANARY}-{key}"))), ..topic(1) };
+    store.open_topic(Arc::new(topic.clone()), 10, at(0)).await.unwrap();
+    let labelled = EventSubscription { labels: vec![CANARY.to_owned()], ..queue_of(&topic, "all") };
+    store.put_event_subscription(Arc::new(labelled.clone()), 10).await.unwrap();
+    let said = json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": {"clientState": CANARY}});
+    let said = CloudEvent::from_json(said.to_string().as_bytes()).unwrap();
+    store.publish(topic.id, vec![said.clone()], at(0)).await.unwrap();
+    store.close().await;
+    drop(store);
+    assert_eq!(found(directory.path(), CANARY), 0);
+    let store = open(&directory, keys(&[2, 1])).unwrap();
+    assert_eq!(store.topic(topic.id).await.unwrap().as_deref(), Some(&topic));
+    drop(store);
+    let store = open(&directory, keys(&[2])).unwrap();
+    let events = store.topic_events(topic.id, Position(0), 10).await.unwrap();
+    assert_eq!(events.iter().map(|(_, kept)| &kept.event).collect::<Vec<_>>(), [&said]);
+    let kept = store.event_subscriptions(topic.id).await.unwrap();
+    assert_eq!(kept.iter().map(|kept| &**kept).collect::<Vec<_>>(), [&labelled]);
 }

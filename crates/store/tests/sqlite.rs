@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use graph::{AppId, Kind, Partition, UserId};
+use notify::topic::Settlement;
 use notify::{Position, Subscription};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tidings_store::sqlite::{OpenError, SqliteStore};
 use tidings_store::{
-    CommitError, CredentialKind, DeltaEntry, DeltaPlace, DeltaQuery, NodeId, Publish, Revision, Store, StoreError,
+    CommitError, CredentialKind, DeltaEntry, DeltaPlace, DeltaQuery, EventSubscriptionKey, LockedEvent, NodeId,
+    Publish, Revision, Settle, Store, StoreError,
 };
 use uuid::Uuid;
 
@@ -295,4 +297,29 @@ async fn a_refused_write_leaves_its_group_alone() {
     );
     assert_eq!(refused, Err(CommitError::NoMailbox(nobody)));
     assert_eq!([written.unwrap().position, also.unwrap().position], [Position(1), Position(2)]);
+}
+
+/// What a process that is killed leaves is what it has written, whether it lies in the database or in its log.
+#[tokio::test]
+async fn a_kill_keeps_locks_and_delivery_counts() {
+    let (running, store) = settled().await;
+    let topic = topic(1);
+    let key = EventSubscriptionKey::new(topic.id, "all");
+    store.open_topic(Arc::new(topic.clone()), 10, at(0)).await.unwrap();
+    store.put_event_subscription(Arc::new(queue_of(&topic, "all")), 10).await.unwrap();
+    store.publish(topic.id, vec![event(1), event(2)], at(0)).await.unwrap();
+    let received = store.receive(key.clone(), 2, at(0)).await.unwrap();
+    let [first, second] = &received.events[..] else { panic!("{received:?}") };
+    let settle = |one: &LockedEvent, how, second| Settle { tokens: vec![one.lock_token.clone()], how, now: at(second) };
+    let release = Settlement::Release { delay_seconds: 10 };
+    assert_eq!(store.settle(key.clone(), settle(first, release, 1)).await, Ok(vec![Ok(())]));
+    let killed = TempDir::new().unwrap();
+    for name in ["tidings.db", "tidings.db-wal"] {
+        std::fs::copy(running.path().join(name), killed.path().join(name)).unwrap();
+    }
+    let store = open(&killed).unwrap();
+    assert_eq!(store.receive(key.clone(), 10, at(10)).await.unwrap().events, [], "one is locked, one waits");
+    let again = store.receive(key.clone(), 10, at(11)).await.unwrap();
+    assert_eq!(again.events.iter().map(|one| one.delivery_count).collect::<Vec<_>>(), [2]);
+    assert_eq!(store.settle(key, settle(second, Settlement::Acknowledge, 12)).await, Ok(vec![Ok(())]));
 }

@@ -24,8 +24,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tidings_store::sqlite::{OpenError, SCHEMA_VERSION, SqliteStore};
 use tidings_store::{
-    App, CommitError, Credential, CredentialKind, DeltaPlace, DeltaQuery, Grant, Grantee, NodeId, Redeemable,
-    RedeemableHash, RedeemableKind, Revision, Store, Tenant,
+    App, CommitError, Credential, CredentialKind, DeltaPlace, DeltaQuery, EventSubscriptionKey, Grant, Grantee, NodeId,
+    Redeemable, RedeemableHash, RedeemableKind, Revision, Store, Tenant,
 };
 use uuid::Uuid;
 
@@ -150,6 +150,14 @@ async fn plant(store: &SqliteStore) {
     let third = store.subscription(subscription_id(3)).await.unwrap().unwrap();
     store.pause_subscription(third).await.unwrap();
     assert!(store.mark_log(Partition::of(MEGAN), at(7), None).await.unwrap());
+    store.open_topic(opened_by(0xa, 60, topic(7)), 10, at(0)).await.unwrap();
+    store.put_event_subscription(Arc::new(queue_of(&topic(7), "all")), 10).await.unwrap();
+    store.publish(topic(7).id, vec![event(1), event(2)], at(0)).await.unwrap();
+    store.receive(queue_key(), 1, at(0)).await.unwrap();
+}
+
+fn queue_key() -> EventSubscriptionKey {
+    EventSubscriptionKey::new(topic(7).id, "all")
 }
 
 fn checkpoint(number: u64, cursor: Position, ledger: LedgerDelta) -> Checkpoint {
@@ -174,6 +182,18 @@ async fn assert_whole(store: &SqliteStore, version: i64) {
     assert_subscriptions(store, version).await;
     assert_log(store, version).await;
     assert_kept(store, version).await;
+    if version >= 13 {
+        assert_topics(store).await;
+    }
+}
+
+/// Of two events one is received and locked.
+async fn assert_topics(store: &SqliteStore) {
+    assert_eq!(store.topic(topic(7).id).await.unwrap(), Some(opened_by(0xa, 60, topic(7))));
+    let events = store.topic_events(topic(7).id, Position(0), 10).await.unwrap();
+    assert_eq!(events.iter().map(|(_, kept)| kept.event.clone()).collect::<Vec<_>>(), [event(1), event(2)]);
+    let (kept, counts) = store.event_subscription(queue_key()).await.unwrap().unwrap();
+    assert_eq!((&*kept, counts.matched, counts.pending()), (&queue_of(&topic(7), "all"), 1, 1));
 }
 
 async fn assert_directory(store: &SqliteStore, version: i64) {

@@ -55,3 +55,72 @@ fn unavailable(error: &StoreError) -> Outcome {
     tracing::warn!(%error, "events could not be published; it will be tried again");
     UNAVAILABLE
 }
+
+#[cfg(test)]
+mod tests {
+    use notify::event_grid_url::EventGridUrl;
+    use notify::subscription::Extras;
+    use notify::topic::{Activation, Profile};
+    use notify::{Position, Subscription, Topic};
+    use store::TopicCounts;
+    use store::memory::MemoryStore;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::engine::bodies::tests::notification;
+    use crate::{ids, seed};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+    const URL: &str = "EventGrid:?azuresubscriptionid=8a8a8a8a-4b4b-4c4c-4d4d-12e12e12e12e&resourcegroup=rg\
+                       &partnertopic=mail-events&location=westeurope";
+
+    async fn store(activation: Activation) -> (Arc<dyn Store>, TopicId) {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(|_, _| {})));
+        let topic = Topic {
+            id: TopicId(Uuid::from_u128(1)),
+            tenant: seed::TENANT,
+            place: EventGridUrl::parse(URL).unwrap(),
+            apps: [].into(),
+            profile: Profile::default(),
+            activation,
+            created: NOW,
+            description: String::new(),
+            keys: [ids::new_topic_key(), ids::new_topic_key()],
+            subscribed_until: None,
+        };
+        (store.clone(), store.open_topic(Arc::new(topic), 1, NOW).await.unwrap().id)
+    }
+
+    fn told_through(topic: TopicId) -> Notification {
+        let told = notification();
+        let extras = Extras { topic: Some(topic), ..Extras::default() };
+        let subscription = Subscription { extras: extras.boxed(), ..Subscription::clone(&told.subscription) };
+        Notification { subscription: Arc::new(subscription), ..told }
+    }
+
+    #[tokio::test]
+    async fn what_is_published_again_is_in_the_topic_once() {
+        let (store, topic) = store(Activation::Activated).await;
+        let notifications = [told_through(topic), told_through(topic)];
+        assert_eq!(publish(&store, &notifications, NOW).await, Outcome::Acknowledged);
+        assert_eq!(publish(&store, &notifications, NOW.plus_minutes(5)).await, Outcome::Acknowledged);
+        let kept = store.topic_events(topic, Position(0), 10).await.unwrap();
+        let ids: Vec<_> = kept.iter().map(|(_, kept)| kept.event.attributes().id.clone()).collect();
+        assert_eq!(ids, notifications.map(|one| one.id.to_string()));
+    }
+
+    #[tokio::test]
+    async fn what_a_topic_that_is_not_activated_drops_is_acknowledged_and_counted() {
+        let (store, topic) = store(Activation::NeverActivated).await;
+        assert_eq!(publish(&store, &[told_through(topic)], NOW).await, Outcome::Acknowledged);
+        let counted = store.topic_counts(topic).await.unwrap();
+        assert_eq!(counted, Some(TopicCounts { events: 0, dropped: 1 }));
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_is_gone_refuses_as_a_receiver_does() {
+        let (store, topic) = store(Activation::Activated).await;
+        store.remove_topic(topic).await.unwrap();
+        assert_eq!(publish(&store, &[told_through(topic)], NOW).await, NOT_FOUND);
+    }
+}

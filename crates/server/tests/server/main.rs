@@ -17,6 +17,7 @@ mod delivery;
 mod delta;
 mod directory;
 mod errors;
+mod event_grid;
 mod extensions;
 mod external_issuers;
 mod faults;

@@ -298,7 +298,6 @@ async fn refusals_at_create_have_graphs_words() {
         rich(json!({"resource": "users", "changeType": "updated"})),
         rich(json!({"resource": "me/events?$select=subject",
                     "expirationDateTime": world.state.clock.wall().plus_minutes(1_441)})),
-        json!({"notificationUrl": "EventGrid:?azuresubscriptionid=1"}),
         json!({"notificationUrl": "EventHub:https://x"}),
         json!({"webPushEncryptionSecret": "x"}),
         json!({"resource": "me/drive"}),

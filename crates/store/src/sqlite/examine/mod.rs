@@ -84,7 +84,7 @@ pub fn examine(
         desk.tell(format!("schema version {version}"), what, todo);
     }
     if version == schema::VERSION {
-        let examinations: [(&'static str, Look<'_>); 9] = [
+        let examinations: [(&'static str, Look<'_>); 10] = [
             ("partitions", Desk::partitions),
             ("keys", Desk::keys),
             ("log", Desk::log),
