@@ -231,7 +231,7 @@ pub fn opened_by(app: u128, until: i64, topic: Topic) -> Arc<Topic> {
 }
 
 pub fn event(number: u128) -> CloudEvent {
-    let kind = if number % 2 == 0 { "even" } else { "odd" };
+    let kind = if number.is_multiple_of(2) { "even" } else { "odd" };
     let event = json!({ "specversion": "1.0", "id": format!("{number}"), "source": "/tests", "type": kind });
     CloudEvent::from_json(event.to_string().as_bytes()).unwrap()
 }
