@@ -144,6 +144,8 @@ pub enum AbandonReason {
     EndpointDropping,
     /// It was parked, and newer ones of its stream needed the room.
     Overflow,
+    /// A log that is too long could not be cut while it was parked.
+    Retention,
     /// A fault on purpose kept it from being sent.
     Injected,
 }

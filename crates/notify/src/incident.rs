@@ -40,6 +40,7 @@ impl AbandonReason {
             | AbandonReason::CertificateUnusable
             | AbandonReason::EndpointDropping
             | AbandonReason::Overflow
+            | AbandonReason::Retention
             | AbandonReason::Injected => true,
             // It knows that the subscription ended, and was asked to show that it has access.
             AbandonReason::SubscriptionEnded | AbandonReason::Paused | AbandonReason::AccessLost => false,

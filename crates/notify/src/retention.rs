@@ -4,6 +4,9 @@
 //! or below the mark is old enough, and nothing of it is parked or kept by a topic, the *floor* rises to the mark: what
 //! is at or below it is gone for whoever reads, and is taken away in small parts. Then the next mark is made. So the log
 //! is kept for one to two times the age, and a recount of it begins with what was noted.
+//!
+//! Where all logs together are too long for that, marks count before their age; and where what is parked holds the floor
+//! back then, the node is to give it up. The floor rises in a later round, which finds that nothing is parked any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,6 +74,8 @@ pub enum Step {
     Mark { partition: Partition, instead_of: Option<Mark> },
     /// Raise its floor to the mark, and mark the cursor.
     Raise { partition: Partition, mark: Mark },
+    /// Have what is parked at or below the mark given up: it keeps a log that is too long from being cut.
+    GiveUp { partition: Partition, through: Position },
     /// Take away what lies at or below its floor.
     Cut { partition: Partition },
 }
@@ -133,7 +138,7 @@ pub fn plan(extents: &[LogExtent], limits: &Limits, now: Timestamp) -> Vec<Step>
     let mut first_marks = if half_full { usize::MAX } else { FIRST_MARKS_AT_ONCE };
     let mut extents: Vec<&LogExtent> = extents.iter().collect();
     extents.sort_by_key(|extent| (extent.mark.map(|mark| mark.at), extent.partition));
-    let mut steps = Vec::new();
+    let (mut steps, mut held) = (Vec::new(), Vec::new());
     for extent in extents {
         let partition = extent.partition;
         if extent.has_rest() || extent.has_ended {
@@ -159,6 +164,14 @@ pub fn plan(extents: &[LogExtent], limits: &Limits, now: Timestamp) -> Vec<Step>
         } else if half_full && extent.kept_below(mark.position) < extent.kept_below(extent.cursor) / 4 {
             // Such a mark would free little when the log becomes too long.
             steps.push(Step::Mark { partition, instead_of: Some(mark) });
+        } else if extent.is_held(mark) {
+            held.push((extent, mark.position));
+        }
+    }
+    for (extent, through) in held {
+        if limits.bytes_max.is_some_and(|most| bytes > most) {
+            bytes = bytes.saturating_sub(extent.bytes_of(extent.kept_below(through)));
+            steps.push(Step::GiveUp { partition: extent.partition, through });
         }
     }
     steps
@@ -268,6 +281,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_parked_is_given_up_where_a_log_stays_too_long_without_that() {
+        let held = |log: LogExtent| LogExtent { held: Some(Position(1)), ..log };
+        let logs = [held(extent(1, Some((60, 1)))), held(extent(2, Some((50, 2)))), extent(3, Some((40, 3)))];
+        let limits = |bytes| Limits { bytes_max: Some(bytes), ..LIMITS };
+        let give_up = |log: usize| {
+            let LogExtent { partition, mark, .. } = logs[log];
+            Step::GiveUp { partition, through: mark.unwrap().position }
+        };
+        assert_eq!(plan(&logs, &limits(3_000), hours(4)), []);
+        assert_eq!(plan(&logs, &limits(2_600), hours(4)), [raise(&logs[2])], "it suffices");
+        assert_eq!(plan(&logs, &limits(2_599), hours(4)), [raise(&logs[2]), give_up(0)]);
+        assert_eq!(plan(&logs, &limits(1_999), hours(4)), [raise(&logs[2]), give_up(0), give_up(1)]);
+        assert_eq!(plan(&logs, &LIMITS, hours(900)), [raise(&logs[2])], "its age alone is no reason");
+    }
+
+    #[test]
     fn a_mark_that_would_free_little_is_made_anew_before_the_log_is_too_long() {
         let limits = Limits { bytes_max: Some(1_900), ..LIMITS };
         let marked = |position| extent(3, Some((position, 0)));
@@ -291,6 +320,7 @@ mod tests {
                 match step {
                     Step::Mark { .. } => log.mark = marked,
                     Step::Raise { mark, .. } => (log.floor, log.mark) = (mark.position, marked),
+                    Step::GiveUp { .. } => panic!("nothing is parked"),
                     Step::Cut { .. } => log.first = log.floor.next().min(log.head),
                 }
             }

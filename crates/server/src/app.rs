@@ -44,6 +44,8 @@ pub trait Engine: Send + Sync + 'static {
     async fn settled(&self) -> Option<Monotonic>;
     /// What the node holds now; `None` once it has stopped.
     async fn stats(&self) -> Option<NodeStats>;
+    /// The log is to be cut up to this position: the node gives up what is parked there.
+    fn give_up(&self, partition: Partition, through: Position);
     /// The faults that strike its attempts.
     fn faults(&self) -> &Faults;
 }

@@ -11,6 +11,7 @@ use notify::retention::{Limits, Step, plan};
 use store::{Cut, Store, StoreError, TopicQuery};
 use tokio_util::sync::CancellationToken;
 
+use crate::app::Engine;
 use crate::clock::Clock;
 
 /// Between two rounds where the log may become too long.
@@ -27,6 +28,8 @@ const BREATH: Duration = Duration::from_millis(20);
 /// One who looks after the logs of a store.
 pub struct Retention {
     pub store: Arc<dyn Store>,
+    /// Told what of a log is to be free; what comes of it stands in the store.
+    pub engine: Arc<dyn Engine>,
     pub limits: Limits,
     pub stop: CancellationToken,
 }
@@ -87,6 +90,13 @@ impl Retention {
                         self.store.mark_log(partition, now, None).await?;
                         self.cut(partition, &mut cut).await?;
                     }
+                }
+                Step::GiveUp { partition, through } => {
+                    tracing::warn!(
+                        partition = partition.0,
+                        "the log is longer than retention.log_bytes_max: what could not be delivered for the longest is given up"
+                    );
+                    self.engine.give_up(partition, through);
                 }
                 Step::Cut { partition } => self.cut(partition, &mut cut).await?,
             }

@@ -224,7 +224,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     connections.spawn(rotate_keys(state.clone(), accepting.clone()));
     connections.spawn(settle_subscriptions(state.clone(), accepting.clone()));
     connections.spawn(keep_metrics_small(state.telemetry.clone(), accepting.clone()));
-    let retention = Retention { store: state.store.clone(), limits: state.retention, stop: accepting.clone() };
+    let (store, engine, limits) = (state.store.clone(), state.engine.clone(), state.retention);
+    let retention = Retention { store, engine, limits, stop: accepting.clone() };
     connections.spawn(retention.run(state.clock.clone()));
     state.issuers.read_keys();
     bound.serve(&state, admin, mailboxes, &accepting, &connections);
@@ -491,6 +492,10 @@ impl app::Engine for engine::Engine {
 
     async fn leased_until(&self) -> Option<Option<Monotonic>> {
         engine::Engine::leased_until(self).await
+    }
+
+    fn give_up(&self, partition: Partition, through: Position) {
+        engine::Engine::give_up(self, partition, through);
     }
 
     fn faults(&self) -> &engine::Faults {

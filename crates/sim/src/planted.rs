@@ -54,6 +54,8 @@ planted! {
     RefusalTakenForRecovery "refusal-taken-for-recovery" Some(Fault::RefusalTakenForRecovery),
     NewestOverflowsFirst "newest-overflows-first" Some(Fault::NewestOverflowsFirst),
     OverflowOwesNothing "overflow-owes-nothing" Some(Fault::OverflowOwesNothing),
+    RetentionTakesAll "retention-takes-all" Some(Fault::RetentionTakesAll),
+    RetentionOwesNothing "retention-owes-nothing" Some(Fault::RetentionOwesNothing),
 }
 
 /// No defect has this name.

@@ -3,6 +3,7 @@
 //!
 //! It draws from a stream of its own, so that everything else in a world goes on as if nobody did.
 
+use notify::Event;
 use notify::retention::{Limits, Step, plan};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -87,9 +88,19 @@ impl World {
                 }
                 (partition, "raise")
             }
+            Step::GiveUp { partition, through } => {
+                self.strikes.count(Fault::LogTooLong);
+                self.watch.asked_to_free(partition, through);
+                for process in 0..self.processes.len() {
+                    let (life, soon) = (self.processes[process].life, self.at + 1_000);
+                    let event = Event::GiveUp { partition, through };
+                    self.agenda.add(soon, Happening::Deliver(life, Box::new(event.into())));
+                }
+                (partition, "give up")
+            }
             Step::Cut { partition } => (partition, "cut"),
         };
-        if !matches!(step, Step::Mark { .. }) {
+        if matches!(step, Step::Raise { .. } | Step::Cut { .. }) {
             for _ in 0..times {
                 self.storage.model.cut_log(partition, most).ok();
             }

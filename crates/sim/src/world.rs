@@ -336,6 +336,7 @@ impl World {
             Event::Parked { partition, .. } => handed("parked failed", partition, 0, 0),
             Event::Published { partition, records } => handed("published", partition, ends(records).0, ends(records).1),
             Event::Look { partition } => handed("look", partition, 0, 0),
+            Event::GiveUp { partition, through } => handed("give up", partition, through.0, 0),
             Event::EndCommitted { partition, position, .. } => handed("end committed", partition, position.0, 0),
             Event::Attempted { attempt, outcome, lacks } => {
                 return self.note_outcome(process, *attempt, *outcome, lacks.len());

@@ -45,7 +45,7 @@ fn worlds_are_rich() {
     println!("{matches} matches, {attempts} attempts, {} checkpoints", sum(|one| one.checkpoints));
     let (horizon, ended) = (sum(|one| one.endings.abandoned_horizon), sum(|one| one.endings.abandoned_ended));
     println!("{horizon} given up at the horizon, {ended} with their subscription");
-    assert!(matches > 50 * seeds && attempts > 40 * seeds && horizon > seeds && ended > seeds);
+    assert!(matches > 50 * seeds && attempts > 40 * seeds && horizon > seeds / 2 && ended > seeds);
     let of_resources = sum(|one| one.endings.of_resources);
     println!("{of_resources} told of resources outside of mailboxes");
     assert!(of_resources > 5 * seeds);
@@ -57,7 +57,9 @@ fn worlds_are_rich() {
     assert!(held > seeds / 2 && dropped > seeds / 2);
     let overflowed = sum(|one| one.endings.abandoned_overflow);
     println!("{overflowed} were given up because too much was parked");
-    assert!(overflowed > seeds / 2);
+    let cut = sum(|one| one.endings.abandoned_retention);
+    println!("{cut} were given up because a log was too long");
+    assert!(overflowed > seeds / 2 && cut > seeds / 20);
     let missed = sum(|one| one.endings.missed);
     println!("{missed} times an app was told that it missed something");
     assert!(missed > seeds);

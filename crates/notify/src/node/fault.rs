@@ -32,6 +32,8 @@ pub enum Fault {
     RefusalTakenForRecovery,
     NewestOverflowsFirst,
     OverflowOwesNothing,
+    RetentionTakesAll,
+    RetentionOwesNothing,
 }
 
 impl NodeConfig {

@@ -208,6 +208,7 @@ impl Node {
                 self.read_log(partition, now, commands);
                 Some(partition)
             }
+            Event::GiveUp { partition, through } => self.give_up_through(partition, through, now, commands),
             Event::EndCommitted { partition, subscription, position } => {
                 let owned = self.partitions.get_mut(&partition)?;
                 owned.end(subscription, position);

@@ -74,6 +74,8 @@ pub enum Event {
     Published { partition: Partition, records: Vec<(Position, Arc<Record>)> },
     /// A hint: the partition's log may have grown.
     Look { partition: Partition },
+    /// The log has become too long: what is parked at or below this position is to be given up, since it cannot be cut before.
+    GiveUp { partition: Partition, through: Position },
     /// The API committed this subscription's end; it is answered once this was handled.
     EndCommitted { partition: Partition, subscription: SubscriptionId, position: Position },
     /// Answer to [`Command::Attempt`]; `lacks`: what of it was not told whole, by its place among the notifications.

@@ -91,6 +91,8 @@ pub(super) struct Owned {
     /// Deliveries in memory, and how many of them lie in a parked row.
     pub held: usize,
     pub held_parked: usize,
+    /// What is parked at or below it is given up.
+    pub free_through: Position,
     /// Streams with rows to rewrite.
     pub dirty_streams: BTreeSet<Stream>,
     /// What became of deliveries at or below the cursor since the last checkpoint was built.
@@ -146,6 +148,7 @@ impl Owned {
             reads: 0,
             held: 0,
             held_parked: 0,
+            free_through: Position::default(),
             dirty_streams: BTreeSet::new(),
             ledger: BTreeMap::new(),
             incidents: Incidents::default(),

@@ -53,9 +53,12 @@ impl Owned {
             }
         }
         let mut incidents = self.open_incidents(now);
-        if config.planted(Fault::OverflowOwesNothing) {
-            let is_overflow = |delta: &LedgerDelta| delta.abandoned.contains_key(&AbandonReason::Overflow);
-            incidents.retain(|id, _| !ledger.get(id).is_some_and(is_overflow));
+        for (fault, reason) in [
+            (Fault::OverflowOwesNothing, AbandonReason::Overflow),
+            (Fault::RetentionOwesNothing, AbandonReason::Retention),
+        ] {
+            let is_forgotten = |delta: &LedgerDelta| delta.abandoned.contains_key(&reason);
+            incidents.retain(|id, _| !(config.planted(fault) && ledger.get(id).is_some_and(is_forgotten)));
         }
         let opened = incidents.values().map(|incident| incident.opened);
         let checkpoint = Checkpoint {

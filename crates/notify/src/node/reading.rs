@@ -199,7 +199,8 @@ impl Node {
                 break;
             }
             let Some(state) = owned.streams.get_mut(stream) else { continue };
-            let wanted = if room > 0 { state.wants_more(share, &self.config) } else { state.needs_more() };
+            let wanted =
+                if room > 0 { state.wants_more(share, owned.free_through, &self.config) } else { state.needs_more() };
             if room == 0 && state.deliveries.is_empty() {
                 self.waiting_to_load.insert(partition);
                 // Nothing of those that follow is in memory.

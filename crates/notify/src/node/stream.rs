@@ -431,9 +431,9 @@ impl StreamState {
     }
 
     /// Whether more of the tail should come into memory.
-    pub(super) fn wants_more(&self, share: usize, config: &NodeConfig) -> bool {
-        let wanted = self.none_may_go() || self.deliveries.len() < share / 2 || self.has_surplus_in_store(config);
-        self.may_read() && wanted
+    pub(super) fn wants_more(&self, share: usize, free_through: Position, config: &NodeConfig) -> bool {
+        let wanted = self.none_may_go() || self.deliveries.len() < share / 2;
+        self.may_read() && (wanted || self.has_surplus_in_store(free_through, config))
     }
 
     /// Whether what is in memory waits for more of the tail, and for nothing else: so it must not wait for memory.

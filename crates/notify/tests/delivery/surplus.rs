@@ -123,3 +123,63 @@ fn what_tells_of_a_subscriptions_life_is_not_given_up_for_room() {
     shelf.pass(&mut world, (STEP, 5 * SECOND), &mut |_| REFUSED);
     assert_eq!(shelved(&shelf), [2]);
 }
+
+/// The log is to be cut up to a position.
+fn give_up(world: &mut World, through: u64) {
+    world.handle(Event::GiveUp { partition: Partition::of(MEGAN), through: Position(through) });
+}
+
+#[test]
+fn what_keeps_a_log_that_is_too_long_from_being_cut_is_given_up_wherever_it_lies() {
+    for (share, many) in [(2_048, 65_536), (4, 65_536), (4, 8)] {
+        let config = NodeConfig { stream_share_max: share, deliveries_max: many, ..NodeConfig::default() };
+        let mut world = watched(config);
+        let mut shelf = Shelf::default();
+        world.append([loses_access()]);
+        world.messages(30);
+        shelf.pass(&mut world, (STEP, 60 * SECOND), &mut |_| REFUSED);
+        assert_eq!(shelved(&shelf).len(), 31);
+        give_up(&mut world, 12);
+        shelf.pass(&mut world, (STEP, SECOND), &mut |_| REFUSED);
+        assert_eq!(shelved(&shelf), (13..=32).collect::<Vec<u64>>(), "{share} {many}: what tells of its life, too");
+    }
+}
+
+#[test]
+fn what_was_given_up_for_the_log_is_counted_and_told_once_the_endpoint_is_back() {
+    let mut world = World::new(subscription());
+    world.messages(5);
+    let attempt = world.attempt();
+    world.answer(&attempt, REFUSED);
+    let parked = ledger(&mut world);
+    assert_eq!((parked.matched, parked.parked), (5, 5));
+    give_up(&mut world, 4);
+    world.pass(SECOND);
+    let [given_up] = &world.recorded()[..] else { panic!("one checkpoint counts it") };
+    assert_eq!((given_up.parked, &given_up.abandoned), (-3, &BTreeMap::from([(AbandonReason::Retention, 3)])));
+    world.pass(60 * SECOND);
+    let attempt = world.attempt();
+    assert_eq!(attempt.notifications.len(), 2);
+    world.answer(&attempt, Outcome::Acknowledged);
+    let is_missed = |command: &Command| matches!(command, Command::Step { step: Step::Missed { .. }, .. });
+    assert_eq!(world.others.iter().filter(|command| is_missed(command)).count(), 1);
+}
+
+#[test]
+fn what_an_attempt_holds_is_given_up_for_the_log_once_that_has_failed() {
+    let mut world = World::new(subscription());
+    world.messages(1);
+    let attempt = world.attempt();
+    world.pass(SECOND);
+    world.recorded();
+    give_up(&mut world, 2);
+    world.pass(SECOND);
+    assert!(world.recorded().is_empty(), "it may still be acknowledged");
+    world.answer(&attempt, REFUSED);
+    assert_eq!(ledger_of_end(&mut world), BTreeMap::from([(AbandonReason::Retention, 1)]));
+}
+
+fn ledger_of_end(world: &mut World) -> BTreeMap<AbandonReason, u64> {
+    world.pass(SECOND);
+    world.recorded().pop().map(|delta| delta.abandoned).unwrap_or_default()
+}

@@ -175,6 +175,7 @@ pub fn name(reason: AbandonReason) -> &'static str {
         AbandonReason::AccessLost => "access_lost",
         AbandonReason::EndpointDropping => "endpoint_dropping",
         AbandonReason::Overflow => "overflow",
+        AbandonReason::Retention => "retention",
         AbandonReason::Injected => "injected",
     }
 }

@@ -119,6 +119,12 @@ impl Engine {
         }
     }
 
+    /// The log is to be cut up to this position: what is parked there is given up, as far as this node has the partition.
+    pub fn give_up(&self, partition: Partition, through: Position) {
+        // Once the engine has stopped nobody cuts the log.
+        let _ = self.inputs.send(Input::Event(Event::GiveUp { partition, through }));
+    }
+
     /// The faults that strike its attempts.
     pub fn faults(&self) -> &Faults {
         &self.faults

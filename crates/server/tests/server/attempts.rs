@@ -18,7 +18,7 @@ use crate::world::World;
 const CANARY: &str = "canary-of-the-client-state";
 
 /// A receiver that takes no notification, and answers with what it was sent.
-async fn refusing() -> String {
+pub async fn refusing() -> String {
     let hook = async |RawQuery(query): RawQuery, body: String| {
         let query = query.unwrap_or_default();
         let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "validationToken");

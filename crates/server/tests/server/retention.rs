@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use graph::Timestamp;
+use notify::retention::Limits;
 use serde_json::{Value, json};
 use store::Cut;
 use tidings_server::config;
@@ -10,6 +11,7 @@ use tidings_server::retention::Retention;
 use tidings_server::server::Running;
 use tokio_util::sync::CancellationToken;
 
+use crate::attempts::refusing;
 use crate::delivery::{asked_of_admin, call, receiver, server};
 
 /// What the admin API says.
@@ -32,8 +34,14 @@ async fn settled(server: &Running) {
 
 /// A round of who looks after the log, as if it were then.
 async fn round(server: &Running, now: Timestamp) -> Cut {
-    let (store, stop) = (server.state.store.clone(), CancellationToken::new());
-    Retention { store, limits: config::Retention::default().limits(), stop }.round(now).await.unwrap()
+    round_within(server, config::Retention::default().limits(), now).await
+}
+
+/// The same, with other limits.
+async fn round_within(server: &Running, limits: Limits, now: Timestamp) -> Cut {
+    let (store, engine) = (server.state.store.clone(), server.state.engine.clone());
+    let stop = CancellationToken::new();
+    Retention { store, engine, limits, stop }.round(now).await.unwrap()
 }
 
 async fn subscribed(server: &Running, url: &str, change_type: &str) -> String {
@@ -118,5 +126,34 @@ async fn a_replay_says_where_the_log_is_gone() {
     write("C").await;
     assert_eq!(told(all).await, (json!(1), json!(5)));
     assert_eq!(told(json!({ "position": 6 })).await, (json!(1), Value::Null));
+    server.drain().await;
+}
+
+#[tokio::test]
+async fn what_keeps_a_log_that_is_too_long_from_being_cut_is_given_up_and_counted() {
+    let server = server().await;
+    let subscription = subscribed(&server, &refusing().await, "created").await;
+    for subject in ["A", "B", "C"] {
+        call(&server, "POST", "/v1.0/me/messages", json!({ "subject": subject })).await;
+    }
+    settled(&server).await;
+    let now = server.state.clock.wall();
+    round(&server, now).await;
+    let week = now.plus_minutes(7 * 24 * 60);
+    assert_eq!(round(&server, week).await.records, 0, "its age is no reason");
+    let ledger = format!("/admin/subscriptions/{subscription}/ledger");
+    assert_eq!(asked(&server, &ledger).await.1["parked"], 3);
+
+    let short = Limits { bytes_max: Some(1), ..config::Retention::default().limits() };
+    assert_eq!(round_within(&server, short, now).await.records, 0, "the node is told first");
+    let mut look = tokio::time::interval(Duration::from_millis(5));
+    while asked(&server, &ledger).await.1["parked"] != 0 {
+        look.tick().await;
+    }
+    let given_up = asked(&server, &ledger).await.1["abandoned"].clone();
+    assert_eq!(given_up, json!({ "retention": 3 }));
+    assert_eq!(round_within(&server, short, now).await.records, 3, "the last record stays");
+    let verified = asked(&server, "/admin/ledger/verify").await.1;
+    assert_eq!(verified["balances"], true, "{verified}");
     server.drain().await;
 }

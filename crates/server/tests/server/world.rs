@@ -373,6 +373,8 @@ impl Engine for Ends {
         Some(Some(Monotonic(u64::MAX)))
     }
 
+    fn give_up(&self, _: Partition, _: Position) {}
+
     fn faults(&self) -> &Faults {
         &self.1
     }

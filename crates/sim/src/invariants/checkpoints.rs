@@ -191,6 +191,7 @@ impl Watch {
         let shed = self.shed.range((number, Position(0))..=(number, cursor)).count() as u64;
         let lacking = [
             (AbandonReason::Overflow, shed),
+            (AbandonReason::Retention, shed),
             (AbandonReason::TooLarge, too_large),
             (AbandonReason::AccessLost, withheld),
             (AbandonReason::CertificateUnusable, unusable),

@@ -33,7 +33,9 @@ impl Untold {
             AbandonReason::Overflow,
         ];
         let other_than_horizon = others.map(abandoned).iter().sum();
-        Self { counted: other_than_horizon + abandoned(AbandonReason::Horizon), other_than_horizon, certain }
+        // These may be of what tells of its own life.
+        let others = [AbandonReason::Horizon, AbandonReason::Retention].map(abandoned);
+        Self { counted: other_than_horizon + others.iter().sum::<u64>(), other_than_horizon, certain }
     }
 
     /// Whether something was abandoned since that is owed a `missed`; what tells of a subscription's life is not.

@@ -143,6 +143,8 @@ pub struct Watch {
     slowed: BTreeSet<Delivery>,
     /// When each life was told last that a URL acknowledged something.
     acknowledged: BTreeMap<(Life, String), Monotonic>,
+    /// Up to where nodes were asked to give up what is parked.
+    freed: BTreeMap<Partition, Position>,
     /// What was given up for room, or went beside that.
     shed: BTreeSet<Delivery>,
     /// How many deliveries were held when they were parked.
@@ -178,6 +180,7 @@ impl Watch {
             dropped: BTreeMap::new(),
             slowed: BTreeSet::new(),
             acknowledged: BTreeMap::new(),
+            freed: BTreeMap::new(),
             shed: BTreeSet::new(),
             held: 0,
             owed: BTreeSet::new(),

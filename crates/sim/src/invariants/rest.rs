@@ -39,6 +39,8 @@ pub struct Endings {
     pub abandoned_dropping: u64,
     /// Of them, given up because their streams had too much parked.
     pub abandoned_overflow: u64,
+    /// Of them, given up because a log was too long.
+    pub abandoned_retention: u64,
     /// Deliveries that were parked because their endpoint was slow.
     pub held: u64,
     /// How often an app was asked to reauthorize because its time ran out.
@@ -169,6 +171,7 @@ impl Watch {
             abandoned_unusable: abandoned(AbandonReason::CertificateUnusable),
             abandoned_dropping: abandoned(AbandonReason::EndpointDropping),
             abandoned_overflow: abandoned(AbandonReason::Overflow),
+            abandoned_retention: abandoned(AbandonReason::Retention),
             held: self.held,
             asked: self.truth.spans.iter().map(|span| span.asked.len() as u64).sum(),
             missed: self.missed,

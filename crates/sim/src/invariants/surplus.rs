@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use graph::{Partition, SubscriptionId};
 use notify::checkpoint::StreamKind;
 use notify::node::NodeConfig;
 use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, Position, Stream};
@@ -10,17 +11,27 @@ use super::{Delivery, Tenure, Violation, Watch};
 use crate::process::Life;
 use crate::storage::Storage;
 
-fn overflowed(delta: &LedgerDelta) -> u64 {
-    delta.abandoned.get(&AbandonReason::Overflow).copied().unwrap_or_default()
+fn counted(delta: &LedgerDelta, reason: AbandonReason) -> usize {
+    delta.abandoned.get(&reason).map_or(0, |count| *count as usize)
+}
+
+fn sheds(delta: &LedgerDelta) -> bool {
+    counted(delta, AbandonReason::Overflow) + counted(delta, AbandonReason::Retention) > 0
 }
 
 /// Whether a checkpoint gives something up for room.
 pub(super) fn is_in(checkpoint: &Checkpoint) -> bool {
-    checkpoint.ledger.values().any(|delta| overflowed(delta) > 0)
+    checkpoint.ledger.values().any(sheds)
 }
 
-fn positions(rows: &[Parked], stream: Stream) -> BTreeSet<Position> {
-    let rows = rows.iter().filter(|row| row.stream == stream);
+/// Whether something was given up for what has nothing to do with room.
+fn has_others(delta: &LedgerDelta) -> bool {
+    let others = [AbandonReason::Horizon, AbandonReason::SubscriptionEnded];
+    others.iter().any(|reason| delta.abandoned.contains_key(reason))
+}
+
+fn positions(rows: &[Parked], id: SubscriptionId) -> BTreeSet<Position> {
+    let rows = rows.iter().filter(|row| row.stream.subscription == id);
     rows.flat_map(|row| row.refs.iter().map(|one| one.position)).collect()
 }
 
@@ -30,7 +41,14 @@ impl Watch {
         let told = self.truth.spans[number].matches.get(&position);
         let is_change = told.is_some_and(|told| told.kind == StreamKind::Changes);
         let little = self.config.parked_bytes_max < NodeConfig::default().parked_bytes_max;
-        little && is_change && position <= tenure.parked_up_to
+        let freed = self.freed.get(&self.truth.spans[number].partition).is_some_and(|freed| position <= *freed);
+        position <= tenure.parked_up_to && (freed || (little && is_change))
+    }
+
+    /// Nodes are to give up what is parked at or below a position.
+    pub fn asked_to_free(&mut self, partition: Partition, through: Position) {
+        let freed = self.freed.entry(partition).or_default();
+        *freed = through.max(*freed);
     }
 
     /// A node builds a checkpoint: what it has given up is not parked any more.
@@ -58,44 +76,71 @@ impl Watch {
         before: &[Parked],
         storage: &Storage,
     ) -> Result<(), Violation> {
-        let shed = checkpoint.ledger.iter().filter(|(_, delta)| overflowed(delta) > 0);
-        for (id, delta) in shed {
+        let freed = self.freed.get(&checkpoint.partition).copied().unwrap_or_default();
+        let after = storage.parked(checkpoint.partition);
+        for (id, delta) in checkpoint.ledger.iter().filter(|(_, delta)| sheds(delta)) {
             let Some(number) = self.truth.number(*id) else { continue };
-            let stream = Stream { subscription: *id, kind: StreamKind::Changes };
-            let refuse = |what: String| {
-                Err(Violation::new("parked_is_bounded", format!("subscription {number} had too much parked: {what}")))
-            };
-            let bytes: u64 = before.iter().filter(|row| row.stream == stream).map(|row| row.bytes).sum();
-            if bytes <= self.config.parked_bytes_max {
-                return refuse(format!("{delta:?}, but only {bytes} bytes of {}", self.config.parked_bytes_max));
+            for kind in [StreamKind::Changes, StreamKind::Lifecycle] {
+                let stream = Stream { subscription: *id, kind };
+                let gone = self.check_order(number, (stream, delta), (before, &after)).map_err(|what| {
+                    Violation::new("parked_is_bounded", format!("subscription {number} gave up {delta:?}: {what}"))
+                })?;
+                self.shed.extend(gone.into_iter().map(|position| (number, position)));
             }
-            let (had, has) = (positions(before, stream), positions(&storage.parked(checkpoint.partition), stream));
-            let gone: BTreeSet<Position> = had.difference(&has).copied().collect();
+            let gone: BTreeSet<Position> =
+                positions(before, *id).difference(&positions(&after, *id)).copied().collect();
             let told = &self.truth.spans[number].matches;
-            let is_unheard = |position: &&Position| told.get(position).is_some_and(|told| !told.has_ended());
-            let unheard: Vec<Position> = gone.iter().filter(is_unheard).copied().collect();
-            let overflowed = overflowed(delta) as usize;
-            let others = [AbandonReason::Horizon, AbandonReason::SubscriptionEnded];
-            if !others.iter().any(|reason| delta.abandoned.contains_key(reason)) {
-                if unheard.len() > overflowed || gone.len() < overflowed {
-                    return refuse(format!("{delta:?}, but {gone:?} are gone, and nobody heard of {unheard:?}"));
-                }
-                if let (Some(last), Some(kept)) = (unheard.last(), had.intersection(&has).next())
-                    && last > kept
-                {
-                    return refuse(format!("{last} was given up, and the older {kept} was kept"));
-                }
-                let size = |of: &Parked| of.bytes / of.refs.len().max(1) as u64;
-                let most = before.iter().filter(|row| row.stream == stream).map(size).max().unwrap_or_default();
-                let left = bytes.saturating_sub(unheard.len() as u64 * most);
-                // What each took is not known, only what they took together.
-                let slack = most * (2 + unheard.len() as u64 / 2);
-                if left + slack < self.config.parked_bytes_max {
-                    return refuse(format!("{overflowed} of {bytes} bytes were given up, which leaves {left}"));
-                }
+            let unheard = gone.iter().filter(|position| told.get(position).is_some_and(|told| !told.has_ended()));
+            let (overflow, retention) =
+                (counted(delta, AbandonReason::Overflow), counted(delta, AbandonReason::Retention));
+            let above = unheard.clone().filter(|position| **position > freed).count();
+            let below = gone.range(..=freed).count();
+            let is_right = below >= retention && gone.len() >= overflow + retention;
+            let is_all = has_others(delta) || (above <= overflow && unheard.count() <= overflow + retention);
+            if !is_right || !is_all {
+                let seen = format!(
+                    "subscription {number} gave up {delta:?}, to free what is up to {freed}, but {gone:?} are gone, and \
+                     nobody heard of {above} above"
+                );
+                return Err(Violation::new("parked_is_bounded", seen));
             }
-            self.shed.extend(gone.into_iter().map(|position| (number, position)));
         }
         Ok(())
+    }
+
+    /// What went of a stream, which must be its oldest, and no more than that takes.
+    fn check_order(
+        &self,
+        number: usize,
+        (stream, delta): (Stream, &LedgerDelta),
+        (before, after): (&[Parked], &[Parked]),
+    ) -> Result<BTreeSet<Position>, String> {
+        let rows = |of: &[Parked]| of.iter().filter(|row| row.stream == stream).cloned().collect::<Vec<_>>();
+        let (before, after) = (rows(before), rows(after));
+        let (had, has) = (positions(&before, stream.subscription), positions(&after, stream.subscription));
+        let gone: BTreeSet<Position> = had.difference(&has).copied().collect();
+        let told = &self.truth.spans[number].matches;
+        let is_unheard = |position: &&Position| told.get(position).is_some_and(|told| !told.has_ended());
+        let unheard: Vec<Position> = gone.iter().filter(is_unheard).copied().collect();
+        if let (Some(last), Some(kept)) = (unheard.last(), had.intersection(&has).next())
+            && last > kept
+            && !has_others(delta)
+        {
+            return Err(format!("{last} went, and the older {kept} was kept"));
+        }
+        let (overflow, most) = (counted(delta, AbandonReason::Overflow), self.config.parked_bytes_max);
+        if overflow == 0 || stream.kind == StreamKind::Lifecycle {
+            return Ok(gone);
+        }
+        let bytes: u64 = before.iter().map(|row| row.bytes).sum();
+        // What each took is not known, only what they took together.
+        let each = before.iter().map(|row| row.bytes / row.refs.len().max(1) as u64).max().unwrap_or_default();
+        let left = bytes.saturating_sub(unheard.len() as u64 * each);
+        let slack = each * (2 + unheard.len() as u64 / 2);
+        let is_alone = !has_others(delta) && counted(delta, AbandonReason::Retention) == 0;
+        match bytes <= most || (is_alone && left + slack < most) {
+            true => Err(format!("it had {bytes} bytes of {most}, and has {left}")),
+            false => Ok(gone),
+        }
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn unpack_noted(mut bytes: &[u8]) -> Option<Noted> {
     Some(noted)
 }
 
-const REASONS: [AbandonReason; 9] = [
+const REASONS: [AbandonReason; 10] = [
     AbandonReason::Horizon,
     AbandonReason::SubscriptionEnded,
     AbandonReason::Paused,
@@ -92,6 +92,7 @@ const REASONS: [AbandonReason; 9] = [
     AbandonReason::AccessLost,
     AbandonReason::EndpointDropping,
     AbandonReason::Overflow,
+    AbandonReason::Retention,
     AbandonReason::Injected,
 ];
 
@@ -107,6 +108,7 @@ fn reason_number(reason: AbandonReason) -> u64 {
         AbandonReason::EndpointDropping => 6,
         AbandonReason::Overflow => 7,
         AbandonReason::Injected => 8,
+        AbandonReason::Retention => 9,
     }
 }
 
