@@ -6,12 +6,13 @@ use std::sync::OnceLock;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::Properties;
 
-/// What a change says that its item has. Most who hear of a change are told that it happened and no more: what was read from
-/// the log stays text until a filter or content asks for a property.
+/// What a change says that its item has. Most who hear of a change are told that it happened and no more: what is written once
+/// for the log, or was read from it, stays text until a filter or content asks for a property.
 #[derive(Clone, Default)]
 pub struct Carried {
     /// A JSON object. `None`: it was never text.
@@ -22,6 +23,30 @@ pub struct Carried {
 impl From<Properties> for Carried {
     fn from(properties: Properties) -> Self {
         Self { text: None, properties: properties.into() }
+    }
+}
+
+impl Carried {
+    /// Those of an item, as text.
+    pub(crate) fn written<'a>(properties: impl Iterator<Item = (&'a String, &'a Value)> + Clone) -> Self {
+        // Names and JSON values always have a JSON form.
+        Self { text: to_raw_value(&Members(properties)).ok(), properties: OnceLock::new() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.text {
+            Some(text) => text.get() == "{}",
+            None => Properties::is_empty(self),
+        }
+    }
+}
+
+/// Members of an object.
+struct Members<I>(I);
+
+impl<'a, I: Iterator<Item = (&'a String, &'a Value)> + Clone> Serialize for Members<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.clone())
     }
 }
 
@@ -79,6 +104,19 @@ mod tests {
         let read: Carried = serde_json::from_str(&text).unwrap();
         assert_eq!((serde_json::to_string(&read).unwrap(), read.properties.get()), (text, None));
         assert_eq!((&read["subject"], &read), (&json!("A \"quoted\" ä"), &written));
+    }
+
+    #[test]
+    fn what_an_item_has_is_written_at_once_and_read_when_it_is_asked_for() {
+        let properties =
+            Properties::from_iter([("isRead".to_owned(), json!(true)), ("subject".to_owned(), json!("A"))]);
+        let written = Carried::written(properties.iter().filter(|(name, _)| *name != "isRead"));
+        assert_eq!(
+            (serde_json::to_string(&written).unwrap().as_str(), written.is_empty()),
+            (r#"{"subject":"A"}"#, false)
+        );
+        assert_eq!((written.properties.get(), written.get("subject")), (None, Some(&json!("A"))));
+        assert!(Carried::written([].into_iter()).is_empty() && Carried::default().is_empty());
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub struct Change {
     #[serde(default)]
     pub created: Timestamp,
     /// The item after the change; as it last was, if it was deleted.
-    #[serde(default, skip_serializing_if = "Properties::is_empty")]
+    #[serde(default, skip_serializing_if = "Carried::is_empty")]
     pub after: Carried,
     /// The old values of the properties that the change altered; absent ones are `null`. Of a move, the half
     /// that created the item has them.
@@ -109,12 +109,7 @@ impl Change {
     }
 
     fn of(tenant: TenantId, item: &Item, change: ChangeType, id: ChangeId, at: Timestamp) -> Self {
-        let after: Properties = item
-            .properties
-            .iter()
-            .filter(|(name, _)| !NOT_IN_CHANGES.contains(&name.as_str()))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
+        let carried = item.properties.iter().filter(|(name, _)| !NOT_IN_CHANGES.contains(&name.as_str()));
         Self {
             id,
             tenant,
@@ -126,7 +121,7 @@ impl Change {
             change,
             at,
             created: item.created,
-            after: after.into(),
+            after: Carried::written(carried),
             before: Properties::new(),
         }
     }
