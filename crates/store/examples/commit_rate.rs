@@ -3,8 +3,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use graph::mailbox::conversation_id;
 use graph::{Item, UserId, WellKnown};
 use serde_json::json;
 use tidings_store::sqlite::SqliteStore;
@@ -16,13 +17,15 @@ mod support;
 use support::{create, edited, item_id, keys, message, settle, user};
 
 const TASKS: u128 = 64;
-const TIME: Duration = Duration::from_secs(5);
+const MADE_IN_A_MILLISECOND: u64 = 8;
+/// Of each task: the trees of the database grow alike on every machine.
+const ACTS: usize = 1_000;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() {
     for mailboxes in [5, 1_000] {
-        let made = tempfile::tempdir().expect("a temporary directory");
-        let directory = std::env::args().nth(1).map_or_else(|| made.path().to_owned(), PathBuf::from);
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let directory = std::env::args().nth(1).map_or_else(|| temporary.path().to_owned(), PathBuf::from);
         let store = SqliteStore::open(directory.join(mailboxes.to_string()), keys(&[1]), Arc::new(|_, _| {}));
         let store = Arc::new(store.expect("a new store"));
         settle(&*store).await;
@@ -36,7 +39,7 @@ async fn main() {
             let store = Arc::clone(&shared);
             async move {
                 let mailbox = mailbox_id((number * TASKS + task) % mailboxes);
-                let item = message(mailbox, scattered(task, number), i64::try_from(number).expect("small"));
+                let item = message(mailbox, made(task, number), i64::try_from(number).expect("small"));
                 let item = like_mail(&item, scattered(task, number));
                 store.commit(create(&item)).await.expect("a commit");
             }
@@ -55,7 +58,7 @@ async fn main() {
             async move {
                 let number = number % 500;
                 let mailbox = mailbox_id((number * TASKS + task) % mailboxes);
-                store.item(mailbox, item_id(scattered(task, number))).await.expect("a read");
+                store.item(mailbox, item_id(made(task, number))).await.expect("a read");
             }
         })
         .await;
@@ -96,12 +99,20 @@ fn like_mail(item: &Item, random: u128) -> Item {
     let mut item = edited(item, "bodyPreview", "x".repeat(600).into());
     item.properties.insert("from".to_owned(), from);
     item.properties.insert("subject".to_owned(), format!("Notes of the meeting on {}", random % 10_007).into());
-    item.properties.insert("internetMessageId".to_owned(), format!("<{random:032x}@mail.contoso.test>").into());
-    item.properties.insert("conversationId".to_owned(), format!("AAQkAGI2{:040x}=", random >> 2).into());
+    let message_id = format!("<{}@contoso.test>", item.id.uuid);
+    item.properties.insert("conversationId".to_owned(), conversation_id(&message_id).into());
+    item.properties.insert("internetMessageId".to_owned(), message_id.into());
     item
 }
 
-/// Ids are random in life.
+/// An id as the server makes them: it leads with the time.
+fn made(task: u128, number: u128) -> u128 {
+    let millis = 1_800_000_000_000 + u64::try_from(number * TASKS + task).unwrap_or_default() / MADE_IN_A_MILLISECOND;
+    let random = scattered(task, number).to_be_bytes();
+    let random = std::array::from_fn(|at| random[at]);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().as_u128()
+}
+
 fn scattered(task: u128, number: u128) -> u128 {
     (number * TASKS + task + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
 }
@@ -116,7 +127,7 @@ where
             let act = act.clone();
             tokio::spawn(async move {
                 let mut latencies = Vec::new();
-                while begun.elapsed() < TIME {
+                while latencies.len() < ACTS {
                     let from = Instant::now();
                     act(task, latencies.len() as u128).await;
                     latencies.push(from.elapsed());
