@@ -45,7 +45,7 @@ use crate::{Change, ChangeId, Folder, FolderId, Item, ItemId, Kind, Mutation, Pr
 use crate::{Timestamp, UserId, WellKnown};
 pub use answer::{Answering, answer_draft, send_answer};
 pub use calendar::{create_calendar, patch_calendar};
-pub use conversation::{conversation_id, conversation_index};
+pub use conversation::{began_at, conversation_id, conversation_index, named_at};
 pub use create::{create, transaction_uuid, write_again};
 pub use create_folder::create_folder;
 pub use delete::{delete, remove};

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use graph::mailbox::conversation_id;
+use graph::query::Query;
 use graph::{AppId, Kind, Partition, UserId};
 use notify::topic::Settlement;
 use notify::{Position, Subscription};
 use rusqlite::Connection;
+use serde_json::json;
 use tempfile::TempDir;
 use tidings_store::sqlite::{OpenError, SqliteStore};
 use tidings_store::{
-    CommitError, CredentialKind, DeltaEntry, DeltaPlace, DeltaQuery, EventSubscriptionKey, LockedEvent, NodeId,
-    Publish, Revision, Settle, Store, StoreError,
+    CommitError, CredentialKind, DeltaEntry, DeltaPlace, DeltaQuery, EventSubscriptionKey, ItemQuery, LockedEvent,
+    NodeId, Publish, Revision, Settle, Store, StoreError,
 };
 use uuid::Uuid;
 
@@ -83,7 +86,7 @@ async fn data_of_a_newer_release_is_refused() {
     let (directory, store) = settled().await;
     drop(store);
     tamper(&directory, "UPDATE meta SET value = 99 WHERE name = 'schema_version'");
-    assert!(matches!(open(&directory).err(), Some(OpenError::Newer { found: 99, known: 13, .. })));
+    assert!(matches!(open(&directory).err(), Some(OpenError::Newer { found: 99, known: 14, .. })));
 }
 
 #[tokio::test]
@@ -154,6 +157,27 @@ async fn data_of_an_older_release_is_brought_up() {
     store.commit(delete(&newer)).await.unwrap();
     drop(store);
     assert_eq!(look(&directory, columns), filled);
+}
+
+#[tokio::test]
+async fn what_was_named_here_is_found_by_its_name_after_the_keys_of_names_lead_with_the_time() {
+    let (directory, store) = settled().await;
+    let name = "<01890a5d-ac96-774b-bcce-b302099a8057@contoso.test>";
+    let named = edited(&message(MEGAN, 1, 1), "internetMessageId", json!(name));
+    let named = edited(&named, "conversationId", json!(conversation_id(name)));
+    store.commit(create(&named)).await.unwrap();
+    drop(store);
+    tamper(
+        &directory,
+        "UPDATE item SET message_id_key = 1, conversation_key = 2;
+        UPDATE meta SET value = 13 WHERE name = 'schema_version'",
+    );
+    let store = open(&directory).unwrap();
+    for filter in [format!("internetMessageId eq '{name}'"), format!("conversationId eq '{}'", conversation_id(name))] {
+        let query = Query::read(Kind::Message, Some(&filter), None).unwrap();
+        let query = ItemQuery { query, ..ItemQuery::newest(MEGAN, Kind::Message, None, 10) };
+        assert_eq!(store.items(query).await.unwrap().items, std::slice::from_ref(&named), "{filter}");
+    }
 }
 
 #[tokio::test]

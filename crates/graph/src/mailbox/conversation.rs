@@ -2,23 +2,46 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use crate::Timestamp;
 
 /// Namespace of conversations; random, fixed for ever.
 const NAMESPACE: Uuid = Uuid::from_u128(0x0a6c_5f2e_71d3_4b8a_9c44_e21f_87b0_35d6);
 
+/// What a conversation's id begins with.
+const PREFIX: [u8; 4] = [0x00, 0x04, 0x24, 0x00];
+
+/// Hashed from the root; where that says when it was named, the time leads, so that an index of conversations that began one
+/// after the other is written at one place.
 fn uuid(root: &str) -> Uuid {
-    Uuid::new_v5(&NAMESPACE, root.trim().as_bytes())
+    let hashed = Uuid::new_v5(&NAMESPACE, root.trim().as_bytes());
+    let [_, _, _, _, _, _, rest @ ..] = hashed.into_bytes();
+    named_at(root).map_or(hashed, |millis| Builder::from_unix_timestamp_millis(millis, &rest).into_uuid())
 }
 
 /// The `conversationId` of a thread, by the `internetMessageId` of its first message.
 pub fn conversation_id(root: &str) -> String {
     let mut bytes = [0u8; 20];
-    bytes[..4].copy_from_slice(&[0x00, 0x04, 0x24, 0x00]);
+    bytes[..4].copy_from_slice(&PREFIX);
     bytes[4..].copy_from_slice(uuid(root).as_bytes());
     URL_SAFE.encode(bytes)
+}
+
+/// When a message was named, in milliseconds since 1970, if its `internetMessageId` says so: `<UUID@domain>` with a UUID of
+/// version 7, as new messages get here.
+pub fn named_at(message_id: &str) -> Option<u64> {
+    millis(Uuid::try_parse(message_id.trim().strip_prefix('<')?.split_once('@')?.0).ok()?)
+}
+
+/// When the first message of a conversation was named, if the `conversationId` says so.
+pub fn began_at(conversation_id: &str) -> Option<u64> {
+    let bytes = URL_SAFE.decode(conversation_id).ok()?;
+    millis(Uuid::from_slice(bytes.strip_prefix(&PREFIX)?).ok()?)
+}
+
+fn millis(uuid: Uuid) -> Option<u64> {
+    (uuid.get_version_num() == 7).then(|| uuid.as_u64_pair().0 >> 16)
 }
 
 /// The `conversationIndex` of a thread's first message, sent at `at`: the coarse part of the time in

@@ -743,6 +743,21 @@ fn a_preview_is_short_and_plain() {
 }
 
 #[test]
+fn what_is_named_here_says_when_and_so_does_the_conversation_that_it_begins() {
+    let root = "<01890a5d-ac96-774b-bcce-b302099a8057@contoso.test>";
+    let named = Some(0x0189_0a5d_ac96);
+    assert_eq!((named_at(root), began_at(&conversation_id(root))), (named, named));
+    let other = "<01890a5d-ac96-774b-bcce-b302099a8058@contoso.test>";
+    assert_ne!(conversation_id(root), conversation_id(other));
+    for foreign in ["<x@contoso.test>", "<67e55044-10b1-426f-9247-bb680e5fe0c8@contoso.test>", "", "<", "01890a5d"] {
+        assert_eq!((named_at(foreign), began_at(&conversation_id(foreign))), (None, None), "{foreign}");
+    }
+    for text in ["", "AAQk", "AAQkAA==", "no id at all", root] {
+        assert_eq!(began_at(text), None, "{text}");
+    }
+}
+
+#[test]
 fn a_conversation_follows_from_its_first_message() {
     let root = "<x@contoso.test>";
     assert_eq!(conversation_id(root), conversation_id(" <x@contoso.test> "));

@@ -81,6 +81,18 @@ pub(super) fn place_key(mailbox: UserId, folder: FolderId, what: &[u8]) -> i64 {
     (i64::from(Partition::of(mailbox).0) << POSITION_BITS) | (high >> 16).cast_signed()
 }
 
+/// Bits of a key that is led by a time which keep apart what has the same time.
+const HASHED_BITS: u32 = 6;
+
+/// The key of a text in something, led by a time in milliseconds below the partition, instead of hashed bits alone: what was
+/// made one after the other lies together then, and a transaction writes fewer pages. 42 bits of time are 139 years. Part of
+/// the stored format.
+pub(super) fn led_by(millis: u64, key: i64) -> i64 {
+    let (partition, hashed) = (key >> POSITION_BITS, key & ((1 << HASHED_BITS) - 1));
+    let time = (millis << HASHED_BITS) & ((1 << POSITION_BITS) - 1);
+    (partition << POSITION_BITS) | time.cast_signed() | hashed
+}
+
 /// Bits of a log key that hold the position.
 const POSITION_BITS: u32 = 48;
 

@@ -17,11 +17,12 @@ use super::error::OpenError;
 use crate::{Generation, Observe};
 
 mod v13;
+mod v14;
 mod v3;
 mod v4;
 
 /// Each raises the schema version by one. Migrations only add.
-const MIGRATIONS: [Migration; 13] = [
+const MIGRATIONS: [Migration; 14] = [
     |tx| tx.execute_batch(V1),
     |tx| tx.execute_batch(V2),
     v3::migrate,
@@ -35,6 +36,7 @@ const MIGRATIONS: [Migration; 13] = [
     |tx| tx.execute_batch(V11),
     |tx| tx.execute_batch(V12),
     |tx| tx.execute_batch(v13::V13),
+    v14::migrate,
 ];
 
 type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;

@@ -1,10 +1,11 @@
 //! What is kept of an item beside its property bag, to find it by. Each index costs every commit a page, so
 //! their keys are short.
 
+use graph::mailbox::{began_at, named_at};
 use graph::query::{Cell, Column, cell};
 use graph::{FolderId, Item, Kind, UserId};
 
-use crate::sqlite::row::place_key;
+use crate::sqlite::row::{led_by, place_key};
 
 /// The columns that lists are made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,9 +40,10 @@ impl Columns {
 
 /// The key of a text in a column of a folder's items.
 pub(super) fn text_key(mailbox: UserId, folder: FolderId, column: Column, text: &str) -> i64 {
-    let tag: &[u8] = match column {
-        Column::ConversationId => b"conversation ",
-        _ => b"message ",
+    let (tag, made): (&[u8], _) = match column {
+        Column::ConversationId => (b"conversation ", began_at(text)),
+        _ => (b"message ", named_at(text)),
     };
-    place_key(mailbox, folder, &[tag, text.as_bytes()].concat())
+    let key = place_key(mailbox, folder, &[tag, text.as_bytes()].concat());
+    made.map_or(key, |millis| led_by(millis, key))
 }

@@ -1,7 +1,7 @@
 //! What a mailbox that apps live in needs: ids that stay, revisions, attachments, uploads, and the columns
 //! that lists are found by.
 
-use graph::{Partition, UserId};
+use graph::{Item, Partition, UserId};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use uuid::Uuid;
 
@@ -123,14 +123,24 @@ fn fill_items(connection: &Connection) -> rusqlite::Result<()> {
         "UPDATE item SET place = ?2, from_address = ?3, subject = ?4, message_id_key = ?5, conversation_key = ?6,
             last_end = ?7 WHERE number = ?1",
     )?;
+    each_item(connection, |number, item| {
+        let Columns { place, from, subject, message_id, conversation, last_end } = Columns::of(&item);
+        write.execute((number, place, from, subject, message_id, conversation, last_end))
+    })
+}
+
+/// Hands over every item that can be read, with its row's number.
+pub(super) fn each_item(
+    connection: &Connection,
+    mut write: impl FnMut(i64, Item) -> rusqlite::Result<usize>,
+) -> rusqlite::Result<()> {
     let mut read = connection.prepare(&format!("SELECT {COLUMNS}, mailbox FROM item WHERE number = ?1"))?;
     let last: i64 = connection.query_row("SELECT COALESCE(MAX(number), 0) FROM item", (), |row| row.get(0))?;
     for number in 1..=last {
         let found =
             read.query_row([number], |row| Ok(item::read(row, UserId(Uuid::from_bytes(row.get(7)?))))).optional()?;
         let Some(Ok(item)) = found else { continue };
-        let Columns { place, from, subject, message_id, conversation, last_end } = Columns::of(&item);
-        write.execute((number, place, from, subject, message_id, conversation, last_end))?;
+        write(number, item)?;
     }
     Ok(())
 }
