@@ -94,9 +94,9 @@ impl Node {
         }
         let touched = self.take(event, now, commands);
         let now = self.follow_step(now);
+        self.record_health(now);
         self.run_timers(now, commands);
         self.dispatch(now, commands);
-        self.record_health(now);
         if let Some(partition) = touched {
             self.schedule(partition, now);
         }
