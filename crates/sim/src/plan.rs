@@ -174,11 +174,13 @@ fn health(pick: &mut impl FnMut(&[u64]) -> u64) -> HealthLimits {
     if pick(&[0, 1, 1, 1]) == 0 {
         return HealthLimits::documented();
     }
+    // Some drop for as long as they count, so that they do so still when the lease of a node that died has ended.
+    let window = pick(&[20, 60]);
     HealthLimits {
-        window_micros: pick(&[20, 60]) * SECOND,
+        window_micros: window * SECOND,
         responses_min: pick(&[2, 3, 5]),
         hold_micros: pick(&[3, 20]) * SECOND,
-        drop_for_micros: pick(&[3, 20, 60]) * SECOND,
+        drop_for_micros: pick(&[3, window]) * SECOND,
         probes: pick(&[1, 2, 5]),
         ..HealthLimits::documented()
     }

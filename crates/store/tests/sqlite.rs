@@ -97,7 +97,7 @@ async fn another_count_of_partitions_is_refused() {
     assert!(matches!(open(&directory).err(), Some(OpenError::Partitions { found: 64, expected: 256, .. })));
 }
 
-/// Takes away what the versions 3 to 10 of the schema add.
+/// Takes away what the versions 3 to 14 of the schema add.
 const BACK_TO_VERSION_2: &str = "
     DROP TABLE log_mark; DROP TABLE ledger_opening; DROP TABLE ledger_gone; DROP INDEX parked_by_first;
     DROP INDEX subscription_ended; ALTER TABLE partition DROP COLUMN floor;
@@ -119,6 +119,7 @@ const BACK_TO_VERSION_2: &str = "
     ALTER TABLE item DROP COLUMN last_end; ALTER TABLE item DROP COLUMN place; ALTER TABLE folder DROP COLUMN place;
     DROP TABLE topic; DROP TABLE topic_app; DROP TABLE topic_event;
     DROP TABLE event_subscription; DROP TABLE event_pending;
+    DROP TABLE health; ALTER TABLE parked DROP COLUMN bytes;
     UPDATE meta SET value = 2 WHERE name = 'schema_version';
 ";
 

@@ -314,7 +314,8 @@ pub async fn what_a_topic_keeps_holds_the_floor_back_and_goes_when_it_is_old(wor
     world.store.acquire(NodeId(Uuid::from_u128(1)), at(9), at(30), 256).await.unwrap();
     let (unpark, park, ledger, incidents) = (vec![], vec![], [].into(), [].into());
     let (cursor, wall) = (Position(2), at(9));
-    let checkpoint = Checkpoint { partition, epoch: 1, number: 1, cursor, wall, unpark, park, ledger, incidents };
+    let checkpoint =
+        Checkpoint { partition, epoch: 1, number: 1, cursor, wall, unpark, park, ledger, incidents, health: [].into() };
     world.store.checkpoint(checkpoint).await.unwrap();
     assert!(world.store.mark_log(partition, at(9), None).await.unwrap());
     let mark = Mark { position: Position(2), at: at(9) };
