@@ -8,7 +8,9 @@ use crate::LifecycleNotification;
 use crate::cloud_event::{Attributes, CloudEvent, Data, InvalidEvent, Json};
 
 mod filter;
+pub mod management;
 pub mod pull;
+pub mod shared_access;
 
 pub use filter::{AdvancedFilter, EventSubscriptionFilter};
 

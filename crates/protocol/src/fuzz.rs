@@ -4,7 +4,9 @@
 use crate::cloud_event::{CloudEvent, Extension, Received};
 use crate::envelope::diagnosis::{Failure, examine};
 use crate::envelope::{EncryptedContent, OpeningKey, open};
-use crate::event_grid::pull::{LOCK_TOKENS_MAX, lock_tokens};
+use crate::event_grid::management::{self, Resource, WantedEventSubscription, WantedTopic};
+use crate::event_grid::pull::{LOCK_TOKENS_MAX, Route, lock_tokens};
+use crate::event_grid::shared_access::Signature;
 use crate::handshake::{validation_token, validation_url, verdict};
 use crate::subscription::SubscriptionRequest;
 use crate::{ErrorBody, ReceivedCollection, SubscriptionResource};
@@ -24,6 +26,25 @@ pub fn pull(input: &[u8]) {
         Ok(tokens) => assert!((1..=LOCK_TOKENS_MAX).contains(&tokens.len())),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+}
+
+/// Whatever is presented as a signature is refused with words, or opens nothing without its key.
+pub fn shared_access(text: &str) {
+    let outcome = Signature::parse(text).and_then(|signature| signature.opens("h", "/topics/t:publish", ["a2V5"], 0));
+    assert!(outcome.is_err_and(|error| !error.to_string().is_empty()));
+}
+
+/// Whatever is asked of topics by path and body is refused with words, or understood.
+pub fn topic_management(path: &str, body: &[u8]) {
+    if let Some(route) = Route::parse(path) {
+        assert!(!route.topic().is_empty());
+    }
+    let Some(Resource::EventSubscription(topic, name)) = management::resource(path) else { return };
+    assert!(!name.is_empty() && !topic.topic.is_empty());
+    let put = WantedEventSubscription::parse_put(body, &topic).err();
+    let patch = WantedEventSubscription::parse_patch(body, &topic).err();
+    let refusals = [put, patch, WantedTopic::parse(body).err(), management::check_partner(body).err()];
+    assert!(refusals.into_iter().flatten().all(|error| !error.to_string().is_empty()));
 }
 
 /// Reading what another party sent never panics.

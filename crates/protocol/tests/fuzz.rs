@@ -12,6 +12,7 @@ const REQUEST: &str = r#"{"changeType":"created, Updated","notificationUrl":"htt
 const COLLECTION: &str = r#"{"value":[{"subscriptionId":"5f7c","subscriptionExpirationDateTime":"2026-11-24T10:00:00Z",
     "changeType":"created","resource":"Users/a/Messages/b","resourceData":{"@odata.type":"x","id":"b"}}]}"#;
 
+const EVENT_SUBSCRIPTION: &str = r#"{"properties":{"deliveryConfiguration":{"deliveryMode":"Queue","queue":{"receiveLockDurationInSeconds":60,"eventTimeToLive":"P1DT1H"}},"filter":{"includedEventTypes":["a"],"advancedFilters":[{"operatorType":"StringIn","key":"subject","values":["x"]}]},"labels":["a"],"expirationTimeUtc":"2026-01-01T00:00:00Z","location":"westus2"}}"#;
 const EVENT: &str = r#"{"id":"1","type":"t","source":"/s","subject":"a b","time":"2024-05-22T22:24:31.3Z","specversion":"1.0",
     "datacontenttype":"application/json","x":-1,"y":"\u20ac","z":true,"data":{"a":[1.0,null,"b"]}}"#;
 
@@ -140,5 +141,23 @@ proptest! {
     #[test]
     fn the_token_survives_any_url(url in "\\PC{0,60}", body in prop::collection::vec(any::<u8>(), 0..64)) {
         fuzz::handshake(&url, &body);
+    }
+
+    #[test]
+    fn whatever_is_presented_as_a_signature_gets_a_verdict(
+        text in "(r=\\PC{0,20}&)?(e=(2026-06-15T18%3A20%3A15|\\PC{0,20})&)?(s=([A-Za-z0-9%]{4}){0,11}=?|\\PC{0,20})?",
+    ) {
+        fuzz::shared_access(&text);
+    }
+
+    #[test]
+    fn whatever_is_asked_of_topics_gets_a_verdict(
+        path in "(/topics/\\PC{0,8}(:publish)?(/eventsubscriptions/\\PC{0,4}:(receive|reject|\\PC{0,4}))?)|\\PC{0,30}",
+        body in mutated(EVENT_SUBSCRIPTION),
+    ) {
+        fuzz::topic_management(&path, &body);
+        let group = "/subscriptions/8d4f/resourceGroups/rg1/providers/Microsoft.EventGrid";
+        fuzz::topic_management(&format!("{group}/partnerTopics/mail/eventSubscriptions/worker"), &body);
+        fuzz::topic_management(&format!("{group}{path}"), &body);
     }
 }

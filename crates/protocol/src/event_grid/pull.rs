@@ -10,6 +10,78 @@ pub const LOCK_TOKENS_MAX: usize = 1_000;
 /// How long an event that is released may be kept back, in seconds: one of these.
 pub const RELEASE_DELAYS_SECONDS: [u32; 5] = [0, 10, 60, 600, 3_600];
 
+/// The versions of the API that are spoken, which are alike.
+pub const API_VERSIONS: [&str; 2] = ["2024-06-01", "2023-11-01"];
+
+/// An operation, and on what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route<'a> {
+    Publish { topic: &'a str },
+    Receive { topic: &'a str, event_subscription: &'a str },
+    Settle { topic: &'a str, event_subscription: &'a str, how: Settling },
+}
+
+/// What is done by lock tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settling {
+    Acknowledge,
+    Release,
+    Reject,
+    RenewLock,
+}
+
+impl<'a> Route<'a> {
+    /// From a path; `None`: it is none of the data plane. Its fixed parts are read in any case.
+    pub fn parse(path: &'a str) -> Option<Self> {
+        let mut parts = path.trim_start_matches('/').split('/');
+        let (topics, named) = (parts.next()?, parts.next()?);
+        if !topics.eq_ignore_ascii_case("topics") {
+            return None;
+        }
+        let Some(subscriptions) = parts.next() else {
+            let (topic, operation) = named.split_once(':')?;
+            let is_publish = operation.eq_ignore_ascii_case("publish") && !topic.is_empty();
+            return is_publish.then_some(Self::Publish { topic });
+        };
+        let (event_subscription, operation) = parts.next()?.split_once(':')?;
+        let is_whole = parts.next().is_none() && !named.is_empty() && !event_subscription.is_empty();
+        if !is_whole || !subscriptions.eq_ignore_ascii_case("eventsubscriptions") {
+            return None;
+        }
+        let settle = |how| Some(Self::Settle { topic: named, event_subscription, how });
+        match operation.to_ascii_lowercase().as_str() {
+            "receive" => Some(Self::Receive { topic: named, event_subscription }),
+            "acknowledge" => settle(Settling::Acknowledge),
+            "release" => settle(Settling::Release),
+            "reject" => settle(Settling::Reject),
+            "renewlock" => settle(Settling::RenewLock),
+            _ => None,
+        }
+    }
+
+    pub fn topic(&self) -> &'a str {
+        match self {
+            Self::Publish { topic } | Self::Receive { topic, .. } | Self::Settle { topic, .. } => topic,
+        }
+    }
+
+    /// The path with names in place of what the caller wrote.
+    pub fn template(&self) -> &'static str {
+        match self {
+            Self::Publish { .. } => "/topics/{topic}:publish",
+            Self::Receive { .. } => "/topics/{topic}/eventsubscriptions/{subscription}:receive",
+            Self::Settle { how: Settling::Acknowledge, .. } => {
+                "/topics/{topic}/eventsubscriptions/{subscription}:acknowledge"
+            }
+            Self::Settle { how: Settling::Release, .. } => "/topics/{topic}/eventsubscriptions/{subscription}:release",
+            Self::Settle { how: Settling::Reject, .. } => "/topics/{topic}/eventsubscriptions/{subscription}:reject",
+            Self::Settle { how: Settling::RenewLock, .. } => {
+                "/topics/{topic}/eventsubscriptions/{subscription}:renewLock"
+            }
+        }
+    }
+}
+
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPull {
@@ -134,6 +206,41 @@ impl Settled {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn operations_are_named_behind_a_colon() {
+        assert_eq!(Route::parse("/topics/mail:publish"), Some(Route::Publish { topic: "mail" }));
+        let receive = Route::Receive { topic: "mail", event_subscription: "worker" };
+        assert_eq!(Route::parse("/topics/mail/eventsubscriptions/worker:receive"), Some(receive));
+        assert_eq!(Route::parse("/Topics/mail/eventSubscriptions/worker:Receive"), Some(receive));
+        for (name, how) in [
+            ("acknowledge", Settling::Acknowledge),
+            ("release", Settling::Release),
+            ("reject", Settling::Reject),
+            ("renewLock", Settling::RenewLock),
+        ] {
+            let path = format!("/topics/mail/eventsubscriptions/worker:{name}");
+            let settle = Route::Settle { topic: "mail", event_subscription: "worker", how };
+            assert_eq!(Route::parse(&path), Some(settle));
+            assert!(settle.template().ends_with(name) && settle.topic() == "mail");
+        }
+        for other in [
+            "/",
+            "/topics",
+            "/topics/mail",
+            "/topics/:publish",
+            "/topics/mail:receive",
+            "/topics/mail/eventsubscriptions/worker",
+            "/topics/mail/eventsubscriptions/:receive",
+            "/topics//eventsubscriptions/worker:receive",
+            "/topics/mail/eventsubscriptions/worker:renewLocks",
+            "/topics/mail/eventsubscriptions/worker:receive/more",
+            "/topics/mail/subscriptions/worker:receive",
+            "/v1.0/topics/mail:publish",
+        ] {
+            assert_eq!(Route::parse(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_receive_gets_one_event_and_waits_a_minute_unless_it_asks_for_more() {

@@ -1,0 +1,222 @@
+//! Bodies and paths, as the management client of Python writes them.
+
+use super::*;
+
+fn path() -> TopicPath {
+    let group = Group { subscription: "8d4f".to_owned(), name: "rg1".to_owned() };
+    TopicPath { group, topic: "mail-events".to_owned() }
+}
+
+const TOPIC: &str = "/subscriptions/8d4f/resourceGroups/rg1/providers/Microsoft.EventGrid/partnerTopics/mail-events";
+
+fn put(properties: &str) -> Result<WantedEventSubscription, InvalidBody> {
+    WantedEventSubscription::parse_put(format!(r#"{{"properties":{properties}}}"#).as_bytes(), &path())
+}
+
+#[test]
+fn a_partner_topic_is_answered_as_azures_client_reads_it() {
+    let properties = TopicProperties {
+        source: Some("/tenants/t/applications/a".to_owned()),
+        partner_registration_immutable_id: PARTNER_REGISTRATION,
+        event_type_info: EventTypes,
+        provisioning_state: "Succeeded",
+        activation_state: "NeverActivated",
+        expiration_time_if_not_activated_utc: Some("2026-12-06T10:00:00Z".to_owned()),
+        partner_topic_friendly_description: "",
+    };
+    let path = path();
+    insta::assert_json_snapshot!(topic(&path, "westeurope", properties));
+}
+
+#[test]
+fn an_event_subscription_is_answered_in_both_forms_and_taken_again_as_it_was_answered() {
+    let filter = EventSubscriptionFilter {
+        included_event_types: Some(vec!["Microsoft.Graph.MessageCreated".to_owned()]),
+        ..EventSubscriptionFilter::default()
+    };
+    let queue =
+        Queue { receive_lock_seconds: Some(60), delivery_count_max: Some(10), time_to_live_seconds: Some(604_800) };
+    let (path, labels) = (path(), ["mail".to_owned()]);
+    let expiration = Some("2027-01-01T00:00:00Z");
+    let body =
+        EventSubscription { topic: &path, name: "worker", filter: &filter, queue, labels: &labels, expiration }.body();
+    insta::assert_json_snapshot!(body, @r#"
+    {
+      "id": "/subscriptions/8d4f/resourceGroups/rg1/providers/Microsoft.EventGrid/partnerTopics/mail-events/eventSubscriptions/worker",
+      "name": "worker",
+      "type": "Microsoft.EventGrid/partnerTopics/eventSubscriptions",
+      "properties": {
+        "topic": "/subscriptions/8d4f/resourceGroups/rg1/providers/Microsoft.EventGrid/partnerTopics/mail-events",
+        "provisioningState": "Succeeded",
+        "destination": {
+          "endpointType": "NamespaceTopic",
+          "properties": {
+            "resourceId": "/subscriptions/8d4f/resourceGroups/rg1/providers/Microsoft.EventGrid/partnerTopics/mail-events"
+          }
+        },
+        "deliveryConfiguration": {
+          "deliveryMode": "Queue",
+          "queue": {
+            "receiveLockDurationInSeconds": 60,
+            "maxDeliveryCount": 10,
+            "eventTimeToLive": "P7D"
+          }
+        },
+        "filter": {
+          "includedEventTypes": [
+            "Microsoft.Graph.MessageCreated"
+          ]
+        },
+        "labels": [
+          "mail"
+        ],
+        "expirationTimeUtc": "2027-01-01T00:00:00Z",
+        "eventDeliverySchema": "CloudEventSchemaV1_0"
+      }
+    }
+    "#);
+    let again = WantedEventSubscription::parse_put(&serde_json::to_vec(&body).unwrap(), &path);
+    let expiration = expiration.map(str::to_owned);
+    let wanted =
+        WantedEventSubscription { filter: Some(filter), queue: Some(queue), labels: Some(labels.to_vec()), expiration };
+    assert_eq!(again, Ok(wanted));
+}
+
+#[test]
+fn pull_is_asked_for_in_two_forms() {
+    let own =
+        format!(r#"{{"destination":{{"endpointType":"NamespaceTopic","properties":{{"resourceId":"{TOPIC}"}}}}}}"#);
+    let queue = put(&own).map(|wanted| wanted.queue);
+    assert_eq!(queue, Ok(Some(Queue::default())));
+    let wanted = put(
+        r#"{"deliveryConfiguration":{"deliveryMode":"Queue","queue":{"receiveLockDurationInSeconds":120,"maxDeliveryCount":3,"eventTimeToLive":"PT1H"}},"labels":[],"expirationTimeUtc":null}"#,
+    );
+    let queue =
+        Queue { receive_lock_seconds: Some(120), delivery_count_max: Some(3), time_to_live_seconds: Some(3_600) };
+    assert_eq!(wanted, Ok(WantedEventSubscription { queue: Some(queue), labels: Some(vec![]), ..Default::default() }));
+}
+
+#[test]
+fn an_update_names_what_changes_alone() {
+    let wanted =
+        WantedEventSubscription::parse_patch(br#"{"labels":["a"],"filter":{"subjectBeginsWith":"Events/"}}"#, &path());
+    let filter = EventSubscriptionFilter {
+        subject_begins_with: Some("Events/".to_owned()),
+        ..EventSubscriptionFilter::default()
+    };
+    let expected =
+        WantedEventSubscription { filter: Some(filter), labels: Some(vec!["a".to_owned()]), ..Default::default() };
+    assert_eq!(wanted, Ok(expected));
+    assert_eq!(WantedEventSubscription::parse_patch(b"{}", &path()), Ok(WantedEventSubscription::default()));
+}
+
+#[test]
+fn what_is_not_served_is_refused_with_words() {
+    let many =
+        format!(r#"{{"deliveryConfiguration":{{"deliveryMode":"Queue"}},"labels":{:?}}}"#, vec!["a"; LABELS_MAX + 1]);
+    let cases = [
+        r#"{"destination":{"endpointType":"WebHook","properties":{"endpointUrl":"https://h/x","maxEventsPerBatch":10}}}"#,
+        r#"{"destination":{"endpointType":"StorageQueue","properties":{"resourceId":"r","queueName":"q"}}}"#,
+        r#"{"destination":{"endpointType":"NamespaceTopic","properties":{"resourceId":"/subscriptions/other"}}}"#,
+        r#"{"destination":{"endpointType":"NamespaceTopic"}}"#,
+        "{}",
+        r#"{"deliveryConfiguration":{"deliveryMode":"Push"}}"#,
+        r#"{"deliveryConfiguration":{"deliveryMode":"Pigeon"}}"#,
+        r#"{"deliveryConfiguration":{"deliveryMode":"Queue","queue":{"eventTimeToLive":"P1M"}}}"#,
+        r#"{"deliveryConfiguration":{"deliveryMode":"Queue"},"eventDeliverySchema":"EventGridSchema"}"#,
+        r#"{"deliveryConfiguration":{"deliveryMode":"Queue"},"retryPolicy":{"maxDeliveryAttempts":5}}"#,
+        r#"{"deliveryConfiguration":{"deliveryMode":"Queue"},"deadLetterDestination":{"endpointType":"StorageBlob"}}"#,
+        r#"{"deliveryConfiguration":{"deliveryMode":"Queue"},"expirationTimeUtc":"tomorrow"}"#,
+        &many,
+        r#"{"deliveryConfiguration":{"deliveryMode":"Queue"},"filters":{}}"#,
+    ];
+    let texts: Vec<String> = cases.iter().map(|case| put(case).unwrap_err().to_string()).collect();
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[test]
+fn a_partner_topic_is_asked_for_with_its_region() {
+    let parse = |body: &str| WantedTopic::parse(body.as_bytes());
+    let sent = r#"{"location":"westeurope","tags":{},"properties":{"source":"x","activationState":"Activated","partnerTopicFriendlyDescription":"mail"}}"#;
+    let wanted =
+        WantedTopic { location: "westeurope".to_owned(), description: "mail".to_owned(), is_activated: Some(true) };
+    assert_eq!(parse(sent), Ok(wanted));
+    assert_eq!(parse("{}"), Err(InvalidBody::NoLocation));
+    assert_eq!(parse(r#"{"location":"westus2","tags":{"a":"b"}}"#), Err(InvalidBody::NotServed("tags")));
+    assert!(matches!(
+        parse(r#"{"location":"w","properties":{"activationState":"On"}}"#),
+        Err(InvalidBody::ActivationState(_))
+    ));
+    assert!(matches!(parse("[]"), Err(InvalidBody::Json { .. })));
+}
+
+#[test]
+fn the_one_partner_is_always_authorized_and_no_other() {
+    insta::assert_json_snapshot!(partner_configuration(&path().group), @r#"
+    {
+      "id": "/subscriptions/8d4f/resourceGroups/rg1/providers/Microsoft.EventGrid/partnerConfigurations/default",
+      "name": "default",
+      "type": "Microsoft.EventGrid/partnerConfigurations",
+      "location": "global",
+      "properties": {
+        "partnerAuthorization": {
+          "authorizedPartnersList": [
+            {
+              "partnerName": "MicrosoftGraphAPI",
+              "partnerRegistrationImmutableId": "c02e0126-707c-436d-b6a1-175d2748fb58"
+            }
+          ]
+        },
+        "provisioningState": "Succeeded"
+      }
+    }
+    "#);
+    assert_eq!(check_partner(br#"{"partnerName":"MicrosoftGraphAPI"}"#), Ok(()));
+    assert_eq!(check_partner(br#"{"partnerName":"Contoso"}"#), Err(InvalidBody::OtherPartner));
+    assert_eq!(check_partner(b"{}"), Err(InvalidBody::OtherPartner));
+    let configuration = |partners: &str| {
+        let body = format!(
+            r#"{{"location":"global","properties":{{"partnerAuthorization":{{"authorizedPartnersList":[{partners}]}}}}}}"#
+        );
+        check_partner_configuration(body.as_bytes())
+    };
+    assert_eq!(configuration(r#"{"partnerRegistrationImmutableId":"C02E0126-707C-436D-B6A1-175D2748FB58"}"#), Ok(()));
+    assert_eq!(configuration(r#"{"partnerName":"Contoso"}"#), Err(InvalidBody::OtherPartner));
+    assert_eq!(check_partner_configuration(b"{}"), Ok(()));
+}
+
+#[test]
+fn paths_are_read_in_any_case_and_nothing_else_is_named() {
+    let base = "/subscriptions/8d4f/resourceGroups/rg1/providers/Microsoft.EventGrid";
+    let at = |rest: &str| resource(&format!("{base}/{rest}"));
+    assert_eq!(resource(TOPIC), Some(Resource::Topic(path())));
+    assert_eq!(resource(TOPIC).map(|_| path().to_string()).as_deref(), Some(TOPIC));
+    assert_eq!(
+        resource("/SUBSCRIPTIONS/8d4f/resourcegroups/rg1/Providers/microsoft.eventgrid/PARTNERTOPICS/mail-events"),
+        Some(Resource::Topic(path()))
+    );
+    let of = |name: &str| (path(), name.to_owned());
+    let named = |(topic, name)| Some(Resource::EventSubscription(topic, name));
+    assert_eq!(at("partnerTopics/mail-events/eventSubscriptions/worker"), named(of("worker")));
+    assert_eq!(at("partnerTopics/mail-events/activate"), Some(Resource::Activate(path())));
+    assert_eq!(at("partnerTopics/mail-events/listKeys"), Some(Resource::Keys(path())));
+    assert_eq!(at("partnerConfigurations/default"), Some(Resource::PartnerConfiguration(path().group)));
+    let all = Resource::Topics { subscription: "8d4f".to_owned(), group: None };
+    assert_eq!(resource("/subscriptions/8d4f/providers/Microsoft.EventGrid/partnerTopics"), Some(all));
+    for other in [
+        "",
+        "/",
+        "/subscriptions",
+        "/subscriptions/8d4f",
+        "/v1.0/subscriptions/8d4f",
+        "/subscriptions/8d4f/providers/Microsoft.EventGrid/partnerTopics/t",
+        "/subscriptions/8d4f/resourceGroups/rg1/providers/Microsoft.Storage/partnerTopics",
+        "/subscriptions/%ff/providers/Microsoft.EventGrid/partnerTopics",
+        "/subscriptions/a%2Fb/providers/Microsoft.EventGrid/partnerTopics",
+    ] {
+        assert_eq!(resource(other), None, "{other}");
+    }
+    for other in ["topics/t", "partnerTopics/t/explode", "partnerTopics//activate", "partnerConfigurations/other"] {
+        assert_eq!(at(other), None, "{other}");
+    }
+}
