@@ -4,18 +4,21 @@ use graph::Timestamp;
 use notify::access::Principal;
 
 use super::external::NotAccepted;
+use super::scope::Api;
 use super::standing;
 use super::tokens::TokenError;
 use crate::app::AppState;
 use crate::http::error::ApiError;
 
-/// The caller with what it may do at `now`.
-pub async fn caller(state: &AppState, token: &str, now: Timestamp) -> Result<Principal, ApiError> {
+/// The caller with what it may do at `now`. For which API a token is, the built-in issuer says in it; of other issuers the
+/// operator says which audiences they have, and that is for all APIs.
+pub async fn caller(state: &AppState, api: Api, token: &str, now: Timestamp) -> Result<Principal, ApiError> {
     if token.is_empty() {
         return Err(TokenError::Empty.into());
     }
     if state.built_in_issuer {
         match state.tokens.check(token, now) {
+            Ok(bearer) if bearer.api != api => return Err(TokenError::Audience.into()),
             Ok(bearer) => return standing::admit(&state.directory, &bearer).await,
             // None of our keys signed it; somebody else's may have.
             Err(TokenError::Invalid) if !state.issuers.is_empty() => {}

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use store::{App, TokenVersion, User};
 use uuid::Uuid;
 
-use super::scope::{GRAPH_ID, GRAPH_URL};
+use super::scope::{Api, GRAPH_ID};
 use super::standing::first_second;
 use crate::clock::Times;
 
@@ -40,6 +40,7 @@ pub struct AccessToken<'a> {
     pub origin: &'a str,
     /// Whether the audience is Graph's id in version 1 tokens, too.
     pub by_id: bool,
+    pub api: Api,
     /// What makes it different from any other.
     pub uti: Uuid,
     pub times: Times,
@@ -93,7 +94,7 @@ impl AccessToken<'_> {
         let (tenant, app, proof) = (self.grant.tenant(), self.app.id, (self.proof as u8).to_string());
         let version = match self.app.access_token_version {
             TokenVersion::V1 => json!({
-                "aud": if self.by_id { GRAPH_ID } else { GRAPH_URL },
+                "aud": if self.by_id { GRAPH_ID } else { self.api.url() },
                 "iss": issuer_v1(tenant),
                 "idp": issuer_v1(tenant),
                 "appid": app,
@@ -101,7 +102,7 @@ impl AccessToken<'_> {
                 "ver": "1.0",
             }),
             TokenVersion::V2 => json!({
-                "aud": GRAPH_ID,
+                "aud": if self.api == Api::Graph { GRAPH_ID } else { self.api.url() },
                 "iss": issuer_v2(self.origin, tenant),
                 "azp": app,
                 "azpacr": proof,
@@ -189,6 +190,7 @@ mod tests {
             proof: Proof::Secret,
             origin: "https://localhost:8443",
             by_id: false,
+            api: Api::Graph,
             uti: Uuid::nil(),
             times: Timestamp::from_seconds(1_800_000_000).into(),
             life_seconds: 3_599,

@@ -33,6 +33,7 @@ pub use claims::Grant;
 pub use external::Issuers;
 pub use keys::{Key, KeyRing};
 pub use pending::{Pending, SIGN_IN_MINUTES};
+pub use scope::Api;
 pub use tokens::{Bearer, TokenError, Tokens};
 pub use validation_tokens::{Addressee, ValidationTokens};
 

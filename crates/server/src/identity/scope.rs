@@ -17,10 +17,46 @@ const GRAPH_ELSEWHERE: [&str; 4] = [
     "https://microsoftgraph.chinacloudapi.cn",
     "https://canary.graph.microsoft.com",
 ];
+/// Those of Event Grid's topics, and of Azure's management, which has two.
+const EVENT_GRID_URL: &str = "https://eventgrid.azure.net";
+const MANAGEMENT_URL: &str = "https://management.azure.com";
+const MANAGEMENT_ELSEWHERE: &str = "https://management.core.windows.net";
 const OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 const OFFLINE: &str = "offline_access";
 const SCOPES_MAX: usize = 100;
 const SCOPE_CHARS_MAX: usize = 200;
+
+/// Which of the APIs that this server speaks a token is for. It is good for no other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Api {
+    #[default]
+    Graph,
+    /// Publishing into topics and pulling from them.
+    EventGrid,
+    /// Topics and event subscriptions themselves.
+    Management,
+}
+
+impl Api {
+    /// What tokens for it have as their audience.
+    pub fn url(self) -> &'static str {
+        match self {
+            Self::Graph => GRAPH_URL,
+            Self::EventGrid => EVENT_GRID_URL,
+            Self::Management => MANAGEMENT_URL,
+        }
+    }
+
+    /// The API with this audience.
+    pub fn of(audience: &str) -> Option<Self> {
+        match audience.trim_end_matches('/') {
+            GRAPH_URL | GRAPH_ID => Some(Self::Graph),
+            EVENT_GRID_URL => Some(Self::EventGrid),
+            MANAGEMENT_URL => Some(Self::Management),
+            _ => None,
+        }
+    }
+}
 
 /// What was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +71,7 @@ pub struct Scopes {
     prefix: String,
     /// Whether the resource was named by its id.
     by_id: bool,
+    api: Api,
 }
 
 impl Scopes {
@@ -74,9 +111,15 @@ impl Scopes {
             return self.add_name(scope, scope);
         };
         let resource = resource.trim_end_matches('/');
+        if let Some(api) = other_api(resource) {
+            return self.add_other(scope, name, api);
+        }
         if !is_graph(resource, origin) {
             let (resource, tenant) = (resource.to_owned(), tenant.to_owned());
             return Err(Refusal::ResourceNotFound { resource, tenant });
+        }
+        if self.api != Api::Graph {
+            return Err(Refusal::MixedDefault);
         }
         self.by_id |= resource.eq_ignore_ascii_case(GRAPH_ID);
         self.prefix = format!("{resource}/");
@@ -85,6 +128,19 @@ impl Scopes {
             return Ok(());
         }
         self.add_name(scope, name)
+    }
+
+    /// Of the other APIs there is all or nothing.
+    fn add_other(&mut self, scope: &str, name: &str, api: Api) -> Result<(), Refusal> {
+        let is_all = [".default", "user_impersonation"].iter().any(|all| name.eq_ignore_ascii_case(all));
+        if !is_all {
+            return Err(Refusal::ScopeInvalid(scope.to_owned()));
+        }
+        if self.default.is_some() {
+            return Err(Refusal::MixedDefault);
+        }
+        (self.api, self.default) = (api, Some(scope.to_owned()));
+        Ok(())
     }
 
     fn add_name(&mut self, scope: &str, name: &str) -> Result<(), Refusal> {
@@ -126,6 +182,10 @@ impl Scopes {
         self.by_id
     }
 
+    pub fn api(&self) -> Api {
+        self.api
+    }
+
     /// What is given of it, where this was consented to.
     pub fn granted(&self, consented: &BTreeSet<String>) -> BTreeSet<String> {
         if self.default.is_some() {
@@ -137,6 +197,9 @@ impl Scopes {
 
     /// The `scp` of a token with these permissions.
     pub fn claim(&self, granted: &BTreeSet<String>) -> String {
+        if self.api != Api::Graph {
+            return "user_impersonation".to_owned();
+        }
         let openid = self.openid.iter().copied().filter(|name| *name != OFFLINE);
         let names = granted.iter().map(String::as_str).chain(openid);
         names.collect::<Vec<_>>().join(" ")
@@ -144,7 +207,8 @@ impl Scopes {
 
     /// The `scope` of the answer: the permissions in the form in which they were asked for.
     pub fn answered(&self, granted: &BTreeSet<String>) -> String {
-        let names = granted.iter().map(|name| format!("{}{name}", self.prefix));
+        let granted = granted.iter().filter(|_| self.api == Api::Graph);
+        let names = granted.map(|name| format!("{}{name}", self.prefix));
         let openid = self.openid.iter().filter(|name| **name != OFFLINE).map(|name| (*name).to_owned());
         names.chain(openid).chain(self.default.clone()).collect::<Vec<_>>().join(" ")
     }
@@ -154,6 +218,17 @@ impl Scopes {
         let openid = self.openid.iter().map(|name| (*name).to_owned());
         let names = self.names.iter().map(|name| format!("{}{name}", self.prefix));
         openid.chain(names).chain(self.default.clone()).collect()
+    }
+}
+
+fn other_api(resource: &str) -> Option<Api> {
+    let is = |url: &str| resource.eq_ignore_ascii_case(url);
+    if is(EVENT_GRID_URL) {
+        Some(Api::EventGrid)
+    } else if is(MANAGEMENT_URL) || is(MANAGEMENT_ELSEWHERE) {
+        Some(Api::Management)
+    } else {
+        None
     }
 }
 
@@ -204,6 +279,27 @@ mod tests {
         }
         assert!(read(&format!("{GRAPH_ID}/.default")).unwrap().by_id());
         assert!(read("https://graph.microsoft.com//.default").unwrap().is_default());
+    }
+
+    #[test]
+    fn a_token_is_for_graph_or_for_all_of_another_api() {
+        let consented = set(&["Mail.Read"]);
+        for (asked, api) in [
+            ("https://eventgrid.azure.net/.default", Api::EventGrid),
+            ("https://management.azure.com/.default", Api::Management),
+            ("https://management.core.windows.net//.default", Api::Management),
+            ("https://management.azure.com/user_impersonation openid", Api::Management),
+        ] {
+            let scopes = read(asked).unwrap();
+            assert_eq!((scopes.api(), scopes.is_default()), (api, true), "{asked}");
+            assert_eq!(scopes.claim(&consented), "user_impersonation");
+            assert!(!scopes.answered(&consented).contains("Mail.Read"), "{asked}");
+        }
+        assert_eq!(read("Mail.Read").unwrap().api(), Api::Graph);
+        assert_eq!(read("Mail.Read https://eventgrid.azure.net/.default"), Err(Refusal::MixedDefault));
+        let both = "https://eventgrid.azure.net/.default https://management.azure.com/.default";
+        assert_eq!(read(both), Err(Refusal::MixedDefault));
+        assert!(matches!(read("https://eventgrid.azure.net/Mail.Read"), Err(Refusal::ScopeInvalid(_))));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use notify::access::{Actor, Permissions, Principal};
 use store::{App, User};
 
 use super::external::{Claimed, NotAccepted, Reason, Subject};
+use super::scope::Api;
 use super::tokens::{Bearer, TokenError};
 use crate::directory::Directory;
 use crate::http::error::ApiError;
@@ -54,7 +55,7 @@ pub async fn admit_claimed(directory: &Directory, claimed: &Claimed) -> Result<P
     };
     let (app, held, expires) = (claimed.app, claimed.held.clone(), Some(Timestamp::from_seconds(claimed.expires)));
     let principal = Principal { tenant, app, actor, held, admin: claimed.admin, expires };
-    let bearer = Bearer { principal, issued: claimed.issued };
+    let bearer = Bearer { api: Api::Graph, principal, issued: claimed.issued };
     if let Actor::User(id) = actor {
         let user = user.filter(|user| user.tenant == tenant).ok_or_else(|| Reason::user(&id.to_string()))?;
         check_user(&bearer, Some(&user))?;
@@ -113,7 +114,7 @@ mod tests {
             admin: false,
             expires: None,
         };
-        Bearer { principal, issued }
+        Bearer { api: Api::Graph, principal, issued }
     }
 
     fn granted(names: &[&str]) -> BTreeSet<String> {

@@ -17,7 +17,7 @@ use super::endpoint::Visit;
 use super::form::Form;
 use super::grant::{self, Asked, Void};
 use super::refusal::Refusal;
-use super::scope::Scopes;
+use super::scope::{Api, Scopes};
 use super::tenancy::Tenancy;
 use crate::ids;
 
@@ -68,9 +68,11 @@ async fn for_itself(
         let tenant = visit.segment.to_owned();
         return Err(Refusal::AppNotFound { app: app.id.to_string(), tenant });
     }
-    let roles: Vec<&str> = granted.iter().map(String::as_str).collect();
+    // Roles are of Graph alone.
+    let granted = granted.iter().filter(|_| scopes.api() == Api::Graph);
+    let roles: Vec<&str> = granted.map(String::as_str).collect();
     let grant = Grant::Application(tenant, &roles);
-    let token = visit.access_token(app, grant, proof, scopes.by_id())?;
+    let token = visit.access_token(app, grant, proof, scopes)?;
     Ok(json!({
         "token_type": "Bearer",
         "expires_in": LIFE_SECONDS,
@@ -163,7 +165,7 @@ async fn for_user(visit: &Visit<'_>, app: &App, proof: Proof, signed_in: &Signed
         return Err(Refusal::NoConsent { app: app.id.to_string(), name: app.display_name.clone() });
     }
     let claim = scopes.claim(&given);
-    let access_token = visit.access_token(app, Grant::Delegated(user, &claim), proof, scopes.by_id())?;
+    let access_token = visit.access_token(app, Grant::Delegated(user, &claim), proof, scopes)?;
     let mut answer = json!({
         "token_type": "Bearer",
         "scope": scopes.answered(&given),
@@ -216,14 +218,15 @@ impl Visit<'_> {
         granted.map_err(|_| Refusal::Unavailable)
     }
 
-    fn access_token(&self, app: &App, grant: Grant<'_>, proof: Proof, by_id: bool) -> Result<String, Refusal> {
+    fn access_token(&self, app: &App, grant: Grant<'_>, proof: Proof, scopes: &Scopes) -> Result<String, Refusal> {
         let for_user = matches!(grant, Grant::Delegated(..));
         let token = AccessToken {
             app,
             grant,
             proof,
             origin: &self.context.origin,
-            by_id,
+            by_id: scopes.by_id(),
+            api: scopes.api(),
             uti: ids::new_uuid(),
             times: self.times(),
             life_seconds: LIFE_SECONDS,

@@ -13,7 +13,7 @@ use store::App;
 use super::claims::{AccessToken, Grant, IdToken, Proof, issuer_v1};
 use super::keys::{Key, KeyError, KeyRing, LIFE_SECONDS_MAX};
 use super::remembered::{Held, Remembered, Skew};
-use super::scope::{GRAPH_ID, GRAPH_URL};
+use super::scope::Api;
 use crate::clock::Times;
 use crate::ids;
 
@@ -47,6 +47,7 @@ pub enum TokenError {
 /// Who bears a token, as it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bearer {
+    pub api: Api,
     pub principal: Principal,
     /// In seconds since 1970.
     pub issued: i64,
@@ -101,9 +102,7 @@ impl Claims {
 
     fn bearer(&self) -> Result<Bearer, TokenError> {
         let app = self.app().ok_or(TokenError::Invalid)?;
-        if ![GRAPH_URL, GRAPH_ID].contains(&self.aud.trim_end_matches('/')) {
-            return Err(TokenError::Audience);
-        }
+        let api = Api::of(&self.aud).ok_or(TokenError::Audience)?;
         let (actor, held) = match (&self.scp, self.idtyp.as_deref()) {
             (Some(scopes), Some("user") | None) => (Actor::User(self.oid), Permissions::of(scopes.split(' '))),
             (None, Some("app") | None) => {
@@ -114,7 +113,7 @@ impl Claims {
         let admin = self.wids.iter().any(|role| role == GLOBAL_ADMINISTRATOR);
         let expires = Some(Timestamp::from_seconds(self.exp));
         let principal = Principal { tenant: self.tid, app, actor, held, admin, expires };
-        Ok(Bearer { principal, issued: self.tidings_iat.unwrap_or(self.iat) })
+        Ok(Bearer { api, principal, issued: self.tidings_iat.unwrap_or(self.iat) })
     }
 }
 
@@ -170,7 +169,8 @@ impl Tokens {
         life_seconds: i64,
     ) -> Result<String, KeyError> {
         let (proof, uti, times) = (Proof::Secret, ids::new_uuid(), times.into());
-        self.access(&AccessToken { app, grant, proof, origin: "", by_id: false, uti, times, life_seconds })
+        let api = Api::Graph;
+        self.access(&AccessToken { app, grant, proof, origin: "", by_id: false, api, uti, times, life_seconds })
     }
 
     /// Who bears this token at `now`.

@@ -40,7 +40,7 @@ use super::prefer;
 use super::query::Query;
 use super::read_body;
 use crate::app::AppState;
-use crate::identity::TokenError;
+use crate::identity::{Api, TokenError};
 use crate::{directory, identity, ids};
 pub use delta::DeltaRefusal;
 pub use occurrences::{ScheduleRefusal, WindowError};
@@ -196,7 +196,7 @@ async fn authenticate(state: &AppState, context: &Context, headers: &HeaderMap) 
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(TokenError::Empty.into());
     }
-    Ok(Arc::new(identity::caller(state, token.trim(), context.world).await?))
+    Ok(Arc::new(identity::caller(state, Api::Graph, token.trim(), context.world).await?))
 }
 
 /// Each area answers for its resources; the order of arms is that of [`Resource`].
