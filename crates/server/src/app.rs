@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::engine::Faults;
 use crate::evidence::attempts::AttemptLog;
+use crate::http::event_grid::Arrivals;
 use crate::http::graph::Throttling;
 use crate::identity::{Issuers, Pending, Tokens};
 use crate::telemetry::Telemetry;
@@ -67,6 +68,8 @@ pub struct AppState {
     pub profile: Profile,
     pub handshake: Arc<dyn Handshake>,
     pub engine: Arc<dyn Engine>,
+    /// Who waits for events of topics.
+    pub arrivals: Arc<Arrivals>,
     pub telemetry: Arc<Telemetry>,
     pub traces: Traces,
     pub limits: Limits,

@@ -18,7 +18,7 @@ use protocol::HandshakeError;
 use rustls::ServerConfig;
 use store::seal::Keys;
 use store::sqlite::{OpenOptions, SqliteStore};
-use store::{NodeId, Observe, Store};
+use store::{NodeId, Observe, Publish, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +29,7 @@ use crate::data_dir::{self, ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir, SIGNING_K
 use crate::directory::{Directory, subscribed};
 use crate::engine;
 use crate::evidence::attempts::{AttemptLog, Kept};
+use crate::http::event_grid::Arrivals;
 use crate::http::graph::Throttling;
 use crate::http::listener::Listener;
 use crate::identity::external::{Discovery, Publisher, Rules};
@@ -129,6 +130,7 @@ impl Running {
         self.state.telemetry.readiness.drain();
         tokio::time::sleep(self.drain_notice).await;
         self.accepting.cancel();
+        self.state.arrivals.close();
         self.connections.close();
         if tokio::time::timeout(DRAIN_MAX, self.connections.wait()).await.is_err() {
             tracing::warn!("requests were still under way at the end of the drain");
@@ -154,9 +156,9 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let addresses = bound.addresses()?;
 
     let telemetry = Telemetry::new(clock.world()).context("cannot set up metrics")?;
-    let stopped = engine::Engine::stopped();
+    let (stopped, arrivals) = (engine::Engine::stopped(), Arc::new(Arrivals::default()));
     data.ensure_store_is_not_lost()?;
-    let opened = open_store(data.store(), keys.clone(), &stopped, &telemetry).await?;
+    let opened = open_store(data.store(), keys.clone(), &stopped, &arrivals, &telemetry).await?;
     let store: Arc<dyn Store> = opened.clone();
     if dev {
         seed::plant(store.as_ref(), clock.wall()).await.context("cannot plant the development tenant")?;
@@ -213,6 +215,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         profile,
         handshake: Arc::new(Handshakes { outbound: outbound.clone(), telemetry: telemetry.clone() }),
         engine: Arc::new(engine),
+        arrivals,
         telemetry,
         traces,
         limits,
@@ -322,9 +325,14 @@ async fn open_store(
     dir: PathBuf,
     keys: Keys,
     engine: &engine::Stopped,
+    arrivals: &Arc<Arrivals>,
     telemetry: &Arc<Telemetry>,
 ) -> anyhow::Result<Arc<SqliteStore>> {
-    let publish = engine.publisher(Arc::clone(telemetry));
+    let (to_engine, arrivals) = (engine.publisher(Arc::clone(telemetry)), Arc::clone(arrivals));
+    let publish: Publish = Arc::new(move |partition, records| {
+        arrivals.ring_for(&records);
+        to_engine(partition, records);
+    });
     let telemetry = Arc::clone(telemetry);
     let observe: Observe = Arc::new(move |transacted| telemetry.transacted(transacted));
     let shown = dir.display().to_string();

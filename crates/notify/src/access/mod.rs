@@ -9,6 +9,7 @@ mod names;
 mod need;
 mod routes;
 mod subscriptions;
+mod topics;
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ pub use names::{known, meant};
 pub use need::{Level, Names, Need, Row};
 pub use routes::{needs, to_hold, to_watch, to_watch_place};
 pub use subscriptions::{Listed, is_own, listed};
+pub use topics::{may_make_topics, may_use_topic};
 
 /// The caller, as its access token says.
 #[derive(Clone, Debug, PartialEq, Eq)]

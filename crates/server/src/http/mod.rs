@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod context;
 pub mod error;
+pub mod event_grid;
 pub mod graph;
 pub mod health;
 pub mod listener;
@@ -73,6 +74,9 @@ async fn answered(state: &Arc<AppState>, context: &Context, parts: &Parts, body:
     if path.eq_ignore_ascii_case(openapi::PATH) && parts.method == Method::GET {
         context.is_for(openapi::PATH);
         return openapi::answer();
+    }
+    if let Some(asked) = event_grid::asked(&path) {
+        return event_grid::answer(state, context, parts, &asked, body).await;
     }
     let outcome = if uploads::is_upload_path(&path) {
         context.is_for("/uploads/{session}");

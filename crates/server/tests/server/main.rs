@@ -63,5 +63,7 @@ mod subscriptions;
 mod telemetry;
 mod throttling;
 mod time_zones;
+mod topics;
+mod topics_access;
 mod traces;
 mod world;

@@ -17,13 +17,14 @@ use protocol::HandshakeError;
 use serde_json::Value;
 use store::memory::MemoryStore;
 use store::sqlite::SqliteStore;
-use store::{App, Grantee, Store, User};
+use store::{App, Grantee, Publish, Store, User};
 use tempfile::TempDir;
 use tidings_server::app::{AppState, Engine, Handshake, Limits};
 use tidings_server::clock::Clock;
 use tidings_server::config::Retention;
 use tidings_server::directory::Directory;
 use tidings_server::engine::Faults;
+use tidings_server::http::event_grid::Arrivals;
 use tidings_server::http::graph::Throttling;
 use tidings_server::identity::external::{Publisher, Rules};
 use tidings_server::identity::{Grant, Issuers, Key, KeyRing, Pending, ROLES, SCOPES, Tokens};
@@ -61,13 +62,16 @@ impl World {
     /// A server whose store lets requests come between what another one reads and what it writes.
     pub async fn on_disk() -> Self {
         let directory = TempDir::new().unwrap();
-        let store = Arc::new(SqliteStore::open(directory.path(), key_file::in_memory(), Arc::new(|_, _| {})).unwrap());
-        Self::on(store, directory).await
+        let (arrivals, publish) = bells();
+        let store = Arc::new(SqliteStore::open(directory.path(), key_file::in_memory(), publish).unwrap());
+        let world = Self::made(Kept { store, arrivals }, Profile::documented(), false, true).await;
+        Self { directory: Some(directory), ..world }
     }
 
     /// A server with this store, which lies in a directory that goes when the world does.
     pub async fn on(store: Arc<dyn Store>, directory: TempDir) -> Self {
-        let world = Self::made(store, Profile::documented(), false, true).await;
+        let kept = Kept { store, arrivals: Arc::default() };
+        let world = Self::made(kept, Profile::documented(), false, true).await;
         Self { directory: Some(directory), ..world }
     }
 
@@ -93,12 +97,12 @@ impl World {
         Self::made_with(in_memory(), Profile::documented(), (false, true), (built_in, issuers)).await
     }
 
-    async fn made(store: Arc<dyn Store>, profile: Profile, throttled: bool, dev: bool) -> Self {
+    async fn made(store: Kept, profile: Profile, throttled: bool, dev: bool) -> Self {
         Self::made_with(store, profile, (throttled, dev), (true, Vec::new())).await
     }
 
     async fn made_with(
-        store: Arc<dyn Store>,
+        Kept { store, arrivals }: Kept,
         profile: Profile,
         (throttled, dev): (bool, bool),
         (built_in_issuer, issuers): (bool, Named),
@@ -120,6 +124,7 @@ impl World {
             profile,
             handshake: receivers.clone(),
             engine: engine.clone(),
+            arrivals,
             telemetry,
             traces: Traces::default(),
             limits: Limits { body_bytes_max: 256 * 1024, body_seconds_max: 5 },
@@ -203,8 +208,21 @@ impl World {
     }
 }
 
-fn in_memory() -> Arc<dyn Store> {
-    Arc::new(MemoryStore::new(Arc::new(|_, _| {})))
+/// A store, and who is told of the events that are published into it.
+struct Kept {
+    store: Arc<dyn Store>,
+    arrivals: Arc<Arrivals>,
+}
+
+fn in_memory() -> Kept {
+    let (arrivals, publish) = bells();
+    Kept { store: Arc::new(MemoryStore::new(publish)), arrivals }
+}
+
+fn bells() -> (Arc<Arrivals>, Publish) {
+    let arrivals = Arc::new(Arrivals::default());
+    let rung = arrivals.clone();
+    (arrivals, Arc::new(move |_, records| rung.ring_for(&records)))
 }
 
 /// The same keys for all worlds: making one takes longer than most stories.

@@ -1,0 +1,120 @@
+//! The management of topics: which operation a path and a method name. Everything is done when it is answered, so nobody
+//! polls for it.
+
+mod event_subscriptions;
+mod partner_configuration;
+mod topics;
+
+use axum::body::Body;
+use protocol::event_grid::management::{InvalidBody, Resource};
+
+use super::refusal::Refusal;
+use super::who::manager;
+use super::{Call, Done, shown};
+
+const GROUP: &str = "/subscriptions/{azure}/resourceGroups/{group}/providers/Microsoft.EventGrid";
+
+/// The version that Azure's client of today sends. Those of others are taken as well: what is served is in all of them.
+const API_VERSION: &str = "2025-02-15";
+
+pub(super) async fn answer(call: &Call<'_>, resource: &Resource, body: Body) -> Result<Done, Refusal> {
+    let who = &manager(call).await?;
+    match call.option("api-version") {
+        None => return Err(Refusal::NoApiVersion),
+        Some(version) if is_version(version) => {}
+        Some(version) => return Err(Refusal::ApiVersion(shown(version), API_VERSION)),
+    }
+    let body = &call.read(body).await?;
+    match (call.method.as_str(), resource) {
+        ("GET", Resource::Topics { subscription, group }) => {
+            topics::list(call, who, subscription, group.as_deref()).await
+        }
+        ("GET", Resource::Topic(path)) => topics::get(call, who, path).await,
+        ("PUT", Resource::Topic(path)) => topics::put(call, who, path, body).await,
+        ("DELETE", Resource::Topic(path)) => topics::delete(call, who, path).await,
+        ("POST", Resource::Activate(path)) => topics::activate(call, who, path, true).await,
+        ("POST", Resource::Deactivate(path)) => topics::activate(call, who, path, false).await,
+        ("POST", Resource::Keys(path)) => topics::keys(call, who, path).await,
+        ("POST", Resource::RegenerateKey(path)) => topics::regenerate_key(call, who, path, body).await,
+        ("GET", Resource::EventSubscriptions(path)) => event_subscriptions::list(call, who, path).await,
+        ("GET", Resource::EventSubscription(path, name)) => event_subscriptions::get(call, who, path, name).await,
+        ("PUT", Resource::EventSubscription(path, name)) => event_subscriptions::put(call, who, path, name, body).await,
+        ("PATCH", Resource::EventSubscription(path, name)) => {
+            event_subscriptions::patch(call, who, path, name, body).await
+        }
+        ("DELETE", Resource::EventSubscription(path, name)) => event_subscriptions::delete(call, who, path, name).await,
+        ("POST", Resource::FullUrl(path, name)) => event_subscriptions::full_url(call, who, path, name).await,
+        ("POST", Resource::DeliveryAttributes(path, name)) => {
+            event_subscriptions::delivery_attributes(call, who, path, name).await
+        }
+        ("GET", Resource::PartnerConfiguration(group)) => Ok(partner_configuration::get(group)),
+        ("PUT", Resource::PartnerConfiguration(group)) => partner_configuration::put(group, body),
+        // To authorize it no more is refused as any other partner is.
+        ("POST", Resource::UnauthorizePartner(_)) => Err(Refusal::Body(InvalidBody::OtherPartner)),
+        ("POST", Resource::AuthorizePartner(group)) => partner_configuration::authorize(group, body),
+        (_, resource) => Err(Refusal::Method(allowed(resource))),
+    }
+}
+
+/// The methods that a resource is served with.
+fn allowed(resource: &Resource) -> &'static str {
+    match resource {
+        Resource::Topics { .. } | Resource::EventSubscriptions(_) => "GET",
+        Resource::Topic(_) => "DELETE, GET, PUT",
+        Resource::EventSubscription(..) => "DELETE, GET, PATCH, PUT",
+        Resource::PartnerConfiguration(_) => "GET, PUT",
+        Resource::Activate(_)
+        | Resource::Deactivate(_)
+        | Resource::Keys(_)
+        | Resource::RegenerateKey(_)
+        | Resource::FullUrl(..)
+        | Resource::DeliveryAttributes(..)
+        | Resource::AuthorizePartner(_)
+        | Resource::UnauthorizePartner(_) => "POST",
+    }
+}
+
+/// `2025-02-15` or `2024-06-01-preview`.
+fn is_version(text: &str) -> bool {
+    let date = text.strip_suffix("-preview").unwrap_or(text);
+    let is_part = |part: &str, digits: usize| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(date.split('-').collect::<Vec<_>>().as_slice(), [year, month, day] if is_part(year, 4) && is_part(month, 2) && is_part(day, 2))
+}
+
+/// The path with names in place of what the caller wrote.
+pub(super) fn template(resource: &Resource) -> &'static str {
+    use std::collections::HashMap;
+    use std::sync::OnceLock;
+
+    const BELOW: [&str; 12] = [
+        "partnerTopics",
+        "partnerTopics/{topic}",
+        "partnerTopics/{topic}/activate",
+        "partnerTopics/{topic}/deactivate",
+        "partnerTopics/{topic}/listKeys",
+        "partnerTopics/{topic}/regenerateKey",
+        "partnerTopics/{topic}/eventSubscriptions",
+        "partnerTopics/{topic}/eventSubscriptions/{subscription}",
+        "partnerTopics/{topic}/eventSubscriptions/{subscription}/getFullUrl",
+        "partnerTopics/{topic}/eventSubscriptions/{subscription}/getDeliveryAttributes",
+        "partnerConfigurations/default",
+        "partnerConfigurations/default/{action}",
+    ];
+    static WHOLE: OnceLock<HashMap<&str, String>> = OnceLock::new();
+    let whole = WHOLE.get_or_init(|| BELOW.iter().map(|below| (*below, format!("{GROUP}/{below}"))).collect());
+    let place = match resource {
+        Resource::Topics { .. } => 0,
+        Resource::Topic(_) => 1,
+        Resource::Activate(_) => 2,
+        Resource::Deactivate(_) => 3,
+        Resource::Keys(_) => 4,
+        Resource::RegenerateKey(_) => 5,
+        Resource::EventSubscriptions(_) => 6,
+        Resource::EventSubscription(..) => 7,
+        Resource::FullUrl(..) => 8,
+        Resource::DeliveryAttributes(..) => 9,
+        Resource::PartnerConfiguration(_) => 10,
+        Resource::AuthorizePartner(_) | Resource::UnauthorizePartner(_) => 11,
+    };
+    whole.get(BELOW[place]).map_or("other", String::as_str)
+}
