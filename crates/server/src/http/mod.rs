@@ -51,7 +51,8 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
 }
 
 async fn answered(state: &Arc<AppState>, context: &Context, parts: &Parts, body: Body) -> Response {
-    let path = collapse(parts.uri.path());
+    let collapsed = collapse(parts.uri.path());
+    let path = below_api(&collapsed).to_owned();
     if let Some((route, response)) = health::answer(state, &parts.method, &path).await {
         context.is_for(route);
         return response;
@@ -117,6 +118,13 @@ pub(crate) fn collapse(path: &str) -> String {
     collapsed
 }
 
+/// Events of topics name items below `/api/beta`, where Outlook's own API had them: it is Graph's `/beta`.
+fn below_api(path: &str) -> &str {
+    const OUTLOOK: &str = "/api/beta/";
+    let is_outlooks = path.get(..OUTLOOK.len()).is_some_and(|start| start.eq_ignore_ascii_case(OUTLOOK));
+    if is_outlooks { &path["/api".len()..] } else { path }
+}
+
 /// The whole body, if it is not too large and does not dawdle.
 async fn read_body(body: Body, limits: &Limits) -> Result<Bytes, ApiError> {
     let limited = Limited::new(body, limits.body_bytes_max);
@@ -131,7 +139,15 @@ async fn read_body(body: Body, limits: &Limits) -> Result<Bytes, ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use super::collapse;
+    use super::{below_api, collapse};
+
+    #[test]
+    fn what_was_outlooks_own_api_is_graphs_beta() {
+        assert_eq!(below_api("/api/beta/Users('a@b')/Messages('c')"), "/beta/Users('a@b')/Messages('c')");
+        for other in ["/", "/api", "/api/beta", "/api/v1.0/me", "/v1.0/api/beta/"] {
+            assert_eq!(below_api(other), other);
+        }
+    }
 
     #[test]
     fn repeated_slashes_count_once() {
