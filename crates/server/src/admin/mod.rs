@@ -20,6 +20,7 @@ mod sign_in_codes;
 mod status;
 mod subscriptions;
 mod tenants;
+mod topics;
 mod users;
 
 use std::sync::Arc;
@@ -85,6 +86,11 @@ pub struct Admin {
         ingest::changes,
         tenants::add,
         tenants::list,
+        topics::list,
+        topics::create,
+        topics::activate,
+        topics::subscribe,
+        topics::peek,
         users::add,
         users::list,
         users::get,
@@ -154,6 +160,10 @@ pub fn directory_router(directory: Directory) -> Router {
         .route("/admin/subscriptions/{id}/ledger", get(ledger::of_subscription))
         .route("/admin/subscriptions/{id}/replay", post(replay::replay))
         .route("/admin/tenants", get(tenants::list).post(tenants::add))
+        .route("/admin/topics", get(topics::list).post(topics::create))
+        .route("/admin/topics/{topic}/activate", post(topics::activate))
+        .route("/admin/topics/{topic}/event-subscriptions", post(topics::subscribe))
+        .route("/admin/topics/{topic}/events", get(topics::peek))
         .route("/admin/users", get(users::list).post(users::add))
         .route("/admin/users/{user}", get(users::get).patch(users::patch).delete(users::remove))
         .route("/admin/users/{user}/reset-password", post(users::reset_password))

@@ -28,6 +28,7 @@ mod restore;
 mod serve;
 mod stop;
 mod tenant;
+mod topic;
 mod user;
 
 use std::io::IsTerminal as _;
@@ -82,6 +83,7 @@ enum Command {
     User(user::Options),
     App(app::Options),
     Consent(consent::Options),
+    Topic(topic::Options),
     Keys(keys::Options),
     Outbound(outbound::Options),
     Ledger(ledger::Options),
@@ -124,6 +126,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Tenant(options) => tenant::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::User(options) => user::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::App(options) => app::run(options).await.map(|()| ExitCode::SUCCESS),
+        Command::Topic(options) => topic::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Consent(options) => consent::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Keys(options) => keys::run(options).await.map(|()| ExitCode::SUCCESS),
         Command::Clock(options) => clock::run(options).await.map(|()| ExitCode::SUCCESS),

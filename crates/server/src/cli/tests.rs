@@ -48,7 +48,9 @@ fn a_change_of_an_app_says_what_is_to_change() {
 fn the_commands_of_the_desk_teach_with_an_example_in_each() {
     let mut program = Cli::command().term_width(100);
     program.build();
-    for command in ["tenant", "user", "app", "consent", "keys", "ledger", "replay", "clock", "fault", "outbound"] {
+    for command in
+        ["tenant", "user", "app", "consent", "topic", "keys", "ledger", "replay", "clock", "fault", "outbound"]
+    {
         let help = all_help(program.find_subcommand_mut(command).unwrap());
         for part in help.split("$ tidings ").filter(|part| !part.is_empty()) {
             assert!(part.contains("\nExample"), "{part}");
