@@ -127,6 +127,61 @@ async fn secrets_do_not_leak() {
     assert!(!log.contains(&app_token_tail) && !log.contains(&admin_token), "the log tells a token");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topic_keys_and_events_do_not_leak() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("log");
+    let process = Process::start_logging(home.path(), File::create(&log).unwrap());
+    let (client, http) = (Client::new(), process.http().to_owned());
+    let form = "grant_type=client_credentials&client_id=507c3b9a-67b8-463d-88a2-15a8cefb2111&client_secret=secret\
+                &scope=https%3A%2F%2Fmanagement.azure.com%2F.default";
+    let issuer = format!("{http}/contoso.test/oauth2/v2.0/token");
+    let given = support::post_form(&client, &issuer, form.to_owned()).await.unwrap();
+    let given: Value = serde_json::from_str(&given).unwrap();
+    let token = given["access_token"].as_str().unwrap_or_else(|| panic!("{given}"));
+    let topic = format!(
+        "{http}/subscriptions/8d4f6d16-47a1-4b9c-9b4f-0c7e4fbd5d3a/resourceGroups/rg1/providers/Microsoft.EventGrid\
+         /partnerTopics/mail"
+    );
+    let managed = |below: &str| format!("{topic}{below}?api-version=2025-02-15");
+    let wanted = json!({"location": "westeurope", "properties": {"activationState": "Activated"}});
+    let (status, made) = client.send(Method::PUT, &managed(""), token, Some(&wanted)).await.unwrap();
+    assert_eq!(status, 201, "{made}");
+    let (_, keys) = post(&client, &managed("/listKeys"), token, &json!({})).await.unwrap();
+    let keys = ["key1", "key2"].map(|name| keys[name].as_str().unwrap().to_owned());
+
+    let encoded = keys[0].replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let publish = format!("{http}/topics/mail:publish?api-version=2024-06-01&aeg-sas-key={encoded}");
+    let request = |body: Value| {
+        http::Request::post(&publish)
+            .header("content-type", "application/cloudevents+json")
+            .body(body.to_string())
+            .unwrap()
+    };
+    let event = json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "T", "data": DATA_CANARIES[1]});
+    for (body, status) in [(json!({"no": "event"}), 400), (event, 200)] {
+        let answered = support::request(&client, request(body)).await.unwrap();
+        assert_eq!(answered.0, status, "{}", answered.1);
+        assert!(keys.iter().all(|key| !answered.1.to_string().contains(key)), "{}", answered.1);
+    }
+    let admin_token = process.ready()["adminToken"].as_str().unwrap().to_owned();
+    let admin = process.ready()["admin"].as_str().unwrap().to_owned();
+    let (_, listed) = get(&client, &format!("{admin}/admin/topics"), &admin_token).await.unwrap();
+    assert_eq!(listed["value"][0]["events"], 1, "{listed}");
+    let metrics = support::text(&client, &format!("{admin}/metrics"), &admin_token).await.unwrap();
+    process.stop();
+    let log = fs::read_to_string(log).unwrap();
+    for key in &keys {
+        assert!(!listed.to_string().contains(key) && !metrics.contains(key), "an answer tells a key");
+        assert!(!log.contains(key) && !log.contains(&encoded), "the log tells a key: {log}");
+    }
+    assert!(!log.contains(DATA_CANARIES[1]), "the log tells what is in an event");
+    for (path, bytes) in files(&process::data_dir(home.path())) {
+        let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(!keys.iter().any(|key| holds(key)), "{} holds a topic's key", path.display());
+    }
+}
+
 /// Every file below a directory, with its content.
 fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());

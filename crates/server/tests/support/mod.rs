@@ -51,6 +51,14 @@ pub async fn get(client: &Client, url: &str, token: &str) -> Result<(u16, Value)
     client.send(Method::GET, url, token, None).await
 }
 
+/// A request as it is.
+pub async fn request(client: &Client, request: Request<String>) -> Result<(u16, Value), Error> {
+    let response = client.0.request(request.map(|body| Full::new(Bytes::from(body)))).await?;
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await?.to_bytes();
+    Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+}
+
 /// What is no JSON, as text.
 pub async fn text(client: &Client, url: &str, token: &str) -> Result<String, Error> {
     let request = Request::builder().uri(url).header("authorization", format!("Bearer {token}"));
