@@ -42,8 +42,10 @@ pub struct LogExtent {
     pub cursor: Position,
     pub head: Position,
     pub mark: Option<Mark>,
-    /// The oldest record that is needed still: a delivery of it is parked, or it is an event that a topic keeps.
-    pub held: Option<Position>,
+    /// The oldest record of which a delivery is parked.
+    pub parked: Option<Position>,
+    /// The oldest event that a topic keeps. Nothing but time lets it go.
+    pub event: Option<Position>,
     /// Whether subscriptions whose end the floor has passed are still there.
     pub has_ended: bool,
     /// What its records take, about.
@@ -116,7 +118,11 @@ impl LogExtent {
 
     /// Whether a record at or below the mark is needed still.
     pub fn is_held(&self, mark: Mark) -> bool {
-        self.held.is_some_and(|held| held <= mark.position)
+        self.parked.is_some_and(|parked| parked <= mark.position) || self.keeps_events(mark)
+    }
+
+    fn keeps_events(&self, mark: Mark) -> bool {
+        self.event.is_some_and(|event| event <= mark.position)
     }
 
     /// How many of the stored records lie above the floor, and at or below a place.
@@ -138,7 +144,7 @@ pub fn plan(extents: &[LogExtent], limits: &Limits, now: Timestamp) -> Vec<Step>
     let mut first_marks = if half_full { usize::MAX } else { FIRST_MARKS_AT_ONCE };
     let mut extents: Vec<&LogExtent> = extents.iter().collect();
     extents.sort_by_key(|extent| (extent.mark.map(|mark| mark.at), extent.partition));
-    let (mut steps, mut held) = (Vec::new(), Vec::new());
+    let (mut steps, mut parked) = (Vec::new(), Vec::new());
     for extent in extents {
         let partition = extent.partition;
         if extent.has_rest() || extent.has_ended {
@@ -164,11 +170,11 @@ pub fn plan(extents: &[LogExtent], limits: &Limits, now: Timestamp) -> Vec<Step>
         } else if half_full && extent.kept_below(mark.position) < extent.kept_below(extent.cursor) / 4 {
             // Such a mark would free little when the log becomes too long.
             steps.push(Step::Mark { partition, instead_of: Some(mark) });
-        } else if extent.is_held(mark) {
-            held.push((extent, mark.position));
+        } else if extent.is_held(mark) && !extent.keeps_events(mark) {
+            parked.push((extent, mark.position));
         }
     }
-    for (extent, through) in held {
+    for (extent, through) in parked {
         if limits.bytes_max.is_some_and(|most| bytes > most) {
             bytes = bytes.saturating_sub(extent.bytes_of(extent.kept_below(through)));
             steps.push(Step::GiveUp { partition: extent.partition, through });
@@ -200,7 +206,8 @@ mod tests {
             cursor: Position(100),
             head: Position(100),
             mark: mark.map(|(position, hour)| Mark { position: Position(position), at: hours(hour) }),
-            held: None,
+            parked: None,
+            event: None,
             has_ended: false,
             bytes: 1_000,
         }
@@ -252,7 +259,7 @@ mod tests {
 
     #[test]
     fn what_is_parked_holds_the_floor_back_whatever_its_age() {
-        let parked = |position| LogExtent { held: Some(Position(position)), ..extent(3, Some((60, 0))) };
+        let parked = |position| LogExtent { parked: Some(Position(position)), ..extent(3, Some((60, 0))) };
         assert_eq!(plan(&[parked(60)], &LIMITS, hours(900)), []);
         assert_eq!(plan(&[parked(61)], &LIMITS, hours(900)), [raise(&parked(61))]);
     }
@@ -276,13 +283,13 @@ mod tests {
         assert_eq!(plan(&logs, &limits(3_000), hours(4)), []);
         assert_eq!(plan(&logs, &limits(2_999), hours(4)), [raise(&logs[1])]);
         assert_eq!(plan(&logs, &limits(2_499), hours(4)), [raise(&logs[1]), raise(&logs[2])]);
-        let held = LogExtent { held: Some(Position(1)), ..logs[1] };
+        let held = LogExtent { parked: Some(Position(1)), ..logs[1] };
         assert_eq!(plan(&[held, logs[2]], &limits(1_999), hours(4)), [raise(&logs[2])]);
     }
 
     #[test]
     fn what_is_parked_is_given_up_where_a_log_stays_too_long_without_that() {
-        let held = |log: LogExtent| LogExtent { held: Some(Position(1)), ..log };
+        let held = |log: LogExtent| LogExtent { parked: Some(Position(1)), ..log };
         let logs = [held(extent(1, Some((60, 1)))), held(extent(2, Some((50, 2)))), extent(3, Some((40, 3)))];
         let limits = |bytes| Limits { bytes_max: Some(bytes), ..LIMITS };
         let give_up = |log: usize| {
@@ -294,6 +301,16 @@ mod tests {
         assert_eq!(plan(&logs, &limits(2_599), hours(4)), [raise(&logs[2]), give_up(0)]);
         assert_eq!(plan(&logs, &limits(1_999), hours(4)), [raise(&logs[2]), give_up(0), give_up(1)]);
         assert_eq!(plan(&logs, &LIMITS, hours(900)), [raise(&logs[2])], "its age alone is no reason");
+    }
+
+    #[test]
+    fn nothing_is_given_up_for_a_log_that_a_topic_keeps_from_being_cut() {
+        let kept = LogExtent { parked: Some(Position(2)), event: Some(Position(60)), ..extent(1, Some((60, 1))) };
+        let limits = Limits { bytes_max: Some(10), ..LIMITS };
+        assert_eq!(plan(&[kept], &limits, hours(4)), []);
+        let later = LogExtent { event: Some(Position(61)), ..kept };
+        let give_up = Step::GiveUp { partition: Partition(1), through: Position(60) };
+        assert_eq!(plan(&[later], &limits, hours(4)), [give_up]);
     }
 
     #[test]
@@ -337,14 +354,14 @@ mod tests {
             bytes_max in proptest::option::of(0..9_000u64),
         ) {
             let logs: Vec<LogExtent> = logs.into_iter().zip(0..).map(|((mark, hour, parked, bytes), number)| {
-                LogExtent { held: parked.map(Position), bytes, ..extent(number, Some((mark, hour))) }
+                LogExtent { parked: parked.map(Position), bytes, ..extent(number, Some((mark, hour))) }
             }).collect();
             let limits = Limits { bytes_max, ..LIMITS };
             let is_too_much = bytes_max.is_some_and(|most| logs.iter().map(|log| log.bytes).sum::<u64>() > most);
             for step in plan(&logs, &limits, NOON) {
                 let Step::Raise { partition, mark } = step else { continue };
                 let log = &logs[usize::from(partition.0)];
-                prop_assert!(log.held.is_none_or(|held| held > mark.position));
+                prop_assert!(log.parked.is_none_or(|parked| parked > mark.position));
                 prop_assert!(is_too_much || NOON.since(mark.at) >= LIMITS.age_micros);
             }
         }

@@ -51,7 +51,7 @@ pub struct Topic {
     pub tenant: TenantId,
     /// Its names. No two topics have one name in one region, nor one path in the management API.
     pub place: EventGridUrl,
-    /// The apps that have subscribed into it; none if it was made by other means.
+    /// Whose it is: the app that asked for it first; none as long as only an operator has.
     pub apps: BTreeSet<AppId>,
     pub profile: Profile,
     pub activation: Activation,
@@ -117,6 +117,8 @@ pub enum TopicRefusal {
     Taken,
     #[error("a partner topic of this name exists in this resource group, in another region")]
     InAnotherRegion,
+    #[error("a partner topic of this name is another app's; name another one")]
+    OfAnotherApp,
     #[error(
         "the last subscription into this partner topic expired more than {REUSE_DAYS} days ago; delete the topic, or name another one"
     )]
@@ -147,13 +149,18 @@ impl Topic {
         self.place.names_the_topic_of(place) || self.place.has_the_path_of(place)
     }
 
-    /// This topic after somebody asked for `wanted`, which meets it: the same, known to one app more and needed for longer.
+    /// This topic after somebody asked for `wanted`, which meets it: the same, needed for longer. If an operator made it, it
+    /// belongs to the app that asks first.
     pub fn opened_as(&self, wanted: &Topic, now: Timestamp) -> Result<Topic, TopicRefusal> {
         if self.tenant != wanted.tenant || !self.place.has_the_path_of(&wanted.place) {
             return Err(TopicRefusal::Taken);
         }
         if !self.place.names_the_topic_of(&wanted.place) {
             return Err(TopicRefusal::InAnotherRegion);
+        }
+        // Whose topic it is may read all of it.
+        if !(self.apps.is_empty() || wanted.apps.is_subset(&self.apps)) {
+            return Err(TopicRefusal::OfAnotherApp);
         }
         let too_old = |until: Timestamp| now.since(until) > REUSE_DAYS * DAY_MICROS;
         if wanted.subscribed_until.is_some() && self.subscribed_until.is_some_and(too_old) {

@@ -276,7 +276,7 @@ async fn assert_log(store: &SqliteStore, version: i64) {
 /// The log is whole, and knows where its floor may rise to.
 async fn assert_kept(store: &SqliteStore, version: i64) {
     let extent = store.log_extents().await.unwrap()[usize::from(Partition::of(MEGAN).0)];
-    assert_eq!((extent.floor, extent.first, extent.held), (Position(0), Position(1), Some(Position(4))));
+    assert_eq!((extent.floor, extent.first, extent.parked), (Position(0), Position(1), Some(Position(4))));
     let mark = Mark { position: Position(4), at: at(7) };
     assert_eq!(extent.mark, (version >= 10).then_some(mark));
     assert_eq!(store.books(extent.partition).await.unwrap().opening, Opening::default());

@@ -1,5 +1,5 @@
-//! Who may manage a partner topic, publish into it and pull from it without one of its keys: the apps that made it or
-//! subscribed into it, for themselves, and the administrators of its tenant. A user's consent to an app's reading mail is
+//! Who may manage a partner topic, publish into it and pull from it without one of its keys: the app that made it or
+//! subscribed into it first, for itself, and the administrators of its tenant. A user's consent to an app's reading mail is
 //! none to its reading everybody's events.
 
 use super::{Actor, Principal};

@@ -27,7 +27,8 @@ impl Model {
             cursor: shard.cursor,
             head: shard.head(),
             mark: shard.mark.as_ref().map(|(mark, _)| *mark),
-            held: self.oldest_held(partition),
+            parked: self.shard(partition).oldest_parked(),
+            event: self.oldest_event(partition),
             has_ended: self.ended(partition).next().is_some(),
             bytes: shard.log.len() as u64 * RECORD_BYTES,
         }

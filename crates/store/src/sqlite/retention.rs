@@ -39,7 +39,6 @@ fn extent(connection: &Connection, partition: Partition) -> Result<LogExtent, St
     let parked: Option<u64> = connection
         .prepare_cached("SELECT MIN(first) FROM parked WHERE partition = ?1")?
         .query_row([partition.0], |row| row.get(0))?;
-    let event = topic::oldest_event(connection, partition)?;
     let first = first(connection, partition)?.unwrap_or(head.next());
     Ok(LogExtent {
         partition,
@@ -48,7 +47,8 @@ fn extent(connection: &Connection, partition: Partition) -> Result<LogExtent, St
         cursor: partition::cursor(connection, partition)?,
         head,
         mark: mark_of(connection, partition)?,
-        held: parked.map(Position).into_iter().chain(event).min(),
+        parked: parked.map(Position),
+        event: topic::oldest_event(connection, partition)?,
         has_ended: !ended(connection, partition, floor, 1)?.is_empty(),
         bytes: bytes(connection, partition, (first, head))?,
     })

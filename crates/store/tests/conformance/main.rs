@@ -203,6 +203,7 @@ mod stories {
         }
         topic {
             a_topic_is_made_once_and_found_by_whoever_names_it
+            a_topic_belongs_to_the_app_that_asked_first
             a_name_that_somebody_else_has_is_refused
             an_app_has_so_many_topics_and_no_more
             a_topic_is_used_again_until_a_month_after_its_last_subscription

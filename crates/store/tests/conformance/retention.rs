@@ -89,12 +89,12 @@ pub async fn what_is_parked_holds_the_floor_back(world: World) {
     checkpoint.cursor = Position(5);
     world.store.checkpoint(checkpoint.clone()).await.unwrap();
     let mark = world.mark().await;
-    assert_eq!(world.extent().await.held, Some(Position(2)));
+    assert_eq!(world.extent().await.parked, Some(Position(2)));
     assert!(!world.store.raise_floor(megans(), mark).await.unwrap());
     let lifecycle = (stream(StreamKind::Lifecycle), Position(2));
     let (park, unpark) = (Vec::new(), vec![lifecycle]);
     world.store.checkpoint(Checkpoint { number: 2, park, unpark, ..checkpoint.clone() }).await.unwrap();
-    assert_eq!(world.extent().await.held, Some(Position(3)));
+    assert_eq!(world.extent().await.parked, Some(Position(3)));
     assert!(!world.store.raise_floor(megans(), mark).await.unwrap());
     let changes = (stream(StreamKind::Changes), Position(3));
     let (park, unpark) = (Vec::new(), vec![changes]);

@@ -79,16 +79,23 @@ pub async fn a_topic_is_made_once_and_found_by_whoever_names_it(world: World) {
     assert_eq!(*first, *opened_by(1, 60, topic(1)));
     let mut renamed = Topic { id: TopicId(Uuid::from_u128(9)), ..topic(1) };
     renamed.place.partner_topic = "TOPIC-1".to_owned();
-    let again = open(2, 90, renamed.clone()).await.unwrap();
-    let apps = [1, 2].map(|app| graph::AppId(Uuid::from_u128(app))).into();
-    assert_eq!(*again, Topic { apps, subscribed_until: Some(at(90)), ..topic(1) });
-    assert_eq!(open(2, 30, renamed.clone()).await.unwrap(), again, "a shorter subscription changes nothing");
+    let again = open(1, 90, renamed.clone()).await.unwrap();
+    assert_eq!(*again, *opened_by(1, 90, topic(1)));
+    assert_eq!(open(1, 30, renamed.clone()).await.unwrap(), again, "a shorter subscription changes nothing");
     assert_eq!(world.store.topic(first.id).await.unwrap(), Some(again.clone()));
     assert_eq!(world.store.topic(renamed.id).await.unwrap(), None);
     let query = TopicQuery { name: Some("topic-1".to_owned()), limit: 10, ..TopicQuery::default() };
     assert_eq!(world.store.topics(query).await.unwrap(), [again]);
     let query = TopicQuery { resource_group: Some("another".to_owned()), limit: 10, ..TopicQuery::default() };
     assert_eq!(world.store.topics(query).await.unwrap(), []);
+}
+
+pub async fn a_topic_belongs_to_the_app_that_asked_first(world: World) {
+    let open = async |app, number| world.store.open_topic(opened_by(app, 60, topic(number)), LIMIT, at(0)).await;
+    world.open(topic(1)).await;
+    let owned = open(1, 1).await.unwrap();
+    assert_eq!(open(2, 1).await, Err(TopicRefusal::OfAnotherApp.into()));
+    assert_eq!(world.store.topic(owned.id).await.unwrap(), Some(owned), "who was refused has changed nothing");
 }
 
 pub async fn a_name_that_somebody_else_has_is_refused(world: World) {
@@ -319,7 +326,7 @@ pub async fn what_a_topic_keeps_holds_the_floor_back_and_goes_when_it_is_old(wor
     world.store.checkpoint(checkpoint).await.unwrap();
     assert!(world.store.mark_log(partition, at(9), None).await.unwrap());
     let mark = Mark { position: Position(2), at: at(9) };
-    let held = async || world.store.log_extents().await.unwrap()[usize::from(partition.0)].held;
+    let held = async || world.store.log_extents().await.unwrap()[usize::from(partition.0)].event;
     assert_eq!(held().await, Some(Position(1)));
     assert_eq!(world.store.raise_floor(partition, mark).await, Ok(false));
     assert_eq!(world.store.forget_events(key.topic, at(9), 10).await, Ok(1), "the second is not old enough");
