@@ -8,6 +8,7 @@ use super::pulses::Pulses;
 use super::recovery::Recovery;
 use super::{NodeConfig, Outcome};
 use crate::concurrency::Concurrency;
+use crate::event_grid_url::is_event_grid;
 use crate::health::{Admission, Health};
 use crate::{EndpointId, Monotonic, Position, Stream};
 
@@ -227,8 +228,10 @@ impl Sending {
 
     /// An attempt has come to this: what its endpoint is now.
     pub(super) fn responded(&mut self, attempt: &InFlight, outcome: Outcome, now: Monotonic) -> Health {
-        let id = self.endpoints[attempt.endpoint].id;
-        if let Some(took_micros) = attempt.took_micros(outcome, now) {
+        let Endpoint { id, origin, .. } = &self.endpoints[attempt.endpoint];
+        let id = *id;
+        // What a topic takes is taken by the store: that it is slow says nothing of a receiver.
+        if let Some(took_micros) = attempt.took_micros(outcome, now).filter(|_| !is_event_grid(origin)) {
             self.pulses.responded(id, took_micros, now);
         }
         self.pulses.health(id)

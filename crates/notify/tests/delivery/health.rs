@@ -99,6 +99,20 @@ fn to_a_slow_endpoint_new_notifications_go_ten_minutes_later_apart_from_a_few() 
 }
 
 #[test]
+fn a_topic_is_never_slow_since_what_takes_long_is_the_store() {
+    let topic =
+        "EventGrid:?azuresubscriptionid=8d4f6d16-47a1-4b9c-9b4f-0c7e4fbd5d3a&resourcegroup=rg1&partnertopic=mail";
+    let told = Subscription { notification_url: format!("{topic}&location=westeurope"), ..subscription() };
+    let subscriptions = vec![span(told, Standing::default())];
+    let (cursor, head) = (Position(1), Position(1));
+    let state = PartitionState { cursor, head, wall: NOW, subscriptions, ..<_>::default() };
+    let mut world = retried(World::of(config(LIMITS), state), 5, Outcome::Acknowledged);
+    assert_eq!(stats(&world), (0, 0));
+    world.messages(3);
+    assert_eq!(world.attempts().len(), 3);
+}
+
+#[test]
 fn who_takes_over_holds_what_was_held() {
     let mut world = after_retries_of(5, Outcome::Acknowledged);
     world.messages(3);
