@@ -9,8 +9,9 @@ use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// The most requests that wait at a time.
+/// The most requests that wait at a time, and of these for one topic.
 pub const WAITING_MAX: usize = 1_000;
+pub const WAITING_FOR_ONE_MAX: usize = 100;
 
 pub struct Arrivals {
     topics: Mutex<HashMap<TopicId, Waited>>,
@@ -47,6 +48,9 @@ impl Arrivals {
         let place = self.places.clone().try_acquire_owned().ok()?;
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = topics.entry(topic).or_insert_with(|| Waited { bell: Arc::default(), by: 0 });
+        if waited.by >= WAITING_FOR_ONE_MAX {
+            return None;
+        }
         waited.by += 1;
         Some(Waiting { arrivals: self, topic, bell: waited.bell.clone(), _place: place })
     }
@@ -111,7 +115,10 @@ mod tests {
     fn flood_of_waiting_receives_meets_a_limit_and_leaves_nothing() {
         let arrivals = Arrivals::default();
         let topic = TopicId(Uuid::from_u128(1));
-        let waiting: Vec<_> = (0..WAITING_MAX).map(|_| arrivals.wait_for(topic).unwrap()).collect();
+        let of_one: Vec<_> = (0..WAITING_FOR_ONE_MAX).map(|_| arrivals.wait_for(topic).unwrap()).collect();
+        assert!(arrivals.wait_for(topic).is_none(), "others find places still");
+        let others = (WAITING_FOR_ONE_MAX..WAITING_MAX).map(|id| TopicId(Uuid::from_u128(id as u128)));
+        let waiting: Vec<_> = others.map(|other| arrivals.wait_for(other).unwrap()).chain(of_one).collect();
         assert!(arrivals.wait_for(TopicId(Uuid::from_u128(2))).is_none());
         drop(waiting);
         assert!(arrivals.topics.lock().unwrap().is_empty());

@@ -36,7 +36,8 @@ async fn wait(call: &Call<'_>, key: &EventSubscriptionKey, asked: &Receive) -> R
         let received = state.store.receive(key.clone(), most, state.clock.wall()).await?;
         return if received.events.is_empty() { Err(Refusal::TooManyWait) } else { Ok(received) };
     };
-    let deadline = tokio::time::sleep(Duration::from_secs(u64::from(asked.wait_seconds)));
+    let wait = Duration::from_secs(u64::from(asked.wait_seconds));
+    let (until, deadline) = (state.clock.elapsed() + wait, tokio::time::sleep(wait));
     tokio::pin!(deadline);
     loop {
         // Before the store is asked: what comes while it answers is heard, too.
@@ -46,7 +47,7 @@ async fn wait(call: &Call<'_>, key: &EventSubscriptionKey, asked: &Receive) -> R
         moved.as_mut().enable();
         let now = state.clock.wall();
         let received = state.store.receive(key.clone(), most, now).await?;
-        let is_over = deadline.is_elapsed() || state.arrivals.is_closed();
+        let is_over = state.clock.elapsed() >= until || state.arrivals.is_closed();
         if !received.events.is_empty() || is_over {
             return Ok(received);
         }
