@@ -77,7 +77,8 @@ pub async fn replay(
     let begins = search.after;
     let more = loop {
         let page = store.read_log(partition, search.after, PAGE_RECORDS.min(stretch.length_max())).await?;
-        let is_last = page.len() < PAGE_RECORDS;
+        // A page of long records is short, though it is not the last.
+        let is_last = page.is_empty() || matches!(stretch, Stretch::At(_));
         if search.is_full_after(page, stretch, &retelling) {
             break true;
         }
