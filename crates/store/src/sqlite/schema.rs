@@ -202,10 +202,12 @@ const V10: &str = "
     CREATE INDEX subscription_ended ON subscription (partition, ended) WHERE ended IS NOT NULL;
 ";
 
-/// What parked rows take with the notifications that they refer to; for those of before about as much for each delivery.
+/// What parked rows take with the notifications that they refer to; for those of before about as much for each delivery. A row
+/// that cannot be read stays, and is told of where it is read.
 const V11: &str = "
     ALTER TABLE parked ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
-    UPDATE parked SET bytes = 1024 * json_array_length(CAST(row AS TEXT), '$.refs');
+    UPDATE parked SET bytes = 1024 * COALESCE(
+        CASE WHEN json_valid(CAST(row AS TEXT)) THEN json_array_length(CAST(row AS TEXT), '$.refs') END, 1);
 ";
 
 const V12: &str = "
