@@ -135,11 +135,15 @@ pub(super) fn topic(connection: &Connection, keys: &Keys, id: TopicId) -> Result
 }
 
 pub(super) fn topics(connection: &Connection, keys: &Keys, query: &TopicQuery) -> Result<Vec<Arc<Topic>>, StoreError> {
-    let sql = "SELECT id, state FROM topic
-        WHERE (?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR azure_subscription = ?2)
-        AND (?3 IS NULL OR resource_group = ?3) AND (?4 IS NULL OR name = ?4) AND id > ?5
-        ORDER BY id LIMIT ?6";
-    let mut statement = connection.prepare_cached(sql)?;
+    // Whoever pulls names a topic: that is looked up, and not looked for in the order of ids.
+    let (named, id) = if query.name.is_some() { ("name = ?4", "+id") } else { ("?4 IS NULL", "id") };
+    let sql = format!(
+        "SELECT id, state FROM topic
+        WHERE {named} AND (?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR azure_subscription = ?2)
+        AND (?3 IS NULL OR resource_group = ?3) AND {id} > ?5
+        ORDER BY {id} LIMIT ?6"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let after: &[u8] = query.after.as_ref().map(|id| id.0.as_bytes().as_slice()).unwrap_or_default();
     let mut rows = statement.query(params![
         query.tenant.map(|tenant| *tenant.0.as_bytes()),
