@@ -6,7 +6,7 @@ use http::header;
 use notify::Topic;
 use notify::access::{self, Principal};
 use protocol::event_grid::management::TopicPath;
-use protocol::event_grid::shared_access::{Credential, Presented, Signature, is_key};
+use protocol::event_grid::shared_access::{Credential, InvalidSignature, Presented, Signature, is_key};
 use store::TopicQuery;
 
 use super::Call;
@@ -53,11 +53,13 @@ fn by_signature(call: &Call<'_>, signature: &Signature, topics: &[Arc<Topic>]) -
     let host = call.context.origin.split_once("://").map_or("", |(_, host)| host);
     // What was signed elsewhere is held against the time of the world.
     let now = call.context.world.as_micros().div_euclid(1_000_000);
-    let mut refusal = protocol::event_grid::shared_access::InvalidSignature::Forged;
+    // Whose key it was made with can say best what is wrong with it.
+    let mut refusal = InvalidSignature::Forged;
     for topic in topics {
         let keys = topic.keys.iter().map(|key| key.0.as_str());
         match signature.opens(host, call.path, keys, now) {
             Ok(()) => return Ok(topic.clone()),
+            Err(InvalidSignature::Forged) => {}
             Err(error) => refusal = error,
         }
     }
