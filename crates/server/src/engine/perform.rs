@@ -355,8 +355,8 @@ async fn struck(
     CameTo { outcome, lacks, result }
 }
 
-/// Publishes what goes to a topic; of anything else it builds the body and posts it, both within the attempt's time: a lease that covers one covers the other.
-/// Calls `sending` in between.
+/// Publishes what goes to a topic; of anything else it builds the body and posts it, both within the attempt's time: a
+/// lease that covers one covers the other. Calls `sending` in between.
 async fn attempted(
     attempt: Attempt,
     channels: &Channels,

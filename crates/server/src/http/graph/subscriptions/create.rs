@@ -91,7 +91,8 @@ pub(super) fn check_url(call: &Call<'_>, role: UrlRole, url: Option<&str>) -> Re
     call.state.handshake.check(url).map_err(|error| unproven(call, role, error))
 }
 
-/// Runs the handshake with one URL, unless it names a topic: then there is nobody to ask. Who may not act any more when it has ended gets nothing of it.
+/// Runs the handshake with one URL, unless it names a topic: then there is nobody to ask. Who may not act any more when it
+/// has ended gets nothing of it.
 pub(super) async fn prove(call: &Call<'_>, role: UrlRole, (url, tls): (&str, TlsVersion)) -> Result<(), ApiError> {
     if rules::channel(role, url)? == Channel::Topic {
         return Ok(());
