@@ -27,7 +27,7 @@ pub const TEXT_CHARS_MAX: usize = 512;
 /// The most included types; ours.
 pub const TYPES_MAX: usize = 100;
 
-/// A filter that means something.
+/// A filter that means something. Its numbers come from JSON, which has no NaN.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventFilter {
     /// In lower case; `None`: all.
@@ -38,6 +38,8 @@ pub struct EventFilter {
     looks_into_arrays: bool,
     conditions: Vec<Condition>,
 }
+
+impl Eq for EventFilter {}
 
 #[derive(Clone, Debug, PartialEq)]
 struct Condition {

@@ -3,6 +3,7 @@
 //! are of webhooks that Graph calls.
 
 use graph::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::Monotonic;
@@ -31,7 +32,8 @@ const JITTER_PERCENT: u64 = 10;
 const RETRY_AFTER_MICROS_MAX: u64 = 24 * HOUR_MICROS;
 
 /// How long an event is tried, whichever comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PushPolicy {
     attempts_max: u32,
     time_to_live_minutes: u32,

@@ -277,7 +277,7 @@ pub fn patch(
     let certificate = certificate(&request.encryption_certificate)?;
     let certificate_id = certificate_id(&request.encryption_certificate_id)?;
     let lived = |asked| match &current.target {
-        Target::Items { .. } => expiry(asked, now, profile, current.is_rich()),
+        Target::Items { .. } | Target::Topic(_) => expiry(asked, now, profile, current.is_rich()),
         Target::Resource(watched) => {
             expiry_of_resource(asked, now, profile, (watched.resource.entry(), current.lifecycle_url.is_some()))
         }

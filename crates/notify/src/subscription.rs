@@ -5,6 +5,8 @@ use graph::{AppId, Change, ChangeType, FolderId, ItemKey, Kind, Partition, Scope
 use graph::{Timestamp, TopicId, UserId};
 use serde::{Deserialize, Serialize};
 
+use crate::EventSubscription;
+
 /// The longest origin that is kept: a scheme, a name of 253 bytes and a port.
 const ORIGIN_BYTES_MAX: usize = 300;
 
@@ -103,6 +105,8 @@ pub enum Target {
     Items { mailbox: UserId, kind: Kind, folder: Option<FolderId> },
     /// Resources outside of mailboxes.
     Resource(Box<Watched>),
+    /// Events of a partner topic.
+    Topic(Box<EventSubscription>),
 }
 
 /// The resources of one kind in a tenant that a subscription watches.
@@ -122,7 +126,7 @@ impl Target {
     pub fn mailbox(&self) -> Option<UserId> {
         match self {
             Target::Items { mailbox, .. } => Some(*mailbox),
-            Target::Resource(_) => None,
+            Target::Resource(_) | Target::Topic(_) => None,
         }
     }
 }
@@ -178,6 +182,7 @@ impl Subscription {
         match &self.target {
             Target::Items { mailbox, .. } => Scope::from(*mailbox),
             Target::Resource(watched) => Scope::of_resources(self.tenant, watched.resource),
+            Target::Topic(pushed) => Scope::from(pushed.topic),
         }
     }
 

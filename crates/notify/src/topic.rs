@@ -18,15 +18,18 @@ use serde::{Deserialize, Serialize};
 use crate::Record;
 use crate::event_grid_url::EventGridUrl;
 
+mod destination;
 mod event_subscription;
 mod pull;
 mod telling;
 #[cfg(test)]
 mod tests;
 
-pub use event_subscription::{
-    Destination, EventSubscription, Filter, InvalidQueue, LockKey, Queue, is_event_subscription_name,
+pub use destination::{
+    AttributeValue, Audience, Batching, ContentMode, DELIVERY_ATTRIBUTES_MAX, DeadLetterDestination, DeliveryAttribute,
+    Destination, Endpoint, InvalidQueue, NatsJetStream, Push, Queue, TIME_TO_LIVE_SECONDS_MAX, Webhook,
 };
+pub use event_subscription::{EventSubscription, Filter, LockKey, is_event_subscription_name};
 pub use pull::{DeadLetterReason, EventCounts, Hold, Lost, Next, Pending, Settled, Settlement};
 pub use telling::event_of;
 

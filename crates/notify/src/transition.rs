@@ -101,6 +101,7 @@ impl Subscription {
         match &self.target {
             Target::Items { kind, .. } => refinement(self, *kind).unwrap_or_default().likeness,
             Target::Resource(watched) => ResourceInterest::of(self, watched).likeness(),
+            Target::Topic(_) => String::new(),
         }
     }
 }

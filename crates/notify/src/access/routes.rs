@@ -109,6 +109,8 @@ pub fn to_hold(subscription: &Subscription) -> (Need, Option<UserId>) {
             };
             (need, watched.owner)
         }
+        // It is managed with its topic, where no Graph app meets it.
+        Target::Topic(_) => (Need::Token, None),
     }
 }
 

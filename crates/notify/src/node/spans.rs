@@ -102,6 +102,7 @@ impl Spans {
         match &subscription.target {
             Target::Items { mailbox, .. } => self.watch_items(*mailbox, &subscription),
             Target::Resource(watched) => self.watch_resources(watched, &subscription),
+            Target::Topic(_) => {}
         }
         self.by_id.insert(id, Span { subscription, began, ended, stepping: false });
     }
@@ -297,6 +298,7 @@ impl Spans {
         match &span.subscription.target {
             Target::Items { mailbox, .. } => self.forget_items(*mailbox, id),
             Target::Resource(watched) => self.forget_resources(watched, span.subscription.scope(), id),
+            Target::Topic(_) => {}
         }
     }
 

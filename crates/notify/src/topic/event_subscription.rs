@@ -1,23 +1,28 @@
 //! An event subscription of a topic: which events, and to where.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
-use graph::{Timestamp, TopicId};
+use graph::{AppId, SubscriptionId, Timestamp, TopicId, UserId};
 use protocol::event_grid::EventSubscriptionFilter;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::CloudEvent;
-use super::RETENTION_DAYS;
+use super::{CloudEvent, Destination, Endpoint, Push, Queue, Topic};
+use crate::Subscription;
 use crate::event_filter::{EventFilter, EventView, InvalidFilter};
+use crate::subscription::{ChangeTypes, Target, TlsVersion};
 
-const DAY_SECONDS: u32 = 24 * 3_600;
-/// No event lives longer than its topic keeps it.
-pub const TIME_TO_LIVE_SECONDS_MAX: u32 = RETENTION_DAYS as u32 * DAY_SECONDS;
+/// The end of the year 9999: beyond it, times have no text.
+const NEVER: Timestamp = Timestamp::from_seconds(253_402_300_799);
 
 /// Who hears of a topic's events.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventSubscription {
+    /// What it is to the node while events are pushed. `None`: it was made before any were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<SubscriptionId>,
     pub topic: TopicId,
     /// As it was written; unique in its topic, in any case.
     pub name: String,
@@ -37,9 +42,10 @@ impl EventSubscription {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    /// Its successor under the same name: locks that are held stay valid.
+    /// Its successor under the same name: locks that are held stay valid, and what is pushed is pushed by the same one.
     pub fn in_place_of(&self, before: &EventSubscription) -> EventSubscription {
-        EventSubscription { created: before.created, lock_key: before.lock_key.clone(), ..self.clone() }
+        let (id, lock_key) = (before.id.or(self.id), before.lock_key.clone());
+        EventSubscription { id, created: before.created, lock_key, ..self.clone() }
     }
 
     pub fn wants(&self, event: &CloudEvent) -> bool {
@@ -50,7 +56,53 @@ impl EventSubscription {
     pub fn queue(&self) -> Option<&Queue> {
         match &self.destination {
             Destination::Queue(queue) => Some(queue),
+            Destination::Push(_) => None,
         }
+    }
+
+    /// If events are pushed.
+    pub fn push(&self) -> Option<&Push> {
+        match &self.destination {
+            Destination::Queue(_) => None,
+            Destination::Push(push) => Some(push),
+        }
+    }
+}
+
+impl Topic {
+    /// An event subscription of this topic as the subscription that the node delivers to; `None`: its events are pulled.
+    pub fn pushed(&self, event_subscription: &EventSubscription) -> Option<Subscription> {
+        let url = match &event_subscription.push()?.to {
+            Endpoint::Webhook(webhook) => webhook.url.clone(),
+            Endpoint::NatsJetStream(bridge) => format!("nats:{}", bridge.stream),
+        };
+        Some(Subscription {
+            id: event_subscription.id?,
+            tenant: self.tenant,
+            app: self.apps.first().copied().unwrap_or(AppId(Uuid::nil())),
+            creator: UserId(Uuid::nil()),
+            resource: event_subscription.name.clone(),
+            target: Target::Topic(Box::new(event_subscription.clone())),
+            change_types: ChangeTypes::default(),
+            change_type: String::new(),
+            notification_url: url,
+            lifecycle_url: None,
+            client_state: None,
+            tls_version: TlsVersion::default(),
+            extras: None,
+            immutable_ids: false,
+            authorized: event_subscription.created,
+            expires: event_subscription.expires.unwrap_or(NEVER),
+            expires_tenths: 0,
+            created: event_subscription.created,
+        })
+    }
+}
+
+/// By what it is named.
+impl Hash for EventSubscription {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.topic, self.name.to_ascii_lowercase()).hash(state);
     }
 }
 
@@ -59,63 +111,8 @@ pub fn is_event_subscription_name(name: &str) -> bool {
     (3..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// Where events go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Destination {
-    /// Nowhere: they are pulled.
-    Queue(Queue),
-}
-
-/// How events are pulled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Queue {
-    /// So long nobody else receives an event that was received. 60 to 300.
-    pub receive_lock_seconds: u32,
-    /// An event is received so often at most. 1 to 10.
-    pub delivery_count_max: u32,
-    /// So long after it was published an event is received. A minute to [`TIME_TO_LIVE_SECONDS_MAX`].
-    pub time_to_live_seconds: u32,
-    /// Whether what is received no more is kept to be looked at; else it is dropped, and counted.
-    pub keeps_dead_letters: bool,
-}
-
-/// Event Grid's defaults.
-impl Default for Queue {
-    fn default() -> Self {
-        Self {
-            receive_lock_seconds: 60,
-            delivery_count_max: 10,
-            time_to_live_seconds: TIME_TO_LIVE_SECONDS_MAX,
-            keeps_dead_letters: false,
-        }
-    }
-}
-
-/// Which bound a queue does not keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidQueue {
-    #[error("receiveLockDurationInSeconds must be from 60 to 300")]
-    ReceiveLock,
-    #[error("maxDeliveryCount must be from 1 to 10")]
-    DeliveryCount,
-    #[error("eventTimeToLive must be from PT1M to P{RETENTION_DAYS}D")]
-    TimeToLive,
-}
-
-impl Queue {
-    pub fn check(self) -> Result<Self, InvalidQueue> {
-        let judged = |holds: bool, error| if holds { Ok(()) } else { Err(error) };
-        judged((60..=300).contains(&self.receive_lock_seconds), InvalidQueue::ReceiveLock)?;
-        judged((1..=10).contains(&self.delivery_count_max), InvalidQueue::DeliveryCount)?;
-        judged((60..=TIME_TO_LIVE_SECONDS_MAX).contains(&self.time_to_live_seconds), InvalidQueue::TimeToLive)?;
-        Ok(self)
-    }
-}
-
 /// A filter as it was written, with what it means.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "EventSubscriptionFilter", into = "EventSubscriptionFilter")]
 pub struct Filter {
     written: EventSubscriptionFilter,

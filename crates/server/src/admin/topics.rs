@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use graph::TopicId;
+use graph::{SubscriptionId, TopicId};
 use http::StatusCode;
 use notify::event_grid_url::EventGridUrl;
 use notify::topic::{
@@ -198,6 +198,7 @@ pub(super) async fn subscribe(
         ..EventSubscriptionFilter::default()
     };
     let subscription = EventSubscription {
+        id: Some(SubscriptionId(ids::new_uuid())),
         topic: topic.id,
         name: new.name,
         filter: Filter::try_from(filter).map_err(bad)?,

@@ -35,6 +35,7 @@ async fn only_topic(store: &Arc<dyn Store>) -> Arc<Topic> {
 async fn pulls(server: &Running) -> EventSubscriptionKey {
     let topic = only_topic(&server.state.store).await;
     let all = EventSubscription {
+        id: None,
         topic: topic.id,
         name: "all".to_owned(),
         filter: Filter::try_from(EventSubscriptionFilter::default()).unwrap(),

@@ -83,6 +83,8 @@ fn likeness(subscription: &Subscription) -> Vec<u8> {
                 bytes.push(0);
             }
         }
+        // Their names are unique in their topic.
+        Target::Topic(pushed) => bytes.extend(pushed.name.to_ascii_lowercase().into_bytes()),
     }
     bytes.extend(subscription.refined().into_bytes());
     bytes

@@ -239,6 +239,7 @@ pub fn event(number: u128) -> CloudEvent {
 /// A queue of a topic that wants all events.
 pub fn queue_of(topic: &Topic, name: &str) -> EventSubscription {
     EventSubscription {
+        id: None,
         topic: topic.id,
         name: name.to_owned(),
         filter: Filter::try_from(EventSubscriptionFilter::default()).unwrap(),

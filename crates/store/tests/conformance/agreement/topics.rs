@@ -59,6 +59,7 @@ fn put(number: u128, name: usize, only_even: bool, queue: Queue) -> EventSubscri
     let mut written = queue_of(&topic(number), "any").filter.written().clone();
     written.included_event_types = only_even.then(|| vec!["even".to_owned()]);
     EventSubscription {
+        id: None,
         filter: Filter::try_from(written).unwrap(),
         destination: Destination::Queue(queue),
         ..queue_of(&topic(number), NAMES[name])

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use graph::Timestamp;
+use graph::{SubscriptionId, Timestamp};
 use http::StatusCode;
 use notify::Topic;
 use notify::access::Principal;
@@ -51,6 +51,7 @@ pub(super) async fn put(
         call,
         &topic,
         EventSubscription {
+            id: Some(SubscriptionId(ids::new_uuid())),
             topic: topic.id,
             name: name.to_owned(),
             filter: filter(wanted.filter.unwrap_or_default())?,
@@ -78,7 +79,7 @@ pub(super) async fn patch(
         after.filter = filter(wanted)?;
     }
     if let Some(wanted) = wanted.queue {
-        let Destination::Queue(before) = after.destination;
+        let before = after.queue().copied().unwrap_or_default();
         after.destination = Destination::Queue(queue(before, wanted)?);
     }
     if let Some(labels) = wanted.labels {
