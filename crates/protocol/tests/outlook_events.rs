@@ -105,17 +105,11 @@ fn the_nine_types_are_those_of_the_page() {
     assert!(published.eq(ours));
 }
 
+/// The Python suite holds the record against the schema that CloudEvents publishes.
 #[test]
-fn each_event_in_each_profile_is_valid_by_the_schema_of_cloudevents() {
-    let schema: Value = serde_json::from_str(include_str!("data/cloudevents.json")).unwrap();
-    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+fn each_event_in_each_profile_is_written_as_recorded() {
     let items = Profile::ALL.into_iter().flat_map(|profile| nine().map(move |told| item_event(profile, &OF, &told)));
     let lives = LifecycleKind::ALL.map(|kind| lifecycle_event(&OF, "1", "2024-05-22T22:24:31.3062901Z", kind));
-    let events: Vec<_> = items.chain(lives).map(Result::unwrap).collect();
-    assert_eq!(events.len(), 3 * 9 + 3);
-    for event in events {
-        let event: Value = serde_json::from_slice(&event.to_json()).unwrap();
-        let errors: Vec<String> = validator.iter_errors(&event).map(|error| error.to_string()).collect();
-        assert!(errors.is_empty(), "{event}: {errors:?}");
-    }
+    let events = items.chain(lives).map(|event| String::from_utf8(event.unwrap().to_json()).unwrap());
+    insta::assert_snapshot!(events.collect::<Vec<_>>().join("\n"));
 }
