@@ -7,6 +7,7 @@ use graph::{ChangeType, Partition, SubscriptionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::incident::Incident;
+use crate::push_policy::Pushed;
 use crate::reauthorization::Standing;
 use crate::{EndpointId, Position, Record, StoredHealth, Subscription};
 
@@ -34,7 +35,7 @@ pub struct Checkpoint {
     pub health: BTreeMap<EndpointId, Option<StoredHealth>>,
 }
 
-/// The deliveries of one subscription to one of its two URLs.
+/// The deliveries of one subscription to one of the places that they go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stream {
@@ -42,12 +43,19 @@ pub struct Stream {
     pub kind: StreamKind,
 }
 
-/// Which of the subscription's URLs.
+/// Which of the places that a subscription's deliveries go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StreamKind {
+    /// What it asked for: changes, or events.
     Changes,
     Lifecycle,
+    /// Events that are not pushed any more, on their way to where their event subscription keeps dead letters.
+    DeadLetters,
+}
+
+impl StreamKind {
+    pub const ALL: [StreamKind; 3] = [StreamKind::Changes, StreamKind::Lifecycle, StreamKind::DeadLetters];
 }
 
 /// How many references one parked row holds at most.
@@ -68,6 +76,9 @@ pub struct Parked {
     pub since: Timestamp,
     /// The most notifications that one attempt may carry.
     pub batch_max: u16,
+    /// What is known of events that were tried, or given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<Pushed>,
     /// About what it takes with the notifications that it refers to. It is estimated once, when they are parked, and stands
     /// beside the row.
     #[serde(skip)]
@@ -80,7 +91,7 @@ impl Parked {
     }
 }
 
-/// A delivery by reference: the record it tells of, and as what (`None`: a lifecycle record).
+/// A delivery by reference: the record it tells of, and as what (`None`: a lifecycle record, or an event).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParkedRef {
@@ -89,7 +100,7 @@ pub struct ParkedRef {
     pub change: Option<ChangeType>,
 }
 
-/// A parked row read back, with the record of each of its references.
+/// A parked row read back, with the record of each of its references; events are without their data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadedParked {
     pub row: Parked,
@@ -148,6 +159,14 @@ pub enum AbandonReason {
     Retention,
     /// A fault on purpose kept it from being sent.
     Injected,
+    /// It was pushed as often as its event subscription allows.
+    AttemptsExceeded,
+    /// Its time to live had passed when it was to be pushed.
+    TimeToLiveExceeded,
+    /// It was refused in a way that another attempt does not change.
+    NotRetried,
+    /// Its receiver wants no more events.
+    Stopped,
 }
 
 /// What a node needs to take a partition over.

@@ -57,7 +57,11 @@ impl Concurrency {
                 return;
             }
             // It was not heard of.
-            Outcome::Unreachable | Outcome::Forbidden | Outcome::NotSent | Outcome::Delayed { .. } => return,
+            Outcome::Unreachable
+            | Outcome::Unresolved
+            | Outcome::Forbidden
+            | Outcome::NotSent
+            | Outcome::Delayed { .. } => return,
         }
         (self.silent_since, self.hangs) = (now, false);
     }

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use graph::{AppId, ChangeType, SubscriptionId, Timestamp};
 use uuid::Uuid;
 
-use crate::StreamKind;
 use crate::node::{Notification, Outcome};
+use crate::{Record, StreamKind};
 
 /// How many rules there are at most.
 pub const RULES_MAX: usize = 100;
@@ -159,7 +159,12 @@ impl FaultRules {
 impl Selector {
     fn selects(&self, url: &str, notification: &Notification) -> bool {
         let subscription = &notification.subscription;
-        let kind = if notification.change.is_some() { StreamKind::Changes } else { StreamKind::Lifecycle };
+        let kind = match notification.record.original() {
+            _ if notification.given_up.is_some() => StreamKind::DeadLetters,
+            Record::Event(_) => StreamKind::Changes,
+            _ if notification.change.is_some() => StreamKind::Changes,
+            _ => StreamKind::Lifecycle,
+        };
         let begins =
             |text: &str, with: &str| text.get(..with.len()).is_some_and(|head| head.eq_ignore_ascii_case(with));
         self.subscription.is_none_or(|id| id == subscription.id)

@@ -42,6 +42,11 @@ impl AbandonReason {
             | AbandonReason::Overflow
             | AbandonReason::Retention
             | AbandonReason::Injected => true,
+            // Event subscriptions are told of no incidents.
+            AbandonReason::AttemptsExceeded
+            | AbandonReason::TimeToLiveExceeded
+            | AbandonReason::NotRetried
+            | AbandonReason::Stopped => false,
             // It knows that the subscription ended, and was asked to show that it has access.
             AbandonReason::SubscriptionEnded | AbandonReason::Paused | AbandonReason::AccessLost => false,
         }

@@ -53,8 +53,10 @@ pub enum Record {
     /// What one subscription was to hear of before is told to it again, alone, under the id that it had.
     Replayed {
         subscription: SubscriptionId,
-        change: ChangeType,
-        /// The change of an item or of a resource, as it stands in the log.
+        /// As what it is told of a change; of an event `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        change: Option<ChangeType>,
+        /// The change of an item or of a resource, or the event of a topic, as it stands in the log.
         record: Arc<Record>,
     },
     /// An event of a partner topic.
@@ -137,6 +139,11 @@ impl Record {
             Record::Subscription { event: SubscriptionEvent::Began(subscription), .. } => Some(subscription.created),
             Record::Subscription { .. } | Record::Lifecycle { .. } | Record::Replayed { .. } => None,
         }
+    }
+
+    /// Whether it is an event with data.
+    pub(crate) fn has_data(&self) -> bool {
+        matches!(self.original(), Record::Event(event) if event.event.data().is_some())
     }
 
     /// Whether it is the end of a subscription that its app is told of: the one notification after the end.

@@ -44,9 +44,13 @@ pub fn id(subscription: SubscriptionId, record: &Record, change: Option<ChangeTy
         // Of a life only its end is told, once.
         Record::Subscription { id, .. } => (id.0, 0x12),
         Record::Submit(submission) => (submission.id.0, 0),
-        // A replay holds none itself, and of an event no notification tells.
+        Record::Event(event) => {
+            let attributes = event.event.attributes();
+            let name = [attributes.source.as_bytes(), &[0], attributes.id.as_bytes()].concat();
+            (Uuid::new_v5(&event.topic.0, &name), 0x20)
+        }
+        // A replay holds none itself.
         Record::Replayed { subscription, .. } => (subscription.0, 0),
-        Record::Event(event) => (event.topic.0, 0),
     };
     let mut name = [0u8; 33];
     name[..16].copy_from_slice(told.as_bytes());
@@ -380,7 +384,15 @@ mod tests {
     fn told(record: Record, seen: Option<ChangeType>) -> Notification {
         let subscription = subscription();
         let (id, record) = (id(subscription.id, &record, seen), Arc::new(record));
-        Notification { id, subscription, record, position: Position(1), change: seen, access_lost: false }
+        Notification {
+            id,
+            subscription,
+            record,
+            position: Position(1),
+            change: seen,
+            access_lost: false,
+            given_up: None,
+        }
     }
 
     /// Its seals are plain text, and so are its tokens. What is called "broken" cannot be sealed for.

@@ -6,8 +6,9 @@ use graph::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::Monotonic;
+use crate::node::Outcome;
 use crate::retry::with_jitter;
+use crate::{AbandonReason, Monotonic};
 
 const SECOND_MICROS: u64 = 1_000_000;
 const MINUTE_MICROS: u64 = 60 * SECOND_MICROS;
@@ -77,18 +78,95 @@ pub enum Verdict {
     Again {
         wait_micros: u64,
     },
+    /// If it is [`GivenUp::Stopped`], nothing more may be pushed to this event subscription.
     GivenUp(GivenUp),
-    /// It is given up, and nothing more may be pushed to this event subscription.
-    Stopped,
 }
 
 /// Why an event is not pushed any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum GivenUp {
     /// Trying again would not help.
     NotRetried,
     AttemptsExceeded,
     TimeToLiveExceeded,
+    /// Its receiver has said that it wants no more events.
+    Stopped,
+}
+
+impl From<GivenUp> for AbandonReason {
+    fn from(given_up: GivenUp) -> Self {
+        match given_up {
+            GivenUp::NotRetried => AbandonReason::NotRetried,
+            GivenUp::AttemptsExceeded => AbandonReason::AttemptsExceeded,
+            GivenUp::TimeToLiveExceeded => AbandonReason::TimeToLiveExceeded,
+            GivenUp::Stopped => AbandonReason::Stopped,
+        }
+    }
+}
+
+/// What is remembered of an event that was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Pushed {
+    /// It is to be tried again.
+    Failing(LastTry),
+    /// It is to be kept as a dead letter.
+    GivenUp(Undelivered),
+}
+
+/// The last attempt to push an event, which failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastTry {
+    /// When it ended, in whole seconds.
+    pub at: Timestamp,
+    pub outcome: LastOutcome,
+}
+
+/// What an attempt to push came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LastOutcome {
+    Status(u16),
+    TimedOut,
+    /// The connection could not be made or broke.
+    Unreachable,
+    /// The host has no address.
+    Unresolved,
+    /// The outbound policy forbids the target.
+    Forbidden,
+    /// It could not be made ready, or was held back on purpose.
+    NotSent,
+}
+
+/// An event that is not pushed any more, as its dead letter tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Undelivered {
+    pub reason: GivenUp,
+    /// When it was given up, in whole seconds.
+    pub at: Timestamp,
+    /// Attempts that were made.
+    pub attempts: u32,
+    /// `None`: none was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<LastTry>,
+}
+
+impl LastOutcome {
+    /// `None`: it was acknowledged.
+    pub fn of(outcome: Outcome) -> Option<Self> {
+        Some(match outcome {
+            Outcome::Acknowledged => return None,
+            Outcome::Refused { status, .. } => Self::Status(status),
+            Outcome::TimedOut => Self::TimedOut,
+            Outcome::Unreachable => Self::Unreachable,
+            Outcome::Unresolved => Self::Unresolved,
+            Outcome::Forbidden => Self::Forbidden,
+            Outcome::NotSent | Outcome::Delayed { .. } => Self::NotSent,
+        })
+    }
 }
 
 impl PushPolicy {
@@ -107,7 +185,7 @@ impl PushPolicy {
     pub fn verdict(&self, answer: Answer, attempts: u32, seed: Uuid) -> Verdict {
         match answer {
             Answer::Status { code: 200..=204, .. } => Verdict::Acknowledged,
-            Answer::Status { code: 410, .. } => Verdict::Stopped,
+            Answer::Status { code: 410, .. } => Verdict::GivenUp(GivenUp::Stopped),
             Answer::Status { code: 400 | 401 | 403 | 413, .. } => Verdict::GivenUp(GivenUp::NotRetried),
             _ if attempts >= self.attempts_max => Verdict::GivenUp(GivenUp::AttemptsExceeded),
             _ => Verdict::Again { wait_micros: wait_micros(answer, attempts, seed) },
@@ -230,7 +308,7 @@ mod tests {
         for code in [400, 401, 403, 413] {
             assert_eq!(verdict(code), Verdict::GivenUp(GivenUp::NotRetried), "{code}");
         }
-        assert_eq!(verdict(410), Verdict::Stopped);
+        assert_eq!(verdict(410), Verdict::GivenUp(GivenUp::Stopped));
     }
 
     #[test]

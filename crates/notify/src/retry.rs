@@ -13,8 +13,11 @@ const LONGEST_MICROS: u64 = 600_000_000;
 /// Jitter adds up to this share of the wait; it never shortens it.
 const JITTER_PERCENT: u64 = 25;
 
-/// How long an endpoint asks not to be tried again (`Retry-After`). Whatever it asks for, it is no longer than the longest
-/// wait that there is without: so that nobody keeps a delivery waiting until it is given up.
+/// The longest that an endpoint can ask for; longer than a day nothing is tried again.
+const ASKED_MICROS_MAX: u64 = 24 * 3_600 * 1_000_000;
+
+/// How long an endpoint asks not to be tried again (`Retry-After`), a day at most. For a notification it is no longer than
+/// the longest wait that there is without: so that nobody keeps a delivery waiting until it is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryAfter {
     micros: u64,
@@ -22,7 +25,11 @@ pub struct RetryAfter {
 
 impl RetryAfter {
     pub fn from_seconds(seconds: u64) -> Self {
-        Self { micros: seconds.saturating_mul(1_000_000).min(LONGEST_MICROS) }
+        Self { micros: seconds.saturating_mul(1_000_000).min(ASKED_MICROS_MAX) }
+    }
+
+    pub fn micros(self) -> u64 {
+        self.micros
     }
 }
 
@@ -40,7 +47,7 @@ pub fn asked(outcome: Outcome) -> Option<RetryAfter> {
 pub fn least_wait_micros(attempts: u32, asked: Option<RetryAfter>) -> u64 {
     let doublings = attempts.saturating_sub(1).min(16);
     let back_off = (FIRST_MICROS << doublings).min(LONGEST_MICROS);
-    asked.map_or(back_off, |asked| asked.micros.max(back_off))
+    asked.map_or(back_off, |asked| asked.micros.min(LONGEST_MICROS).max(back_off))
 }
 
 /// No wait is longer.

@@ -5,7 +5,8 @@ use graph::{AppId, Change, ChangeType, FolderId, ItemKey, Kind, Partition, Scope
 use graph::{Timestamp, TopicId, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::EventSubscription;
+use crate::topic::Filter;
+use crate::{EventSubscription, Position};
 
 /// The longest origin that is kept: a scheme, a name of 253 bytes and a port.
 const ORIGIN_BYTES_MAX: usize = 300;
@@ -95,7 +96,22 @@ pub struct Extras {
     /// When the access token runs out with which it was last authorized, if the profile heeds that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lapses: Option<Timestamp>,
+    /// Of an event subscription whose filter was changed: those that it had, the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub earlier_filters: Vec<EarlierFilter>,
 }
+
+/// A filter that an event subscription had, up to this position of its log: whoever matches records again that lie before
+/// the change finds what it let in then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EarlierFilter {
+    pub filter: Filter,
+    pub through: Position,
+}
+
+/// So many are remembered.
+const EARLIER_FILTERS_MAX: usize = 16;
 
 /// What a subscription watches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -214,6 +230,33 @@ impl Subscription {
             extras.origin = (origin.len() <= ORIGIN_BYTES_MAX).then(|| origin.to_owned());
         }
         self
+    }
+
+    /// An event subscription that replaces `before` by a record at `position`, with the filters that it had. Whoever
+    /// writes the record calls this, and writes the same into the row and into the record.
+    #[must_use]
+    pub fn in_place_of(mut self, before: &Subscription, position: Position) -> Self {
+        let (Target::Topic(old), Target::Topic(new)) = (&before.target, &self.target) else { return self };
+        let mut filters = before.extras.as_ref().map(|extras| extras.earlier_filters.clone()).unwrap_or_default();
+        if old.filter != new.filter {
+            filters.push(EarlierFilter { filter: old.filter.clone(), through: position });
+            filters.drain(..filters.len().saturating_sub(EARLIER_FILTERS_MAX));
+        }
+        let extras = self.extras.map(|extras| *extras).unwrap_or_default();
+        self.extras = Extras { earlier_filters: filters, ..extras }.boxed();
+        self
+    }
+
+    /// The filter of an event subscription for the record at `position`.
+    pub fn filter_at(&self, position: Position) -> Option<&Filter> {
+        let Target::Topic(pushed) = &self.target else { return None };
+        let earlier = self.extras.iter().flat_map(|extras| &extras.earlier_filters);
+        Some(
+            earlier
+                .map(|one| (&one.filter, one.through))
+                .find(|(_, through)| position <= *through)
+                .map_or(&pushed.filter, |(filter, _)| filter),
+        )
     }
 
     /// The partner topic that it is told through.

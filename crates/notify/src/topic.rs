@@ -198,10 +198,14 @@ impl TopicEvent {
     }
 }
 
-/// A record as the node is given it. It pushes no events and remembers many records, and an event can have a MiB of data.
+/// A record as the node keeps it. It remembers many records, and an event can have a MiB of data.
 pub fn for_the_node(record: Arc<Record>) -> Arc<Record> {
     match &*record {
         Record::Event(event) if event.event.data().is_some() => Arc::new(Record::Event(Arc::new(event.without_data()))),
+        Record::Replayed { subscription, change, record: told } if told.has_data() => {
+            let (subscription, change, record) = (*subscription, *change, for_the_node(Arc::clone(told)));
+            Arc::new(Record::Replayed { subscription, change, record })
+        }
         _ => record,
     }
 }

@@ -109,7 +109,7 @@ catalogue! {
         Some("impostor_of_a_receiver_is_told_nothing"),
     TlsProtocol Network "no version of TLS in common" "unreachable after two ways"
         Some("downgrade_of_tls_is_refused"),
-    DnsFails Network "a name that does not resolve" "unreachable at once"
+    DnsFails Network "a name that does not resolve" "unresolved at once"
         Some("lying_name_server_leads_nowhere"),
     DnsHangs Network "a name server that says nothing" "timed out at the deadline"
         Some("silent_name_server_is_within_the_one_deadline"),

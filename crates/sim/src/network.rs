@@ -160,7 +160,7 @@ fn seen(fault: Option<Fault>, thinks: u64, rng: &mut StdRng) -> Option<(Outcome,
             | Fault::ByteASecond
             | Fault::RequestNotRead
             | Fault::DnsHangs => return None,
-            Fault::DnsFails => (Outcome::Unreachable, rng.random_range(50..5_000)),
+            Fault::DnsFails => (Outcome::Unresolved, rng.random_range(50..5_000)),
             Fault::ConnectionRefused | Fault::ResetConnecting => (Outcome::Unreachable, way),
             Fault::ResetInTls | Fault::TlsExpired | Fault::TlsWrongName | Fault::TlsProtocol => {
                 (Outcome::Unreachable, 2 * way)

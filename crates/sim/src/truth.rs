@@ -265,14 +265,20 @@ impl Truth {
     }
 
     /// To one subscription, if it lives: as what it is told now, whatever it was told before.
-    fn tell_again(&mut self, number: usize, position: Position, (change, record): (ChangeType, &Arc<Record>), at: u64) {
+    fn tell_again(
+        &mut self,
+        number: usize,
+        position: Position,
+        (change, record): (Option<ChangeType>, &Arc<Record>),
+        at: u64,
+    ) {
         let replays = self.place(record).map(|(_, first)| first);
         let span = &mut self.spans[number];
         if span.ended.is_some() {
             return;
         }
         let item = replays.and_then(|first| span.matches.get(&first)).and_then(|first| first.item.clone());
-        let told = Match::new(StreamKind::Changes, Some(change), item, at);
+        let told = Match::new(StreamKind::Changes, change, item, at);
         span.matches.insert(position, Match { silenced: span.paused, replays, ..told });
     }
 

@@ -360,6 +360,7 @@ impl World {
             Outcome::Refused { status, .. } => ("refused", status),
             Outcome::TimedOut => ("timed out", 0),
             Outcome::Unreachable => ("unreachable", 0),
+            Outcome::Unresolved => ("unresolved", 0),
             Outcome::Forbidden => ("forbidden", 0),
             Outcome::Delayed { .. } => ("delayed", 0),
             Outcome::NotSent => ("not sent", 0),

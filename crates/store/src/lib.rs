@@ -307,8 +307,8 @@ pub trait Store: Send + Sync + 'static {
     async fn partition_state(&self, partition: Partition) -> Result<PartitionState, StoreError>;
     /// Records a checkpoint, on its two conditions.
     async fn checkpoint(&self, checkpoint: Checkpoint) -> Result<(), CheckpointError>;
-    /// Parked rows of a stream with a first position after `after`, in order, with their records: as many as it takes
-    /// to hold so many deliveries. If they hold fewer, there are no more.
+    /// Parked rows of a stream with a first position after `after`, in order, with their records, events without data: as
+    /// many as it takes to hold so many deliveries. If they hold fewer, there are no more.
     async fn parked(
         &self,
         partition: Partition,

@@ -100,6 +100,7 @@ fn checkpoint(number: u64, position: Position, stays: bool) -> Checkpoint {
         due: at(60),
         since: at(0),
         batch_max: 1,
+        pushed: None,
         bytes: 700,
     };
     let parks = i64::from(stays);

@@ -94,7 +94,7 @@ fn stream() -> Stream {
 
 fn parked() -> Parked {
     let refs = vec![ParkedRef { position: Position(4), change: Some(ChangeType::Created) }];
-    Parked { stream: stream(), refs, attempts: 1, due: at(10), since: at(1), batch_max: 100, bytes: 700 }
+    Parked { stream: stream(), refs, attempts: 1, due: at(10), since: at(1), batch_max: 100, pushed: None, bytes: 700 }
 }
 
 /// Something of everything.

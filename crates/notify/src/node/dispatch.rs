@@ -10,7 +10,7 @@ use super::machine::Node;
 use super::owned::Done;
 use super::sending::StreamAt;
 use super::stream::{Class, Room};
-use super::{Attempt, Command, Lack, NodeConfig, Notification, Outcome};
+use super::{Attempt, Command, Lack, NodeConfig, Notification, Outcome, Purpose};
 use crate::health::Health;
 use crate::subscription::TlsVersion;
 use crate::{AbandonReason, Now, Position, Stream, notification, retry};
@@ -53,7 +53,8 @@ impl Node {
                     Class::First => 0,
                     Class::Retry(attempts) => attempts,
                 };
-                let attempt = Attempt { id, url, tls, timeout_micros, notifications, estimated_bytes, failed };
+                let purpose = Purpose::Notify;
+                let attempt = Attempt { id, purpose, url, tls, timeout_micros, notifications, estimated_bytes, failed };
                 commands.push(Command::Attempt(attempt));
             }
             self.sending.served(endpoint);
@@ -142,7 +143,15 @@ impl Node {
             let Some(delivery) = state.deliveries.get(&position) else { continue };
             let (subscription, record, change) = (subscription.clone(), delivery.record.clone(), delivery.change);
             let id = notification::id(subscription.id, &record, change);
-            open.notifications.push(Notification { id, subscription, record, position, change, access_lost });
+            open.notifications.push(Notification {
+                id,
+                subscription,
+                record,
+                position,
+                change,
+                access_lost,
+                given_up: None,
+            });
             open.deliveries.push((at, owned.epoch, position));
         }
         true

@@ -40,6 +40,7 @@ use uuid::Uuid;
 
 use crate::checkpoint::{LoadedParked, PartitionState};
 use crate::incident::Incident;
+use crate::push_policy::Undelivered;
 use crate::retry::RetryAfter;
 use crate::subscription::TlsVersion;
 use crate::{Checkpoint, Monotonic, Position, Record, Stream, Subscription};
@@ -156,12 +157,28 @@ pub enum Step {
     Missed { incident: Incident },
 }
 
-/// One HTTP request to make.
+/// What an attempt is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// To tell apps of changes, and of their subscriptions' lives.
+    Notify,
+    /// To push events of a topic to where one of its event subscriptions says. All notifications are that event
+    /// subscription's, and the records of those are `Record::Event`, or replays of such, without their data: whoever sends
+    /// them reads the log at their positions. Only a status from 200 to 204 is [`Outcome::Acknowledged`]; any other is
+    /// [`Outcome::Refused`].
+    Push,
+    /// To keep events as dead letters, where one event subscription says. Each notification says why it was given up.
+    DeadLetter,
+}
+
+/// One request to make: a POST, a publication, or what keeps dead letters.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     /// Unique within this node's life.
     pub id: u64,
-    /// The exact URL, query included.
+    pub purpose: Purpose,
+    /// The exact URL, query included. Of a stream of JetStream it is `nats:` and the stream's name; of a container of dead
+    /// letters `dead-letters:` and its name.
     pub url: Arc<str>,
     /// The latest version that the endpoint speaks, as all of these subscriptions say.
     pub tls: TlsVersion,
@@ -184,10 +201,12 @@ pub struct Notification {
     pub record: Arc<Record>,
     /// Where the record stands in its log.
     pub position: Position,
-    /// What the subscription sees; `None` for a lifecycle record.
+    /// What the subscription sees; `None` for a lifecycle record, and for an event.
     pub change: Option<ChangeType>,
     /// Its app has lost access, and has not shown since that it has it again: it is told of no content.
     pub access_lost: bool,
+    /// Why it is not pushed any more, if its event is to be kept as a dead letter.
+    pub given_up: Option<Undelivered>,
 }
 
 /// What an attempt came to.
@@ -201,6 +220,8 @@ pub enum Outcome {
     TimedOut,
     /// The connection could not be made or broke, or the answer was not HTTP.
     Unreachable,
+    /// The host's name leads to no address.
+    Unresolved,
     /// The outbound policy forbids the target.
     Forbidden,
     /// Nothing was sent, on purpose: it goes when this time has passed.

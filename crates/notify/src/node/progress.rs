@@ -173,7 +173,7 @@ impl Owned {
                     }
                     let refs = chunk.iter().map(|(one, _)| *one).collect();
                     let Fate { attempts, due, since, batch_max, .. } = fate;
-                    rows.push(Parked { stream, refs, attempts, due, since, batch_max, bytes });
+                    rows.push(Parked { stream, refs, attempts, due, since, batch_max, pushed: None, bytes });
                 }
             }
         }

@@ -77,7 +77,11 @@ impl InFlight {
         match outcome {
             Outcome::Acknowledged | Outcome::Refused { .. } => Some(now.since(self.begun).min(self.timeout_micros)),
             Outcome::TimedOut => Some(self.timeout_micros + 1),
-            Outcome::Unreachable | Outcome::Forbidden | Outcome::NotSent | Outcome::Delayed { .. } => None,
+            Outcome::Unreachable
+            | Outcome::Unresolved
+            | Outcome::Forbidden
+            | Outcome::NotSent
+            | Outcome::Delayed { .. } => None,
         }
     }
 }

@@ -198,7 +198,8 @@ impl Spans {
             Record::Ingested(change) => self.hearing_resource(change, position).into_iter().map(of_change).collect(),
             Record::Replayed { subscription, change, .. } => {
                 let heard = self.by_id.get(subscription).filter(|span| span.hears(position));
-                heard.map(|_| of_change((*subscription, *change))).into_iter().collect()
+                let stream = Stream { subscription: *subscription, kind: StreamKind::Changes };
+                heard.map(|_| (stream, *change)).into_iter().collect()
             }
             Record::Lifecycle { subscription, .. } => {
                 self.hearing_of_itself(*subscription, |span| span.hears(position)).into_iter().collect()

@@ -225,6 +225,7 @@ impl StreamState {
         match self.kind {
             StreamKind::Changes => Some(&self.subscription.notification_url),
             StreamKind::Lifecycle => self.subscription.lifecycle_url.as_deref(),
+            StreamKind::DeadLetters => None,
         }
     }
 

@@ -72,9 +72,9 @@ impl EventSubscription {
 impl Topic {
     /// An event subscription of this topic as the subscription that the node delivers to; `None`: its events are pulled.
     pub fn pushed(&self, event_subscription: &EventSubscription) -> Option<Subscription> {
-        let url = match &event_subscription.push()?.to {
-            Endpoint::Webhook(webhook) => webhook.url.clone(),
-            Endpoint::NatsJetStream(bridge) => format!("nats:{}", bridge.stream),
+        let (url, tls_version) = match &event_subscription.push()?.to {
+            Endpoint::Webhook(webhook) => (webhook.url.clone(), webhook.tls),
+            Endpoint::NatsJetStream(bridge) => (format!("nats:{}", bridge.stream), TlsVersion::default()),
         };
         Some(Subscription {
             id: event_subscription.id?,
@@ -88,7 +88,7 @@ impl Topic {
             notification_url: url,
             lifecycle_url: None,
             client_state: None,
-            tls_version: TlsVersion::default(),
+            tls_version,
             extras: None,
             immutable_ids: false,
             authorized: event_subscription.created,

@@ -168,7 +168,7 @@ fn what_is_held_goes_in_time_when_what_stood_before_it_was_given_up() {
     });
     let row = |position, (since, due)| {
         let refs = vec![ParkedRef { position: Position(position), change: Some(ChangeType::Created) }];
-        let row = Parked { stream, refs, attempts: 0, due, since, batch_max: 1, bytes: 700 };
+        let row = Parked { stream, refs, attempts: 0, due, since, batch_max: 1, pushed: None, bytes: 700 };
         let change = created(position, WellKnown::Inbox.id_in(MEGAN));
         LoadedParked { row, records: vec![Arc::new(Record::Change(change))] }
     };

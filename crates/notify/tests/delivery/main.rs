@@ -287,7 +287,8 @@ fn taken_over(subscription: Subscription, standing: Standing, due: Timestamp) ->
         ..<_>::default()
     });
     let reference = ParkedRef { position: Position(5), change: Some(ChangeType::Created) };
-    let row = Parked { stream, refs: vec![reference], attempts: 4, due, since: NOW, batch_max: 1, bytes: 700 };
+    let row =
+        Parked { stream, refs: vec![reference], attempts: 4, due, since: NOW, batch_max: 1, pushed: None, bytes: 700 };
     let records = vec![Arc::new(Record::Change(created(5, WellKnown::Inbox.id_in(MEGAN))))];
     world.handle(Event::Parked { partition, epoch, stream, rows: Some(vec![LoadedParked { row, records }]) });
     world

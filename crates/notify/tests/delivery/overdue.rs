@@ -68,7 +68,7 @@ fn what_is_taken_over_is_due_since_then() {
     let mut world =
         World::of(config, PartitionState { cursor, head, wall: NOW, subscriptions, parked, ..<_>::default() });
     let refs = vec![ParkedRef { position: Position(5), change: Some(ChangeType::Created) }];
-    let row = Parked { stream, refs, attempts: 0, due: since, since, batch_max: 1, bytes: 700 };
+    let row = Parked { stream, refs, attempts: 0, due: since, since, batch_max: 1, pushed: None, bytes: 700 };
     let records = vec![Arc::new(Record::Change(created(5, WellKnown::Inbox.id_in(MEGAN))))];
     let rows = Some(vec![LoadedParked { row, records }]);
     world.handle(Event::Parked { partition: Partition::of(MEGAN), epoch: EPOCH, stream, rows });

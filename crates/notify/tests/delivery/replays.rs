@@ -9,7 +9,7 @@ const OTHER: SubscriptionId = SubscriptionId(Uuid::from_u128(2));
 /// Tells the first subscription again of a message.
 fn replayed(number: u64) -> Record {
     let (subscription, record) = (subscription().id, Arc::new(message(number)));
-    Record::Replayed { subscription, change: ChangeType::Created, record }
+    Record::Replayed { subscription, change: Some(ChangeType::Created), record }
 }
 
 /// The ids of the notifications that the attempts tell of, by subscription.

@@ -177,5 +177,9 @@ pub fn name(reason: AbandonReason) -> &'static str {
         AbandonReason::Overflow => "overflow",
         AbandonReason::Retention => "retention",
         AbandonReason::Injected => "injected",
+        AbandonReason::AttemptsExceeded => "attempts_exceeded",
+        AbandonReason::TimeToLiveExceeded => "time_to_live_exceeded",
+        AbandonReason::NotRetried => "not_retried",
+        AbandonReason::Stopped => "stopped",
     }
 }

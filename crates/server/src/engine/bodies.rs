@@ -310,6 +310,7 @@ pub(super) mod tests {
             position: notify::Position(1),
             change: Some(graph::ChangeType::Created),
             access_lost: false,
+            given_up: None,
         }
     }
 

@@ -363,7 +363,7 @@ async fn attempted(
     (bodies, clock): (&Bodies, &Clock),
     sending: impl FnOnce(),
 ) -> CameTo {
-    let Attempt { id: _, url, tls, timeout_micros, notifications, estimated_bytes, failed } = attempt;
+    let Attempt { id: _, purpose: _, url, tls, timeout_micros, notifications, estimated_bytes, failed } = attempt;
     if is_event_grid(&url) {
         sending();
         let publishing = publish(&channels.store, &notifications, clock.wall());
@@ -435,7 +435,16 @@ mod tests {
 
     fn attempt(url: &str, timeout_micros: u64) -> Attempt {
         let (notifications, tls) = (vec![notification()], notify::subscription::TlsVersion::V1_2);
-        Attempt { id: 1, url: url.into(), tls, timeout_micros, notifications, estimated_bytes: 1_000, failed: 0 }
+        Attempt {
+            id: 1,
+            purpose: notify::node::Purpose::Notify,
+            url: url.into(),
+            tls,
+            timeout_micros,
+            notifications,
+            estimated_bytes: 1_000,
+            failed: 0,
+        }
     }
 
     #[tokio::test]

@@ -64,7 +64,8 @@ pub fn outcome(result: &Result<Answer, Failure>) -> Outcome {
         Ok(answer) => Outcome::Refused { status: answer.status, retry_after: answer.retry_after },
         Err(Failure::TimedOut) => Outcome::TimedOut,
         Err(Failure::Forbidden(_)) => Outcome::Forbidden,
-        Err(Failure::Name(..) | Failure::Connect(_) | Failure::Tls(_) | Failure::Broken(_)) => Outcome::Unreachable,
+        Err(Failure::Name(..)) => Outcome::Unresolved,
+        Err(Failure::Connect(_) | Failure::Tls(_) | Failure::Broken(_)) => Outcome::Unreachable,
     }
 }
 

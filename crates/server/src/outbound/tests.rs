@@ -267,7 +267,7 @@ async fn nobody_at_the_port_and_an_unknown_name_are_unreachable() {
     assert!(matches!(result, Err(Failure::Connect(_))), "{result:?}");
     let result = post(&dev(), "http://unknown.example/", LONG).await;
     assert!(matches!(result, Err(Failure::Name(..))), "{result:?}");
-    assert_eq!(outcome(&result), Outcome::Unreachable);
+    assert_eq!(outcome(&result), Outcome::Unresolved);
 }
 
 #[tokio::test]

@@ -305,6 +305,7 @@ pub fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Refused { .. } => "refused",
         Outcome::TimedOut => "timed_out",
         Outcome::Unreachable => "unreachable",
+        Outcome::Unresolved => "unresolved",
         Outcome::Forbidden => "forbidden",
         Outcome::NotSent => "not_sent",
         Outcome::Delayed { .. } => "delayed",

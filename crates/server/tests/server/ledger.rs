@@ -42,7 +42,7 @@ impl Work {
         let abandoned = BTreeMap::from([(AbandonReason::Horizon, 1)]);
         let refs = vec![ParkedRef { position: Position(3), change: Some(ChangeType::Created) }];
         let stream = Stream { subscription: id, kind: StreamKind::Changes };
-        let row = Parked { stream, refs, attempts: 1, due: now, since: now, batch_max: 1, bytes: 700 };
+        let row = Parked { stream, refs, attempts: 1, due: now, since: now, batch_max: 1, pushed: None, bytes: 700 };
         work.record(LedgerDelta { matched: 3, delivered: 1, parked: 1, abandoned }, vec![row]).await;
         work
     }

@@ -140,7 +140,11 @@ impl Watch {
         let took = match outcome {
             Outcome::Acknowledged | Outcome::Refused { .. } => now.since(flight.begun).min(flight.timeout_micros),
             Outcome::TimedOut => flight.timeout_micros + 1,
-            Outcome::Unreachable | Outcome::Forbidden | Outcome::NotSent | Outcome::Delayed { .. } => return,
+            Outcome::Unreachable
+            | Outcome::Unresolved
+            | Outcome::Forbidden
+            | Outcome::NotSent
+            | Outcome::Delayed { .. } => return,
         };
         let told = self.told.entry(life).or_default().entry(flight.url.clone()).or_default();
         told.push((now, What::Responded(took)));

@@ -13,6 +13,7 @@ use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::Standing;
 use notify::recount::Books;
 use notify::retention::{Mark, Noted};
+use notify::topic::for_the_node;
 use notify::{
     Checkpoint, EndpointId, Health, Incident, LedgerDelta, Parked, Position, Record, StoredHealth, Stream, Subscription,
 };
@@ -176,7 +177,7 @@ impl Model {
         before: Arc<Subscription>,
         after: Arc<Subscription>,
     ) -> Result<Appended, SubscriptionError> {
-        debug_assert!(before.id == after.id && before.target == after.target, "a patch keeps id and target");
+        debug_assert!(before.id == after.id && before.scope() == after.scope(), "a patch keeps id and scope");
         let span = self.unchanged_span(&before)?;
         span.subscription = Arc::clone(&after);
         let resumes = span.standing.answer(after.authorized) && span.standing.is_paused();
@@ -263,7 +264,7 @@ impl Model {
         let partition = self.live_span(id)?.subscription.partition();
         let replays = changes.into_iter().map(|(change, record)| {
             debug_assert!(matches!(&*record, Record::Change(_) | Record::Ingested(_)), "only changes are replayed");
-            Record::Replayed { subscription: id, change, record }
+            Record::Replayed { subscription: id, change: Some(change), record }
         });
         Ok(self.append(partition, replays.collect()))
     }
@@ -513,7 +514,7 @@ impl Shard {
         let record = |position: Position| {
             let index = position.0.checked_sub(self.cut + 1).and_then(|index| usize::try_from(index).ok());
             let record = index.and_then(|index| self.log.get(index)).cloned();
-            record.ok_or_else(|| missing_record(row, position))
+            record.map(for_the_node).ok_or_else(|| missing_record(row, position))
         };
         let records = row.refs.iter().map(|one| record(one.position)).collect::<Result<_, _>>()?;
         Ok(LoadedParked { row: row.clone(), records })

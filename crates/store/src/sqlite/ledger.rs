@@ -83,7 +83,7 @@ pub(super) fn unpack_noted(mut bytes: &[u8]) -> Option<Noted> {
     Some(noted)
 }
 
-const REASONS: [AbandonReason; 10] = [
+const REASONS: [AbandonReason; 14] = [
     AbandonReason::Horizon,
     AbandonReason::SubscriptionEnded,
     AbandonReason::Paused,
@@ -94,6 +94,10 @@ const REASONS: [AbandonReason; 10] = [
     AbandonReason::Overflow,
     AbandonReason::Retention,
     AbandonReason::Injected,
+    AbandonReason::AttemptsExceeded,
+    AbandonReason::TimeToLiveExceeded,
+    AbandonReason::NotRetried,
+    AbandonReason::Stopped,
 ];
 
 /// Part of the stored format: a reason's number never changes.
@@ -109,6 +113,10 @@ fn reason_number(reason: AbandonReason) -> u64 {
         AbandonReason::Overflow => 7,
         AbandonReason::Injected => 8,
         AbandonReason::Retention => 9,
+        AbandonReason::AttemptsExceeded => 10,
+        AbandonReason::TimeToLiveExceeded => 11,
+        AbandonReason::NotRetried => 12,
+        AbandonReason::Stopped => 13,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use graph::{Partition, SubscriptionId, Timestamp};
 use notify::checkpoint::{LoadedParked, PartitionState};
+use notify::topic::for_the_node;
 use notify::{Checkpoint, Position, Record, Stream, StreamKind};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
@@ -295,7 +296,7 @@ fn load(
         let record =
             statement.query_row([key], |row| Ok(read_record(row, 0, keys, (partition, one.position)))).optional()?;
         let record = record.ok_or_else(|| unreadable(format!("position {} is not in the log", one.position)))?;
-        records.push(record?);
+        records.push(for_the_node(record?));
     }
     Ok(LoadedParked { row, records })
 }

@@ -61,11 +61,12 @@ pub(super) fn stream_kind_number(kind: StreamKind) -> i64 {
     match kind {
         StreamKind::Changes => 0,
         StreamKind::Lifecycle => 1,
+        StreamKind::DeadLetters => 2,
     }
 }
 
 pub(super) fn stream_kind(number: i64) -> Option<StreamKind> {
-    [StreamKind::Changes, StreamKind::Lifecycle].into_iter().find(|kind| stream_kind_number(*kind) == number)
+    StreamKind::ALL.into_iter().find(|kind| stream_kind_number(*kind) == number)
 }
 
 /// A number of the domain in a row; rows are signed, and what does not fit is never reached.

@@ -300,7 +300,7 @@ pub(super) fn encoded_replays(
     changes: Vec<(ChangeType, Arc<Record>)>,
 ) -> Result<Vec<Encoded>, StoreError> {
     let (id, partition) = (subscription.id, subscription.partition());
-    let replayed = |(change, record)| Record::Replayed { subscription: id, change, record };
+    let replayed = |(change, record)| Record::Replayed { subscription: id, change: Some(change), record };
     changes.into_iter().map(|change| encode(keys, partition, replayed(change))).collect()
 }
 

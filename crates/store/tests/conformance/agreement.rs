@@ -605,7 +605,8 @@ impl Pair {
             abandoned: BTreeMap::from([(AbandonReason::SubscriptionEnded, left as u64)]),
         };
         let opened = (!unpark).then_some((stream.subscription, Incident { opened: at(advance as i64) }));
-        let row = Parked { stream, refs, attempts: 1, due: at(1), since: at(0), batch_max: 10, bytes: 700 };
+        let row =
+            Parked { stream, refs, attempts: 1, due: at(1), since: at(0), batch_max: 10, pushed: None, bytes: 700 };
         Checkpoint {
             partition,
             epoch,

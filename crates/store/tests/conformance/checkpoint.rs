@@ -43,7 +43,16 @@ pub fn stream(kind: StreamKind) -> Stream {
 pub fn parked(kind: StreamKind, positions: &[u64]) -> Parked {
     let refs = positions.iter().map(|p| ParkedRef { position: Position(*p), change: Some(ChangeType::Created) });
     let stream = stream(kind);
-    Parked { stream, refs: refs.collect(), attempts: 1, due: at(10), since: at(1), batch_max: 100, bytes: 700 }
+    Parked {
+        stream,
+        refs: refs.collect(),
+        attempts: 1,
+        due: at(10),
+        since: at(1),
+        batch_max: 100,
+        pushed: None,
+        bytes: 700,
+    }
 }
 
 pub async fn a_checkpoint_needs_its_epoch_and_its_turn(world: World) {

@@ -185,7 +185,7 @@ async fn lying_name_server_leads_nowhere() {
     ] {
         let result = post(&asking(server, Vec::new()), "https://a.example/", LONG).await;
         assert!(matches!(result, Err(Failure::Name(..))), "{what}: {result:?}");
-        assert_eq!(outcome(&result), Outcome::Unreachable, "{what}");
+        assert_eq!(outcome(&result), Outcome::Unresolved, "{what}");
     }
 }
 
