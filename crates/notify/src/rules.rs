@@ -379,9 +379,7 @@ fn extras(request: &SubscriptionRequest) -> Result<Extras, Refusal> {
         notification_query_options: given(&request.notification_query_options).map(str::to_owned),
         notification_content_type: given(&request.notification_content_type).map(str::to_owned),
         include_resource_data: is_rich,
-        topic: None,
-        origin: None,
-        lapses: None,
+        ..Extras::default()
     })
 }
 

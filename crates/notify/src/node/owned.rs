@@ -276,7 +276,7 @@ impl Owned {
         }
         let admission = match stream.kind {
             StreamKind::Changes => sending.admit(state.endpoint, entry.at),
-            StreamKind::Lifecycle => Admission::Sent,
+            StreamKind::Lifecycle | StreamKind::DeadLetters => Admission::Sent,
         };
         if admission == Admission::Dropped {
             let done = Done::Abandoned(AbandonReason::EndpointDropping);
