@@ -145,6 +145,14 @@ impl Target {
             Target::Resource(_) | Target::Topic(_) => None,
         }
     }
+
+    /// The event subscription whose events are pushed: no app of Graph knows of such a subscription.
+    pub fn event_subscription(&self) -> Option<&EventSubscription> {
+        match self {
+            Target::Items { .. } | Target::Resource(_) => None,
+            Target::Topic(pushed) => Some(pushed),
+        }
+    }
 }
 
 /// A set of change types.

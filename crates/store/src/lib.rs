@@ -111,7 +111,8 @@ pub trait Store: Send + Sync + 'static {
     async fn add_app(&self, app: App) -> Result<(), DirectoryError>;
     /// Replaces an app by `after`, of the same id and tenant, if it still equals `before`.
     async fn replace_app(&self, before: App, after: App) -> Result<(), DirectoryError>;
-    /// Removes an app with its consents and what it could redeem. Refused while a subscription of it lives.
+    /// Removes an app with its consents and what it could redeem. Refused while a subscription of it lives. Its topics
+    /// stay, with all that leads out of them.
     async fn remove_app(&self, id: AppId) -> Result<App, DirectoryError>;
     /// All apps of a tenant, by id.
     async fn apps(&self, tenant: TenantId) -> Result<Vec<App>, StoreError>;
@@ -265,9 +266,10 @@ pub trait Store: Send + Sync + 'static {
         subscription: Arc<Subscription>,
         changes: Vec<(ChangeType, Arc<Record>)>,
     ) -> Result<Appended, SubscriptionError>;
-    /// A live subscription.
+    /// A live subscription; one that pushes a topic's events, too.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError>;
-    /// Live subscriptions of a tenant (all, or of one app, creator or mailbox), by id, after `after`.
+    /// Live subscriptions of a tenant (all, or of one app, creator or mailbox), by id, after `after`. Those that push a
+    /// topic's events are not among them: they are looked after with their topic.
     async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError>;
     /// What became of a subscription's matches, up to its partition's cursor.
     async fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError>;
@@ -330,7 +332,8 @@ pub trait Store: Send + Sync + 'static {
     /// Replaces a topic by `after`, of the same id, tenant and place, if it still equals `before`: its activation, profile,
     /// description and keys.
     async fn replace_topic(&self, before: Arc<Topic>, after: Arc<Topic>) -> Result<(), TopicError>;
-    /// Removes a topic with its event subscriptions and events. Their records stay in the log until that is cut.
+    /// Removes a topic with its event subscriptions and events, and ends what pushes these. Their records stay in the log
+    /// until that is cut.
     /// What is to be published into it afterwards meets [`PublishError::NoTopic`].
     async fn remove_topic(&self, id: TopicId) -> Result<(), TopicError>;
     async fn topic_counts(&self, id: TopicId) -> Result<Option<TopicCounts>, StoreError>;
@@ -359,6 +362,11 @@ pub trait Store: Send + Sync + 'static {
     /// Adds an event subscription, or replaces the one of its name: then that keeps its lock key, when it was
     /// created, and what is pending. A new one considers events that are published from now on. Answers what stands,
     /// and whether it is new. Refused when the topic would have more than `of_topic_max`.
+    ///
+    /// One whose events are pushed is a subscription for the node ([`Topic::pushed`]): this appends `began`, `patched` if
+    /// it is another than before, and `ended` when it is pulled again, under its id as long as it lives. A new life needs
+    /// a new id: who comes with one that has ended is refused. What is pending when events come to be pushed is dropped,
+    /// and counted; dead letters stay.
     async fn put_event_subscription(
         &self,
         subscription: Arc<EventSubscription>,
@@ -370,7 +378,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Option<(Arc<EventSubscription>, EventCounts)>, StoreError>;
     /// All of a topic, by name.
     async fn event_subscriptions(&self, topic: TopicId) -> Result<Vec<Arc<EventSubscription>>, StoreError>;
-    /// Removes an event subscription with what is pending. `false`: there is none.
+    /// Removes an event subscription with what is pending, and ends what pushes its events. `false`: there is none.
     async fn remove_event_subscription(&self, key: EventSubscriptionKey) -> Result<bool, StoreError>;
 
     // --- pull ---

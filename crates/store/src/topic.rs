@@ -6,9 +6,9 @@ use aws_lc_rs::digest;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use graph::{TenantId, Timestamp, TopicId};
-use notify::topic::{CloudEvent, DeadLetterReason, LockKey, Settlement, TopicRefusal};
-use notify::{Position, Topic, TopicEvent};
+use graph::{SubscriptionId, TenantId, Timestamp, TopicId};
+use notify::topic::{CloudEvent, DeadLetterReason, EventSubscription, LockKey, Settlement, TopicRefusal};
+use notify::{Position, Subscription, Topic, TopicEvent};
 use uuid::Uuid;
 
 use crate::{Generation, StoreError};
@@ -147,6 +147,9 @@ pub enum EventSubscriptionError {
     NoTopic,
     #[error("the topic has {0} event subscriptions, which is the limit")]
     TooMany(u64),
+    /// What it pushed under this id has ended; it is pushed anew under another one.
+    #[error("the event subscription was changed meanwhile")]
+    Changed,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -162,6 +165,47 @@ pub enum PullError {
     NotAQueue,
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The cursor of an event subscription whose events are not pulled: for a queue it has considered all that are to come.
+pub(crate) const NOT_PULLED: Position = Position(i64::MAX as u64);
+
+/// The event subscription that stands when `wanted` is put in the place of `before`. What is pushed now goes on under its
+/// id; what is not, or not any more, is pushed under the new one.
+pub(crate) fn put_in_place(
+    wanted: &EventSubscription,
+    before: Option<&EventSubscription>,
+    pushed: Option<&Subscription>,
+) -> EventSubscription {
+    match before {
+        Some(before) => {
+            EventSubscription { id: pushed.map_or(wanted.id, |pushed| Some(pushed.id)), ..wanted.in_place_of(before) }
+        }
+        None => wanted.clone(),
+    }
+}
+
+/// What becomes of the subscription by which the node pushes events, when its event subscription is put.
+pub(crate) enum Pushing {
+    Unchanged,
+    Begins(Arc<Subscription>),
+    Changes(Arc<Subscription>),
+    Ends(SubscriptionId),
+}
+
+impl Pushing {
+    /// `before` lives; `after` is what there is to be, and its record would stand at `position`.
+    pub fn of(before: Option<&Subscription>, after: Option<Subscription>, position: Position) -> Self {
+        match (before, after) {
+            (None, None) => Self::Unchanged,
+            (None, Some(after)) => Self::Begins(Arc::new(after)),
+            (Some(before), Some(after)) => match after.in_place_of(before, position) {
+                after if after == *before => Self::Unchanged,
+                after => Self::Changes(Arc::new(after)),
+            },
+            (Some(before), None) => Self::Ends(before.id),
+        }
+    }
 }
 
 /// What events are told apart by, as CloudEvents has it: the source together with the id.

@@ -19,7 +19,8 @@ use self::support::*;
 mod support;
 
 /// A closed store with a little of everything: two subscriptions of Megan's, of which one has ended and one has a
-/// parked delivery, a message with an attachment, and a topic with two events of which one was received.
+/// parked delivery, a message with an attachment, and a topic with two events of which one was received; they are pushed,
+/// too.
 async fn left_behind() -> TempDir {
     let directory = TempDir::new().unwrap();
     let store = SqliteStore::open(directory.path(), keys(&[1]), Heard::default().publish()).unwrap();
@@ -40,6 +41,7 @@ async fn left_behind() -> TempDir {
     store.checkpoint(checkpoint()).await.unwrap();
     store.open_topic(Arc::new(topic(2)), 10, at(0)).await.unwrap();
     store.put_event_subscription(Arc::new(queue_of(&topic(2), "all")), 10).await.unwrap();
+    store.put_event_subscription(Arc::new(pushed_to(&topic(2), "pushed", "/a", 9)), 10).await.unwrap();
     store.publish(topic(2).id, vec![event(1), event(2)], at(0)).await.unwrap();
     store.receive(EventSubscriptionKey::new(topic(2).id, "all"), 1, at(0)).await.unwrap();
     store.close().await;
@@ -209,6 +211,7 @@ async fn each_damage_is_named() {
         ("UPDATE event_subscription SET state = X'0102'".to_owned(), "column state of row"),
         ("UPDATE event_subscription SET cursor = 0".to_owned(), "it was not considered yet"),
         ("DELETE FROM topic_event".to_owned(), "nobody keeps the event"),
+        ("DELETE FROM event_subscription WHERE name = 'pushed'".to_owned(), "the events of no event subscription"),
         ("UPDATE sealing_key SET id = X'0102030405060708'".to_owned(), "sealed with the key 0102030405060708"),
         ("UPDATE meta SET value = 99 WHERE name = 'schema_version'".to_owned(), "written by a newer release"),
     ];

@@ -369,12 +369,13 @@ fn key() -> EventSubscriptionKey {
     EventSubscriptionKey::new(topic(1).id, "all")
 }
 
-/// Topic 1 has four events, of which its queue has received two and rejected one of them.
+/// Topic 1 has four events, of which its queue has received two and rejected one of them; they are pushed, too.
 async fn publish(store: &SqliteStore) {
     store.open_topic(opened_by(1, 60, topic(1)), 10, at(0)).await.unwrap();
     let queue = Queue { keeps_dead_letters: true, ..Queue::default() };
     let all = EventSubscription { destination: Destination::Queue(queue), ..queue_of(&topic(1), "all") };
     store.put_event_subscription(Arc::new(all), 10).await.unwrap();
+    store.put_event_subscription(Arc::new(pushed_to(&topic(1), "pushed", "/a", 0x90)), 10).await.unwrap();
     store.publish(topic(1).id, (1..=4).map(event).collect(), at(0)).await.unwrap();
     let received = store.receive(key(), 2, at(0)).await.unwrap();
     TOKEN.get_or_init(|| received.events[1].lock_token.clone());
@@ -400,9 +401,16 @@ fn topic_calls() -> Vec<(&'static str, Run)> {
         forget_events: store => store.forget_events(topic(1).id, at(1), 3);
         put_event_subscription: store => store.put_event_subscription(Arc::new(queue_of(&topic(1), "all")), 10);
         put_event_subscription: store => store.put_event_subscription(Arc::new(queue_of(&topic(1), "new")), 10);
+        put_event_subscription: store =>
+            store.put_event_subscription(Arc::new(pushed_to(&topic(1), "all", "/a", 0x91)), 10);
+        put_event_subscription: store =>
+            store.put_event_subscription(Arc::new(pushed_to(&topic(1), "pushed", "/b", 0x91)), 10);
+        put_event_subscription: store => store.put_event_subscription(Arc::new(queue_of(&topic(1), "pushed")), 10);
         event_subscription: store => store.event_subscription(key());
         event_subscriptions: store => store.event_subscriptions(topic(1).id);
         remove_event_subscription: store => store.remove_event_subscription(key());
+        remove_event_subscription: store =>
+            store.remove_event_subscription(EventSubscriptionKey::new(topic(1).id, "pushed"));
         receive: store => store.receive(key(), 10, at(60));
         settle: store => {
             let tokens = vec![TOKEN.get().unwrap().clone()];

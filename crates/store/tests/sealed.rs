@@ -309,6 +309,8 @@ async fn the_keys_and_the_events_of_topics_are_sealed_and_open_with_another_firs
     store.open_topic(Arc::new(topic.clone()), 10, at(0)).await.unwrap();
     let labelled = EventSubscription { labels: vec![CANARY.to_owned()], ..queue_of(&topic, "all") };
     store.put_event_subscription(Arc::new(labelled.clone()), 10).await.unwrap();
+    let pushed = pushed_to(&topic, "push", &format!("/a?code={CANARY}"), 7);
+    store.put_event_subscription(Arc::new(pushed.clone()), 10).await.unwrap();
     let said = json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": {"clientState": CANARY}});
     let said = CloudEvent::from_json(said.to_string().as_bytes()).unwrap();
     store.publish(topic.id, vec![said.clone()], at(0)).await.unwrap();
@@ -322,5 +324,6 @@ async fn the_keys_and_the_events_of_topics_are_sealed_and_open_with_another_firs
     let events = store.topic_events(topic.id, Position(0), 10).await.unwrap();
     assert_eq!(events.iter().map(|(_, kept)| &kept.event).collect::<Vec<_>>(), [&said]);
     let kept = store.event_subscriptions(topic.id).await.unwrap();
-    assert_eq!(kept.iter().map(|kept| &**kept).collect::<Vec<_>>(), [&labelled]);
+    assert_eq!(kept.iter().map(|kept| &**kept).collect::<Vec<_>>(), [&labelled, &pushed]);
+    assert_eq!(store.subscription(subscription_id(7)).await.unwrap().as_deref(), topic.pushed(&pushed).as_ref());
 }

@@ -13,8 +13,8 @@ use crate::Subscription;
 use crate::event_filter::{EventFilter, EventView, InvalidFilter};
 use crate::subscription::{ChangeTypes, Target, TlsVersion};
 
-/// The end of the year 9999: beyond it, times have no text.
-const NEVER: Timestamp = Timestamp::from_seconds(253_402_300_799);
+/// Almost the end of the year 9999: beyond it, times have no text.
+const NEVER: Timestamp = Timestamp::from_seconds(253_402_207_200);
 
 /// Who hears of a topic's events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -173,9 +173,11 @@ pub struct EventCounts {
     pub matched: u64,
     pub acknowledged: u64,
     pub dead_lettered: u64,
-    /// Those that were over and not kept, and those that their topic kept no longer.
+    /// Those that were over and not kept, those that their topic kept no longer, and those that were pending when events
+    /// came to be pushed.
     pub dropped: u64,
-    /// Not among the matched: those that their topic kept no longer, before anybody asked whether they match.
+    /// Not among the matched: those that their topic kept no longer before anybody asked whether they match, and those
+    /// that nobody had asked for when events came to be pushed.
     pub unread: u64,
 }
 

@@ -49,7 +49,9 @@ pub(super) async fn lifecycle(
         return Err(Failure::new(StatusCode::FORBIDDEN, "only `tidings dev` sends lifecycle events on demand"));
     }
     let id = id.parse().map_err(|_| Failure::no_subscription())?;
-    let found = admin.state.store.subscription(id).await?.ok_or_else(Failure::no_subscription)?;
+    let found = admin.state.store.subscription(id).await?;
+    let found = found.filter(|found| found.target.event_subscription().is_none());
+    let found = found.ok_or_else(Failure::no_subscription)?;
     if found.lifecycle_url.is_none() {
         let why = "the subscription has no lifecycleNotificationUrl, so nobody would hear of it; create it with one";
         return Err(Failure::new(StatusCode::CONFLICT, why));

@@ -1,8 +1,10 @@
 //! The directory of the model.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use graph::{AppId, Partition, TenantId, Timestamp, UserId};
+use notify::Subscription;
 use uuid::Uuid;
 
 use super::Model;
@@ -112,7 +114,8 @@ impl Model {
     }
 
     pub fn remove_app(&mut self, id: AppId) -> Result<App, DirectoryError> {
-        if self.apps.contains_key(&id) && self.live().any(|one| one.app == id) {
+        let is_of_app = |one: &Arc<Subscription>| one.app == id && one.target.event_subscription().is_none();
+        if self.apps.contains_key(&id) && self.live().any(is_of_app) {
             return Err(DirectoryError::Subscribed(id));
         }
         let app = self.apps.remove(&id).ok_or(DirectoryError::NoApp(id))?;

@@ -277,6 +277,7 @@ impl Model {
     pub fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError> {
         let asked = |one: &&Arc<Subscription>| {
             one.tenant == query.tenant
+                && one.target.event_subscription().is_none()
                 && query.app.is_none_or(|app| app == one.app)
                 && query.creator.is_none_or(|creator| creator == one.creator)
                 && (query.mailbox.is_none() || query.mailbox == one.target.mailbox())

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use graph::{Partition, Timestamp, TopicId};
+use graph::{Partition, SubscriptionId, Timestamp, TopicId};
+use notify::checkpoint::SubscriptionSpan;
+use notify::log::{EndReason, SubscriptionEvent};
+use notify::reauthorization::Standing;
 use notify::topic::{CloudEvent, EventCounts, Hold, Next, Pending, Queue, Settled};
-use notify::{EventSubscription, Position, Record, Topic, TopicEvent};
+use notify::{EventSubscription, Position, Record, Subscription, Topic, TopicEvent};
 
 use super::Model;
 use super::model::Shard;
-use crate::topic::{CONSIDERED_MAX, Lock, event_key};
+use crate::topic::{CONSIDERED_MAX, Lock, NOT_PULLED, Pushing, event_key, put_in_place};
 use crate::{
     DeadLetter, EventSubscriptionError, EventSubscriptionKey, Generation, LockedEvent, PublishError, PullError,
     READ_BYTES_MAX, Received, Settle, StoreError, TokenFailure, TopicCounts, TopicError, TopicQuery,
@@ -33,6 +36,7 @@ pub(super) struct Topics {
 #[derive(Clone, Debug)]
 struct Pulled {
     subscription: Arc<EventSubscription>,
+    /// [`NOT_PULLED`] while its events go elsewhere.
     cursor: Position,
     counts: EventCounts,
     pending: BTreeMap<Position, Pending>,
@@ -93,8 +97,12 @@ impl Model {
     }
 
     pub fn remove_topic(&mut self, id: TopicId) -> Result<(), TopicError> {
-        self.topics.remove(&id).ok_or(TopicError::NotFound)?;
+        let removed = self.topics.remove(&id).ok_or(TopicError::NotFound)?;
         self.counters.commits += 1;
+        let pushed = removed.subscriptions.values().filter_map(|kept| self.pushes(&kept.subscription));
+        let mut pushed: Vec<_> = pushed.map(|pushed| pushed.id).collect();
+        pushed.sort();
+        self.end_pushing(Partition::of(id), pushed);
         Ok(())
     }
 
@@ -167,30 +175,71 @@ impl Model {
 impl Model {
     pub fn put_event_subscription(
         &mut self,
-        subscription: Arc<EventSubscription>,
+        wanted: Arc<EventSubscription>,
         of_topic_max: u64,
     ) -> Result<(Arc<EventSubscription>, bool), EventSubscriptionError> {
-        let topic = subscription.topic;
-        let cursor = self.shard(Partition::of(topic)).head();
-        let one = self.topics.get_mut(&topic).ok_or(EventSubscriptionError::NoTopic)?;
-        let name = EventSubscriptionKey::new(topic, &subscription.name).folded();
+        let (topic, head) = (wanted.topic, self.shard(Partition::of(wanted.topic)).head());
+        let one = self.topics.get(&topic).ok_or(EventSubscriptionError::NoTopic)?;
+        let name = EventSubscriptionKey::new(topic, &wanted.name).folded();
+        let before = one.subscriptions.get(&name).map(|kept| Arc::clone(&kept.subscription));
+        let pushed = before.as_ref().and_then(|before| self.pushes(before));
+        let after = Arc::new(put_in_place(&wanted, before.as_deref(), pushed.as_deref()));
+        let pushing = Pushing::of(pushed.as_deref(), one.topic.pushed(&after), head.next());
         let count = one.subscriptions.len() as u64;
-        let answer = match one.subscriptions.get_mut(&name) {
-            Some(pulled) => {
-                let before = &pulled.subscription;
-                pulled.subscription = Arc::new(subscription.in_place_of(before));
-                (Arc::clone(&pulled.subscription), false)
-            }
-            None if count >= of_topic_max => return Err(EventSubscriptionError::TooMany(count)),
-            None => {
-                let (counts, pending) = (EventCounts::default(), BTreeMap::new());
-                let subscription_kept = Arc::clone(&subscription);
-                one.subscriptions.insert(name, Pulled { subscription: subscription_kept, cursor, counts, pending });
-                (subscription, true)
-            }
-        };
+        if before.is_none() && count >= of_topic_max {
+            return Err(EventSubscriptionError::TooMany(count));
+        }
+        if let Pushing::Begins(new) = &pushing
+            && self.subscriptions.contains_key(&new.id)
+        {
+            return Err(EventSubscriptionError::Changed);
+        }
+        let one = self.topics.get_mut(&topic).ok_or(EventSubscriptionError::NoTopic)?;
+        let (events, kept) = (&one.events, one.subscriptions.entry(name));
+        let kept = kept.or_insert_with(|| Pulled::new(Arc::clone(&after), head));
+        kept.put(Arc::clone(&after), events, head);
         self.counters.commits += 1;
-        Ok(answer)
+        self.change_pushing(Partition::of(topic), pushing);
+        Ok((after, before.is_none()))
+    }
+
+    /// The live subscription that pushes its events.
+    fn pushes(&self, subscription: &EventSubscription) -> Option<Arc<Subscription>> {
+        let span = self.subscriptions.get(&subscription.id?).filter(|span| span.ended.is_none())?;
+        Some(Arc::clone(&span.subscription))
+    }
+
+    fn change_pushing(&mut self, partition: Partition, pushing: Pushing) {
+        let told = |new: &Arc<Subscription>| Box::new(Subscription::clone(new));
+        match pushing {
+            Pushing::Unchanged => {}
+            Pushing::Begins(new) => {
+                let (id, event) = (new.id, SubscriptionEvent::Began(told(&new)));
+                let began = self.append(partition, vec![Record::Subscription { id, event }]).position;
+                let standing = Standing::default();
+                let span = SubscriptionSpan { subscription: new, began, ended: None, standing, incident: None };
+                self.subscriptions.insert(id, span);
+            }
+            Pushing::Changes(new) => {
+                let (id, event) = (new.id, SubscriptionEvent::Patched(told(&new)));
+                self.append(partition, vec![Record::Subscription { id, event }]);
+                self.subscriptions.entry(id).and_modify(|span| span.subscription = new);
+            }
+            Pushing::Ends(id) => self.end_pushing(partition, vec![id]),
+        }
+    }
+
+    /// Ends these, which live, together.
+    fn end_pushing(&mut self, partition: Partition, ids: Vec<SubscriptionId>) {
+        let mut ended = self.shard(partition).head();
+        let event = || SubscriptionEvent::Ended(EndReason::Deleted);
+        if !ids.is_empty() {
+            self.append(partition, ids.iter().map(|id| Record::Subscription { id: *id, event: event() }).collect());
+        }
+        for id in ids {
+            ended = ended.next();
+            self.subscriptions.entry(id).and_modify(|span| (span.ended, span.incident) = (Some(ended), None));
+        }
     }
 
     pub fn event_subscription(
@@ -208,8 +257,11 @@ impl Model {
 
     pub fn remove_event_subscription(&mut self, key: EventSubscriptionKey) -> Result<bool, StoreError> {
         let removed = self.topics.get_mut(&key.topic).and_then(|one| one.subscriptions.remove(&key.folded()));
-        self.counters.commits += u64::from(removed.is_some());
-        Ok(removed.is_some())
+        let Some(removed) = removed else { return Ok(false) };
+        self.counters.commits += 1;
+        let pushed = self.pushes(&removed.subscription).map(|pushed| pushed.id);
+        self.end_pushing(Partition::of(key.topic), pushed.into_iter().collect());
+        Ok(true)
     }
 
     pub fn receive(&mut self, key: EventSubscriptionKey, most: usize, now: Timestamp) -> Result<Received, PullError> {
@@ -295,6 +347,27 @@ impl Model {
 }
 
 impl Pulled {
+    fn new(subscription: Arc<EventSubscription>, head: Position) -> Self {
+        let cursor = if subscription.queue().is_some() { head } else { NOT_PULLED };
+        Self { subscription, cursor, counts: EventCounts::default(), pending: BTreeMap::new() }
+    }
+
+    /// Takes the place of what was under its name.
+    fn put(&mut self, after: Arc<EventSubscription>, events: &BTreeMap<Position, [u8; 16]>, head: Position) {
+        let (was_pulled, is_pulled) = (self.cursor != NOT_PULLED, after.queue().is_some());
+        self.subscription = after;
+        if was_pulled && !is_pulled {
+            let (cursor, before) = (self.cursor, self.pending.len());
+            self.counts.unread += events.range(cursor.next()..).count() as u64;
+            self.pending.retain(|_, pending| pending.due().is_none());
+            self.counts.dropped += (before - self.pending.len()) as u64;
+            self.cursor = NOT_PULLED;
+        }
+        if !was_pulled && is_pulled {
+            self.cursor = head;
+        }
+    }
+
     /// Which receive of the event this is, if it is received.
     fn receive_one(&mut self, queue: &Queue, position: Position, event: &TopicEvent, now: Timestamp) -> Option<u32> {
         let pending = self.pending.get(&position).copied();

@@ -40,7 +40,11 @@ pub(super) fn decode(
 }
 
 fn is_sealed(record: &Record) -> bool {
-    matches!(record, Record::Subscription { .. } | Record::Event(_))
+    match record {
+        Record::Subscription { .. } | Record::Event(_) => true,
+        Record::Replayed { record, .. } => is_sealed(record),
+        _ => false,
+    }
 }
 
 /// Seals the JSON of a record.

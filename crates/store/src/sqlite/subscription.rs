@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graph::{AppId, ChangeId, ChangeType, Partition, SubscriptionId, Timestamp, UserId};
+use graph::{AppId, ChangeId, ChangeType, Partition, SubscriptionId, Timestamp, TopicId, UserId};
 use notify::checkpoint::SubscriptionSpan;
 use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::Standing;
@@ -17,6 +17,7 @@ use super::row::{folder_key, kind_byte, signed};
 use super::writer::{Encoded, Tx};
 use super::{directory, partition, user};
 use crate::seal::{Keys, UnsealError};
+use crate::topic::Pushing;
 use crate::{Appended, BeginError, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
 
 const STATE: (&str, &str) = ("subscription", "state");
@@ -24,6 +25,9 @@ const STANDING: (&str, &str) = ("subscription", "standing");
 const INCIDENT: (&str, &str) = ("subscription", "incident");
 /// What a state is sealed as, for its subscription.
 const SEALED_AS: &str = "subscription.state";
+
+/// Of a live subscription: an app of Graph has it. One that pushes events has its topic for a scope, and ends with it.
+const PUSHES_NOTHING: &str = "NOT EXISTS (SELECT 1 FROM topic WHERE topic.id = subscription.mailbox)";
 
 /// A subscription in its stored form, with the record that tells of it.
 pub(super) struct EncodedSubscription {
@@ -95,10 +99,13 @@ pub(super) fn begin(
     encoded: &EncodedSubscription,
     limits: SubscriptionLimits,
 ) -> Result<Appended, BeginError> {
+    check_new(tx.connection, &encoded.subscription, &likeness(&encoded.subscription), limits)?;
+    Ok(insert(tx, encoded)?)
+}
+
+fn insert(tx: &mut Tx<'_>, encoded: &EncodedSubscription) -> Result<Appended, StoreError> {
     let subscription = &*encoded.subscription;
-    let (scope, partition) = (subscription.scope(), subscription.partition());
-    let likeness = likeness(subscription);
-    check_new(tx.connection, subscription, &likeness, limits)?;
+    let partition = subscription.partition();
     let sql = "INSERT INTO subscription
         (partition, id, tenant, app, creator, mailbox, likeness, expires, began, state)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -108,8 +115,8 @@ pub(super) fn begin(
         subscription.tenant.0.as_bytes(),
         subscription.app.0.as_bytes(),
         subscription.creator.0.as_bytes(),
-        scope.0.as_bytes(),
-        likeness,
+        subscription.scope().0.as_bytes(),
+        likeness(subscription),
         subscription.expires.as_micros(),
         signed(tx.next_position(partition).0),
         encoded.state,
@@ -132,8 +139,7 @@ fn check_new(
     if !limits.makers.may_make(subscription, user.as_ref(), app.as_ref()) {
         return Err(BeginError::NotAllowed);
     }
-    let mut known = connection.prepare_cached("SELECT 1 FROM subscription WHERE id = ?1")?;
-    if known.exists([subscription.id.0.as_bytes()])? {
+    if is_known(connection, subscription.id)? {
         return Err(BeginError::Duplicate(subscription.id));
     }
     let scope = subscription.scope();
@@ -154,6 +160,11 @@ fn check_new(
     Ok(())
 }
 
+/// Whether there is one of this id, live or ended.
+pub(super) fn is_known(connection: &Connection, id: SubscriptionId) -> Result<bool, StoreError> {
+    Ok(connection.prepare_cached("SELECT 1 FROM subscription WHERE id = ?1")?.exists([id.0.as_bytes()])?)
+}
+
 pub(super) fn patch(
     tx: &mut Tx<'_>,
     before: &Subscription,
@@ -167,10 +178,19 @@ pub(super) fn patch(
         standing.resume(tx.next_position(partition).next());
     }
     put_standing(tx, number, id, &standing)?;
+    let appended = update(tx, after)?;
+    match resumes {
+        true => Ok(append_event(tx, partition, id, SubscriptionEvent::Resumed)?),
+        false => Ok(appended),
+    }
+}
+
+fn update(tx: &mut Tx<'_>, after: &EncodedSubscription) -> Result<Appended, StoreError> {
+    let subscription = &*after.subscription;
     let sql = "UPDATE subscription
-        SET tenant = ?2, app = ?3, creator = ?4, likeness = ?5, expires = ?6, state = ?7 WHERE number = ?1";
+        SET tenant = ?2, app = ?3, creator = ?4, likeness = ?5, expires = ?6, state = ?7 WHERE id = ?1";
     tx.connection.prepare_cached(sql)?.execute(params![
-        number,
+        subscription.id.0.as_bytes(),
         subscription.tenant.0.as_bytes(),
         subscription.app.0.as_bytes(),
         subscription.creator.0.as_bytes(),
@@ -178,11 +198,34 @@ pub(super) fn patch(
         subscription.expires.as_micros(),
         after.state,
     ])?;
-    let appended = tx.append(partition, &after.record)?;
-    match resumes {
-        true => append_event(tx, partition, id, SubscriptionEvent::Resumed),
-        false => Ok(appended),
+    Ok(tx.append(subscription.partition(), &after.record)?)
+}
+
+/// Does what putting an event subscription means for the live subscription that pushes its events.
+pub(super) fn change_pushing(tx: &mut Tx<'_>, pushing: Pushing) -> Result<(), StoreError> {
+    match pushing {
+        Pushing::Unchanged => {}
+        Pushing::Begins(new) => drop(insert(tx, &EncodedSubscription::began(tx.keys, new)?)?),
+        Pushing::Changes(new) => drop(update(tx, &EncodedSubscription::patched(tx.keys, new)?)?),
+        Pushing::Ends(id) => end_pushing(tx, id)?,
     }
+    Ok(())
+}
+
+/// Ends what pushes the events of an event subscription, if it lives.
+pub(super) fn end_pushing(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<(), StoreError> {
+    if let Some(live) = live(tx.connection, tx.keys, id)? {
+        end_live(tx, &live, EndReason::Deleted)?;
+    }
+    Ok(())
+}
+
+/// What pushes the events of a topic, by id.
+pub(super) fn pushing(connection: &Connection, topic: TopicId) -> Result<Vec<SubscriptionId>, StoreError> {
+    let sql = "SELECT id FROM subscription WHERE partition = ?1 AND mailbox = ?2 AND ended IS NULL ORDER BY id";
+    let mut statement = connection.prepare_cached(sql)?;
+    let ids = statement.query_map(params![Partition::of(topic).0, topic.0.as_bytes()], |row| row.get(0))?;
+    Ok(ids.map(|id| Ok(SubscriptionId(Uuid::from_bytes(id?)))).collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn require_reauthorization(
@@ -209,7 +252,7 @@ pub(super) fn pause(tx: &mut Tx<'_>, before: &Subscription) -> Result<Appended, 
     let partition = before.partition();
     standing.pause(tx.next_position(partition), partition::cursor(tx.connection, partition)?);
     put_standing(tx, number, before.id, &standing)?;
-    append_event(tx, partition, before.id, SubscriptionEvent::Paused)
+    Ok(append_event(tx, partition, before.id, SubscriptionEvent::Paused)?)
 }
 
 fn append_event(
@@ -217,7 +260,7 @@ fn append_event(
     partition: Partition,
     id: SubscriptionId,
     event: SubscriptionEvent,
-) -> Result<Appended, SubscriptionError> {
+) -> Result<Appended, StoreError> {
     let record = encode(tx.keys, partition, Record::Subscription { id, event })?;
     Ok(tx.append(partition, &[record])?)
 }
@@ -239,12 +282,15 @@ pub(super) fn end(
     reason: EndReason,
     if_expires: Option<Timestamp>,
 ) -> Result<Appended, SubscriptionError> {
-    let Live { number, subscription: found, .. } =
-        live(tx.connection, tx.keys, id)?.ok_or(SubscriptionError::NotFound)?;
-    if if_expires.is_some_and(|expires| expires != found.expires) {
+    let found = live(tx.connection, tx.keys, id)?.ok_or(SubscriptionError::NotFound)?;
+    if if_expires.is_some_and(|expires| expires != found.subscription.expires) {
         return Err(SubscriptionError::Changed);
     }
-    let partition = found.partition();
+    Ok(end_live(tx, &found, reason)?)
+}
+
+fn end_live(tx: &mut Tx<'_>, live: &Live, reason: EndReason) -> Result<Appended, StoreError> {
+    let partition = live.subscription.partition();
     let reason_name = match reason {
         EndReason::Deleted => "deleted",
         EndReason::Expired => "expired",
@@ -255,8 +301,8 @@ pub(super) fn end(
     };
     let sql = "UPDATE subscription SET ended = ?2, end_reason = ?3, incident = NULL WHERE number = ?1";
     let ended = signed(tx.next_position(partition).0);
-    tx.connection.prepare_cached(sql)?.execute(params![number, ended, reason_name])?;
-    append_event(tx, partition, id, SubscriptionEvent::Ended(reason))
+    tx.connection.prepare_cached(sql)?.execute(params![live.number, ended, reason_name])?;
+    append_event(tx, partition, live.subscription.id, SubscriptionEvent::Ended(reason))
 }
 
 pub(super) fn append_lifecycle(
@@ -361,6 +407,7 @@ pub(super) fn subscriptions(
     let sql = format!(
         "SELECT id, state FROM subscription
         WHERE tenant = ?1 AND {of_app} AND id > ?3 AND ended IS NULL AND {of_creator} AND {of_mailbox}
+            AND {PUSHES_NOTHING}
         ORDER BY id LIMIT ?5"
     );
     let mut statement = connection.prepare_cached(&sql)?;
@@ -387,21 +434,23 @@ pub(super) fn is_watched(connection: &Connection, mailbox: UserId) -> Result<boo
     Ok(connection.prepare_cached(sql)?.exists(params![Partition::of(mailbox).0, mailbox.0.as_bytes()])?)
 }
 
-/// Whether an app has a live subscription in any tenant.
+/// Whether an app has a live subscription in any tenant, apart from what pushes the events of its topics.
 pub(super) fn has_some(connection: &Connection, app: AppId) -> Result<bool, StoreError> {
     // By tenant, as the index has them.
-    let sql = "SELECT 1 FROM tenant CROSS JOIN subscription ON subscription.tenant = tenant.id
-        WHERE app = ?1 AND ended IS NULL";
-    Ok(connection.prepare_cached(sql)?.exists([app.0.as_bytes()])?)
+    let sql = format!(
+        "SELECT 1 FROM tenant CROSS JOIN subscription ON subscription.tenant = tenant.id
+        WHERE app = ?1 AND ended IS NULL AND {PUSHES_NOTHING}"
+    );
+    Ok(connection.prepare_cached(&sql)?.exists([app.0.as_bytes()])?)
 }
 
-/// Opens an incident of every live subscription, and counts them. One that was open is part of it: told under its old id
+/// Opens an incident of every live subscription that an app of Graph has, and counts them. One that was open is part of it: told under its old id
 /// it might be taken for what the app has heard already.
 pub(super) fn open_incidents(connection: &Connection, incident: Incident) -> rusqlite::Result<u64> {
     let json = serde_json::to_vec(&incident);
     let json = json.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    let sql = "UPDATE subscription SET incident = ?1 WHERE ended IS NULL";
-    Ok(connection.execute(sql, [json])? as u64)
+    let sql = format!("UPDATE subscription SET incident = ?1 WHERE ended IS NULL AND {PUSHES_NOTHING}");
+    Ok(connection.execute(&sql, [json])? as u64)
 }
 
 /// Opens the state of one subscription, if there is any.

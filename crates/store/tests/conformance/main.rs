@@ -21,6 +21,7 @@ mod ingest;
 mod lease;
 mod log;
 mod mailbox;
+mod push;
 mod retention;
 mod subscription;
 #[path = "../support/mod.rs"]
@@ -200,6 +201,14 @@ mod stories {
             an_opening_knows_who_was_paused_and_who_had_not_ended
             ended_subscriptions_go_with_their_ledgers_when_the_floor_has_passed_their_end
             the_sums_of_an_app_have_those_of_subscriptions_that_are_gone
+        }
+        push {
+            what_pushes_events_is_a_subscription_for_the_node_and_none_of_its_app
+            what_is_put_again_is_patched_if_it_is_another_and_keeps_its_id
+            a_filter_that_is_changed_is_remembered_up_to_the_change
+            what_has_expired_begins_anew_under_another_id
+            what_comes_to_be_pushed_is_pulled_no_more_and_what_was_pending_is_counted
+            what_pushes_ends_with_its_event_subscription_and_with_its_topic
         }
         topic {
             a_topic_is_made_once_and_found_by_whoever_names_it

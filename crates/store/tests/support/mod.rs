@@ -10,10 +10,11 @@ use graph::{
     TenantId, Timestamp, TopicId, UserId, WellKnown,
 };
 use notify::event_grid_url::EventGridUrl;
+use notify::push_policy::PushPolicy;
 use notify::subscription::{Target, TlsVersion, Watched};
 use notify::topic::{
-    Activation, CloudEvent, Destination, EventSubscription, EventSubscriptionFilter, Filter, LockKey, Profile, Queue,
-    Topic, TopicKey,
+    Activation, CloudEvent, ContentMode, Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter,
+    LockKey, Profile, Push, Queue, Topic, TopicKey, Webhook,
 };
 use notify::{EndpointId, Health, Position, Record, StoredHealth, Subscription};
 use serde_json::json;
@@ -249,6 +250,21 @@ pub fn queue_of(topic: &Topic, name: &str) -> EventSubscription {
         created: at(0),
         lock_key: LockKey([name.len() as u8; 32]),
     }
+}
+
+/// The same with its events pushed to a path of a receiver, by a subscription of this number.
+pub fn pushed_to(topic: &Topic, name: &str, path: &str, number: u128) -> EventSubscription {
+    let webhook = Webhook {
+        url: format!("https://receiver.test{path}"),
+        mode: ContentMode::default(),
+        batch: None,
+        attributes: Vec::new(),
+        audience: None,
+        tls: TlsVersion::default(),
+    };
+    let push = Push { to: Endpoint::Webhook(webhook), policy: PushPolicy::default(), dead_letters: None };
+    let destination = Destination::Push(Box::new(push));
+    EventSubscription { id: Some(subscription_id(number)), destination, ..queue_of(topic, name) }
 }
 
 /// What a store has published.

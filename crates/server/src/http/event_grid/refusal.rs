@@ -219,6 +219,7 @@ impl From<EventSubscriptionError> for Refusal {
         match error {
             EventSubscriptionError::NoTopic => Self::NoTopic,
             EventSubscriptionError::TooMany(number) => Self::TooManyEventSubscriptions(number),
+            EventSubscriptionError::Changed => Self::Changed,
             EventSubscriptionError::Store(error) => error.into(),
         }
     }

@@ -1,6 +1,8 @@
 //! Topics: their rows open, their events lie in the log, and what is pending adds up.
 
-use graph::{Partition, TopicId};
+use std::collections::BTreeSet;
+
+use graph::{Partition, SubscriptionId, TopicId};
 use notify::{Position, Record};
 use rusqlite::Row;
 use uuid::Uuid;
@@ -64,6 +66,7 @@ impl Desk<'_> {
         let sql = format!("SELECT {}, topic FROM event_subscription ORDER BY number", EventSubscriptionRow::COLUMNS);
         let mut read = self.connection.prepare(&sql)?;
         let mut rows = read.query(())?;
+        let mut known = BTreeSet::new();
         while let Some(row) = rows.next()? {
             let (id, name): (_, String) = (TopicId(Uuid::from_bytes(row.get("topic")?)), row.get("name")?);
             let place = format!("event subscription {name} of topic {id}");
@@ -78,11 +81,26 @@ impl Desk<'_> {
                     continue;
                 }
             };
+            known.extend(kept.subscription.id);
             let sql = "SELECT COUNT(*) FROM event_pending WHERE subscription = ?1 AND hold < 2";
             let pending: u64 = self.connection.prepare_cached(sql)?.query_row([kept.number], |row| row.get(0))?;
             if kept.counts.pending() != pending {
                 let what = format!("by its counts {} are pending, and {pending} are", kept.counts.pending());
                 self.tell(place, what, RESTORE);
+            }
+        }
+        if self.keys.is_some() { self.pushing(&known) } else { Ok(()) }
+    }
+
+    /// What pushes does so for one of these.
+    fn pushing(&mut self, known: &BTreeSet<SubscriptionId>) -> Result<(), StoreError> {
+        let sql = "SELECT id FROM subscription WHERE ended IS NULL AND mailbox IN (SELECT id FROM topic)";
+        let mut read = self.connection.prepare(sql)?;
+        let mut rows = read.query(())?;
+        while let Some(row) = rows.next()? {
+            let id = SubscriptionId(Uuid::from_bytes(row.get(0)?));
+            if !known.contains(&id) {
+                self.tell(format!("subscription {id}"), "it pushes the events of no event subscription", RESTORE);
             }
         }
         Ok(())

@@ -10,7 +10,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::seal::{Keys, UnsealError};
 use crate::sqlite::error::{cell, corrupt};
 use crate::sqlite::row::signed;
+use crate::sqlite::subscription;
 use crate::sqlite::writer::Tx;
+use crate::topic::{NOT_PULLED, Pushing, put_in_place};
 use crate::{EventSubscriptionError, EventSubscriptionKey, StoreError};
 
 const STATE: (&str, &str) = ("event_subscription", "state");
@@ -103,44 +105,93 @@ pub(in crate::sqlite) fn of_topic(
 
 pub(in crate::sqlite) fn put(
     tx: &mut Tx<'_>,
-    subscription: &Arc<EventSubscription>,
+    wanted: &EventSubscription,
     of_topic_max: u64,
 ) -> Result<(Arc<EventSubscription>, bool), EventSubscriptionError> {
-    let topic = subscription.topic;
-    let key = EventSubscriptionKey::new(topic, &subscription.name);
-    if !tx.connection.prepare_cached("SELECT 1 FROM topic WHERE id = ?1")?.exists([topic.0.as_bytes()])? {
-        return Err(EventSubscriptionError::NoTopic);
-    }
+    let key = EventSubscriptionKey::new(wanted.topic, &wanted.name);
+    let topic = super::topic(tx.connection, tx.keys, key.topic)?.ok_or(EventSubscriptionError::NoTopic)?;
     let before = kept(tx.connection, tx.keys, &key)?;
-    let after = match &before {
-        Some(before) => Arc::new(subscription.in_place_of(&before.subscription)),
-        None => Arc::clone(subscription),
-    };
-    let json = serde_json::to_vec(&*after).map_err(|error| corrupt(STATE, &after.name, error))?;
-    let state = seal_state(tx.keys, &key, &json);
-    if let Some(before) = &before {
-        let sql = "UPDATE event_subscription SET state = ?2 WHERE number = ?1";
-        tx.connection.prepare_cached(sql)?.execute(params![before.number, state])?;
-        return Ok((after, false));
+    let id = before.as_ref().and_then(|before| before.subscription.id);
+    let pushed = id.map(|id| subscription::subscription(tx.connection, tx.keys, id)).transpose()?.flatten();
+    let after = put_in_place(wanted, before.as_ref().map(|before| &before.subscription), pushed.as_deref());
+    let pushing = Pushing::of(pushed.as_deref(), topic.pushed(&after), tx.next_position(topic.partition()));
+    if before.is_none() {
+        check_room(tx.connection, key.topic, of_topic_max)?;
     }
+    if let Pushing::Begins(new) = &pushing
+        && subscription::is_known(tx.connection, new.id)?
+    {
+        return Err(EventSubscriptionError::Changed);
+    }
+    match &before {
+        Some(before) => replace(tx, before, &after)?,
+        None => insert(tx, &key, &after)?,
+    }
+    subscription::change_pushing(tx, pushing)?;
+    Ok((Arc::new(after), before.is_none()))
+}
+
+fn check_room(connection: &Connection, topic: TopicId, of_topic_max: u64) -> Result<(), EventSubscriptionError> {
     let sql = "SELECT COUNT(*) FROM event_subscription WHERE topic = ?1";
-    let count: u64 = tx.connection.prepare_cached(sql)?.query_row([topic.0.as_bytes()], |row| row.get(0))?;
-    if count >= of_topic_max {
-        return Err(EventSubscriptionError::TooMany(count));
+    let count: u64 = connection.prepare_cached(sql)?.query_row([topic.0.as_bytes()], |row| row.get(0))?;
+    match count < of_topic_max {
+        true => Ok(()),
+        false => Err(EventSubscriptionError::TooMany(count)),
     }
+}
+
+fn insert(tx: &Tx<'_>, key: &EventSubscriptionKey, new: &EventSubscription) -> Result<(), StoreError> {
+    let cursor = if new.queue().is_some() { tx.head(Partition::of(key.topic)) } else { NOT_PULLED };
     let sql = "INSERT INTO event_subscription (topic, name, cursor, state) VALUES (?1, ?2, ?3, ?4)";
-    let cursor = signed(tx.head(Partition::of(topic)).0);
-    tx.connection.prepare_cached(sql)?.execute(params![topic.0.as_bytes(), key.folded(), cursor, state])?;
-    Ok((after, true))
+    let row = params![key.topic.0.as_bytes(), key.folded(), signed(cursor.0), stored(tx.keys, key, new)?];
+    tx.connection.prepare_cached(sql)?.execute(row)?;
+    Ok(())
+}
+
+fn replace(tx: &Tx<'_>, before: &EventSubscriptionRow, after: &EventSubscription) -> Result<(), StoreError> {
+    let (number, key) = (before.number, EventSubscriptionKey::new(after.topic, &after.name));
+    let sql = "UPDATE event_subscription SET state = ?2 WHERE number = ?1";
+    tx.connection.prepare_cached(sql)?.execute(params![number, stored(tx.keys, &key, after)?])?;
+    match (before.cursor != NOT_PULLED, after.queue().is_some()) {
+        (true, false) => give_up_pulling(tx, number, after.topic),
+        (false, true) => {
+            let sql = "UPDATE event_subscription SET cursor = ?2 WHERE number = ?1";
+            let head = tx.head(Partition::of(after.topic));
+            tx.connection.prepare_cached(sql)?.execute((number, signed(head.0)))?;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn stored(keys: &Keys, key: &EventSubscriptionKey, subscription: &EventSubscription) -> Result<Vec<u8>, StoreError> {
+    let json = serde_json::to_vec(subscription).map_err(|error| corrupt(STATE, &subscription.name, error))?;
+    Ok(seal_state(keys, key, &json))
+}
+
+/// Its events are pushed from now on. Dead letters stay to be looked at.
+fn give_up_pulling(tx: &Tx<'_>, number: i64, topic: TopicId) -> Result<(), StoreError> {
+    let sql = "UPDATE event_subscription SET cursor = ?4,
+        dropped = dropped + (SELECT COUNT(*) FROM event_pending WHERE subscription = ?1 AND hold < 2),
+        unread = unread + (SELECT COUNT(*) FROM topic_event
+            WHERE partition = ?3 AND topic = ?2 AND position > event_subscription.cursor)
+        WHERE number = ?1";
+    let row = params![number, topic.0.as_bytes(), Partition::of(topic).0, signed(NOT_PULLED.0)];
+    tx.connection.prepare_cached(sql)?.execute(row)?;
+    let sql = "DELETE FROM event_pending WHERE subscription = ?1 AND hold < 2";
+    tx.connection.prepare_cached(sql)?.execute([number])?;
+    Ok(())
 }
 
 pub(in crate::sqlite) fn remove(tx: &mut Tx<'_>, key: &EventSubscriptionKey) -> Result<bool, StoreError> {
-    let row = params![key.topic.0.as_bytes(), key.folded()];
-    let sql = "DELETE FROM event_pending
-        WHERE subscription IN (SELECT number FROM event_subscription WHERE topic = ?1 AND name = ?2)";
-    tx.connection.prepare_cached(sql)?.execute(row)?;
-    let sql = "DELETE FROM event_subscription WHERE topic = ?1 AND name = ?2";
-    Ok(tx.connection.prepare_cached(sql)?.execute(row)? > 0)
+    let Some(found) = kept(tx.connection, tx.keys, key)? else { return Ok(false) };
+    if let Some(id) = found.subscription.id {
+        subscription::end_pushing(tx, id)?;
+    }
+    let execute = |sql: &str| tx.connection.prepare_cached(sql)?.execute([found.number]);
+    execute("DELETE FROM event_pending WHERE subscription = ?1")?;
+    execute("DELETE FROM event_subscription WHERE number = ?1")?;
+    Ok(true)
 }
 
 /// Its topic keeps nothing any more up to here.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::error::{cell, corrupt};
 use super::record::{decode, encode};
 use super::row::{log_key, signed};
+use super::subscription;
 use super::writer::{Encoded, Tx};
 use crate::seal::{Keys, UnsealError};
 use crate::topic::event_key;
@@ -171,6 +172,9 @@ pub(super) fn replace(tx: &mut Tx<'_>, before: &Topic, after: &Topic) -> Result<
 
 pub(super) fn remove(tx: &mut Tx<'_>, id: TopicId) -> Result<(), TopicError> {
     let found = topic(tx.connection, tx.keys, id)?.ok_or(TopicError::NotFound)?;
+    for pushing in subscription::pushing(tx.connection, id)? {
+        subscription::end_pushing(tx, pushing)?;
+    }
     let id = id.0.as_bytes();
     let execute = |sql: &str| tx.connection.prepare_cached(sql)?.execute([id]);
     execute(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use notify::Position;
+use notify::log::EndReason;
 use notify::topic::{Activation, Destination, EventSubscription, Filter, Queue, Settlement, Topic};
 use proptest::prelude::*;
 use tidings_store::{EventSubscriptionKey, Settle, Store, TopicQuery};
@@ -10,19 +11,71 @@ use tidings_store::{EventSubscriptionKey, Settle, Store, TopicQuery};
 use super::{Pair, same};
 use crate::support::*;
 
+/// The numbers of subscriptions that push; no other has one of them.
+const PUSHED: std::ops::Range<u128> = 90..98;
 const NAMES: [&str; 3] = ["one", "TWO", "three"];
 
 #[derive(Clone, Debug)]
 pub(super) enum TopicCall {
-    Open { topic: u128, app: Option<u128>, elsewhere: bool, now: i64 },
-    Activate { topic: u128, active: bool, stale: bool },
-    Remove { topic: u128 },
-    Publish { topic: u128, events: Vec<u128> },
-    Forget { topic: u128, before: i64, most: u64 },
-    Put { topic: u128, name: usize, only_even: bool, count_max: u32, keeps: bool, expires: Option<i64> },
-    RemovePut { topic: u128, name: usize },
-    Receive { topic: u128, name: usize, most: usize, wait: i64 },
-    Settle { topic: u128, name: usize, tokens: Vec<usize>, how: usize, wait: i64 },
+    Open {
+        topic: u128,
+        app: Option<u128>,
+        elsewhere: bool,
+        now: i64,
+    },
+    Activate {
+        topic: u128,
+        active: bool,
+        stale: bool,
+    },
+    Remove {
+        topic: u128,
+    },
+    Publish {
+        topic: u128,
+        events: Vec<u128>,
+    },
+    Forget {
+        topic: u128,
+        before: i64,
+        most: u64,
+    },
+    Put {
+        topic: u128,
+        name: usize,
+        only_even: bool,
+        count_max: u32,
+        keeps: bool,
+        expires: Option<i64>,
+    },
+    PutPushed {
+        topic: u128,
+        name: usize,
+        only_even: bool,
+        number: u128,
+        path: u8,
+    },
+    /// What pushes has expired.
+    EndPushed {
+        number: u128,
+    },
+    RemovePut {
+        topic: u128,
+        name: usize,
+    },
+    Receive {
+        topic: u128,
+        name: usize,
+        most: usize,
+        wait: i64,
+    },
+    Settle {
+        topic: u128,
+        name: usize,
+        tokens: Vec<usize>,
+        how: usize,
+        wait: i64,
+    },
 }
 
 pub(super) fn call() -> impl Strategy<Value = TopicCall> {
@@ -43,6 +96,10 @@ pub(super) fn call() -> impl Strategy<Value = TopicCall> {
                 TopicCall::Put { topic, name, only_even, count_max, keeps, expires: expires.filter(|_| keeps) }
             }
         ),
+        4 => (topic(), name(), any::<bool>(), PUSHED, 0..3u8).prop_map(|(topic, name, only_even, number, path)| {
+            TopicCall::PutPushed { topic, name, only_even, number, path }
+        }),
+        1 => PUSHED.prop_map(|number| TopicCall::EndPushed { number }),
         1 => (topic(), name()).prop_map(|(topic, name)| TopicCall::RemovePut { topic, name }),
         6 => (topic(), name(), 0..6usize, wait())
             .prop_map(|(topic, name, most, wait)| TopicCall::Receive { topic, name, most, wait }),
@@ -59,7 +116,6 @@ fn put(number: u128, name: usize, only_even: bool, queue: Queue) -> EventSubscri
     let mut written = queue_of(&topic(number), "any").filter.written().clone();
     written.included_event_types = only_even.then(|| vec!["even".to_owned()]);
     EventSubscription {
-        id: None,
         filter: Filter::try_from(written).unwrap(),
         destination: Destination::Queue(queue),
         ..queue_of(&topic(number), NAMES[name])
@@ -108,6 +164,15 @@ impl Pair {
                 let new = Arc::new(new);
                 both!(self, put_event_subscription(new, 2)).ok();
             }
+            TopicCall::PutPushed { topic: of, name, only_even, number, path } => {
+                let filter = put(of, name, only_even, Queue::default()).filter;
+                let pushed = pushed_to(&topic(of), NAMES[name], &format!("/{path}"), number);
+                let new = Arc::new(EventSubscription { filter, ..pushed });
+                both!(self, put_event_subscription(new, 2)).ok();
+            }
+            TopicCall::EndPushed { number } => {
+                both!(self, end_subscription(subscription_id(number), EndReason::Expired, None)).ok();
+            }
             TopicCall::RemovePut { topic, name } => {
                 both!(self, remove_event_subscription(key(topic, name))).unwrap();
             }
@@ -137,6 +202,9 @@ impl Pair {
 
     pub(super) async fn compare_topics(&mut self) -> Result<(), TestCaseError> {
         both!(self, topics(TopicQuery { limit: 10, ..TopicQuery::default() })).unwrap();
+        for number in PUSHED {
+            both!(self, subscription(subscription_id(number))).unwrap();
+        }
         for number in 1..5 {
             let id = topic(number).id;
             both!(self, topic_counts(id)).unwrap();

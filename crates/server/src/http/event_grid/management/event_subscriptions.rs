@@ -74,7 +74,9 @@ pub(super) async fn patch(
 ) -> Result<Done, Refusal> {
     let (topic, before) = standing(call, who, path, name).await?;
     let wanted = WantedEventSubscription::parse_patch(sent, &path_of(&topic))?;
-    let mut after = EventSubscription::clone(&before);
+    // What was pushed under its id may have ended.
+    let mut after =
+        EventSubscription { id: Some(SubscriptionId(ids::new_uuid())), ..EventSubscription::clone(&before) };
     if let Some(wanted) = wanted.filter {
         after.filter = filter(wanted)?;
     }

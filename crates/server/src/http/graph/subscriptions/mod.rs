@@ -26,7 +26,9 @@ use crate::http::error::ApiError;
 /// All others are as if they were not. A refusal names the `operation` that it is looked up for.
 async fn visible(call: &Call<'_>, id: &str, operation: Operation) -> Result<Arc<Subscription>, ApiError> {
     let id: SubscriptionId = id.parse().map_err(|_| ApiError::SubscriptionNotFound)?;
-    let found = call.state.store.subscription(id).await?.ok_or(ApiError::SubscriptionNotFound)?;
+    let found = call.state.store.subscription(id).await?;
+    let found = found.filter(|found| found.target.event_subscription().is_none());
+    let found = found.ok_or(ApiError::SubscriptionNotFound)?;
     if !access::is_own(call.principal, &found) {
         return Err(foreign(call, &found, operation));
     }
