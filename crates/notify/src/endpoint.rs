@@ -29,7 +29,11 @@ impl EndpointId {
             (Err(_), Ok(mut parsed)) => {
                 parsed.set_query(None);
                 parsed.set_fragment(None);
-                let origin = parsed.origin().ascii_serialization();
+                // What is no URL of a host has a way of its own.
+                let origin = match parsed.cannot_be_a_base() {
+                    true => format!("{}:", parsed.scheme()),
+                    false => parsed.origin().ascii_serialization(),
+                };
                 (String::from(parsed), origin)
             }
             (Err(_), Err(_)) => (url.to_owned(), String::new()),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::node::Outcome;
-use crate::retry::with_jitter;
+use crate::retry::{RetryAfter, with_jitter};
 use crate::{AbandonReason, Monotonic};
 
 const SECOND_MICROS: u64 = 1_000_000;
@@ -199,8 +199,38 @@ impl PushPolicy {
     }
 }
 
+/// No wait is longer.
+pub fn wait_micros_max() -> u64 {
+    RETRY_AFTER_MICROS_MAX + RETRY_AFTER_MICROS_MAX * JITTER_PERCENT / 100
+}
+
+/// The waits after the first failures to keep a dead letter; after those it is the last.
+const DEAD_LETTER_MICROS: [u64; 3] = [10 * SECOND_MICROS, MINUTE_MICROS, 5 * MINUTE_MICROS];
+
+/// When keeping a dead letter is tried again that has failed so often, from 1.
+pub fn dead_letter_wait_micros(attempts: u32, seed: Uuid) -> u64 {
+    let step = (attempts.saturating_sub(1) as usize).min(DEAD_LETTER_MICROS.len() - 1);
+    with_jitter(DEAD_LETTER_MICROS[step], JITTER_PERCENT, attempts, seed)
+}
+
+impl Answer {
+    /// `None`: nothing was sent.
+    pub fn of(outcome: Outcome) -> Option<Self> {
+        Some(match outcome {
+            Outcome::Acknowledged => Self::Status { code: 200, retry_after_micros: None },
+            Outcome::Refused { status: code, retry_after } => {
+                Self::Status { code, retry_after_micros: retry_after.map(RetryAfter::micros) }
+            }
+            Outcome::TimedOut => Self::TimedOut,
+            Outcome::Unreachable | Outcome::Forbidden => Self::SocketError,
+            Outcome::Unresolved => Self::ResolutionError,
+            Outcome::NotSent | Outcome::Delayed { .. } => return None,
+        })
+    }
+}
+
 /// The wait of the schedule, or the least that the answer asks for if that is longer; with jitter.
-fn wait_micros(answer: Answer, attempts: u32, seed: Uuid) -> u64 {
+pub(crate) fn wait_micros(answer: Answer, attempts: u32, seed: Uuid) -> u64 {
     let step = (attempts.saturating_sub(1) as usize).min(SCHEDULE_MICROS.len() - 1);
     with_jitter(SCHEDULE_MICROS[step].max(least_wait_micros(answer)), JITTER_PERCENT, attempts, seed)
 }
@@ -235,6 +265,11 @@ impl Probation {
         let failures = self.failures.saturating_add(1);
         let asked = if failures < FAILURES_MIN { now } else { now.plus_micros(probation_micros(answer)) };
         Self { failures, until: self.until.max(asked) }
+    }
+
+    /// From then on something may be pushed.
+    pub fn until(&self) -> Monotonic {
+        self.until
     }
 
     /// Until when nothing is pushed; `None`: it may be now.

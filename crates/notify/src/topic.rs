@@ -190,6 +190,11 @@ pub struct TopicEvent {
 }
 
 impl TopicEvent {
+    /// About how much of a body it needs.
+    pub(crate) fn estimated_bytes(&self) -> usize {
+        self.event.to_json().len() + 1
+    }
+
     /// What is left of it for those who only pass over it.
     fn without_data(&self) -> Self {
         let attributes = self.event.attributes().clone();

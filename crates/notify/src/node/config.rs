@@ -25,6 +25,8 @@ pub struct NodeConfig {
     pub health: HealthLimits,
     /// Counted from the match, after which a delivery is given up.
     pub horizon_micros: i64,
+    /// Counted from when an event was given up, after which nobody tries any more to keep it as a dead letter.
+    pub dead_letter_micros: i64,
     /// When apps are asked to reauthorize.
     pub cadence: Cadence,
     /// How long a subscription goes on after its app has lost access, unless that reauthorizes.
@@ -76,6 +78,8 @@ impl Default for NodeConfig {
             health: HealthLimits::documented(),
             // "up to 4 hours": every copy of the webhook delivery guide.
             horizon_micros: 4 * 3_600 * 1_000_000,
+            // "If the store is unavailable for 4 hours, the event is dropped": Event Grid's page on dead letters.
+            dead_letter_micros: 4 * 3_600 * 1_000_000,
             cadence: Cadence::published(),
             // "notifications may go on for a while": the guide to lifecycle events; the figure is the time between two of
             // its questions.

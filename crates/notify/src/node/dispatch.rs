@@ -8,25 +8,22 @@ use graph::Partition;
 use super::fault::Fault;
 use super::machine::Node;
 use super::owned::Done;
+use super::policy::{Policy, Verdict};
+use super::pushing::last_try;
 use super::sending::StreamAt;
-use super::stream::{Class, Room};
-use super::{Attempt, Command, Lack, NodeConfig, Notification, Outcome, Purpose};
+use super::stream::{Class, Room, Taken};
+use super::{Attempt, Command, Lack, Notification, Outcome, Purpose};
 use crate::health::Health;
 use crate::subscription::TlsVersion;
-use crate::{AbandonReason, Now, Position, Stream, notification, retry};
+use crate::{AbandonReason, Now, Position, Stream, notification};
 
 /// Streams of one endpoint that are asked for one batch.
 const STREAMS_PER_BATCH_MAX: usize = 256;
 
-fn timeout_micros(config: &NodeConfig, class: Class) -> u64 {
-    match class {
-        Class::First => config.health.first_timeout_micros,
-        Class::Retry(_) => config.health.retry_timeout_micros,
-    }
-}
-
 /// An attempt being put together.
 struct Batch {
+    purpose: Purpose,
+    timeout_micros: u64,
     class: Class,
     url: Arc<str>,
     tls: TlsVersion,
@@ -45,15 +42,13 @@ impl Node {
         }
         while let Some(endpoint) = self.sending.next_endpoint(now.mono, &self.config) {
             if let Some(batch) = self.batch(endpoint, now) {
-                let timeout_micros = timeout_micros(&self.config, batch.class);
-                let id = self.sending.begin(endpoint, batch.deliveries, (now.mono, timeout_micros));
-                let Batch { url, tls, notifications, room, .. } = batch;
+                let Batch { purpose, timeout_micros, url, tls, notifications, room, .. } = batch;
+                let id = self.sending.begin((endpoint, purpose), batch.deliveries, (now.mono, timeout_micros));
                 let estimated_bytes = room.bytes;
                 let failed = match batch.class {
                     Class::First => 0,
                     Class::Retry(attempts) => attempts,
                 };
-                let purpose = Purpose::Notify;
                 let attempt = Attempt { id, purpose, url, tls, timeout_micros, notifications, estimated_bytes, failed };
                 commands.push(Command::Attempt(attempt));
             }
@@ -88,9 +83,11 @@ impl Node {
         let Some(state) = owned.streams.get_mut(&at.1).filter(|state| state.endpoint == endpoint) else {
             return false;
         };
-        if state.deliveries.values().next().is_some_and(|oldest| oldest.since <= horizon) {
+        let is_late = state.deliveries.values().next().is_some_and(|oldest| oldest.since <= horizon);
+        if is_late && state.policy().is_of_notifications() {
             owned.give_up_since(at.1, horizon, now.mono);
         }
+        let stopped = owned.is_stopped(&at.1);
         let Some(state) = owned.streams.get_mut(&at.1) else { return false };
         let (Some(class), Some(url)) = (state.class(now.mono, &self.config), state.url()) else {
             state.listed = false;
@@ -98,7 +95,8 @@ impl Node {
             self.await_due(at, now.mono);
             return false;
         };
-        let timeout = timeout_micros(&self.config, class);
+        let policy = Policy::of(&state.subscription, at.1.kind);
+        let (purpose, timeout) = (policy.purpose(), policy.timeout_micros(class, &self.config));
         let lease_covers = now.mono.plus_micros(timeout) <= owned.lease_until;
         if !lease_covers && !self.config.planted(Fault::SendAfterLeaseEnd) {
             owned.lease_too_short = true;
@@ -107,11 +105,13 @@ impl Node {
         }
         let tls = state.subscription.tls_version;
         let open = batch.get_or_insert_with(|| Batch {
+            purpose,
+            timeout_micros: timeout,
             class,
-            url: url.into(),
+            url: url.as_ref().into(),
             tls,
             origin: None,
-            room: Room::new(&self.config),
+            room: policy.room(&self.config),
             deliveries: Vec::new(),
             notifications: Vec::new(),
         });
@@ -119,40 +119,39 @@ impl Node {
         let subscription = Arc::clone(&state.subscription);
         let origin = subscription.origin();
         let other_origin = origin.zip(open.origin.as_deref()).is_some_and(|(origin, other)| origin != other);
-        if open.class != class || &*open.url != url || open.tls != tls || other_origin || !fits {
+        // Those of an event subscription go alone: what they are sent with is its own.
+        let is_apart = open.purpose != purpose || (purpose != Purpose::Notify && !open.deliveries.is_empty());
+        if is_apart || open.class != class || *open.url != *url || open.tls != tls || other_origin || !fits {
             return true;
         }
-        let taken = state.take(class, &mut open.room, now.mono, &self.config);
+        let Taken { going: taken, over } = state.take(class, &mut open.room, now, stopped, &self.config);
         if taken.is_empty() {
-            if open.room.is_full {
-                return true;
-            }
+            let may_have_more = open.room.is_full || !over.is_empty();
             if open.deliveries.is_empty() {
                 *batch = None;
             }
-            state.listed = false;
-            return false;
+            state.listed = may_have_more;
+            for (position, verdict) in over {
+                owned.end_over((at.1, position), verdict, &mut self.sending, now);
+            }
+            return may_have_more;
         }
         open.origin = open.origin.take().or_else(|| origin.map(str::to_owned));
         let limit = state.batch_max(&taken);
         let left = limit.saturating_sub(open.deliveries.len() + taken.len());
         open.room.notifications = open.room.notifications.min(left);
-        open.room.is_full |= open.room.notifications == 0;
+        open.room.is_full |= open.room.notifications == 0 || purpose != Purpose::Notify;
         let access_lost = owned.spans.has_lost_access(&at.1.subscription);
         for position in taken {
             let Some(delivery) = state.deliveries.get(&position) else { continue };
             let (subscription, record, change) = (subscription.clone(), delivery.record.clone(), delivery.change);
             let id = notification::id(subscription.id, &record, change);
-            open.notifications.push(Notification {
-                id,
-                subscription,
-                record,
-                position,
-                change,
-                access_lost,
-                given_up: None,
-            });
+            let given_up = delivery.given_up();
+            open.notifications.push(Notification { id, subscription, record, position, change, access_lost, given_up });
             open.deliveries.push((at, owned.epoch, position));
+        }
+        for (position, verdict) in over {
+            owned.end_over((at.1, position), verdict, &mut self.sending, now);
         }
         true
     }
@@ -168,10 +167,11 @@ impl Node {
     ) {
         self.retried_in = None;
         let Some(in_flight) = self.sending.in_flight.remove(&attempt) else { return };
-        let failed = outcome != Outcome::Acknowledged;
+        let (failed, purpose) = (outcome != Outcome::Acknowledged, in_flight.purpose);
+        let notifies = purpose == Purpose::Notify;
         // What an endpoint answers while new notifications are dropped does not show that it is back.
-        let is_back = self.sending.responded(&in_flight, outcome, now.mono) != Health::Dropping && !failed;
-        let recovered = match is_back || self.config.planted(Fault::RefusalTakenForRecovery) {
+        let is_back = notifies && self.sending.responded(&in_flight, outcome, now.mono) != Health::Dropping && !failed;
+        let recovered = match is_back || (notifies && self.config.planted(Fault::RefusalTakenForRecovery)) {
             true => self.sending.recovery(in_flight.endpoint).acknowledged(now.mono),
             false => BTreeSet::new(),
         };
@@ -180,6 +180,9 @@ impl Node {
         }
         let size = in_flight.deliveries.len();
         self.sending.count_ended(size);
+        if let Some((at, epoch, _)) = in_flight.deliveries.first().filter(|_| purpose == Purpose::Push) {
+            self.pushed((*at, *epoch), outcome, now, commands);
+        }
         let mut streams: BTreeSet<(Partition, Stream)> = BTreeSet::new();
         let mut wait = None;
         for (place, (at, epoch, position)) in in_flight.deliveries.into_iter().enumerate() {
@@ -188,7 +191,7 @@ impl Node {
                 None => wait = self.failed((at, epoch, position), outcome, (size, wait), now),
                 Some(done) => {
                     if let Some(owned) = self.partitions.get_mut(&at.0).filter(|owned| owned.epoch == epoch) {
-                        owned.finish(at.1, position, done);
+                        owned.conclude(at.1, position, done);
                         owned.touch(now.mono);
                     }
                 }
@@ -232,7 +235,6 @@ impl Node {
         (size, wait): (usize, Option<u64>),
         now: Now,
     ) -> Option<u64> {
-        let horizon = now.wall.plus_micros(-self.config.horizon_micros);
         let owned = match self.partitions.get_mut(&at.0) {
             Some(owned) if owned.epoch == epoch => owned,
             _ => return wait,
@@ -242,18 +244,23 @@ impl Node {
         let Some(delivery) = state.deliveries.get(&position) else { return wait };
         let goes_on = delivery.record.is_last_word() && !self.config.planted(Fault::LastWordTriedOnce);
         let ended = state.ended && !goes_on;
-        if ended || delivery.since <= horizon {
-            let reason = if ended { AbandonReason::SubscriptionEnded } else { AbandonReason::Horizon };
-            owned.finish(at.1, position, Done::Abandoned(reason));
+        if ended {
+            owned.finish(at.1, position, Done::Abandoned(AbandonReason::SubscriptionEnded));
             return wait;
         }
         let attempts = delivery.attempts + 1;
         let seed = notification::id(at.1.subscription, &delivery.record, delivery.change);
-        let asked = retry::asked(outcome).filter(|_| !self.config.planted(Fault::RetryAfterIgnored));
-        let mut micros = wait.unwrap_or_else(|| match outcome {
-            Outcome::Delayed { micros } => micros,
-            _ => retry::wait_micros(attempts, seed, asked),
-        });
+        let mut micros = match state.policy().verdict(delivery, outcome, seed, now.wall, &self.config) {
+            Verdict::Again { micros } => wait.unwrap_or(micros),
+            Verdict::Done(done) => {
+                owned.finish(at.1, position, done);
+                return wait;
+            }
+            Verdict::GivenUp(reason) => {
+                owned.give_up((at.1, position), reason, last_try(outcome, now), &mut self.sending, now);
+                return wait;
+            }
+        };
         if self.config.planted(Fault::RetryTooEarly) {
             micros /= 4;
         }
@@ -265,7 +272,11 @@ impl Node {
             owned.dirty_streams.insert(at.1);
         }
         state.fail(position, due, batch_max, !self.config.planted(Fault::OrderBrokenOnRetry));
-        self.sending.recovery(state.endpoint).failed(at);
+        match state.policy().purpose() {
+            Purpose::Notify => self.sending.recovery(state.endpoint).failed(at),
+            Purpose::Push => state.note_try(position, last_try(outcome, now)),
+            Purpose::DeadLetter => {}
+        }
         Some(micros)
     }
 

@@ -34,6 +34,15 @@ pub enum Fault {
     OverflowOwesNothing,
     RetentionTakesAll,
     RetentionOwesNothing,
+    TimeToLiveIgnored,
+    TimeToLiveTooEarly,
+    FinalAnswerRetried,
+    ProbationIgnored,
+    StopForgotten,
+    DeadLetterLost,
+    DeadLetterReasonLost,
+    EventFilterIgnored,
+    EarlierFilterForgotten,
 }
 
 impl NodeConfig {

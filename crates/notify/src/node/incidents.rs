@@ -123,7 +123,7 @@ impl Owned {
     /// A delivery has ended. Where that owes a `missed`, an answer counts from now on.
     pub(super) fn note_end(&mut self, stream: Stream, done: Done) {
         let is_live = |owned: &Self| owned.spans.get(&stream.subscription).is_some_and(|span| span.ended.is_none());
-        if owes(stream, done) && is_live(self) {
+        if self.owes(stream, done) && is_live(self) {
             self.incidents.abandoned(stream.subscription);
         }
     }
@@ -131,10 +131,18 @@ impl Owned {
     /// The next checkpoint counts the end of a delivery.
     pub(super) fn count_end(&mut self, stream: Stream, done: Done) {
         count(self.ledger.entry(stream.subscription).or_default(), done);
-        if owes(stream, done) {
+        if self.owes(stream, done) {
             self.incidents.counted(&stream.subscription);
             self.owing.insert(stream.subscription);
         }
+    }
+
+    /// Whether the app is to hear of this end of a delivery. That it was not told of its subscription's life owes nothing,
+    /// nor does an event that was not pushed.
+    fn owes(&self, stream: Stream, done: Done) -> bool {
+        let owes =
+            matches!(done, Done::Abandoned(reason) if reason.owes_missed()) && stream.kind == StreamKind::Changes;
+        owes && !self.spans.is_of_topic(&stream.subscription)
     }
 
     /// The incidents of the checkpoint that is being built.
@@ -149,11 +157,6 @@ impl Owned {
         }
         incidents
     }
-}
-
-/// Whether the app is to hear of this end of a delivery. That it was not told of its subscription's life owes nothing.
-fn owes(stream: Stream, done: Done) -> bool {
-    matches!(done, Done::Abandoned(reason) if reason.owes_missed()) && stream.kind == StreamKind::Changes
 }
 
 impl Node {

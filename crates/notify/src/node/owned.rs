@@ -15,6 +15,8 @@ use super::wall::mono_of;
 use super::{NodeConfig, Steady};
 use crate::checkpoint::{PartitionState, StreamKind, SubscriptionSpan};
 use crate::health::{Admission, Lasting};
+use crate::push_policy::Probation;
+use crate::topic::for_the_node;
 use crate::{
     AbandonReason, Checkpoint, EndpointId, LedgerDelta, Monotonic, Now, Position, Record, Stream, Subscription,
     SubscriptionEvent,
@@ -40,6 +42,8 @@ pub(super) struct Entry {
     pub spills: Vec<(Stream, Option<ChangeType>, Timestamp)>,
     pub record: Arc<Record>,
     pub submitting: bool,
+    /// Of an event that somebody hears of: how much of a body it needs, with the data that is not kept.
+    pub event_bytes: Option<usize>,
 }
 
 /// Whether the partition's state has been read.
@@ -78,7 +82,7 @@ pub(super) struct Owned {
     /// Streams that hold a delivery since they were looked at last.
     pub holding: Vec<Stream>,
     /// Streams that had nothing left when a delivery of theirs ended, or had nothing at all.
-    emptied: BTreeSet<Stream>,
+    pub(super) emptied: BTreeSet<Stream>,
     /// Streams of which a part lies only in the store, and a part in memory, or did until now.
     pub tails: BTreeSet<Stream>,
     /// Streams that lie only in the store, and are to be read.
@@ -95,6 +99,10 @@ pub(super) struct Owned {
     pub free_through: Position,
     /// Streams with rows to rewrite.
     pub dirty_streams: BTreeSet<Stream>,
+    /// Deliveries at or below the cursor that were parked with another stream, and are not with theirs yet.
+    pub moved: BTreeSet<(Stream, Position)>,
+    /// Of event subscriptions whose last attempts have failed.
+    pub probations: Steady<SubscriptionId, Probation>,
     /// What became of deliveries at or below the cursor since the last checkpoint was built.
     pub ledger: BTreeMap<SubscriptionId, LedgerDelta>,
     pub incidents: Incidents,
@@ -150,6 +158,8 @@ impl Owned {
             held_parked: 0,
             free_through: Position::default(),
             dirty_streams: BTreeSet::new(),
+            moved: BTreeSet::new(),
+            probations: Steady::default(),
             ledger: BTreeMap::new(),
             incidents: Incidents::default(),
             owing: BTreeSet::new(),
@@ -190,7 +200,9 @@ impl Owned {
             if let Some(state) = self.stream(stream, sending) {
                 state.tail = Some(Tail::default());
                 state.parked_bytes = bytes;
-                sending.recovery(state.endpoint).failed((self.partition, stream));
+                if state.policy().is_of_notifications() {
+                    sending.recovery(state.endpoint).failed((self.partition, stream));
+                }
                 self.unread.insert(stream);
             }
         }
@@ -203,9 +215,11 @@ impl Owned {
     /// The state of a stream, made when it is first needed.
     pub(super) fn stream(&mut self, stream: Stream, sending: &mut Sending) -> Option<&mut StreamState> {
         let span = self.spans.get(&stream.subscription)?;
+        let probation = self.probations.get(&stream.subscription).filter(|_| stream.kind == StreamKind::Changes);
         let state = self.streams.entry(stream).or_insert_with(|| {
             let mut state = StreamState::new(span.subscription.clone(), stream.kind, 0);
-            let url = state.url().unwrap_or_default().to_owned();
+            let url = state.url().unwrap_or_default().into_owned();
+            state.spared_until = probation.map(Probation::until).unwrap_or_default();
             state.endpoint = sending.join(span.subscription.app, &url);
             state.ended = span.ended.is_some();
             state
@@ -235,11 +249,18 @@ impl Owned {
             unfinished: 0,
             done: Vec::new(),
             spills: Vec::new(),
-            record: record.clone(),
+            record: for_the_node(Arc::clone(&record)),
             submitting: matches!(*record, Record::Submit(_)),
+            event_bytes: None,
         };
         self.follow(&record, position, sending);
-        for (stream, seen) in self.spans.heard(&record, position) {
+        let heard = self.spans.heard(&record, position);
+        if let Record::Event(event) = record.original()
+            && !heard.is_empty()
+        {
+            entry.event_bytes = Some(event.estimated_bytes());
+        }
+        for (stream, seen) in heard {
             self.offer(stream, position, seen, &mut entry, (&mut *sending, share));
         }
         self.window.push_back(entry);
@@ -275,8 +296,8 @@ impl Owned {
             return;
         }
         let admission = match stream.kind {
-            StreamKind::Changes => sending.admit(state.endpoint, entry.at),
-            StreamKind::Lifecycle | StreamKind::DeadLetters => Admission::Sent,
+            StreamKind::Changes if state.policy().is_of_notifications() => sending.admit(state.endpoint, entry.at),
+            StreamKind::Changes | StreamKind::Lifecycle | StreamKind::DeadLetters => Admission::Sent,
         };
         if admission == Admission::Dropped {
             let done = Done::Abandoned(AbandonReason::EndpointDropping);
@@ -300,7 +321,7 @@ impl Owned {
             }
             return self.touch(entry.at);
         }
-        let delivery = Delivery::new(change, entry.record.clone(), entry.since);
+        let delivery = Delivery::new(change, entry.record.clone(), entry.since).of_bytes(entry.event_bytes);
         let delivery = delivery.held(due, entry.at.plus_micros(hold_micros));
         entry.unfinished += 1;
         let is_held = delivery.held.is_some();
@@ -326,7 +347,7 @@ impl Owned {
         if let Record::Subscription { id, event: SubscriptionEvent::Patched(_) } = record
             && let Some(subscription) = self.spans.get(id).map(|span| Arc::clone(&span.subscription))
         {
-            for kind in [StreamKind::Changes, StreamKind::Lifecycle] {
+            for kind in StreamKind::ALL {
                 self.readdress(Stream { subscription: *id, kind }, &subscription, sending);
             }
         }
@@ -337,10 +358,10 @@ impl Owned {
         let partition = self.partition;
         let Some(state) = self.streams.get_mut(&stream) else { return };
         state.subscription = subscription.clone();
-        let url = state.url().unwrap_or_default().to_owned();
+        let url = state.url().unwrap_or_default().into_owned();
         let endpoint = sending.join(subscription.app, &url);
         sending.leave(state.endpoint, (partition, stream));
-        if state.has_failed() {
+        if state.has_failed() && state.policy().is_of_notifications() {
             sending.recovery(endpoint).failed((partition, stream));
         }
         if endpoint != state.endpoint {
@@ -357,7 +378,7 @@ impl Owned {
             return;
         }
         self.incidents.forget(&id);
-        for kind in [StreamKind::Changes, StreamKind::Lifecycle] {
+        for kind in StreamKind::ALL {
             let stream = Stream { subscription: id, kind };
             if let Some(state) = self.streams.get_mut(&stream) {
                 state.ended = true;
@@ -377,13 +398,21 @@ impl Owned {
 
     /// Abandons what no attempt holds and was matched at or before `since`; that must be recorded.
     pub(super) fn give_up_since(&mut self, stream: Stream, since: Timestamp, now: Monotonic) {
-        let late = self.streams.get(&stream).map(|state| state.idle_since(since)).unwrap_or_default();
+        let state = self.streams.get(&stream).filter(|state| state.policy().is_of_notifications());
+        let late = state.map(|state| state.idle_since(since)).unwrap_or_default();
         if !late.is_empty() {
             self.touch(now);
         }
         for position in late {
             self.finish(stream, position, Done::Abandoned(AbandonReason::Horizon));
         }
+    }
+
+    /// A delivery was acknowledged, or has ended otherwise. That a dead letter is kept is how the event ends that it is of.
+    pub(super) fn conclude(&mut self, stream: Stream, position: Position, done: Done) {
+        let delivery = self.streams.get(&stream).and_then(|state| state.deliveries.get(&position));
+        let kept = delivery.and_then(Delivery::given_up).filter(|_| done == Done::Delivered);
+        self.finish(stream, position, kept.map_or(done, |given_up| Done::Abandoned(given_up.reason.into())));
     }
 
     /// A delivery has ended.
@@ -426,7 +455,7 @@ impl Owned {
                 let (_, change, due) = entry.spills.swap_remove(spill);
                 entry.unfinished += 1;
                 self.held += 1;
-                let delivery = Delivery::new(change, entry.record.clone(), entry.since);
+                let delivery = Delivery::new(change, entry.record.clone(), entry.since).of_bytes(entry.event_bytes);
                 state.enqueue(position, delivery.held(due, mono_of(due, now)));
             }
         }
@@ -494,7 +523,7 @@ impl Owned {
     /// Forgets subscriptions that have ended and have nothing left to deliver or replay.
     pub(super) fn forget_ended(&mut self, sending: &mut Sending) {
         for id in self.spans.ended_by(self.cursor) {
-            let streams = [StreamKind::Changes, StreamKind::Lifecycle].map(|kind| Stream { subscription: id, kind });
+            let streams = StreamKind::ALL.map(|kind| Stream { subscription: id, kind });
             if streams.iter().any(|stream| self.streams.get(stream).is_some_and(|state| !state.is_empty())) {
                 continue;
             }
@@ -503,6 +532,7 @@ impl Owned {
                     sending.leave(state.endpoint, (self.partition, stream));
                 }
             }
+            self.probations.remove(&id);
             self.spans.forget(id);
         }
     }

@@ -10,6 +10,7 @@ use super::owned::{Entry, Owned, Recording, count};
 use super::pulses::Pulses;
 use super::stream::{Delivery, Place, parked_bytes};
 use crate::checkpoint::{PARKED_REFS_MAX, Parked, ParkedRef};
+use crate::push_policy::Pushed;
 use crate::{AbandonReason, Checkpoint, LedgerDelta, Now, Position, Stream, notification};
 
 /// What deliveries must share to lie in one row.
@@ -21,12 +22,13 @@ struct Fate {
     due: Timestamp,
     since: Timestamp,
     batch_max: u16,
+    pushed: Option<Pushed>,
 }
 
 impl Fate {
     fn of(delivery: &Delivery) -> Self {
-        let Delivery { attempts, due, since, batch_max, .. } = *delivery;
-        Self { spilled: false, attempts, due, since, batch_max }
+        let Delivery { attempts, due, since, batch_max, pushed, .. } = *delivery;
+        Self { spilled: false, attempts, due, since, batch_max, pushed }
     }
 }
 
@@ -39,6 +41,7 @@ impl Owned {
         let mut to_park = ToPark::new();
         let passed = self.pass(now, config, &mut to_park);
         let unpark = self.take_dirty_rows(config, &mut to_park);
+        self.take_moved(config, &mut to_park);
         let health = self.health(now, pulses);
         if passed == 0 && unpark.is_empty() && self.ledger.is_empty() && health.is_empty() {
             self.dirty_since = None;
@@ -119,9 +122,12 @@ impl Owned {
         }
         for (stream, change, due) in &entry.spills {
             self.ledger.entry(stream.subscription).or_default().parked += 1;
-            let fate = Fate { spilled: true, attempts: 0, due: *due, since: entry.since, batch_max: u16::MAX };
+            let (attempts, since, batch_max, pushed) = (0, entry.since, u16::MAX, None);
+            let fate = Fate { spilled: true, attempts, due: *due, since, batch_max, pushed };
             let estimated = self.streams.get(stream).map_or(0, |state| {
-                notification::estimated_bytes(&state.subscription, &entry.record, config.content_bytes_max)
+                let estimate =
+                    || notification::estimated_bytes(&state.subscription, &entry.record, config.content_bytes_max);
+                entry.event_bytes.unwrap_or_else(estimate)
             });
             let refs = to_park.entry(*stream).or_default().entry(fate).or_default();
             refs.push((ParkedRef { position, change: *change }, parked_bytes(estimated)));
@@ -160,6 +166,17 @@ impl Owned {
         unpark
     }
 
+    /// Those whose rows were taken out with their former streams.
+    fn take_moved(&mut self, config: &NodeConfig, to_park: &mut ToPark) {
+        for (stream, position) in std::mem::take(&mut self.moved) {
+            let Some(state) = self.streams.get(&stream) else { continue };
+            let Some(delivery) = state.deliveries.get(&position) else { continue };
+            let bytes = delivery.bytes_to_park(&state.subscription, config);
+            let refs = to_park.entry(stream).or_default().entry(Fate::of(delivery)).or_default();
+            refs.push((ParkedRef { position, change: delivery.change }, bytes));
+        }
+    }
+
     fn rows(&mut self, to_park: ToPark) -> Vec<Parked> {
         let mut rows = Vec::new();
         for (stream, fates) in to_park {
@@ -172,8 +189,8 @@ impl Owned {
                         false => self.note_row(stream, chunk),
                     }
                     let refs = chunk.iter().map(|(one, _)| *one).collect();
-                    let Fate { attempts, due, since, batch_max, .. } = fate;
-                    rows.push(Parked { stream, refs, attempts, due, since, batch_max, pushed: None, bytes });
+                    let Fate { attempts, due, since, batch_max, pushed, .. } = fate;
+                    rows.push(Parked { stream, refs, attempts, due, since, batch_max, pushed, bytes });
                 }
             }
         }

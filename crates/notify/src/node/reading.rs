@@ -12,7 +12,7 @@ use super::sending::StreamAt;
 use super::wall::mono_of;
 use crate::checkpoint::{LoadedParked, PartitionState};
 use crate::node::fault::Fault;
-use crate::{Monotonic, Now, Position, Record, Stream, retry};
+use crate::{Monotonic, Now, Position, Record, Stream};
 
 /// Deliveries whose attempts end before it is asked again whether there is room.
 const ROOM_ASKED_EVERY: usize = 32;
@@ -235,10 +235,10 @@ impl Node {
         let Some(rows) = rows else { return Some(partition) };
         let complete = rows.iter().map(|loaded| loaded.records.len()).sum::<usize>() < self.config.read_parked;
         // No wait is longer than the longest: a due time beyond it comes from a clock that was wrong.
-        let longest = retry::wait_micros_max().max(self.sending.pulses.hold_micros());
+        let longest = state.policy().wait_micros_max().max(self.sending.pulses.hold_micros());
         let latest = now.mono.plus_micros(longest);
         let loaded = state.load(rows, |due| mono_of(due, now).min(latest));
-        if state.has_failed() {
+        if state.has_failed() && state.policy().is_of_notifications() {
             self.sending.recovery(state.endpoint).failed((partition, stream));
         }
         if owned.unread.remove(&stream) {

@@ -6,7 +6,7 @@ use graph::Partition;
 
 use super::pulses::Pulses;
 use super::recovery::Recovery;
-use super::{NodeConfig, Outcome};
+use super::{NodeConfig, Outcome, Purpose};
 use crate::concurrency::Concurrency;
 use crate::event_grid_url::is_event_grid;
 use crate::health::{Admission, Health};
@@ -63,6 +63,7 @@ struct Origin {
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub endpoint: usize,
+    pub purpose: Purpose,
     /// Its slot is one of those for endpoints that hang.
     hangs: bool,
     /// When it began, and the time that it has.
@@ -213,7 +214,7 @@ impl Sending {
     /// Takes a slot for an attempt at `endpoint` that carries `deliveries`, begins at a time and has so long.
     pub(super) fn begin(
         &mut self,
-        endpoint: usize,
+        (endpoint, purpose): (usize, Purpose),
         deliveries: Vec<(StreamAt, u64, Position)>,
         (begun, timeout_micros): (Monotonic, u64),
     ) -> u64 {
@@ -226,7 +227,8 @@ impl Sending {
         self.slots_taken += 1;
         self.hanging_taken += u32::from(hangs);
         self.last_attempt += 1;
-        self.in_flight.insert(self.last_attempt, InFlight { endpoint, hangs, begun, timeout_micros, deliveries });
+        let flight = InFlight { endpoint, purpose, hangs, begun, timeout_micros, deliveries };
+        self.in_flight.insert(self.last_attempt, flight);
         self.last_attempt
     }
 

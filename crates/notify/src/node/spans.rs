@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use graph::refinement::Condition;
 use graph::registry::Ingested;
-use graph::{Change, ChangeType, Scope, SubscriptionId, UserId};
+use graph::{Change, ChangeType, Scope, SubscriptionId, TopicId, UserId};
 
 use super::Steady;
 use crate::checkpoint::{Stream, StreamKind, SubscriptionSpan};
+use crate::event_filter::EventView;
 use crate::reauthorization::Standing;
 use crate::subscription::{Target, Watched};
 use crate::transition::Sight;
-use crate::{EndpointId, Interest, Position, Record, ResourceInterest, Subscription, SubscriptionEvent};
+use crate::{EndpointId, Interest, Position, Record, ResourceInterest, Subscription, SubscriptionEvent, TopicEvent};
 
 /// A subscription and the stretch of the log in which it lives.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub(crate) struct Spans {
     by_mailbox: Steady<UserId, Vec<Watcher>>,
     /// By a place of the resources of a kind: callers name places, so that no hash finds them.
     by_place: BTreeMap<Scope, BTreeMap<String, Vec<PlaceWatcher>>>,
+    /// Event subscriptions, by the topic whose events are pushed to them.
+    by_topic: Steady<TopicId, Vec<SubscriptionId>>,
     /// Filters, each once: subscriptions of one app often have the same.
     conditions: HashSet<Condition, BuildHasherDefault<DefaultHasher>>,
     /// Ends that came before the state in which their subscriptions are.
@@ -102,7 +105,7 @@ impl Spans {
         match &subscription.target {
             Target::Items { mailbox, .. } => self.watch_items(*mailbox, &subscription),
             Target::Resource(watched) => self.watch_resources(watched, &subscription),
-            Target::Topic(_) => {}
+            Target::Topic(pushed) => self.by_topic.entry(pushed.topic).or_default().push(id),
         }
         self.by_id.insert(id, Span { subscription, began, ended, stepping: false });
     }
@@ -207,7 +210,8 @@ impl Spans {
             Record::Subscription { id, .. } if record.is_last_word() => {
                 self.hearing_of_itself(*id, |span| span.ended == Some(position)).into_iter().collect()
             }
-            Record::Subscription { .. } | Record::Submit(_) | Record::Event(_) => Vec::new(),
+            Record::Event(event) => self.hearing_event(event, position),
+            Record::Subscription { .. } | Record::Submit(_) => Vec::new(),
         }
     }
 
@@ -229,6 +233,25 @@ impl Spans {
         let watchers = heard_at.iter().filter_map(|place| places.get(place)).flatten();
         let seen = watchers.filter_map(|(id, interest)| Some((*id, interest.sees(change)?)));
         seen.filter(|(id, _)| self.by_id.get(id).is_some_and(|span| span.hears(position))).collect()
+    }
+
+    /// To whom the event at `position` is pushed. It is looked into with its data.
+    fn hearing_event(&self, event: &TopicEvent, position: Position) -> Vec<(Stream, Option<ChangeType>)> {
+        let Some(of_topic) = self.by_topic.get(&event.topic) else { return Vec::new() };
+        let view = EventView::new(&event.event);
+        let hears = |id: &&SubscriptionId| {
+            let span = self.by_id.get(id).filter(|span| span.hears(position));
+            let filter = span.and_then(|span| span.subscription.filter_at(position));
+            filter.is_some_and(|filter| filter.checked().lets_in(&view))
+        };
+        let stream = |id: &SubscriptionId| (Stream { subscription: *id, kind: StreamKind::Changes }, None);
+        of_topic.iter().filter(hears).map(stream).collect()
+    }
+
+    /// Whether it is an event subscription.
+    pub fn is_of_topic(&self, id: &SubscriptionId) -> bool {
+        let span = self.by_id.get(id);
+        span.is_some_and(|span| matches!(span.subscription.target, Target::Topic(_)))
     }
 
     /// Who hears of the change at `position`, and as what.
@@ -258,9 +281,11 @@ impl Spans {
         }
     }
 
-    /// Whether a subscription is not told of what stands at `position`.
+    /// Whether a subscription is not told of what stands at `position`. Of one that is stopped events are given up when
+    /// they are due.
     pub fn is_silenced(&self, id: &SubscriptionId, position: Position) -> bool {
-        !self.standings.is_empty() && self.standing(id).is_some_and(|standing| standing.silences(position))
+        let silences = |standing: &Standing| standing.silences(position) && !self.is_of_topic(id);
+        !self.standings.is_empty() && self.standing(id).is_some_and(silences)
     }
 
     /// Whether the app of a subscription has lost access, and not shown since that it has it again.
@@ -299,7 +324,15 @@ impl Spans {
         match &span.subscription.target {
             Target::Items { mailbox, .. } => self.forget_items(*mailbox, id),
             Target::Resource(watched) => self.forget_resources(watched, span.subscription.scope(), id),
-            Target::Topic(_) => {}
+            Target::Topic(pushed) => self.forget_pushed(pushed.topic, id),
+        }
+    }
+
+    fn forget_pushed(&mut self, topic: TopicId, id: SubscriptionId) {
+        let Some(of_topic) = self.by_topic.get_mut(&topic) else { return };
+        of_topic.retain(|one| *one != id);
+        if of_topic.is_empty() {
+            self.by_topic.remove(&topic);
         }
     }
 

@@ -1,8 +1,9 @@
 //! The unfinished deliveries of one subscription to one of its URLs, and which of them may go next.
 //!
-//! Order: while a delivery that has failed is unfinished, no later one is tried for the first time; two
+//! Order, of notifications: while a delivery that has failed is unfinished, no later one is tried for the first time; two
 //! deliveries of one item are never in flight together, nor is a later one while an earlier one waits.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +11,10 @@ use graph::{ChangeType, ItemKey, Timestamp};
 
 use super::NodeConfig;
 use super::fault::Fault;
+use super::policy::{Policy, Verdict};
 use crate::checkpoint::{LoadedParked, Parked, ParkedRef, StreamKind};
+use crate::push_policy::{LastTry, Pushed, Undelivered};
+use crate::topic::for_the_node;
 use crate::{Monotonic, Now, Position, Record, Subscription, notification, retry};
 
 /// How far into a queue is looked for an item that may go.
@@ -35,6 +39,8 @@ pub(super) struct Delivery {
     pub row: Option<Position>,
     pub parked_bytes: u64,
     pub place: Place,
+    /// What is known of an event that was tried, or given up.
+    pub pushed: Option<Pushed>,
     /// It waits no longer than after a first failure, since its endpoint is back.
     spared: bool,
     /// Estimated once it is first asked for: the whole item is looked at for that.
@@ -71,15 +77,37 @@ impl Delivery {
             row: None,
             parked_bytes: 0,
             place: Place::Queued,
+            pushed: None,
             spared: false,
             bytes: OnceLock::new(),
         }
+    }
+
+    /// The same, which needs so many bytes of a body; `None`: what is kept of its record tells.
+    pub(super) fn of_bytes(self, bytes: Option<usize>) -> Self {
+        let bytes = bytes.map_or_else(OnceLock::new, OnceLock::from);
+        Self { bytes, ..self }
     }
 
     /// The same, held until `due`, which comes at `until`.
     pub(super) fn held(self, due: Timestamp, until: Monotonic) -> Self {
         let held = (due > self.since).then_some(until);
         Self { due, held, ..self }
+    }
+
+    /// The same on its way to where dead letters are kept.
+    pub(super) fn as_dead_letter(self, given_up: Undelivered) -> Self {
+        Self {
+            attempts: 0,
+            due: self.since,
+            batch_max: u16::MAX,
+            held: None,
+            row: None,
+            parked_bytes: 0,
+            place: Place::Queued,
+            pushed: Some(Pushed::GivenUp(given_up)),
+            ..self
+        }
     }
 
     /// About how much of a body it needs. What that follows from never changes in a subscription.
@@ -146,6 +174,8 @@ pub(super) struct StreamState {
     /// Whether new deliveries waited behind one that has failed when it was last looked at, and since when they do not.
     was_blocked: bool,
     free_since: Monotonic,
+    /// Nothing goes before this time: its event subscription is on probation.
+    pub spared_until: Monotonic,
     /// It has a new endpoint, and an attempt at the old one is still in flight.
     pub moving: bool,
     pub ended: bool,
@@ -165,8 +195,7 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(config: &NodeConfig) -> Self {
-        let (notifications, bytes_max) = (usize::from(config.batch_max), config.batch_bytes_max);
+    pub(super) fn new(notifications: usize, bytes_max: usize) -> Self {
         Self { notifications, bytes: 0, bytes_max, is_full: false }
     }
 
@@ -179,6 +208,15 @@ impl Room {
         }
         !self.is_full
     }
+}
+
+/// What a stream had for an attempt.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Those that go.
+    pub going: Vec<Position>,
+    /// Those that are due and are not tried any more.
+    pub over: Vec<(Position, Verdict)>,
 }
 
 /// What a stream offers to an attempt.
@@ -215,18 +253,27 @@ impl StreamState {
             wake: None,
             was_blocked: false,
             free_since: Monotonic::default(),
+            spared_until: Monotonic::default(),
             moving: false,
             ended: false,
         }
     }
 
     /// The URL that this stream goes to now.
-    pub(super) fn url(&self) -> Option<&str> {
+    pub(super) fn url(&self) -> Option<Cow<'_, str>> {
         match self.kind {
-            StreamKind::Changes => Some(&self.subscription.notification_url),
-            StreamKind::Lifecycle => self.subscription.lifecycle_url.as_deref(),
-            StreamKind::DeadLetters => None,
+            StreamKind::Changes => Some(self.subscription.notification_url.as_str().into()),
+            StreamKind::Lifecycle => self.subscription.lifecycle_url.as_deref().map(Cow::from),
+            StreamKind::DeadLetters => {
+                let Policy::DeadLetter(kept) = self.policy() else { return None };
+                Some(format!("dead-letters:{}", kept.map_or("", |kept| &kept.container)).into())
+            }
         }
+    }
+
+    /// What its deliveries are subject to.
+    pub(super) fn policy(&self) -> Policy<'_> {
+        Policy::of(&self.subscription, self.kind)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -235,7 +282,7 @@ impl StreamState {
 
     /// Whether new deliveries wait behind one that has failed.
     pub(super) fn is_blocked(&self) -> bool {
-        self.failed > 0
+        self.failed > 0 && self.policy().is_of_notifications()
     }
 
     /// Remembers when what waits behind a failed delivery may go.
@@ -249,11 +296,11 @@ impl StreamState {
     /// How long the oldest delivery of `class` that may go has waited.
     pub(super) fn due_for(&self, now: Now, class: Option<Class>) -> Option<u64> {
         match class? {
-            Class::Retry(_) => self.waiting.first().map(|(due, _)| now.mono.since(*due)),
+            Class::Retry(_) => self.waiting.first().map(|(due, _)| now.mono.since((*due).max(self.spared_until))),
             Class::First => {
                 let first = self.deliveries.get(self.queue.first()?)?;
                 let matched = u64::try_from(now.wall.since(first.since)).unwrap_or(0);
-                let held = first.held.unwrap_or_default().max(self.free_since);
+                let held = first.held.unwrap_or_default().max(self.free_since).max(self.spared_until);
                 Some(matched.min(now.mono.since(held)))
             }
         }
@@ -267,7 +314,7 @@ impl StreamState {
     /// What may go now; `None`: nothing.
     pub(super) fn class(&self, now: Monotonic, config: &NodeConfig) -> Option<Class> {
         // Of an ended subscription nothing is left but, perhaps, what tells of the end.
-        if self.moving || (self.ended && self.kind == StreamKind::Changes) {
+        if self.moving || (self.ended && self.kind != StreamKind::Lifecycle) || now < self.spared_until {
             return None;
         }
         if let Some(&(due, position)) = self.waiting.first()
@@ -277,16 +324,23 @@ impl StreamState {
         }
         let may_overtake = config.planted(Fault::LaterOvertakesParked) || config.planted(Fault::OrderBrokenOnRetry);
         let is_held = self.held_until().is_some_and(|until| until > now);
-        ((self.failed == 0 || may_overtake) && !self.queue.is_empty() && !is_held).then_some(Class::First)
+        ((!self.is_blocked() || may_overtake) && !self.queue.is_empty() && !is_held).then_some(Class::First)
     }
 
     /// Takes deliveries of `class` into flight, in order, as far as there is room.
-    pub(super) fn take(&mut self, class: Class, room: &mut Room, now: Monotonic, config: &NodeConfig) -> Vec<Position> {
+    pub(super) fn take(
+        &mut self,
+        class: Class,
+        room: &mut Room,
+        now: Now,
+        stopped: bool,
+        config: &NodeConfig,
+    ) -> Taken {
         let taken = match class {
-            Class::First => self.pick_first(room, now, config),
-            Class::Retry(attempts) => self.pick_retry(attempts, room, now, config),
+            Class::First => self.pick_first(room, now, stopped, config),
+            Class::Retry(attempts) => self.pick_retry(attempts, room, now, stopped, config),
         };
-        for position in &taken {
+        for position in &taken.going {
             self.queue.remove(position);
             let Some(delivery) = self.deliveries.get_mut(position) else { continue };
             if let Place::Waiting(due) = delivery.place {
@@ -298,14 +352,21 @@ impl StreamState {
         taken
     }
 
-    fn pick_first(&mut self, room: &mut Room, now: Monotonic, config: &NodeConfig) -> Vec<Position> {
+    fn pick_first(&mut self, room: &mut Room, now: Now, stopped: bool, config: &NodeConfig) -> Taken {
+        let subscription = Arc::clone(&self.subscription);
+        let policy = Policy::of(&subscription, self.kind);
         let loaded_up_to = self.tail.as_ref().map_or(Position(u64::MAX), |tail| tail.after);
-        let mut taken = Vec::with_capacity(room.notifications.min(self.queue.len()).min(SCAN_MAX));
+        let mut taken = Taken::default();
+        taken.going.reserve(room.notifications.min(self.queue.len()).min(SCAN_MAX));
         let mut held_back: HashSet<Told> = HashSet::new();
         for &position in self.queue.range(..=loaded_up_to).take(SCAN_MAX) {
             let Some(delivery) = self.deliveries.get(&position) else { continue };
-            if delivery.held.is_some_and(|until| until > now) {
+            if delivery.held.is_some_and(|until| until > now.mono) {
                 break;
+            }
+            if let Some(verdict) = policy.over(delivery, stopped, now.wall, config) {
+                taken.over.push((position, verdict));
+                continue;
             }
             let item = delivery.item(&self.subscription);
             if item.is_some_and(|item| held_back.contains(&item) || self.busy.contains(&item)) {
@@ -316,24 +377,28 @@ impl StreamState {
                 break;
             }
             self.busy.extend(item);
-            taken.push(position);
+            taken.going.push(position);
         }
         taken
     }
 
-    fn pick_retry(&self, attempts: u32, room: &mut Room, now: Monotonic, config: &NodeConfig) -> Vec<Position> {
-        let mut taken = Vec::new();
+    fn pick_retry(&self, attempts: u32, room: &mut Room, now: Now, stopped: bool, config: &NodeConfig) -> Taken {
+        let (policy, mut taken) = (self.policy(), Taken::default());
         for &(due, position) in &self.waiting {
             let Some(delivery) = self.deliveries.get(&position) else { continue };
-            if due > now || taken.len() >= usize::from(delivery.batch_max) {
+            if due > now.mono || taken.going.len() >= usize::from(delivery.batch_max) {
                 break;
             }
+            if let Some(verdict) = policy.over(delivery, stopped, now.wall, config) {
+                taken.over.push((position, verdict));
+                continue;
+            }
             if delivery.attempts == attempts {
-                room.notifications = room.notifications.min(usize::from(delivery.batch_max) - taken.len());
+                room.notifications = room.notifications.min(usize::from(delivery.batch_max) - taken.going.len());
                 if !room.admits(delivery.estimated_bytes(&self.subscription, config)) {
                     break;
                 }
-                taken.push(position);
+                taken.going.push(position);
             }
         }
         taken
@@ -370,6 +435,13 @@ impl StreamState {
         }
         if let Some(item) = delivery.item(&self.subscription).filter(|_| !keep_order) {
             self.busy.remove(&item);
+        }
+    }
+
+    /// Remembers an attempt of an event that has failed.
+    pub(super) fn note_try(&mut self, position: Position, tried: Option<LastTry>) {
+        if let Some(delivery) = self.deliveries.get_mut(&position) {
+            delivery.pushed = tried.map(Pushed::Failing);
         }
     }
 
@@ -420,6 +492,9 @@ impl StreamState {
     pub(super) fn next_due_after(&self, now: Monotonic) -> Option<Monotonic> {
         if let Some(until) = self.asleep() {
             return Some(until);
+        }
+        if now < self.spared_until {
+            return (!self.deliveries.is_empty()).then_some(self.spared_until);
         }
         let next = self.waiting.range((now.plus_micros(1), Position::default())..).next();
         let held = self.held_until().filter(|until| *until > now);
@@ -480,7 +555,7 @@ impl StreamState {
         let dues = dues.filter(|(_, until)| *until > now);
         let behind = dues.map(|(due, until)| due.as_micros().saturating_sub_unsigned(until.0)).min();
         let mut failed = held.values().filter(|delivery| delivery.attempts > 0);
-        let back = failed.all(|delivery| delivery.spared);
+        let back = self.policy().is_of_notifications() && failed.all(|delivery| delivery.spared);
         (self.queue, self.waiting, self.busy) = <_>::default();
         (self.failed, self.rows) = <_>::default();
         self.tail = Some(Tail { asleep: Some(until), behind, back, ..Tail::default() });
@@ -541,7 +616,7 @@ impl StreamState {
         let place = if row.attempts == 0 { Place::Queued } else { Place::Waiting(due) };
         let delivery = Delivery {
             change: reference.change,
-            record,
+            record: for_the_node(record),
             since: row.since,
             attempts: row.attempts,
             due: row.due,
@@ -550,9 +625,14 @@ impl StreamState {
             row: Some(row.first()),
             parked_bytes,
             place,
+            pushed: row.pushed,
             spared,
             bytes: OnceLock::new(),
         };
+        // Its data, which it was estimated with, is not kept.
+        let of_event = matches!(delivery.record.original(), Record::Event(_));
+        let body = usize::try_from(parked_bytes.saturating_sub(PARKED_REF_BYTES)).unwrap_or(usize::MAX);
+        let delivery = if of_event { delivery.of_bytes(Some(body)) } else { delivery };
         if let Place::Waiting(due) = place {
             self.waiting.insert((due, reference.position));
             self.failed += 1;

@@ -21,7 +21,7 @@ use crate::{AbandonReason, Monotonic, Now, Position, Stream};
 
 impl StreamState {
     fn overflows(&self, config: &NodeConfig) -> bool {
-        self.kind == StreamKind::Changes && !self.ended && self.parked_bytes > config.parked_bytes_max
+        self.kind != StreamKind::Lifecycle && !self.ended && self.parked_bytes > config.parked_bytes_max
     }
 
     /// Up to where all that is parked lies in memory.

@@ -20,7 +20,6 @@ use async_trait::async_trait;
 use graph::{Partition, SubscriptionId, UserId};
 use notify::log::Submission;
 use notify::node::NodeStats;
-use notify::topic::for_the_node;
 use notify::{Event, HealthLimits, Monotonic, Node, NodeConfig, Position};
 use store::{NodeId, Publish, Store};
 use tokio::sync::{mpsc, oneshot};
@@ -163,8 +162,7 @@ impl Stopped {
         let tail = Arc::clone(&self.handle.tail);
         Arc::new(move |partition, records| {
             telemetry.published(&records);
-            let records = records.into_iter().map(|(position, record)| (position, for_the_node(record)));
-            tail.publish(partition, records.collect());
+            tail.publish(partition, records);
         })
     }
 

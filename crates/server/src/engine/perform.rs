@@ -10,7 +10,6 @@ use notify::event_grid_url::is_event_grid;
 use notify::fault_rules::Plan;
 use notify::log::{Cause, EndReason};
 use notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Step};
-use notify::topic::for_the_node;
 use notify::{Checkpoint, Command, Event, Monotonic, Position, Record, Stream, Subscription};
 use store::{CheckpointError, NodeId, Store, StoreError, SubscriptionError};
 use tokio::sync::mpsc::UnboundedSender;
@@ -249,8 +248,6 @@ impl Performer {
         self.ask(Event::Log { partition, epoch, records: None }, move |store| async move {
             let read = store.read_log(partition, after, limit).await;
             let records = told(read, &telemetry, ("read_log", "the log could not be read"));
-            let given = |(position, record)| (position, for_the_node(record));
-            let records = records.map(|records| records.into_iter().map(given).collect());
             Event::Log { partition, epoch, records }
         });
     }
