@@ -1,6 +1,7 @@
 //! The paths of the management API, below `/subscriptions`. Their fixed parts are read in any case.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// A resource group of an Azure subscription. Here it is a name and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,4 +110,16 @@ fn is(part: &str, name: &str) -> bool {
 fn decoded(part: &str) -> Option<Cow<'_, str>> {
     let text = percent_encoding::percent_decode_str(part).decode_utf8().ok()?;
     (!text.is_empty() && !text.contains('/')).then_some(text)
+}
+
+impl fmt::Display for TopicPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/providers/Microsoft.EventGrid/partnerTopics/{}", self.group, self.topic)
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/subscriptions/{}/resourceGroups/{}", self.subscription, self.name)
+    }
 }

@@ -1,6 +1,7 @@
 //! Bodies and paths, as the management client of Python writes them.
 
 use super::*;
+use crate::event_grid::EventSubscriptionFilter;
 
 fn path() -> TopicPath {
     let group = Group { subscription: "8d4f".to_owned(), name: "rg1".to_owned() };
