@@ -8,22 +8,20 @@
 use std::cell::OnceCell;
 
 use protocol::cloud_event::{CloudEvent, Data, Extension, SPEC_VERSION};
-use protocol::event_grid::EventSubscriptionFilter;
+use protocol::event_grid::{EventField, EventSubscriptionFilter, FIELD_CHARS_MAX};
 use serde_json::Value;
 
 mod check;
-mod key;
 #[cfg(test)]
 mod tests;
 
 pub use check::{InvalidFilter, Problem};
-use key::Key;
 
 /// The most advanced filters of a subscription, and the most values of all of them together; a range is one.
 pub const FILTERS_MAX: usize = 25;
 pub const VALUES_MAX: usize = 25;
 /// The most characters of a key or value.
-pub const TEXT_CHARS_MAX: usize = 512;
+pub const TEXT_CHARS_MAX: usize = FIELD_CHARS_MAX;
 /// The most included types; ours.
 pub const TYPES_MAX: usize = 100;
 
@@ -43,7 +41,7 @@ impl Eq for EventFilter {}
 
 #[derive(Clone, Debug, PartialEq)]
 struct Condition {
-    key: Key,
+    key: EventField,
     test: Test,
 }
 
@@ -162,25 +160,25 @@ impl<'a> EventView<'a> {
         Self { event, data: OnceCell::new() }
     }
 
-    fn find(&self, key: &Key) -> Found<'_> {
+    fn find(&self, key: &EventField) -> Found<'_> {
         let attributes = self.event.attributes();
         let text = |text: Option<&'a str>| text.map_or(Found::Nothing, |text| Found::One(Scalar::Text(text)));
         match key {
-            Key::Id => text(Some(&attributes.id)),
-            Key::Source => text(Some(&attributes.source)),
-            Key::Type => text(Some(&attributes.event_type)),
-            Key::SpecVersion => text(Some(SPEC_VERSION)),
-            Key::Subject => text(attributes.subject.as_deref()),
-            Key::Time => text(attributes.time.as_deref()),
-            Key::DataContentType => text(attributes.data_content_type.as_deref()),
-            Key::DataSchema => text(attributes.data_schema.as_deref()),
-            Key::Extension(name) => match attributes.extensions.get(name) {
+            EventField::Id => text(Some(&attributes.id)),
+            EventField::Source => text(Some(&attributes.source)),
+            EventField::Type => text(Some(&attributes.event_type)),
+            EventField::SpecVersion => text(Some(SPEC_VERSION)),
+            EventField::Subject => text(attributes.subject.as_deref()),
+            EventField::Time => text(attributes.time.as_deref()),
+            EventField::DataContentType => text(attributes.data_content_type.as_deref()),
+            EventField::DataSchema => text(attributes.data_schema.as_deref()),
+            EventField::Extension(name) => match attributes.extensions.get(name) {
                 None => Found::Nothing,
                 Some(Extension::Boolean(value)) => Found::One(Scalar::Boolean(*value)),
                 Some(Extension::Integer(value)) => Found::One(Scalar::Number(f64::from(*value))),
                 Some(Extension::Text(value)) => text(Some(value)),
             },
-            Key::Data(path) => self.find_in_data(path),
+            EventField::Data(path) => self.find_in_data(path),
         }
     }
 

@@ -180,6 +180,14 @@ impl PushPolicy {
         Ok(Self { attempts_max, time_to_live_minutes })
     }
 
+    pub fn attempts_max(&self) -> u32 {
+        self.attempts_max
+    }
+
+    pub fn time_to_live_minutes(&self) -> u32 {
+        self.time_to_live_minutes
+    }
+
     /// What follows from the answer to attempt number `attempts`, from 1. Time is not looked at: an event whose time has
     /// passed is given up when its next attempt is due, not before.
     pub fn verdict(&self, answer: Answer, attempts: u32, seed: Uuid) -> Verdict {

@@ -18,20 +18,25 @@ use serde::{Deserialize, Serialize};
 use crate::Record;
 use crate::event_grid_url::EventGridUrl;
 
+mod answered;
 mod destination;
 mod event_subscription;
 mod pull;
+mod request;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
 pub use destination::{
-    AttributeValue, Audience, Batching, ContentMode, DELIVERY_ATTRIBUTES_MAX, DeadLetterDestination, DeliveryAttribute,
-    Destination, Endpoint, InvalidQueue, NatsJetStream, Push, Queue, TIME_TO_LIVE_SECONDS_MAX, Webhook,
+    AttributeValue, Audience, Awaited, Batching, ContentMode, DELIVERY_ATTRIBUTES_MAX, DeadLetterDestination,
+    DeliveryAttribute, Destination, Endpoint, InvalidQueue, NatsJetStream, Push, Queue, TIME_TO_LIVE_SECONDS_MAX,
+    Webhook,
 };
 pub use event_subscription::{EventSubscription, Filter, LockKey, is_event_subscription_name};
 pub use pull::{DeadLetterReason, EventCounts, Hold, Lost, Next, Pending, Settled, Settlement};
 pub use telling::event_of;
+pub use wanted::{BATCHED_EVENTS_MAX, BATCHED_KIB_MAX, InvalidDestination, Wanted};
 
 /// The most topics of one app in its tenant, as documented.
 pub const TOPICS_OF_APP_MAX: u64 = 10;

@@ -7,11 +7,15 @@ use serde_json::value::to_raw_value;
 use crate::LifecycleNotification;
 use crate::cloud_event::{Attributes, CloudEvent, Data, InvalidEvent, Json};
 
+mod field;
 mod filter;
+pub mod handshake;
 pub mod management;
 pub mod pull;
+pub mod push;
 pub mod shared_access;
 
+pub use field::{EventField, FIELD_CHARS_MAX, InvalidField};
 pub use filter::{AdvancedFilter, EventSubscriptionFilter};
 
 /// What the data of a topic's events looks like.

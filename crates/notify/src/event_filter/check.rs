@@ -1,11 +1,9 @@
 //! From what is written to what it means, or to what must be changed.
 
-use protocol::event_grid::{AdvancedFilter, EventSubscriptionFilter};
+use protocol::event_grid::{AdvancedFilter, EventField, EventSubscriptionFilter, InvalidField};
 use serde_json::Value;
 
-use super::{
-    Condition, EventFilter, FILTERS_MAX, Key, NumberTest, TEXT_CHARS_MAX, TYPES_MAX, Test, TextTest, VALUES_MAX,
-};
+use super::{Condition, EventFilter, FILTERS_MAX, NumberTest, TEXT_CHARS_MAX, TYPES_MAX, Test, TextTest, VALUES_MAX};
 
 /// Why a filter is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,7 +83,15 @@ fn short(name: &'static str, text: &str) -> Result<String, InvalidFilter> {
 
 fn condition(filter: &AdvancedFilter) -> Result<Condition, Problem> {
     let test = test(filter)?;
-    Ok(Condition { key: Key::parse(&filter.key)?, test })
+    Ok(Condition { key: key(&filter.key)?, test })
+}
+
+fn key(text: &str) -> Result<EventField, Problem> {
+    EventField::parse(text).map_err(|error| match error {
+        InvalidField::Unknown => Problem::Key,
+        InvalidField::Escape => Problem::Escape,
+        InvalidField::TooLong => Problem::KeyTooLong,
+    })
 }
 
 fn test(filter: &AdvancedFilter) -> Result<Test, Problem> {

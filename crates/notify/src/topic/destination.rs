@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use graph::Timestamp;
+pub use protocol::event_grid::push::DELIVERY_ATTRIBUTES_MAX;
 use serde::{Deserialize, Serialize};
 
 use super::RETENTION_DAYS;
@@ -11,8 +13,6 @@ use crate::subscription::TlsVersion;
 const DAY_SECONDS: u32 = 24 * 3_600;
 /// No event lives longer than its topic keeps it.
 pub const TIME_TO_LIVE_SECONDS_MAX: u32 = RETENTION_DAYS as u32 * DAY_SECONDS;
-/// The most headers that an event subscription adds, as documented.
-pub const DELIVERY_ATTRIBUTES_MAX: usize = 10;
 
 /// Where events go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,25 @@ pub struct Webhook {
     /// The oldest version of TLS that it is spoken with by.
     #[serde(default)]
     pub tls: TlsVersion,
+    /// Until it has consented nothing is pushed to it; `None`: it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits: Option<Awaited>,
+}
+
+/// What an endpoint that has neither consented nor refused may still do: have the URL read that it was told.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Awaited {
+    /// SHA-256 of the code in that URL.
+    pub code_hash: [u8; 32],
+    /// From then on it is good for nothing.
+    pub until: Timestamp,
+}
+
+impl fmt::Debug for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Awaited").field("until", &self.until).finish_non_exhaustive()
+    }
 }
 
 /// How an event stands in an HTTP message, in the words of CloudEvents.

@@ -70,11 +70,13 @@ impl EventSubscription {
 }
 
 impl Topic {
-    /// An event subscription of this topic as the subscription that the node delivers to; `None`: its events are pulled.
+    /// An event subscription of this topic as the subscription that the node delivers to; `None`: its events are pulled, or
+    /// their endpoint has not consented.
     pub fn pushed(&self, event_subscription: &EventSubscription) -> Option<Subscription> {
-        let (url, tls_version) = match &event_subscription.push()?.to {
-            Endpoint::Webhook(webhook) => (webhook.url.clone(), webhook.tls),
-            Endpoint::NatsJetStream(bridge) => (format!("nats:{}", bridge.stream), TlsVersion::default()),
+        let url = match &event_subscription.push()?.to {
+            Endpoint::Webhook(webhook) if webhook.awaits.is_some() => return None,
+            Endpoint::Webhook(webhook) => webhook.url.clone(),
+            Endpoint::NatsJetStream(bridge) => format!("nats:{}", bridge.stream),
         };
         Some(Subscription {
             id: event_subscription.id?,
@@ -88,7 +90,8 @@ impl Topic {
             notification_url: url,
             lifecycle_url: None,
             client_state: None,
-            tls_version,
+            // The latest that is spoken.
+            tls_version: TlsVersion::V1_3,
             extras: None,
             immutable_ids: false,
             authorized: event_subscription.created,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// `EventSubscriptionFilter`. What is absent or `null` filters nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EventSubscriptionFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_begins_with: Option<String>,
@@ -24,7 +24,7 @@ pub struct EventSubscriptionFilter {
 
 /// `AdvancedFilter`: one of 19 operators, with `value`, `values` or neither.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AdvancedFilter {
     pub operator_type: String,
     #[serde(default)]
@@ -44,6 +44,18 @@ mod tests {
         let sent = r#"{"subjectBeginsWith":"Messages/","subjectEndsWith":"","includedEventTypes":["Microsoft.Graph.MessageCreated"],"isSubjectCaseSensitive":false,"enableAdvancedFilteringOnArrays":true,"advancedFilters":[{"operatorType":"StringIn","key":"data.changeType","values":["created"]},{"operatorType":"NumberLessThan","key":"data.n","value":5.5},{"operatorType":"IsNotNull","key":"subject"}]}"#;
         let filter: EventSubscriptionFilter = serde_json::from_str(sent).unwrap();
         assert_eq!(serde_json::to_string(&filter).unwrap(), sent);
+    }
+
+    #[test]
+    fn a_misspelt_member_is_refused() {
+        for sent in [
+            r#"{"subjectBeginWith":"Messages/"}"#,
+            r#"{"includedEventType":["a"]}"#,
+            r#"{"advancedFilters":[{"operatorType":"StringIn","key":"subject","value_":"x"}]}"#,
+        ] {
+            let refused = serde_json::from_str::<EventSubscriptionFilter>(sent).unwrap_err().to_string();
+            assert!(refused.contains("unknown field"), "{refused}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Partner topics and their event subscriptions as Azure's Resource Manager has them (api-version 2025-02-15): the bodies
 //! that `azure-mgmt-eventgrid` writes and reads.
 //!
-//! Azure pulls from the topics of its namespaces alone. Here every partner topic is pulled from, and an event subscription
-//! says so in one of two forms: `deliveryConfiguration` with the mode `Queue`, as namespaces have it, or for clients that
+//! Events are pushed as Azure pushes them. And while Azure pulls from the topics of its namespaces alone, here every
+//! partner topic is pulled from if an event subscription says so, in one of two forms: `deliveryConfiguration` with the mode `Queue`, as namespaces have it, or for clients that
 //! know partner topics only a destination of type `NamespaceTopic` that names the partner topic itself.
 
 use std::borrow::Cow;
@@ -20,7 +20,14 @@ mod queue;
 mod tests;
 mod topic;
 
-pub use event_subscription::{EventSubscription, EventSubscriptionProperties, WantedEventSubscription};
+pub use destination::{
+    DeadLetterDestination, DeliveryAttributeMapping, Destination, DynamicValue, MappedValue, NamespaceTopic,
+    NatsJetStream, RetryPolicy, StaticValue, StorageBlob, WebHook,
+};
+pub use event_subscription::{
+    Delivery, EventSubscription, EventSubscriptionProperties, ProvisioningState, WantedDestination,
+    WantedEventSubscription,
+};
 pub use partner::{check_partner, check_partner_configuration, partner_configuration};
 pub use path::{Group, Resource, TopicPath, resource};
 pub use queue::Queue;
@@ -44,16 +51,22 @@ pub enum InvalidBody {
     Json { what: &'static str, error: String },
     #[error("'{0}' is not served by Tidings; leave it out")]
     NotServed(&'static str),
-    #[error("push is not built yet: pull the events, with {PULL}")]
-    WebHook,
-    #[error("destinations of type '{0}' are not served; pull the events, with {PULL}")]
+    #[error("'{name}' needs an identity that Azure manages, and there is none; use '{instead}'")]
+    Identity { name: &'static str, instead: &'static str },
+    #[error("deliveryMode Push is of namespaces; push with {PUSH}")]
+    NamespacePush,
+    #[error("destinations of type '{0}' are not served; push with {PUSH}, or pull the events, with {PULL}")]
     Destination(String),
+    #[error("dead letters of type '{0}' are not served; write StorageBlob, whose container is one of this server's")]
+    DeadLetters(String),
     #[error(
         "a destination of type NamespaceTopic must name the partner topic itself, {0}, whose events are then pulled"
     )]
     OtherTopic(String),
-    #[error("say how events are delivered: pull them, with {PULL}")]
+    #[error("say how events are delivered: push with {PUSH}, or pull them, with {PULL}")]
     NoDelivery,
+    #[error("deliveryConfiguration says that events are pulled, and destination that they are pushed; leave one out")]
+    TwoDeliveries,
     #[error("deliveryMode is '{0}'; only Queue is served")]
     DeliveryMode(String),
     #[error("eventDeliverySchema is '{0}'; only {CLOUD_EVENTS} is served")]
@@ -74,7 +87,8 @@ pub enum InvalidBody {
     OtherPartner,
 }
 
-/// How to ask for pull delivery.
+/// How to ask for push and for pull delivery.
+const PUSH: &str = "\"destination\":{\"endpointType\":\"WebHook\",\"properties\":{\"endpointUrl\":\"https://…\"}}";
 const PULL: &str = "\"deliveryConfiguration\":{\"deliveryMode\":\"Queue\"}";
 
 /// What a list answers. All is on one page.

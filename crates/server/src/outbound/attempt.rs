@@ -6,13 +6,14 @@ use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::Error as ClientError;
 use notify::node::Outcome;
 use notify::retry::RetryAfter;
 use notify::subscription::TlsVersion;
+use protocol::event_grid::push::Request;
 
 use super::Outbound;
 use super::connector::ConnectError;
@@ -36,6 +37,8 @@ pub struct Answer {
     pub status: u16,
     pub content_type: Option<String>,
     pub retry_after: Option<RetryAfter>,
+    /// `WebHook-Allowed-Origin`, which matters in the answer to a handshake.
+    pub allowed_origin: Option<String>,
     pub body: Bytes,
 }
 
@@ -75,17 +78,30 @@ pub(super) struct Call {
     uri: Uri,
     /// The latest that is spoken.
     tls: TlsVersion,
-    /// The content type and the body of a POST; `None`: a GET.
-    posted: Option<(&'static str, Bytes)>,
+    method: Asking,
     /// What goes with it beside what every call has.
     headers: HeaderMap,
     answer_bytes_max: usize,
 }
 
+#[derive(Clone)]
+enum Asking {
+    Get,
+    Options,
+    Post(HeaderValue, Bytes),
+}
+
 impl Call {
-    pub fn post((uri, tls): (Uri, TlsVersion), content_type: &'static str, body: Bytes) -> Self {
-        let posted = Some((content_type, body));
-        Self { uri, tls, posted, headers: HeaderMap::new(), answer_bytes_max: BODY_BYTES_MAX }
+    pub fn post(target: (Uri, TlsVersion), content_type: &'static str, body: Bytes) -> Self {
+        Self::of(target, Asking::Post(HeaderValue::from_static(content_type), body), HeaderMap::new())
+    }
+
+    pub fn options(target: (Uri, TlsVersion), headers: HeaderMap) -> Self {
+        Self::of(target, Asking::Options, headers)
+    }
+
+    fn of((uri, tls): (Uri, TlsVersion), method: Asking, headers: HeaderMap) -> Self {
+        Self { uri, tls, method, headers, answer_bytes_max: BODY_BYTES_MAX }
     }
 }
 
@@ -110,14 +126,34 @@ impl Outbound {
         limit: Duration,
     ) -> Result<Answer, Failure> {
         let uri = self.targets.get(&self.policy, url)?;
-        self.exchange(Call { headers, ..Call::post((uri, tls), content_type, body) }, limit).await
+        let posted = Asking::Post(HeaderValue::from_static(content_type), body);
+        self.exchange(Call::of((uri, tls), posted, headers), limit).await
+    }
+
+    /// Posts events as they are pushed to a webhook. `more` are headers beside those of the request, which stand in their
+    /// place.
+    pub async fn push(
+        &self,
+        (url, tls): (&str, TlsVersion),
+        pushed: Request,
+        mut more: HeaderMap,
+        limit: Duration,
+    ) -> Result<Answer, Failure> {
+        let uri = self.targets.get(&self.policy, url)?;
+        let (Ok(content_type), Some(headers)) = (HeaderValue::try_from(pushed.content_type), header_map(pushed.headers))
+        else {
+            return Err(Failure::Broken("a header of the request cannot be sent".to_owned()));
+        };
+        more.extend(headers);
+        let posted = Asking::Post(content_type, Bytes::from(pushed.body));
+        self.exchange(Call::of((uri, tls), posted, more), limit).await
     }
 
     /// Reads the JSON at exactly `url`, or what the answer has of it within `answer_bytes_max`.
     pub async fn get(&self, url: &str, answer_bytes_max: usize, limit: Duration) -> Result<Answer, Failure> {
         let uri = self.targets.get(&self.policy, url)?;
-        let (tls, headers) = (TlsVersion::V1_3, HeaderMap::new());
-        self.exchange(Call { uri, tls, posted: None, headers, answer_bytes_max }, limit).await
+        let call = Call::of((uri, TlsVersion::V1_3), Asking::Get, HeaderMap::new());
+        self.exchange(Call { answer_bytes_max, ..call }, limit).await
     }
 
     pub(super) async fn exchange(&self, call: Call, limit: Duration) -> Result<Answer, Failure> {
@@ -163,27 +199,39 @@ impl Interrupted {
     }
 }
 
-pub(super) fn request(call: Call) -> Request<Full<Bytes>> {
-    let (method, content_type, body) = match call.posted {
-        Some((content_type, body)) => (Method::POST, Some(content_type), body),
-        None => (Method::GET, None, Bytes::new()),
-    };
-    let empty = body.is_empty();
-    let mut request = Request::new(Full::new(body));
-    *request.method_mut() = method;
-    *request.uri_mut() = call.uri;
-    *request.headers_mut() = call.headers;
-    let headers = request.headers_mut();
+pub(super) fn request(call: Call) -> http::Request<Full<Bytes>> {
+    let mut headers = call.headers;
     headers.reserve(5);
-    match content_type {
-        Some(content_type) => headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        None => headers.insert(ACCEPT, HeaderValue::from_static("application/json")),
+    let (method, body) = match call.method {
+        Asking::Get => {
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            (Method::GET, Bytes::new())
+        }
+        Asking::Options => (Method::OPTIONS, Bytes::new()),
+        Asking::Post(content_type, body) => {
+            headers.insert(CONTENT_TYPE, content_type);
+            if body.is_empty() {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+            (Method::POST, body)
+        }
     };
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tidings/", env!("CARGO_PKG_VERSION"))));
-    if content_type.is_some() && empty {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
+    let mut request = http::Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = call.uri;
+    *request.headers_mut() = headers;
     request
+}
+
+/// Headers as the client takes them; `None`: one of them cannot be sent. No log shows who is let in by them.
+pub(super) fn header_map(headers: Vec<(String, String)>) -> Option<HeaderMap> {
+    let headers = headers.into_iter().map(|(name, value)| {
+        let mut value = HeaderValue::try_from(value).ok()?;
+        value.set_sensitive(true);
+        Some((HeaderName::try_from(name).ok()?, value))
+    });
+    headers.collect()
 }
 
 pub(super) async fn answer(response: Response<Incoming>, bytes_max: usize) -> Result<Answer, hyper::Error> {
@@ -202,6 +250,7 @@ pub(super) async fn answer(response: Response<Incoming>, bytes_max: usize) -> Re
         status: head.status.as_u16(),
         content_type: header(&head.headers, CONTENT_TYPE),
         retry_after: retry_after(&head.headers),
+        allowed_origin: header(&head.headers, HeaderName::from_static("webhook-allowed-origin")),
         body: body.freeze(),
     })
 }

@@ -1,14 +1,15 @@
-//! The handshake with a receiver before its subscription exists.
+//! The handshakes with a receiver before its subscription exists: Graph's with a token, and that of CloudEvents' webhooks.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use notify::subscription::TlsVersion;
 use protocol::HandshakeError;
+use protocol::event_grid::handshake::{self, Ask, Consent, NoConsent};
 use protocol::handshake::{CONTENT_TYPE, TIMEOUT_SECONDS, validation_token, validation_url, verdict};
 
 use super::Outbound;
-use super::attempt::{Call, Failure};
+use super::attempt::{Call, Failure, header_map};
 use super::policy::Refusal;
 use super::targets;
 
@@ -22,6 +23,21 @@ impl Outbound {
     /// an answer.
     pub async fn validate(&self, url: &str, tls: TlsVersion, request_id: &str) -> Result<(), HandshakeError> {
         self.validate_within((url, tls), request_id, Duration::from_secs(TIMEOUT_SECONDS)).await
+    }
+
+    /// Asks the endpoint at exactly `url` whether it wants to be pushed to.
+    pub async fn consent(&self, url: &str, ask: &Ask<'_>) -> Result<Consent, NoConsent> {
+        self.consent_within(url, ask, Duration::from_secs(handshake::TIMEOUT_SECONDS)).await
+    }
+
+    pub(super) async fn consent_within(&self, url: &str, ask: &Ask<'_>, limit: Duration) -> Result<Consent, NoConsent> {
+        let uri = self.policy.check_url(url).and_then(targets::uri);
+        let uri = uri.map_err(|refusal| NoConsent::NotAsked(refused(url, refusal)))?;
+        // All of them are ours, apart from the host that the caller used.
+        let headers = header_map(ask.headers()).ok_or(NoConsent::NotAsked(HandshakeError::Broken))?;
+        let call = Call::options((uri, TlsVersion::V1_3), headers);
+        let answer = self.exchange(call, limit).await.map_err(|failure| NoConsent::NotAsked(failed(url, failure)))?;
+        handshake::verdict(ask.origin, answer.status, answer.allowed_origin.as_deref())
     }
 
     pub(super) async fn validate_within(

@@ -20,6 +20,7 @@ mod check;
 mod hostile;
 mod names;
 mod proxy;
+mod push;
 mod tls;
 
 const JSON: &str = "application/json; charset=utf-8";
@@ -181,7 +182,8 @@ async fn a_post_carries_what_it_should_and_reads_the_answer() {
 #[test]
 fn any_2xx_acknowledges_and_nothing_else() {
     for status in 100..600u16 {
-        let answer = Answer { status, content_type: None, retry_after: None, body: Bytes::new() };
+        let (content_type, retry_after, allowed_origin) = (None, None, None);
+        let answer = Answer { status, content_type, retry_after, allowed_origin, body: Bytes::new() };
         let acknowledged = outcome(&Ok(answer)) == Outcome::Acknowledged;
         assert_eq!(acknowledged, (200..=299).contains(&status), "{status}");
     }

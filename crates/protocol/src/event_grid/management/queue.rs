@@ -70,7 +70,7 @@ impl DeliveryBody {
         match self.delivery_mode.as_str() {
             "Queue" if is_given(self.push.as_ref()) => Err(InvalidBody::NotServed("push")),
             "Queue" => self.queue.unwrap_or_default().read(),
-            "Push" => Err(InvalidBody::WebHook),
+            "Push" => Err(InvalidBody::NamespacePush),
             other => Err(InvalidBody::DeliveryMode(shown(other))),
         }
     }

@@ -38,9 +38,17 @@ fn an_event_subscription_is_answered_in_both_forms_and_taken_again_as_it_was_ans
     let queue =
         Queue { receive_lock_seconds: Some(60), delivery_count_max: Some(10), time_to_live_seconds: Some(604_800) };
     let (path, labels) = (path(), ["mail".to_owned()]);
-    let expiration = Some("2027-01-01T00:00:00Z");
-    let body =
-        EventSubscription { topic: &path, name: "worker", filter: &filter, queue, labels: &labels, expiration }.body();
+    let expiration = Some("2027-01-01T00:00:00Z".to_owned());
+    let body = EventSubscription {
+        topic: &path,
+        name: "worker",
+        state: ProvisioningState::Succeeded,
+        filter: &filter,
+        delivery: Delivery::Queue(queue),
+        labels: &labels,
+        expiration: expiration.clone(),
+    }
+    .body();
     insta::assert_json_snapshot!(body, @r#"
     {
       "id": "/subscriptions/8d4f/resourceGroups/rg1/providers/Microsoft.EventGrid/partnerTopics/mail-events/eventSubscriptions/worker",
@@ -77,9 +85,9 @@ fn an_event_subscription_is_answered_in_both_forms_and_taken_again_as_it_was_ans
     }
     "#);
     let again = WantedEventSubscription::parse_put(&serde_json::to_vec(&body).unwrap(), &path);
-    let expiration = expiration.map(str::to_owned);
+    let (to, labels) = (Some(WantedDestination::Queue(queue)), Some(labels.to_vec()));
     let wanted =
-        WantedEventSubscription { filter: Some(filter), queue: Some(queue), labels: Some(labels.to_vec()), expiration };
+        WantedEventSubscription { filter: Some(filter), to, labels, expiration, ..WantedEventSubscription::default() };
     assert_eq!(again, Ok(wanted));
 }
 
@@ -87,14 +95,15 @@ fn an_event_subscription_is_answered_in_both_forms_and_taken_again_as_it_was_ans
 fn pull_is_asked_for_in_two_forms() {
     let own =
         format!(r#"{{"destination":{{"endpointType":"NamespaceTopic","properties":{{"resourceId":"{TOPIC}"}}}}}}"#);
-    let queue = put(&own).map(|wanted| wanted.queue);
-    assert_eq!(queue, Ok(Some(Queue::default())));
+    let to = put(&own).map(|wanted| wanted.to);
+    assert_eq!(to, Ok(Some(WantedDestination::Queue(Queue::default()))));
     let wanted = put(
         r#"{"deliveryConfiguration":{"deliveryMode":"Queue","queue":{"receiveLockDurationInSeconds":120,"maxDeliveryCount":3,"eventTimeToLive":"PT1H"}},"labels":[],"expirationTimeUtc":null}"#,
     );
     let queue =
         Queue { receive_lock_seconds: Some(120), delivery_count_max: Some(3), time_to_live_seconds: Some(3_600) };
-    assert_eq!(wanted, Ok(WantedEventSubscription { queue: Some(queue), labels: Some(vec![]), ..Default::default() }));
+    let to = Some(WantedDestination::Queue(queue));
+    assert_eq!(wanted, Ok(WantedEventSubscription { to, labels: Some(vec![]), ..Default::default() }));
 }
 
 #[test]
@@ -116,7 +125,15 @@ fn what_is_not_served_is_refused_with_words() {
     let many =
         format!(r#"{{"deliveryConfiguration":{{"deliveryMode":"Queue"}},"labels":{:?}}}"#, vec!["a"; LABELS_MAX + 1]);
     let cases = [
-        r#"{"destination":{"endpointType":"WebHook","properties":{"endpointUrl":"https://h/x","maxEventsPerBatch":10}}}"#,
+        r#"{"destination":{"endpointType":"WebHook","properties":{"endpointUri":"https://h/x"}}}"#,
+        r#"{"destination":{"endpointType":"WebHook","properties":{"deliveryAttributeMappings":[{"name":"X","type":"Fixed","properties":{}}]}}}"#,
+        r#"{"destination":{"endpointType":"WebHook","properties":{}},"deliveryConfiguration":{"deliveryMode":"Queue"}}"#,
+        r#"{"destination":{"endpointType":"WebHook","propertys":{}}}"#,
+        r#"{"deliveryWithResourceIdentity":{"destination":{"endpointType":"WebHook"}}}"#,
+        r#"{"deliveryConfiguration":{"deliveryMode":"Queue"},"deadLetterWithResourceIdentity":{"identity":{}}}"#,
+        r#"{"deliveryConfiguration":{"deliveryMode":"Queue"},"deadLetterDestination":{"endpointType":"StorageQueue"}}"#,
+        r#"{"deliveryConfiguration":{"deliveryMode":"Queue"},"retryPolicy":{"maxDeliveryAttempt":5}}"#,
+        r#"{"deliveryConfiguration":{"deliveryMode":"Queue"},"filter":{"subjectBeginWith":"Messages/"}}"#,
         r#"{"destination":{"endpointType":"StorageQueue","properties":{"resourceId":"r","queueName":"q"}}}"#,
         r#"{"destination":{"endpointType":"NamespaceTopic","properties":{"resourceId":"/subscriptions/other"}}}"#,
         r#"{"destination":{"endpointType":"NamespaceTopic"}}"#,
@@ -125,8 +142,6 @@ fn what_is_not_served_is_refused_with_words() {
         r#"{"deliveryConfiguration":{"deliveryMode":"Pigeon"}}"#,
         r#"{"deliveryConfiguration":{"deliveryMode":"Queue","queue":{"eventTimeToLive":"P1M"}}}"#,
         r#"{"deliveryConfiguration":{"deliveryMode":"Queue"},"eventDeliverySchema":"EventGridSchema"}"#,
-        r#"{"deliveryConfiguration":{"deliveryMode":"Queue"},"retryPolicy":{"maxDeliveryAttempts":5}}"#,
-        r#"{"deliveryConfiguration":{"deliveryMode":"Queue"},"deadLetterDestination":{"endpointType":"StorageBlob"}}"#,
         r#"{"deliveryConfiguration":{"deliveryMode":"Queue"},"expirationTimeUtc":"tomorrow"}"#,
         &many,
         r#"{"deliveryConfiguration":{"deliveryMode":"Queue"},"filters":{}}"#,
@@ -220,4 +235,84 @@ fn paths_are_read_in_any_case_and_nothing_else_is_named() {
     for other in ["topics/t", "partnerTopics/t/explode", "partnerTopics//activate", "partnerConfigurations/other"] {
         assert_eq!(at(other), None, "{other}");
     }
+}
+
+const WEBHOOK: &str = r#"{"destination":{"endpointType":"WebHook","properties":{"endpointUrl":"https://h/x?code=s3cret","maxEventsPerBatch":10,"preferredBatchSizeInKilobytes":64,"azureActiveDirectoryTenantId":"t","azureActiveDirectoryApplicationIdOrUri":"api://a","minimumTlsVersionAllowed":"1.2","deliveryAttributeMappings":[{"name":"X-A","type":"Static","properties":{"value":"v","isSecret":true}},{"name":"X-B","type":"Dynamic","properties":{"sourceField":"data.changeType"}}],"contentMode":"Structured"}},"retryPolicy":{"maxDeliveryAttempts":5,"eventTimeToLiveInMinutes":60},"deadLetterDestination":{"endpointType":"StorageBlob","properties":{"resourceId":"r","blobContainerName":"dl"}},"eventDeliverySchema":"CloudEventSchemaV1_0","labels":[],"expirationTimeUtc":null}"#;
+
+#[test]
+fn a_webhook_is_read_as_azures_sdk_writes_it() {
+    let wanted = put(WEBHOOK).unwrap();
+    let Some(WantedDestination::WebHook(webhook)) = wanted.to else { panic!("{:?}", wanted.to) };
+    assert_eq!(webhook.endpoint_url.as_deref(), Some("https://h/x?code=s3cret"));
+    assert_eq!((webhook.max_events_per_batch, webhook.preferred_batch_size_in_kilobytes), (Some(10), Some(64)));
+    let value = StaticValue { value: Some("v".to_owned()), is_secret: true };
+    let told = DynamicValue { source_field: Some("data.changeType".to_owned()) };
+    let mappings = [("X-A", MappedValue::Static(value)), ("X-B", MappedValue::Dynamic(told))];
+    let mappings = mappings.map(|(name, value)| DeliveryAttributeMapping { name: name.to_owned(), value });
+    assert_eq!(webhook.delivery_attribute_mappings.as_deref(), Some(&mappings[..]));
+    let retry = RetryPolicy { max_delivery_attempts: Some(5), event_time_to_live_in_minutes: Some(60) };
+    assert_eq!(wanted.retry, Some(retry));
+    let dead_letters = StorageBlob { resource_id: Some("r".to_owned()), blob_container_name: Some("dl".to_owned()) };
+    assert_eq!(wanted.dead_letters, Some(dead_letters));
+    let bridge =
+        r#"{"destination":{"endpointType":"NatsJetStream","properties":{"stream":"GRAPH","subject":"graph.{kind}"}}}"#;
+    let (stream, subject) = (Some("GRAPH".to_owned()), Some("graph.{kind}".to_owned()));
+    assert_eq!(put(bridge).unwrap().to, Some(WantedDestination::NatsJetStream(NatsJetStream { stream, subject })));
+}
+
+#[test]
+fn a_webhook_is_answered_without_what_is_not_there() {
+    let webhook = WebHook {
+        endpoint_base_url: Some("https://h/x".to_owned()),
+        delivery_attribute_mappings: Some(vec![DeliveryAttributeMapping {
+            name: "X-A".to_owned(),
+            value: MappedValue::Static(StaticValue { value: None, is_secret: true }),
+        }]),
+        ..WebHook::default()
+    };
+    let (path, filter) = (path(), EventSubscriptionFilter::default());
+    let body = EventSubscription {
+        topic: &path,
+        name: "hook",
+        state: ProvisioningState::AwaitingManualAction,
+        filter: &filter,
+        delivery: Delivery::Push {
+            to: Destination::WebHook(Box::new(webhook)),
+            retry: RetryPolicy { max_delivery_attempts: Some(30), event_time_to_live_in_minutes: Some(1_440) },
+            dead_letters: None,
+        },
+        labels: &[],
+        expiration: None,
+    }
+    .body();
+    insta::assert_json_snapshot!(body.properties, @r#"
+    {
+      "topic": "/subscriptions/8d4f/resourceGroups/rg1/providers/Microsoft.EventGrid/partnerTopics/mail-events",
+      "provisioningState": "AwaitingManualAction",
+      "destination": {
+        "endpointType": "WebHook",
+        "properties": {
+          "endpointBaseUrl": "https://h/x",
+          "deliveryAttributeMappings": [
+            {
+              "name": "X-A",
+              "type": "Static",
+              "properties": {
+                "value": null,
+                "isSecret": true
+              }
+            }
+          ]
+        }
+      },
+      "filter": {},
+      "labels": [],
+      "expirationTimeUtc": null,
+      "eventDeliverySchema": "CloudEventSchemaV1_0",
+      "retryPolicy": {
+        "maxDeliveryAttempts": 30,
+        "eventTimeToLiveInMinutes": 1440
+      }
+    }
+    "#);
 }
