@@ -4,8 +4,10 @@
 use crate::cloud_event::{CloudEvent, Extension, Received};
 use crate::envelope::diagnosis::{Failure, examine};
 use crate::envelope::{EncryptedContent, OpeningKey, open};
+use crate::event_grid::EventField;
 use crate::event_grid::management::{self, Resource, WantedEventSubscription, WantedTopic};
 use crate::event_grid::pull::{LOCK_TOKENS_MAX, Route, lock_tokens};
+use crate::event_grid::push::{Content, Delivery, Header, Origin};
 use crate::event_grid::shared_access::Signature;
 use crate::handshake::{validation_token, validation_url, verdict};
 use crate::subscription::SubscriptionRequest;
@@ -45,6 +47,31 @@ pub fn topic_management(path: &str, body: &[u8]) {
     let patch = WantedEventSubscription::parse_patch(body, &topic).err();
     let refusals = [put, patch, WantedTopic::parse(body).err(), management::check_partner(body).err()];
     assert!(refusals.into_iter().flatten().all(|error| !error.to_string().is_empty()));
+}
+
+/// Whatever an event subscription adds as a header, with whatever an event has for it, is one header of printable ASCII or
+/// none, and what is said of it is words.
+pub fn pushed_header(name: &str, text: &str, event: &[u8]) {
+    if let Err(error) = Header::fixed(name, text) {
+        assert!(!error.to_string().is_empty());
+    }
+    let field = EventField::parse(text);
+    let (Ok(event), Ok(field)) = (CloudEvent::from_json(event), &field) else {
+        assert!(field.err().is_none_or(|error| !error.to_string().is_empty()));
+        return;
+    };
+    let headers: Vec<_> =
+        [Header::fixed(name, text).ok(), Header::of_events(name, field, &[&event])].into_iter().flatten().collect();
+    let (origin, event_subscription) = (Origin::default(), "fuzz");
+    let delivery = Delivery { origin: &origin, event_subscription, delivery_count: 0, headers: &headers, bearer: None };
+    let request = delivery.request(Content::Binary(&event));
+    let is_token = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && byte != b':';
+    for (name, value) in request.headers {
+        assert!(
+            name.bytes().all(is_token) && value.bytes().all(|byte| (0x20..0x7f).contains(&byte)),
+            "{name}: {value}"
+        );
+    }
 }
 
 /// Reading what another party sent never panics.

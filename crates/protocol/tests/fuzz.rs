@@ -13,6 +13,7 @@ const COLLECTION: &str = r#"{"value":[{"subscriptionId":"5f7c","subscriptionExpi
     "changeType":"created","resource":"Users/a/Messages/b","resourceData":{"@odata.type":"x","id":"b"}}]}"#;
 
 const EVENT_SUBSCRIPTION: &str = r#"{"properties":{"deliveryConfiguration":{"deliveryMode":"Queue","queue":{"receiveLockDurationInSeconds":60,"eventTimeToLive":"P1DT1H"}},"filter":{"includedEventTypes":["a"],"advancedFilters":[{"operatorType":"StringIn","key":"subject","values":["x"]}]},"labels":["a"],"expirationTimeUtc":"2026-01-01T00:00:00Z","location":"westus2"}}"#;
+const WEBHOOK: &str = r#"{"properties":{"destination":{"endpointType":"WebHook","properties":{"endpointUrl":"https://h/x","maxEventsPerBatch":10,"preferredBatchSizeInKilobytes":64,"azureActiveDirectoryTenantId":"t","azureActiveDirectoryApplicationIdOrUri":"a","deliveryAttributeMappings":[{"name":"X","type":"Static","properties":{"value":"v","isSecret":true}},{"name":"Y","type":"Dynamic","properties":{"sourceField":"data.a"}}]}},"retryPolicy":{"maxDeliveryAttempts":5},"deadLetterDestination":{"endpointType":"StorageBlob","properties":{"blobContainerName":"dl"}}}}"#;
 const EVENT: &str = r#"{"id":"1","type":"t","source":"/s","subject":"a b","time":"2024-05-22T22:24:31.3Z","specversion":"1.0",
     "datacontenttype":"application/json","x":-1,"y":"\u20ac","z":true,"data":{"a":[1.0,null,"b"]}}"#;
 
@@ -144,6 +145,14 @@ proptest! {
     }
 
     #[test]
+    fn whatever_is_added_as_a_header_is_one_or_none(
+        name in "[xX]-[a-z]{0,3}|\\PC{0,8}|aeg-[a-z]{1,2}", text in "subject|x|y|data(\\.a){0,2}|[ -~\r\n]{0,12}|\\PC{0,12}",
+        event in mutated(EVENT),
+    ) {
+        fuzz::pushed_header(&name, &text, &event);
+    }
+
+    #[test]
     fn whatever_is_presented_as_a_signature_gets_a_verdict(
         text in "(r=\\PC{0,20}&)?(e=(2026-06-15T18%3A20%3A15|\\PC{0,20})&)?(s=([A-Za-z0-9%]{4}){0,11}=?|\\PC{0,20})?",
     ) {
@@ -153,11 +162,13 @@ proptest! {
     #[test]
     fn whatever_is_asked_of_topics_gets_a_verdict(
         path in "(/topics/\\PC{0,8}(:publish)?(/eventsubscriptions/\\PC{0,4}:(receive|reject|\\PC{0,4}))?)|\\PC{0,30}",
-        body in mutated(EVENT_SUBSCRIPTION),
+        body in mutated(EVENT_SUBSCRIPTION), webhook in mutated(WEBHOOK),
     ) {
         fuzz::topic_management(&path, &body);
         let group = "/subscriptions/8d4f/resourceGroups/rg1/providers/Microsoft.EventGrid";
-        fuzz::topic_management(&format!("{group}/partnerTopics/mail/eventSubscriptions/worker"), &body);
+        for body in [&body, &webhook] {
+            fuzz::topic_management(&format!("{group}/partnerTopics/mail/eventSubscriptions/worker"), body);
+        }
         fuzz::topic_management(&format!("{group}{path}"), &body);
     }
 }

@@ -8,15 +8,18 @@ use async_trait::async_trait;
 use graph::{Partition, SubscriptionId};
 use notify::node::NodeStats;
 use notify::subscription::TlsVersion;
+use notify::topic::{Destination, Endpoint};
 use notify::{Monotonic, Position, Profile, retention};
 use protocol::HandshakeError;
+use protocol::event_grid::handshake::{Ask, Consent, NoConsent};
+use protocol::event_grid::push::Origin;
 use store::{Commit, CommitError, Committed, Store};
 
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::engine::Faults;
 use crate::evidence::attempts::AttemptLog;
-use crate::http::event_grid::Arrivals;
+use crate::http::event_grid::{Arrivals, Callbacks};
 use crate::http::graph::Throttling;
 use crate::identity::{Issuers, Pending, Tokens};
 use crate::telemetry::Telemetry;
@@ -32,6 +35,40 @@ pub trait Handshake: Send + Sync + 'static {
     fn check(&self, url: &str) -> Result<(), HandshakeError>;
     /// Asks the receiver to echo a token, and takes nothing else for an answer.
     async fn validate(&self, url: &str, tls: TlsVersion, request_id: &str) -> Result<(), HandshakeError>;
+    /// Asks an endpoint whether it wants to be pushed to.
+    async fn consent(&self, url: &str, ask: &Ask<'_>) -> Result<Consent, NoConsent>;
+}
+
+/// What events are pushed with, apart from webhooks, which there always are.
+#[derive(Clone, Debug, Default)]
+pub struct Pushing {
+    /// Who this server is to those that it pushes to.
+    pub origin: Origin,
+    pub has_nats: bool,
+    pub has_dead_letters: bool,
+}
+
+/// What this server has not been given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotConfigured {
+    #[error("this server knows no server of NATS; push to a WebHook, or ask its operator to name one")]
+    Nats,
+    #[error("this server keeps no dead letters; leave deadLetterDestination out, or ask its operator to name a place")]
+    DeadLetters,
+}
+
+impl Pushing {
+    /// Whether events can be brought there.
+    pub fn check(&self, destination: &Destination) -> Result<(), NotConfigured> {
+        let Destination::Push(push) = destination else { return Ok(()) };
+        if matches!(push.to, Endpoint::NatsJetStream(_)) && !self.has_nats {
+            return Err(NotConfigured::Nats);
+        }
+        if push.dead_letters.is_some() && !self.has_dead_letters {
+            return Err(NotConfigured::DeadLetters);
+        }
+        Ok(())
+    }
 }
 
 /// The running engine, as far as the API waits for it.
@@ -70,6 +107,9 @@ pub struct AppState {
     pub engine: Arc<dyn Engine>,
     /// Who waits for events of topics.
     pub arrivals: Arc<Arrivals>,
+    pub pushing: Pushing,
+    /// Which endpoints may consent while they are asked.
+    pub callbacks: Callbacks,
     pub telemetry: Arc<Telemetry>,
     pub traces: Traces,
     pub limits: Limits,

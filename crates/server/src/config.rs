@@ -11,6 +11,7 @@ use notify::profile::TokenExpiry;
 use notify::throttle::{Rate, ThrottleLimits};
 use notify::{NodeConfig, Profile, retention};
 use protocol::envelope::DATA_CHARS_MAX;
+use protocol::event_grid::push::Origin;
 use serde::Deserialize;
 
 pub mod identity;
@@ -18,6 +19,7 @@ pub mod telemetry;
 
 use self::identity::Identity;
 use self::telemetry::Telemetry;
+use crate::app::Pushing;
 use crate::evidence::attempts::Kept;
 use crate::identity::external::Rules;
 use crate::outbound::{Allowed, ClientCertificate, OutboundConfig, Policy, ProxyConfig};
@@ -40,6 +42,7 @@ pub struct Config {
     pub tls: Tls,
     pub subscriptions: Subscriptions,
     pub delivery: Delivery,
+    pub event_grid: EventGrid,
     pub outbound: Outbound,
     pub limits: Limits,
     pub throttling: Throttling,
@@ -166,6 +169,27 @@ pub struct Throttling {
     pub mailbox_requests_per_10_minutes_max: Option<u64>,
 }
 
+/// What events of topics are pushed with.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventGrid {
+    pub origin: String,
+}
+
+impl Default for EventGrid {
+    fn default() -> Self {
+        Self { origin: Origin::AZURE.to_owned() }
+    }
+}
+
+impl EventGrid {
+    pub fn pushing(&self) -> anyhow::Result<Pushing> {
+        let origin = Origin::parse(&self.origin);
+        let origin = origin.context("event_grid.origin is no name of a host; write one, as eventgrid.azure.net")?;
+        Ok(Pushing { origin, ..Pushing::default() })
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
@@ -190,6 +214,7 @@ impl Default for Config {
             tls: Tls::default(),
             subscriptions: Subscriptions::default(),
             delivery: Delivery::default(),
+            event_grid: EventGrid::default(),
             outbound: Outbound::default(),
             limits: Limits::default(),
             throttling: Throttling::default(),
@@ -414,6 +439,7 @@ impl Config {
 
     fn check(&self) -> anyhow::Result<()> {
         self.delivery.check()?;
+        self.event_grid.pushing()?;
         self.retention.check(self.delivery.node().horizon_micros)?;
         self.attempt_log.check()?;
         let Listen { https, http, .. } = &self.listen;

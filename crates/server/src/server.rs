@@ -15,6 +15,7 @@ use notify::node::NodeStats;
 use notify::subscription::TlsVersion;
 use notify::{Monotonic, NodeConfig, Position, Profile, retention};
 use protocol::HandshakeError;
+use protocol::event_grid::handshake::{Ask, Consent, NoConsent};
 use rustls::ServerConfig;
 use store::seal::Keys;
 use store::sqlite::{OpenOptions, SqliteStore};
@@ -23,13 +24,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::{self, AppState, Handshake, Limits};
+use crate::app::{self, AppState, Handshake, Limits, Pushing};
 use crate::clock::Clock;
 use crate::data_dir::{self, ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir, SIGNING_KEYS_FILE};
 use crate::directory::{Directory, subscribed};
 use crate::engine;
 use crate::evidence::attempts::{AttemptLog, Kept};
-use crate::http::event_grid::Arrivals;
+use crate::http::event_grid::{Arrivals, Callbacks};
 use crate::http::graph::Throttling;
 use crate::http::listener::Listener;
 use crate::identity::external::{Discovery, Publisher, Rules};
@@ -65,6 +66,7 @@ pub struct Settings {
     /// How long a delivery that is due may wait for its attempt before the log warns.
     pub overdue: Duration,
     pub outbound: OutboundConfig,
+    pub pushing: Pushing,
     /// Whether this server gives out tokens itself.
     pub built_in_issuer: bool,
     /// Issuers whose tokens are accepted besides, and how each may be called.
@@ -216,6 +218,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         handshake: Arc::new(Handshakes { outbound: outbound.clone(), telemetry: telemetry.clone() }),
         engine: Arc::new(engine),
         arrivals,
+        pushing: settings.pushing,
+        callbacks: Callbacks::default(),
         telemetry,
         traces,
         limits,
@@ -481,6 +485,18 @@ impl Handshake for Handshakes {
         let validated = self.outbound.validate(url, tls, request_id).await;
         self.telemetry.shook_hands(&validated);
         validated
+    }
+
+    async fn consent(&self, url: &str, ask: &Ask<'_>) -> Result<Consent, NoConsent> {
+        let consent = self.outbound.consent(url, ask).await;
+        // Counted as the handshakes of Graph are.
+        self.telemetry.shook_hands(&match &consent {
+            Ok(_) => Ok(()),
+            Err(NoConsent::NotAsked(error)) => Err(error.clone()),
+            Err(NoConsent::Status(status)) => Err(HandshakeError::Status(*status)),
+            Err(NoConsent::OtherOrigin { .. }) => Err(HandshakeError::Body),
+        });
+        consent
     }
 }
 

@@ -15,6 +15,9 @@ use super::{
 use crate::push_policy::{InvalidPushPolicy, PushPolicy};
 use crate::subscription::TlsVersion;
 
+#[cfg(test)]
+mod tests;
+
 /// The most events of a batch, and the most KiB that one is filled to, as documented.
 pub const BATCHED_EVENTS_MAX: u16 = 5_000;
 pub const BATCHED_KIB_MAX: u16 = 1_024;

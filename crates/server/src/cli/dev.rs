@@ -134,6 +134,7 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
             ca_files: options.outbound_ca,
             ..OutboundConfig::default()
         },
+        pushing: app::Pushing::default(),
         built_in_issuer: true,
         issuers: Vec::new(),
         limits: app::Limits::default(),

@@ -101,6 +101,7 @@ fn settings(config: Config) -> anyhow::Result<Settings> {
         delivery: config.delivery.node(),
         overdue: config.delivery.overdue(),
         outbound: config.outbound()?,
+        pushing: config.event_grid.pushing()?,
         built_in_issuer: config.identity.built_in_issuer,
         issuers: config.issuers()?,
         retention: config.retention.limits(),

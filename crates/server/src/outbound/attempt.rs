@@ -140,7 +140,8 @@ impl Outbound {
         limit: Duration,
     ) -> Result<Answer, Failure> {
         let uri = self.targets.get(&self.policy, url)?;
-        let (Ok(content_type), Some(headers)) = (HeaderValue::try_from(pushed.content_type), header_map(pushed.headers))
+        let (Ok(content_type), Some(headers)) =
+            (HeaderValue::try_from(pushed.content_type), header_map(pushed.headers))
         else {
             return Err(Failure::Broken("a header of the request cannot be sent".to_owned()));
         };

@@ -18,7 +18,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
-use tidings_server::app::Limits;
+use tidings_server::app::{Limits, Pushing};
 use tidings_server::clock::Clock;
 use tidings_server::config::{AttemptLog, Delivery, Retention};
 use tidings_server::data_dir::DataDir;
@@ -64,6 +64,7 @@ pub fn settings() -> Settings {
         profile: Profile::documented(),
         delivery: NodeConfig::default(),
         outbound: OutboundConfig { policy: Policy { dev: true, ..Policy::default() }, ..OutboundConfig::default() },
+        pushing: Pushing::default(),
         built_in_issuer: true,
         issuers: Vec::new(),
         limits: Limits::default(),

@@ -18,6 +18,7 @@ mod delta;
 mod directory;
 mod errors;
 mod event_grid;
+mod event_subscriptions;
 mod extensions;
 mod external_issuers;
 mod faults;

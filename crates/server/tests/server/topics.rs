@@ -250,8 +250,7 @@ async fn refusals_of_topics_have_azures_shape_and_say_what_to_change() {
     let (manager, caller) = (world.manager(), topic.caller().with("content-type", "application/cloudevents+json"));
     let receive = "/topics/mail/eventsubscriptions/worker:receive";
     let worker = managed("partnerTopics/mail/eventSubscriptions/worker");
-    let webhook =
-        r#"{"properties":{"destination":{"endpointType":"WebHook","properties":{"endpointUrl":"https://h/"}}}}"#;
+    let webhook = r#"{"properties":{"destination":{"endpointType":"WebHook","properties":{}}}}"#;
     let queue = |queue: &str| {
         format!(r#"{{"properties":{{"deliveryConfiguration":{{"deliveryMode":"Queue","queue":{queue}}}}}}}"#)
     };

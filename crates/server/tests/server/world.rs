@@ -14,17 +14,18 @@ use notify::node::NodeStats;
 use notify::subscription::TlsVersion;
 use notify::{Monotonic, Position, Profile};
 use protocol::HandshakeError;
+use protocol::event_grid::handshake::{Ask, Consent, NoConsent};
 use serde_json::Value;
 use store::memory::MemoryStore;
 use store::sqlite::SqliteStore;
 use store::{App, Grantee, Publish, Store, User};
 use tempfile::TempDir;
-use tidings_server::app::{AppState, Engine, Handshake, Limits};
+use tidings_server::app::{AppState, Engine, Handshake, Limits, Pushing};
 use tidings_server::clock::Clock;
 use tidings_server::config::Retention;
 use tidings_server::directory::Directory;
 use tidings_server::engine::Faults;
-use tidings_server::http::event_grid::Arrivals;
+use tidings_server::http::event_grid::{Arrivals, Callbacks};
 use tidings_server::http::graph::Throttling;
 use tidings_server::identity::external::{Publisher, Rules};
 use tidings_server::identity::{Grant, Issuers, Key, KeyRing, Pending, ROLES, SCOPES, Tokens};
@@ -125,6 +126,8 @@ impl World {
             handshake: receivers.clone(),
             engine: engine.clone(),
             arrivals,
+            pushing: Pushing::default(),
+            callbacks: Callbacks::default(),
             telemetry,
             traces: Traces::default(),
             limits: Limits { body_bytes_max: 256 * 1024, body_seconds_max: 5 },
@@ -330,7 +333,12 @@ pub struct Receivers {
     pub asked: Mutex<Vec<String>>,
     /// What each of them was offered.
     pub offered: Mutex<Vec<TlsVersion>>,
+    /// The URLs by which endpoints that were asked for their consent can give it.
+    pub callbacks: Mutex<Vec<String>>,
+    /// The tokens that they were asked with.
+    pub bearers: Mutex<Vec<Option<String>>>,
     answers: Mutex<HashMap<String, HandshakeError>>,
+    consents: Mutex<HashMap<String, Result<Consent, NoConsent>>>,
     meanwhile: Mutex<Option<Meanwhile>>,
 }
 
@@ -340,6 +348,11 @@ impl Receivers {
     /// Does something while the next receiver is asked.
     pub fn meanwhile(&self, act: impl Future<Output = ()> + Send + 'static) {
         *self.meanwhile.lock().unwrap() = Some(Box::pin(act));
+    }
+
+    /// What an endpoint says when it is asked for its consent. Others give it.
+    pub fn says(&self, url: &str, consent: Result<Consent, NoConsent>) {
+        self.consents.lock().unwrap().insert(url.to_owned(), consent);
     }
 
     pub fn fails(&self, url: &str, error: HandshakeError) {
@@ -365,6 +378,17 @@ impl Handshake for Receivers {
             act.await;
         }
         self.answers.lock().unwrap().get(url).cloned().map_or(Ok(()), Err)
+    }
+
+    async fn consent(&self, url: &str, ask: &Ask<'_>) -> Result<Consent, NoConsent> {
+        self.asked.lock().unwrap().push(url.to_owned());
+        self.callbacks.lock().unwrap().push(ask.callback.to_owned());
+        self.bearers.lock().unwrap().push(ask.bearer.map(str::to_owned));
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(act) = meanwhile {
+            act.await;
+        }
+        self.consents.lock().unwrap().get(url).cloned().unwrap_or(Ok(Consent::Given))
     }
 }
 

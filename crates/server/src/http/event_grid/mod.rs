@@ -5,6 +5,7 @@
 //! needs a token of an app of the topic's, for Event Grid or for management, which are no tokens for Graph.
 
 mod arrivals;
+mod callbacks;
 mod management;
 mod publish;
 mod receive;
@@ -29,11 +30,15 @@ use super::context::Context;
 use super::read_body;
 use crate::app::{AppState, Limits};
 pub use arrivals::Arrivals;
+use callbacks::Callback;
+pub use callbacks::Callbacks;
 use refusal::Refusal;
 
 /// What a path asks for.
 pub enum Asked<'a> {
     Data(Route<'a>),
+    /// That an endpoint consents to be pushed to.
+    Callback(Callback<'a>),
     /// `None`: of the management of something that is not there.
     Management(Option<Resource>),
 }
@@ -74,6 +79,9 @@ pub fn asked(path: &str) -> Option<Asked<'_>> {
     if let Some(route) = Route::parse(path) {
         return Some(Asked::Data(route));
     }
+    if let Some(callback) = Callback::parse(path) {
+        return Some(Asked::Callback(callback));
+    }
     let mut parts = path.trim_start_matches('/').split('/');
     let is = |part: Option<&str>, names: &[&str]| {
         part.is_some_and(|part| names.iter().any(|name| name.eq_ignore_ascii_case(part)))
@@ -91,6 +99,7 @@ pub async fn answer(
 ) -> Response {
     context.is_for(match asked {
         Asked::Data(route) => route.template(),
+        Asked::Callback(_) => Callback::template(),
         Asked::Management(Some(resource)) => management::template(resource),
         Asked::Management(None) => "other",
     });
@@ -99,6 +108,7 @@ pub async fn answer(
     let call = Call { state, context, method: &parts.method, headers: &parts.headers, path: &path, query };
     let outcome = match asked {
         Asked::Data(route) => data(&call, route, body).await,
+        Asked::Callback(of) => callbacks::answer(&call, of).await,
         Asked::Management(Some(resource)) => management::answer(&call, resource, body).await,
         Asked::Management(None) => Err(Refusal::NoSuchPath),
     };

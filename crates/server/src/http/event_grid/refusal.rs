@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use http::StatusCode;
 use notify::event_filter::InvalidFilter;
 use notify::event_grid_url::InvalidEventGridUrl;
-use notify::topic::{InvalidQueue, TopicRefusal};
+use notify::topic::{InvalidDestination, TopicRefusal};
 use protocol::cloud_event::InvalidEvent;
+use protocol::event_grid::handshake::NoConsent;
 use protocol::event_grid::management::InvalidBody;
 use protocol::event_grid::pull::InvalidPull;
 use protocol::event_grid::shared_access::InvalidSignature;
@@ -15,6 +16,7 @@ use store::{EventSubscriptionError, PublishError, PullError, StoreError, TopicEr
 
 use super::super::context::Context;
 use super::super::error::ApiError;
+use crate::app::NotConfigured;
 
 /// So long who found no place to wait is to stay away, in seconds.
 const WAIT_SECONDS: u32 = 5;
@@ -43,7 +45,16 @@ pub enum Refusal {
     Body(InvalidBody),
     KeyName,
     Filter(InvalidFilter),
-    Queue(InvalidQueue),
+    Destination(InvalidDestination),
+    NotConfigured(NotConfigured),
+    /// An endpoint, without its query, and what it says.
+    NoConsent(String, NoConsent),
+    /// A token for another app, or in another tenant.
+    Audience,
+    /// No token could be made.
+    Token,
+    /// A code by which nothing is validated, for whatever reason.
+    Code,
     Event(InvalidEvent),
     Pull(InvalidPull),
     NoUrl,
@@ -152,16 +163,32 @@ impl Refusal {
             Self::Body(error) => bad("InvalidRequest", sentence(error).into_owned()),
             Self::KeyName => bad("InvalidRequest", "Name the key: {\"keyName\":\"key1\"}, or key2.".to_owned()),
             Self::Filter(error) => bad("InvalidRequest", sentence(error).into_owned()),
-            Self::Queue(error) => bad("InvalidRequest", sentence(error).into_owned()),
+            Self::Destination(error) => bad("InvalidRequest", sentence(error).into_owned()),
+            Self::NotConfigured(error) => bad("InvalidRequest", sentence(error).into_owned()),
+            Self::NoConsent(url, error) => {
+                bad("Url validation", format!("Webhook validation handshake failed for {url}: {error}."))
+            }
+            Self::Audience => bad(
+                "InvalidRequest",
+                "A token is given out for an app that the topic belongs to, or for the one that asks: \
+                 azureActiveDirectoryApplicationIdOrUri is its id, or api:// and its id, and \
+                 azureActiveDirectoryTenantId the id of the topic's tenant."
+                    .to_owned(),
+            ),
+            Self::Token => say(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "No token could be made."),
+            Self::Code => say(
+                StatusCode::NOT_FOUND,
+                "ResourceNotFound",
+                "Nothing waits for this code: it was used, its time is over, or the event subscription was changed.",
+            ),
             Self::Event(error @ (InvalidEvent::TooLarge(_) | InvalidEvent::BatchTooLarge(_))) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", sentence(error))
             }
             Self::Event(error) => bad("BadRequest", sentence(error).into_owned()),
             Self::Pull(error) => bad("BadRequest", sentence(error).into_owned()),
-            Self::NoUrl => bad(
-                "InvalidRequest",
-                "The events of this event subscription are pulled; there is no URL that they go to.".to_owned(),
-            ),
+            Self::NoUrl => {
+                bad("InvalidRequest", "The events of this event subscription are pulled, or go to no URL.".to_owned())
+            }
             Self::Changed => {
                 say(StatusCode::CONFLICT, "Conflict", "Somebody else changed the topic at the same time; try again.")
             }

@@ -1,5 +1,6 @@
 //! `…/partnerTopics/{topic}/eventSubscriptions` and below: list, get, put, patch, delete. A PUT and a PATCH are answered
-//! with 201, which clients take for done. Changing one keeps what was received of it and not settled.
+//! with 201, which clients take for done unless it says that an endpoint's consent is awaited. Changing one keeps what was
+//! received of it and not settled, and what is under way to where it was pushed.
 
 use std::sync::Arc;
 
@@ -8,16 +9,19 @@ use http::StatusCode;
 use notify::Topic;
 use notify::access::Principal;
 use notify::topic::{
-    Destination, EVENT_SUBSCRIPTIONS_MAX, EventSubscription, Filter, Queue, is_event_subscription_name,
+    Destination, EVENT_SUBSCRIPTIONS_MAX, EventSubscription, Filter, Push, Wanted, Webhook, is_event_subscription_name,
 };
 use protocol::event_grid::EventSubscriptionFilter;
-use protocol::event_grid::management::{self, InvalidBody, Page, TopicPath, WantedEventSubscription};
+use protocol::event_grid::management::{
+    DeliveryAttributeMapping, InvalidBody, Page, TopicPath, WantedDestination, WantedEventSubscription,
+};
 use serde_json::{Value, json};
 use store::EventSubscriptionKey;
 
 use super::super::refusal::Refusal;
 use super::super::who::managed;
 use super::super::{Call, Done};
+use super::consent::Asked;
 use super::topics::path_of;
 use crate::ids;
 
@@ -26,12 +30,12 @@ pub(super) async fn list(call: &Call<'_>, who: &Principal, path: &TopicPath) -> 
     let subscriptions = call.state.store.event_subscriptions(topic.id).await?;
     let now = call.state.clock.wall();
     let standing = subscriptions.iter().filter(|subscription| !subscription.is_over(now));
-    Ok(Done::ok(&Page { value: standing.map(|subscription| body(&topic, subscription)).collect() }))
+    Ok(Done::ok(&Page { value: standing.map(|subscription| body(&topic, subscription, now)).collect() }))
 }
 
 pub(super) async fn get(call: &Call<'_>, who: &Principal, path: &TopicPath, name: &str) -> Result<Done, Refusal> {
     let (topic, found) = standing(call, who, path, name).await?;
-    Ok(Done::ok(&body(&topic, &found)))
+    Ok(Done::ok(&body(&topic, &found, call.state.clock.wall())))
 }
 
 pub(super) async fn put(
@@ -46,23 +50,34 @@ pub(super) async fn put(
         return Err(Refusal::EventSubscriptionName);
     }
     let wanted = WantedEventSubscription::parse_put(sent, &path_of(&topic))?;
-    let queue = queue(Queue::default(), wanted.queue.unwrap_or_default())?;
-    store(
-        call,
-        &topic,
-        EventSubscription {
-            id: Some(SubscriptionId(ids::new_uuid())),
-            topic: topic.id,
-            name: name.to_owned(),
-            filter: filter(wanted.filter.unwrap_or_default())?,
-            destination: Destination::Queue(queue),
-            labels: wanted.labels.unwrap_or_default(),
-            expires: wanted.expiration.as_deref().map(time).transpose()?,
-            created: call.state.clock.wall(),
-            lock_key: ids::new_lock_key(),
-        },
-    )
-    .await
+    let filter = filter(wanted.filter.clone().unwrap_or_default())?;
+    let expires = wanted.expiration.as_deref().map(time).transpose()?;
+    let destination = destination(call, &wanted, None)?;
+    let key = EventSubscriptionKey::new(topic.id, name);
+    let before = call.state.store.event_subscription(key.clone()).await?.map(|(before, _)| before);
+    let (before, over) = match before {
+        Some(before) if before.is_over(call.state.clock.wall()) => (None, true),
+        before => (before, false),
+    };
+    let asked = Asked { call, who, topic: &topic, event_subscription: name };
+    let (destination, consent) = asked.consent(destination, before.as_ref().map(|before| &before.destination)).await?;
+    if over {
+        // It begins anew, and not where its namesake came to.
+        call.state.store.remove_event_subscription(key).await?;
+    }
+    let subscription = EventSubscription {
+        id: Some(SubscriptionId(ids::new_uuid())),
+        topic: topic.id,
+        name: name.to_owned(),
+        filter,
+        destination,
+        labels: wanted.labels.unwrap_or_default(),
+        expires,
+        created: call.state.clock.wall(),
+        lock_key: ids::new_lock_key(),
+    };
+    let stands = consent.settled(call, store(call, subscription).await?).await?;
+    Ok(answered(call, &topic, &stands))
 }
 
 pub(super) async fn patch(
@@ -75,14 +90,11 @@ pub(super) async fn patch(
     let (topic, before) = standing(call, who, path, name).await?;
     let wanted = WantedEventSubscription::parse_patch(sent, &path_of(&topic))?;
     // What was pushed under its id may have ended.
-    let mut after =
-        EventSubscription { id: Some(SubscriptionId(ids::new_uuid())), ..EventSubscription::clone(&before) };
+    let id = Some(SubscriptionId(ids::new_uuid()));
+    let mut after = EventSubscription { id, ..EventSubscription::clone(&before) };
+    after.destination = destination(call, &wanted, Some(&before.destination))?;
     if let Some(wanted) = wanted.filter {
         after.filter = filter(wanted)?;
-    }
-    if let Some(wanted) = wanted.queue {
-        let before = after.queue().copied().unwrap_or_default();
-        after.destination = Destination::Queue(queue(before, wanted)?);
     }
     if let Some(labels) = wanted.labels {
         after.labels = labels;
@@ -90,14 +102,41 @@ pub(super) async fn patch(
     if let Some(expiration) = wanted.expiration {
         after.expires = Some(time(&expiration)?);
     }
-    store(call, &topic, after).await
+    if !matches!(wanted.to, Some(WantedDestination::WebHook(_))) {
+        return Ok(answered(call, &topic, &*store(call, after).await?));
+    }
+    let asked = Asked { call, who, topic: &topic, event_subscription: &before.name };
+    let (destination, consent) = asked.consent(after.destination, Some(&before.destination)).await?;
+    let stored = store(call, EventSubscription { destination, ..after }).await?;
+    let stands = consent.settled(call, stored).await?;
+    Ok(answered(call, &topic, &stands))
 }
 
-async fn store(call: &Call<'_>, topic: &Topic, subscription: EventSubscription) -> Result<Done, Refusal> {
+/// Where events are to go, if this server can bring them there.
+fn destination(
+    call: &Call<'_>,
+    wanted: &WantedEventSubscription,
+    before: Option<&Destination>,
+) -> Result<Destination, Refusal> {
+    let (to, retry, dead_letters) = (wanted.to.as_ref(), wanted.retry.as_ref(), wanted.dead_letters.as_ref());
+    let destination = Destination::wanted(&Wanted { to, retry, dead_letters }, before).map_err(Refusal::Destination)?;
+    call.state.pushing.check(&destination).map_err(Refusal::NotConfigured)?;
+    Ok(destination)
+}
+
+pub(in crate::http::event_grid) async fn store(
+    call: &Call<'_>,
+    subscription: EventSubscription,
+) -> Result<Arc<EventSubscription>, Refusal> {
+    let topic = subscription.topic;
     let put = call.state.store.put_event_subscription(Arc::new(subscription), EVENT_SUBSCRIPTIONS_MAX).await;
     let (stands, _) = put?;
-    call.state.arrivals.ring(topic.id);
-    Ok(Done::json(StatusCode::CREATED, &body(topic, &stands)))
+    call.state.arrivals.ring(topic);
+    Ok(stands)
+}
+
+fn answered(call: &Call<'_>, topic: &Topic, stands: &EventSubscription) -> Done {
+    Done::json(StatusCode::CREATED, &body(topic, stands, call.state.clock.wall()))
 }
 
 /// 204 the second time, as Azure answers.
@@ -108,20 +147,23 @@ pub(super) async fn delete(call: &Call<'_>, who: &Principal, path: &TopicPath, n
     Ok(Done::empty(if removed { StatusCode::OK } else { StatusCode::NO_CONTENT }))
 }
 
+/// The URL with its query, which nothing else shows.
 pub(super) async fn full_url(call: &Call<'_>, who: &Principal, path: &TopicPath, name: &str) -> Result<Done, Refusal> {
-    standing(call, who, path, name).await?;
-    Err(Refusal::NoUrl)
+    let (_, found) = standing(call, who, path, name).await?;
+    let webhook = found.push().and_then(Push::webhook).ok_or(Refusal::NoUrl)?;
+    Ok(Done::ok(&json!({ "endpointUrl": webhook.url })))
 }
 
-/// Headers of pushed events; nothing is pushed.
+/// The headers that are added to what is pushed, secret ones without their values.
 pub(super) async fn delivery_attributes(
     call: &Call<'_>,
     who: &Principal,
     path: &TopicPath,
     name: &str,
 ) -> Result<Done, Refusal> {
-    standing(call, who, path, name).await?;
-    Ok(Done::ok(&json!({ "value": [] })))
+    let (_, found) = standing(call, who, path, name).await?;
+    let webhook = found.push().and_then(Push::webhook);
+    Ok(Done::ok(&Page::<DeliveryAttributeMapping> { value: webhook.map(Webhook::mappings).unwrap_or_default() }))
 }
 
 /// The event subscription of this name, with its topic, unless it is over.
@@ -141,34 +183,10 @@ fn filter(wanted: EventSubscriptionFilter) -> Result<Filter, Refusal> {
     Filter::try_from(wanted).map_err(Refusal::Filter)
 }
 
-fn queue(before: Queue, wanted: management::Queue) -> Result<Queue, Refusal> {
-    let queue = Queue {
-        receive_lock_seconds: wanted.receive_lock_seconds.unwrap_or(before.receive_lock_seconds),
-        delivery_count_max: wanted.delivery_count_max.unwrap_or(before.delivery_count_max),
-        time_to_live_seconds: wanted.time_to_live_seconds.unwrap_or(before.time_to_live_seconds),
-        ..before
-    };
-    queue.check().map_err(Refusal::Queue)
-}
-
 fn time(text: &str) -> Result<Timestamp, Refusal> {
     text.parse().map_err(|_| Refusal::Body(InvalidBody::Expiration))
 }
 
-fn body(topic: &Topic, of: &EventSubscription) -> Value {
-    let (path, expiration) = (path_of(topic), of.expires.map(|time| time.to_string()));
-    let queue = of.queue().copied().unwrap_or_default();
-    let answered = management::EventSubscription {
-        topic: &path,
-        name: &of.name,
-        filter: of.filter.written(),
-        queue: management::Queue {
-            receive_lock_seconds: Some(queue.receive_lock_seconds),
-            delivery_count_max: Some(queue.delivery_count_max),
-            time_to_live_seconds: Some(queue.time_to_live_seconds),
-        },
-        labels: &of.labels,
-        expiration: expiration.as_deref(),
-    };
-    serde_json::to_value(answered.body()).unwrap_or_default()
+fn body(topic: &Topic, of: &EventSubscription, now: Timestamp) -> Value {
+    serde_json::to_value(of.answered(&path_of(topic), now).body()).unwrap_or_default()
 }

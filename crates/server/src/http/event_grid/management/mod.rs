@@ -1,6 +1,7 @@
-//! The management of topics: which operation a path and a method name. Everything is done when it is answered, so nobody
-//! polls for it.
+//! The management of topics: which operation a path and a method name. Everything is done when it is answered, apart
+//! from the consent of an endpoint that did not say; who polls for that reads the event subscription.
 
+mod consent;
 mod event_subscriptions;
 mod partner_configuration;
 mod topics;
@@ -11,6 +12,7 @@ use protocol::event_grid::management::{InvalidBody, Resource};
 use super::refusal::Refusal;
 use super::who::manager;
 use super::{Call, Done, shown};
+pub(super) use event_subscriptions::store;
 
 const GROUP: &str = "/subscriptions/{azure}/resourceGroups/{group}/providers/Microsoft.EventGrid";
 

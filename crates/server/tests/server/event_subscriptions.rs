@@ -1,0 +1,258 @@
+//! Event subscriptions whose events are pushed: what is asked for and answered, and the consent of their endpoints.
+
+use std::sync::Arc;
+
+use graph::Timestamp;
+use http::StatusCode;
+use notify::topic::{Destination, Endpoint, EventSubscription};
+use protocol::HandshakeError;
+use protocol::event_grid::handshake::{Consent, NoConsent};
+use serde_json::{Value, json};
+use store::{EventSubscriptionKey, TopicQuery};
+use tidings_server::seed;
+
+use crate::topics::managed;
+use crate::world::{Reply, World, ok};
+
+const URL: &str = "https://hook.example.net/x?code=s3cret";
+
+fn hook() -> String {
+    managed("partnerTopics/mail/eventSubscriptions/hook")
+}
+
+fn webhook(more: Value) -> Value {
+    let mut properties = json!({ "endpointUrl": URL });
+    properties.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    json!({"endpointType": "WebHook", "properties": properties})
+}
+
+async fn put(world: &World, destination: Value) -> Reply {
+    let body = json!({"properties": {"destination": destination}});
+    world.manager().send("PUT", &hook(), body.to_string()).await
+}
+
+/// The path and query of the URL by which the endpoint that was asked last can consent.
+fn callback(world: &World) -> String {
+    let url = world.receivers.callbacks.lock().unwrap().last().unwrap().clone();
+    url.strip_prefix("http://graph.test:8443").unwrap_or_else(|| panic!("{url}")).to_owned()
+}
+
+async fn state(world: &World) -> String {
+    ok(world.manager().get(&hook()).await, StatusCode::OK).text("/properties/provisioningState")
+}
+
+async fn stored(world: &World, name: &str) -> Arc<EventSubscription> {
+    let query = TopicQuery { name: Some("mail".to_owned()), limit: 1, ..TopicQuery::default() };
+    let topic = world.state.store.topics(query).await.unwrap().remove(0);
+    let key = EventSubscriptionKey::new(topic.id, name);
+    world.state.store.event_subscription(key).await.unwrap().unwrap().0
+}
+
+#[tokio::test]
+async fn a_webhook_is_asked_then_made_read_changed_and_removed() {
+    let world = World::new().await;
+    world.topic().await;
+    let manager = world.manager();
+    let more = json!({"maxEventsPerBatch": 10, "deliveryAttributeMappings": [
+        {"name": "X-Secret", "type": "Static", "properties": {"value": "t0p", "isSecret": true}},
+        {"name": "X-Change", "type": "Dynamic", "properties": {"sourceField": "data.changeType"}}]});
+    let made = ok(put(&world, webhook(more)).await, StatusCode::CREATED);
+    assert_eq!(*world.receivers.asked.lock().unwrap(), [URL]);
+    assert_eq!(made.text("/properties/provisioningState"), "Succeeded");
+    let read = ok(manager.get(&hook()).await, StatusCode::OK);
+    assert_eq!(made.json, read.json);
+    insta::assert_json_snapshot!(read.json["properties"]["destination"], @"");
+    let below = |action: &str| managed(&format!("partnerTopics/mail/eventSubscriptions/hook/{action}"));
+    let full = ok(manager.post(&below("getFullUrl"), json!({})).await, StatusCode::OK);
+    assert_eq!(full.json, json!({ "endpointUrl": URL }));
+    let attributes = ok(manager.post(&below("getDeliveryAttributes"), json!({})).await, StatusCode::OK);
+    let shown = &read.json["properties"]["destination"]["properties"]["deliveryAttributeMappings"];
+    assert_eq!(&attributes.json["value"], shown);
+
+    let patched = json!({"destination": {"endpointType": "WebHook", "properties": {"contentMode": "Structured",
+        "deliveryAttributeMappings": [{"name": "X-Secret", "type": "Static", "properties": {"isSecret": true}}]}},
+        "retryPolicy": {"maxDeliveryAttempts": 3}});
+    let patched = ok(manager.patch(&hook(), patched).await, StatusCode::CREATED);
+    assert_eq!(
+        patched.json["properties"]["retryPolicy"],
+        json!({"maxDeliveryAttempts": 3, "eventTimeToLiveInMinutes": 1440})
+    );
+    assert_eq!(
+        patched.json["properties"]["destination"]["properties"]["maxEventsPerBatch"], 10,
+        "what was not named stays"
+    );
+    assert_eq!(world.receivers.asked.lock().unwrap().len(), 1, "it has consented to this URL");
+    let Destination::Push(push) = &stored(&world, "hook").await.destination else { panic!("it is pushed") };
+    let kept = format!("{:?}", push.webhook().unwrap().mappings());
+    assert!(kept.contains("X-Secret"), "{kept}");
+
+    let moved = json!({"destination": {"endpointType": "WebHook", "properties": {"endpointUrl": "https://hook.example.net/y"}}});
+    ok(manager.patch(&hook(), moved).await, StatusCode::CREATED);
+    assert_eq!(*world.receivers.asked.lock().unwrap(), [URL, "https://hook.example.net/y"]);
+    let pulled = json!({"deliveryConfiguration": {"deliveryMode": "Queue"}});
+    let pulled = ok(manager.patch(&hook(), pulled).await, StatusCode::CREATED);
+    assert_eq!(pulled.text("/properties/destination/endpointType"), "NamespaceTopic");
+    ok(manager.delete(&hook()).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_is_not_pushed_to() {
+    let world = World::new().await;
+    world.topic().await;
+    world.receivers.says(URL, Err(NoConsent::Status(405)));
+    let refused = put(&world, webhook(json!({}))).await;
+    insta::assert_snapshot!(refused.refusal(), @"");
+    world.receivers.says(URL, Err(NoConsent::NotAsked(HandshakeError::LocalAddress)));
+    let refused = put(&world, webhook(json!({}))).await.refusal();
+    assert!(refused.contains("an address that this server does not call") && !refused.contains("s3cret"), "{refused}");
+    assert_eq!(world.manager().get(&hook()).await.status, 404);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_says_nothing_consents_once_by_the_url_that_it_was_told() {
+    let world = World::new().await;
+    world.topic().await;
+    world.receivers.says(URL, Ok(Consent::Withheld));
+    let made = ok(put(&world, webhook(json!({}))).await, StatusCode::CREATED);
+    assert_eq!(made.text("/properties/provisioningState"), "AwaitingManualAction");
+    let labels = ok(world.manager().patch(&hook(), json!({"labels": ["a"]})).await, StatusCode::CREATED);
+    assert_eq!(labels.text("/properties/provisioningState"), "AwaitingManualAction", "it waits still");
+    let callback = callback(&world);
+    ok(world.stranger().get(&callback).await, StatusCode::OK);
+    assert_eq!(state(&world).await, "Succeeded");
+    assert_eq!(world.stranger().get(&callback).await.status, 404, "it counts once");
+}
+
+#[tokio::test]
+async fn an_endpoint_may_consent_before_it_has_answered() {
+    let world = Arc::new(World::new().await);
+    world.topic().await;
+    world.receivers.says(URL, Ok(Consent::Withheld));
+    let there = world.clone();
+    world.receivers.meanwhile(async move {
+        ok(there.stranger().post(&callback(&there), json!({})).await, StatusCode::OK);
+    });
+    let made = ok(put(&world, webhook(json!({}))).await, StatusCode::CREATED);
+    assert_eq!(made.text("/properties/provisioningState"), "Succeeded");
+    assert_eq!(state(&world).await, "Succeeded");
+}
+
+#[tokio::test]
+async fn guess_of_a_callback_validates_nothing_nor_does_an_old_or_a_late_one() {
+    let world = World::new().await;
+    world.topic().await;
+    world.receivers.says(URL, Ok(Consent::Withheld));
+    ok(put(&world, webhook(json!({}))).await, StatusCode::CREATED);
+    let first = callback(&world);
+    let (path, _) = first.split_once('?').unwrap();
+    let elsewhere = first.replace("/hook?", "/worker?");
+    for guess in [path.to_owned(), format!("{path}?code="), format!("{path}?code={}", "A".repeat(43)), elsewhere] {
+        assert_eq!(world.stranger().get(&guess).await.status, 404, "{guess}");
+    }
+    ok(put(&world, webhook(json!({}))).await, StatusCode::CREATED);
+    let second = callback(&world);
+    assert_eq!(world.stranger().get(&first).await.status, 404, "it was asked anew");
+    assert_eq!(world.stranger().delete(&second).await.status, 405);
+
+    let mut late = EventSubscription::clone(&*stored(&world, "hook").await);
+    let Destination::Push(push) = &mut late.destination else { panic!("it is pushed") };
+    let Endpoint::Webhook(webhook) = &mut push.to else { panic!("to a webhook") };
+    webhook.awaits.as_mut().unwrap().until = Timestamp::from_seconds(0);
+    world.state.store.put_event_subscription(Arc::new(late), 10).await.unwrap();
+    assert_eq!(world.stranger().get(&second).await.status, 404, "its time is over");
+    assert_eq!(state(&world).await, "Failed");
+}
+
+#[tokio::test]
+async fn token_for_another_app_is_not_to_be_had_and_one_for_its_own_goes_with_the_handshake() {
+    let world = World::new().await;
+    world.topic().await;
+    let audience = |tenant: String, application: String| {
+        let tenant =
+            json!({"azureActiveDirectoryTenantId": tenant, "azureActiveDirectoryApplicationIdOrUri": application});
+        webhook(tenant)
+    };
+    let tenant = seed::TENANT.to_string();
+    let other = "00000003-0000-0000-c000-000000000000".to_owned();
+    for (tenant, application) in [
+        (tenant.clone(), other.clone()),
+        (tenant.clone(), "https://graph.microsoft.com".to_owned()),
+        (tenant.clone(), format!("api://{other}/{}", seed::APP)),
+        (other, seed::APP.to_string()),
+    ] {
+        assert_eq!(put(&world, audience(tenant, application)).await.status, 400);
+    }
+    assert!(world.receivers.asked.lock().unwrap().is_empty());
+    ok(put(&world, audience(tenant, format!("api://{}", seed::APP))).await, StatusCode::CREATED);
+    let bearer = world.receivers.bearers.lock().unwrap()[0].clone().unwrap();
+    assert_eq!(
+        world.bearer(&format!("Bearer {bearer}")).get("/v1.0/me/messages").await.status,
+        401,
+        "it opens nothing"
+    );
+}
+
+#[tokio::test]
+async fn what_this_server_has_no_place_for_is_refused_with_what_to_change() {
+    let world = World::new().await;
+    world.topic().await;
+    let dead_letters = json!({"properties": {"destination": webhook(json!({})), "deadLetterDestination":
+        {"endpointType": "StorageBlob", "properties": {"resourceId": "r", "blobContainerName": "dead"}}}});
+    let bridge = json!({"endpointType": "NatsJetStream", "properties": {"stream": "GRAPH", "subject": "graph.{kind}"}});
+    let header = |name: &str, value: &str| {
+        webhook(
+            json!({"deliveryAttributeMappings": [{"name": name, "type": "Static", "properties": {"value": value}}]}),
+        )
+    };
+    let told = [
+        world.manager().send("PUT", &hook(), dead_letters.to_string()).await,
+        put(&world, bridge).await,
+        put(&world, header("Host", "evil.example")).await,
+        put(&world, header("X-A", "a\r\nHost: evil.example")).await,
+        put(&world, webhook(json!({"maxEventsPerBatch": 5001}))).await,
+        put(&world, webhook(json!({"contentMode": "Binary", "maxEventsPerBatch": 2}))).await,
+    ];
+    let told: Vec<_> = told.iter().map(Reply::refusal).collect();
+    insta::assert_snapshot!(told.join("\n"), @"");
+    assert!(world.receivers.asked.lock().unwrap().is_empty(), "nobody was asked");
+}
+
+#[tokio::test]
+async fn leak_of_a_webhooks_secrets_happens_in_no_answer_but_that_to_who_asks_for_its_url() {
+    let world = World::new().await;
+    world.topic().await;
+    let secret = json!({"deliveryAttributeMappings": [
+        {"name": "Authorization", "type": "Static", "properties": {"value": "t0p-s3cret", "isSecret": true}}]});
+    world.receivers.says(URL, Ok(Consent::Withheld));
+    let made = ok(put(&world, webhook(secret)).await, StatusCode::CREATED);
+    let manager = world.manager();
+    let list = ok(manager.get(&managed("partnerTopics/mail/eventSubscriptions")).await, StatusCode::OK);
+    let read = ok(manager.get(&hook()).await, StatusCode::OK);
+    let below = managed("partnerTopics/mail/eventSubscriptions/hook/getDeliveryAttributes");
+    let attributes = ok(manager.post(&below, json!({})).await, StatusCode::OK);
+    let code = callback(&world).split_once("?code=").unwrap().1.to_owned();
+    for answer in [made, list, read, attributes] {
+        let answer = String::from_utf8(answer.body).unwrap();
+        assert!(!answer.contains("s3cret") && !answer.contains(&code), "{answer}");
+    }
+    let kept = format!("{:?}", stored(&world, "hook").await.destination);
+    assert!(!kept.contains("t0p-s3cret"), "{kept}");
+}
+
+#[tokio::test]
+async fn an_event_subscription_that_is_over_begins_anew_when_it_is_put_again() {
+    let world = World::new().await;
+    let topic = world.topic().await;
+    topic.publish(&["1"]).await;
+    assert_eq!(topic.receive(10).await.len(), 1, "and it is not settled");
+    let worker = managed("partnerTopics/mail/eventSubscriptions/worker");
+    let over = json!({"expirationTimeUtc": "2020-01-01T00:00:00Z"});
+    ok(world.manager().patch(&worker, over).await, StatusCode::CREATED);
+    topic.publish(&["2"]).await;
+    let pulled = json!({"properties": {"deliveryConfiguration": {"deliveryMode": "Queue"}}});
+    ok(world.manager().send("PUT", &worker, pulled.to_string()).await, StatusCode::CREATED);
+    topic.publish(&["3"]).await;
+    let received = topic.receive(10).await;
+    let ids: Vec<_> = received.iter().map(|(_, locked)| locked["event"]["id"].clone()).collect();
+    assert_eq!(ids, [json!("3")]);
+}
