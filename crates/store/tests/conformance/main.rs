@@ -206,6 +206,7 @@ mod stories {
             what_pushes_events_is_a_subscription_for_the_node_and_none_of_its_app
             what_is_put_again_is_patched_if_it_is_another_and_keeps_its_id
             a_filter_that_is_changed_is_remembered_up_to_the_change
+            an_endpoint_that_has_not_consented_is_pushed_nothing_yet
             what_has_expired_begins_anew_under_another_id
             what_comes_to_be_pushed_is_pulled_no_more_and_what_was_pending_is_counted
             what_pushes_ends_with_its_event_subscription_and_with_its_topic

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use graph::{AppId, Partition, SubscriptionId};
 use notify::log::{EndReason, SubscriptionEvent};
-use notify::topic::{EventCounts, EventSubscription, Filter, Topic};
+use notify::topic::{Awaited, Destination, Endpoint, EventCounts, EventSubscription, Filter, Topic};
 use notify::{Position, Record, Subscription};
 use tidings_store::{
     App, EventSubscriptionError, EventSubscriptionKey, PullError, SubscriptionError, SubscriptionQuery,
@@ -98,6 +98,23 @@ pub async fn a_filter_that_is_changed_is_remembered_up_to_the_change(world: Worl
     assert_eq!(pushed.filter_at(Position(3)), Some(&even));
     let patched = (pushed.id, SubscriptionEvent::Patched(Box::new((*pushed).clone())));
     assert_eq!(world.lives().await, [began(&topic, &first), patched], "the same is no change");
+}
+
+pub async fn an_endpoint_that_has_not_consented_is_pushed_nothing_yet(world: World) {
+    let topic = world.topic_of_app().await;
+    let consenting = |id, awaits| {
+        let mut put = pushed_to(&topic, "push", "/a", id);
+        let Destination::Push(push) = &mut put.destination else { panic!("{put:?}") };
+        let Endpoint::Webhook(webhook) = &mut push.to else { panic!("{push:?}") };
+        webhook.awaits = awaits;
+        put
+    };
+    world.put(consenting(7, Some(Awaited { code_hash: [1; 32], until: at(600) }))).await;
+    assert_eq!(world.lives().await, []);
+    let key = EventSubscriptionKey::new(topic.id, "push");
+    assert_eq!(world.store.receive(key, 1, at(0)).await, Err(PullError::NotAQueue));
+    let put = world.put(consenting(8, None)).await;
+    assert_eq!(world.lives().await, [began(&topic, &put)]);
 }
 
 pub async fn what_has_expired_begins_anew_under_another_id(world: World) {

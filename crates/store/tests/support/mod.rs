@@ -261,6 +261,7 @@ pub fn pushed_to(topic: &Topic, name: &str, path: &str, number: u128) -> EventSu
         attributes: Vec::new(),
         audience: None,
         tls: TlsVersion::default(),
+        awaits: None,
     };
     let push = Push { to: Endpoint::Webhook(webhook), policy: PushPolicy::default(), dead_letters: None };
     let destination = Destination::Push(Box::new(push));
