@@ -30,7 +30,8 @@ pub(super) struct Asked {
     /// Those that ended at this time or later.
     #[param(value_type = Option<String>, format = "date-time")]
     since: Option<Timestamp>,
-    /// `acknowledged`, `refused`, `timed_out`, `unreachable`, `forbidden`, `not_sent` or `delayed`.
+    /// `acknowledged`, `refused`, `timed_out`, `unreachable`, `unresolved`, `forbidden`, `not_sent` or
+    /// `delayed`.
     outcome: Option<String>,
     /// Those with lower numbers: the next page comes before the last of this one.
     before: Option<u64>,

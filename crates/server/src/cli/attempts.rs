@@ -29,7 +29,8 @@ pub struct Options {
     /// Those that ended at this time or later
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
-    /// Those that came to this: acknowledged, refused, timed_out, unreachable, forbidden, not_sent, delayed
+    /// Those that came to this: acknowledged, refused, timed_out, unreachable, unresolved, forbidden, not_sent,
+    /// delayed
     #[arg(long, value_name = "OUTCOME")]
     outcome: Option<String>,
     /// Those before this one, by its number

@@ -62,8 +62,8 @@ type Answered = (&'static str, &'static str, &'static str);
 
 const RECORDS: [&str; 7] = ["change", "ingested", "subscription", "lifecycle", "submission", "replay", "event"];
 /// What attempts come to.
-pub const OUTCOMES: [&str; 7] =
-    ["acknowledged", "refused", "timed_out", "unreachable", "forbidden", "not_sent", "delayed"];
+pub const OUTCOMES: [&str; 8] =
+    ["acknowledged", "refused", "timed_out", "unreachable", "unresolved", "forbidden", "not_sent", "delayed"];
 const HANDSHAKES: [&str; 8] = ["valid", "refused_url", "status", "answer", "timed_out", "tls", "name", "connection"];
 /// What can fail in the store, as far as the engine asks for it.
 pub const OPERATIONS: [&str; 5] = ["write", "read_log", "read_state", "read_parked", "lease"];

@@ -46,8 +46,8 @@ pub struct Entry {
     pub subscriptions: Vec<SubscriptionId>,
     /// Without its query, in which receivers keep secrets.
     pub url: String,
-    /// What it came to, as the metrics have it: `acknowledged`, `refused`, `timed_out`, `unreachable`, `forbidden`,
-    /// `not_sent`, `delayed`.
+    /// What it came to, as the metrics have it: `acknowledged`, `refused`, `timed_out`, `unreachable`, `unresolved`,
+    /// `forbidden`, `not_sent`, `delayed`.
     pub outcome: String,
     /// The status of the answer, if there was one.
     pub status: Option<u16>,
