@@ -195,6 +195,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         directory: directory.clone(),
         tokens: tokens.clone(),
         deliver: mailboxes.clone(),
+        origin: settings.pushing.origin.clone(),
+        sinks: engine::Sinks::default(),
         clock: clock.clone(),
         node: NodeId(ids::new_uuid()),
         config: if dev { far_sighted(delivery) } else { delivery.alone() },

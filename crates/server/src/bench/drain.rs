@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use notify::NodeConfig;
 use notify::node::NodeStats;
+use protocol::event_grid::push::Origin;
 use store::sqlite::SqliteStore;
 use store::{Counters, NodeId, Store};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use super::fill::{Population, commit_all, populate};
 use super::receiver::{Manner, Receiver, THREAD_NAME};
 use crate::clock::Clock;
 use crate::directory::Directory;
-use crate::engine::{Deliver, Engine, Parts};
+use crate::engine::{Deliver, Engine, Parts, Sinks};
 use crate::identity::{Key, Tokens};
 use crate::outbound::Outbound;
 use crate::telemetry::Telemetry;
@@ -183,6 +184,8 @@ fn parts(
         outbound,
         tokens: Arc::new(Tokens::of(Key::generate(clock.wall())?)),
         deliver: Arc::new(NoMail),
+        origin: Origin::default(),
+        sinks: Sinks::default(),
         clock,
         node: NodeId(ids::new_uuid()),
         config: NodeConfig { batch_max, ..NodeConfig::default() },

@@ -10,6 +10,8 @@ mod bodies;
 mod faults;
 mod perform;
 mod publish;
+mod push;
+mod sinks;
 mod tail;
 mod watchdog;
 
@@ -21,6 +23,7 @@ use graph::{Partition, SubscriptionId, UserId};
 use notify::log::Submission;
 use notify::node::NodeStats;
 use notify::{Event, HealthLimits, Monotonic, Node, NodeConfig, Position};
+use protocol::event_grid::push::Origin;
 use store::{NodeId, Publish, Store};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +39,7 @@ use crate::telemetry::traces::Traces;
 pub use advance::advance;
 pub use faults::Faults;
 use perform::Performer;
+pub use sinks::{Bridge, DeadLetters, Letter, Sinks};
 use tail::Tail;
 use watchdog::Watchdog;
 
@@ -59,6 +63,10 @@ pub struct Parts {
     pub directory: Directory,
     pub tokens: Arc<Tokens>,
     pub deliver: Arc<dyn Deliver>,
+    /// Who this server is to those that it pushes to.
+    pub origin: Origin,
+    /// Where events of topics go that no webhook takes.
+    pub sinks: Sinks,
     pub clock: Clock,
     pub node: NodeId,
     pub config: NodeConfig,

@@ -9,14 +9,17 @@ use graph::{AppId, Partition, SubscriptionId, Timestamp};
 use notify::event_grid_url::is_event_grid;
 use notify::fault_rules::Plan;
 use notify::log::{Cause, EndReason};
-use notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Step};
+use notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Purpose, Step};
 use notify::{Checkpoint, Command, Event, Monotonic, Position, Record, Stream, Subscription};
+use protocol::event_grid::push::Origin;
 use store::{CheckpointError, NodeId, Store, StoreError, SubscriptionError};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::bodies::Bodies;
 use super::faults::Faults;
 use super::publish::publish;
+use super::push::{Bearers, push};
+use super::sinks::Sinks;
 use super::{Deliver, Input, Parts};
 use crate::clock::Clock;
 use crate::evidence::attempts::entry::{Tried, excerpt};
@@ -26,25 +29,28 @@ use crate::telemetry::{Telemetry, outcome_name};
 
 pub(super) struct Performer {
     store: Arc<dyn Store>,
-    outbound: Arc<Outbound>,
+    channels: Arc<Channels>,
     bodies: Arc<Bodies>,
     deliver: Arc<dyn Deliver>,
     clock: Clock,
     node: NodeId,
     answers: UnboundedSender<Input>,
     telemetry: Arc<Telemetry>,
-    traces: Traces,
     faults: Faults,
     /// Whether there is an attempt log.
     is_logging: bool,
 }
 
 /// Where attempts go.
-struct Channels {
-    outbound: Arc<Outbound>,
-    traces: Traces,
+pub(super) struct Channels {
+    pub outbound: Arc<Outbound>,
+    pub traces: Traces,
     /// Topics lie in it.
-    store: Arc<dyn Store>,
+    pub store: Arc<dyn Store>,
+    /// Who this server is to those that it pushes to.
+    pub origin: Origin,
+    pub bearers: Bearers,
+    pub sinks: Sinks,
 }
 
 /// What the attempt log says of an attempt from the start.
@@ -56,16 +62,21 @@ struct About {
 
 /// What an attempt came to.
 #[derive(Debug)]
-struct CameTo {
-    outcome: Outcome,
-    lacks: Vec<(usize, Lack)>,
+pub(super) struct CameTo {
+    pub outcome: Outcome,
+    pub lacks: Vec<(usize, Lack)>,
     /// What the receiver answered, if it was asked.
-    result: Option<Result<Answered, Failure>>,
+    pub result: Option<Result<Answered, Failure>>,
 }
 
 impl CameTo {
-    fn not_sent(lacks: Vec<(usize, Lack)>) -> Self {
-        Self { outcome: Outcome::NotSent, lacks, result: None }
+    /// Nobody was asked who answers in words.
+    pub(super) fn of(outcome: Outcome) -> Self {
+        Self { outcome, lacks: Vec::new(), result: None }
+    }
+
+    pub(super) fn not_sent(lacks: Vec<(usize, Lack)>) -> Self {
+        Self { lacks, ..Self::of(Outcome::NotSent) }
     }
 }
 
@@ -135,17 +146,25 @@ impl Drop for Answer {
 impl Performer {
     pub(super) fn new(parts: &Parts, answers: UnboundedSender<Input>, faults: Faults) -> Self {
         let (directory, tokens) = (parts.directory.clone(), Arc::clone(&parts.tokens));
+        let bearers = Bearers::new(Arc::clone(&tokens));
         let bodies = Bodies::new(directory, tokens, parts.clock.clone(), parts.config.content_bytes_max);
+        let channels = Channels {
+            outbound: Arc::clone(&parts.outbound),
+            traces: parts.traces.clone(),
+            store: Arc::clone(&parts.store),
+            origin: parts.origin.clone(),
+            bearers,
+            sinks: parts.sinks.clone(),
+        };
         Self {
             store: Arc::clone(&parts.store),
-            outbound: Arc::clone(&parts.outbound),
+            channels: Arc::new(channels),
             bodies: Arc::new(bodies),
             deliver: Arc::clone(&parts.deliver),
             clock: parts.clock.clone(),
             node: parts.node,
             answers,
             telemetry: Arc::clone(&parts.telemetry),
-            traces: parts.traces.clone(),
             faults,
             is_logging: parts.attempts.is_some(),
         }
@@ -187,15 +206,12 @@ impl Performer {
         let id = attempt.id;
         let event = move |outcome, lacks| Event::Attempted { attempt: id, outcome, lacks };
         let mut answer = self.answer(event(Outcome::NotSent, Vec::new()));
-        let channels = Channels {
-            outbound: Arc::clone(&self.outbound),
-            traces: self.traces.clone(),
-            store: Arc::clone(&self.store),
-        };
+        let channels = Arc::clone(&self.channels);
         let (bodies, clock) = (Arc::clone(&self.bodies), self.clock.clone());
         let telemetry = Arc::clone(&self.telemetry);
-        let happened: Vec<Timestamp> =
-            attempt.notifications.iter().filter_map(|notification| notification.record.at()).collect();
+        // What is kept as a dead letter was not delivered.
+        let told = attempt.notifications.iter().filter(|notification| notification.given_up.is_none());
+        let happened: Vec<Timestamp> = told.filter_map(|notification| notification.record.at()).collect();
         let (notifications, begun) = (attempt.notifications.len(), clock.elapsed());
         let plan = self.faults.plan(&attempt, clock.wall());
         let about = self.is_logging.then(|| About::of(&attempt)).flatten();
@@ -352,9 +368,23 @@ async fn struck(
     CameTo { outcome, lacks, result }
 }
 
+/// Makes an attempt, by its purpose.
+async fn attempted(
+    attempt: Attempt,
+    channels: &Channels,
+    (bodies, clock): (&Bodies, &Clock),
+    sending: impl FnOnce(),
+) -> CameTo {
+    match attempt.purpose {
+        Purpose::Notify => notified(attempt, channels, (bodies, clock), sending).await,
+        // The task of every other attempt would be as large.
+        Purpose::Push | Purpose::DeadLetter => Box::pin(push(&attempt, channels, clock, sending)).await,
+    }
+}
+
 /// Publishes what goes to a topic; of anything else it builds the body and posts it, both within the attempt's time: a
 /// lease that covers one covers the other. Calls `sending` in between.
-async fn attempted(
+async fn notified(
     attempt: Attempt,
     channels: &Channels,
     (bodies, clock): (&Bodies, &Clock),
@@ -392,12 +422,17 @@ async fn attempted(
     let result = channels.outbound.post_with((&url, tls), posted, span.headers(), left).await;
     let outcome = outbound::outcome(&result);
     span.attempted(result.as_ref().ok().map(|answer| answer.status), outcome_name(outcome));
-    if outcome != Outcome::Acknowledged {
-        let host = url::Url::parse(&url).ok().map(|url| url.origin().ascii_serialization());
-        let cause = result.as_ref().err().map(ToString::to_string);
-        tracing::info!(?host, ?outcome, cause, notifications = count, "attempt failed");
-    }
+    told_failed(&url, outcome, &result, count);
     CameTo { outcome, lacks: body.lacks, result: Some(result) }
+}
+
+/// Says in the log that a receiver did not take something.
+pub(super) fn told_failed(url: &str, outcome: Outcome, result: &Result<Answered, Failure>, notifications: usize) {
+    if outcome != Outcome::Acknowledged {
+        let host = url::Url::parse(url).ok().map(|url| url.origin().ascii_serialization());
+        let cause = result.as_ref().err().map(ToString::to_string);
+        tracing::info!(?host, ?outcome, cause, notifications, "attempt failed");
+    }
 }
 
 /// A failure of the store is logged and counted.
@@ -428,6 +463,7 @@ mod tests {
     use super::*;
     use crate::bench::Receiver;
     use crate::engine::bodies::tests::{bodies, notification};
+    use crate::identity::{Key, Tokens};
     use crate::outbound::{OutboundConfig, Policy};
 
     fn attempt(url: &str, timeout_micros: u64) -> Attempt {
@@ -450,7 +486,10 @@ mod tests {
         let policy = Policy { dev: true, ..Policy::default() };
         let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
         let store = Arc::new(store::memory::MemoryStore::new(Arc::new(|_, _| {})));
-        let channels = Channels { outbound: Arc::new(outbound), traces: Traces::default(), store };
+        let bearers = Bearers::new(Arc::new(Tokens::of(Key::generate(Timestamp::from_seconds(0)).unwrap())));
+        let sinks = Sinks::default();
+        let (outbound, origin) = (Arc::new(outbound), Origin::default());
+        let channels = Channels { outbound, traces: Traces::default(), store, origin, bearers, sinks };
         let (bodies, clock, url) = (bodies(), Clock::new(), receiver.url("/"));
         let busy = bodies.keep_busy().await;
         let late = attempted(attempt(&url, 5_000), &channels, (&bodies, &clock), || panic!("it is late")).await;

@@ -1,4 +1,4 @@
-//! Validation tokens: what proves to a receiver that content came from this server. They are signed as access
+//! Validation tokens: what proves to a receiver that content, or an event, came from this server. They are signed as access
 //! tokens are, with the keys that are published, and remembered, since signing costs more than sealing.
 //!
 //! Receivers hold them against their own clocks: whoever makes one takes the wall time of the real world, even if
@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use graph::{TenantId, Timestamp};
+use protocol::event_grid::push;
 use protocol::validation_token::{Claims, Version};
 
 use super::keys::{Key, KeyError};
@@ -27,9 +28,17 @@ pub struct Addressee {
     pub issuer_v2: Option<String>,
 }
 
+/// What a token vouches for: none passes for one of the other kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Vouches {
+    Content,
+    PushedEvents,
+}
+
 /// Makes validation tokens, each once for as long as it has half of its life left.
 pub struct ValidationTokens {
     tokens: Arc<Tokens>,
+    vouches: Vouches,
     made: Mutex<HashMap<Addressee, Arc<Mutex<Option<Made>>>>>,
 }
 
@@ -42,7 +51,12 @@ struct Made {
 
 impl ValidationTokens {
     pub fn new(tokens: Arc<Tokens>) -> Self {
-        Self { tokens, made: Mutex::default() }
+        Self { tokens, vouches: Vouches::Content, made: Mutex::default() }
+    }
+
+    /// Those that go with events which are pushed, as bearer tokens of Event Grid.
+    pub fn of_pushed_events(tokens: Arc<Tokens>) -> Self {
+        Self { tokens, vouches: Vouches::PushedEvents, made: Mutex::default() }
     }
 
     /// A token of the key that signs now. Of those who want the same one at a time signs, and the others wait for
@@ -55,7 +69,7 @@ impl ValidationTokens {
         if let Some(made) = slot.as_ref().filter(|made| made.is_fresh(key, now)) {
             return Ok(made.token.clone());
         }
-        let (token, life_seconds) = signed(to, key, now)?;
+        let (token, life_seconds) = signed((to, self.vouches), key, now)?;
         let renewed = now.plus_micros(life_seconds * 1_000_000 / 2);
         *slot = Some(Made { token: token.clone(), kid: key.kid().to_owned(), at: now, renewed });
         Ok(token)
@@ -89,17 +103,24 @@ impl Made {
 }
 
 /// A token, and how long it counts.
-fn signed(to: &Addressee, key: &Key, now: Timestamp) -> Result<(String, i64), KeyError> {
+fn signed((to, vouches): (&Addressee, Vouches), key: &Key, now: Timestamp) -> Result<(String, i64), KeyError> {
     let version = match &to.issuer_v2 {
         Some(origin) => Version::V2 { origin },
         None => Version::V1,
     };
     let at = u64::try_from(now.as_micros() / 1_000_000).unwrap_or_default();
-    let uti = ids::new_uuid().simple().to_string();
-    let claims = Claims::new(&to.tenant.to_string(), &to.audience, version, at, &uti);
-    let claims = serde_json::to_value(claims).map_err(|_| KeyError::Unusable)?;
-    let life_seconds = i64::try_from(version.lifetime_seconds()).map_err(|_| KeyError::Unusable)?;
-    Ok((key.sign(&claims)?, life_seconds))
+    let (tenant, uti) = (to.tenant.to_string(), ids::new_uuid().simple().to_string());
+    let (claims, seconds) = match vouches {
+        Vouches::Content => {
+            let claims = Claims::new(&tenant, &to.audience, version, at, &uti);
+            (serde_json::to_value(claims), version.lifetime_seconds())
+        }
+        Vouches::PushedEvents => {
+            (serde_json::to_value(push::Claims::new(&tenant, &to.audience, at, &uti)), push::TOKEN_SECONDS)
+        }
+    };
+    let life_seconds = i64::try_from(seconds).map_err(|_| KeyError::Unusable)?;
+    Ok((key.sign(&claims.map_err(|_| KeyError::Unusable)?)?, life_seconds))
 }
 
 #[cfg(test)]
@@ -180,13 +201,16 @@ mod tests {
     #[test]
     fn confused_token_for_a_receiver_is_no_access_token_even_if_it_is_made_for_graph() {
         let (tokens, validation) = tokens();
+        let pushed = ValidationTokens::of_pushed_events(Arc::clone(&tokens));
+        let apis = [scope::Api::EventGrid, scope::Api::Management].map(|api| api.url().to_owned());
         let audiences = [seed::APP.to_string(), scope::GRAPH_ID.to_owned(), scope::GRAPH_URL.to_owned()];
-        for audience in audiences {
+        for audience in audiences.into_iter().chain(apis) {
             for issuer_v2 in [None, Some("https://localhost:8443".to_owned())] {
                 let to = Addressee { audience: audience.clone(), issuer_v2, ..addressee() };
-                let token = validation.get(&to, NOW).unwrap();
-                let refused = tokens.check(&token, NOW).unwrap_err();
-                assert!(matches!(refused, TokenError::Audience | TokenError::Invalid), "{to:?}: {refused:?}");
+                for made in [&validation, &pushed] {
+                    let refused = tokens.check(&made.get(&to, NOW).unwrap(), NOW).unwrap_err();
+                    assert!(matches!(refused, TokenError::Audience | TokenError::Invalid), "{to:?}: {refused:?}");
+                }
             }
         }
     }

@@ -45,6 +45,7 @@ mod parity;
 mod permissions;
 mod post;
 mod properties;
+mod pushes;
 mod queries;
 mod refusals;
 mod reminders;
