@@ -1,7 +1,8 @@
 //! A real process, killed with SIGKILL again and again under load.
 //!
 //! Writers post messages for two mailboxes; subscriptions of a healthy and of a failing receiver hear of
-//! them. Nothing that was answered with 201 may be lost, and nothing that a subscription must hear of. After each kill the
+//! them, and so does a partner topic, into which others publish as well, from which somebody pulls and whose events are
+//! pushed. Nothing that was answered with 201 may be lost, and nothing that a subscription must hear of. After each kill the
 //! ledgers, counted again from the log, balance.
 //! `TIDINGS_KILLS` sets how often the process is killed; 25 by default.
 
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::process::{self, Process};
 use support::receiver::Receiver;
+use support::topic::{self, Topic};
 use support::{Client, post};
 use tokio::sync::watch;
 
@@ -101,19 +103,30 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
             hears.push((id, user));
         }
     }
-    // One POST in three to the failing receiver is refused.
+    // Equal ones are refused.
+    subscribe(&client, &process, ADELE, ("created,deleted", topic::URL)).await;
+    process.stop();
+    let grid = Topic::with_event_subscriptions(home.path(), receiver.url("pushed")).await;
+    process = Process::start(home.path());
+    // One POST in three to the failing receiver is refused, and a few of what is pushed.
     receiver.refuse("failing", 3);
+    receiver.refuse("pushed", 40);
 
     let written = Arc::new(Written::default());
     let (place, places) = watch::channel(Some((process.http().to_owned(), process.app_token().to_owned())));
     let writers: Vec<_> =
         (0..WRITERS).map(|n| tokio::spawn(write([ADELE, ALEX][n % 2], Arc::clone(&written), places.clone()))).collect();
+    let pulling = [tokio::spawn(grid.clone().publish(places.clone())), tokio::spawn(grid.clone().pull(places.clone()))];
     for kill in 0..kills {
-        // Both are running when it is killed.
+        // All of them are running when it is killed.
         let writes = written.count.load(Ordering::Relaxed) + 40 + (kill * 37) % 160;
         let deliveries = receiver.acknowledged_count() + 40 + (kill * 53) % 160;
+        let (pulls, pushes) = (grid.pulled_count() + 1, receiver.events().len() + 1);
         support::until("writes and deliveries are acknowledged", Duration::from_secs(60), || {
-            written.count.load(Ordering::Relaxed) >= writes && receiver.acknowledged_count() >= deliveries
+            written.count.load(Ordering::Relaxed) >= writes
+                && receiver.acknowledged_count() >= deliveries
+                && grid.pulled_count() >= pulls
+                && receiver.events().len() >= pushes
         })
         .await;
         if kill == 0 {
@@ -131,6 +144,7 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
         writer.await.unwrap();
     }
     receiver.refuse("failing", 0);
+    receiver.refuse("pushed", 0);
 
     let settled = Instant::now();
     let acknowledged = written.acknowledged.lock().unwrap().clone();
@@ -150,11 +164,25 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
         owed.filter(|key| !heard.contains_key(key)).count()
     };
     support::until("every notification has arrived", SETTLE_MAX, || missing() == 0).await;
+    let subjects = |(user, item): &(String, String)| (user == ADELE).then(|| format!("Messages/{item}"));
+    let told: BTreeSet<String> = acknowledged.iter().filter_map(subjects).chain(grid.published()).collect();
+    let lacks = |heard: BTreeMap<String, BTreeSet<String>>| told.iter().any(|subject| !heard.contains_key(subject));
+    support::until("every event was pulled", SETTLE_MAX, || !lacks(grid.pulled())).await;
+    support::until("every event was pushed", SETTLE_MAX, || !lacks(topic::by_subject(&receiver.events()))).await;
+    for heard in [grid.pulled(), topic::by_subject(&receiver.events())] {
+        let ambiguous: Vec<_> = heard.iter().filter(|(_, ids)| ids.len() != 1).collect();
+        assert!(ambiguous.is_empty(), "an event has several ids: {ambiguous:?}");
+    }
+    grid.stop();
+    for one in pulling {
+        one.await.unwrap();
+    }
 
     let heard = heard(&receiver);
     let ambiguous: Vec<_> = heard.iter().filter(|(_, ids)| ids.len() != 1).collect();
     assert!(ambiguous.is_empty(), "a match was told with several ids: {ambiguous:?}");
     let (acknowledgements, matches) = (receiver.acknowledged_count(), heard.len());
+    println!("{} events published, {} pulled, {} pushed", told.len(), grid.pulled_count(), receiver.events().len());
     println!(
         "{kills} kills, {} writes acknowledged, {} unanswered, {matches} matches heard, {} duplicates with equal ids, \
          {} requests refused, settled in {:.1} s",

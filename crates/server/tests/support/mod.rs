@@ -3,6 +3,7 @@
 
 pub mod process;
 pub mod receiver;
+pub mod topic;
 
 use std::time::Duration;
 

@@ -16,6 +16,7 @@ use serde_json::Value;
 #[derive(Default)]
 struct State {
     acknowledged: Vec<Value>,
+    events: Vec<Value>,
     bodies: Vec<Value>,
     /// By path: refuse one POST in so many.
     refuse: BTreeMap<String, usize>,
@@ -68,6 +69,11 @@ impl Receiver {
         self.state.lock().unwrap().acknowledged.len()
     }
 
+    /// Every event that was pushed and answered with 202, in the order of arrival.
+    pub fn events(&self) -> Vec<Value> {
+        self.state.lock().unwrap().events.clone()
+    }
+
     /// Requests that were answered with 500.
     pub fn refused_count(&self) -> usize {
         self.state.lock().unwrap().refused
@@ -110,6 +116,10 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
     if state.refuse.get(&path).is_some_and(|one_in| *one_in > 0 && number.is_multiple_of(*one_in)) {
         state.refused += 1;
         return Ok(Response::builder().status(500).body(Full::from(body)).unwrap());
+    }
+    if collection["specversion"].is_string() {
+        state.events.push(collection);
+        return Ok(status(202));
     }
     state.acknowledged.extend(collection["value"].as_array().into_iter().flatten().cloned());
     Ok(status(202))
