@@ -31,6 +31,7 @@ mod incidents;
 mod lives;
 mod overdue;
 mod parking;
+mod pushing;
 mod recounted;
 mod replays;
 mod resources;
