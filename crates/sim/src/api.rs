@@ -398,7 +398,8 @@ impl World {
         if !changes.is_empty() {
             self.strike(Fault::Replayed);
         }
-        self.storage.model.replay(subscription, changes).ok();
+        let told = changes.into_iter().map(|(change, record)| (Some(change), record));
+        self.storage.model.replay(subscription, told.collect()).ok();
         self.appended();
     }
 }

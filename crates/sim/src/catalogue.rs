@@ -123,6 +123,10 @@ catalogue! {
         Some("one_deadline_covers_silence_slow_headers_and_slow_bodies"),
     Flapping Network "a receiver that fails each second time" "as the fault that it flaps with, or acknowledged"
         Some("broken_connection_is_not_remembered"),
+    EventRefused Network "an event that its receiver never takes" "refused with 400, 401, 403 or 413"
+        Some("any_2xx_acknowledges_and_nothing_else"),
+    EventGone Network "a receiver that wants no more events" "refused with 410"
+        Some("any_2xx_acknowledges_and_nothing_else"),
 
     ClockForward Time "the wall clock steps forward" "a later wall time, by less than 3 s" None,
     ClockBack Time "the wall clock steps back" "an earlier wall time, by less than 3 s" None,
@@ -139,6 +143,7 @@ catalogue! {
     LeaseUnknown Storage "leases are taken or extended, and said not to be" "a failure; the store holds them" None,
     StoreSlow Storage "the store is slow" "the answer, up to 4 s later" None,
     SubmitInPart Storage "a message reaches only some of its recipients" "not done yet" None,
+    DeadLetterNotKept Storage "a dead letter is not kept" "not sent, timed out or refused" None,
     HintLost Storage "a hint is lost" "nothing, until the log is looked at" None,
     HintLate Storage "a hint comes late" "records, up to 4 s after they were committed" None,
     HintTwice Storage "a hint comes twice" "records that are known" None,
@@ -166,6 +171,9 @@ catalogue! {
     Deleted Life "an app deletes its subscription" "its end" None,
     UserDisabled Life "a user is disabled" "its end, with a last word" None,
     Expired Life "nobody renews a subscription" "its end" None,
+    FilterPatched Life "the filter of an event subscription changes" "a patch" None,
+    Stopped Life "an event subscription is stopped" "a pause, in which events are given up" None,
+    EventReplayed Life "an operator has an event pushed again" "a record that tells of an earlier one" None,
     Replayed Life "an operator has things told again" "records that tell of earlier ones" None,
 
     RetentionSkipped Retention "a step for the log is not taken" "a log that stays long" None,

@@ -132,6 +132,7 @@ fn plan() -> Plan {
         mailboxes: vec![MEGAN],
         kinds: vec![Kind::Message],
         urls: vec!["https://r0.test/hook".to_owned(), "https://r1.test/life".to_owned()],
+        topic: None,
         subscriptions: 0,
         actions: 0,
         quiet_micros: DAY_MINUTES * MINUTE,

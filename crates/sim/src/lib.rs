@@ -18,6 +18,7 @@ mod planted;
 mod process;
 mod retention;
 mod storage;
+mod topics;
 mod trace;
 mod truth;
 mod weather;

@@ -1,6 +1,6 @@
 //! The receivers and the way to them.
 
-use notify::node::{Lack, Outcome};
+use notify::node::{Lack, Outcome, Purpose};
 use notify::retry::RetryAfter;
 use rand::rngs::StdRng;
 use rand::{RngExt, seq::IndexedRandom};
@@ -109,6 +109,7 @@ fn a_fault(rng: &mut StdRng) -> Fault {
 #[derive(Clone, Debug)]
 pub struct Flight {
     pub attempt: u64,
+    pub purpose: Purpose,
     pub endpoint: usize,
     /// Those that are in the request.
     pub notifications: usize,

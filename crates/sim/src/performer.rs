@@ -16,6 +16,7 @@ use crate::invariants::Violation;
 use crate::network::{self, Flight};
 use crate::process::{Letter, Life};
 use crate::storage::{Held, TENANT, date};
+use crate::topics::ELSEWHERE;
 use crate::trace::Line;
 use crate::truth;
 use crate::world::{Happening, World};
@@ -235,6 +236,9 @@ impl World {
         };
         if taken.is_ok() {
             match step {
+                Step::Pause if before.target.mailbox().is_none() && before.lifecycle_url.is_none() => {
+                    self.strike(Fault::Stopped)
+                }
                 Step::Pause => self.strike(Fault::Pause),
                 Step::End => self.strike(Fault::Expired),
                 Step::Ask { .. } | Step::Missed { .. } => {}
@@ -288,7 +292,8 @@ impl World {
     }
 
     fn send(&mut self, life: Life, now: Now, attempt: &Attempt) -> Result<(), Violation> {
-        let endpoint = self.plan.urls.iter().position(|url| **url == *attempt.url);
+        let elsewhere = ELSEWHERE.map(str::to_owned);
+        let endpoint = self.plan.urls.iter().chain(&elsewhere).position(|url| **url == *attempt.url);
         let (process, id, notifications) = (life.process, attempt.id, attempt.notifications.len());
         self.note(Line::Attempt { process, id, endpoint: endpoint.unwrap_or(usize::MAX), notifications });
         for (subscription, position, failures) in self.watch.describe(life, attempt) {
@@ -319,7 +324,8 @@ impl World {
             return Ok(());
         }
         let notifications = notifications - unsealed;
-        let flight = Flight { attempt: id, endpoint: endpoint.unwrap_or(0), notifications, lacks, deadline };
+        let (endpoint, purpose) = (endpoint.unwrap_or(0), attempt.purpose);
+        let flight = Flight { attempt: id, purpose, endpoint, notifications, lacks, deadline };
         let arrives = self.at + self.rng.random_range(200..30_000);
         self.agenda.add(arrives, Happening::Arrive(life, flight));
         Ok(())
@@ -336,6 +342,7 @@ impl World {
         let answer_lost = if self.quiet { 0.0 } else { self.plan.faults.answer_lost };
         let mood = self.moods[flight.endpoint];
         let (outcome, seen) = network::outcome(&flight, mood, answer_lost, self.at, (&mut self.rng, &mut self.strikes));
+        let outcome = self.answer_of_topic(&flight, outcome);
         let told = seen + self.outcome_delay();
         let event = Event::Attempted { attempt: flight.attempt, outcome, lacks: flight.lacks };
         self.agenda.add(told, Happening::Deliver(life, Box::new(event.into())));

@@ -1,7 +1,7 @@
 //! What kind of world a seed gives: its size, the limits of its nodes, and how much goes wrong in it.
 
 use graph::registry::ResourceKind;
-use graph::{Kind, Partition, Scope, UserId};
+use graph::{Kind, Partition, Scope, TopicId, UserId};
 use notify::health::HealthLimits;
 use notify::node::NodeConfig;
 use notify::reauthorization::Cadence;
@@ -11,6 +11,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use uuid::Uuid;
 
 use crate::storage::TENANT;
+use crate::topics;
 
 const SECOND: u64 = 1_000_000;
 /// About what one delivery takes where it is parked.
@@ -34,6 +35,8 @@ pub struct Plan {
     pub contents: bool,
     /// Receiving URLs; some share an origin.
     pub urls: Vec<String>,
+    /// The topic whose events are pushed, if there is one.
+    pub topic: Option<TopicId>,
     pub subscriptions: usize,
     pub actions: usize,
     /// Faults and API actions happen before this time, in microseconds; then comes the quiet phase.
@@ -82,6 +85,7 @@ impl Plan {
             mailboxes,
             kinds,
             urls,
+            topic: None,
             subscriptions: if is_crowded { endpoints } else { rng.random_range(2..=6) },
             actions: if is_crowded {
                 endpoints + rng.random_range(40..=120)
@@ -103,11 +107,23 @@ impl Plan {
         }
     }
 
+    /// Has events pushed, in some worlds.
+    pub fn push_events(&mut self, seed: u64) {
+        self.topic = topics::topic_of(seed);
+        if self.topic.is_some() {
+            let seconds = [30, 300, 4 * 3_600][seed as usize % 3];
+            self.config.dead_letter_micros = seconds * SECOND as i64;
+            // What a lease outlasts is half a minute longer.
+            self.config.lease_micros += 30 * SECOND;
+        }
+    }
+
     pub fn partitions(&self) -> Vec<Partition> {
         let mut all: Vec<Partition> = self.mailboxes.iter().map(|mailbox| Partition::of(*mailbox)).collect();
         if self.resources {
             all.extend(RESOURCES.map(|kind| Partition::of(Scope::of_resources(TENANT, kind))));
         }
+        all.extend(self.topic.map(Partition::of));
         all.sort_unstable();
         all.dedup();
         all

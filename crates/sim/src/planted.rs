@@ -56,6 +56,15 @@ planted! {
     OverflowOwesNothing "overflow-owes-nothing" Some(Fault::OverflowOwesNothing),
     RetentionTakesAll "retention-takes-all" Some(Fault::RetentionTakesAll),
     RetentionOwesNothing "retention-owes-nothing" Some(Fault::RetentionOwesNothing),
+    TimeToLiveIgnored "time-to-live-ignored" Some(Fault::TimeToLiveIgnored),
+    TimeToLiveTooEarly "time-to-live-too-early" Some(Fault::TimeToLiveTooEarly),
+    FinalAnswerRetried "final-answer-retried" Some(Fault::FinalAnswerRetried),
+    ProbationIgnored "probation-ignored" Some(Fault::ProbationIgnored),
+    StopForgotten "stop-forgotten" Some(Fault::StopForgotten),
+    DeadLetterLost "dead-letter-lost" Some(Fault::DeadLetterLost),
+    DeadLetterReasonLost "dead-letter-reason-lost" Some(Fault::DeadLetterReasonLost),
+    EventDataLost "event-data-lost" Some(Fault::EventDataLost),
+    EarlierFilterForgotten "earlier-filter-forgotten" Some(Fault::EarlierFilterForgotten),
 }
 
 /// No defect has this name.

@@ -8,8 +8,11 @@ use graph::{Change, ChangeType, FolderId, ItemKey, Partition, Properties, Subscr
 use notify::log::{Cause, EndReason, Submission, SubscriptionEvent};
 use notify::node::{Lack, Notification};
 use notify::subscription::Target;
-use notify::{Position, Record, StreamKind, Subscription};
+use notify::{Position, Record, StreamKind, Subscription, TopicEvent};
 use uuid::Uuid;
+
+use crate::invariants::EventTold;
+use crate::topics;
 
 /// A filter, and what it says.
 type Filter = (&'static str, fn(&Properties) -> bool);
@@ -103,6 +106,8 @@ pub struct Match {
     /// The same, because its app had lost access.
     pub withheld: bool,
     pub unusable: bool,
+    /// If it tells of an event.
+    pub event: Option<EventTold>,
     /// The id under which it was sent first, and when.
     pub sent: Option<(Uuid, u64)>,
 }
@@ -124,10 +129,15 @@ pub struct Span {
     /// Where that stands in the log.
     pub lost_since: Option<Position>,
     pub paused: bool,
+    pub ever_paused: bool,
     pub matches: BTreeMap<Position, Match>,
 }
 
 impl Span {
+    pub fn is_of_topic(&self) -> bool {
+        matches!(self.latest().target, Target::Topic(_))
+    }
+
     pub fn latest(&self) -> &Arc<Subscription> {
         &self.versions[self.versions.len() - 1]
     }
@@ -208,7 +218,10 @@ impl Truth {
                 self.submissions.push((partition, position, submission.clone()));
                 ("submit", None)
             }
-            Record::Event(_) => ("event", None),
+            Record::Event(event) => {
+                self.tell_of_event(partition, position, event, at);
+                ("event", None)
+            }
         }
     }
 
@@ -264,6 +277,18 @@ impl Truth {
         }
     }
 
+    /// An event, to every event subscription that lets it in.
+    fn tell_of_event(&mut self, partition: Partition, position: Position, event: &TopicEvent, at: u64) {
+        for span in self.spans.iter_mut().filter(|span| span.partition == partition && span.ended.is_none()) {
+            let Target::Topic(event_subscription) = &span.latest().target else { continue };
+            if event_subscription.topic == event.topic && topics::hears(event_subscription, &event.event) {
+                let told = EventTold { published: Some(event.published), ..EventTold::default() };
+                let matched = Match::new(StreamKind::Changes, None, None, at);
+                span.matches.insert(position, Match { event: Some(told), ..matched });
+            }
+        }
+    }
+
     /// To one subscription, if it lives: as what it is told now, whatever it was told before.
     fn tell_again(
         &mut self,
@@ -279,7 +304,9 @@ impl Truth {
         }
         let item = replays.and_then(|first| span.matches.get(&first)).and_then(|first| first.item.clone());
         let told = Match::new(StreamKind::Changes, change, item, at);
-        span.matches.insert(position, Match { silenced: span.paused, replays, ..told });
+        let event = span.is_of_topic().then(EventTold::default);
+        let silenced = span.paused && event.is_none();
+        span.matches.insert(position, Match { silenced, replays, event, ..told });
     }
 
     fn live(
@@ -296,8 +323,20 @@ impl Truth {
                 self.numbers.insert(id, self.spans.len());
                 let since = vec![position];
                 let (asked, matches) = (Vec::new(), BTreeMap::new());
-                let (ended, lost, lost_since, paused) = (None, None, None, false);
-                let span = Span { id, partition, versions, since, ended, asked, lost, lost_since, paused, matches };
+                let (ended, lost, lost_since, paused, ever_paused) = (None, None, None, false, false);
+                let span = Span {
+                    id,
+                    partition,
+                    versions,
+                    since,
+                    ended,
+                    asked,
+                    lost,
+                    lost_since,
+                    paused,
+                    ever_paused,
+                    matches,
+                };
                 self.spans.push(span);
                 ("began", self.number(id))
             }
@@ -310,7 +349,7 @@ impl Truth {
                 ("patched", number)
             }
             (SubscriptionEvent::Paused, Some(known)) => {
-                self.spans[known].paused = true;
+                (self.spans[known].paused, self.spans[known].ever_paused) = (true, true);
                 ("paused", number)
             }
             (SubscriptionEvent::Resumed, Some(known)) => {
@@ -389,12 +428,17 @@ impl Match {
             too_large: false,
             withheld: false,
             unusable: false,
+            event: None,
             sent: None,
         }
     }
 
     /// Whether some node was told of its end.
     pub fn has_ended(&self) -> bool {
-        self.acknowledged || self.too_large || self.withheld || self.unusable
+        self.acknowledged
+            || self.too_large
+            || self.withheld
+            || self.unusable
+            || self.event.is_some_and(|event| event.kept)
     }
 }

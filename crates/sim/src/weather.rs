@@ -253,7 +253,9 @@ impl World {
         }
         // What is given up last is told of at its horizon, if that is near.
         let horizon = (self.plan.config.horizon_micros as u64).min(SOON_MICROS as u64);
-        let longest = notify::retry::wait_micros_max() + horizon;
+        // An event may wait for its turn, and then to be kept.
+        let of_events = if self.plan.topic.is_some() { 1_200 * SECOND } else { 0 };
+        let longest = notify::retry::wait_micros_max() + horizon + of_events;
         if self.at > self.plan.quiet_micros + longest + REST_SLACK_MICROS + self.watch.most_skew_micros() {
             return Err(Violation::new(
                 "every_match_ends",

@@ -18,6 +18,7 @@ use crate::planted::Planted;
 use crate::process::{Letter, Life, Process};
 use crate::retention::Retention;
 use crate::storage::Storage;
+use crate::topics::{ELSEWHERE, Topics};
 use crate::trace::{Line, Trace};
 use crate::weather::Weather;
 
@@ -38,6 +39,8 @@ pub enum Happening {
     Arrive(Life, Flight),
     /// Somebody uses the API.
     Act,
+    /// Somebody uses the topic.
+    UseTopic,
     Weather(Weather),
     LookAfterLogs,
     /// A step for the logs that somebody meant to take.
@@ -59,6 +62,7 @@ pub struct World {
     pub watch: Watch,
     pub trace: Trace,
     pub retention: Option<Retention>,
+    pub topics: Option<Topics>,
     pub strikes: Strikes,
     /// Nothing goes wrong any more.
     pub quiet: bool,
@@ -83,9 +87,11 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut plan = Plan::draw(&mut rng);
         plan.park_little(seed);
+        plan.push_events(seed);
         plan.config.fault = planted.and_then(Planted::in_node);
         let mut world = Self::of(plan, rng, planted, print);
         world.keep_logs_short(seed);
+        world.use_topic(seed);
         world
     }
 
@@ -94,7 +100,7 @@ impl World {
         let storage = Storage::new(&plan.partitions(), &plan.mailboxes, planted);
         let mut world = Self {
             at: 0,
-            moods: vec![Mood::Healthy; plan.urls.len()],
+            moods: vec![Mood::Healthy; plan.urls.len() + ELSEWHERE.len()],
             watch: Watch::new(&plan),
             agenda: Agenda::new(),
             storage,
@@ -102,6 +108,7 @@ impl World {
             api: Api::default(),
             trace: Trace::new(print),
             retention: None,
+            topics: None,
             strikes: Strikes::default(),
             quiet: false,
             rng,
@@ -162,6 +169,7 @@ impl World {
             Happening::Deliver(life, letter) => self.deliver(life, *letter)?,
             Happening::Arrive(life, flight) => self.arrive(life, flight),
             Happening::Act => self.act(),
+            Happening::UseTopic => self.act_on_topic(),
             Happening::Weather(weather) => self.weather(weather)?,
             Happening::LookAfterLogs => self.look_after_logs()?,
             Happening::Retain(step) => self.retain(step)?,

@@ -260,11 +260,11 @@ pub trait Store: Send + Sync + 'static {
     /// closes it. The record is the open one's ([`Incident::missed`]).
     async fn append_missed(&self, id: SubscriptionId, incident: Incident) -> Result<Appended, SubscriptionError>;
     /// Appends what a live subscription is to be told of again, in this order: changes of the log, each with the change
-    /// type that it sees.
+    /// type that it sees, or events of its topic.
     async fn replay(
         &self,
         subscription: Arc<Subscription>,
-        changes: Vec<(ChangeType, Arc<Record>)>,
+        told: Vec<(Option<ChangeType>, Arc<Record>)>,
     ) -> Result<Appended, SubscriptionError>;
     /// A live subscription; one that pushes a topic's events, too.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError>;

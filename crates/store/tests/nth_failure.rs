@@ -337,7 +337,7 @@ fn subscription_calls() -> Vec<(&'static str, Run)> {
         replay: store => {
             let told = message(MEGAN, 1, 1);
             let record = Record::Change(graph::Change::created(TENANT, &told, told.created));
-            store.replay(first(), vec![(ChangeType::Created, Arc::new(record))])
+            store.replay(first(), vec![(Some(ChangeType::Created), Arc::new(record))])
         };
         subscription: store => store.subscription(subscription_id(1));
         subscriptions: store => store.subscriptions(of_tenant());

@@ -65,7 +65,8 @@ impl NodeConfig {
 impl Default for NodeConfig {
     fn default() -> Self {
         Self {
-            lease_micros: 30_000_000,
+            // An attempt begins only if the lease outlasts it: the longest, one to push, takes half a minute.
+            lease_micros: 50_000_000,
             renew_micros: 5_000_000,
             acquire_micros: 2_000_000,
             poll_micros: 10_000_000,

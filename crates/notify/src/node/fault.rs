@@ -41,7 +41,7 @@ pub enum Fault {
     StopForgotten,
     DeadLetterLost,
     DeadLetterReasonLost,
-    EventFilterIgnored,
+    EventDataLost,
     EarlierFilterForgotten,
 }
 

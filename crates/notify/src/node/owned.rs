@@ -119,6 +119,8 @@ pub(super) struct Owned {
     /// Work waits until the lease is extended.
     pub lease_too_short: bool,
     pub wake: Option<Monotonic>,
+    /// It looks into events that have lost their data: a planted defect.
+    is_faulty: bool,
 }
 
 /// A checkpoint whose answer is not known.
@@ -170,12 +172,14 @@ impl Owned {
             recording: None,
             lease_too_short: false,
             wake: None,
+            is_faulty: false,
         }
     }
 
     /// Takes over from the last checkpoint.
     pub(super) fn take_over(&mut self, state: PartitionState, sending: &mut Sending, now: Now, config: &NodeConfig) {
         self.phase = Phase::Active;
+        self.is_faulty = config.planted(Fault::EventDataLost);
         self.number = state.number;
         self.cursor = state.cursor;
         self.applied = state.cursor;
@@ -192,6 +196,9 @@ impl Owned {
             let incident = span.incident.filter(|_| !config.planted(Fault::IncidentForgottenInReplay));
             if let Some(incident) = incident.filter(|_| span.ended.is_none()) {
                 self.incidents.opened(span.subscription.id, incident);
+            }
+            if config.planted(Fault::EarlierFilterForgotten) {
+                forget_earlier_filters(&mut span);
             }
             let ended = span.ended.filter(|_| !config.planted(Fault::EndForgottenInReplay));
             self.spans.restore(SubscriptionSpan { ended, ..span });
@@ -254,7 +261,10 @@ impl Owned {
             event_bytes: None,
         };
         self.follow(&record, position, sending);
-        let heard = self.spans.heard(&record, position);
+        let heard = match self.is_faulty {
+            true => self.spans.heard(&for_the_node(Arc::clone(&record)), position),
+            false => self.spans.heard(&record, position),
+        };
         if let Record::Event(event) = record.original()
             && !heard.is_empty()
         {
@@ -535,6 +545,13 @@ impl Owned {
             self.probations.remove(&id);
             self.spans.forget(id);
         }
+    }
+}
+
+/// A planted defect.
+fn forget_earlier_filters(span: &mut SubscriptionSpan) {
+    if let Some(extras) = &mut Arc::make_mut(&mut span.subscription).extras {
+        extras.earlier_filters.clear();
     }
 }
 

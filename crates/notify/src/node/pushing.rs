@@ -12,7 +12,7 @@ use super::machine::Node;
 use super::owned::{Done, Owned};
 use super::policy::{Policy, Verdict};
 use super::sending::{Sending, StreamAt};
-use super::stream::Delivery;
+use super::stream::{Delivery, StreamState};
 use super::{NodeConfig, Outcome, Step};
 use crate::checkpoint::StreamKind;
 use crate::push_policy::{Answer, GivenUp, LastOutcome, LastTry, Pushed, Undelivered};
@@ -83,6 +83,13 @@ impl Owned {
         state.enqueue(position, letter);
         if !std::mem::replace(&mut state.listed, true) {
             sending.list(state.endpoint, (partition, to));
+        }
+    }
+
+    /// Takes dead letters for kept that are not: only the simulator has it done.
+    pub(super) fn lose(&mut self, stream: Stream) {
+        for position in self.streams.get(&stream).map(StreamState::idle).unwrap_or_default() {
+            self.conclude(stream, position, Done::Delivered);
         }
     }
 

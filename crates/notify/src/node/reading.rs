@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use graph::Partition;
 
-use super::Command;
 use super::machine::{Node, Timer};
 use super::owned::Phase;
 use super::sending::StreamAt;
 use super::wall::mono_of;
-use crate::checkpoint::{LoadedParked, PartitionState};
+use super::{Command, NodeConfig};
+use crate::checkpoint::{LoadedParked, PartitionState, StreamKind};
 use crate::node::fault::Fault;
+use crate::push_policy::{GivenUp, Pushed, Undelivered};
 use crate::{Monotonic, Now, Position, Record, Stream};
 
 /// Deliveries whose attempts end before it is asked again whether there is room.
@@ -237,6 +238,7 @@ impl Node {
         // No wait is longer than the longest: a due time beyond it comes from a clock that was wrong.
         let longest = state.policy().wait_micros_max().max(self.sending.pulses.hold_micros());
         let latest = now.mono.plus_micros(longest);
+        let rows = if stream.kind == StreamKind::DeadLetters { faulty(rows, &self.config) } else { rows };
         let loaded = state.load(rows, |due| mono_of(due, now).min(latest));
         if state.has_failed() && state.policy().is_of_notifications() {
             self.sending.recovery(state.endpoint).failed((partition, stream));
@@ -248,6 +250,9 @@ impl Node {
         owned.held_parked += loaded;
         if complete {
             owned.end_tail(stream, now);
+        }
+        if stream.kind == StreamKind::DeadLetters && self.config.planted(Fault::DeadLetterLost) {
+            owned.lose(stream);
         }
         owned.give_up_idle(stream);
         owned.give_up_surplus(stream, now.mono, &self.config);
@@ -300,4 +305,19 @@ impl Node {
         self.wake_stream((partition, stream), now.mono);
         self.schedule(partition, now);
     }
+}
+
+/// Dead letters with the defect that is planted in them.
+fn faulty(rows: Vec<LoadedParked>, config: &NodeConfig) -> Vec<LoadedParked> {
+    if !config.planted(Fault::DeadLetterReasonLost) {
+        return rows;
+    }
+    let reason = GivenUp::TimeToLiveExceeded;
+    let forgets = |mut loaded: LoadedParked| {
+        if let Some(Pushed::GivenUp(known)) = loaded.row.pushed {
+            loaded.row.pushed = Some(Pushed::GivenUp(Undelivered { reason, last: None, ..known }));
+        }
+        loaded
+    };
+    rows.into_iter().map(forgets).collect()
 }

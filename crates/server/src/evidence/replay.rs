@@ -143,7 +143,7 @@ struct Search {
     looked_at: usize,
     /// When the first change that was looked at happened.
     first_at: Option<Timestamp>,
-    found: Vec<(ChangeType, Arc<Record>)>,
+    found: Vec<(Option<ChangeType>, Arc<Record>)>,
 }
 
 impl Search {
@@ -156,7 +156,7 @@ impl Search {
             if stretch.contains(position, &record)
                 && let Some(change) = retelling.heard(&record, position)
             {
-                self.found.push((change, record));
+                self.found.push((Some(change), record));
             }
             if self.found.len() == REPLAYED_MAX || self.looked_at == LOOKED_AT_MAX {
                 return true;

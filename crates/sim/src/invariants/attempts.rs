@@ -3,27 +3,29 @@
 use std::sync::Arc;
 
 use graph::Partition;
-use notify::node::{Attempt, Notification};
-use notify::{Monotonic, Now, Position, StreamKind};
+use notify::node::{Attempt, Notification, Purpose};
+use notify::topic::for_the_node;
+use notify::{Monotonic, Now, Position, Record, StreamKind};
 
 use super::{Delivery, InFlight, Tenure, Violation, Watch};
 use crate::process::Life;
 use crate::storage::Storage;
+use crate::topics::ELSEWHERE;
 use crate::truth::Subject;
 
 /// One notification of an attempt, found in the truth.
-struct Sent<'a> {
-    notification: &'a Notification,
-    partition: Partition,
-    delivery: Delivery,
+pub(super) struct Sent<'a> {
+    pub notification: &'a Notification,
+    pub partition: Partition,
+    pub delivery: Delivery,
 }
 
 /// The moment of an attempt.
-struct Moment<'a> {
-    life: Life,
-    now: Now,
+pub(super) struct Moment<'a> {
+    pub life: Life,
+    pub now: Now,
     storage: &'a Storage,
-    at: u64,
+    pub at: u64,
 }
 
 impl Watch {
@@ -57,14 +59,21 @@ impl Watch {
             self.check_id(one)?;
             self.check_restart(&moment, one)?;
             self.check_not_passed_over(&moment, one)?;
+            if attempt.purpose != Purpose::Notify {
+                continue;
+            }
             passed.push((one.partition, self.check_item_order(&moment, &sent, one)?));
             passed.push((one.partition, self.check_overtaking(&moment, &sent, one)?));
             self.check_schedule(&moment, one)?;
             self.check_not_shut(&moment, one)?;
         }
-        self.check_class(&moment, attempt, &sent)?;
+        match attempt.purpose {
+            Purpose::Notify => self.check_class(&moment, attempt, &sent)?,
+            Purpose::Push | Purpose::DeadLetter => self.check_pushes(&moment, attempt, &sent)?,
+        }
         let deliveries: Vec<_> = sent.iter().map(|one| (one.partition, one.delivery)).collect();
-        for (notification, (_, delivery)) in attempt.notifications.iter().zip(&deliveries) {
+        for (notification, (partition, delivery)) in attempt.notifications.iter().zip(&deliveries) {
+            self.keeps_letter(life, (*partition, *delivery), notification.given_up);
             // A replay has the id of what it tells again.
             let first = self.truth.first_told(*delivery);
             self.ids.insert(notification.id, first);
@@ -93,7 +102,8 @@ impl Watch {
         let deadline = now.mono.plus_micros(attempt.timeout_micros);
         let url = attempt.url.to_string();
         let (origin, begun, timeout_micros) = (origin(&url).to_owned(), now.mono, attempt.timeout_micros);
-        let flight = InFlight { origin, url, begun, timeout_micros, deadline, deliveries };
+        let purpose = attempt.purpose;
+        let flight = InFlight { purpose, origin, url, begun, timeout_micros, deadline, deliveries };
         match self.flights.insert((life, attempt.id), flight) {
             None => Ok(()),
             Some(_) => Err(Violation::new("slots_are_bounded", format!("attempt id {} is used twice", attempt.id))),
@@ -105,7 +115,7 @@ impl Watch {
             let seen = format!("{what}: {:?} for {}", notification.record, notification.subscription.id);
             Violation::new("nothing_unasked", seen)
         };
-        let place = self.truth.place(&notification.record);
+        let place = self.place(notification);
         let (partition, position) = place.ok_or_else(|| unknown("a record that is in no log"))?;
         let number = self.truth.number(notification.subscription.id);
         let number = number.ok_or_else(|| unknown("a subscription that never began"))?;
@@ -116,7 +126,17 @@ impl Watch {
         Ok(Sent { notification, partition, delivery: (number, position) })
     }
 
-    fn tenure(&self, life: Life, partition: Partition) -> Result<&Tenure, Violation> {
+    /// Where the record of a notification lies. An event is without its data, and so is not the one of the log.
+    fn place(&self, notification: &Notification) -> Option<(Partition, Position)> {
+        if !matches!(notification.record.original(), Record::Event(_)) {
+            return self.truth.place(&notification.record);
+        }
+        let (partition, position) = (notification.subscription.partition(), notification.position);
+        let record = self.truth.log_after(partition, Position(position.0.checked_sub(1)?)).next()?;
+        (*for_the_node(Arc::clone(record)) == *notification.record).then_some((partition, position))
+    }
+
+    pub(super) fn tenure(&self, life: Life, partition: Partition) -> Result<&Tenure, Violation> {
         let tenure = self.tenures.get(&(life, partition)).filter(|tenure| tenure.cursor.is_some());
         tenure.ok_or_else(|| {
             let seen = format!("node {} sends for partition {partition}, of which it holds no lease", life.process);
@@ -127,7 +147,7 @@ impl Watch {
     fn check_size(&self, moment: &Moment, attempt: &Attempt) -> Result<(), Violation> {
         let refuse = |promise, seen: String| Err(Violation::new(promise, seen));
         let count = attempt.notifications.len();
-        if count == 0 || count > usize::from(self.config.batch_max) {
+        if count == 0 || (count > usize::from(self.config.batch_max) && attempt.purpose == Purpose::Notify) {
             return refuse("memory_is_bounded", format!("{count} notifications in one attempt"));
         }
         if self.draining.contains(&moment.life) {
@@ -168,7 +188,8 @@ impl Watch {
             Some(StreamKind::Lifecycle) => subscription.lifecycle_url.clone(),
             _ => Some(subscription.notification_url.clone()),
         };
-        if url(&one.notification.subscription).as_deref() != Some(&*attempt.url) {
+        let is_kept = attempt.purpose == Purpose::DeadLetter && *attempt.url == *ELSEWHERE[1];
+        if url(&one.notification.subscription).as_deref() != Some(&*attempt.url) && !is_kept {
             return refuse(format!("position {position} for subscription {number} goes to {}", attempt.url));
         }
         if one.notification.subscription.tls_version != attempt.tls {
@@ -409,6 +430,9 @@ impl Watch {
 }
 
 fn origin(url: &str) -> &str {
+    if let Some(elsewhere) = ELSEWHERE.iter().find(|elsewhere| **elsewhere == url) {
+        return elsewhere.split_inclusive(':').next().unwrap_or(url);
+    }
     let start = url.find("://").map_or(0, |scheme| scheme + 3);
     let end = url[start..].find('/').map_or(url.len(), |path| start + path);
     &url[..end]

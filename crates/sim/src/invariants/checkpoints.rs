@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use graph::{Partition, SubscriptionId, Timestamp};
 use notify::checkpoint::PARKED_REFS_MAX;
 use notify::node::{CheckpointAnswer, Step};
-use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, Position, Subscription, reauthorization};
+use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, Position, StreamKind, Subscription, reauthorization};
 
 use super::incidents::Untold;
 use super::{Violation, Watch, surplus};
 use crate::storage::{Storage, date};
-use crate::truth::Span;
+use crate::truth::{Match, Span};
 
 /// What the store held before a checkpoint.
 pub struct Before {
@@ -79,7 +79,10 @@ impl Watch {
             let parked = parked.get(&span.id).unwrap_or(&none);
             let ledger = storage.ledger(span.id);
             self.check_ledger(number, span, cursor, &ledger, parked.len())?;
-            self.check_ends(number, span, cursor, (&ledger, parked), at)?;
+            match span.is_of_topic() {
+                true => self.check_event_ends(number, span, cursor, (&ledger, parked), at)?,
+                false => self.check_ends(number, span, cursor, (&ledger, parked), at)?,
+            }
         }
         self.check_mail(partition, cursor)
     }
@@ -106,7 +109,7 @@ impl Watch {
             for one in &row.refs {
                 let told = span.matches.get(&one.position);
                 let right = told
-                    .is_some_and(|told| told.kind == row.stream.kind && told.change == one.change && !told.silenced);
+                    .is_some_and(|told| is_of(told, row.stream.kind) && told.change == one.change && !told.silenced);
                 if !right || one.position > cursor || !positions.insert(one.position) {
                     return refuse(&format!("position {} is parked wrongly", one.position));
                 }
@@ -253,6 +256,12 @@ impl Watch {
             Err(Violation::new("schedule_is_kept", seen))
         };
         match step {
+            Step::Pause if span.is_of_topic() => {
+                match self.truth.number(before.id).is_some_and(|number| self.gone.contains(&number)) {
+                    true => Ok(()),
+                    false => refuse("is stopped, and nobody answered 410".to_owned()),
+                }
+            }
             Step::Pause => match span.lost.map(|lost| lost.plus_micros(self.config.grace_micros)) {
                 Some(due) if due <= self.latest_wall(at) => Ok(()),
                 due => refuse(format!("is paused; that is due {due:?}")),
@@ -264,4 +273,9 @@ impl Watch {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a match may lie in a row of such a stream.
+fn is_of(told: &Match, kind: StreamKind) -> bool {
+    told.kind == kind || (kind == StreamKind::DeadLetters && told.event.is_some())
 }

@@ -241,7 +241,7 @@ impl Watch {
             }
             for (number, span) in self.truth.spans_of(partition) {
                 let told = span.matches.get(position);
-                if told.is_none_or(|told| told.kind != StreamKind::Changes || told.silenced) {
+                if told.is_none_or(|told| told.kind != StreamKind::Changes || told.silenced || told.event.is_some()) {
                     continue;
                 }
                 let known = span.since.iter().rposition(|since| *since <= tenure.head.max(*position)).unwrap_or(0);

@@ -8,6 +8,7 @@ use notify::{AbandonReason, Checkpoint, LedgerDelta, Position};
 
 use super::{Violation, Watch};
 use crate::storage::{Storage, date};
+use crate::truth::Span;
 
 /// An incident that is due so soon is waited for, until it is told of.
 pub const SOON_MICROS: i64 = 600_000_000;
@@ -50,7 +51,7 @@ impl Watch {
         let rows = storage.model.parked_rows(partition);
         let parked: BTreeSet<(SubscriptionId, Position)> =
             rows.flat_map(|row| row.refs.iter().map(|one| (row.stream.subscription, one.position))).collect();
-        let live = self.truth.spans_of(partition).filter(|(_, span)| span.ended.is_none());
+        let live = self.truth.spans_of(partition).filter(|(_, span)| span.ended.is_none() && !span.is_of_topic());
         live.map(|(number, span)| {
             let certain = span.matches.range(..=cursor).filter(|(position, told)| {
                 let heard = told.acknowledged || told.withheld || told.silenced;
@@ -69,6 +70,10 @@ impl Watch {
         storage: &Storage,
     ) -> Result<(), Violation> {
         let refuse = |seen: String| Err(Violation::new("missed_is_told", seen));
+        let of_topic = |id| self.truth.span(id).is_some_and(Span::is_of_topic);
+        if let Some(id) = checkpoint.incidents.keys().find(|id| of_topic(**id)) {
+            return refuse(format!("an incident opens for event subscription {id}"));
+        }
         let state = storage.state(checkpoint.partition);
         for (number, untold) in self.untold(checkpoint.partition, state.cursor, storage) {
             let id = self.truth.spans[number].id;

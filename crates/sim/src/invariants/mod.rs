@@ -4,11 +4,13 @@ mod attempts;
 mod checkpoints;
 mod health;
 mod incidents;
+mod pushing;
 mod rest;
 mod retention;
 mod surplus;
 
 pub use incidents::SOON_MICROS;
+pub use pushing::EventTold;
 pub use rest::Endings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +18,7 @@ use std::fmt;
 
 use graph::{Partition, SubmissionId, SubscriptionId, Timestamp, UserId};
 use notify::log::SubscriptionEvent;
-use notify::node::{Lack, NodeConfig, NodeStats, Outcome, Wall};
+use notify::node::{Lack, NodeConfig, NodeStats, Outcome, Purpose, Wall};
 use notify::retry::RetryAfter;
 use notify::{Command, EndpointId, Event, Monotonic, Now, Position, Record, StoredHealth};
 use uuid::Uuid;
@@ -84,6 +86,11 @@ struct Tenure {
     /// The number of the last checkpoint that it knows of or commanded, and what that leaves stored of endpoints.
     number: u64,
     health: BTreeMap<EndpointId, StoredHealth>,
+    /// What it was told of events, of how often in a row those of an event subscription failed and until when it is left
+    /// alone for that, and of who was stopped.
+    pushes: BTreeMap<Delivery, pushing::Known>,
+    probations: BTreeMap<usize, (u32, Monotonic)>,
+    stopped: BTreeSet<usize>,
     /// Subscriptions whose end this node was told of.
     ended: BTreeSet<usize>,
     /// The oldest version of each subscription that the node may still use.
@@ -110,6 +117,7 @@ struct Failure {
 /// An attempt in flight.
 #[derive(Clone, Debug)]
 struct InFlight {
+    purpose: Purpose,
     origin: String,
     url: String,
     begun: Monotonic,
@@ -153,6 +161,8 @@ pub struct Watch {
     owed: BTreeSet<usize>,
     /// How often they were told.
     missed: u64,
+    /// Event subscriptions of which some node was told that their receiver wants no more.
+    gone: BTreeSet<usize>,
     /// What each living node said last that it holds.
     pub stats: BTreeMap<Life, NodeStats>,
     /// The furthest that any node may believe the wall clock to be ahead, and behind.
@@ -185,6 +195,7 @@ impl Watch {
             held: 0,
             owed: BTreeSet::new(),
             missed: 0,
+            gone: BTreeSet::new(),
             stats: BTreeMap::new(),
             ahead_micros: 0,
             behind_micros: 0,
@@ -308,7 +319,9 @@ impl Watch {
             for one in &row.refs {
                 let delivery = (number, one.position);
                 tenure.rows.insert(delivery, Stored { attempts: row.attempts, due: row.due });
-                if row.attempts > 0 {
+                if self.truth.spans[number].is_of_topic() {
+                    tenure.found_parked(row, delivery);
+                } else if row.attempts > 0 {
                     tenure.failures.insert(delivery, Failure { attempts: row.attempts, known: None, asked: None });
                 }
             }
@@ -320,6 +333,9 @@ impl Watch {
                 let known = since.iter().rposition(|since| *since <= state.head).unwrap_or(0);
                 let oldest = tenure.versions.entry(number).or_default();
                 *oldest = (*oldest).max(known);
+                if span.standing.is_paused() {
+                    tenure.stopped.insert(number);
+                }
             }
         }
         self.raise_wall(life, state.wall);
@@ -355,6 +371,11 @@ impl Watch {
         if let Record::Subscription { id, event: SubscriptionEvent::Ended(_) } = record {
             self.told_end(life, partition, *id);
         }
+        if let Record::Subscription { id, event: SubscriptionEvent::Paused } = record
+            && let (Some(number), Some(tenure)) = (self.truth.number(*id), self.tenures.get_mut(&(life, partition)))
+        {
+            tenure.stopped.insert(number);
+        }
     }
 
     fn told_end(&mut self, life: Life, partition: Partition, subscription: SubscriptionId) {
@@ -367,6 +388,9 @@ impl Watch {
 
     fn told_outcome(&mut self, life: Life, now: Now, attempt: u64, (outcome, lacks): (Outcome, &[(usize, Lack)])) {
         let Some(flight) = self.flights.remove(&(life, attempt)) else { return };
+        if flight.purpose != Purpose::Notify {
+            return self.told_of_events(life, now.mono, flight, outcome);
+        }
         self.responded(life, now.mono, &flight, outcome);
         if outcome == Outcome::Acknowledged {
             self.acknowledged.insert((life, flight.url.clone()), now.mono);
@@ -390,6 +414,15 @@ impl Watch {
                 let (known, asked) = (Some(now.mono), notify::retry::asked(outcome));
                 tenure.failures.insert(delivery, Failure { attempts: before + 1, known, asked });
             }
+        }
+    }
+
+    fn told_of_events(&mut self, life: Life, now: Monotonic, flight: InFlight, outcome: Outcome) {
+        if flight.purpose == Purpose::Push {
+            self.told_pushed(life, now, &flight, outcome);
+        }
+        for told in flight.deliveries {
+            self.told_event((life, now), flight.purpose, told, outcome);
         }
     }
 

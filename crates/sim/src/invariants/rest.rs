@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use graph::{Partition, Timestamp};
 use notify::node::NodeStats;
 use notify::recount::{Gap, Recount};
-use notify::{AbandonReason, Position};
+use notify::{AbandonReason, Parked, Position};
 
 use super::{Violation, Watch};
 use crate::process::Life;
@@ -19,6 +19,14 @@ const STEP_SLACK_MICROS: i64 = 90_000_000;
 
 /// How much later than its due time a retry may begin, with few slots and long queues.
 const RETRY_SLACK_MICROS: i64 = 30_000_000;
+
+/// Why events are given up.
+const EVENT_REASONS: [AbandonReason; 4] = [
+    AbandonReason::NotRetried,
+    AbandonReason::AttemptsExceeded,
+    AbandonReason::TimeToLiveExceeded,
+    AbandonReason::Stopped,
+];
 
 /// What became of a world's matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +51,10 @@ pub struct Endings {
     pub abandoned_retention: u64,
     /// Deliveries that were parked because their endpoint was slow.
     pub held: u64,
+    /// Of them, events that were to be pushed, those of them that were given up, and those that were kept as dead letters.
+    pub of_events: u64,
+    pub abandoned_events: u64,
+    pub dead_letters: u64,
     /// How often an app was asked to reauthorize because its time ran out.
     pub asked: u64,
     /// How often an app was told that it missed something, apart from what was provoked.
@@ -59,7 +71,8 @@ impl Watch {
             }
             if let Some(stream) = state.parked.keys().next() {
                 let number = self.truth.number(stream.subscription).unwrap_or(usize::MAX);
-                return Some(format!("subscription {number} has parked deliveries: {:?}", storage.parked(*partition)));
+                let rows = storage.parked(*partition);
+                return Some(format!("subscription {number} has parked deliveries: {:?}", &rows[..rows.len().min(8)]));
             }
         }
         if let Some(((life, attempt), _)) = self.flights.first_key_value() {
@@ -92,7 +105,9 @@ impl Watch {
     pub fn overdue(&self, storage: &Storage, partitions: &[Partition], at: u64) -> Result<(), Violation> {
         let rows = partitions.iter().flat_map(|partition| storage.parked(*partition));
         let mut streams = BTreeSet::new();
-        for row in rows.filter(|row| streams.insert(row.stream) && row.attempts > 0) {
+        let is_notified =
+            |row: &Parked| self.truth.span(row.stream.subscription).is_some_and(|span| !span.is_of_topic());
+        for row in rows.filter(|row| is_notified(row) && streams.insert(row.stream) && row.attempts > 0) {
             let late = date(at).since(row.due);
             if late > RETRY_SLACK_MICROS {
                 let number = self.truth.number(row.stream.subscription).unwrap_or(usize::MAX);
@@ -160,6 +175,7 @@ impl Watch {
         let all = self.all_ledgers(storage);
         let abandoned = |reason| all.abandoned.get(&reason).copied().unwrap_or_default();
         let told = self.truth.spans.iter().flat_map(|span| span.matches.values());
+        let events = || self.truth.spans.iter().flat_map(|span| span.matches.values()).filter_map(|told| told.event);
         Endings {
             matches: all.matched,
             of_resources: told.filter(|told| matches!(told.item, Some(Subject::Thing(_)))).count() as u64,
@@ -173,6 +189,9 @@ impl Watch {
             abandoned_overflow: abandoned(AbandonReason::Overflow),
             abandoned_retention: abandoned(AbandonReason::Retention),
             held: self.held,
+            of_events: events().count() as u64,
+            abandoned_events: EVENT_REASONS.map(abandoned).iter().sum(),
+            dead_letters: events().filter(|event| event.kept).count() as u64,
             asked: self.truth.spans.iter().map(|span| span.asked.len() as u64).sum(),
             missed: self.missed,
         }

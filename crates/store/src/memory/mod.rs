@@ -303,9 +303,9 @@ impl Store for MemoryStore {
     async fn replay(
         &self,
         subscription: Arc<Subscription>,
-        changes: Vec<(ChangeType, Arc<Record>)>,
+        told: Vec<(Option<ChangeType>, Arc<Record>)>,
     ) -> Result<Appended, SubscriptionError> {
-        self.write(|model| model.replay(subscription, changes))
+        self.write(|model| model.replay(subscription, told))
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {

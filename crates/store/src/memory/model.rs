@@ -258,13 +258,18 @@ impl Model {
     pub fn replay(
         &mut self,
         subscription: Arc<Subscription>,
-        changes: Vec<(ChangeType, Arc<Record>)>,
+        told: Vec<(Option<ChangeType>, Arc<Record>)>,
     ) -> Result<Appended, SubscriptionError> {
         let id = subscription.id;
         let partition = self.live_span(id)?.subscription.partition();
-        let replays = changes.into_iter().map(|(change, record)| {
-            debug_assert!(matches!(&*record, Record::Change(_) | Record::Ingested(_)), "only changes are replayed");
-            Record::Replayed { subscription: id, change: Some(change), record }
+        let replays = told.into_iter().map(|(change, record)| {
+            let is_told = match &*record {
+                Record::Change(_) | Record::Ingested(_) => change.is_some(),
+                Record::Event(_) => change.is_none(),
+                _ => false,
+            };
+            debug_assert!(is_told, "changes and events are replayed");
+            Record::Replayed { subscription: id, change, record }
         });
         Ok(self.append(partition, replays.collect()))
     }

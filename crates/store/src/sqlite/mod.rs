@@ -419,9 +419,9 @@ impl Store for SqliteStore {
     async fn replay(
         &self,
         subscription: Arc<Subscription>,
-        changes: Vec<(ChangeType, Arc<Record>)>,
+        told: Vec<(Option<ChangeType>, Arc<Record>)>,
     ) -> Result<Appended, SubscriptionError> {
-        let replays = subscription::encoded_replays(&self.keys, &subscription, changes)?;
+        let replays = subscription::encoded_replays(&self.keys, &subscription, told)?;
         self.writer.write(move |tx| subscription::replay(tx, &subscription, &replays)).await
     }
 

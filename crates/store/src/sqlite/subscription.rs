@@ -343,11 +343,11 @@ pub(super) fn append_missed(
 pub(super) fn encoded_replays(
     keys: &Keys,
     subscription: &Subscription,
-    changes: Vec<(ChangeType, Arc<Record>)>,
+    told: Vec<(Option<ChangeType>, Arc<Record>)>,
 ) -> Result<Vec<Encoded>, StoreError> {
     let (id, partition) = (subscription.id, subscription.partition());
-    let replayed = |(change, record)| Record::Replayed { subscription: id, change: Some(change), record };
-    changes.into_iter().map(|change| encode(keys, partition, replayed(change))).collect()
+    let replayed = |(change, record)| Record::Replayed { subscription: id, change, record };
+    told.into_iter().map(|told| encode(keys, partition, replayed(told))).collect()
 }
 
 pub(super) fn replay(

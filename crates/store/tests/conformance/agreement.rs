@@ -406,7 +406,7 @@ impl Pair {
                 let of = self.found(number, false);
                 let change = |number| Record::Ingested(Box::new(ingested(number, "users/1")));
                 let changes =
-                    (0..count).map(|number| (ChangeType::Updated, Arc::new(change(number)))).collect::<Vec<_>>();
+                    (0..count).map(|number| (Some(ChangeType::Updated), Arc::new(change(number)))).collect::<Vec<_>>();
                 both!(self, replay(of.clone(), changes.clone())).ok();
             }
             Call::Ask { number, due, stale } => {

@@ -281,11 +281,11 @@ pub async fn what_is_replayed_is_in_the_log_for_one_subscription(world: World) {
     }
     let (partition, of) = (Partition::of(MEGAN), Arc::new(subscription(1, MEGAN)));
     let log = world.store.read_log(partition, Position(1), 2).await.unwrap();
-    let changes: Vec<_> = log.iter().rev().map(|(_, record)| (ChangeType::Created, Arc::clone(record))).collect();
+    let changes: Vec<_> = log.iter().rev().map(|(_, record)| (Some(ChangeType::Created), Arc::clone(record))).collect();
     let appended = world.store.replay(Arc::clone(&of), changes.clone()).await.unwrap();
     assert_eq!(appended.position, Position(5));
     let told = world.store.read_log(partition, Position(3), 9).await.unwrap();
-    let replayed = |(change, record)| Record::Replayed { subscription: of.id, change: Some(change), record };
+    let replayed = |(change, record)| Record::Replayed { subscription: of.id, change, record };
     let expected: Vec<Record> = changes.clone().into_iter().map(replayed).collect();
     assert_eq!(told.iter().map(|(_, record)| Record::clone(record)).collect::<Vec<_>>(), expected);
     assert_eq!(world.heard.of(partition)[3..], told);
