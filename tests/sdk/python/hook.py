@@ -1,4 +1,4 @@
-"""A webhook receiver on loopback: it answers the handshake, and accepts before it looks, as the documentation
+"""A webhook receiver on loopback: it answers the handshakes, and accepts before it looks, as the documentation
 asks for."""
 
 import json
@@ -10,14 +10,24 @@ ARRIVES_SECONDS_MAX = 20
 
 
 class Hook:
-    """Keeps the body of each request until it is closed."""
+    """Keeps the body of each request until it is closed, and what it was asked by OPTIONS. It wants events of whoever
+    asks, or says nothing."""
 
-    def __init__(self):
-        self.bodies, self.arrived = [], threading.Condition()
+    def __init__(self, allows=True):
+        self.bodies, self.arrived, self.asked = [], threading.Condition(), []
         hook = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def do_OPTIONS(self):
+                hook.asked.append(dict(self.headers.items()))
+                self.send_response(200)
+                if allows:
+                    self.send_header("WebHook-Allowed-Origin", self.headers["WebHook-Request-Origin"])
+                    self.send_header("WebHook-Allowed-Rate", "*")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -17,15 +17,19 @@ from azure.eventgrid import EventGridConsumerClient, EventGridPublisherClient
 from azure.identity import ClientSecretCredential
 from azure.mgmt.eventgrid import EventGridManagementClient
 from azure.mgmt.eventgrid.models import (
+    DynamicDeliveryAttributeMapping,
     EventSubscription,
     EventSubscriptionFilter,
     EventSubscriptionUpdateParameters,
     NamespaceTopicEventSubscriptionDestination,
     PartnerTopic,
+    RetryPolicy,
+    StaticDeliveryAttributeMapping,
     StringInAdvancedFilter,
     WebHookEventSubscriptionDestination,
 )
 
+from hook import Hook
 from identity import APP, BASE, MEGAN, SECRET, TENANT
 from ready import READY
 
@@ -125,10 +129,56 @@ class Management(Topics):
         made = subscriptions.begin_create_or_update(GROUP, self.topic, "queue", sent).result()
         self.assertEqual("Succeeded", made.provisioning_state)
 
-    def test_a_webhook_is_refused_with_what_to_do_instead(self):
-        hook = EventSubscription(destination=WebHookEventSubscriptionDestination(endpoint_url="https://h.example/"))
-        with self.assertRaisesRegex(HttpResponseError, "pull the events"):
-            self.azure.partner_topic_event_subscriptions.begin_create_or_update(GROUP, self.topic, "hook", hook)
+    def test_a_webhook_is_asked_then_made_read_changed_and_deleted(self):
+        hook = Hook()
+        self.addCleanup(hook.close)
+        subscriptions = self.azure.partner_topic_event_subscriptions
+        secret = StaticDeliveryAttributeMapping(name="X-Secret", value="t0p", is_secret=True)
+        told = DynamicDeliveryAttributeMapping(name="X-Change", source_field="data.changeType")
+        wanted = EventSubscription(
+            destination=WebHookEventSubscriptionDestination(
+                endpoint_url=f"{hook.url}?code=s3cret", delivery_attribute_mappings=[secret, told]
+            ),
+            retry_policy=RetryPolicy(max_delivery_attempts=5),
+            event_delivery_schema="CloudEventSchemaV1_0",
+        )
+        made = subscriptions.begin_create_or_update(GROUP, self.topic, "hook", wanted).result()
+        self.assertEqual(("Succeeded", hook.url), (made.provisioning_state, made.destination.endpoint_base_url))
+        [asked] = hook.asked
+        self.assertEqual(("eventgrid.azure.net", "120"), (asked["Webhook-Request-Origin"], asked["Webhook-Request-Rate"]))
+        read = subscriptions.get(GROUP, self.topic, "hook")
+        self.assertIsNone(read.destination.endpoint_url)
+        self.assertEqual(1, read.destination.max_events_per_batch)
+        full = subscriptions.get_full_url(GROUP, self.topic, "hook")
+        self.assertEqual(f"{hook.url}?code=s3cret", full.endpoint_url)
+        attributes = subscriptions.get_delivery_attributes(GROUP, self.topic, "hook").value
+        self.assertEqual([("X-Secret", None), ("X-Change", "data.changeType")], [
+            (attributes[0].name, attributes[0].value),
+            (attributes[1].name, attributes[1].source_field),
+        ])
+        changed = EventSubscriptionUpdateParameters(retry_policy=RetryPolicy(max_delivery_attempts=3))
+        changed = subscriptions.begin_update(GROUP, self.topic, "hook", changed).result()
+        self.assertEqual(3, changed.retry_policy.max_delivery_attempts)
+        self.assertEqual(2, len(changed.destination.delivery_attribute_mappings))
+        self.assertEqual(1, len(hook.asked))
+        subscriptions.begin_delete(GROUP, self.topic, "hook").result()
+        with self.assertRaises(ResourceNotFoundError):
+            subscriptions.get(GROUP, self.topic, "hook")
+
+    def test_an_endpoint_that_says_nothing_consents_while_the_client_polls(self):
+        hook = Hook(allows=False)
+        self.addCleanup(hook.close)
+        subscriptions = self.azure.partner_topic_event_subscriptions
+        wanted = EventSubscription(destination=WebHookEventSubscriptionDestination(endpoint_url=hook.url))
+        poller = subscriptions.begin_create_or_update(GROUP, self.topic, "hook", wanted, polling_interval=1)
+        self.assertEqual("AwaitingManualAction", subscriptions.get(GROUP, self.topic, "hook").provisioning_state)
+        requests.get(hook.asked[0]["Webhook-Request-Callback"]).raise_for_status()
+        self.assertEqual("Succeeded", poller.result(60).provisioning_state)
+
+    def test_an_endpoint_that_does_not_answer_is_refused_with_what_is_wrong(self):
+        wanted = EventSubscription(destination=WebHookEventSubscriptionDestination(endpoint_url="http://127.0.0.1:9/"))
+        with self.assertRaisesRegex(HttpResponseError, "could not be connected to"):
+            self.azure.partner_topic_event_subscriptions.begin_create_or_update(GROUP, self.topic, "hook", wanted)
 
     def test_graph_is_an_authorized_partner(self):
         configuration = self.azure.partner_configurations.get(GROUP)

@@ -17,8 +17,8 @@ const RATE: &str = "120";
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
     pub origin: &'a Origin,
-    /// The URL that consents when it is read, whoever reads it.
-    pub callback: &'a str,
+    /// The URL that consents when it is read, whoever reads it; `None`: it must answer.
+    pub callback: Option<&'a str>,
     /// The token if there is an audience.
     pub bearer: Option<&'a str>,
 }
@@ -26,13 +26,11 @@ pub struct Ask<'a> {
 impl Ask<'_> {
     /// The headers of the OPTIONS request, names in lower case.
     pub fn headers(&self) -> Vec<(String, String)> {
-        let asked = [
-            ("webhook-request-origin", self.origin.as_str().to_owned()),
-            ("webhook-request-rate", RATE.to_owned()),
-            ("webhook-request-callback", self.callback.to_owned()),
-        ];
+        let asked =
+            [("webhook-request-origin", self.origin.as_str().to_owned()), ("webhook-request-rate", RATE.to_owned())];
+        let callback = self.callback.map(|url| ("webhook-request-callback", url.to_owned()));
         let bearer = self.bearer.map(|token| ("authorization", format!("Bearer {token}")));
-        asked.into_iter().chain(bearer).map(|(name, value)| (name.to_owned(), value)).collect()
+        asked.into_iter().chain(callback).chain(bearer).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 
@@ -120,7 +118,7 @@ mod tests {
     #[test]
     fn an_endpoint_is_asked_with_origin_rate_and_callback() {
         let origin = Origin::default();
-        let ask = Ask { origin: &origin, callback: "https://tidings.example/validate/x", bearer: None };
+        let ask = Ask { origin: &origin, callback: Some("https://tidings.example/validate/x"), bearer: None };
         let headers = |ask: Ask<'_>| ask.headers().iter().map(|(n, v)| format!("{n}: {v}")).collect::<Vec<_>>();
         assert_eq!(
             headers(ask),

@@ -90,6 +90,7 @@ pub struct Admin {
         topics::create,
         topics::activate,
         topics::subscribe,
+        topics::push,
         topics::peek,
         users::add,
         users::list,
@@ -140,6 +141,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/admin/keys/rotate", post(keys::rotate))
         .route("/admin/outbound/check", post(outbound::check))
         .route("/admin/users/{user}/sign-in-codes", post(sign_in_codes::create))
+        .route("/admin/topics/{topic}/webhooks", post(topics::push))
         .route("/admin/import", import)
         .with_state(admin.clone())
         .merge(directory_router(admin.state.directory.clone()))

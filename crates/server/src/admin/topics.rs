@@ -10,18 +10,20 @@ use graph::{SubscriptionId, TopicId};
 use http::StatusCode;
 use notify::event_grid_url::EventGridUrl;
 use notify::topic::{
-    Activation, Destination, EVENT_SUBSCRIPTIONS_MAX, EventSubscription, Filter, Profile, Queue, TOPICS_OF_APP_MAX,
-    Topic, is_event_subscription_name,
+    Activation, Destination, EVENT_SUBSCRIPTIONS_MAX, Endpoint, EventSubscription, Filter, Profile, TOPICS_OF_APP_MAX,
+    Topic, Wanted, is_event_subscription_name,
 };
 use protocol::event_grid::EventSubscriptionFilter;
+use protocol::event_grid::handshake::{Ask, Consent};
+use protocol::event_grid::management::{WantedDestination, WebHook};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{EventSubscriptionError, TopicError, TopicQuery};
+use store::{EventSubscriptionError, EventSubscriptionKey, TopicError, TopicQuery};
 use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 
-use super::Failure;
 use super::request::{Body, LISTED_MAX, Page, Query, bad, tenant_or_only};
+use super::{Admin, Failure};
 use crate::directory::Directory;
 use crate::ids;
 
@@ -78,6 +80,19 @@ pub(super) struct NewTopic {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewEventSubscription {
     name: String,
+    /// The types of events; otherwise all.
+    included_event_types: Option<Vec<String>>,
+    /// How subjects begin.
+    subject_begins_with: Option<String>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewWebhook {
+    /// The event subscription.
+    name: String,
+    /// Where events are posted to, once it has said that it wants them.
+    url: String,
     /// The types of events; otherwise all.
     included_event_types: Option<Vec<String>>,
     /// How subjects begin.
@@ -178,7 +193,7 @@ pub(super) async fn activate(
     params(("topic" = String, Path, description = "Id or name")),
     request_body = NewEventSubscription,
     responses(
-        (status = 201, body = ShownTopic, description = "Its events can be pulled; one of this name is replaced"),
+        (status = 201, body = ShownTopic, description = "Its events can be pulled; one of this name has this filter, and is pulled as it was"),
         (status = 400, body = Failure),
         (status = 404, body = Failure)
     )
@@ -189,31 +204,110 @@ pub(super) async fn subscribe(
     Body(new): Body<NewEventSubscription>,
 ) -> Result<(StatusCode, Json<ShownTopic>), Failure> {
     let topic = topic_of(&directory, &key).await?;
-    if !is_event_subscription_name(&new.name) {
-        return Err(bad("the name of an event subscription has 3 to 64 letters, digits and hyphens"));
+    let before = before(&directory, &topic, &new.name).await?;
+    // How it is pulled stays as it is.
+    let queue = before.as_ref().and_then(|before| before.queue().copied()).unwrap_or_default();
+    let filter = filter(new.included_event_types, new.subject_begins_with)?;
+    put(&directory, &topic, new.name, filter, Destination::Queue(queue), before).await?;
+    Ok((StatusCode::CREATED, Json(show(&directory, &topic).await?)))
+}
+
+#[utoipa::path(
+    post,
+    path = "/admin/topics/{topic}/webhooks",
+    params(("topic" = String, Path, description = "Id or name")),
+    request_body = NewWebhook,
+    responses(
+        (status = 201, body = ShownTopic, description = "The endpoint wants events, and they are pushed to it"),
+        (status = 400, body = Failure, description = "Also if the endpoint does not want them"),
+        (status = 404, body = Failure)
+    )
+)]
+pub(super) async fn push(
+    State(admin): State<Admin>,
+    Path(key): Path<String>,
+    Body(new): Body<NewWebhook>,
+) -> Result<(StatusCode, Json<ShownTopic>), Failure> {
+    let directory = &admin.state.directory;
+    let topic = topic_of(directory, &key).await?;
+    let before = before(directory, &topic, &new.name).await?;
+    let filter = filter(new.included_event_types, new.subject_begins_with)?;
+    let to =
+        WantedDestination::WebHook(Box::new(WebHook { endpoint_url: Some(new.url.clone()), ..WebHook::default() }));
+    let wanted = Wanted { to: Some(&to), ..Wanted::default() };
+    let mut destination =
+        Destination::wanted(&wanted, before.as_ref().map(|before| &before.destination)).map_err(bad)?;
+    let has_consented = before
+        .as_ref()
+        .and_then(|before| before.push()?.webhook())
+        .is_some_and(|webhook| webhook.url == new.url && webhook.awaits.is_none());
+    if !has_consented {
+        let ask = Ask { origin: &admin.state.pushing.origin, callback: None, bearer: None };
+        if admin.state.handshake.consent(&new.url, &ask).await.map_err(bad)? == Consent::Withheld {
+            return Err(bad("the endpoint answered the OPTIONS request without the header WebHook-Allowed-Origin"));
+        }
+        if let Destination::Push(push) = &mut destination
+            && let Endpoint::Webhook(webhook) = &mut push.to
+        {
+            webhook.awaits = None;
+        }
     }
+    put(directory, &topic, new.name, filter, destination, before).await?;
+    Ok((StatusCode::CREATED, Json(show(directory, &topic).await?)))
+}
+
+fn filter(types: Option<Vec<String>>, subject_begins_with: Option<String>) -> Result<Filter, Failure> {
     let filter = EventSubscriptionFilter {
-        included_event_types: new.included_event_types,
-        subject_begins_with: new.subject_begins_with,
+        included_event_types: types,
+        subject_begins_with,
         ..EventSubscriptionFilter::default()
     };
-    let subscription = EventSubscription {
-        id: Some(SubscriptionId(ids::new_uuid())),
-        topic: topic.id,
-        name: new.name,
-        filter: Filter::try_from(filter).map_err(bad)?,
-        destination: Destination::Queue(Queue::default()),
-        labels: Vec::new(),
-        expires: None,
-        created: directory.now(),
-        lock_key: ids::new_lock_key(),
+    Filter::try_from(filter).map_err(bad)
+}
+
+/// What has this name now. One that is over makes room.
+async fn before(directory: &Directory, topic: &Topic, name: &str) -> Result<Option<Arc<EventSubscription>>, Failure> {
+    if !is_event_subscription_name(name) {
+        return Err(bad("the name of an event subscription has 3 to 64 letters, digits and hyphens"));
+    }
+    let key = EventSubscriptionKey::new(topic.id, name);
+    match directory.store().event_subscription(key.clone()).await? {
+        Some((found, _)) if found.is_over(directory.now()) => {
+            directory.store().remove_event_subscription(key).await?;
+            Ok(None)
+        }
+        found => Ok(found.map(|(found, _)| found)),
+    }
+}
+
+async fn put(
+    directory: &Directory,
+    topic: &Topic,
+    name: String,
+    filter: Filter,
+    destination: Destination,
+    before: Option<Arc<EventSubscription>>,
+) -> Result<(), Failure> {
+    let id = Some(SubscriptionId(ids::new_uuid()));
+    let subscription = match before {
+        Some(before) => EventSubscription { id, filter, destination, ..EventSubscription::clone(&before) },
+        None => EventSubscription {
+            id,
+            topic: topic.id,
+            name,
+            filter,
+            destination,
+            labels: Vec::new(),
+            expires: None,
+            created: directory.now(),
+            lock_key: ids::new_lock_key(),
+        },
     };
     let put = directory.store().put_event_subscription(Arc::new(subscription), EVENT_SUBSCRIPTIONS_MAX).await;
-    put.map_err(|error| match error {
+    put.map(drop).map_err(|error| match error {
         EventSubscriptionError::Store(error) => error.into(),
         other => bad(other),
-    })?;
-    Ok((StatusCode::CREATED, Json(show(&directory, &topic).await?)))
+    })
 }
 
 #[utoipa::path(

@@ -78,13 +78,15 @@ Example:
         #[command(flatten)]
         place: Place,
     },
-    /// Make an event subscription that events are pulled from, or replace the one of its name.
+    /// Make an event subscription that events are pulled from or pushed by, or change the one of its name.
     ///
-    /// It receives what is published from then on.
+    /// It receives what is published from then on. One that there is keeps how it is pulled, or what its webhook was given.
     #[command(after_help = "\
 Examples:
   tidings topic subscribe mail-events worker
-  tidings topic subscribe mail-events worker --type Microsoft.Graph.MessageCreated")]
+  tidings topic subscribe mail-events worker --type Microsoft.Graph.MessageCreated
+  tidings topic subscribe mail-events hook --webhook https://app.example/hook
+                                    asks the URL whether it wants events, then pushes them to it")]
     Subscribe {
         /// The topic's name or id
         topic: String,
@@ -96,6 +98,9 @@ Examples:
         /// How the subjects begin that it wants
         #[arg(long, value_name = "TEXT")]
         subject_begins_with: Option<String>,
+        /// Push events to this URL; for a running server
+        #[arg(long, value_name = "URL")]
+        webhook: Option<String>,
         #[command(flatten)]
         output: Output,
         #[command(flatten)]
@@ -142,10 +147,15 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             let activated = Desk::open(&place)?.post(&path, json!({})).await?;
             output.print(&activated, |activated| format!("{}\n", line(activated)));
         }
-        Command::Subscribe { topic, name, types, subject_begins_with, output, place } => {
+        Command::Subscribe { topic, name, types, subject_begins_with, webhook, output, place } => {
             let types = Some(types).filter(|types| !types.is_empty());
-            let body = json!({ "name": name, "includedEventTypes": types, "subjectBeginsWith": subject_begins_with });
-            let path = format!("topics/{}/event-subscriptions", encoded(&topic));
+            let mut body =
+                json!({ "name": name, "includedEventTypes": types, "subjectBeginsWith": subject_begins_with });
+            let kind = if webhook.is_some() { "webhooks" } else { "event-subscriptions" };
+            if let Some(url) = webhook {
+                body["url"] = url.into();
+            }
+            let path = format!("topics/{}/{kind}", encoded(&topic));
             let subscribed = Desk::open(&place)?.post(&path, body).await?;
             output.print(&subscribed, |subscribed| format!("{}\n", line(subscribed)));
         }
@@ -162,7 +172,7 @@ fn line(topic: &Value) -> String {
     let names = topic["eventSubscriptions"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let pulled = names.collect::<Vec<_>>().join(", ");
     format!(
-        "{}  {}/{}  {}  {} events, {} dropped  pulled from: {}",
+        "{}  {}/{}  {}  {} events, {} dropped  event subscriptions: {}",
         text(topic, "id"),
         text(topic, "location"),
         text(topic, "name"),

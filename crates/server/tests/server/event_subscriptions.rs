@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use graph::Timestamp;
 use http::StatusCode;
-use notify::topic::{Destination, Endpoint, EventSubscription};
+use notify::topic::{Destination, Endpoint, EventSubscription, Queue};
 use protocol::HandshakeError;
 use protocol::event_grid::handshake::{Consent, NoConsent};
 use serde_json::{Value, json};
 use store::{EventSubscriptionKey, TopicQuery};
 use tidings_server::seed;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
+use crate::delivery::{administer, asked_of_admin, server};
 use crate::topics::managed;
 use crate::world::{Reply, World, ok};
 
@@ -255,4 +258,60 @@ async fn an_event_subscription_that_is_over_begins_anew_when_it_is_put_again() {
     let received = topic.receive(10).await;
     let ids: Vec<_> = received.iter().map(|(_, locked)| locked["event"]["id"].clone()).collect();
     assert_eq!(ids, [json!("3")]);
+}
+
+/// An endpoint that answers whatever it is asked with this.
+async fn endpoint(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut asked = [0; 4096];
+            if socket.read(&mut asked).await.is_ok() {
+                socket.write_all(answer.as_bytes()).await.unwrap_or_default();
+            }
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn an_operator_changes_an_event_subscription_without_how_it_is_delivered() {
+    let server = server().await;
+    administer(
+        &server,
+        "POST",
+        "/admin/topics",
+        json!({"name": "mail", "location": "westus2", "resourceGroup": "rg1"}),
+    )
+    .await;
+    let subscribe = "/admin/topics/mail/event-subscriptions";
+    administer(&server, "POST", subscribe, json!({"name": "worker"})).await;
+    let query = TopicQuery { name: Some("mail".to_owned()), limit: 1, ..TopicQuery::default() };
+    let store = &server.state.store;
+    let topic = store.topics(query).await.unwrap().remove(0).id;
+    let stored =
+        async |name| store.event_subscription(EventSubscriptionKey::new(topic, name)).await.unwrap().unwrap().0;
+    let queue = Queue { delivery_count_max: 3, ..Queue::default() };
+    let worker = EventSubscription::clone(&*stored("worker").await);
+    let worker = EventSubscription { destination: Destination::Queue(queue), labels: vec!["a".to_owned()], ..worker };
+    store.put_event_subscription(Arc::new(worker), 10).await.unwrap();
+    administer(&server, "POST", subscribe, json!({"name": "worker", "subjectBeginsWith": "Messages/"})).await;
+    let worker = stored("worker").await;
+    assert_eq!((worker.queue(), worker.labels.as_slice()), (Some(&queue), &["a".to_owned()][..]));
+    assert_eq!(worker.filter.written().subject_begins_with.as_deref(), Some("Messages/"));
+
+    let push = async |url: String| {
+        asked_of_admin(&server, "POST", "/admin/topics/mail/webhooks", json!({"name": "hook", "url": url})).await
+    };
+    let silent = endpoint("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let (status, refused) = push(silent).await;
+    assert_eq!(status, 400);
+    assert!(refused["error"].as_str().unwrap().contains("without the header WebHook-Allowed-Origin"), "{refused}");
+    let willing = endpoint("HTTP/1.1 200 OK\r\nWebHook-Allowed-Origin: *\r\nContent-Length: 0\r\n\r\n").await;
+    let (status, pushed) = push(willing.clone()).await;
+    assert_eq!((status, &pushed["eventSubscriptions"]), (201, &json!(["hook", "worker"])));
+    let hook = stored("hook").await;
+    let webhook = hook.push().and_then(|push| push.webhook()).unwrap();
+    assert_eq!((webhook.url.as_str(), &webhook.awaits), (willing.as_str(), &None));
 }

@@ -382,7 +382,7 @@ impl Handshake for Receivers {
 
     async fn consent(&self, url: &str, ask: &Ask<'_>) -> Result<Consent, NoConsent> {
         self.asked.lock().unwrap().push(url.to_owned());
-        self.callbacks.lock().unwrap().push(ask.callback.to_owned());
+        self.callbacks.lock().unwrap().push(ask.callback.unwrap_or_default().to_owned());
         self.bearers.lock().unwrap().push(ask.bearer.map(str::to_owned));
         let meanwhile = self.meanwhile.lock().unwrap().take();
         if let Some(act) = meanwhile {

@@ -14,7 +14,8 @@ fn shown(request: &str, port: u16) -> String {
 }
 
 async fn asked(outbound: &Outbound, url: &str, limit: Duration) -> Result<Consent, NoConsent> {
-    let ask = Ask { origin: &Origin::default(), callback: "https://tidings.example/v/code", bearer: Some("token") };
+    let ask =
+        Ask { origin: &Origin::default(), callback: Some("https://tidings.example/v/code"), bearer: Some("token") };
     outbound.consent_within(url, &ask, limit).await
 }
 
