@@ -64,7 +64,35 @@ async fn a_webhook_is_asked_then_made_read_changed_and_removed() {
     assert_eq!(made.text("/properties/provisioningState"), "Succeeded");
     let read = ok(manager.get(&hook()).await, StatusCode::OK);
     assert_eq!(made.json, read.json);
-    insta::assert_json_snapshot!(read.json["properties"]["destination"], @"");
+    insta::assert_json_snapshot!(read.json["properties"]["destination"], @r#"
+    {
+      "endpointType": "WebHook",
+      "properties": {
+        "contentMode": "Structured",
+        "deliveryAttributeMappings": [
+          {
+            "name": "X-Secret",
+            "properties": {
+              "isSecret": true,
+              "value": null
+            },
+            "type": "Static"
+          },
+          {
+            "name": "X-Change",
+            "properties": {
+              "sourceField": "data.changeType"
+            },
+            "type": "Dynamic"
+          }
+        ],
+        "endpointBaseUrl": "https://hook.example.net/x",
+        "maxEventsPerBatch": 10,
+        "minimumTlsVersionAllowed": "1.2",
+        "preferredBatchSizeInKilobytes": 64
+      }
+    }
+    "#);
     let below = |action: &str| managed(&format!("partnerTopics/mail/eventSubscriptions/hook/{action}"));
     let full = ok(manager.post(&below("getFullUrl"), json!({})).await, StatusCode::OK);
     assert_eq!(full.json, json!({ "endpointUrl": URL }));
@@ -104,7 +132,9 @@ async fn an_endpoint_that_refuses_is_not_pushed_to() {
     world.topic().await;
     world.receivers.says(URL, Err(NoConsent::Status(405)));
     let refused = put(&world, webhook(json!({}))).await;
-    insta::assert_snapshot!(refused.refusal(), @"");
+    insta::assert_snapshot!(refused.refusal(), @r#"
+    400 Url validation: Webhook validation handshake failed for https://hook.example.net/x: the endpoint answered the OPTIONS request with 405 MethodNotAllowed; it must answer 200 with the header WebHook-Allowed-Origin.
+    "#);
     world.receivers.says(URL, Err(NoConsent::NotAsked(HandshakeError::LocalAddress)));
     let refused = put(&world, webhook(json!({}))).await.refusal();
     assert!(refused.contains("an address that this server does not call") && !refused.contains("s3cret"), "{refused}");
@@ -216,7 +246,14 @@ async fn what_this_server_has_no_place_for_is_refused_with_what_to_change() {
         put(&world, webhook(json!({"contentMode": "Binary", "maxEventsPerBatch": 2}))).await,
     ];
     let told: Vec<_> = told.iter().map(Reply::refusal).collect();
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    400 InvalidRequest: This server keeps no dead letters; leave deadLetterDestination out, or ask its operator to name a place.
+    400 InvalidRequest: This server knows no server of NATS; push to a WebHook, or ask its operator to name one.
+    400 InvalidRequest: deliveryAttributeMappings: the header 'Host' is set by the server or by what carries the request; name another.
+    400 InvalidRequest: deliveryAttributeMappings: the header 'X-A' has a value with other characters than the printable ones of ASCII; encode it.
+    400 InvalidRequest: maxEventsPerBatch must be from 1 to 5000.
+    400 InvalidRequest: contentMode Binary goes with one event in each request; set maxEventsPerBatch to 1.
+    "#);
     assert!(world.receivers.asked.lock().unwrap().is_empty(), "nobody was asked");
 }
 

@@ -107,6 +107,10 @@ pub(super) async fn patch(
     }
     let asked = Asked { call, who, topic: &topic, event_subscription: &before.name };
     let (destination, consent) = asked.consent(after.destination, Some(&before.destination)).await?;
+    // The endpoint took its time, in which somebody may have removed or changed it.
+    if standing(call, who, path, name).await?.1 != before {
+        return Err(Refusal::Changed);
+    }
     let stored = store(call, EventSubscription { destination, ..after }).await?;
     let stands = consent.settled(call, stored).await?;
     Ok(answered(call, &topic, &stands))
