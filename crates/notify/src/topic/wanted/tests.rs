@@ -140,7 +140,27 @@ fn where_events_cannot_go_is_refused_with_what_to_change() {
         blob("Dead").unwrap_err(),
     ];
     let texts: Vec<_> = refused.iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(texts.join("\n"), @"");
+    insta::assert_snapshot!(texts.join("\n"), @r#"
+    endpointUrl is missing; give the https URL that events are posted to
+    maxDeliveryAttempts must be from 1 to 30
+    contentMode is 'binary'; write Structured or Binary
+    contentMode Binary goes with one event in each request; set maxEventsPerBatch to 1
+    maxEventsPerBatch must be from 1 to 5000
+    maxEventsPerBatch must be from 1 to 5000
+    preferredBatchSizeInKilobytes must be from 1 to 1024
+    minimumTlsVersionAllowed is '1.3'; write 1.0, 1.1 or 1.2: older than 1.2 is never spoken
+    azureActiveDirectoryTenantId and azureActiveDirectoryApplicationIdOrUri go together; give both, of at most 256 printable characters of ASCII, or neither
+    deliveryAttributeMappings has Authorization, and azureActiveDirectoryApplicationIdOrUri asks for a token there; leave one out
+    deliveryAttributeMappings has more than 10 headers; leave some out
+    deliveryAttributeMappings names the header 'x-a' twice; give it once
+    deliveryAttributeMappings: the header 'X-A' has no value; give one
+    deliveryAttributeMappings: the sourceField of the header 'X-A' names neither an attribute nor data; write subject, eventtype, an extension's name or data.a.b
+    deliveryAttributeMappings: the header 'X-A' has a value with other characters than the printable ones of ASCII; encode it
+    deliveryAttributeMappings: the header 'aeg-event-type' is set by the server or by what carries the request; name another
+    stream must name a stream of NATS JetStream: 1 to 256 characters of ASCII without blanks, dots, slashes, * and >
+    subject must be one that NATS publishes to, of 256 characters at most: names with dots between them, without blanks, * and >; {tenant}, {user}, {kind} and {change} stand for what differs
+    blobContainerName must be 3 to 63 lower-case letters, digits and single hyphens, with none at an end
+    "#);
     for subject in ["graph.{tenant}.users.{user}.{kind}.{change}", "graph"] {
         assert!(bridge("GRAPH", subject).is_ok(), "{subject}");
     }

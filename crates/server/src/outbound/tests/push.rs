@@ -38,14 +38,38 @@ async fn what_is_pushed_carries_event_grids_headers_and_those_of_the_event_subsc
     let target = (url.as_str(), TlsVersion::V1_3);
     let pushed = dev().push(target, delivery.request(Content::Structured(&event)), more, LONG).await;
     assert_eq!(outcome(&pushed), Outcome::Acknowledged);
-    insta::assert_snapshot!(shown(&receiver.requests()[0], receiver.port), @"");
+    insta::assert_snapshot!(shown(&receiver.requests()[0], receiver.port), @r#"
+    POST /x?code=1 HTTP/1.1
+    Traceparent: 00-1-2-03
+    Aeg-Subscription-Name: WORKER
+    Aeg-Delivery-Count: 2
+    Aeg-Event-Type: Notification
+    Aeg-Metadata-Version: 1.0
+    Webhook-Request-Origin: eventgrid.azure.net
+    Authorization: Bearer token
+    X-Team: mail
+    Content-Type: application/cloudevents+json; charset=utf-8
+    User-Agent: tidings/VERSION
+    Host: 127.0.0.1:PORT
+    Content-Length: 70
+
+    {"id":"1","type":"t","source":"/s","specversion":"1.0","data":{"n":1}}
+    "#);
 }
 
 #[tokio::test]
 async fn an_endpoint_is_asked_by_options_and_its_consent_is_read() {
     let receiver = Receiver::start(|_, _| Reply::Send(ALLOWED.to_owned())).await;
     assert_eq!(asked(&dev(), &receiver.url("/x?code=1"), LONG).await, Ok(Consent::Given));
-    insta::assert_snapshot!(shown(&receiver.requests()[0], receiver.port), @"");
+    insta::assert_snapshot!(shown(&receiver.requests()[0], receiver.port), @r#"
+    OPTIONS /x?code=1 HTTP/1.1
+    Webhook-Request-Origin: eventgrid.azure.net
+    Webhook-Request-Rate: 120
+    Webhook-Request-Callback: https://tidings.example/v/code
+    Authorization: Bearer token
+    User-Agent: tidings/VERSION
+    Host: 127.0.0.1:PORT
+    "#);
 }
 
 #[tokio::test]
