@@ -144,6 +144,13 @@ impl CloudEvent {
         self.data.as_ref()
     }
 
+    /// The same event without extensions of these names.
+    pub(crate) fn without_extensions(&self, names: &[&str]) -> Self {
+        let mut event = self.clone();
+        event.attributes.extensions.retain(|name, _| !names.contains(&name.as_str()));
+        event
+    }
+
     /// Its content type as somebody must be told who cannot infer it: data without one is JSON, unless it is binary.
     pub fn content_type_of_data(&self) -> Option<&str> {
         match (&self.attributes.data_content_type, &self.data) {
@@ -170,6 +177,16 @@ impl CloudEvent {
         let version = std::iter::once(("specversion", SPEC_VERSION.to_owned()));
         named.chain(version).chain(extensions.iter().map(|(name, value)| (name.as_str(), value.to_string())))
     }
+}
+
+/// Whether no event of any source has the same id: it is a UUID. Others are unique for their source alone.
+pub fn has_unique_id(event: &CloudEvent) -> bool {
+    let id = event.attributes.id.as_bytes();
+    let is_at_its_place = |(place, byte): (usize, &u8)| match place {
+        8 | 13 | 18 | 23 => *byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    id.len() == 36 && id.iter().enumerate().all(is_at_its_place)
 }
 
 /// The names that CloudEvents itself gives a meaning, and that no extension can have.

@@ -7,6 +7,7 @@ use serde_json::value::to_raw_value;
 use crate::LifecycleNotification;
 use crate::cloud_event::{Attributes, CloudEvent, Data, InvalidEvent, Json};
 
+pub mod dead_letter;
 mod field;
 mod filter;
 pub mod handshake;

@@ -25,6 +25,11 @@ impl CloudEvent {
         if text.len() > EVENT_BYTES_MAX {
             return Err(InvalidEvent::TooLarge(text.len()));
         }
+        Self::from_long_json(text)
+    }
+
+    /// The same of an event that was taken in a shorter form.
+    pub(crate) fn from_long_json(text: &[u8]) -> Result<Self, InvalidEvent> {
         let members: Members<'_> = serde_json::from_slice(text).map_err(malformed)?;
         members.event()
     }
