@@ -23,6 +23,7 @@ mod destination;
 mod event_subscription;
 mod pull;
 mod request;
+mod subject;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use destination::{
 };
 pub use event_subscription::{EventSubscription, Filter, LockKey, is_event_subscription_name};
 pub use pull::{DeadLetterReason, EventCounts, Hold, Lost, Next, Pending, Settled, Settlement};
+pub use subject::{InvalidBridge, SubjectTemplate, check_bridge};
 pub use telling::event_of;
 pub use wanted::{BATCHED_EVENTS_MAX, BATCHED_KIB_MAX, InvalidDestination, Wanted};
 
