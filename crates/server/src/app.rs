@@ -22,6 +22,7 @@ use crate::evidence::attempts::AttemptLog;
 use crate::http::event_grid::{Arrivals, Callbacks};
 use crate::http::graph::Throttling;
 use crate::identity::{Issuers, Pending, Tokens};
+use crate::sinks::Sinks;
 use crate::telemetry::Telemetry;
 use crate::telemetry::traces::{Span, Traces};
 
@@ -110,6 +111,8 @@ pub struct AppState {
     pub pushing: Pushing,
     /// Which endpoints may consent while they are asked.
     pub callbacks: Callbacks,
+    /// Where events go besides webhooks.
+    pub sinks: Arc<Sinks>,
     pub telemetry: Arc<Telemetry>,
     pub traces: Traces,
     pub limits: Limits,

@@ -15,14 +15,17 @@ use protocol::event_grid::push::Origin;
 use serde::Deserialize;
 
 pub mod identity;
+pub mod sinks;
 pub mod telemetry;
 
 use self::identity::Identity;
+use self::sinks::{DeadLetters, Nats};
 use self::telemetry::Telemetry;
 use crate::app::Pushing;
 use crate::evidence::attempts::Kept;
 use crate::identity::external::Rules;
 use crate::outbound::{Allowed, ClientCertificate, OutboundConfig, Policy, ProxyConfig};
+use crate::sinks::SinksConfig;
 
 /// The annotated example: every key with its default.
 pub const EXAMPLE: &str = include_str!("../config.default.toml");
@@ -44,6 +47,8 @@ pub struct Config {
     pub delivery: Delivery,
     pub event_grid: EventGrid,
     pub outbound: Outbound,
+    pub nats: Nats,
+    pub dead_letters: DeadLetters,
     pub limits: Limits,
     pub throttling: Throttling,
     pub retention: Retention,
@@ -216,6 +221,8 @@ impl Default for Config {
             delivery: Delivery::default(),
             event_grid: EventGrid::default(),
             outbound: Outbound::default(),
+            nats: Nats::default(),
+            dead_letters: DeadLetters::default(),
             limits: Limits::default(),
             throttling: Throttling::default(),
             retention: Retention::default(),
@@ -476,6 +483,7 @@ impl Config {
         );
         self.identity.check()?;
         self.telemetry.traces()?;
+        self.sinks()?;
         self.outbound().map(drop)
     }
 
@@ -514,6 +522,11 @@ impl Config {
         let policy = Policy { dev: false, allow_private: self.outbound.allow_private, allow };
         let ca_files = self.outbound.ca_files.clone();
         Ok(OutboundConfig { policy, ca_files, client_certificate: self.client_certificate()?, proxy: self.proxy()? })
+    }
+
+    /// Where events go besides webhooks.
+    pub fn sinks(&self) -> anyhow::Result<SinksConfig> {
+        Ok(SinksConfig { nats: self.nats.bridge()?, dead_letters: self.dead_letters.kept()? })
     }
 
     fn client_certificate(&self) -> anyhow::Result<Option<ClientCertificate>> {

@@ -38,6 +38,7 @@ use crate::identity::{Issuers, Key, KeyRing, Pending, Tokens};
 use crate::outbound::{Outbound, OutboundConfig};
 use crate::retention::Retention;
 use crate::sealed_file::SealedFile;
+use crate::sinks::{Sinks, SinksConfig};
 use crate::sources::counted::Counted;
 use crate::sources::delivery::{FreshSource, Mailboxes};
 use crate::sources::lmtp;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub overdue: Duration,
     pub outbound: OutboundConfig,
     pub pushing: Pushing,
+    /// Where events go besides webhooks.
+    pub sinks: SinksConfig,
     /// Whether this server gives out tokens itself.
     pub built_in_issuer: bool,
     /// Issuers whose tokens are accepted besides, and how each may be called.
@@ -177,6 +180,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         None => Traces::default(),
     };
     let outbound = Arc::new(Outbound::new(outbound).context("cannot set up outbound calls")?);
+    let sinks = Arc::new(Sinks::new(settings.sinks, clock.clone())?);
     let issuers = issuers(settings.issuers, clock.clone())?;
     let tokens = signing_keys(&data, keys, clock.world())
         .with_context(|| format!("cannot use {SIGNING_KEYS_FILE} of the data directory"))?;
@@ -222,6 +226,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         arrivals,
         pushing: settings.pushing,
         callbacks: Callbacks::default(),
+        sinks,
         telemetry,
         traces,
         limits,

@@ -12,9 +12,11 @@ use super::ready::{self, Ready};
 use super::stop;
 use crate::clock::Clock;
 use crate::data_dir::{DataDir, READY_FILE, default_path};
+use crate::dead_letters::DeadLettersConfig;
 use crate::identity::{Grant, ROLES, SCOPES};
 use crate::outbound::{OutboundConfig, Policy};
 use crate::server::{self, Addresses, Running, Settings};
+use crate::sinks::SinksConfig;
 use crate::{app, config, key_file, seed, tls};
 
 /// How long the tokens that are printed are good for: a month, so that nobody's evening ends at one.
@@ -122,6 +124,7 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
     if !options.allow_remote {
         require_loopback(&listen)?;
     }
+    let sinks = SinksConfig { dead_letters: Some(DeadLettersConfig::Directory(dead_letters(&data)?)), nats: None };
     Ok(Settings {
         data,
         keys,
@@ -135,6 +138,7 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
             ..OutboundConfig::default()
         },
         pushing: app::Pushing::default(),
+        sinks,
         built_in_issuer: true,
         issuers: Vec::new(),
         limits: app::Limits::default(),
@@ -146,6 +150,13 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
         throttle: options.throttle,
         dev: true,
     })
+}
+
+/// Where the data is, so that nothing is left behind.
+fn dead_letters(data: &DataDir) -> anyhow::Result<PathBuf> {
+    let directory = data.join("dead-letters");
+    std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    Ok(directory)
 }
 
 /// The development server gives tokens to everybody who asks with a known secret.

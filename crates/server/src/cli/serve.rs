@@ -8,10 +8,12 @@ use anyhow::Context;
 use rustls::ServerConfig;
 
 use super::stop;
+use crate::clock::Clock;
 use crate::config::{Config, EXAMPLE};
 use crate::data_dir::DataDir;
 use crate::outbound::Outbound;
 use crate::server::{self, Addresses, Settings};
+use crate::sinks::Sinks;
 use crate::telemetry::traces::Traces;
 use crate::{app, key_file, tls};
 
@@ -32,7 +34,7 @@ pub struct Options {
     /// The file with the keys that secrets in the data directory are sealed with, instead of `key_file` there.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// Only check the configuration, with the files that it names.
+    /// Only check the configuration, with the files that it names and the places where events are to go.
     #[arg(long)]
     check: bool,
     /// Print an annotated configuration file and stop.
@@ -48,7 +50,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut config = Config::read(&options.config.context("name a file with --config FILE")?)?;
     config.key_file = options.key_file.unwrap_or(config.key_file);
     if options.check {
-        check(&config)?;
+        check_sinks(&check(&config)?).await?;
         println!("the configuration is valid");
         return Ok(());
     }
@@ -72,7 +74,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 
 /// Reads what a start would read of the files that the configuration names. The key file and the data directory are made
 /// at the first start.
-fn check(config: &Config) -> anyhow::Result<()> {
+fn check(config: &Config) -> anyhow::Result<Sinks> {
     own_certificate(config)?;
     Outbound::new(config.outbound()?).context("cannot set up outbound calls")?;
     for (rules, outbound) in config.issuers()? {
@@ -80,6 +82,17 @@ fn check(config: &Config) -> anyhow::Result<()> {
     }
     if let Some(traces) = config.telemetry.traces()? {
         Traces::check(&traces).context("cannot set up traces")?;
+    }
+    Sinks::new(config.sinks()?, Clock::new())
+}
+
+/// Asks whether events can go there: what would otherwise be found out when the first one does.
+async fn check_sinks(sinks: &Sinks) -> anyhow::Result<()> {
+    if let Some(bridge) = &sinks.bridge {
+        bridge.connects().await.context("events cannot be bridged")?;
+    }
+    if let Some(dead_letters) = &sinks.dead_letters {
+        dead_letters.check().await.context("no dead letter can be kept")?;
     }
     Ok(())
 }
@@ -102,6 +115,7 @@ fn settings(config: Config) -> anyhow::Result<Settings> {
         overdue: config.delivery.overdue(),
         outbound: config.outbound()?,
         pushing: config.event_grid.pushing()?,
+        sinks: config.sinks()?,
         built_in_issuer: config.identity.built_in_issuer,
         issuers: config.issuers()?,
         retention: config.retention.limits(),
@@ -133,7 +147,7 @@ mod tests {
     fn checked(lines: &str) -> Result<(), String> {
         let listen = "[listen]\nhttps = []\nhttp = [\"127.0.0.1:1\"]\n";
         let config = Config::parse(&format!("{listen}{lines}")).and_then(|config| check(&config));
-        config.map_err(|error| format!("{error:#}"))
+        config.map(drop).map_err(|error| format!("{error:#}"))
     }
 
     #[tokio::test]
@@ -160,6 +174,15 @@ mod tests {
             (
                 "[telemetry]\notlp_endpoint = \"http://127.0.0.1:4318\"\nca_files = [\"/absent/otlp-ca\"]",
                 "/absent/otlp-ca",
+            ),
+            ("[nats]\nurl = \"nats://127.0.0.1\"\ncredentials_file = \"/absent/creds\"", "/absent/creds"),
+            ("[nats]\nurl = \"nats://127.0.0.1\"\nuser_file = \"/absent/nats-user\"", "/absent/nats-user"),
+            ("[nats]\nurl = \"nats://127.0.0.1\"\nca_files = [\"/absent/nats-ca\"]", "/absent/nats-ca"),
+            ("[dead_letters]\ndirectory = \"/absent/letters\"", "/absent/letters"),
+            (
+                "[dead_letters.s3]\nendpoint = \"https://s3.example\"\nbucket = \"abc\"\nregion = \"eu\"\n\
+                 credentials_file = \"/absent/s3\"",
+                "/absent/s3",
             ),
         ] {
             let refusal = checked(lines).expect_err(file);

@@ -278,7 +278,7 @@ fn closed_early(cause: &(dyn StdError + 'static)) -> bool {
     ended || reset
 }
 
-fn failure(error: &ClientError) -> Failure {
+pub(super) fn failure(error: &ClientError) -> Failure {
     let Some(connect) = causes(error).find_map(|cause| cause.downcast_ref::<ConnectError>()) else {
         return Failure::Broken(causes(error).last().map(|cause| told(&cause)).unwrap_or_default());
     };

@@ -15,6 +15,7 @@ mod check;
 mod connector;
 mod dns;
 mod handshake;
+mod object;
 pub mod policy;
 mod proxy;
 mod retry_after;
@@ -36,6 +37,7 @@ use notify::subscription::TlsVersion;
 
 pub use attempt::{Answer, BODY_BYTES_MAX, Failure, outcome};
 pub use check::Checked;
+pub use object::Asked;
 pub use policy::{Allowed, Policy, Refusal};
 pub use proxy::{NoProxy, ProxyConfig, ProxyPlace};
 pub use tls::ClientCertificate;

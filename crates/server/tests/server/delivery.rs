@@ -25,6 +25,7 @@ use tidings_server::data_dir::DataDir;
 use tidings_server::identity::{Grant, SCOPES};
 use tidings_server::outbound::{OutboundConfig, Policy};
 use tidings_server::server::{Addresses, Running, Settings, start};
+use tidings_server::sinks::SinksConfig;
 use tidings_server::{key_file, seed, tls};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
@@ -63,6 +64,7 @@ pub fn settings() -> Settings {
         tls: Some(tls),
         profile: Profile::documented(),
         delivery: NodeConfig::default(),
+        sinks: SinksConfig::default(),
         outbound: OutboundConfig { policy: Policy { dev: true, ..Policy::default() }, ..OutboundConfig::default() },
         pushing: Pushing::default(),
         built_in_issuer: true,

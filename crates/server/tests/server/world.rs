@@ -23,12 +23,14 @@ use tempfile::TempDir;
 use tidings_server::app::{AppState, Engine, Handshake, Limits, Pushing};
 use tidings_server::clock::Clock;
 use tidings_server::config::Retention;
+use tidings_server::dead_letters::DeadLettersConfig;
 use tidings_server::directory::Directory;
 use tidings_server::engine::Faults;
 use tidings_server::http::event_grid::{Arrivals, Callbacks};
 use tidings_server::http::graph::Throttling;
 use tidings_server::identity::external::{Publisher, Rules};
 use tidings_server::identity::{Grant, Issuers, Key, KeyRing, Pending, ROLES, SCOPES, Tokens};
+use tidings_server::sinks::{Sinks, SinksConfig};
 use tidings_server::telemetry::Telemetry;
 use tidings_server::telemetry::traces::Traces;
 use tidings_server::{http as api, key_file, seed};
@@ -65,13 +67,24 @@ impl World {
         let directory = TempDir::new().unwrap();
         let (arrivals, publish) = bells();
         let store = Arc::new(SqliteStore::open(directory.path(), key_file::in_memory(), publish).unwrap());
-        let world = Self::made(Kept { store, arrivals }, Profile::documented(), false, true).await;
+        let world =
+            Self::made(Kept { store, arrivals, sinks: Arc::default() }, Profile::documented(), false, true).await;
+        Self { directory: Some(directory), ..world }
+    }
+
+    /// A server that keeps dead letters in a directory, which goes when the world does.
+    pub async fn keeping_dead_letters() -> Self {
+        let directory = TempDir::new().unwrap();
+        let place = Some(DeadLettersConfig::Directory(directory.path().to_owned()));
+        let config = SinksConfig { dead_letters: place, ..SinksConfig::default() };
+        let sinks = Arc::new(Sinks::new(config, Clock::new()).unwrap());
+        let world = Self::made(Kept { sinks, ..in_memory() }, Profile::documented(), false, true).await;
         Self { directory: Some(directory), ..world }
     }
 
     /// A server with this store, which lies in a directory that goes when the world does.
     pub async fn on(store: Arc<dyn Store>, directory: TempDir) -> Self {
-        let kept = Kept { store, arrivals: Arc::default() };
+        let kept = Kept { store, arrivals: Arc::default(), sinks: Arc::default() };
         let world = Self::made(kept, Profile::documented(), false, true).await;
         Self { directory: Some(directory), ..world }
     }
@@ -103,7 +116,7 @@ impl World {
     }
 
     async fn made_with(
-        Kept { store, arrivals }: Kept,
+        Kept { store, arrivals, sinks }: Kept,
         profile: Profile,
         (throttled, dev): (bool, bool),
         (built_in_issuer, issuers): (bool, Named),
@@ -128,6 +141,7 @@ impl World {
             arrivals,
             pushing: Pushing::default(),
             callbacks: Callbacks::default(),
+            sinks,
             telemetry,
             traces: Traces::default(),
             limits: Limits { body_bytes_max: 256 * 1024, body_seconds_max: 5 },
@@ -215,11 +229,12 @@ impl World {
 struct Kept {
     store: Arc<dyn Store>,
     arrivals: Arc<Arrivals>,
+    sinks: Arc<Sinks>,
 }
 
 fn in_memory() -> Kept {
     let (arrivals, publish) = bells();
-    Kept { store: Arc::new(MemoryStore::new(publish)), arrivals }
+    Kept { store: Arc::new(MemoryStore::new(publish)), arrivals, sinks: Arc::default() }
 }
 
 fn bells() -> (Arc<Arrivals>, Publish) {

@@ -1,0 +1,133 @@
+//! Where events go besides webhooks, as far as the operator has named a place: the bridge, and the store of dead letters.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::node::Outcome;
+use notify::push_policy::Undelivered;
+use notify::topic::{DeadLetterDestination, EventSubscription, InvalidBridge, NatsJetStream};
+use notify::{Topic, TopicEvent};
+use protocol::event_grid::dead_letter::is_container_name;
+use store::Store;
+use tokio::task::JoinSet;
+
+use crate::bridge::{Bridge, NatsConfig};
+use crate::clock::Clock;
+use crate::dead_letters::{DeadLetters, DeadLettersConfig, NoContainer, Shelf, letter};
+
+/// Dead letters that are written at a time.
+const KEPT_AT_A_TIME: usize = 16;
+/// What is not there, or does not work, is as a receiver that is not available: it is tried again.
+const UNAVAILABLE: Outcome = Outcome::Refused { status: 503, retry_after: None };
+
+/// What an operator has named.
+#[derive(Clone, Debug, Default)]
+pub struct SinksConfig {
+    /// `None`: events are bridged nowhere.
+    pub nats: Option<NatsConfig>,
+    /// `None`: no dead letter is kept.
+    pub dead_letters: Option<DeadLettersConfig>,
+}
+
+#[derive(Debug, Default)]
+pub struct Sinks {
+    pub bridge: Option<Bridge>,
+    pub dead_letters: Option<Arc<DeadLetters>>,
+}
+
+/// Why an event subscription cannot be made that leads there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoSink {
+    #[error("this server has no NATS server to publish to; its operator names one as nats.url in the configuration")]
+    NoBridge,
+    #[error(
+        "this server keeps no dead letters; its operator names a place in the section dead_letters of the configuration, or \
+         leave deadLetterDestination out"
+    )]
+    NoDeadLetters,
+    #[error(transparent)]
+    Bridge(#[from] InvalidBridge),
+    #[error(transparent)]
+    Container(#[from] NoContainer),
+}
+
+impl Sinks {
+    /// Reads what the configuration names. Nothing is asked yet.
+    pub fn new(config: SinksConfig, clock: Clock) -> anyhow::Result<Self> {
+        Ok(Self {
+            bridge: config.nats.map(Bridge::new).transpose()?,
+            dead_letters: config
+                .dead_letters
+                .map(|config| DeadLetters::new(config, clock).map(Arc::new))
+                .transpose()?,
+        })
+    }
+
+    /// Publishes events of a topic for one of its event subscriptions, in their order.
+    pub async fn publish(
+        &self,
+        store: &dyn Store,
+        (to, of): (&NatsJetStream, &EventSubscription),
+        events: &[Arc<TopicEvent>],
+        limit: Duration,
+    ) -> Outcome {
+        let Some(bridge) = &self.bridge else { return UNAVAILABLE };
+        let Some(topic) = topic(store, of).await else { return UNAVAILABLE };
+        let events: Vec<_> = events.iter().map(|event| &event.event).collect();
+        let published = bridge.publish(to, topic.tenant, &events, limit).await;
+        if let Some(cause) = published.cause {
+            tracing::warn!(event_subscription = of.name, stream = to.stream, cause, "events were not bridged");
+        }
+        published.outcome
+    }
+
+    /// Keeps dead letters of an event subscription: all of them, or they are to be kept again.
+    pub async fn keep(
+        &self,
+        store: &dyn Store,
+        (to, of): (&DeadLetterDestination, &EventSubscription),
+        letters: &[(Arc<TopicEvent>, Undelivered)],
+    ) -> Outcome {
+        let Some(dead_letters) = &self.dead_letters else { return UNAVAILABLE };
+        let Some(topic) = topic(store, of).await else { return UNAVAILABLE };
+        let Ok(shelf) = Shelf::new(&to.container, &topic, &of.name) else { return UNAVAILABLE };
+        for chunk in letters.chunks(KEPT_AT_A_TIME) {
+            let mut tasks = JoinSet::new();
+            for (event, undelivered) in chunk {
+                let letter = letter(event.event.clone(), event.published, undelivered);
+                let (dead_letters, shelf) = (Arc::clone(dead_letters), shelf.clone());
+                tasks.spawn(async move { dead_letters.keep(&shelf, &letter).await });
+            }
+            while let Some(kept) = tasks.join_next().await {
+                match kept {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::warn!(event_subscription = of.name, %error, "a dead letter could not be kept");
+                        return UNAVAILABLE;
+                    }
+                    Err(_) => return UNAVAILABLE,
+                }
+            }
+        }
+        Outcome::Acknowledged
+    }
+
+    /// Whether events can be bridged there.
+    pub fn check_bridge(&self, to: &NatsJetStream) -> Result<(), NoSink> {
+        Ok(self.bridge.as_ref().ok_or(NoSink::NoBridge)?.check(to)?)
+    }
+
+    /// Whether dead letters can be kept there.
+    pub fn check_dead_letters(&self, to: &DeadLetterDestination) -> Result<(), NoSink> {
+        if self.dead_letters.is_none() {
+            return Err(NoSink::NoDeadLetters);
+        }
+        if is_container_name(&to.container) { Ok(()) } else { Err(NoContainer.into()) }
+    }
+}
+
+/// The topic of an event subscription, if it is there and can be read.
+async fn topic(store: &dyn Store, of: &EventSubscription) -> Option<Arc<Topic>> {
+    let found = store.topic(of.topic).await;
+    found.inspect_err(|error| tracing::warn!(%error, "a topic could not be read")).ok().flatten()
+}

@@ -1,0 +1,286 @@
+//! Events bridged into a private NATS server, which is installed if it is missing.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use async_nats::jetstream::{self, stream};
+use notify::node::Outcome;
+use notify::topic::{CloudEvent, NatsJetStream, SubjectTemplate};
+use protocol::cloud_event::{Attributes, Data, Json};
+use tempfile::TempDir;
+use tidings_server::bridge::{Bridge, Bridged, NatsConfig, NatsCredentials, StreamLimits};
+use tidings_server::seed;
+
+const LIMIT: Duration = Duration::from_secs(10);
+const ID: &str = "00d8a100-2e92-4bfa-86e1-0056dacd0fce";
+const UNAVAILABLE: Outcome = Outcome::Refused { status: 503, retry_after: None };
+
+/// A server of its own, on a free port, which ends with the test.
+struct Nats {
+    port: u16,
+    data: TempDir,
+    options: Vec<&'static str>,
+    running: Option<Child>,
+}
+
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let places = ["nats-server", "/usr/sbin/nats-server", "/usr/local/bin/nats-server"];
+        let find = || {
+            let runs = |place: &&str| Command::new(place).arg("--version").stdout(Stdio::null()).status().is_ok();
+            places.iter().find(|place| runs(place)).map(PathBuf::from)
+        };
+        find().unwrap_or_else(|| {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+            let script = ". tests/install.sh && install nats-server";
+            Command::new("bash").args(["-c", script]).current_dir(root).stdin(Stdio::null()).status().unwrap();
+            find().expect("nats-server is installed")
+        })
+    })
+}
+
+impl Nats {
+    async fn start(options: &[&'static str]) -> Self {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let mut nats = Self { port, data: TempDir::new().unwrap(), options: options.to_vec(), running: None };
+        nats.run().await;
+        nats
+    }
+
+    async fn run(&mut self) {
+        let child = Command::new(program())
+            .args(["--addr", "127.0.0.1", "--port", &self.port.to_string(), "--jetstream", "--store_dir"])
+            .arg(self.data.path())
+            .args(&self.options)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        self.running = Some(child.unwrap());
+        while tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn stop(&mut self) {
+        if let Some(mut child) = self.running.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    fn config(&self) -> NatsConfig {
+        NatsConfig {
+            url: format!("nats://127.0.0.1:{}", self.port),
+            credentials: NatsCredentials::None,
+            ca_files: Vec::new(),
+            subject_prefix: SubjectTemplate::parse("graph.{tenant}").unwrap(),
+            stream: StreamLimits { bytes_max: 8 << 20, days: 2, replicas: 1 },
+        }
+    }
+
+    fn bridge(&self) -> Bridge {
+        Bridge::new(self.config()).unwrap()
+    }
+
+    async fn client(&self) -> jetstream::Context {
+        jetstream::new(async_nats::connect(format!("127.0.0.1:{}", self.port)).await.unwrap())
+    }
+
+    async fn stream(&self) -> stream::Stream {
+        self.client().await.get_stream("graph").await.unwrap()
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn to() -> NatsJetStream {
+    to_subject("graph.{tenant}.users.{user}.{kind}.{change}")
+}
+
+fn to_subject(subject: &str) -> NatsJetStream {
+    NatsJetStream { stream: "graph".to_owned(), subject: subject.to_owned() }
+}
+
+fn event(id: &str, source: &str, data: Data) -> CloudEvent {
+    let attributes = Attributes {
+        id: id.to_owned(),
+        source: source.to_owned(),
+        event_type: "Microsoft.Graph.MessageCreated".to_owned(),
+        subject: Some("Users/622eaaff-0683-4862-9de4-f2ec83c2bd98/Messages/AAMk grün=".to_owned()),
+        data_content_type: matches!(data, Data::Json(_)).then(|| "application/json".to_owned()),
+        ..Attributes::default()
+    };
+    CloudEvent::new(attributes, Some(data)).unwrap()
+}
+
+fn small(id: &str) -> CloudEvent {
+    event(id, "/s", Data::Json(Json::parse(br#"{"a":1}"#).unwrap()))
+}
+
+async fn publish(bridge: &Bridge, events: &[CloudEvent]) -> Bridged {
+    bridge.publish(&to(), seed::TENANT, &events.iter().collect::<Vec<_>>(), LIMIT).await
+}
+
+async fn acknowledged(bridge: &Bridge, events: &[CloudEvent]) {
+    assert_eq!(publish(bridge, events).await, Bridged { outcome: Outcome::Acknowledged, cause: None });
+}
+
+#[tokio::test]
+async fn an_event_arrives_in_binary_mode_in_a_stream_that_was_missing() {
+    let nats = Nats::start(&[]).await;
+    let sent = small(ID);
+    acknowledged(&nats.bridge(), std::slice::from_ref(&sent)).await;
+    let stream = nats.stream().await;
+    let config = &stream.cached_info().config;
+    assert_eq!(config.duplicate_window, Duration::from_secs(24 * 3_600));
+    assert_eq!((config.subjects.join(" "), config.max_bytes), ("graph.*.users.*.*.*".to_owned(), 8 << 20));
+    let message = stream.get_raw_message(1).await.unwrap();
+    let subject = format!("graph.{}.users.622eaaff-0683-4862-9de4-f2ec83c2bd98.messages.created", seed::TENANT);
+    assert_eq!(message.subject.as_str(), subject);
+    let header = |name: &str| message.headers.get(name).map(|value| value.as_str().to_owned());
+    assert_eq!(header("Nats-Msg-Id").as_deref(), Some(ID));
+    assert_eq!(header("ce-datacontenttype").as_deref(), Some("application/json"));
+    let headers: Vec<(String, String)> = message
+        .headers
+        .iter()
+        .filter(|(name, _)| name.to_string().starts_with("ce-"))
+        .map(|(name, values)| (name.to_string(), values[0].as_str().to_owned()))
+        .collect();
+    let headers: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    assert_eq!(CloudEvent::from_nats(&headers, &message.payload), Ok(sent));
+}
+
+#[tokio::test]
+async fn an_event_that_is_published_again_stands_in_the_stream_once() {
+    let nats = Nats::start(&[]).await;
+    let null = || Data::Json(Json::parse(b"null").unwrap());
+    let events = [small(ID), event("1", "/s", null()), event("1", "/other", null())];
+    let bridge = nats.bridge();
+    acknowledged(&bridge, &events).await;
+    acknowledged(&bridge, &events).await;
+    acknowledged(&nats.bridge(), &events).await;
+    assert_eq!(nats.stream().await.cached_info().state.messages, 3);
+}
+
+#[tokio::test]
+async fn more_events_than_may_be_unacknowledged_are_published_all_the_same() {
+    let nats = Nats::start(&[]).await;
+    let events: Vec<CloudEvent> = (0..2_500).map(|n| small(&n.to_string())).collect();
+    acknowledged(&nats.bridge(), &events).await;
+    assert_eq!(nats.stream().await.cached_info().state.messages, 2_500);
+}
+
+#[tokio::test]
+async fn bridge_that_is_down_fails_attempts_and_loses_and_doubles_nothing() {
+    let mut nats = Nats::start(&[]).await;
+    let bridge = nats.bridge();
+    acknowledged(&bridge, &[small("1")]).await;
+    nats.stop();
+    let soon = Duration::from_millis(500);
+    let meanwhile = bridge.publish(&to(), seed::TENANT, &[&small("1"), &small("2")], soon).await.outcome;
+    assert!(meanwhile == UNAVAILABLE || meanwhile == Outcome::TimedOut, "{meanwhile:?}");
+    let cause = publish(&bridge, &[small("2")]).await;
+    assert_eq!(cause.outcome, UNAVAILABLE);
+    assert!(cause.cause.unwrap().contains("connection to the NATS server"));
+    nats.run().await;
+    while publish(&bridge, &[small("1"), small("2")]).await.outcome != Outcome::Acknowledged {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(nats.stream().await.cached_info().state.messages, 2);
+}
+
+#[tokio::test]
+async fn a_server_that_was_away_from_the_start_is_used_when_it_is_there() {
+    let mut nats = Nats::start(&[]).await;
+    nats.stop();
+    let bridge = nats.bridge();
+    assert_eq!(publish(&bridge, &[small("1")]).await.outcome, UNAVAILABLE);
+    nats.run().await;
+    acknowledged(&bridge, &[small("1")]).await;
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_said_and_right_ones_let_in() {
+    let nats = Nats::start(&["--user", "tidings", "--pass", "hush"]).await;
+    let files = TempDir::new().unwrap();
+    let with = |line: &str| {
+        let path = files.path().join("user");
+        std::fs::write(&path, line).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        Bridge::new(NatsConfig { credentials: NatsCredentials::User(path), ..nats.config() })
+    };
+    for bridge in [nats.bridge(), with("tidings:wrong\n").unwrap()] {
+        let refused = publish(&bridge, &[small("1")]).await;
+        assert_eq!(refused.outcome, UNAVAILABLE);
+        let cause = refused.cause.unwrap();
+        assert!(cause.contains("refuses these credentials") && !cause.contains("wrong"), "{cause}");
+        assert!(bridge.connects().await.is_err());
+    }
+    let bridge = with("tidings:hush\n").unwrap();
+    bridge.connects().await.unwrap();
+    acknowledged(&bridge, &[small("1")]).await;
+    let refusal = with("tidings hush").unwrap_err().to_string();
+    assert!(refusal.contains("USER:PASSWORD") && !refusal.contains("hush"), "{refusal}");
+}
+
+#[tokio::test]
+async fn an_event_larger_than_the_server_takes_is_refused_for_good() {
+    let nats = Nats::start(&[]).await;
+    let large = event("1", "/s", Data::Binary(vec![0; 1 << 20]));
+    let refused = publish(&nats.bridge(), &[large, small("2")]).await;
+    assert_eq!(refused.outcome, Outcome::Refused { status: 413, retry_after: None });
+    assert!(refused.cause.unwrap().contains("max_payload"));
+    assert_eq!(nats.stream().await.cached_info().state.messages, 1, "the other one is there");
+}
+
+#[tokio::test]
+async fn a_stream_of_the_operator_is_used_as_it_is() {
+    let nats = Nats::start(&[]).await;
+    let config = |subject: &str| stream::Config {
+        name: "graph".to_owned(),
+        subjects: vec![subject.to_owned()],
+        duplicate_window: Duration::from_secs(60),
+        ..stream::Config::default()
+    };
+    let client = nats.client().await;
+    client.create_stream(config("graph.other.>")).await.unwrap();
+    let bridge = nats.bridge();
+    let refused = publish(&bridge, &[small("1")]).await;
+    assert_eq!(refused.outcome, UNAVAILABLE);
+    assert!(refused.cause.unwrap().contains("does not take the subjects graph.*.users.*.*.*"));
+    client.update_stream(config("graph.>")).await.unwrap();
+    acknowledged(&bridge, &[small("1")]).await;
+    let found = nats.stream().await.cached_info().config.clone();
+    assert_eq!((found.subjects.join(" "), found.duplicate_window), ("graph.>".to_owned(), Duration::from_secs(60)));
+}
+
+#[tokio::test]
+async fn a_stream_that_was_made_here_takes_the_subjects_of_another_event_subscription_too() {
+    let nats = Nats::start(&[]).await;
+    let bridge = nats.bridge();
+    acknowledged(&bridge, &[small("1")]).await;
+    let other = to_subject("graph.{tenant}.all");
+    let published = bridge.publish(&other, seed::TENANT, &[&small("2")], LIMIT).await;
+    assert_eq!(published.outcome, Outcome::Acknowledged, "{:?}", published.cause);
+    let stream = nats.stream().await;
+    assert_eq!(stream.cached_info().config.subjects, ["graph.*.users.*.*.*", "graph.*.all"]);
+    assert_eq!(stream.cached_info().state.messages, 2);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_gone_is_made_again() {
+    let nats = Nats::start(&[]).await;
+    let bridge = nats.bridge();
+    acknowledged(&bridge, &[small("1")]).await;
+    nats.client().await.delete_stream("graph").await.unwrap();
+    assert_eq!(publish(&bridge, &[small("1")]).await.outcome, UNAVAILABLE);
+    acknowledged(&bridge, &[small("1")]).await;
+}
