@@ -6,6 +6,7 @@ mod attempts;
 mod clock;
 mod consents;
 mod credentials;
+mod dead_letters;
 mod faults;
 mod import;
 mod ingest;
@@ -92,6 +93,8 @@ pub struct Admin {
         topics::subscribe,
         topics::push,
         topics::peek,
+        dead_letters::list,
+        dead_letters::replay,
         users::add,
         users::list,
         users::get,
@@ -143,6 +146,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/admin/users/{user}/sign-in-codes", post(sign_in_codes::create))
         .route("/admin/topics/{topic}/webhooks", post(topics::push))
         .route("/admin/import", import)
+        .route("/admin/topics/{topic}/event-subscriptions/{name}/dead-letters", get(dead_letters::list))
+        .route("/admin/topics/{topic}/event-subscriptions/{name}/dead-letters/replay", post(dead_letters::replay))
         .with_state(admin.clone())
         .merge(directory_router(admin.state.directory.clone()))
         .layer(middleware::from_fn_with_state(admin, guard));

@@ -336,7 +336,7 @@ pub(super) async fn peek(
 }
 
 /// A topic by its id, or by its name if one topic alone has it.
-async fn topic_of(directory: &Directory, key: &str) -> Result<Arc<Topic>, Failure> {
+pub(super) async fn topic_of(directory: &Directory, key: &str) -> Result<Arc<Topic>, Failure> {
     let missing = || {
         let why = format!("there is no partner topic '{}'; tidings topic list tells which there are", shown(key));
         Failure::new(StatusCode::NOT_FOUND, why)

@@ -1,6 +1,8 @@
 //! `tidings topic`: partner topics, which subscriptions with an `EventGrid:` URL are told through.
 
+use anyhow::ensure;
 use clap::Subcommand;
+use graph::Timestamp;
 use serde_json::{Value, json};
 
 use super::desk::{Desk, Output, encoded, query, text};
@@ -17,7 +19,8 @@ Examples:
   tidings topic list
   tidings topic activate mail-events
   tidings topic subscribe mail-events worker
-  tidings topic peek mail-events")]
+  tidings topic peek mail-events
+  tidings topic replay mail-events worker")]
 pub struct Options {
     #[command(subcommand)]
     command: Command,
@@ -106,6 +109,43 @@ Examples:
         #[command(flatten)]
         place: Place,
     },
+    /// Show the dead letters of an event subscription, or send them to it again.
+    ///
+    /// A dead letter is an event that was pushed and given up, kept where the server's configuration says. Without --all
+    /// and --id they are listed. Sent again, an event goes to this event subscription alone, under the id that it has, with
+    /// a time to live that begins anew; its dead letter goes once that is durable. If it is given up again it is a dead
+    /// letter again.
+    #[command(after_help = "\
+Examples:
+  tidings topic replay mail-events worker
+  tidings topic replay mail-events worker --reason TimeToLiveExceeded --from 2026-11-28T09:00:00Z
+  tidings topic replay mail-events worker --all
+  tidings topic replay mail-events worker --id 00d8a100-2e92-4bfa-86e1-0056dacd0fce")]
+    Replay {
+        /// The topic's name or id
+        topic: String,
+        /// The event subscription's name
+        name: String,
+        /// Send all again that the other options leave
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+        /// Send the event of this id again; once for each
+        #[arg(long = "id", value_name = "ID")]
+        ids: Vec<String>,
+        /// Those that were given up for this reason: MaxDeliveryAttemptsExceeded, TimeToLiveExceeded, NotRetried or Stopped
+        #[arg(long)]
+        reason: Option<String>,
+        /// Those whose events were published at this time or later
+        #[arg(long, value_name = "TIME")]
+        from: Option<Timestamp>,
+        /// Those whose events were published before this time
+        #[arg(long, value_name = "TIME")]
+        to: Option<Timestamp>,
+        #[command(flatten)]
+        output: Output,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Show the events that a topic keeps. Whoever pulls receives them all the same.
     #[command(after_help = "\
 Examples:
@@ -159,6 +199,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             let subscribed = Desk::open(&place)?.post(&path, body).await?;
             output.print(&subscribed, |subscribed| format!("{}\n", line(subscribed)));
         }
+        Command::Replay { topic, name, all, ids, reason, from, to, output, place } => {
+            let path = format!("topics/{}/event-subscriptions/{}/dead-letters", encoded(&topic), encoded(&name));
+            replay(Desk::open(&place)?, &path, Wanted { all, ids, reason, from, to }, output).await?;
+        }
         Command::Peek { topic, after, output, place } => {
             let path = format!("topics/{}/events", encoded(&topic));
             let path = query(&path, &[("after", after.map(|after| after.to_string()))]);
@@ -166,6 +210,101 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Which dead letters.
+struct Wanted {
+    all: bool,
+    ids: Vec<String>,
+    reason: Option<String>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+}
+
+async fn replay(desk: Desk, path: &str, wanted: Wanted, output: Output) -> anyhow::Result<()> {
+    ensure!(
+        desk.is_running(),
+        "no server is running here, and only its configuration says where dead letters are: start it first"
+    );
+    match wanted.all || !wanted.ids.is_empty() {
+        true => send_again(&desk.patient(), path, wanted, output).await,
+        false => show(&desk, path, wanted, output).await,
+    }
+}
+
+async fn show(desk: &Desk, path: &str, wanted: Wanted, output: Output) -> anyhow::Result<()> {
+    let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    let (mut value, mut unreadable, mut after) = (Vec::new(), Vec::new(), None);
+    loop {
+        let options =
+            [("reason", wanted.reason.clone()), ("from", text(wanted.from)), ("to", text(wanted.to)), ("after", after)];
+        let answer = desk.get(&query(path, &options)).await?;
+        value.extend(answer["value"].as_array().cloned().unwrap_or_default());
+        unreadable.extend(answer["unreadable"].as_array().cloned().unwrap_or_default());
+        after = answer["after"].as_str().map(str::to_owned);
+        if answer["more"] != true {
+            break;
+        }
+    }
+    output.print_list(&json!({ "value": value, "unreadable": unreadable }), letter_line);
+    Ok(())
+}
+
+async fn send_again(desk: &Desk, path: &str, wanted: Wanted, output: Output) -> anyhow::Result<()> {
+    let path = format!("{path}/replay");
+    let (mut sent, mut left, mut unreadable, mut after) = (Vec::new(), Vec::new(), Vec::new(), json!(null));
+    loop {
+        let asked = json!({
+            "ids": wanted.ids, "reason": wanted.reason, "from": wanted.from, "to": wanted.to, "after": after,
+        });
+        let answer = desk.post(&path, asked).await?;
+        let lists = [("ids", &mut sent), ("left", &mut left), ("unreadable", &mut unreadable)];
+        for (member, list) in lists {
+            list.extend(answer[member].as_array().cloned().unwrap_or_default());
+        }
+        after = answer["after"].clone();
+        if answer["more"] != true {
+            break;
+        }
+    }
+    let missing: Vec<&String> = wanted.ids.iter().filter(|id| !sent.iter().any(|sent| sent == id.as_str())).collect();
+    let done = json!({
+        "replayed": sent.len(), "ids": sent, "missing": missing, "left": left, "unreadable": unreadable,
+    });
+    output.print(&done, sent_line);
+    Ok(())
+}
+
+fn letter_line(letter: &Value) -> String {
+    format!(
+        "{}  {}  {}  {} attempts, the last {} {}  {}  {}",
+        text(letter, "published"),
+        text(letter, "id"),
+        text(letter, "reason"),
+        text(letter, "attempts"),
+        text(letter, "lastOutcome"),
+        text(letter, "lastStatus"),
+        text(letter, "type"),
+        text(letter, "subject"),
+    )
+}
+
+fn sent_line(done: &Value) -> String {
+    let mut told = match done["replayed"].as_u64() {
+        Some(0) => "nothing to send again: there is no such dead letter\n".to_owned(),
+        _ => format!("{} sent again\n", text(done, "replayed")),
+    };
+    let remarks = [
+        ("missing", "there is no dead letter of"),
+        ("left", "sent again, but not removed (sent once more it is the same event)"),
+        ("unreadable", "cannot be read"),
+    ];
+    for (member, remark) in remarks {
+        for one in done[member].as_array().into_iter().flatten() {
+            told.push_str(&format!("{remark}: {}\n", text(&json!({ "one": one }), "one")));
+        }
+    }
+    told
 }
 
 fn line(topic: &Value) -> String {
