@@ -138,6 +138,8 @@ impl Delivery {
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     pub after: Position,
+    /// Nothing of it lies before this position.
+    pub first: Position,
     /// A read is under way.
     pub reading: bool,
     /// All of the stream was let go from memory until this time.
@@ -545,6 +547,8 @@ impl StreamState {
     /// held.
     pub(super) fn let_go(&mut self, until: Monotonic, now: Monotonic) -> usize {
         let held = std::mem::take(&mut self.deliveries);
+        let unread = self.tail.as_ref().map_or(Position(u64::MAX), |tail| tail.after.next().max(tail.first));
+        let first = held.keys().next().map_or(unread, |first| unread.min(*first));
         let dues = held.values().filter_map(|delivery| match delivery.place {
             Place::Waiting(due) if delivery.spared => {
                 Some((delivery.due, due.plus_micros(retry::spared_micros(delivery.attempts))))
@@ -558,7 +562,7 @@ impl StreamState {
         let back = self.policy().is_of_notifications() && failed.all(|delivery| delivery.spared);
         (self.queue, self.waiting, self.busy) = <_>::default();
         (self.failed, self.rows) = <_>::default();
-        self.tail = Some(Tail { asleep: Some(until), behind, back, ..Tail::default() });
+        self.tail = Some(Tail { first, asleep: Some(until), behind, back, ..Tail::default() });
         held.len()
     }
 

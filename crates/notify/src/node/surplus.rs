@@ -53,7 +53,7 @@ impl StreamState {
     pub(super) fn has_surplus_in_store(&self, free_through: Position, config: &NodeConfig) -> bool {
         let Some(tail) = &self.tail else { return false };
         let is_read = self.deliveries.range(..=tail.after).next().is_some();
-        !is_read && (tail.after < free_through || self.overflows(config))
+        !is_read && (tail.after.next().max(tail.first) <= free_through || self.overflows(config))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// What the store holds of parked deliveries.
+/// What the store holds of parked deliveries, and how often that was read.
 #[derive(Default)]
-pub(super) struct Shelf(pub(super) BTreeMap<(Stream, Position), Parked>);
+pub(super) struct Shelf(pub(super) BTreeMap<(Stream, Position), Parked>, pub(super) usize);
 
 impl Shelf {
     fn read(&self, stream: Stream, after: Position, deliveries: usize) -> Vec<LoadedParked> {
@@ -41,6 +41,7 @@ impl Shelf {
                     Command::Checkpoint(checkpoint) => self.record(world, checkpoint),
                     Command::ReadParked { partition, epoch, stream, after, deliveries } => {
                         let rows = Some(self.read(stream, after, deliveries));
+                        self.1 += 1;
                         world.handle(Event::Parked { partition, epoch, stream, rows });
                     }
                     Command::ReadLog { partition, epoch, .. } => {
@@ -73,7 +74,17 @@ pub(super) const REFUSED: Outcome = Outcome::refused(503);
 pub(super) const STEP: u64 = SECOND / 10;
 
 /// Megan's mailbox is watched by so many subscriptions, each at the URL that is named for it.
-fn watched_by(count: u128, config: NodeConfig, url: impl Fn(u128) -> String) -> World {
+pub(super) fn watched_by(count: u128, config: NodeConfig, url: impl Fn(u128) -> String) -> World {
+    watched_with(count, config, url, BTreeMap::new())
+}
+
+/// The same, where so much is stored of endpoints.
+fn watched_with(
+    count: u128,
+    config: NodeConfig,
+    url: impl Fn(u128) -> String,
+    health: BTreeMap<EndpointId, StoredHealth>,
+) -> World {
     let of = |number| Subscription {
         id: SubscriptionId(Uuid::from_u128(number)),
         notification_url: url(number),
@@ -81,7 +92,7 @@ fn watched_by(count: u128, config: NodeConfig, url: impl Fn(u128) -> String) -> 
     };
     let subscriptions = (1..=count).map(|number| span(of(number), Standing::default())).collect();
     let (cursor, head) = (Position(1), Position(1));
-    World::of(config, PartitionState { cursor, head, wall: NOW, subscriptions, ..<_>::default() })
+    World::of(config, PartitionState { cursor, head, wall: NOW, subscriptions, health, ..<_>::default() })
 }
 
 /// Which messages each subscription was told of, in order.
@@ -199,4 +210,37 @@ fn what_was_let_go_is_given_up_with_its_subscription() {
     world.append(ends);
     shelf.pass(&mut world, (STEP, 3 * SECOND), &mut |_| REFUSED);
     assert_eq!((shelf.0.len(), world.node.stats().streams_spilled), (0, 0));
+}
+
+/// What is held for a slow endpoint would fill the memory; what another one refused goes when it is due all the same.
+#[test]
+fn what_is_held_for_a_slow_endpoint_leaves_room_for_what_is_due_elsewhere() {
+    const SLOW: u128 = 30;
+    const REFUSING: u128 = SLOW + 1;
+    let config = NodeConfig { deliveries_max: 48, batch_max: 1, ..NodeConfig::default() };
+    let url = |host| format!("https://{host}.example.net/n");
+    let slow = StoredHealth { health: Health::Slow, is_closed: false, ends: NOW.plus_minutes(10) };
+    let health = BTreeMap::from([(EndpointId::of(subscription().app, &url("slow")), slow)]);
+    let of = |number| url(if number == REFUSING { "refuses" } else { "slow" });
+    let mut world = watched_with(REFUSING, config, of, health);
+    let (mut shelf, mut tried) = (Shelf::default(), Vec::new());
+    for _ in 0..110 {
+        world.messages(1);
+        for _ in 0..50 {
+            let now = world.micros;
+            shelf.pass(&mut world, (STEP, STEP), &mut |attempt| {
+                let refuses = attempt.url.contains("refuses");
+                tried.extend(refuses.then_some(now));
+                if refuses { REFUSED } else { Outcome::Acknowledged }
+            });
+        }
+        assert!(world.node.stats().deliveries_in_memory <= 48);
+    }
+    assert_eq!((world.node.stats().endpoints_slow, world.node.stats().streams_spilled), (1, REFUSING as usize));
+    assert!(tried.len() >= 7, "{tried:?}");
+    for (failed, pair) in tried.windows(2).enumerate() {
+        let least = (5 << failed) * SECOND;
+        let waited = pair[1] - pair[0];
+        assert!((least..=least + least / 4 + 2 * SECOND).contains(&waited), "after {failed} more failures: {tried:?}");
+    }
 }

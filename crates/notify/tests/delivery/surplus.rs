@@ -1,6 +1,6 @@
 //! What of the parked deliveries is given up for want of room.
 
-use super::parking::{REFUSED, STEP, Shelf};
+use super::parking::{REFUSED, STEP, Shelf, watched_by};
 use super::*;
 
 /// A node of that configuration with one subscription.
@@ -182,4 +182,27 @@ fn what_an_attempt_holds_is_given_up_for_the_log_once_that_has_failed() {
 fn ledger_of_end(world: &mut World) -> BTreeMap<AbandonReason, u64> {
     world.pass(SECOND);
     world.recorded().pop().map(|delta| delta.abandoned).unwrap_or_default()
+}
+
+/// How often what is parked is read in ten minutes in which endpoints take nothing, after the log was to be cut up to a
+/// position.
+fn reads_after_giving_up(through: Option<u64>) -> usize {
+    let config = NodeConfig { deliveries_max: 8, ..NodeConfig::default() };
+    let mut world = watched_by(8, config, |number| format!("https://hook{number}.example.net/n"));
+    let mut shelf = Shelf::default();
+    world.messages(1);
+    shelf.pass(&mut world, (STEP, 3 * SECOND), &mut |_| Outcome::Acknowledged);
+    world.messages(1);
+    shelf.pass(&mut world, (STEP, 60 * SECOND), &mut |_| REFUSED);
+    assert!(world.node.stats().streams_spilled > 0, "memory is short");
+    let before = shelf.1;
+    through.into_iter().for_each(|through| give_up(&mut world, through));
+    shelf.pass(&mut world, (STEP, 600 * SECOND), &mut |_| REFUSED);
+    assert_eq!(shelved(&shelf), [3; 8], "nothing that is parked lay there");
+    shelf.1 - before
+}
+
+#[test]
+fn what_was_let_go_is_not_read_in_vain_once_the_log_was_too_long() {
+    assert_eq!(reads_after_giving_up(Some(2)), reads_after_giving_up(None));
 }
