@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use tidings_store::sqlite::{OpenError, SCHEMA_VERSION, SqliteStore};
 use tidings_store::{
     App, CommitError, Credential, CredentialKind, DeltaPlace, DeltaQuery, EventSubscriptionKey, Grant, Grantee, NodeId,
-    Redeemable, RedeemableHash, RedeemableKind, Revision, Store, Tenant,
+    Redeemable, RedeemableHash, RedeemableKind, Revision, Store, StoreError, Tenant,
 };
 use uuid::Uuid;
 
@@ -389,4 +389,19 @@ fn dump(directory: &TempDir) -> String {
     }
     sql.push_str("COMMIT;\n");
     sql
+}
+
+/// Version 11 of the schema reads each of them. What it cannot read is told of where somebody asks for it.
+#[tokio::test]
+async fn a_parked_row_that_cannot_be_read_does_not_keep_a_store_from_being_brought_up() {
+    for row in ["X'00FF'", "X'7B7D'", "X'5B317D'"] {
+        let directory = left_by(10);
+        let database = Connection::open(directory.path().join("tidings.db")).unwrap();
+        assert_eq!(database.execute(&format!("UPDATE parked SET row = {row}"), ()).unwrap(), 1);
+        drop(database);
+        let store = open(&directory).unwrap();
+        let read = store.parked(Partition::of(MEGAN), stream(), Position(0), 10).await;
+        assert!(matches!(read, Err(StoreError::Corrupt(_))), "{row}: {read:?}");
+        assert_eq!(store.item(MEGAN, item_id(1)).await.map(|item| item.is_some()), Ok(true));
+    }
 }

@@ -355,3 +355,25 @@ async fn a_subscription_to_resources_has_a_lifecycle_like_any_other() {
     });
     assert_eq!(asked.count(), 1, "whose consent was taken back is asked to reauthorize");
 }
+
+/// The store reads only so many bytes at a time, so that a page of long records is short.
+#[tokio::test]
+async fn a_replay_goes_on_after_a_page_that_is_short_because_its_records_are_long() {
+    const CHANGES: usize = 72;
+    let world = World::on_disk().await;
+    let app = world.app().saying("roles", json!(["User.Read.All"]));
+    let made = subscribe(&world, &app, "users", "updated").await;
+    let id = ok(made, StatusCode::CREATED).text("/id");
+    for batch in 0..3 {
+        let long = |number| {
+            let mut one = change(&format!("{batch} {number}"), &format!("users/{MEGAN}"));
+            one["after"] = json!({ "long": "x".repeat(255 << 10) });
+            one
+        };
+        let batch: Vec<Value> = (0..CHANGES / 3).map(long).collect();
+        assert_eq!(ingest(&world, json!(batch)).await.1["accepted"], CHANGES / 3);
+    }
+    let asked = json!({ "from": graph::Timestamp::from_seconds(0) }).to_string();
+    let replayed = admin::call(&world, "hush", "POST", &format!("/admin/subscriptions/{id}/replay"), &asked).await.1;
+    assert_eq!((&replayed["replayed"], &replayed["more"]), (&json!(CHANGES), &json!(false)), "{replayed}");
+}
