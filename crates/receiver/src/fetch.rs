@@ -34,22 +34,17 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, HOST};
 use hyper::{Request, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
 use jsonwebtoken::Algorithm;
 use protocol::validation_token::Version;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
 use serde::Deserialize;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::call::{self, Unusable};
 use crate::key_cache::{Found, KeyCache};
 use crate::key_set::{ANY_TENANT, KeySet, NoKeySet, PublicKey};
 use crate::receiver::{BuildError, Builder, Received, Receiver, Refusal};
@@ -87,6 +82,16 @@ pub enum SetupError {
     /// The receiver itself lacks something.
     #[error(transparent)]
     Build(#[from] BuildError),
+}
+
+impl From<Unusable> for SetupError {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::Url(url) => Self::Url(url),
+            Unusable::NoCertificate => Self::NoCertificate,
+            Unusable::NoCa => Self::NoCa,
+        }
+    }
 }
 
 /// Why keys were not read.
@@ -136,24 +141,10 @@ enum FetchError {
 
 impl Source {
     fn new(authority: &str, ca_pem: Option<&str>) -> Result<Self, SetupError> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(pem) = ca_pem {
-            let given = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok);
-            if roots.add_parsable_certificates(given).0 == 0 {
-                return Err(SetupError::NoCertificate);
-            }
-        }
         let configuration = callable(&format!("{authority}/common/v2.0/.well-known/openid-configuration"))?;
         let issuer = Version::V2 { origin: authority }.issuer(ANY_TENANT);
-        if roots.is_empty() && is_tls(&configuration) {
-            return Err(SetupError::NoCa);
-        }
-        let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
-        let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        // The provider has what the versions need.
-        let config = versions.map_err(|_| SetupError::NoCa)?.with_root_certificates(roots).with_no_client_auth();
-        Ok(Self { configuration, issuer, tls: TlsConnector::from(Arc::new(config)) })
+        let tls = call::tls(ca_pem, &configuration)?;
+        Ok(Self { configuration, issuer, tls })
     }
 
     /// Reads the configuration and then the keys. Redirects are not followed.
@@ -179,59 +170,28 @@ impl Source {
 
     async fn get(&self, url: &Uri) -> Result<Bytes, FetchError> {
         let failed = |reason: String| FetchError::Call { url: url.to_string(), reason };
-        let (host, port) = (url.host().unwrap_or_default(), url.port_u16());
-        let name = host.trim_start_matches('[').trim_end_matches(']');
-        let tls = is_tls(url);
-        let address = (name, port.unwrap_or(if tls { 443 } else { 80 }));
-        let stream = TcpStream::connect(address).await.map_err(|error| failed(error.to_string()))?;
-        let (status, body) = match tls {
-            false => exchange(stream, url).await,
-            true => {
-                let server = ServerName::try_from(name.to_owned()).map_err(|error| failed(error.to_string()))?;
-                let stream = self.tls.connect(server, stream).await.map_err(|error| failed(error.to_string()))?;
-                exchange(stream, url).await
-            }
-        }
-        .map_err(failed)?;
+        let (status, body) = self.exchange(url).await.map_err(failed)?;
         match status {
             StatusCode::OK => Ok(body),
             status => Err(FetchError::Status { url: url.to_string(), status: status.as_u16() }),
         }
     }
+
+    async fn exchange(&self, url: &Uri) -> Result<(StatusCode, Bytes), String> {
+        let mut sender = call::connect(&self.tls, url).await?;
+        let host = url.authority().map_or("", |authority| authority.as_str());
+        let path = url.path_and_query().map_or("/", |path| path.as_str());
+        let request = Request::get(path).header(HOST, host).header(ACCEPT, "application/json");
+        let request = request.body(Full::default()).map_err(|error| error.to_string())?;
+        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let status = response.status();
+        Ok((status, call::collect(response.into_body(), BYTES_MAX).await?))
+    }
 }
 
 /// A URL that keys may be read from: whoever answers for it decides whose tokens are good.
 fn callable(url: &str) -> Result<Uri, SetupError> {
-    let refused = || SetupError::Url(url.chars().take(200).collect());
-    let uri: Uri = url.parse().map_err(|_| refused())?;
-    let local = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    match uri.scheme_str() {
-        Some("https") if uri.host().is_some() => Ok(uri),
-        Some("http") if local => Ok(uri),
-        _ => Err(refused()),
-    }
-}
-
-fn is_tls(url: &Uri) -> bool {
-    url.scheme_str() == Some("https")
-}
-
-async fn exchange<S>(stream: S, url: &Uri) -> Result<(StatusCode, Bytes), String>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let told = |error: hyper::Error| error.to_string();
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(told)?;
-    // Ends with the request: the sender is dropped then.
-    tokio::spawn(connection);
-    let host = url.authority().map_or("", |authority| authority.as_str());
-    let path = url.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::get(path).header(HOST, host).header(ACCEPT, "application/json");
-    let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
-    let response = sender.send_request(request).await.map_err(told)?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), BYTES_MAX).collect().await.map_err(|error| error.to_string())?;
-    Ok((status, body.to_bytes()))
+    Ok(call::callable(url)?)
 }
 
 /// A receiver with the keys of its authority, as they are now. Cloning it is cheap; all clones share them.

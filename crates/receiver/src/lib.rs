@@ -262,9 +262,14 @@
 
 #![warn(missing_docs)]
 
+#[cfg(any(feature = "fetch", feature = "pull"))]
+mod call;
 mod client_state;
+#[cfg(feature = "axum")]
+pub mod cloud_events;
 mod content;
 mod duplicates;
+mod event;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 #[doc(hidden)]
@@ -278,6 +283,8 @@ pub mod key_cache;
 #[doc(hidden)]
 pub mod key_set;
 mod notification;
+#[cfg(feature = "pull")]
+pub mod pull;
 mod receiver;
 pub mod validation_token;
 #[cfg(feature = "axum")]
@@ -286,6 +293,7 @@ pub mod webhook;
 pub use client_state::ClientState;
 pub use content::{Content, ContentError};
 pub use duplicates::Duplicates;
+pub use event::{Data, DataError, Event, Extension, InvalidEvent, NotOutlook};
 pub use key_set::{KeySet, NoKeySet};
 pub use notification::{
     BODY_BYTES_MAX, Change, ChangeType, Fingerprint, Lifecycle, LifecycleEvent, NOTIFICATIONS_MAX, Notification,
