@@ -7,6 +7,9 @@
 //!
 //! Where all logs together are too long for that, marks count before their age; and where what is parked holds the floor
 //! back then, the node is to give it up. The floor rises in a later round, which finds that nothing is parked any more.
+//!
+//! What the node has not accounted for, and what topics keep, nothing can cut. Where that alone is too much, the logs that
+//! have most of it are [`Full`]: whoever writes there is to wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,6 +85,29 @@ pub enum Step {
     Cut { partition: Partition },
 }
 
+/// Which logs take no more for now, since what cannot be cut of all of them is too much.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Full {
+    /// Nothing is written there: the node has too much of it to account for.
+    pub writes: BTreeSet<Partition>,
+    /// No events are published there: with what topics keep it is too much.
+    pub events: BTreeSet<Partition>,
+    /// What all logs take, about.
+    pub bytes: u64,
+    /// What of it cannot be cut.
+    pub uncut_bytes: u64,
+}
+
+impl Full {
+    pub fn takes_writes(&self, partition: Partition) -> bool {
+        !self.writes.contains(&partition)
+    }
+
+    pub fn takes_events(&self, partition: Partition) -> bool {
+        self.takes_writes(partition) && !self.events.contains(&partition)
+    }
+}
+
 impl Noted {
     /// What a recount begins with when the floor has risen to the mark. `spans` are the subscriptions that there are now;
     /// of those that are gone nothing is known.
@@ -128,6 +154,18 @@ impl LogExtent {
     /// How many of the stored records lie above the floor, and at or below a place.
     fn kept_below(&self, place: Position) -> u64 {
         place.0.saturating_sub(self.floor.0.max(self.first.0.saturating_sub(1)))
+    }
+
+    /// The bytes of what the node has not accounted for, about.
+    fn unaccounted_bytes(&self) -> u64 {
+        self.bytes_of(self.head.0.saturating_sub(self.cursor.0.max(self.first.0.saturating_sub(1))))
+    }
+
+    /// With what lies above the oldest event that a topic keeps.
+    fn uncut_bytes(&self) -> u64 {
+        let Some(event) = self.event else { return self.unaccounted_bytes() };
+        let kept_from = event.min(self.cursor.next()).max(self.first);
+        self.bytes_of((self.head.0 + 1).saturating_sub(kept_from.0))
     }
 
     /// What of its bytes these records take, about.
@@ -181,6 +219,44 @@ pub fn plan(extents: &[LogExtent], limits: &Limits, now: Timestamp) -> Vec<Step>
         }
     }
     steps
+}
+
+/// Which logs take no more for now. `before`: which did not until now; they stay so until a quarter of the bound is free.
+pub fn full(extents: &[LogExtent], limits: &Limits, before: &Full) -> Full {
+    let sizes = |bytes: fn(&LogExtent) -> u64| -> Vec<(u64, Partition)> {
+        extents.iter().map(|extent| (bytes(extent), extent.partition)).filter(|(bytes, _)| *bytes > 0).collect()
+    };
+    let uncut = sizes(LogExtent::uncut_bytes);
+    let most = limits.bytes_max;
+    Full {
+        bytes: extents.iter().map(|extent| extent.bytes).sum(),
+        uncut_bytes: uncut.iter().map(|(bytes, _)| bytes).sum(),
+        writes: most.map(|most| longest(sizes(LogExtent::unaccounted_bytes), most, &before.writes)).unwrap_or_default(),
+        events: most.map(|most| longest(uncut, most, &before.events)).unwrap_or_default(),
+    }
+}
+
+/// The longest of logs that are too much together: if they were no longer than the others may be, all of them would take
+/// three quarters of the bound. So one that grows alone stands in nobody's way but its own.
+fn longest(mut sizes: Vec<(u64, Partition)>, most: u64, before: &BTreeSet<Partition>) -> BTreeSet<Partition> {
+    let mut rest: u64 = sizes.iter().map(|(bytes, _)| bytes).sum();
+    let aim = most - most / 4;
+    if rest <= aim {
+        return BTreeSet::new();
+    }
+    let mut full: BTreeSet<Partition> =
+        sizes.iter().map(|(_, partition)| *partition).filter(|partition| before.contains(partition)).collect();
+    if rest > most {
+        sizes.sort_unstable_by(|one, other| other.cmp(one));
+        for (longer, (bytes, partition)) in (0..).zip(sizes) {
+            if rest.saturating_add(bytes.saturating_mul(longer)) <= aim {
+                break;
+            }
+            rest -= bytes;
+            full.insert(partition);
+        }
+    }
+    full
 }
 
 #[cfg(test)]
@@ -347,7 +423,77 @@ mod tests {
         assert!(least >= 400, "{least}");
     }
 
+    /// A log of which so many of its hundred records are not accounted for.
+    fn behind(number: u16, records: u64) -> LogExtent {
+        LogExtent { cursor: Position(100 - records), ..extent(number, None) }
+    }
+
+    fn bounded(bytes: u64) -> Limits {
+        Limits { bytes_max: Some(bytes), ..LIMITS }
+    }
+
+    fn partitions(numbers: impl IntoIterator<Item = u16>) -> BTreeSet<Partition> {
+        numbers.into_iter().map(Partition).collect()
+    }
+
+    #[test]
+    fn a_log_is_full_where_what_is_not_accounted_for_is_too_much() {
+        let logs = [behind(1, 90), behind(2, 10), behind(3, 0)];
+        assert_eq!(full(&logs, &LIMITS, &Full::default()).writes, partitions([]), "nothing bounds it");
+        assert_eq!(full(&logs, &bounded(1_000), &Full::default()).writes, partitions([]));
+        let found = full(&logs, &bounded(999), &Full::default());
+        assert_eq!((found.writes, found.bytes, found.uncut_bytes), (partitions([1]), 3_000, 1_000));
+        assert_eq!(full(&logs, &bounded(150), &Full::default()).writes, partitions([1, 2]), "both are behind");
+    }
+
+    #[test]
+    fn what_can_be_cut_makes_no_log_full() {
+        let logs = [extent(1, Some((60, 1))), LogExtent { parked: Some(Position(3)), ..extent(2, Some((50, 2))) }];
+        assert_eq!(full(&logs, &bounded(1), &Full::default()), Full { bytes: 2_000, ..Full::default() });
+    }
+
+    #[test]
+    fn what_topics_keep_stops_events_there_and_nothing_else() {
+        let kept = LogExtent { event: Some(Position(21)), ..extent(1, Some((60, 1))) };
+        let found = full(&[kept, behind(2, 10)], &bounded(899), &Full::default());
+        assert_eq!((&found.writes, &found.events), (&partitions([]), &partitions([1])));
+        let takes = |number| (found.takes_writes(Partition(number)), found.takes_events(Partition(number)));
+        assert_eq!((takes(1), takes(2)), ((true, false), (true, true)));
+    }
+
+    #[test]
+    fn a_full_log_stays_so_until_a_quarter_of_the_bound_is_free() {
+        let limits = bounded(1_000);
+        let mut state = Full::default();
+        let mut seen = Vec::new();
+        for records in [100, 101, 100, 76, 75, 76, 100, 101] {
+            state = full(
+                &[LogExtent { bytes: 1_010, head: Position(101), cursor: Position(101 - records), ..extent(1, None) }],
+                &limits,
+                &state,
+            );
+            seen.push(!state.takes_writes(Partition(1)));
+        }
+        assert_eq!(seen, [false, true, true, true, false, false, false, true]);
+    }
+
     proptest! {
+        #[test]
+        fn logs_that_are_full_are_the_longest_and_the_rest_have_room(
+            behind_by in proptest::collection::vec(0..100u64, 1..20), bytes_max in 0..9_000u64,
+        ) {
+            let logs: Vec<LogExtent> = behind_by.iter().zip(0..).map(|(records, number)| behind(number, *records)).collect();
+            let Full { writes, .. } = full(&logs, &bounded(bytes_max), &Full::default());
+            let size = |log: &&LogExtent| log.unaccounted_bytes();
+            let (closed, open): (Vec<_>, Vec<_>) = logs.iter().partition(|log| writes.contains(&log.partition));
+            let all: u64 = logs.iter().map(|log| log.unaccounted_bytes()).sum();
+            prop_assert_eq!(writes.is_empty(), all <= bytes_max);
+            if let Some(least) = closed.iter().map(size).min() {
+                prop_assert!(open.iter().map(size).all(|open| open <= least));
+                prop_assert!(open.iter().map(size).sum::<u64>() <= bytes_max - bytes_max / 4);
+            }
+        }
+
         #[test]
         fn the_floor_never_passes_what_is_parked_nor_what_is_young(
             logs in proptest::collection::vec((1..100u64, -40..40i64, proptest::option::of(1..100u64), 0..9_000u64), 1..8),

@@ -130,8 +130,9 @@ impl AppState {
         tokio::time::timeout(NODE_ANSWERS_IN, self.engine.stats()).await.ok().flatten()
     }
 
-    /// Makes a commit durable that this request has made.
+    /// Makes a commit durable that this request has made, if the log has room for it.
     pub async fn commit(&self, request: &Span, commit: Commit) -> Result<Committed, CommitError> {
+        self.directory.room().for_writes(commit.mailbox)?;
         let span = self.traces.commit(request);
         let committed = self.store.commit(commit).await;
         span.committed(matches!(committed, Err(CommitError::Store(_))));

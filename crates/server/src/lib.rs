@@ -21,6 +21,7 @@ pub mod key_file;
 pub mod outbound;
 pub mod restore;
 pub mod retention;
+pub mod room;
 pub mod sealed_file;
 pub mod seed;
 pub mod server;

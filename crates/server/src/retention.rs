@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use graph::{Partition, Timestamp};
 use notify::Topic;
-use notify::retention::{Limits, Step, plan};
+use notify::retention::{Full, Limits, LogExtent, Step, full, plan};
 use store::{Cut, Store, StoreError, TopicQuery};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Engine;
 use crate::clock::Clock;
+use crate::room::Room;
 
 /// Between two rounds where the log may become too long.
 const PAUSE: Duration = Duration::from_secs(120);
+/// While what cannot be cut is more than half of what all logs may have.
+const PAUSE_WHEN_NEARLY_FULL: Duration = Duration::from_secs(15);
 /// Where it can only become too old: to look at all logs costs more than everything else that an idle server does.
 const PAUSE_BY_AGE: Duration = Duration::from_secs(600);
 /// Records taken away in one transaction: few enough that nobody notices who waits for the same commit.
@@ -30,6 +33,8 @@ pub struct Retention {
     pub store: Arc<dyn Store>,
     /// Told what of a log is to be free; what comes of it stands in the store.
     pub engine: Arc<dyn Engine>,
+    /// Told which logs are full.
+    pub room: Arc<Room>,
     pub limits: Limits,
     pub stop: CancellationToken,
 }
@@ -37,11 +42,10 @@ pub struct Retention {
 impl Retention {
     /// Goes round until it is stopped.
     pub async fn run(self, clock: Clock) {
-        let pause = if self.limits.bytes_max.is_some() { PAUSE } else { PAUSE_BY_AGE };
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(self.pause()) => {}
             }
             if let Err(error) = self.forget_events(clock.wall()).await {
                 tracing::warn!(%error, "old events could not be taken away; the next round tries again");
@@ -79,7 +83,9 @@ impl Retention {
     /// Does what is to be done at `now`, and says what was taken away.
     pub async fn round(&self, now: Timestamp) -> Result<Cut, StoreError> {
         let mut cut = Cut::default();
-        for step in plan(&self.store.log_extents().await?, &self.limits, now) {
+        let extents = self.store.log_extents().await?;
+        self.close(&extents);
+        for step in plan(&extents, &self.limits, now) {
             if self.stop.is_cancelled() {
                 break;
             }
@@ -103,6 +109,41 @@ impl Retention {
             tokio::time::sleep(BREATH).await;
         }
         Ok(cut)
+    }
+
+    /// Until the next round.
+    fn pause(&self) -> Duration {
+        match self.limits.bytes_max {
+            None => PAUSE_BY_AGE,
+            Some(most) if self.room.now().uncut_bytes > most / 2 => PAUSE_WHEN_NEARLY_FULL,
+            Some(_) => PAUSE,
+        }
+    }
+
+    /// Lets nothing more into logs that are full, and says so when that begins and when it is over.
+    fn close(&self, extents: &[LogExtent]) {
+        let now = full(extents, &self.limits, &self.room.now());
+        let Full { writes, events, uncut_bytes, .. } = now.clone();
+        let before = self.room.set(now);
+        if before.writes.is_empty() && !writes.is_empty() {
+            tracing::warn!(
+                partitions = writes.len(),
+                uncut_bytes,
+                "more is to be told than retention.log_bytes_max: writes are refused there until the node has caught up; \
+                 see why it is behind (tidings_log_records_unpassed, tidings_oldest_due_delivery_age_seconds), or raise the limit"
+            );
+        }
+        if before.events.is_empty() && !events.is_empty() {
+            tracing::warn!(
+                partitions = events.len(),
+                uncut_bytes,
+                "topics keep more than retention.log_bytes_max: events for them are refused until old ones have gone; \
+                 publish less, or raise the limit"
+            );
+        }
+        if !(before.writes.is_empty() && before.events.is_empty()) && writes.is_empty() && events.is_empty() {
+            tracing::warn!("the log has room again: everything is taken");
+        }
     }
 
     async fn cut(&self, partition: Partition, sum: &mut Cut) -> Result<(), StoreError> {

@@ -191,14 +191,15 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     data.write_private(ADMIN_URL_FILE, format!("http://{}", addresses.admin).as_bytes())?;
 
     let fresh = fresh_source(clock.clone());
-    let mailboxes = Arc::new(Mailboxes::new(store.clone(), fresh.clone()));
+    let mailboxes = || Mailboxes::new(store.clone(), fresh.clone());
+    let inbound = Arc::new(mailboxes().within(Arc::clone(directory.room())));
     let (engine, engine_stop) = (stopped.handle(), CancellationToken::new());
     let parts = engine::Parts {
         store: store.clone(),
         outbound: outbound.clone(),
         directory: directory.clone(),
         tokens: tokens.clone(),
-        deliver: mailboxes.clone(),
+        deliver: Arc::new(mailboxes()),
         origin: settings.pushing.origin.clone(),
         sinks: engine::Sinks::default(),
         clock: clock.clone(),
@@ -239,10 +240,11 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     connections.spawn(settle_subscriptions(state.clone(), accepting.clone()));
     connections.spawn(keep_metrics_small(state.telemetry.clone(), accepting.clone()));
     let (store, engine, limits) = (state.store.clone(), state.engine.clone(), state.retention);
-    let retention = Retention { store, engine, limits, stop: accepting.clone() };
+    let room = Arc::clone(state.directory.room());
+    let retention = Retention { store, engine, room, limits, stop: accepting.clone() };
     connections.spawn(retention.run(state.clock.clone()));
     state.issuers.read_keys();
-    bound.serve(&state, admin, mailboxes, &accepting, &connections);
+    bound.serve(&state, admin, inbound, &accepting, &connections);
     Ok(Running {
         listen: addresses,
         admin_token,

@@ -61,7 +61,7 @@ impl StoreHealth {
             StoreError::ReadOnly(_) => StoreHealth::ReadOnly,
             StoreError::Damaged(_) => StoreHealth::Damaged,
             StoreError::Unavailable(_) | StoreError::Unknown(_) => StoreHealth::Failing,
-            StoreError::Corrupt(_) => StoreHealth::Writable,
+            StoreError::Corrupt(_) | StoreError::LogTooLong => StoreHealth::Writable,
         }
     }
 }

@@ -760,6 +760,9 @@ pub enum StoreError {
     /// Nothing was written: the disk, or the limit set for the data, is full.
     #[error("the disk is full: {0}")]
     Full(String),
+    /// Nothing was written: whoever looks after the log lets nothing more into this partition for now.
+    #[error("the log is longer than it may be, and cannot be cut")]
+    LogTooLong,
     /// Nothing was written: the files may not be written.
     #[error("the data cannot be written: {0}")]
     ReadOnly(String),

@@ -62,6 +62,9 @@ pub struct NodeStats {
     pub deliveries_unparked: usize,
     /// Streams of which a part lies only in the store.
     pub streams_spilled: usize,
+    /// What is parked, by estimate: in all, and of the stream that has most.
+    pub parked_bytes: u64,
+    pub parked_bytes_max: u64,
     pub window_records: usize,
     /// Records of the log that are known of and not matched yet.
     pub records_behind: u64,
@@ -144,6 +147,8 @@ impl Node {
             deliveries_in_memory: sum(|owned| owned.held),
             deliveries_unparked: sum(Owned::unparked),
             streams_spilled: sum(Owned::spilled),
+            parked_bytes: self.parked_bytes().sum(),
+            parked_bytes_max: self.parked_bytes().max().unwrap_or_default(),
             window_records: sum(|owned| owned.window.len()),
             records_behind: self.partitions.values().map(|owned| owned.head.0.saturating_sub(owned.applied.0)).sum(),
             records_unpassed: self.partitions.values().map(unpassed).sum(),
@@ -152,6 +157,11 @@ impl Node {
             endpoints_dropping: self.sending.pulses.count(Health::Dropping),
             oldest_due_micros: 0,
         }
+    }
+
+    /// What each stream has parked.
+    fn parked_bytes(&self) -> impl Iterator<Item = u64> {
+        self.partitions.values().flat_map(|owned| owned.streams.values()).map(|state| state.parked_bytes)
     }
 
     /// When the first of the leases ends unless it is extended; `None`: no partition is held.

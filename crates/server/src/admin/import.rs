@@ -36,7 +36,8 @@ pub(super) async fn import(
     Query(options): Query<Options>,
     batch: Bytes,
 ) -> Result<Json<Value>, Failure> {
-    let answer = accept(&admin.state.store, &admin.fresh, &batch, options.quiet).await;
+    let to = (&admin.state.store, admin.state.directory.room());
+    let answer = accept(to, &admin.fresh, &batch, options.quiet).await;
     let answer = answer.map_err(|error| {
         let status = match error {
             AcceptError::TooLarge | AcceptError::TooManyItems => StatusCode::PAYLOAD_TOO_LARGE,

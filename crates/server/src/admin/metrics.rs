@@ -24,6 +24,7 @@ impl FromRef<Admin> for Arc<AppState> {
     responses((status = 200, body = String, content_type = "text/plain", description = "In the text format of Prometheus"))
 )]
 pub(super) async fn metrics(State(state): State<Arc<AppState>>) -> impl IntoResponse {
+    state.telemetry.log_was(&state.directory.room().now(), state.retention);
     let text = state.telemetry.render(state.node().await, state.store.counters());
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text)
 }

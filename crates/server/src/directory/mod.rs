@@ -17,6 +17,7 @@ use store::{App, Store, StoreError, Tenant, User};
 pub use self::credential::sha256_hex;
 use self::memory::Memory;
 use crate::clock::{Clock, Times};
+use crate::room::Room;
 
 /// Finds users, apps and tenants in the store.
 #[derive(Clone)]
@@ -24,6 +25,7 @@ pub struct Directory {
     store: Arc<dyn Store>,
     clock: Clock,
     found: Arc<Found>,
+    room: Arc<Room>,
 }
 
 /// What was found.
@@ -48,12 +50,17 @@ impl Found {
 
 impl Directory {
     pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
-        Self { store, clock, found: Arc::default() }
+        Self { store, clock, found: Arc::default(), room: Arc::default() }
     }
 
     /// The store, for who must see what is so now.
     pub fn store(&self) -> &dyn Store {
         self.store.as_ref()
+    }
+
+    /// Whether the store's logs have room for more.
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
     pub fn now(&self) -> Timestamp {

@@ -17,13 +17,14 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::bodies::Bodies;
 use super::faults::Faults;
-use super::publish::publish;
+use super::publish::{Topics, publish};
 use super::push::{Bearers, push};
 use super::sinks::Sinks;
 use super::{Deliver, Input, Parts};
 use crate::clock::Clock;
 use crate::evidence::attempts::entry::{Tried, excerpt};
 use crate::outbound::{self, Answer as Answered, Failure, Outbound};
+use crate::room::Room;
 use crate::telemetry::traces::Traces;
 use crate::telemetry::{Telemetry, outcome_name};
 
@@ -45,8 +46,7 @@ pub(super) struct Performer {
 pub(super) struct Channels {
     pub outbound: Arc<Outbound>,
     pub traces: Traces,
-    /// Topics lie in it.
-    pub store: Arc<dyn Store>,
+    pub topics: Topics,
     /// Who this server is to those that it pushes to.
     pub origin: Origin,
     pub bearers: Bearers,
@@ -151,7 +151,7 @@ impl Performer {
         let channels = Channels {
             outbound: Arc::clone(&parts.outbound),
             traces: parts.traces.clone(),
-            store: Arc::clone(&parts.store),
+            topics: Topics { store: Arc::clone(&parts.store), room: Arc::clone(parts.directory.room()) },
             origin: parts.origin.clone(),
             bearers,
             sinks: parts.sinks.clone(),
@@ -393,7 +393,7 @@ async fn notified(
     let Attempt { id: _, purpose: _, url, tls, timeout_micros, notifications, estimated_bytes, failed } = attempt;
     if is_event_grid(&url) {
         sending();
-        let publishing = publish(&channels.store, &notifications, clock.wall());
+        let publishing = publish(&channels.topics, &notifications, clock.wall());
         let outcome = tokio::time::timeout(Duration::from_micros(timeout_micros), publishing).await;
         return CameTo { outcome: outcome.unwrap_or(Outcome::TimedOut), lacks: Vec::new(), result: None };
     }
@@ -487,9 +487,9 @@ mod tests {
         let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
         let store = Arc::new(store::memory::MemoryStore::new(Arc::new(|_, _| {})));
         let bearers = Bearers::new(Arc::new(Tokens::of(Key::generate(Timestamp::from_seconds(0)).unwrap())));
-        let sinks = Sinks::default();
+        let (sinks, topics) = (Sinks::default(), Topics { store, room: Arc::default() });
         let (outbound, origin) = (Arc::new(outbound), Origin::default());
-        let channels = Channels { outbound, traces: Traces::default(), store, origin, bearers, sinks };
+        let channels = Channels { outbound, traces: Traces::default(), topics, origin, bearers, sinks };
         let (bodies, clock, url) = (bodies(), Clock::new(), receiver.url("/"));
         let busy = bodies.keep_busy().await;
         let late = attempted(attempt(&url, 5_000), &channels, (&bodies, &clock), || panic!("it is late")).await;

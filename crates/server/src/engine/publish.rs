@@ -9,20 +9,28 @@ use notify::node::{Notification, Outcome};
 use notify::topic::{CloudEvent, event_of};
 use store::{PublishError, Store, StoreError};
 
+use crate::room::Room;
+
 /// As if the topic were a receiver, and answered so.
 const NOT_FOUND: Outcome = Outcome::Refused { status: 404, retry_after: None };
 const UNPROCESSABLE: Outcome = Outcome::Refused { status: 422, retry_after: None };
 const UNAVAILABLE: Outcome = Outcome::Refused { status: 503, retry_after: None };
 
+/// Where events are published, and whether there is room for them.
+pub(super) struct Topics {
+    pub store: Arc<dyn Store>,
+    pub room: Arc<Room>,
+}
+
 /// Publishes the events of notifications, in their order, each once however often that is tried.
-pub(super) async fn publish(store: &Arc<dyn Store>, notifications: &[Notification], now: Timestamp) -> Outcome {
-    let mut topics: BTreeMap<Option<TopicId>, Vec<&Notification>> = BTreeMap::new();
+pub(super) async fn publish(topics: &Topics, notifications: &[Notification], now: Timestamp) -> Outcome {
+    let mut by_topic: BTreeMap<Option<TopicId>, Vec<&Notification>> = BTreeMap::new();
     for notification in notifications {
-        topics.entry(notification.subscription.topic()).or_default().push(notification);
+        by_topic.entry(notification.subscription.topic()).or_default().push(notification);
     }
-    for (topic, notifications) in topics {
+    for (topic, notifications) in by_topic {
         let published = match topic {
-            Some(topic) => publish_into(store, topic, &notifications, now).await,
+            Some(topic) => publish_into(topics, topic, &notifications, now).await,
             None => Err(NOT_FOUND),
         };
         if let Err(outcome) = published {
@@ -33,11 +41,13 @@ pub(super) async fn publish(store: &Arc<dyn Store>, notifications: &[Notificatio
 }
 
 async fn publish_into(
-    store: &Arc<dyn Store>,
+    topics: &Topics,
     topic: TopicId,
     notifications: &[&Notification],
     now: Timestamp,
 ) -> Result<(), Outcome> {
+    let Topics { store, room } = topics;
+    room.for_events(topic).map_err(|error| unavailable(&error))?;
     let found = store.topic(topic).await.map_err(|error| unavailable(&error))?.ok_or(NOT_FOUND)?;
     let events = notifications.iter().filter_map(|one| event_of(one, found.profile, now));
     let events: Vec<CloudEvent> = events.collect::<Result<_, _>>().map_err(|error| {
@@ -58,7 +68,9 @@ fn unavailable(error: &StoreError) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use graph::Partition;
     use notify::event_grid_url::EventGridUrl;
+    use notify::retention::Full;
     use notify::subscription::Extras;
     use notify::topic::{Activation, Profile};
     use notify::{Position, Subscription, Topic};
@@ -74,7 +86,7 @@ mod tests {
     const URL: &str = "EventGrid:?azuresubscriptionid=8a8a8a8a-4b4b-4c4c-4d4d-12e12e12e12e&resourcegroup=rg\
                        &partnertopic=mail-events&location=westeurope";
 
-    async fn store(activation: Activation) -> (Arc<dyn Store>, TopicId) {
+    async fn store(activation: Activation) -> (Topics, TopicId) {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(|_, _| {})));
         let topic = Topic {
             id: TopicId(Uuid::from_u128(1)),
@@ -88,7 +100,8 @@ mod tests {
             keys: [ids::new_topic_key(), ids::new_topic_key()],
             subscribed_until: None,
         };
-        (store.clone(), store.open_topic(Arc::new(topic), 1, NOW).await.unwrap().id)
+        let topic = store.open_topic(Arc::new(topic), 1, NOW).await.unwrap().id;
+        (Topics { store, room: Arc::default() }, topic)
     }
 
     fn told_through(topic: TopicId) -> Notification {
@@ -100,27 +113,37 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_published_again_is_in_the_topic_once() {
-        let (store, topic) = store(Activation::Activated).await;
+        let (topics, topic) = store(Activation::Activated).await;
         let notifications = [told_through(topic), told_through(topic)];
-        assert_eq!(publish(&store, &notifications, NOW).await, Outcome::Acknowledged);
-        assert_eq!(publish(&store, &notifications, NOW.plus_minutes(5)).await, Outcome::Acknowledged);
-        let kept = store.topic_events(topic, Position(0), 10).await.unwrap();
+        assert_eq!(publish(&topics, &notifications, NOW).await, Outcome::Acknowledged);
+        assert_eq!(publish(&topics, &notifications, NOW.plus_minutes(5)).await, Outcome::Acknowledged);
+        let kept = topics.store.topic_events(topic, Position(0), 10).await.unwrap();
         let ids: Vec<_> = kept.iter().map(|(_, kept)| kept.event.attributes().id.clone()).collect();
         assert_eq!(ids, notifications.map(|one| one.id.to_string()));
     }
 
     #[tokio::test]
     async fn what_a_topic_that_is_not_activated_drops_is_acknowledged_and_counted() {
-        let (store, topic) = store(Activation::NeverActivated).await;
-        assert_eq!(publish(&store, &[told_through(topic)], NOW).await, Outcome::Acknowledged);
-        let counted = store.topic_counts(topic).await.unwrap();
+        let (topics, topic) = store(Activation::NeverActivated).await;
+        assert_eq!(publish(&topics, &[told_through(topic)], NOW).await, Outcome::Acknowledged);
+        let counted = topics.store.topic_counts(topic).await.unwrap();
         assert_eq!(counted, Some(TopicCounts { events: 0, dropped: 1 }));
     }
 
     #[tokio::test]
     async fn a_topic_that_is_gone_refuses_as_a_receiver_does() {
-        let (store, topic) = store(Activation::Activated).await;
-        store.remove_topic(topic).await.unwrap();
-        assert_eq!(publish(&store, &[told_through(topic)], NOW).await, NOT_FOUND);
+        let (topics, topic) = store(Activation::Activated).await;
+        topics.store.remove_topic(topic).await.unwrap();
+        assert_eq!(publish(&topics, &[told_through(topic)], NOW).await, NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn a_topic_whose_log_is_full_refuses_as_a_receiver_does_until_there_is_room() {
+        let (topics, topic) = store(Activation::Activated).await;
+        let events = [Partition::of(topic)].into();
+        topics.room.set(Full { events, ..Full::default() });
+        assert_eq!(publish(&topics, &[told_through(topic)], NOW).await, UNAVAILABLE);
+        topics.room.set(Full::default());
+        assert_eq!(publish(&topics, &[told_through(topic)], NOW).await, Outcome::Acknowledged);
     }
 }

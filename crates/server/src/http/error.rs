@@ -166,7 +166,7 @@ impl ApiError {
             ApiError::IssuerUnavailable => Some(10),
             ApiError::Throttled(Throttled::AtATime) => Some(1),
             ApiError::Throttled(Throttled::TooMany { retry_after_seconds }) => Some(*retry_after_seconds),
-            ApiError::Store(StoreError::Full(_) | StoreError::ReadOnly(_)) => Some(30),
+            ApiError::Store(StoreError::Full(_) | StoreError::LogTooLong | StoreError::ReadOnly(_)) => Some(30),
             ApiError::Store(StoreError::Unavailable(_)) => Some(2),
             _ => None,
         }
@@ -548,6 +548,11 @@ fn stored(error: &StoreError) -> Shape {
             StatusCode::SERVICE_UNAVAILABLE,
             "ServiceUnavailable",
             "The server's disk is full. Nothing was written; its operator must free space.",
+        ),
+        StoreError::LogTooLong => shape(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailable",
+            "The server's log is full: it has more to tell than it may keep. Nothing was written; try again later.",
         ),
         StoreError::ReadOnly(_) => shape(
             StatusCode::SERVICE_UNAVAILABLE,

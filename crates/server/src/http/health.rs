@@ -35,7 +35,8 @@ fn healthz() -> Response {
 async fn readyz(state: &AppState) -> Response {
     // Anybody may ask, as often as they like: nothing is looked at that grows.
     let leased = state.leased_until().await;
-    let failing = state.telemetry.readiness.failing(state.store.health(), leased, state.clock.mono());
+    let store = (state.store.health(), state.directory.room().now().writes.len());
+    let failing = state.telemetry.readiness.failing(store, leased, state.clock.mono());
     match failing.is_empty() {
         true => told(StatusCode::OK, json!({ "status": "ready" })),
         false => told(StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "not ready", "failing": failing })),

@@ -31,7 +31,7 @@ impl<I: Inbound> Inbound for Counted<I> {
             Ok(Delivered::New) => "stored",
             Ok(Delivered::Duplicate) => "duplicate",
             Err(DeliverError::NoMailbox | DeliverError::Refused(_)) => "refused",
-            Err(DeliverError::Temporary(_)) => "later",
+            Err(DeliverError::Temporary(_) | DeliverError::NoRoom(_)) => "later",
         });
         delivered
     }

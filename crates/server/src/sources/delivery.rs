@@ -10,6 +10,7 @@ use serde_json::json;
 use store::{Commit, CommitError, Committed, Once, Store, StoreError, User};
 
 use super::{DeliverError, Delivered, Inbound, Mail};
+use crate::room::Room;
 
 /// Gives the time and ids that were used nowhere before.
 pub type FreshSource = Arc<dyn Fn() -> Fresh + Send + Sync>;
@@ -24,11 +25,17 @@ pub(crate) const ATTEMPTS_MAX: u32 = 5;
 pub struct Mailboxes {
     pub(super) store: Arc<dyn Store>,
     fresh: FreshSource,
+    room: Option<Arc<Room>>,
 }
 
 impl Mailboxes {
     pub fn new(store: Arc<dyn Store>, fresh: FreshSource) -> Self {
-        Self { store, fresh }
+        Self { store, fresh, room: None }
+    }
+
+    /// The same, for who can wait: nothing is taken while the log has no room for it.
+    pub fn within(self, room: Arc<Room>) -> Self {
+        Self { room: Some(room), ..self }
     }
 
     /// Sorts a message as its sender's override says.
@@ -50,6 +57,9 @@ impl Inbound for Mailboxes {
     /// The message is received now, whatever the servers on its way wrote, and sorted as its sender's
     /// override says.
     async fn deliver(&self, user: &User, mail: Mail, once_key: String) -> Result<Delivered, DeliverError> {
+        if let Some(room) = &self.room {
+            room.for_writes(user.id).map_err(DeliverError::NoRoom)?;
+        }
         let Mail { mut properties, meeting } = mail;
         let now = (self.fresh)().now;
         properties.insert("receivedDateTime".to_owned(), json!(now.whole_seconds()));

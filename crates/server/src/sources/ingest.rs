@@ -123,6 +123,7 @@ pub async fn accept(directory: &Directory, batch: &Batch) -> Result<Answer, Stor
         }
     }
     for (scope, changes) in by_scope {
+        directory.room().for_writes(scope)?;
         let taken = directory.store().ingest(Ingest { scope, changes }).await?;
         answer.accepted += taken.iter().filter(|is_new| **is_new).count();
         answer.duplicates += taken.iter().filter(|is_new| !**is_new).count();

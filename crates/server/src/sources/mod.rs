@@ -47,6 +47,9 @@ pub enum DeliverError {
     /// The same delivery may succeed later.
     #[error("the message cannot be stored now: {0}")]
     Temporary(String),
+    /// The log has no room for it. The same delivery may succeed later.
+    #[error("the message cannot be stored now: {0}")]
+    NoRoom(StoreError),
     #[error("the mailbox does not exist")]
     NoMailbox,
     /// The same delivery will never succeed.

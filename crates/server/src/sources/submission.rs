@@ -31,7 +31,7 @@ impl Deliver for Mailboxes {
                 tracing::warn!(submission = %submission.id, %recipient, why, "a submitted message was refused");
                 true
             }
-            Err(DeliverError::Temporary(_)) => false,
+            Err(DeliverError::Temporary(_) | DeliverError::NoRoom(_)) => false,
         }
     }
 }

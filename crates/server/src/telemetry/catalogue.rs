@@ -81,6 +81,11 @@ pub const METRICS: &[Metric] = &[
         &["operation"],
         "Transactions that the disk did not take, and reads that failed",
     ),
+    gauge("tidings_log_bytes", "What all logs take, by estimate, as of the last look every few minutes"),
+    gauge("tidings_log_uncut_bytes", "What of it cannot be cut: no checkpoint has passed it, or a topic keeps events"),
+    gauge("tidings_log_bytes_limit", "retention.log_bytes_max; 0: there is none"),
+    gauge("tidings_partitions_full", "Partitions that take no writes because the log is too long"),
+    gauge("tidings_partitions_full_of_events", "Partitions that take no events into topics for that reason"),
     // --- the node ---
     gauge("tidings_partitions_held", "Partitions of which this node has the lease, of 256"),
     gauge("tidings_subscriptions", "Subscriptions that this node knows; ended ones until what they owe is done"),
@@ -90,6 +95,8 @@ pub const METRICS: &[Metric] = &[
     gauge("tidings_deliveries_in_memory", "Unfinished deliveries that the node holds"),
     gauge("tidings_deliveries_parked_in_memory", "Those of them that have a row in the store"),
     gauge("tidings_streams_spilled", "Subscriptions' streams of which a part lies only in the store"),
+    gauge("tidings_parked_bytes", "What parked deliveries take, by estimate, wherever they lie"),
+    gauge("tidings_parked_bytes_max", "The same of the subscription's stream that has most"),
     metric(
         "tidings_checkpoint_duration_seconds",
         SECONDS,

@@ -19,6 +19,7 @@ use http::{Method, StatusCode};
 use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::BuildError;
 use notify::node::{NodeStats, Outcome};
+use notify::retention::{Full, Limits};
 use notify::{AbandonReason, LedgerDelta, LifecycleEvent, Position, Record};
 use protocol::HandshakeError;
 use store::{Counters, Transacted};
@@ -247,6 +248,20 @@ impl Telemetry {
         self.registry.render()
     }
 
+    /// So full were the logs when they were looked at last, and this bounds them.
+    pub fn log_was(&self, full: &Full, limits: Limits) {
+        let held = [
+            ("tidings_log_bytes", full.bytes),
+            ("tidings_log_uncut_bytes", full.uncut_bytes),
+            ("tidings_log_bytes_limit", limits.bytes_max.unwrap_or_default()),
+            ("tidings_partitions_full", full.writes.len() as u64),
+            ("tidings_partitions_full_of_events", full.events.len() as u64),
+        ];
+        for (name, value) in held {
+            self.registry.gauge(name, &[]).set(value as f64);
+        }
+    }
+
     fn read_node(&self, node: NodeStats) {
         let parked = node.deliveries_in_memory.saturating_sub(node.deliveries_unparked);
         let held = [
@@ -258,6 +273,8 @@ impl Telemetry {
             ("tidings_deliveries_in_memory", node.deliveries_in_memory as u64),
             ("tidings_deliveries_parked_in_memory", parked as u64),
             ("tidings_streams_spilled", node.streams_spilled as u64),
+            ("tidings_parked_bytes", node.parked_bytes),
+            ("tidings_parked_bytes_max", node.parked_bytes_max),
             ("tidings_attempts_in_flight", node.attempts_in_flight as u64),
             ("tidings_endpoints_slow", node.endpoints_slow as u64),
             ("tidings_endpoints_dropping", node.endpoints_dropping as u64),

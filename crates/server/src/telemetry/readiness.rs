@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use graph::PARTITIONS;
 use notify::Monotonic;
 use serde::Serialize;
 use store::StoreHealth;
@@ -18,10 +19,15 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// What stands against requests; nothing: the server is ready. `leased`: when the first of the
-    /// node's leases ends, if it holds any, unless it did not answer.
-    pub fn failing(&self, store: StoreHealth, leased: Option<Option<Monotonic>>, now: Monotonic) -> Vec<Failing> {
-        failing(self.draining.load(Ordering::Relaxed), store, leased, now)
+    /// What stands against requests; nothing: the server is ready. `full`: how many partitions take no writes; `leased`:
+    /// when the first of the node's leases ends, if it holds any, unless it did not answer.
+    pub fn failing(
+        &self,
+        (store, full): (StoreHealth, usize),
+        leased: Option<Option<Monotonic>>,
+        now: Monotonic,
+    ) -> Vec<Failing> {
+        failing(self.draining.load(Ordering::Relaxed), (store, full), leased, now)
     }
 }
 
@@ -34,16 +40,25 @@ pub struct Failing {
 }
 
 const DRAINING: &str = "the server has been told to stop; send requests to another one";
+const LOG: &str = "take no writes, since more is to be told than retention.log_bytes_max: see why the node is behind, or \
+                   raise the limit; it goes on by itself once the node has caught up";
 const ENGINE: &str = "the engine does not answer: if that lasts, it is a defect; restart the server, which continues from \
                       what is durable";
 const LEASES: &str = "no partition is held, so nobody would be notified: right after the start this ends within seconds; \
                       otherwise the store does not renew leases, see the log";
 
-fn failing(draining: bool, store: StoreHealth, leased: Option<Option<Monotonic>>, now: Monotonic) -> Vec<Failing> {
+fn failing(
+    draining: bool,
+    (store, full): (StoreHealth, usize),
+    leased: Option<Option<Monotonic>>,
+    now: Monotonic,
+) -> Vec<Failing> {
     let holds = |until: Option<Monotonic>| until.is_some_and(|until| until > now);
     let checks = [
         (draining, "draining", DRAINING.to_owned()),
         (store != StoreHealth::Writable, "store", format!("the store is {store}: {}", store.advice())),
+        // A few concern a few mailboxes; the others are served.
+        (full * 2 > usize::from(PARTITIONS), "log", format!("{full} of {PARTITIONS} partitions {LOG}")),
         (leased.is_none(), "engine", ENGINE.to_owned()),
         (leased.is_some_and(|until| !holds(until)), "leases", LEASES.to_owned()),
     ];
@@ -60,7 +75,7 @@ mod tests {
     }
 
     fn names(readiness: &Readiness, store: StoreHealth, leased: Option<Option<Monotonic>>) -> Vec<&'static str> {
-        readiness.failing(store, leased, Monotonic(10)).into_iter().map(|failing| failing.check).collect()
+        readiness.failing((store, 0), leased, Monotonic(10)).into_iter().map(|failing| failing.check).collect()
     }
 
     #[test]
@@ -83,7 +98,14 @@ mod tests {
 
     #[test]
     fn what_fails_says_what_to_do() {
-        let failing = Readiness::default().failing(StoreHealth::Full, held(11), Monotonic(10));
+        let failing = Readiness::default().failing((StoreHealth::Full, 0), held(11), Monotonic(10));
         assert!(failing[0].detail.starts_with("the store is full: free space"), "{failing:?}");
+    }
+
+    #[test]
+    fn a_server_is_ready_while_at_most_half_of_its_partitions_take_no_writes() {
+        let failing = |full| Readiness::default().failing((StoreHealth::Writable, full), held(11), Monotonic(10));
+        assert_eq!(failing(128), []);
+        assert!(failing(129)[0].detail.starts_with("129 of 256 partitions take no writes"), "{:?}", failing(129));
     }
 }

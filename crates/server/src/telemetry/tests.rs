@@ -14,6 +14,7 @@ fn telemetry() -> Arc<Telemetry> {
 }
 
 fn told(telemetry: &Telemetry) -> String {
+    telemetry.log_was(&Full::default(), Limits { age_micros: 1, bytes_max: None });
     telemetry.render(Some(NodeStats::default()), Counters::default())
 }
 

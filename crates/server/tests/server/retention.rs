@@ -41,7 +41,8 @@ async fn round(server: &Running, now: Timestamp) -> Cut {
 async fn round_within(server: &Running, limits: Limits, now: Timestamp) -> Cut {
     let (store, engine) = (server.state.store.clone(), server.state.engine.clone());
     let stop = CancellationToken::new();
-    Retention { store, engine, limits, stop }.round(now).await.unwrap()
+    let room = server.state.directory.room().clone();
+    Retention { store, engine, room, limits, stop }.round(now).await.unwrap()
 }
 
 async fn subscribed(server: &Running, url: &str, change_type: &str) -> String {

@@ -2,17 +2,26 @@
 
 use std::sync::Arc;
 
-use graph::Timestamp;
+use graph::{Partition, Timestamp};
 use http::StatusCode;
 use notify::Incident;
+use notify::retention::{Full, Limits};
 use rusqlite::Connection;
 use serde_json::json;
 use store::sqlite::{OpenOptions, SqliteStore, begin_generation};
-use store::{Generation, StoreHealth};
+use store::{Generation, StoreError, StoreHealth};
 use tempfile::TempDir;
-use tidings_server::key_file;
+use tidings_server::clock::Clock;
+use tidings_server::retention::Retention;
+use tidings_server::server::fresh_source;
+use tidings_server::sources::delivery::Mailboxes;
+use tidings_server::sources::{DeliverError, Delivered, Inbound, Mail};
+use tidings_server::{key_file, seed};
+use tokio_util::sync::CancellationToken;
 
 use self::fault_vfs::Disk;
+use crate::admin;
+use crate::topics::event;
 use crate::world::{World, ok};
 
 #[path = "../../../store/tests/support/fault_vfs.rs"]
@@ -119,4 +128,107 @@ fn damage(directory: &TempDir, of: &str) {
     let mut content = std::fs::read(&file).unwrap();
     content[(page - 1) * bytes..page * bytes].fill(0xd5);
     std::fs::write(file, content).unwrap();
+}
+
+const LOG_FULL: &str = "503 ServiceUnavailable: The server's log is full: it has more to tell than it may keep. Nothing was \
+                        written; try again later.";
+
+/// A look at the log, of which so many bytes may be kept.
+async fn look_after_log(world: &World, bytes_max: u64) {
+    let (store, engine) = (world.state.store.clone(), world.state.engine.clone());
+    let room = world.state.directory.room().clone();
+    let limits = Limits { bytes_max: Some(bytes_max), ..world.state.retention };
+    let retention = Retention { store, engine, room, limits, stop: CancellationToken::new() };
+    retention.round(world.state.clock.wall()).await.unwrap();
+}
+
+/// Nothing can be written to Megan's mailbox, nor published into topics that lie in the same partition as one of these.
+fn close(world: &World, full: Full) {
+    world.state.directory.room().set(full);
+}
+
+fn megans() -> Full {
+    Full { writes: [Partition::of(seed::users()[0].id)].into(), ..Full::default() }
+}
+
+#[tokio::test]
+async fn writes_are_refused_while_more_is_to_be_told_than_the_log_may_keep() {
+    let world = World::new().await;
+    // No node accounts for what is written here.
+    for _ in 0..20 {
+        world.megan().draft("before").await;
+    }
+    look_after_log(&world, 1 << 30).await;
+    let id = world.megan().draft("it has room").await;
+    look_after_log(&world, 1).await;
+    let refused = world.megan().post("/v1.0/me/messages", json!({"subject": "during"})).await;
+    assert_eq!((refused.refusal().as_str(), refused.header("retry-after")), (LOG_FULL, "30"));
+    let patched = world.megan().patch(&format!("/v1.0/me/messages/{id}"), json!({"isRead": true})).await;
+    assert_eq!(patched.refusal(), LOG_FULL);
+    ok(world.megan().get(&format!("/v1.0/me/messages/{id}")).await, StatusCode::OK);
+    world.adele().draft("hers has nothing to tell").await;
+    assert_eq!(world.state.store.health(), StoreHealth::Writable);
+    look_after_log(&world, 1 << 30).await;
+    world.megan().draft("after").await;
+}
+
+#[tokio::test]
+async fn a_subscription_can_be_ended_while_the_log_is_full() {
+    let world = World::new().await;
+    let expires = world.state.clock.wall().plus_minutes(60);
+    let wanted = json!({"changeType": "created", "notificationUrl": "https://hook.example.net/graph",
+                        "resource": "me/messages", "expirationDateTime": expires});
+    let id = world.megan().post("/v1.0/subscriptions", wanted).await.text("/id");
+    close(&world, megans());
+    ok(world.megan().delete(&format!("/v1.0/subscriptions/{id}")).await, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn mail_from_outside_waits_while_the_log_is_full_and_what_was_taken_is_delivered() {
+    let world = World::new().await;
+    close(&world, megans());
+    let mail =
+        |subject: &str| Mail { properties: json!({"subject": subject}).as_object().cloned().unwrap(), meeting: None };
+    let mailboxes = || Mailboxes::new(world.state.store.clone(), fresh_source(Clock::new()));
+    let (outside, node) = (mailboxes().within(world.state.directory.room().clone()), mailboxes());
+    let megan = &seed::users()[0];
+    let refused = Inbound::deliver(&outside, megan, mail("new"), "1".to_owned()).await;
+    assert_eq!(refused, Err(DeliverError::NoRoom(StoreError::LogTooLong)));
+    assert_eq!(Inbound::deliver(&node, megan, mail("sent"), "2".to_owned()).await, Ok(Delivered::New));
+    close(&world, Full::default());
+    assert_eq!(Inbound::deliver(&outside, megan, mail("new"), "1".to_owned()).await, Ok(Delivered::New));
+}
+
+#[tokio::test]
+async fn changes_from_other_systems_wait_while_the_log_is_full() {
+    let world = World::new().await;
+    let told =
+        json!({"changes": [{"key": "1", "tenant": "contoso.test", "resource": "groups/1", "changeType": "updated"}]});
+    let ingest = async || admin::call(&world, "hush", "POST", "/admin/ingest/changes", &told.to_string()).await;
+    close(&world, Full { writes: Partition::all().collect(), ..Full::default() });
+    assert_eq!(ingest().await.0, 503);
+    let ready = world.megan().get("/readyz").await;
+    assert_eq!((ready.status, ready.text("/failing/0/check").as_str()), (503, "log"));
+    close(&world, Full::default());
+    assert_eq!(ingest().await.1, json!({"accepted": 1, "duplicates": 0, "refused": []}));
+}
+
+#[tokio::test]
+async fn a_topic_that_keeps_too_much_takes_no_more_events_and_gives_out_those_that_it_has() {
+    let world = World::new().await;
+    let topic = world.topic().await;
+    topic.publish(&["1", "2"]).await;
+    look_after_log(&world, 1).await;
+    let publish = async |id: &str| {
+        let caller = topic.caller().with("content-type", "application/cloudevents+json");
+        caller.post("/topics/mail:publish?api-version=2024-06-01", event(id)).await
+    };
+    let refused = publish("3").await;
+    assert_eq!((refused.refusal().as_str(), refused.header("retry-after")), (LOG_FULL, "30"));
+    let received = topic.receive(10).await;
+    assert_eq!(received.len(), 2);
+    let settled = topic.settle("acknowledge", &[&received[0].0]).await;
+    assert_eq!(settled["succeededLockTokens"], json!([received[0].0]));
+    look_after_log(&world, 1 << 30).await;
+    ok(publish("3").await, StatusCode::OK);
 }

@@ -16,6 +16,7 @@ pub(super) async fn publish(call: &Call<'_>, topic: &Topic, body: &[u8]) -> Resu
         Received::Batch(events) => events,
     };
     if !events.is_empty() {
+        call.state.directory.room().for_events(topic.id)?;
         call.state.store.publish(topic.id, events, call.state.clock.wall()).await?;
     }
     Ok(Done::ok(&json!({})))

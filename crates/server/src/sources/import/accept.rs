@@ -10,6 +10,7 @@ use store::{Commit, CommitError, Once, Store, StoreError, User};
 use tokio::task::JoinSet;
 
 use super::{Answer, BATCH_ITEMS_MAX, Failed, ITEM_BYTES_MAX, ImportItem, Sink, SinkError};
+use crate::room::Room;
 use crate::sources::delivery::{ATTEMPTS_MAX, FreshSource, Write, owner_of, receive};
 use crate::sources::{DeliverError, Delivered};
 
@@ -34,7 +35,7 @@ pub enum AcceptError {
 /// Imports a batch: [`ImportItem`]s in JSON, one on each line. An item that cannot be imported is named
 /// in the answer, and the others go on. With `quiet` nobody is notified.
 pub async fn accept(
-    store: &Arc<dyn Store>,
+    (store, room): (&Arc<dyn Store>, &Arc<Room>),
     fresh: &FreshSource,
     batch: &[u8],
     quiet: bool,
@@ -53,6 +54,9 @@ pub async fn accept(
     for (index, line) in lines.into_iter().enumerate() {
         match prepare(&mut places, line).await {
             Ok((user, folder, item)) => {
+                if !quiet {
+                    room.for_writes(user.id).map_err(|error| AcceptError::Store(error.to_string()))?;
+                }
                 // What is told of a meeting means something only in its order.
                 let alone = item.meeting.is_some();
                 let others_max = if alone { 0 } else { WRITES_MAX - 1 };
@@ -86,6 +90,7 @@ fn note(answer: &mut Answer, joined: Option<Result<Outcome, tokio::task::JoinErr
         Some(Ok((_, Ok(Delivered::New)))) => answer.imported += 1,
         Some(Ok((_, Ok(Delivered::Duplicate)))) => answer.duplicates += 1,
         Some(Ok((_, Err(DeliverError::Temporary(why))))) => return Err(AcceptError::Store(why)),
+        Some(Ok((_, Err(DeliverError::NoRoom(why))))) => return Err(AcceptError::Store(why.to_string())),
         Some(Ok((index, Err(error)))) => answer.failed.push(Failed { index, why: error.to_string(), no_user: false }),
     }
     Ok(())
@@ -208,7 +213,8 @@ pub struct StoreSink {
 #[async_trait]
 impl Sink for StoreSink {
     async fn import(&mut self, batch: Vec<u8>) -> Result<Answer, SinkError> {
-        let answer = accept(&self.store, &self.fresh, &batch, self.quiet).await;
+        // Nobody looks after the log of a store that is open here.
+        let answer = accept((&self.store, &Arc::default()), &self.fresh, &batch, self.quiet).await;
         answer.map_err(|error| SinkError::Store(error.to_string()))
     }
 }

@@ -166,7 +166,7 @@ async fn many_messages_go_in_batches_through_the_admin_api() {
             return (StatusCode::UNAUTHORIZED, "who are you?").into_response();
         }
         // The first request fails after it was carried out: its answer is lost.
-        let answer = accept(&store, &fresh, &body, true).await.unwrap();
+        let answer = accept((&store, &Arc::default()), &fresh, &body, true).await.unwrap();
         match counted.fetch_add(1, Ordering::Relaxed) {
             0 => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             _ => axum::Json(answer).into_response(),
@@ -202,7 +202,8 @@ async fn items_of_a_batch_that_have_no_place_fail_one_by_one() {
         item(&MEGAN.to_string(), "message", "work").to_string(),
         item("megan@contoso.test", "event", "calendar").to_string(),
     ];
-    let answer = accept(&place.store, &place.fresh, lines.join("\n").as_bytes(), false).await.unwrap();
+    let answer =
+        accept((&place.store, &Arc::default()), &place.fresh, lines.join("\n").as_bytes(), false).await.unwrap();
     assert_eq!(answer.imported, 2);
     let failed: Vec<(usize, &str)> = answer.failed.iter().map(|failed| (failed.index, failed.why.as_str())).collect();
     assert_eq!(failed[0], (1, "there is no user \"nobody@contoso.test\""));
@@ -228,10 +229,10 @@ async fn an_import_for_nobody_stops_at_once() {
 async fn a_batch_beyond_its_limits_is_refused_whole() {
     let place = Place::new().await;
     let many = "{}\n".repeat(BATCH_ITEMS_MAX + 1);
-    let refused = accept(&place.store, &place.fresh, many.as_bytes(), false).await;
+    let refused = accept((&place.store, &Arc::default()), &place.fresh, many.as_bytes(), false).await;
     assert_eq!(refused, Err(AcceptError::TooManyItems));
     let large = vec![b' '; ITEM_BYTES_MAX + BATCH_ITEMS_MAX + 1];
-    assert_eq!(accept(&place.store, &place.fresh, &large, false).await, Err(AcceptError::TooLarge));
+    assert_eq!(accept((&place.store, &Arc::default()), &place.fresh, &large, false).await, Err(AcceptError::TooLarge));
 }
 
 #[tokio::test]

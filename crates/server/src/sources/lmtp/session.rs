@@ -277,6 +277,7 @@ impl Session {
             Ok(Delivered::Duplicate) => "250 2.0.0 duplicate, already stored".to_owned(),
             Err(DeliverError::NoMailbox) => "550 5.1.1 no such user here".to_owned(),
             Err(DeliverError::Refused(why)) => format!("554 5.6.0 {}", one_line(&why)),
+            Err(DeliverError::NoRoom(_)) => "452 4.3.1 the system has no room now, try again later".to_owned(),
             Err(DeliverError::Temporary(why)) => {
                 tracing::warn!(why, "a message was not stored");
                 "451 4.3.0 try again later".to_owned()

@@ -33,6 +33,7 @@ impl Inbound for Recorder {
     async fn deliver(&self, user: &User, mail: Mail, key: String) -> Result<Delivered, DeliverError> {
         match user.display_name.as_str() {
             "full" => return Err(DeliverError::Temporary("the disk is full".to_owned())),
+            "crowded" => return Err(DeliverError::NoRoom(StoreError::LogTooLong)),
             "gone" => return Err(DeliverError::NoMailbox),
             "picky" => return Err(DeliverError::Refused("not\r\nthis".to_owned())),
             _ => {}
@@ -253,4 +254,14 @@ async fn shutdown_tells_idle_clients_and_ends() {
     server.shutdown.cancel();
     assert_eq!(client.line().await, "421 4.3.2 shutting down");
     server.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn mail_for_which_the_log_has_no_room_is_to_come_again() {
+    let server = Server::start(Limits::default()).await;
+    let mut client = server.connect().await;
+    let rcpt = "RCPT TO:<crowded@contoso.test>\r\nRCPT TO:<megan@contoso.test>\r\n";
+    client.ask(&format!("{HEAD}{rcpt}DATA\r\n"), 5).await;
+    let answers = client.ask(MESSAGE, 2).await;
+    assert_eq!(answers, ["452 4.3.1 the system has no room now, try again later", "250 2.0.0 stored"]);
 }
