@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Runs the official SDKs against a development server of its own, over HTTPS on a free port: the Python
 # SDK by HTTP/2, the JavaScript client by HTTP/1.1, both after signing in with MSAL, and Azure Identity. Their clients
-# for Event Grid, which pull from partner topics and manage them. Two receivers
-# of notifications with resource data, in Python and in Node, that know Microsoft's documentation and nothing of ours. And
-# a server for production against another identity provider, npm oidc-provider.
+# for Event Grid, which pull from partner topics and manage them. CloudEvents' own libraries, which read what is pushed.
+# Two receivers of notifications with resource data, in Python and in Node, that know Microsoft's documentation and
+# nothing of ours. And a server for production against another identity provider, npm oidc-provider.
 # Installs them below target/sdk, in the versions that the lock files name; installs Python and npm with
 # the system's package manager if they are missing.
 set -euo pipefail
@@ -66,6 +66,7 @@ status=0
 export TIDINGS_ISSUER_CERTIFICATE="$scratch/issuer.pem"
 # The tests lie beside the modules that they import, where Node looks for them.
 cp "$suites"/javascript/*.mjs "$home/javascript/"
+export TIDINGS_CLOUD_EVENTS="$suites/cloud_events.json"
 (cd "$home/javascript" && NODE_EXTRA_CA_CERTS="$ca" npx --no-install node --test) || status=1
 if [ "$status" -ne 0 ]; then
     tail -n 40 "$scratch/server.log" >&2
