@@ -214,7 +214,7 @@ async fn changes_from_other_systems_wait_while_the_log_is_full() {
 }
 
 #[tokio::test]
-async fn a_topic_that_keeps_too_much_takes_no_more_events_and_gives_out_those_that_it_has() {
+async fn flood_of_events_into_a_topic_meets_the_bound_of_the_log_and_they_are_given_out() {
     let world = World::new().await;
     let topic = world.topic().await;
     topic.publish(&["1", "2"]).await;
