@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the examples of the crate receiver against a development server of its own, on free ports: each subscribes as its
-# README says, one of them with data, and must print what is caused. Installs curl, jq and openssl with the system's package manager
+# README says, one of them with data and one through a topic, and must print what is caused. Installs curl, jq and openssl with the system's package manager
 # if they are missing.
 set -euo pipefail
 set -m
@@ -52,7 +52,7 @@ for tool in curl jq openssl; do
 done
 
 # All in one, with the features that the tests have, so that what they built is used.
-cargo build --locked --workspace --bin tidings --example webhook --example rich --example bare
+cargo build --locked --workspace --bin tidings --example webhook --example rich --example bare --example pull
 built=$(realpath "${CARGO_TARGET_DIR:-target}/debug")
 start server "$built/tidings" dev --ephemeral --json \
     --http 127.0.0.1:0 --https 127.0.0.1:0 --admin 127.0.0.1:0 --lmtp-port 0
@@ -89,6 +89,23 @@ certificate=$(openssl x509 -in "$scratch/certificate.pem" -outform DER | base64 
 subscribe rich '{resource: "me/messages?$select=subject,importance", includeResourceData: true,
     encryptionCertificateId: "example", encryptionCertificate: "'"$certificate"'"}' >/dev/null
 
+# The topic is made by the subscription; the app that subscribed may have its keys.
+azure=8d4f6d16-47a1-4b9c-9b4f-0c7e4fbd5d3a
+url="EventGrid:?azuresubscriptionid=$azure&resourcegroup=rg1&partnertopic=mail-events&location=westeurope"
+post "$base/v1.0/subscriptions" "$token" "$(jq -n --arg url "$url" --arg expires "$(date -u -d '+1 hour' +%FT%TZ)" '{
+    resource: "me/contacts", changeType: "created", clientState: "s3cret", notificationUrl: $url, expirationDateTime: $expires}')" >/dev/null
+"$built/tidings" topic subscribe mail-events worker --server "$(told .admin)" --token "$(told .adminToken)" >/dev/null
+manage=$(curl -sS --cacert "$ca" --fail-with-body "$base/$(told .tenant.id)/oauth2/v2.0/token" -d grant_type=client_credentials \
+    -d "client_id=$app" -d "client_secret=$(told .app.secret)" -d scope=https://management.azure.com/.default | jq -er .access_token)
+group="subscriptions/$azure/resourceGroups/rg1/providers/Microsoft.EventGrid"
+TOPIC_KEY=$(post "$base/$group/partnerTopics/mail-events/listKeys?api-version=2025-02-15" "$manage" '{}' | jq -er .key1)
+export TOPIC_KEY
+start pull "$built/examples/pull" "$base" "$ca" mail-events worker
+await 10 pull '^pulling from mail-events$'
+
+post "$base/v1.0/me/contacts" "$token" '{"givenName": "Pulled"}' >/dev/null
+await "$ARRIVE_SECONDS_MAX" pull '^created Users/[^/]+/Contacts/[^/]+$'
+await "$ARRIVE_SECONDS_MAX" pull '^acknowledged 1$'
 post "$base/v1.0/me/messages" "$token" '{"subject": "Hello from the examples"}' >/dev/null
 post "$base/v1.0/me/events" "$token" '{"subject": "Meet", "start": {"dateTime": "2030-01-02T10:00:00", "timeZone": "UTC"},
     "end": {"dateTime": "2030-01-02T11:00:00", "timeZone": "UTC"}}' >/dev/null

@@ -39,7 +39,7 @@
 //! This crate is the other end of that URL. Its core, [`Receiver`], is a value without I/O, clock or runtime: bytes go in,
 //! typed [`Notification`]s or a typed [`Refusal`] come out. The feature **`axum`** puts a route around it
 //! (module `webhook`), the feature **`fetch`** reads the server's keys over HTTPS (module `fetch`), which you need for
-//! data alone. Without features it is as small as its cryptography allows, that of `aws-lc-rs`, which needs a C compiler to
+//! data alone, and **`pull`** pulls from topics (module `pull`). Without features it is as small as its cryptography allows, that of `aws-lc-rs`, which needs a C compiler to
 //! build.
 //!
 //! # 1. The handshake
@@ -259,6 +259,14 @@
 //! ```
 //!
 //! `examples/rich.rs` opens data as well, `examples/bare.rs` does without a framework.
+//!
+//! # Topics of Event Grid
+//!
+//! A subscription can tell a **topic** instead of a URL, in CloudEvents. Then nobody must be able to call you: the feature
+//! **`pull`** has a client that receives events, acknowledges them, gives them back or gives them up (module `pull`).
+//! Where Event Grid pushes them to a URL of yours, the feature **`axum`** has extractors for the events and for the handshake
+//! that precedes them (module `cloud_events`). Either way an [`Event`] comes, and [`Event::notification`] says what it tells of
+//! Outlook, in the same types as above.
 
 #![warn(missing_docs)]
 
