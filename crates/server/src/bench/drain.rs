@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Told;
 use super::cpu::cpu_time;
-use super::fill::{Population, commit_all, populate};
+use super::fill::{Channel, Population, commit_all, populate};
 use super::receiver::{Manner, Receiver, THREAD_NAME};
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -40,7 +40,7 @@ const MAILBOXES: u64 = 16;
 /// Subscriptions on one URL whose notifications are told in batches, and the most that one has.
 const BATCHED: u64 = 100;
 /// How long it may take a node to park a backlog, and to deliver it.
-const NODE_MAX: Duration = Duration::from_secs(300);
+pub(super) const NODE_MAX: Duration = Duration::from_secs(300);
 
 impl Backlog {
     /// One notification for each change and in each POST.
@@ -105,7 +105,7 @@ pub async fn drain(dir: &Path, outbound: Arc<Outbound>, backlog: Backlog) -> Res
     let telemetry = Telemetry::new(clock.wall())?;
     let publish = engine.publisher(Arc::clone(&telemetry));
     let store = Arc::new(SqliteStore::open(dir, key_file::in_memory(), publish)?);
-    populate(&store, &clock, population, |_| receiver.url("/drain")).await?;
+    populate(&store, &clock, population, |_| Channel::Webhook(receiver.url("/drain"))).await?;
     let started = Instant::now();
     commit_all(&store, &clock, population, changes).await?;
     let committing = started.elapsed();
@@ -141,7 +141,7 @@ pub async fn drain_parked(dir: &Path, outbound: Arc<Outbound>, backlog: Backlog)
     let telemetry = Telemetry::new(clock.wall())?;
     let (publish, handle) = (engine.publisher(Arc::clone(&telemetry)), engine.handle());
     let store = Arc::new(SqliteStore::open(dir, key_file::in_memory(), publish)?);
-    populate(&store, &clock, population, |_| receiver.url("/parked")).await?;
+    populate(&store, &clock, population, |_| Channel::Webhook(receiver.url("/parked"))).await?;
     commit_all(&store, &clock, population, changes).await?;
     let stop = CancellationToken::new();
     let running = tokio::spawn(engine.run(parts(store, outbound, clock, telemetry, batch_max)?, stop.clone()));
@@ -171,7 +171,7 @@ async fn await_node(engine: &Engine, is_so: impl Fn(&NodeStats) -> bool) -> Resu
     bail!("the node did not come so far in {NODE_MAX:?}")
 }
 
-fn parts(
+pub(super) fn parts(
     store: Arc<dyn Store>,
     outbound: Arc<Outbound>,
     clock: Clock,

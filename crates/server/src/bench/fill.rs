@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use graph::{
-    AppId, Change, ChangeId, ChangeType, Item, ItemId, Kind, Mutation, Properties, SubscriptionId, TenantId, UserId,
-    WellKnown,
+    AppId, Change, ChangeId, ChangeType, Item, ItemId, Kind, Mutation, Properties, SubscriptionId, TenantId, TopicId,
+    UserId, WellKnown,
 };
 use notify::Subscription;
 use notify::subscription::{Extras, Target, TlsVersion};
@@ -58,7 +58,7 @@ impl Filled {
     pub async fn new(population: Population, url: impl Fn(u64) -> String) -> Result<Self> {
         let filled = Self { dir: tempfile::tempdir()? };
         let store = filled.open()?;
-        populate(&store, &Clock::new(), population, url).await?;
+        populate(&store, &Clock::new(), population, |n| Channel::Webhook(url(n))).await?;
         store.close().await;
         Ok(filled)
     }
@@ -99,8 +99,12 @@ fn open(dir: &Path, keys: store::seal::Keys) -> Result<Arc<SqliteStore>> {
     Ok(Arc::new(SqliteStore::open(dir, keys, Arc::new(|_, _| {}))?))
 }
 
-fn tenant() -> TenantId {
+pub(super) fn tenant() -> TenantId {
     TenantId(Uuid::from_u128(1))
+}
+
+pub(super) fn app() -> AppId {
+    AppId(Uuid::from_u128(2))
 }
 
 fn mailbox(n: u64) -> UserId {
@@ -123,12 +127,19 @@ fn extras(rich: bool) -> Result<Extras> {
     })
 }
 
-/// Adds the tenant, its users and their subscriptions.
+/// Where a subscription is notified.
+pub(super) enum Channel {
+    Webhook(String),
+    /// An `EventGrid:` URL, and the topic that it names.
+    Topic(String, TopicId),
+}
+
+/// Adds the tenant, its users and their subscriptions; `channel` is told their numbers.
 pub(super) async fn populate(
     store: &Arc<SqliteStore>,
     clock: &Clock,
     population: Population,
-    url: impl Fn(u64) -> String,
+    channel: impl Fn(u64) -> Channel,
 ) -> Result<()> {
     store.add_tenant(Tenant { id: tenant(), domain: "bench.test".to_owned() }).await?;
     at_a_time(population.mailboxes, |n| {
@@ -142,7 +153,13 @@ pub(super) async fn populate(
     .await?;
     let extras = extras(population.rich)?;
     at_a_time(population.subscriptions(), |n| {
-        let subscription = subscription(mailbox(n / population.subscriptions_each), clock, url(n), &extras);
+        let (url, topic) = match channel(n) {
+            Channel::Webhook(url) => (url, None),
+            Channel::Topic(url, topic) => (url, Some(topic)),
+        };
+        let origin = topic.map(|_| "https://bench.test".to_owned()).or_else(|| extras.origin.clone());
+        let extras = Extras { topic, origin, ..extras.clone() };
+        let subscription = subscription(mailbox(n / population.subscriptions_each), clock, url, &extras);
         let store = Arc::clone(store);
         async move {
             let limits = SubscriptionLimits { per_scope: 1_000, refuse_duplicates: false, makers: Makers::default() };
@@ -158,7 +175,7 @@ fn subscription(mailbox: UserId, clock: &Clock, notification_url: String, extras
     Subscription {
         id: SubscriptionId(ids::new_uuid()),
         tenant: tenant(),
-        app: AppId(Uuid::from_u128(2)),
+        app: app(),
         creator: mailbox,
         resource: RESOURCE.to_owned(),
         target: Target::Items { mailbox, kind: Kind::Message, folder: None },

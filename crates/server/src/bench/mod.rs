@@ -6,6 +6,7 @@
 pub mod ceiling;
 pub mod cpu;
 pub mod drain;
+pub mod events;
 pub mod fill;
 pub mod latency;
 pub mod process;

@@ -56,6 +56,8 @@ enum Measurement {
     Batched,
     /// 10,000 notifications that are parked, once their endpoint is back
     DrainParked,
+    /// The same through topics: events published, pulled and pushed
+    Events,
     /// 64 writers over HTTP, nobody, one and ten subscribed
     EndToEnd,
     /// From accepted to received at 50/s, 200/s and half load
@@ -74,7 +76,7 @@ enum Measurement {
 
 impl Measurement {
     fn is_compared_with_the_ceiling(self) -> bool {
-        matches!(self, Self::Ceiling | Self::Drain | Self::Content | Self::Batched | Self::EndToEnd)
+        matches!(self, Self::Ceiling | Self::Drain | Self::Content | Self::Batched | Self::Events | Self::EndToEnd)
     }
 }
 
@@ -93,6 +95,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             Measurement::Content => run.content().await?,
             Measurement::Batched => run.batched().await?,
             Measurement::DrainParked => run.drain_parked().await?,
+            Measurement::Events => run.events().await?,
             Measurement::EndToEnd => run.end_to_end().await?,
             Measurement::Latency => run.latency().await?,
             Measurement::Hanging => run.hanging().await?,

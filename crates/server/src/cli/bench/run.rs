@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::Options;
 use super::figure::Figure;
 use crate::bench::drain::{Backlog, Drained, drain, drain_parked};
+use crate::bench::events::events;
 use crate::bench::latency::{Latency, Pace, latency};
 use crate::bench::throughput::throughput;
 use crate::bench::{Receiver, ceiling, resting};
@@ -111,6 +112,20 @@ impl Run {
         let draining = run.draining.as_secs_f64();
         self.tell(figure("from the first acknowledgement to the last", draining, "s").aim("within seconds"));
         self.tell(figure("in a POST", run.notifications as f64 / run.posts as f64, ""));
+        Ok(())
+    }
+
+    /// Each compared with notifications to a webhook, one in each POST.
+    pub async fn events(&self) -> anyhow::Result<()> {
+        let webhook = self.drained("events", Backlog::one_by_one(self.options.backlog, false)).await?.per_second();
+        self.tell(Figure::new("events", "to a webhook, one by one, for comparison", webhook, "/s"));
+        eprintln!("events: as many changes are committed, published, pulled and pushed");
+        let dir = tempfile::tempdir()?;
+        let run = events(dir.path(), Arc::clone(&self.outbound), self.options.backlog).await?;
+        for (name, took) in [("published", run.publishing), ("pulled", run.pulling), ("pushed", run.pushing)] {
+            let per_second = run.events as f64 / took.as_secs_f64();
+            self.tell(Figure::new("events", name, per_second, "/s").ratio("the webhook", per_second / webhook));
+        }
         Ok(())
     }
 

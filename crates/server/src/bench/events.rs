@@ -1,0 +1,227 @@
+//! What events of topics cost: published by the node, pulled from the store, and pushed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use graph::{SubscriptionId, TopicId};
+use notify::event_grid_url::EventGridUrl;
+use notify::push_policy::PushPolicy;
+use notify::subscription::TlsVersion;
+use notify::topic::{
+    Activation, ContentMode, Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter, Profile, Push,
+    Queue, Settlement, Webhook,
+};
+use notify::{Position, Topic};
+use store::sqlite::SqliteStore;
+use store::{EventSubscriptionKey, Settle, Store};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::drain::{NODE_MAX, parts};
+use super::fill::{Channel, Population, app, commit_all, populate, tenant};
+use super::receiver::Receiver;
+use super::told::await_count;
+use crate::clock::Clock;
+use crate::engine::Engine;
+use crate::outbound::Outbound;
+use crate::telemetry::Telemetry;
+use crate::{ids, key_file};
+
+/// Mailboxes, and as many topics: each mailbox is told through its own.
+const TOPICS: u64 = 16;
+/// Events that one receive asks for.
+const PULLED_AT_A_TIME: usize = 100;
+const COPIED_AT_A_TIME: usize = 1_000;
+/// Notifications that the node publishes at a time.
+const BATCH_MAX: u16 = 100;
+/// The event subscription of each topic.
+const NAME: &str = "bench";
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// How long it took with so many events.
+#[derive(Clone, Copy, Debug)]
+pub struct Events {
+    pub events: u64,
+    /// By the node, from a committed backlog of changes.
+    pub publishing: Duration,
+    /// By the verbs of the store, each event received and acknowledged.
+    pub pulling: Duration,
+    /// By the node, one event in each POST.
+    pub pushing: Duration,
+}
+
+/// Commits changes in `dir` and measures what becomes of their events.
+pub async fn events(dir: &Path, outbound: Arc<Outbound>, changes: u64) -> Result<Events> {
+    let clock = Clock::new();
+    let (pulled, pushed) = (topics(0, &clock)?, topics(TOPICS, &clock)?);
+    let receiver = Receiver::start(1, None)?;
+    let store = Arc::new(SqliteStore::open(dir, key_file::in_memory(), Arc::new(|_, _| {}))?);
+    for topic in pulled.iter().chain(&pushed) {
+        store.open_topic(Arc::new(topic.clone()), 2 * TOPICS, clock.wall()).await?;
+    }
+    let population = Population { mailboxes: TOPICS, subscriptions_each: 1, rich: false };
+    populate(&store, &clock, population, |n| Channel::Topic(url(n), pulled[n as usize].id)).await?;
+    for topic in &pulled {
+        put(&*store, topic, Destination::Queue(Queue::default()), &clock).await?;
+    }
+    commit_all(&store, &clock, population, changes).await?;
+    let store: Arc<dyn Store> = store;
+
+    let publishing = run_node(&store, &outbound, &clock, kept(&*store, &pulled, changes)).await?;
+    let pulling = pull_all(&store, &pulled, &clock, changes).await?;
+    for (from, to) in pulled.iter().zip(&pushed) {
+        put(&*store, to, Destination::Push(Box::new(push_to(receiver.url("/push")))), &clock).await?;
+        copy(&*store, from.id, to.id, &clock).await?;
+    }
+    let pushing = run_node(&store, &outbound, &clock, await_count(changes, || receiver.posts())).await?;
+    Ok(Events { events: changes, publishing, pulling, pushing })
+}
+
+fn url(n: u64) -> String {
+    let azure = Uuid::from_u128(3);
+    format!("EventGrid:?azuresubscriptionid={azure}&resourcegroup=rg&partnertopic=bench-{n}&location=westeurope")
+}
+
+/// As many topics as there are mailboxes, from this number on.
+fn topics(first: u64, clock: &Clock) -> Result<Vec<Topic>> {
+    let topic = |n| {
+        Ok(Topic {
+            id: TopicId(ids::new_uuid()),
+            tenant: tenant(),
+            place: EventGridUrl::parse(&url(n))?,
+            apps: [app()].into(),
+            profile: Profile::default(),
+            activation: Activation::Activated,
+            created: clock.wall(),
+            description: String::new(),
+            keys: [ids::new_topic_key(), ids::new_topic_key()],
+            subscribed_until: None,
+        })
+    };
+    (first..first + TOPICS).map(topic).collect()
+}
+
+async fn put(store: &dyn Store, topic: &Topic, destination: Destination, clock: &Clock) -> Result<()> {
+    let subscription = EventSubscription {
+        id: Some(SubscriptionId(ids::new_uuid())),
+        topic: topic.id,
+        name: NAME.to_owned(),
+        filter: Filter::try_from(EventSubscriptionFilter::default())?,
+        destination,
+        labels: Vec::new(),
+        expires: None,
+        created: clock.wall(),
+        lock_key: ids::new_lock_key(),
+    };
+    store.put_event_subscription(Arc::new(subscription), 1).await?;
+    Ok(())
+}
+
+/// One event in each POST.
+fn push_to(url: String) -> Push {
+    let webhook = Webhook {
+        url,
+        mode: ContentMode::Structured,
+        batch: None,
+        attributes: Vec::new(),
+        audience: None,
+        tls: TlsVersion::default(),
+    };
+    Push { to: Endpoint::Webhook(webhook), policy: PushPolicy::default(), dead_letters: None }
+}
+
+/// Runs a node until something is so, and tells how long that took.
+async fn run_node(
+    store: &Arc<dyn Store>,
+    outbound: &Arc<Outbound>,
+    clock: &Clock,
+    is_so: impl Future<Output = Result<()>>,
+) -> Result<Duration> {
+    let telemetry = Telemetry::new(clock.wall())?;
+    let (engine, stop) = (Engine::stopped(), CancellationToken::new());
+    let parts = parts(Arc::clone(store), Arc::clone(outbound), clock.clone(), telemetry, BATCH_MAX)?;
+    let started = Instant::now();
+    let running = tokio::spawn(engine.run(parts, stop.clone()));
+    is_so.await?;
+    let took = started.elapsed();
+    stop.cancel();
+    running.await?;
+    Ok(took)
+}
+
+/// Waits until the topics keep so many events.
+async fn kept(store: &dyn Store, topics: &[Topic], events: u64) -> Result<()> {
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    let begun = Instant::now();
+    while begun.elapsed() < NODE_MAX {
+        look.tick().await;
+        let mut kept = 0;
+        for topic in topics {
+            kept += store.topic_counts(topic.id).await?.context("the topic is gone")?.events;
+        }
+        if kept == events {
+            return Ok(());
+        }
+    }
+    bail!("not all events were published in {NODE_MAX:?}")
+}
+
+/// Receives and acknowledges all events, one task for each topic.
+async fn pull_all(store: &Arc<dyn Store>, topics: &[Topic], clock: &Clock, events: u64) -> Result<Duration> {
+    let started = Instant::now();
+    let mut pulling = JoinSet::new();
+    for topic in topics {
+        pulling.spawn(pull(Arc::clone(store), EventSubscriptionKey::new(topic.id, NAME), clock.clone()));
+    }
+    let mut pulled = 0;
+    while let Some(one) = pulling.join_next().await {
+        pulled += one??;
+    }
+    ensure!(pulled == events, "{pulled} of {events} events were pulled");
+    Ok(started.elapsed())
+}
+
+async fn pull(store: Arc<dyn Store>, key: EventSubscriptionKey, clock: Clock) -> Result<u64> {
+    let mut pulled = 0;
+    loop {
+        let received = store.receive(key.clone(), PULLED_AT_A_TIME, clock.wall()).await?;
+        if received.events.is_empty() {
+            return Ok(pulled);
+        }
+        pulled += received.events.len() as u64;
+        let tokens = received.events.into_iter().map(|event| event.lock_token).collect();
+        let settle = Settle { tokens, how: Settlement::Acknowledge, now: clock.wall() };
+        ensure!(store.settle(key.clone(), settle).await?.iter().all(Result::is_ok), "a lock was lost");
+    }
+}
+
+/// Publishes the events of one topic into another.
+async fn copy(store: &dyn Store, from: TopicId, to: TopicId, clock: &Clock) -> Result<()> {
+    let mut after = Position::default();
+    loop {
+        let events = store.topic_events(from, after, COPIED_AT_A_TIME).await?;
+        let Some((last, _)) = events.last() else { return Ok(()) };
+        after = *last;
+        let events = events.iter().map(|(_, event)| event.event.clone()).collect();
+        store.publish(to, events, clock.wall()).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbound::{OutboundConfig, Policy};
+
+    #[tokio::test]
+    async fn every_change_is_published_pulled_and_pushed() {
+        let policy = Policy { dev: true, ..Policy::default() };
+        let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let run = events(dir.path(), Arc::new(outbound), 200).await.unwrap();
+        assert_eq!(run.events, 200);
+        assert!([run.publishing, run.pulling, run.pushing].iter().all(|took| !took.is_zero()));
+    }
+}
