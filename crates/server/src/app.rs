@@ -40,38 +40,6 @@ pub trait Handshake: Send + Sync + 'static {
     async fn consent(&self, url: &str, ask: &Ask<'_>) -> Result<Consent, NoConsent>;
 }
 
-/// What events are pushed with, apart from webhooks, which there always are.
-#[derive(Clone, Debug, Default)]
-pub struct Pushing {
-    /// Who this server is to those that it pushes to.
-    pub origin: Origin,
-    pub has_nats: bool,
-    pub has_dead_letters: bool,
-}
-
-/// What this server has not been given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotConfigured {
-    #[error("this server knows no server of NATS; push to a WebHook, or ask its operator to name one")]
-    Nats,
-    #[error("this server keeps no dead letters; leave deadLetterDestination out, or ask its operator to name a place")]
-    DeadLetters,
-}
-
-impl Pushing {
-    /// Whether events can be brought there.
-    pub fn check(&self, destination: &Destination) -> Result<(), NotConfigured> {
-        let Destination::Push(push) = destination else { return Ok(()) };
-        if matches!(push.to, Endpoint::NatsJetStream(_)) && !self.has_nats {
-            return Err(NotConfigured::Nats);
-        }
-        if push.dead_letters.is_some() && !self.has_dead_letters {
-            return Err(NotConfigured::DeadLetters);
-        }
-        Ok(())
-    }
-}
-
 /// The running engine, as far as the API waits for it.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
@@ -108,7 +76,8 @@ pub struct AppState {
     pub engine: Arc<dyn Engine>,
     /// Who waits for events of topics.
     pub arrivals: Arc<Arrivals>,
-    pub pushing: Pushing,
+    /// Who this server is to those that it pushes events to.
+    pub push_origin: Origin,
     /// Which endpoints may consent while they are asked.
     pub callbacks: Callbacks,
     /// Where events go besides webhooks.

@@ -21,7 +21,6 @@ pub mod telemetry;
 use self::identity::Identity;
 use self::sinks::{DeadLetters, Nats};
 use self::telemetry::Telemetry;
-use crate::app::Pushing;
 use crate::evidence::attempts::Kept;
 use crate::identity::external::Rules;
 use crate::outbound::{Allowed, ClientCertificate, OutboundConfig, Policy, ProxyConfig};
@@ -188,10 +187,8 @@ impl Default for EventGrid {
 }
 
 impl EventGrid {
-    pub fn pushing(&self) -> anyhow::Result<Pushing> {
-        let origin = Origin::parse(&self.origin);
-        let origin = origin.context("event_grid.origin is no name of a host; write one, as eventgrid.azure.net")?;
-        Ok(Pushing { origin, ..Pushing::default() })
+    pub fn origin(&self) -> anyhow::Result<Origin> {
+        Origin::parse(&self.origin).context("event_grid.origin is no name of a host; write one, as eventgrid.azure.net")
     }
 }
 
@@ -446,7 +443,7 @@ impl Config {
 
     fn check(&self) -> anyhow::Result<()> {
         self.delivery.check()?;
-        self.event_grid.pushing()?;
+        self.event_grid.origin()?;
         self.retention.check(self.delivery.node().horizon_micros)?;
         self.attempt_log.check()?;
         let Listen { https, http, .. } = &self.listen;

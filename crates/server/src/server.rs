@@ -16,6 +16,7 @@ use notify::subscription::TlsVersion;
 use notify::{Monotonic, NodeConfig, Position, Profile, retention};
 use protocol::HandshakeError;
 use protocol::event_grid::handshake::{Ask, Consent, NoConsent};
+use protocol::event_grid::push::Origin;
 use rustls::ServerConfig;
 use store::seal::Keys;
 use store::sqlite::{OpenOptions, SqliteStore};
@@ -24,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::{self, AppState, Handshake, Limits, Pushing};
+use crate::app::{self, AppState, Handshake, Limits};
 use crate::clock::Clock;
 use crate::data_dir::{self, ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir, SIGNING_KEYS_FILE};
 use crate::directory::{Directory, subscribed};
@@ -67,7 +68,8 @@ pub struct Settings {
     /// How long a delivery that is due may wait for its attempt before the log warns.
     pub overdue: Duration,
     pub outbound: OutboundConfig,
-    pub pushing: Pushing,
+    /// Who this server is to those that it pushes events to.
+    pub push_origin: Origin,
     /// Where events go besides webhooks.
     pub sinks: SinksConfig,
     /// Whether this server gives out tokens itself.
@@ -200,8 +202,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         directory: directory.clone(),
         tokens: tokens.clone(),
         deliver: Arc::new(mailboxes()),
-        origin: settings.pushing.origin.clone(),
-        sinks: engine::Sinks::default(),
+        push_origin: settings.push_origin.clone(),
+        sinks: Arc::clone(&sinks),
         clock: clock.clone(),
         node: NodeId(ids::new_uuid()),
         config: if dev { far_sighted(delivery) } else { delivery.alone() },
@@ -225,7 +227,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         handshake: Arc::new(Handshakes { outbound: outbound.clone(), telemetry: telemetry.clone() }),
         engine: Arc::new(engine),
         arrivals,
-        pushing: settings.pushing,
+        push_origin: settings.push_origin,
         callbacks: Callbacks::default(),
         sinks,
         telemetry,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use notify::node::Outcome;
 use notify::push_policy::Undelivered;
-use notify::topic::{DeadLetterDestination, EventSubscription, InvalidBridge, NatsJetStream};
+use notify::topic::{DeadLetterDestination, Destination, Endpoint, EventSubscription, InvalidBridge, NatsJetStream};
 use notify::{Topic, TopicEvent};
 use protocol::event_grid::dead_letter::is_container_name;
 use store::Store;
@@ -71,7 +71,7 @@ impl Sinks {
         events: &[Arc<TopicEvent>],
         limit: Duration,
     ) -> Outcome {
-        let Some(bridge) = &self.bridge else { return UNAVAILABLE };
+        let Some(bridge) = &self.bridge else { return missing(of, NoSink::NoBridge) };
         let Some(topic) = topic(store, of).await else { return UNAVAILABLE };
         let events: Vec<_> = events.iter().map(|event| &event.event).collect();
         let published = bridge.publish(to, topic.tenant, &events, limit).await;
@@ -88,7 +88,7 @@ impl Sinks {
         (to, of): (&DeadLetterDestination, &EventSubscription),
         letters: &[(Arc<TopicEvent>, Undelivered)],
     ) -> Outcome {
-        let Some(dead_letters) = &self.dead_letters else { return UNAVAILABLE };
+        let Some(dead_letters) = &self.dead_letters else { return missing(of, NoSink::NoDeadLetters) };
         let Some(topic) = topic(store, of).await else { return UNAVAILABLE };
         let Ok(shelf) = Shelf::new(&to.container, &topic, &of.name) else { return UNAVAILABLE };
         for chunk in letters.chunks(KEPT_AT_A_TIME) {
@@ -112,18 +112,25 @@ impl Sinks {
         Outcome::Acknowledged
     }
 
-    /// Whether events can be bridged there.
-    pub fn check_bridge(&self, to: &NatsJetStream) -> Result<(), NoSink> {
-        Ok(self.bridge.as_ref().ok_or(NoSink::NoBridge)?.check(to)?)
-    }
-
-    /// Whether dead letters can be kept there.
-    pub fn check_dead_letters(&self, to: &DeadLetterDestination) -> Result<(), NoSink> {
-        if self.dead_letters.is_none() {
-            return Err(NoSink::NoDeadLetters);
+    /// Whether events can be brought there.
+    pub fn check(&self, destination: &Destination) -> Result<(), NoSink> {
+        let Destination::Push(push) = destination else { return Ok(()) };
+        if let Endpoint::NatsJetStream(to) = &push.to {
+            self.bridge.as_ref().ok_or(NoSink::NoBridge)?.check(to)?;
         }
-        if is_container_name(&to.container) { Ok(()) } else { Err(NoContainer.into()) }
+        match (&push.dead_letters, &self.dead_letters) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(NoSink::NoDeadLetters),
+            (Some(to), Some(_)) if is_container_name(&to.container) => Ok(()),
+            (Some(_), Some(_)) => Err(NoContainer.into()),
+        }
     }
+}
+
+/// It was there when the event subscription was made: what is to go there waits.
+fn missing(of: &EventSubscription, why: NoSink) -> Outcome {
+    tracing::error!(event_subscription = of.name, %why, "events wait");
+    UNAVAILABLE
 }
 
 /// The topic of an event subscription, if it is there and can be read.

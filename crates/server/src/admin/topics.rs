@@ -242,7 +242,7 @@ pub(super) async fn push(
         .and_then(|before| before.push()?.webhook())
         .is_some_and(|webhook| webhook.url == new.url && webhook.awaits.is_none());
     if !has_consented {
-        let ask = Ask { origin: &admin.state.pushing.origin, callback: None, bearer: None };
+        let ask = Ask { origin: &admin.state.push_origin, callback: None, bearer: None };
         if admin.state.handshake.consent(&new.url, &ask).await.map_err(bad)? == Consent::Withheld {
             return Err(bad("the endpoint answered the OPTIONS request without the header WebHook-Allowed-Origin"));
         }

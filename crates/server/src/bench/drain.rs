@@ -19,7 +19,7 @@ use super::fill::{Channel, Population, commit_all, populate};
 use super::receiver::{Manner, Receiver, THREAD_NAME};
 use crate::clock::Clock;
 use crate::directory::Directory;
-use crate::engine::{Deliver, Engine, Parts, Sinks};
+use crate::engine::{Deliver, Engine, Parts};
 use crate::identity::{Key, Tokens};
 use crate::outbound::Outbound;
 use crate::telemetry::Telemetry;
@@ -184,8 +184,8 @@ pub(super) fn parts(
         outbound,
         tokens: Arc::new(Tokens::of(Key::generate(clock.wall())?)),
         deliver: Arc::new(NoMail),
-        origin: Origin::default(),
-        sinks: Sinks::default(),
+        push_origin: Origin::default(),
+        sinks: Arc::default(),
         clock,
         node: NodeId(ids::new_uuid()),
         config: NodeConfig { batch_max, ..NodeConfig::default() },

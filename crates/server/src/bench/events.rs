@@ -128,6 +128,7 @@ fn push_to(url: String) -> Push {
         batch: None,
         attributes: Vec::new(),
         audience: None,
+        awaits: None,
         tls: TlsVersion::default(),
     };
     Push { to: Endpoint::Webhook(webhook), policy: PushPolicy::default(), dead_letters: None }

@@ -18,6 +18,7 @@ use crate::outbound::{OutboundConfig, Policy};
 use crate::server::{self, Addresses, Running, Settings};
 use crate::sinks::SinksConfig;
 use crate::{app, config, key_file, seed, tls};
+use protocol::event_grid::push::Origin;
 
 /// How long the tokens that are printed are good for: a month, so that nobody's evening ends at one.
 const TOKEN_SECONDS: i64 = 30 * 24 * 3_600;
@@ -137,7 +138,7 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
             ca_files: options.outbound_ca,
             ..OutboundConfig::default()
         },
-        pushing: app::Pushing::default(),
+        push_origin: Origin::default(),
         sinks,
         built_in_issuer: true,
         issuers: Vec::new(),

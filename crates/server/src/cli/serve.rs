@@ -114,7 +114,7 @@ fn settings(config: Config) -> anyhow::Result<Settings> {
         delivery: config.delivery.node(),
         overdue: config.delivery.overdue(),
         outbound: config.outbound()?,
-        pushing: config.event_grid.pushing()?,
+        push_origin: config.event_grid.origin()?,
         sinks: config.sinks()?,
         built_in_issuer: config.identity.built_in_issuer,
         issuers: config.issuers()?,

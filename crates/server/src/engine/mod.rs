@@ -11,7 +11,6 @@ mod faults;
 mod perform;
 mod publish;
 mod push;
-mod sinks;
 mod tail;
 mod watchdog;
 
@@ -34,12 +33,12 @@ use crate::evidence::attempts::AttemptLog;
 use crate::evidence::attempts::entry::Tried;
 use crate::identity::Tokens;
 use crate::outbound::Outbound;
+use crate::sinks::Sinks;
 use crate::telemetry::Telemetry;
 use crate::telemetry::traces::Traces;
 pub use advance::advance;
 pub use faults::Faults;
 use perform::Performer;
-pub use sinks::{Bridge, DeadLetters, Letter, Sinks};
 use tail::Tail;
 use watchdog::Watchdog;
 
@@ -64,9 +63,9 @@ pub struct Parts {
     pub tokens: Arc<Tokens>,
     pub deliver: Arc<dyn Deliver>,
     /// Who this server is to those that it pushes to.
-    pub origin: Origin,
+    pub push_origin: Origin,
     /// Where events of topics go that no webhook takes.
-    pub sinks: Sinks,
+    pub sinks: Arc<Sinks>,
     pub clock: Clock,
     pub node: NodeId,
     pub config: NodeConfig,

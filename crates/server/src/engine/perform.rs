@@ -19,12 +19,12 @@ use super::bodies::Bodies;
 use super::faults::Faults;
 use super::publish::{Topics, publish};
 use super::push::{Bearers, push};
-use super::sinks::Sinks;
 use super::{Deliver, Input, Parts};
 use crate::clock::Clock;
 use crate::evidence::attempts::entry::{Tried, excerpt};
 use crate::outbound::{self, Answer as Answered, Failure, Outbound};
 use crate::room::Room;
+use crate::sinks::Sinks;
 use crate::telemetry::traces::Traces;
 use crate::telemetry::{Telemetry, outcome_name};
 
@@ -48,9 +48,9 @@ pub(super) struct Channels {
     pub traces: Traces,
     pub topics: Topics,
     /// Who this server is to those that it pushes to.
-    pub origin: Origin,
+    pub push_origin: Origin,
     pub bearers: Bearers,
-    pub sinks: Sinks,
+    pub sinks: Arc<Sinks>,
 }
 
 /// What the attempt log says of an attempt from the start.
@@ -152,9 +152,9 @@ impl Performer {
             outbound: Arc::clone(&parts.outbound),
             traces: parts.traces.clone(),
             topics: Topics { store: Arc::clone(&parts.store), room: Arc::clone(parts.directory.room()) },
-            origin: parts.origin.clone(),
+            push_origin: parts.push_origin.clone(),
             bearers,
-            sinks: parts.sinks.clone(),
+            sinks: Arc::clone(&parts.sinks),
         };
         Self {
             store: Arc::clone(&parts.store),
@@ -465,6 +465,7 @@ mod tests {
     use crate::engine::bodies::tests::{bodies, notification};
     use crate::identity::{Key, Tokens};
     use crate::outbound::{OutboundConfig, Policy};
+    use crate::sinks::Sinks;
 
     fn attempt(url: &str, timeout_micros: u64) -> Attempt {
         let (notifications, tls) = (vec![notification()], notify::subscription::TlsVersion::V1_2);
@@ -487,9 +488,9 @@ mod tests {
         let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
         let store = Arc::new(store::memory::MemoryStore::new(Arc::new(|_, _| {})));
         let bearers = Bearers::new(Arc::new(Tokens::of(Key::generate(Timestamp::from_seconds(0)).unwrap())));
-        let (sinks, topics) = (Sinks::default(), Topics { store, room: Arc::default() });
-        let (outbound, origin) = (Arc::new(outbound), Origin::default());
-        let channels = Channels { outbound, traces: Traces::default(), topics, origin, bearers, sinks };
+        let (sinks, topics) = (Arc::default(), Topics { store, room: Arc::default() });
+        let (outbound, push_origin) = (Arc::new(outbound), Origin::default());
+        let channels = Channels { outbound, traces: Traces::default(), topics, push_origin, bearers, sinks };
         let (bodies, clock, url) = (bodies(), Clock::new(), receiver.url("/"));
         let busy = bodies.keep_busy().await;
         let late = attempted(attempt(&url, 5_000), &channels, (&bodies, &clock), || panic!("it is late")).await;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use graph::Timestamp;
 use notify::node::{Attempt, Lack, Notification, Outcome, Purpose};
+use notify::push_policy::Undelivered;
 use notify::topic::{Audience, Endpoint, Push, Webhook};
 use notify::{EventSubscription, Position, Record, Subscription, TopicEvent};
 use store::{Store, StoreError};
 
 use super::perform::{CameTo, Channels, told_failed};
-use super::sinks::Letter;
 use crate::clock::Clock;
 use crate::identity::{Addressee, Tokens, ValidationTokens};
 use crate::outbound::{self, Answer, Failure};
@@ -44,7 +44,7 @@ pub(super) async fn push(attempt: &Attempt, channels: &Channels, clock: &Clock, 
     // An attempt takes the world's time, wherever the clock is moved meanwhile.
     let limit = Duration::from_micros(attempt.timeout_micros);
     let until = clock.elapsed() + limit;
-    let read = match tokio::time::timeout(limit, events(&*channels.store, &attempt.notifications)).await {
+    let read = match tokio::time::timeout(limit, events(&*channels.topics.store, &attempt.notifications)).await {
         Ok(Ok(read)) => read,
         Ok(Err(error)) => {
             tracing::warn!(%error, "events could not be read; they will be pushed again");
@@ -80,19 +80,19 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn perform(&self, events: &[ToSend], sending: impl FnOnce()) -> CameTo {
-        let sinks = &self.channels.sinks;
+        let (sinks, store) = (&self.channels.sinks, &*self.channels.topics.store);
         match (self.attempt.purpose, &self.how.to) {
             (Purpose::DeadLetter, _) => {
                 // It was to have none any more when it was put last.
                 let Some(to) = &self.how.dead_letters else { return CameTo::of(Outcome::Acknowledged) };
                 let letters: Vec<_> = events.iter().filter_map(|event| self.letter(event)).collect();
                 sending();
-                CameTo::of(self.in_time(sinks.keep(to, self.of, &letters)).await)
+                CameTo::of(self.in_time(sinks.keep(store, (to, self.of), &letters)).await)
             }
             (_, Endpoint::NatsJetStream(to)) => {
                 let events: Vec<_> = events.iter().map(|(_, event)| Arc::clone(event)).collect();
                 sending();
-                CameTo::of(self.in_time(sinks.publish(to, self.of, &events)).await)
+                CameTo::of(sinks.publish(store, (to, self.of), &events, self.left).await)
             }
             (_, Endpoint::Webhook(webhook)) => self.post(webhook, events, sending).await,
         }
@@ -102,9 +102,8 @@ impl Work<'_> {
         tokio::time::timeout(self.left, sent).await.unwrap_or(Outcome::TimedOut)
     }
 
-    fn letter(&self, (place, event): &ToSend) -> Option<Letter> {
-        let given_up = self.attempt.notifications[*place].given_up?;
-        Some(Letter { event: Arc::clone(event), given_up })
+    fn letter(&self, (place, event): &ToSend) -> Option<(Arc<TopicEvent>, Undelivered)> {
+        Some((Arc::clone(event), self.attempt.notifications[*place].given_up?))
     }
 
     async fn post(&self, webhook: &Webhook, events: &[ToSend], sending: impl FnOnce()) -> CameTo {
@@ -122,7 +121,7 @@ impl Work<'_> {
             return CameTo::not_sent(Vec::new());
         }
         let pushed: Vec<_> = events.iter().map(|(_, event)| &event.event).collect();
-        let name = (&self.channels.origin, &*self.of.name);
+        let name = (&self.channels.push_origin, &*self.of.name);
         let request = webhook.request(name, &pushed, *failed, bearer.as_deref());
         sending();
         let span = self.channels.traces.attempt(url, events.len(), *failed);
@@ -189,7 +188,6 @@ async fn events(store: &dyn Store, notifications: &[Notification]) -> Result<Vec
 mod tests {
     use std::sync::Mutex;
 
-    use async_trait::async_trait;
     use graph::{SubscriptionId, TopicId};
     use notify::event_grid_url::EventGridUrl;
     use notify::push_policy::{GivenUp, PushPolicy, Undelivered};
@@ -199,14 +197,18 @@ mod tests {
         Profile, Topic,
     };
     use protocol::event_grid::push::Origin;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use store::memory::MemoryStore;
+    use tempfile::TempDir;
     use uuid::Uuid;
 
     use super::*;
-    use crate::engine::sinks::{Bridge, DeadLetters, Sinks};
+    use crate::bench::Receiver;
+    use crate::dead_letters::{DeadLettersConfig, Shelf};
+    use crate::engine::publish::Topics;
     use crate::identity::Key;
-    use crate::outbound::{Outbound, OutboundConfig};
+    use crate::outbound::{Outbound, OutboundConfig, Policy};
+    use crate::sinks::{Sinks, SinksConfig};
     use crate::telemetry::traces::Traces;
     use crate::{ids, seed};
 
@@ -237,42 +239,18 @@ mod tests {
         CloudEvent::from_json(json.to_string().as_bytes()).unwrap()
     }
 
-    /// What publishes and keeps, and what it was given.
-    #[derive(Default)]
-    struct Recorder(Mutex<Vec<(String, Option<GivenUp>)>>);
-
-    #[async_trait]
-    impl Bridge for Recorder {
-        async fn publish(&self, _: &NatsJetStream, _: &EventSubscription, events: &[Arc<TopicEvent>]) -> Outcome {
-            let given = events.iter().map(|event| (event.event.attributes().id.clone(), None));
-            self.0.lock().unwrap().extend(given);
-            Outcome::Acknowledged
-        }
-    }
-
-    #[async_trait]
-    impl DeadLetters for Recorder {
-        async fn keep(&self, _: &DeadLetterDestination, _: &EventSubscription, letters: &[Letter]) -> Outcome {
-            let given = letters.iter().map(|one| (one.event.event.attributes().id.clone(), Some(one.given_up.reason)));
-            self.0.lock().unwrap().extend(given);
-            Outcome::Acknowledged
-        }
-    }
-
     struct World {
         channels: Channels,
         subscription: Arc<Subscription>,
     }
 
     impl World {
-        /// Events 1, 2, 4 and 5 of a topic stand at positions 1 to 4 of its log, and are pushed into a stream.
-        async fn new(sinks: Sinks) -> Self {
+        /// Events 1, 2, 4 and 5 of a topic stand at positions 1 to 4 of its log.
+        async fn new(to: Endpoint, sinks: Sinks) -> Self {
             let store = Arc::new(MemoryStore::new(Arc::new(|_, _| {})));
             let topic = store.open_topic(Arc::new(topic()), 1, NOW).await.unwrap();
             store.publish(topic.id, [1, 2, 4, 5].map(event).into(), NOW).await.unwrap();
-            let to = NatsJetStream { stream: "mail".to_owned(), subject: "mail".to_owned() };
             let letters = DeadLetterDestination { resource_id: "r".to_owned(), container: "letters".to_owned() };
-            let to = Endpoint::NatsJetStream(to);
             let push = Push { to, policy: PushPolicy::default(), dead_letters: Some(letters) };
             let subscription = topic.pushed(&EventSubscription {
                 id: Some(SubscriptionId(Uuid::from_u128(7))),
@@ -285,13 +263,15 @@ mod tests {
                 created: NOW,
                 lock_key: ids::new_lock_key(),
             });
+            let policy = Policy { dev: true, ..Policy::default() };
+            let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
             let channels = Channels {
-                outbound: Arc::new(Outbound::new(OutboundConfig::default()).unwrap()),
+                outbound: Arc::new(outbound),
                 traces: Traces::default(),
-                store,
-                origin: Origin::default(),
+                topics: Topics { store, room: Arc::default() },
+                push_origin: Origin::default(),
                 bearers: Bearers::new(Arc::new(Tokens::of(Key::generate(NOW).unwrap()))),
-                sinks,
+                sinks: Arc::new(sinks),
             };
             Self { channels, subscription: Arc::new(subscription.unwrap()) }
         }
@@ -314,7 +294,7 @@ mod tests {
             Attempt {
                 id: 1,
                 purpose,
-                url: "nats:mail".into(),
+                url: self.subscription.notification_url.as_str().into(),
                 tls: TlsVersion::default(),
                 timeout_micros: 10_000_000,
                 notifications: positions.iter().map(notification).collect(),
@@ -328,46 +308,64 @@ mod tests {
         }
     }
 
-    fn recording() -> (Arc<Recorder>, Sinks) {
-        let recorder = Arc::new(Recorder::default());
-        let sinks = Sinks { bridge: Some(recorder.clone()), dead_letters: Some(recorder.clone()), ..Sinks::default() };
-        (recorder, sinks)
+    fn webhook(url: String) -> Endpoint {
+        let json = json!({"url": url});
+        Endpoint::Webhook(serde_json::from_value(json).unwrap())
+    }
+
+    /// A receiver, and the bodies that it was sent.
+    fn recording() -> (Receiver, Arc<Mutex<Vec<Value>>>) {
+        let bodies: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let record = Arc::clone(&bodies);
+        let on_body = move |body: &[u8]| record.lock().unwrap().push(serde_json::from_slice(body).unwrap());
+        (Receiver::start(1, Some(Arc::new(on_body))).unwrap(), bodies)
+    }
+
+    fn kept_in(directory: &TempDir) -> Sinks {
+        let dead_letters = Some(DeadLettersConfig::Directory(directory.path().to_owned()));
+        Sinks::new(SinksConfig { nats: None, dead_letters }, Clock::new()).unwrap()
     }
 
     #[tokio::test]
     async fn events_are_read_whole_and_stay_in_the_order_of_the_attempt() {
-        let world = World::new(Sinks::default()).await;
+        let world = World::new(webhook("https://h/".to_owned()), Sinks::default()).await;
         let attempt = world.attempt(Purpose::Push, &[4, 1, 2, 9]);
-        let read = events(&*world.channels.store, &attempt.notifications).await.unwrap();
+        let read = events(&*world.channels.topics.store, &attempt.notifications).await.unwrap();
         let read: Vec<_> = read.into_iter().map(|event| event.map(|event| event.event.clone())).collect();
         assert_eq!(read, [Some(event(5)), Some(event(1)), Some(event(2)), None]);
     }
 
     #[tokio::test]
-    async fn a_bridge_gets_the_events_and_a_store_of_dead_letters_why_they_were_given_up() {
-        let (recorder, sinks) = recording();
-        let world = World::new(sinks).await;
-        assert_eq!(world.push(Purpose::Push, &[1, 3]).await.outcome, Outcome::Acknowledged);
+    async fn events_are_posted_whole_and_their_dead_letters_say_why_they_were_given_up() {
+        let ((receiver, bodies), letters) = (recording(), tempfile::tempdir().unwrap());
+        let world = World::new(webhook(receiver.url("/push")), kept_in(&letters)).await;
+        assert_eq!(world.push(Purpose::Push, &[3]).await.outcome, Outcome::Acknowledged);
+        assert_eq!(bodies.lock().unwrap()[0]["data"], json!({"n": 4}));
         assert_eq!(world.push(Purpose::DeadLetter, &[2]).await.outcome, Outcome::Acknowledged);
-        let given = recorder.0.lock().unwrap().clone();
-        let dead = Some(GivenUp::AttemptsExceeded);
-        assert_eq!(given, [("1".to_owned(), None), ("4".to_owned(), None), ("2".to_owned(), dead)]);
+        let topic = world.channels.topics.store.topic(topic().id).await.unwrap().unwrap();
+        let shelf = Shelf::new("letters", &topic, "push").unwrap();
+        let kept = world.channels.sinks.dead_letters.as_ref().unwrap();
+        let keys = kept.keys(&shelf, None, 10).await.unwrap();
+        let letter = kept.read(&keys[0]).await.unwrap().unwrap();
+        assert_eq!((keys.len(), letter.event.attributes().id.as_str()), (1, "2"));
+        assert_eq!(letter.reason, "MaxDeliveryAttemptsExceeded");
     }
 
     #[tokio::test]
     async fn what_is_gone_from_the_log_is_not_sent_and_not_tried_again() {
-        let (recorder, sinks) = recording();
-        let world = World::new(sinks).await;
+        let ((receiver, bodies), letters) = (recording(), tempfile::tempdir().unwrap());
+        let world = World::new(webhook(receiver.url("/push")), kept_in(&letters)).await;
         let some = world.push(Purpose::Push, &[9, 1]).await;
         assert_eq!((some.outcome, some.lacks), (Outcome::Acknowledged, vec![(0, Lack::Injected)]));
         assert_eq!(world.push(Purpose::Push, &[9]).await.outcome, Outcome::refused(400));
         assert_eq!(world.push(Purpose::DeadLetter, &[9]).await.outcome, Outcome::Acknowledged);
-        assert_eq!(recorder.0.lock().unwrap().len(), 1);
+        assert_eq!(bodies.lock().unwrap().len(), 1);
     }
 
     #[tokio::test]
     async fn a_sink_that_is_missing_is_as_a_receiver_that_is_not_available() {
-        let world = World::new(Sinks::default()).await;
+        let bridge = NatsJetStream { stream: "mail".to_owned(), subject: "mail".to_owned() };
+        let world = World::new(Endpoint::NatsJetStream(bridge), Sinks::default()).await;
         for purpose in [Purpose::Push, Purpose::DeadLetter] {
             assert_eq!(world.push(purpose, &[1]).await.outcome, Outcome::refused(503));
         }

@@ -13,12 +13,13 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use notify::{NodeConfig, Profile};
+use protocol::event_grid::push::Origin;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
-use tidings_server::app::{Limits, Pushing};
+use tidings_server::app::Limits;
 use tidings_server::clock::Clock;
 use tidings_server::config::{AttemptLog, Delivery, Retention};
 use tidings_server::data_dir::DataDir;
@@ -66,7 +67,7 @@ pub fn settings() -> Settings {
         delivery: NodeConfig::default(),
         sinks: SinksConfig::default(),
         outbound: OutboundConfig { policy: Policy { dev: true, ..Policy::default() }, ..OutboundConfig::default() },
-        pushing: Pushing::default(),
+        push_origin: Origin::default(),
         built_in_issuer: true,
         issuers: Vec::new(),
         limits: Limits::default(),

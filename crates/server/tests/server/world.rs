@@ -15,12 +15,13 @@ use notify::subscription::TlsVersion;
 use notify::{Monotonic, Position, Profile};
 use protocol::HandshakeError;
 use protocol::event_grid::handshake::{Ask, Consent, NoConsent};
+use protocol::event_grid::push::Origin;
 use serde_json::Value;
 use store::memory::MemoryStore;
 use store::sqlite::SqliteStore;
 use store::{App, Grantee, Publish, Store, User};
 use tempfile::TempDir;
-use tidings_server::app::{AppState, Engine, Handshake, Limits, Pushing};
+use tidings_server::app::{AppState, Engine, Handshake, Limits};
 use tidings_server::clock::Clock;
 use tidings_server::config::Retention;
 use tidings_server::dead_letters::DeadLettersConfig;
@@ -139,7 +140,7 @@ impl World {
             handshake: receivers.clone(),
             engine: engine.clone(),
             arrivals,
-            pushing: Pushing::default(),
+            push_origin: Origin::default(),
             callbacks: Callbacks::default(),
             sinks,
             telemetry,

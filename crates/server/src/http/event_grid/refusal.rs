@@ -16,7 +16,7 @@ use store::{EventSubscriptionError, PublishError, PullError, StoreError, TopicEr
 
 use super::super::context::Context;
 use super::super::error::ApiError;
-use crate::app::NotConfigured;
+use crate::sinks::NoSink;
 
 /// So long who found no place to wait is to stay away, in seconds.
 const WAIT_SECONDS: u32 = 5;
@@ -46,7 +46,7 @@ pub enum Refusal {
     KeyName,
     Filter(InvalidFilter),
     Destination(InvalidDestination),
-    NotConfigured(NotConfigured),
+    NoSink(NoSink),
     /// An endpoint, without its query, and what it says.
     NoConsent(String, NoConsent),
     /// A token for another app, or in another tenant.
@@ -164,7 +164,7 @@ impl Refusal {
             Self::KeyName => bad("InvalidRequest", "Name the key: {\"keyName\":\"key1\"}, or key2.".to_owned()),
             Self::Filter(error) => bad("InvalidRequest", sentence(error).into_owned()),
             Self::Destination(error) => bad("InvalidRequest", sentence(error).into_owned()),
-            Self::NotConfigured(error) => bad("InvalidRequest", sentence(error).into_owned()),
+            Self::NoSink(error) => bad("InvalidRequest", sentence(error).into_owned()),
             Self::NoConsent(url, error) => {
                 bad("Url validation", format!("Webhook validation handshake failed for {url}: {error}."))
             }

@@ -51,7 +51,7 @@ impl<'a> Asked<'a> {
         let code = Code::new(&self.call.context.origin, self.topic.id, self.event_subscription);
         let expected = state.callbacks.expect(code.hash);
         let bearer = webhook.audience.as_ref().map(|audience| self.token(audience)).transpose()?;
-        let ask = Ask { origin: &state.pushing.origin, callback: Some(&code.url), bearer: bearer.as_deref() };
+        let ask = Ask { origin: &state.push_origin, callback: Some(&code.url), bearer: bearer.as_deref() };
         let consent = state.handshake.consent(&webhook.url, &ask).await;
         let base = webhook.base_url().chars().take(128).collect();
         webhook.awaits = match consent.map_err(|error| Refusal::NoConsent(base, error))? {

@@ -124,7 +124,7 @@ fn destination(
 ) -> Result<Destination, Refusal> {
     let (to, retry, dead_letters) = (wanted.to.as_ref(), wanted.retry.as_ref(), wanted.dead_letters.as_ref());
     let destination = Destination::wanted(&Wanted { to, retry, dead_letters }, before).map_err(Refusal::Destination)?;
-    call.state.pushing.check(&destination).map_err(Refusal::NotConfigured)?;
+    call.state.sinks.check(&destination).map_err(Refusal::NoSink)?;
     Ok(destination)
 }
 
