@@ -90,7 +90,7 @@ fn a_token_takes_the_place_of_an_authorization_of_the_event_subscriptions() {
 }
 
 #[test]
-fn data_cannot_begin_another_header() {
+fn header_by_an_event_is_encoded_and_begins_no_other() {
     let (event, field) = (event(EVENT), |text| EventField::parse(text).unwrap());
     let value = |text| Header::of_events("X-A", &field(text), &[&event]).map(|header| header.value().to_owned());
     assert_eq!(value("data.evil").as_deref(), Some("a%0D%0AX-Other: 1%00%C3%A9%25"));
