@@ -1,6 +1,8 @@
 //! What is pushed, in each of HTTP's modes, beside what it must be read as: `tests/sdk/cloud_events.json`, which CloudEvents'
 //! own libraries read in `tests/sdk`. `TIDINGS_CLOUD_EVENTS=write` writes it anew.
 
+#![expect(clippy::disallowed_methods, reason = "it reads and writes a file that other languages read")]
+
 use std::path::Path;
 
 use base64::Engine as _;
