@@ -153,9 +153,9 @@ pub enum AbandonReason {
     AccessLost,
     /// It was matched while its endpoint was dropping, and never tried.
     EndpointDropping,
-    /// It was parked, and newer ones of its stream needed the room.
+    /// It was parked, and newer ones of its stream needed the room. An event goes so without a dead letter.
     Overflow,
-    /// A log that is too long could not be cut while it was parked.
+    /// A log that is too long could not be cut while it was parked. An event goes so without a dead letter.
     Retention,
     /// A fault on purpose kept it from being sent.
     Injected,

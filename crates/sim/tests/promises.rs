@@ -68,5 +68,9 @@ fn worlds_are_rich() {
     println!("{large} were told without their content, which was too large, {lost} since access to it was lost");
     println!("{unusable} were not told, since their content could not be sealed");
     assert!(large > seeds / 2 && unusable > seeds / 2 && lost > seeds / 20);
+    let (events, given_up) = (sum(|one| one.endings.of_events), sum(|one| one.endings.abandoned_events));
+    let kept = sum(|one| one.endings.dead_letters);
+    println!("{events} events were to be pushed; {given_up} were given up, of which {kept} were kept");
+    assert!(events > 5 * seeds && given_up > seeds / 2 && kept > seeds / 4);
     assert!(sum(|one| u64::from(one.restarts)) > seeds, "processes die");
 }

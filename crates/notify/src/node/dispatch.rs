@@ -70,6 +70,10 @@ impl Node {
                 break;
             }
         }
+        if batch.as_ref().is_some_and(|batch| batch.purpose != Purpose::Notify) {
+            // It goes alone, and few at a time: those that it does not go with have their turns before it has another.
+            other.pop().into_iter().for_each(|at| self.sending.put_last(endpoint, at));
+        }
         for at in other.into_iter().rev() {
             self.sending.put_back(endpoint, at);
         }

@@ -206,6 +206,10 @@ impl Sending {
         self.endpoints[endpoint].streams.push_front(stream);
     }
 
+    pub(super) fn put_last(&mut self, endpoint: usize, stream: StreamAt) {
+        self.endpoints[endpoint].streams.push_back(stream);
+    }
+
     /// The endpoint was served; it keeps its place in the round.
     pub(super) fn served(&mut self, endpoint: usize) {
         self.ready.push_back(endpoint);

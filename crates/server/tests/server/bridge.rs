@@ -3,16 +3,28 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_nats::jetstream::{self, stream};
+use graph::{SubscriptionId, TopicId};
+use notify::Topic;
+use notify::event_grid_url::EventGridUrl;
 use notify::node::Outcome;
-use notify::topic::{CloudEvent, NatsJetStream, SubjectTemplate};
+use notify::push_policy::PushPolicy;
+use notify::topic::{
+    Activation, CloudEvent, DeadLetterDestination, Destination, Endpoint, EventSubscription, EventSubscriptionFilter,
+    Filter, NatsJetStream, Profile, Push, SubjectTemplate,
+};
 use protocol::cloud_event::{Attributes, Data, Json};
 use tempfile::TempDir;
 use tidings_server::bridge::{Bridge, Bridged, NatsConfig, NatsCredentials, StreamLimits};
-use tidings_server::seed;
+use tidings_server::dead_letters::{Chosen, DeadLettersConfig, replay, shelf};
+use tidings_server::server::{Running, Settings, start};
+use tidings_server::sinks::SinksConfig;
+use tidings_server::{ids, seed};
+
+use crate::delivery::settings;
 
 const LIMIT: Duration = Duration::from_secs(10);
 const ID: &str = "00d8a100-2e92-4bfa-86e1-0056dacd0fce";
@@ -283,4 +295,86 @@ async fn a_stream_that_is_gone_is_made_again() {
     nats.client().await.delete_stream("graph").await.unwrap();
     assert_eq!(publish(&bridge, &[small("1")]).await.outcome, UNAVAILABLE);
     acknowledged(&bridge, &[small("1")]).await;
+}
+
+/// A topic on a running server, with an event subscription that leads into the stream, and how often an event is tried.
+async fn bridged(server: &Running, attempts_max: u32) -> Topic {
+    let (store, now) = (&server.state.store, server.state.clock.wall());
+    let url = "EventGrid:?azuresubscriptionid=8a8a8a8a-4b4b-4c4c-4d4d-12e12e12e12e&resourcegroup=rg\
+               &partnertopic=mail-events&location=westeurope";
+    let topic = Topic {
+        id: TopicId(ids::new_uuid()),
+        tenant: seed::TENANT,
+        place: EventGridUrl::parse(url).unwrap(),
+        apps: [].into(),
+        profile: Profile::default(),
+        activation: Activation::Activated,
+        created: now,
+        description: String::new(),
+        keys: [ids::new_topic_key(), ids::new_topic_key()],
+        subscribed_until: None,
+    };
+    store.open_topic(Arc::new(topic.clone()), 1, now).await.unwrap();
+    let event_subscription = EventSubscription {
+        id: Some(SubscriptionId(ids::new_uuid())),
+        topic: topic.id,
+        name: "worker".to_owned(),
+        filter: Filter::try_from(EventSubscriptionFilter::default()).unwrap(),
+        destination: Destination::Push(Box::new(Push {
+            to: Endpoint::NatsJetStream(to()),
+            policy: PushPolicy::new(attempts_max, 60).unwrap(),
+            dead_letters: Some(DeadLetterDestination {
+                resource_id: "any".to_owned(),
+                container: "letters".to_owned(),
+            }),
+        })),
+        labels: Vec::new(),
+        expires: None,
+        created: now,
+        lock_key: ids::new_lock_key(),
+    };
+    store.put_event_subscription(Arc::new(event_subscription), 1).await.unwrap();
+    topic
+}
+
+#[tokio::test]
+async fn what_is_published_into_a_topic_is_bridged_or_kept_as_a_dead_letter_and_sent_again() {
+    let (mut nats, letters) = (Nats::start(&[]).await, TempDir::new().unwrap());
+    let dead_letters = Some(DeadLettersConfig::Directory(letters.path().to_owned()));
+    let sinks = SinksConfig { nats: Some(nats.config()), dead_letters };
+    let server = start(Settings { sinks, ..settings() }).await.unwrap();
+    let topic = bridged(&server, 1).await;
+    let (store, clock) = (&server.state.store, &server.state.clock);
+    store.publish(topic.id, vec![small("1")], clock.wall()).await.unwrap();
+    let messages = async || match nats.client().await.get_stream("graph").await {
+        Ok(stream) => stream.cached_info().state.messages,
+        Err(_) => 0,
+    };
+    while messages().await < 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    nats.stop();
+    let event_subscription = store.event_subscriptions(topic.id).await.unwrap().remove(0);
+    let (shelf, kept) = (shelf(&topic, &event_subscription).unwrap(), server.state.sinks.dead_letters.clone().unwrap());
+    store.publish(topic.id, vec![small("2")], clock.wall()).await.unwrap();
+    while kept.keys(&shelf, None, 10).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let key = kept.keys(&shelf, None, 10).await.unwrap().remove(0);
+    let told = kept.read(&key).await.unwrap().unwrap();
+    assert_eq!((told.event, told.told.dead_letter_reason.as_str()), (small("2"), "MaxDeliveryAttemptsExceeded"));
+    nats.run().await;
+    let bridge = server.state.sinks.bridge.as_ref().unwrap();
+    while bridge.connects().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let at = (None, clock.wall());
+    let stores = (store.as_ref(), kept.as_ref());
+    replay(stores, &topic, &event_subscription, &Chosen::default(), at).await.unwrap();
+    let messages = async || nats.stream().await.cached_info().state.messages;
+    while messages().await < 2 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(kept.keys(&shelf, None, 10).await.unwrap().is_empty());
+    server.drain().await;
 }
