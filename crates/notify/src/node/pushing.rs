@@ -75,8 +75,9 @@ impl Owned {
 
     fn keep(&mut self, to: Stream, position: Position, letter: Delivery, sending: &mut Sending) {
         let partition = self.partition;
-        if self.wake(to) {
-            self.unread.remove(&to);
+        // From now on a part of it is in memory.
+        self.wake(to);
+        if self.unread.remove(&to) {
             self.tails.insert(to);
         }
         let Some(state) = self.stream(to, sending) else { return };
