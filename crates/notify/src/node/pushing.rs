@@ -70,7 +70,7 @@ impl Owned {
         };
         let attempts = delivery.attempts + u32::from(tried.is_some());
         let given_up = Undelivered { reason, at: now.wall.whole_seconds(), attempts, last: tried.or(before) };
-        self.keep(to, position, delivery.as_dead_letter(given_up), sending);
+        self.keep(to, position, delivery.into_dead_letter(given_up), sending);
     }
 
     fn keep(&mut self, to: Stream, position: Position, letter: Delivery, sending: &mut Sending) {

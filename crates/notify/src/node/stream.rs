@@ -96,7 +96,7 @@ impl Delivery {
     }
 
     /// The same on its way to where dead letters are kept.
-    pub(super) fn as_dead_letter(self, given_up: Undelivered) -> Self {
+    pub(super) fn into_dead_letter(self, given_up: Undelivered) -> Self {
         Self {
             attempts: 0,
             due: self.since,
