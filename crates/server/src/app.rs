@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use graph::{Partition, SubscriptionId};
 use notify::node::NodeStats;
 use notify::subscription::TlsVersion;
-use notify::topic::{Destination, Endpoint};
 use notify::{Monotonic, Position, Profile, retention};
 use protocol::HandshakeError;
 use protocol::event_grid::handshake::{Ask, Consent, NoConsent};

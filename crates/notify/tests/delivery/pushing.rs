@@ -35,6 +35,7 @@ fn webhook(batch: Option<Batching>) -> Endpoint {
         batch,
         attributes: Vec::new(),
         audience: None,
+        awaits: None,
         tls: TlsVersion::V1_2,
     })
 }

@@ -23,7 +23,6 @@ use super::{Deliver, Input, Parts};
 use crate::clock::Clock;
 use crate::evidence::attempts::entry::{Tried, excerpt};
 use crate::outbound::{self, Answer as Answered, Failure, Outbound};
-use crate::room::Room;
 use crate::sinks::Sinks;
 use crate::telemetry::traces::Traces;
 use crate::telemetry::{Telemetry, outcome_name};
@@ -465,7 +464,6 @@ mod tests {
     use crate::engine::bodies::tests::{bodies, notification};
     use crate::identity::{Key, Tokens};
     use crate::outbound::{OutboundConfig, Policy};
-    use crate::sinks::Sinks;
 
     fn attempt(url: &str, timeout_micros: u64) -> Attempt {
         let (notifications, tls) = (vec![notification()], notify::subscription::TlsVersion::V1_2);

@@ -348,7 +348,7 @@ mod tests {
         let keys = kept.keys(&shelf, None, 10).await.unwrap();
         let letter = kept.read(&keys[0]).await.unwrap().unwrap();
         assert_eq!((keys.len(), letter.event.attributes().id.as_str()), (1, "2"));
-        assert_eq!(letter.reason, "MaxDeliveryAttemptsExceeded");
+        assert_eq!(letter.told.dead_letter_reason, "MaxDeliveryAttemptsExceeded");
     }
 
     #[tokio::test]
