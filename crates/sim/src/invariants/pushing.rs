@@ -8,7 +8,7 @@ use notify::node::{Attempt, Outcome, Purpose};
 use notify::push_policy::{GivenUp, LastOutcome, PushPolicy, Pushed, Undelivered};
 use notify::subscription::Target;
 use notify::topic::{Endpoint, Push};
-use notify::{AbandonReason, LedgerDelta, Monotonic, Parked, Position, Subscription};
+use notify::{AbandonReason, LedgerDelta, Monotonic, Parked, Position, Record, Subscription, SubscriptionEvent};
 
 use super::attempts::{Moment, Sent};
 use super::{Delivery, Tenure, Violation, Watch};
@@ -140,7 +140,9 @@ impl Watch {
         if known.is_final || known.letter.is_some() || one.notification.given_up.is_some() {
             return Err(("nothing_unasked", format!("is pushed, though it is given up: {known:?}")));
         }
-        if tenure.stopped.contains(&one.delivery.0) && self.truth.spans[one.delivery.0].paused {
+        // Which of several stops a node knows of is not kept.
+        let span = &self.truth.spans[one.delivery.0];
+        if tenure.stopped.contains(&one.delivery.0) && span.paused && self.pauses(span) == 1 {
             return Err(("nothing_unasked", "is pushed to who wants no more".to_owned()));
         }
         let row = tenure.rows.get(&one.delivery);
@@ -231,6 +233,15 @@ impl Watch {
             true => Ok(()),
             false => Err(("schedule_is_kept", format!("is given up as {letter:?}, after {known:?}"))),
         }
+    }
+
+    fn pauses(&self, span: &Span) -> usize {
+        let log = self.truth.log_after(span.partition, Position(0));
+        let is_pause = |record: &Record| match record {
+            Record::Subscription { id, event: SubscriptionEvent::Paused } => *id == span.id,
+            _ => false,
+        };
+        log.filter(|record| is_pause(record)).count()
     }
 
     /// The wall time that the node of a moment believes in.
