@@ -200,6 +200,7 @@ impl Model {
         kept.put(Arc::clone(&after), events, head);
         self.counters.commits += 1;
         self.change_pushing(Partition::of(topic), pushing);
+        self.resume_pushing(Partition::of(topic), &after);
         Ok((after, before.is_none()))
     }
 
@@ -226,6 +227,17 @@ impl Model {
                 self.subscriptions.entry(id).and_modify(|span| span.subscription = new);
             }
             Pushing::Ends(id) => self.end_pushing(partition, vec![id]),
+        }
+    }
+
+    /// Whoever puts an event subscription again wants its events, even if its endpoint wanted no more.
+    fn resume_pushing(&mut self, partition: Partition, put: &EventSubscription) {
+        let Some(pushes) = self.pushes(put) else { return };
+        let is_paused = self.subscriptions.get(&pushes.id).is_some_and(|span| span.standing.is_paused());
+        if is_paused {
+            let (id, event) = (pushes.id, SubscriptionEvent::Resumed);
+            let resumed = self.append(partition, vec![Record::Subscription { id, event }]).position;
+            self.subscriptions.entry(id).and_modify(|span| span.standing.resume(resumed));
         }
     }
 

@@ -212,6 +212,21 @@ pub(super) fn change_pushing(tx: &mut Tx<'_>, pushing: Pushing) -> Result<(), St
     Ok(())
 }
 
+/// Whoever puts an event subscription again wants its events, even if its endpoint wanted no more.
+pub(super) fn resume_pushing(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<(), StoreError> {
+    let Some(Live { number, subscription, mut standing, .. }) = live(tx.connection, tx.keys, id)? else {
+        return Ok(());
+    };
+    if !standing.is_paused() {
+        return Ok(());
+    }
+    let partition = subscription.partition();
+    standing.resume(tx.next_position(partition));
+    put_standing(tx, number, id, &standing)?;
+    append_event(tx, partition, id, SubscriptionEvent::Resumed)?;
+    Ok(())
+}
+
 /// Ends what pushes the events of an event subscription, if it lives.
 pub(super) fn end_pushing(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<(), StoreError> {
     if let Some(live) = live(tx.connection, tx.keys, id)? {

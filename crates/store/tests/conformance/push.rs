@@ -83,6 +83,24 @@ pub async fn what_is_put_again_is_patched_if_it_is_another_and_keeps_its_id(worl
     assert_eq!(world.store.subscription(subscription_id(7)).await, Ok(Some(Arc::new(after))));
 }
 
+pub async fn what_was_stopped_goes_on_when_it_is_put_again(world: World) {
+    let topic = world.topic_of_app().await;
+    let put = world.put(pushed_to(&topic, "push", "/a", 7)).await;
+    world.store.pause_subscription(Arc::new(topic.pushed(&put).unwrap())).await.unwrap();
+    let is_paused = || async {
+        let state = world.store.partition_state(topic.partition()).await.unwrap();
+        state.subscriptions[0].standing.is_paused()
+    };
+    assert!(is_paused().await);
+    assert_eq!(world.put(pushed_to(&topic, "push", "/a", 8)).await, put);
+    assert!(!is_paused().await);
+    let told = |event| (subscription_id(7), event);
+    let (paused, resumed) = (told(SubscriptionEvent::Paused), told(SubscriptionEvent::Resumed));
+    assert_eq!(world.lives().await, [began(&topic, &put), paused, resumed], "and once");
+    world.put(pushed_to(&topic, "push", "/a", 9)).await;
+    assert_eq!(world.lives().await.len(), 3);
+}
+
 pub async fn a_filter_that_is_changed_is_remembered_up_to_the_change(world: World) {
     let topic = world.topic_of_app().await;
     let first = world.put(pushed_to(&topic, "push", "/a", 7)).await;

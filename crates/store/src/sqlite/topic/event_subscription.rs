@@ -128,6 +128,9 @@ pub(in crate::sqlite) fn put(
         None => insert(tx, &key, &after)?,
     }
     subscription::change_pushing(tx, pushing)?;
+    if let Some(id) = after.id {
+        subscription::resume_pushing(tx, id)?;
+    }
     Ok((Arc::new(after), before.is_none()))
 }
 
