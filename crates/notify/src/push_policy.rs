@@ -27,6 +27,8 @@ const SCHEDULE_MICROS: [u64; 10] = [
     6 * HOUR_MICROS,
     12 * HOUR_MICROS,
 ];
+/// How long an attempt may take, over all of it, as documented; one to keep dead letters, too.
+pub const TIMEOUT_MICROS: u64 = 30 * SECOND_MICROS;
 /// "A small randomization", says the page; the figure is ours. It never shortens the wait.
 const JITTER_PERCENT: u64 = 10;
 /// The longest time that a receiver can ask to be left alone; events live no longer.

@@ -185,12 +185,15 @@ impl Node {
         let size = in_flight.deliveries.len();
         self.sending.count_ended(size);
         if let Some((at, epoch, _)) = in_flight.deliveries.first().filter(|_| purpose == Purpose::Push) {
-            self.pushed((*at, *epoch), outcome, now, commands);
+            self.pushed((*at, *epoch, in_flight.endpoint), outcome, now, commands);
         }
         let mut streams: BTreeSet<(Partition, Stream)> = BTreeSet::new();
         let mut wait = None;
         for (place, (at, epoch, position)) in in_flight.deliveries.into_iter().enumerate() {
             let lack = lacks.iter().find(|(lacking, _)| *lacking == place).map(|(_, lack)| *lack);
+            // What alone is too large for where it goes is refused alone.
+            let is_refused = purpose == Purpose::Push && lack == Some(Lack::TooLarge);
+            let outcome = if is_refused { Outcome::refused(413) } else { outcome };
             match self.done(outcome, lack) {
                 None => wait = self.failed((at, epoch, position), outcome, (size, wait), now),
                 Some(done) => {

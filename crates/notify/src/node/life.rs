@@ -30,6 +30,9 @@ impl Spans {
     }
 }
 
+/// What lies further ahead than a hundred years, as the end of what never expires does, gets no timer.
+const AHEAD_MICROS_MAX: i64 = 100 * 366 * 24 * 3_600 * 1_000_000;
+
 /// Which step comes next. Of two at one time, the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Next {
@@ -41,10 +44,15 @@ enum Next {
 impl Node {
     /// Sets the timer of a subscription.
     pub(super) fn arm(&mut self, partition: Partition, id: SubscriptionId, now: Now) {
-        let owned = self.partitions.get(&partition);
-        if let Some((at, _)) = owned.and_then(|owned| owned.spans.next_step(&id, &self.config)) {
+        if let Some(at) = self.next_step_at(partition, &id, now) {
             self.at(mono_of(at, now), Timer::Life(at, partition, id));
         }
+    }
+
+    /// When time brings the next step, if that is near enough for a timer.
+    fn next_step_at(&self, partition: Partition, id: &SubscriptionId, now: Now) -> Option<Timestamp> {
+        let (at, _) = self.partitions.get(&partition)?.spans.next_step(id, &self.config)?;
+        (at.since(now.wall) <= AHEAD_MICROS_MAX).then_some(at)
     }
 
     /// Sets the timer of each subscription of a partition.
@@ -92,7 +100,7 @@ impl Node {
         let Some(owned) = self.partitions.get_mut(&partition) else { return };
         let Some(span) = owned.spans.get_mut(&id).filter(|_| !done) else { return };
         span.stepping = false;
-        if let Some((at, _)) = owned.spans.next_step(&id, &self.config) {
+        if let Some(at) = self.next_step_at(partition, &id, now) {
             self.at(now.mono.plus_micros(STORE_PAUSE_MICROS), Timer::Life(at, partition, id));
         }
     }

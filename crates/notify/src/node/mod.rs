@@ -243,7 +243,8 @@ impl Outcome {
 /// What keeps a notification from being told whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lack {
-    /// Its content is larger than may be sent: the request tells of the change without it.
+    /// Its content is larger than may be sent: the request tells of the change without it. Of an event that is pushed: it
+    /// is larger than is taken where it goes, and not there.
     TooLarge,
     /// There is nothing that its content could be sealed for: the request does not have it.
     CertificateUnusable,

@@ -349,6 +349,13 @@ impl Owned {
         if position <= self.state_head {
             return;
         }
+        if let Record::Subscription { id, event: SubscriptionEvent::Patched(after) } = record {
+            let span = self.spans.get(id);
+            if span.is_some_and(|span| span.subscription.notification_url != after.notification_url) {
+                // What another endpoint answered is not held against the new one.
+                self.probations.remove(id);
+            }
+        }
         match record {
             Record::Subscription { id, event: SubscriptionEvent::Ended(_) } => self.end(*id, position),
             _ => self.spans.follow(record, position, self.cursor),
@@ -376,6 +383,7 @@ impl Owned {
         }
         if endpoint != state.endpoint {
             state.endpoint = endpoint;
+            state.spared_until = Monotonic::default();
             state.moving = state.in_flight > 0;
             state.listed = true;
             sending.list(endpoint, (partition, stream));

@@ -15,8 +15,6 @@ use crate::subscription::Target;
 use crate::topic::{DeadLetterDestination, Endpoint, Push};
 use crate::{AbandonReason, Record, Subscription, retry};
 
-/// What an attempt to push may take, and one to keep dead letters: Event Grid's time for webhooks.
-const PUSH_TIMEOUT_MICROS: u64 = 30_000_000;
 /// The most events that go into JetStream at once, or are kept as dead letters at once.
 const EVENTS_MAX: usize = 100;
 
@@ -73,7 +71,7 @@ impl<'a> Policy<'a> {
         match (self, class) {
             (Self::Notify, Class::First) => config.health.first_timeout_micros,
             (Self::Notify, Class::Retry(_)) => config.health.retry_timeout_micros,
-            (Self::Push(_) | Self::DeadLetter(_), _) => PUSH_TIMEOUT_MICROS,
+            (Self::Push(_) | Self::DeadLetter(_), _) => push_policy::TIMEOUT_MICROS,
         }
     }
 

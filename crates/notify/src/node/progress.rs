@@ -130,7 +130,7 @@ impl Owned {
                 entry.event_bytes.unwrap_or_else(estimate)
             });
             let refs = to_park.entry(*stream).or_default().entry(fate).or_default();
-            refs.push((ParkedRef { position, change: *change }, parked_bytes(estimated)));
+            refs.push((ParkedRef { position, change: *change }, parked_bytes(&entry.record, estimated)));
         }
         if entry.unfinished == 0 || config.planted(Fault::CheckpointBeforeDelivery) {
             return;

@@ -113,13 +113,17 @@ impl Node {
     /// is sent none until its event subscription is changed.
     pub(super) fn pushed(
         &mut self,
-        (at, epoch): (StreamAt, u64),
+        (at, epoch, endpoint): (StreamAt, u64, usize),
         outcome: Outcome,
         now: Now,
         commands: &mut Vec<Command>,
     ) {
         let (config, draining) = (&self.config, self.draining);
         let Some(owned) = self.partitions.get_mut(&at.0).filter(|owned| owned.epoch == epoch) else { return };
+        if owned.streams.get(&at.1).is_some_and(|state| state.endpoint != endpoint) {
+            // It was made before its event subscription got another endpoint, and says nothing of that.
+            return;
+        }
         owned.tried(at.1, outcome, now.mono, config);
         if !matches!(outcome, Outcome::Refused { status: 410, .. }) || draining || owned.is_stopped(&at.1) {
             return;

@@ -99,7 +99,7 @@ impl Node {
         for stream in BTreeSet::from_iter(streams) {
             let Some(state) = owned.streams.get(&stream).filter(|_| held > much) else { continue };
             let due = match state.class(now.mono, &self.config) {
-                None => state.next_due_after(now.mono),
+                None => state.rests_until(now.mono),
                 Some(_) => (held > most).then(|| now.mono.plus_micros(retry::least_wait_micros(1, None))),
             };
             let Some(until) = due.filter(|_| state.can_be_let_go()) else { continue };

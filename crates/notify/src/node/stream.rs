@@ -21,6 +21,14 @@ use crate::{Monotonic, Now, Position, Record, Subscription, notification, retry}
 const SCAN_MAX: usize = 256;
 /// About what one delivery takes of a parked row.
 const PARKED_REF_BYTES: u64 = 128;
+/// A parked event is charged one byte for so many of its body: its topic keeps its data anyway, and how much of a body it
+/// needs is still to be known once it is read again.
+const EVENT_BODY_PER_BYTE: usize = 1_024;
+/// Where events have failed, a stream may hold so many times its share, so that they keep no later ones from being read.
+const SHARES_WITH_FAILED: usize = 8;
+/// A stream of events with more in the store than in memory is let go for no longer: what lies there may go before what
+/// has failed does.
+const PUSH_REST_MICROS: u64 = 60_000_000;
 
 /// The obligation to get one notification to one endpoint.
 #[derive(Debug)]
@@ -120,7 +128,7 @@ impl Delivery {
     pub(super) fn bytes_to_park(&self, subscription: &Subscription, config: &NodeConfig) -> u64 {
         match self.row {
             Some(_) => self.parked_bytes,
-            None => parked_bytes(self.estimated_bytes(subscription, config)),
+            None => parked_bytes(&self.record, self.estimated_bytes(subscription, config)),
         }
     }
 
@@ -301,7 +309,8 @@ impl StreamState {
             Class::Retry(_) => self.waiting.first().map(|(due, _)| now.mono.since((*due).max(self.spared_until))),
             Class::First => {
                 let first = self.deliveries.get(self.queue.first()?)?;
-                let matched = u64::try_from(now.wall.since(first.since)).unwrap_or(0);
+                let since = first.given_up().map_or(first.since, |given_up| given_up.at);
+                let matched = u64::try_from(now.wall.since(since)).unwrap_or(0);
                 let held = first.held.unwrap_or_default().max(self.free_since).max(self.spared_until);
                 Some(matched.min(now.mono.since(held)))
             }
@@ -326,7 +335,7 @@ impl StreamState {
         }
         let may_overtake = config.planted(Fault::LaterOvertakesParked) || config.planted(Fault::OrderBrokenOnRetry);
         let is_held = self.held_until().is_some_and(|until| until > now);
-        ((!self.is_blocked() || may_overtake) && !self.queue.is_empty() && !is_held).then_some(Class::First)
+        ((!self.is_blocked() || may_overtake) && self.has_queued() && !is_held).then_some(Class::First)
     }
 
     /// Takes deliveries of `class` into flight, in order, as far as there is room.
@@ -357,7 +366,7 @@ impl StreamState {
     fn pick_first(&mut self, room: &mut Room, now: Now, stopped: bool, config: &NodeConfig) -> Taken {
         let subscription = Arc::clone(&self.subscription);
         let policy = Policy::of(&subscription, self.kind);
-        let loaded_up_to = self.tail.as_ref().map_or(Position(u64::MAX), |tail| tail.after);
+        let loaded_up_to = self.loaded_up_to();
         let mut taken = Taken::default();
         taken.going.reserve(room.notifications.min(self.queue.len()).min(SCAN_MAX));
         let mut held_back: HashSet<Told> = HashSet::new();
@@ -510,7 +519,8 @@ impl StreamState {
 
     /// Whether more of the tail should come into memory.
     pub(super) fn wants_more(&self, share: usize, free_through: Position, config: &NodeConfig) -> bool {
-        let wanted = self.none_may_go() || self.deliveries.len() < share / 2;
+        let few = self.deliveries.len() < share / 2;
+        let wanted = self.none_may_go() || few || self.wants_beyond_failed(share);
         self.may_read() && (wanted || self.has_surplus_in_store(free_through, config))
     }
 
@@ -530,8 +540,26 @@ impl StreamState {
 
     /// Whether nothing will ever go unless more of the tail is in memory.
     fn none_may_go(&self) -> bool {
-        let loaded_up_to = self.tail.as_ref().map_or(Position(u64::MAX), |tail| tail.after);
-        self.failed == 0 && self.in_flight == 0 && self.queue.range(..=loaded_up_to).next().is_none()
+        self.failed == 0 && self.in_flight == 0 && !self.has_queued()
+    }
+
+    /// Whether something was never tried, and nothing that lies only in the store comes before it.
+    fn has_queued(&self) -> bool {
+        self.queue.first().is_some_and(|first| *first <= self.loaded_up_to())
+    }
+
+    /// Whether all events in memory have failed, so that only what is read may go before they do.
+    fn wants_beyond_failed(&self, share: usize) -> bool {
+        let most = share.saturating_mul(SHARES_WITH_FAILED);
+        let is_idle = self.in_flight == 0 && !self.has_queued();
+        is_idle && self.deliveries.len() < most && !self.policy().is_of_notifications()
+    }
+
+    /// Until when a stream that may not go now can be let go; `None`: nothing says when it may.
+    pub(super) fn rests_until(&self, now: Monotonic) -> Option<Monotonic> {
+        let due = self.next_due_after(now)?;
+        let has_later = self.tail.is_some() && !self.policy().is_of_notifications();
+        Some(if has_later { due.min(now.plus_micros(PUSH_REST_MICROS)) } else { due })
     }
 
     /// Whether it can be let go: all that is in memory lies in rows as well, as it is, no attempt holds any of it, and it
@@ -636,6 +664,7 @@ impl StreamState {
         // Its data, which it was estimated with, is not kept.
         let of_event = matches!(delivery.record.original(), Record::Event(_));
         let body = usize::try_from(parked_bytes.saturating_sub(PARKED_REF_BYTES)).unwrap_or(usize::MAX);
+        let body = body.saturating_mul(EVENT_BODY_PER_BYTE);
         let delivery = if of_event { delivery.of_bytes(Some(body)) } else { delivery };
         if let Place::Waiting(due) = place {
             self.waiting.insert((due, reference.position));
@@ -659,9 +688,13 @@ fn shares(row: &Parked) -> impl Iterator<Item = u64> {
     std::iter::once(each + rest).chain(std::iter::repeat(each))
 }
 
-/// About what a delivery takes where it is parked, with so many bytes of a body.
-pub(super) fn parked_bytes(of_body: usize) -> u64 {
-    PARKED_REF_BYTES + of_body as u64
+/// About what a delivery of `record` takes where it is parked, with so many bytes of a body.
+pub(super) fn parked_bytes(record: &Record, of_body: usize) -> u64 {
+    let kept = match record.original() {
+        Record::Event(_) => of_body.div_ceil(EVENT_BODY_PER_BYTE),
+        _ => of_body,
+    };
+    PARKED_REF_BYTES + kept as u64
 }
 
 /// When something that has failed is due once its endpoint is back.

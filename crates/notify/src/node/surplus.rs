@@ -25,7 +25,7 @@ impl StreamState {
     }
 
     /// Up to where all that is parked lies in memory.
-    fn loaded_up_to(&self) -> Position {
+    pub(super) fn loaded_up_to(&self) -> Position {
         self.tail.as_ref().map_or(Position(u64::MAX), |tail| tail.after)
     }
 

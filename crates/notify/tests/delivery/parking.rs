@@ -16,7 +16,10 @@ impl Shelf {
             wanted
         });
         let inbox = WellKnown::Inbox.id_in(MEGAN);
-        let record = |one: &ParkedRef| Arc::new(Record::Change(created(one.position.0 - 1, inbox)));
+        let record = |one: &ParkedRef| match one.change {
+            Some(_) => Arc::new(Record::Change(created(one.position.0 - 1, inbox))),
+            None => Arc::new(pushing::event(one.position.0, "Users/1", NOW)),
+        };
         rows.map(|row| LoadedParked { row: row.clone(), records: row.refs.iter().map(record).collect() }).collect()
     }
 

@@ -12,6 +12,7 @@ use tidings_notify::topic::{
 };
 use tidings_notify::{Parked, TopicEvent};
 
+use super::parking::{STEP, Shelf};
 use super::*;
 
 const MINUTE: u64 = 60 * SECOND;
@@ -86,7 +87,7 @@ fn pushing(push: Push) -> World {
     World::new(pushed_to(event_subscription(push)))
 }
 
-fn event(number: u64, subject: &str, published: Timestamp) -> Record {
+pub(super) fn event(number: u64, subject: &str, published: Timestamp) -> Record {
     let json = format!(
         r#"{{"specversion":"1.0","id":"{number}","source":"/s","type":"t","subject":"{subject}","data":{{"n":{number}}}}}"#
     );
@@ -445,6 +446,173 @@ fn what_waits_goes_to_the_new_url() {
     world.append([Record::Subscription { id: subscription().id, event: patched }]);
     world.pass(12 * SECOND);
     assert_eq!(&*world.attempt().url, "https://other.example.net/");
+}
+
+/// The event subscription gets another URL.
+fn moved() -> Record {
+    let url = "https://other.example.net/".to_owned();
+    let moved = Subscription { notification_url: url, ..pushed_to(event_subscription(push())) };
+    Record::Subscription { id: subscription().id, event: SubscriptionEvent::Patched(Box::new(moved)) }
+}
+
+#[test]
+fn who_answers_410_at_an_earlier_url_stops_nothing_at_the_new_one() {
+    let mut world = pushing(push());
+    world.publish([1]);
+    let attempt = world.attempt();
+    world.append([moved()]);
+    world.answer(&attempt, Outcome::refused(410));
+    assert!(!world.others.iter().any(|command| matches!(command, Command::Step { .. })), "{:?}", world.others);
+    world.publish([2]);
+    assert_eq!(&*world.attempt().url, "https://other.example.net/");
+}
+
+#[test]
+fn a_new_url_is_not_held_back_for_the_failures_of_the_earlier_one() {
+    let mut world = pushing(Push { policy: PushPolicy::new(1, 60).unwrap(), ..push() });
+    world.publish(1..=11);
+    let attempts = world.attempts();
+    let (last, failing) = attempts.split_last().unwrap();
+    for attempt in failing {
+        world.answer(attempt, Outcome::Unresolved);
+    }
+    world.append([moved()]);
+    world.answer(last, Outcome::Unresolved);
+    world.publish([12]);
+    assert_eq!(&*world.attempt().url, "https://other.example.net/");
+}
+
+/// Rows of the same stream, one for each of these positions, that have failed so often and are due then.
+fn rows(
+    stream: Stream,
+    positions: std::ops::RangeInclusive<u64>,
+    (attempts, due, pushed): (u32, Timestamp, Option<Pushed>),
+) -> impl Iterator<Item = ((Stream, Position), Parked)> {
+    let change = pushed.is_none().then_some(ChangeType::Created);
+    positions.map(Position).map(move |position| {
+        let refs = vec![ParkedRef { position, change }];
+        let row = Parked { stream, refs, attempts, due, since: NOW, batch_max: 1, pushed, bytes: 200 };
+        ((stream, position), row)
+    })
+}
+
+/// Dead letters beyond what is read of their stream, which wait behind one that was tried, fill the memory.
+#[test]
+fn what_is_due_elsewhere_is_read_although_dead_letters_wait() {
+    let letters = Stream { subscription: subscription().id, kind: StreamKind::DeadLetters };
+    let other = Subscription { id: SubscriptionId(Uuid::from_u128(2)), ..subscription() };
+    let changes = Stream { subscription: other.id, kind: StreamKind::Changes };
+    let given_up = Undelivered { reason: GivenUp::NotRetried, at: NOW, attempts: 1, last: None };
+    let mut shelf = Shelf::default();
+    shelf.0.extend(rows(letters, 3..=6, (3, NOW.plus_minutes(5), Some(Pushed::GivenUp(given_up)))));
+    shelf.0.extend(rows(changes, 7..=7, (1, NOW.plus_micros(20 * SECOND as i64), None)));
+    let subscriptions = [pushed_to(event_subscription(keeping())), other];
+    let config = NodeConfig { deliveries_max: 4, read_parked: 1, ..NodeConfig::default() };
+    let mut world = World::of(
+        config,
+        PartitionState {
+            cursor: Position(9),
+            head: Position(9),
+            wall: NOW,
+            subscriptions: subscriptions.map(|one| span(one, Standing::default())).into(),
+            parked: BTreeMap::from([(letters, 800), (changes, 200)]),
+            ..<_>::default()
+        },
+    );
+    let mut told = None;
+    for second in 0..40 {
+        if second == 5 {
+            world.publish([1]);
+        }
+        let now = world.micros / SECOND;
+        shelf.pass(&mut world, (STEP, SECOND), &mut |attempt| match attempt.purpose {
+            Purpose::Push => Outcome::refused(400),
+            Purpose::DeadLetter => Outcome::NotSent,
+            Purpose::Notify => {
+                told.get_or_insert(now);
+                Outcome::Acknowledged
+            }
+        });
+    }
+    assert!(told.is_some_and(|told| (19..25).contains(&told)), "{told:?}");
+}
+
+#[test]
+fn events_that_have_failed_keep_none_from_being_tried_that_lies_beyond_their_share() {
+    let config = NodeConfig { stream_share_max: 4, ..NodeConfig::default() };
+    let subscriptions = vec![span(pushed_to(event_subscription(push())), Standing::default())];
+    let (cursor, head) = (Position(1), Position(1));
+    let mut world = World::of(config, PartitionState { cursor, head, wall: NOW, subscriptions, ..<_>::default() });
+    let (mut shelf, mut tried) = (Shelf::default(), BTreeSet::new());
+    for numbers in [1..=4, 5..=7] {
+        world.publish(numbers);
+        shelf.pass(&mut world, (STEP, 4 * SECOND), &mut |attempt| {
+            tried.extend(attempt.notifications.iter().map(|one| one.position.0));
+            Outcome::refused(500)
+        });
+    }
+    assert_eq!(tried, (2..=8).collect());
+}
+
+#[test]
+fn a_parked_event_is_charged_little_for_its_data_and_still_needs_its_body() {
+    let event = |number| {
+        let data = "x".repeat(100 << 10);
+        let json = format!(
+            r#"{{"specversion":"1.0","id":"{number}","source":"/s","type":"t","subject":"Users/1","data":"{data}"}}"#
+        );
+        let event = CloudEvent::from_json(json.as_bytes()).unwrap();
+        Record::Event(Arc::new(TopicEvent { topic: topic(), published: NOW, event }))
+    };
+    let mut world = pushing(push());
+    world.append([event(1)]);
+    let attempt = world.attempt();
+    world.answer(&attempt, Outcome::refused(500));
+    let row = world.parks().first().unwrap().clone();
+    // 100,000 of these fit into what a stream may have parked.
+    assert!(row.bytes * 100_000 < NodeConfig::default().parked_bytes_max, "{}", row.bytes);
+    let (partition, epoch, stream) = (Partition::of(MEGAN), EPOCH, row.stream);
+    let subscriptions = vec![span(pushed_to(event_subscription(push())), Standing::default())];
+    let (cursor, head, parked) = (Position(2), Position(2), BTreeMap::from([(stream, row.bytes)]));
+    let state = PartitionState { cursor, head, wall: NOW, subscriptions, parked, ..<_>::default() };
+    let mut next = World::at(MINUTE, NodeConfig::default(), state);
+    let loaded = LoadedParked { row, records: vec![Arc::new(event(1))] };
+    next.handle(Event::Parked { partition, epoch, stream, rows: Some(vec![loaded]) });
+    next.pass(SECOND);
+    assert!(next.attempt().estimated_bytes >= 100 << 10);
+}
+
+#[test]
+fn a_dead_letter_has_waited_since_its_event_was_given_up() {
+    let config = NodeConfig { attempts_max: 1, ..NodeConfig::default() };
+    let subscriptions = vec![span(pushed_to(event_subscription(keeping())), Standing::default())];
+    let (cursor, head) = (Position(1), Position(1));
+    let mut world = World::of(config, PartitionState { cursor, head, wall: NOW, subscriptions, ..<_>::default() });
+    world.publish([1]);
+    world.fails(HOUR, Outcome::refused(500));
+    while world.attempts.is_empty() {
+        world.pass(MINUTE);
+    }
+    let attempt = world.attempt();
+    world.publish([2]);
+    world.answer(&attempt, Outcome::refused(400));
+    assert_eq!(world.attempt().purpose, Purpose::Push, "the dead letter waits");
+    world.pass(SECOND);
+    let now = Now { wall: world.now(), mono: Monotonic(world.micros) };
+    assert_eq!(world.node.stats_at(now).oldest_due_micros, SECOND);
+}
+
+#[test]
+fn what_never_expires_has_no_timer() {
+    let never =
+        Subscription { expires: Timestamp::from_seconds(253_402_300_799), ..pushed_to(event_subscription(push())) };
+    let mut world = World::new(never.clone());
+    let patched = SubscriptionEvent::Patched(Box::new(never));
+    world.append([Record::Subscription { id: subscription().id, event: patched }]);
+    assert_eq!(world.node.due_at(), None);
+    let mut world = pushing(push());
+    world.append([moved()]);
+    assert!(world.node.due_at().is_some());
 }
 
 #[test]

@@ -61,6 +61,12 @@ fn keeps(span: &Span) -> bool {
     push_of(span.latest()).is_some_and(|push| push.dead_letters.is_some())
 }
 
+/// Whether it ever got another endpoint, which is not held back for what the former one answered.
+fn moves(span: &Span) -> bool {
+    let url = &span.latest().notification_url;
+    span.versions.iter().any(|version| version.notification_url != *url)
+}
+
 /// The least wait after so many failures, of which the last came to this.
 fn least_wait_micros(failures: u32, outcome: Outcome) -> u64 {
     let schedule = [10, 30, 60, 300, 600, 1_800, 3_600, 10_800, 21_600, 43_200];
@@ -160,6 +166,7 @@ impl Watch {
         }
         if let Some((failures, until)) = tenure.probations.get(&one.delivery.0)
             && *until > moment.now.mono
+            && !moves(span)
         {
             return Err(("schedule_is_kept", format!("is pushed on probation, after {failures} failures")));
         }
