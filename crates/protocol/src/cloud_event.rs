@@ -179,14 +179,20 @@ impl CloudEvent {
     }
 }
 
-/// Whether no event of any source has the same id: it is a UUID. Others are unique for their source alone.
+/// Whether no event of any source has the same id: it is the UUID of one that Graph tells. Others are unique for their
+/// source alone.
 pub fn has_unique_id(event: &CloudEvent) -> bool {
-    let id = event.attributes.id.as_bytes();
-    let is_at_its_place = |(place, byte): (usize, &u8)| match place {
-        8 | 13 | 18 | 23 => *byte == b'-',
+    let source = event.attributes.source.strip_prefix("/tenants/");
+    let source = source.and_then(|source| source.split_once("/applications/"));
+    source.is_some_and(|(tenant, app)| is_uuid(tenant) && is_uuid(app)) && is_uuid(&event.attributes.id)
+}
+
+fn is_uuid(text: &str) -> bool {
+    let is_at_its_place = |(place, byte): (usize, u8)| match place {
+        8 | 13 | 18 | 23 => byte == b'-',
         _ => byte.is_ascii_hexdigit(),
     };
-    id.len() == 36 && id.iter().enumerate().all(is_at_its_place)
+    text.len() == 36 && text.bytes().enumerate().all(is_at_its_place)
 }
 
 /// The names that CloudEvents itself gives a meaning, and that no extension can have.

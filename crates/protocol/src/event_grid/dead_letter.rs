@@ -91,15 +91,19 @@ impl DeadLetter {
         format!("{folder}/{year}/{month}/{day}/{hour}/{}.json", self.name())
     }
 
-    /// The event's id, if that is unique and fit for a name; else one that follows from id and source.
+    /// The event's id, if that is unique and fit for a name, else one that follows from id and source; and the time when
+    /// it was published: one that is sent again and given up again lies beside the one before.
     fn name(&self) -> String {
         let attributes = self.event.attributes();
-        if has_unique_id(&self.event) && attributes.id.bytes().all(|byte| !byte.is_ascii_uppercase()) {
-            return attributes.id.clone();
-        }
-        hashed(&[&attributes.source, &attributes.id])
+        let is_fit = has_unique_id(&self.event) && attributes.id.bytes().all(|byte| !byte.is_ascii_uppercase());
+        let name = if is_fit { attributes.id.clone() } else { hashed(&[&attributes.source, &attributes.id]) };
+        let time: String = self.told.publish_time.chars().filter(char::is_ascii_digit).take(TIME_DIGITS_MAX).collect();
+        format!("{name}-{time}")
     }
 }
+
+/// Of a time to the nanosecond.
+const TIME_DIGITS_MAX: usize = 23;
 
 /// Where the dead letters of an event subscription lie in their container.
 pub fn folder(topic: &str, event_subscription: &str) -> String {
@@ -180,10 +184,13 @@ mod tests {
 
     const ID: &str = "00d8a100-2e92-4bfa-86e1-0056dacd0fce";
 
+    const SOURCE: &str =
+        "/tenants/84bd8158-6d4d-4958-8b9f-9d6445542f95/applications/925bff9f-f6e2-4a69-b858-f71ea2b9b6d0";
+
     fn event(id: &str) -> CloudEvent {
         let attributes = Attributes {
             id: id.to_owned(),
-            source: "/tenants/t/applications/a".to_owned(),
+            source: SOURCE.to_owned(),
             event_type: "Microsoft.Graph.MessageCreated".to_owned(),
             subject: Some("Messages/AAMk=".to_owned()),
             data_content_type: Some("application/json".to_owned()),
@@ -210,7 +217,7 @@ mod tests {
         insta::assert_snapshot!(record.replace(",\"", ",\n\""), @r#"
         {"id":"00d8a100-2e92-4bfa-86e1-0056dacd0fce",
         "type":"Microsoft.Graph.MessageCreated",
-        "source":"/tenants/t/applications/a",
+        "source":"/tenants/84bd8158-6d4d-4958-8b9f-9d6445542f95/applications/925bff9f-f6e2-4a69-b858-f71ea2b9b6d0",
         "subject":"Messages/AAMk=",
         "datacontenttype":"application/json",
         "specversion":"1.0",
@@ -275,10 +282,30 @@ mod tests {
     #[test]
     fn a_dead_letter_lies_where_event_grid_puts_it_and_always_at_the_same_place() {
         let path = |id: &str| dead_letter(event(id)).path("Mail-Events", "Worker");
-        assert_eq!(path(ID), format!("mail-events/worker/2026/1/4/9/{ID}.json"));
-        insta::assert_snapshot!(path("../1"), @"mail-events/worker/2026/1/4/9/dffeb916-cbec-54b2-0254-91ba5eb0da2a.json");
+        insta::assert_snapshot!(path(ID), @"mail-events/worker/2026/1/4/9/00d8a100-2e92-4bfa-86e1-0056dacd0fce-2026010409000025.json");
+        assert!(path("../1").starts_with("mail-events/worker/2026/1/4/9/") && !path("../1").contains(".."));
         assert_eq!(path("../1"), path("../1"));
         assert_ne!(path(&ID.to_uppercase()), path(ID), "file systems may not tell them apart");
+    }
+
+    #[test]
+    fn what_is_given_up_again_lies_beside_the_dead_letter_before() {
+        let published = |time: &str| {
+            let mut letter = dead_letter(event(ID));
+            letter.told.publish_time = time.to_owned();
+            letter.path("t", "e")
+        };
+        assert_ne!(published("2026-01-04T09:00:00Z"), published("2026-01-04T09:00:00.000001Z"));
+    }
+
+    #[test]
+    fn one_id_of_two_sources_is_that_of_two_dead_letters() {
+        let of = |source: &str| {
+            let attributes = Attributes { source: source.to_owned(), ..event(ID).attributes().clone() };
+            dead_letter(CloudEvent::new(attributes, None).unwrap()).path("t", "e")
+        };
+        let names = [of(SOURCE), of("/orders"), of("/billing"), of(&format!("{SOURCE}1"))];
+        assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), 4, "{names:?}");
     }
 
     #[test]

@@ -132,7 +132,9 @@ async fn found(admin: &Admin, topic: &str, name: &str) -> Result<(Arc<Topic>, Ar
 impl From<LettersError> for Failure {
     fn from(error: LettersError) -> Self {
         let status = match error {
-            LettersError::NoPlace | LettersError::NotKept | LettersError::NotLive => StatusCode::CONFLICT,
+            LettersError::NoPlace | LettersError::NotKept | LettersError::NotLive | LettersError::Stopped => {
+                StatusCode::CONFLICT
+            }
             LettersError::Keep(_) => StatusCode::SERVICE_UNAVAILABLE,
             LettersError::Store(error) => return error.into(),
         };

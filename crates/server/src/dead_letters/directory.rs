@@ -79,18 +79,21 @@ fn write(root: &Path, path: &Path, record: &[u8]) -> io::Result<()> {
 
 /// Makes a directory below `root` with what leads there, each of them durable.
 fn make(root: &Path, directory: &Path) -> io::Result<()> {
-    if directory == root || directory.is_dir() {
+    if directory == root {
         return Ok(());
     }
     let above = parent(directory);
+    if directory.is_dir() {
+        // Whoever made it may not have come to that.
+        return sync_directory(above);
+    }
     make(root, above)?;
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(directory) {
-        Ok(()) => sync_directory(above),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => sync_directory(above),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use graph::Timestamp;
 use notify::push_policy::{GivenUp, LastOutcome, Undelivered};
 use notify::topic::EventSubscription;
-use notify::{Record, Topic, TopicEvent};
+use notify::{Record, Subscription, Topic, TopicEvent};
 use protocol::cloud_event::CloudEvent;
 use protocol::event_grid::dead_letter::{DeadLetter, Told};
 use serde::Serialize;
@@ -75,9 +75,11 @@ pub struct ReplayedLetters {
     left: Vec<String>,
     /// Where records lie that cannot be read.
     unreadable: Vec<String>,
-    /// Whether there may be others: ask again with `after`.
+    /// Whether there may be others: ask again with `after` and `to`.
     more: bool,
     after: Option<String>,
+    /// Those were looked at that were published before: what is sent again now and given up again is published later.
+    to: String,
 }
 
 /// Why nothing is sent again.
@@ -89,6 +91,10 @@ pub enum LettersError {
     NotKept,
     #[error("this event subscription is not pushed to, so nobody would get them")]
     NotLive,
+    #[error(
+        "the endpoint of this event subscription has answered 410, so it would get none of them; put it again first"
+    )]
+    Stopped,
     #[error(transparent)]
     Keep(#[from] KeepError),
     #[error(transparent)]
@@ -173,8 +179,13 @@ pub async fn replay(
         None => None,
     };
     let subscription = subscription.ok_or(LettersError::NotLive)?;
-    let found = find(letters, &shelf, chosen, after).await?;
+    if is_stopped(store, &subscription).await? {
+        return Err(LettersError::Stopped);
+    }
+    let to = chosen.to.unwrap_or(now);
+    let found = find(letters, &shelf, &Chosen { to: Some(to), ..chosen.clone() }, after).await?;
     let mut replayed = ReplayedLetters {
+        to: to.to_string(),
         unreadable: found.unreadable,
         more: found.more,
         after: found.after,
@@ -203,6 +214,13 @@ pub async fn replay(
         }
     }
     Ok(replayed)
+}
+
+/// Whether its endpoint wants no more events.
+async fn is_stopped(store: &dyn Store, subscription: &Subscription) -> Result<bool, StoreError> {
+    let spans = store.partition_state(subscription.partition()).await?.subscriptions;
+    let span = spans.iter().find(|span| span.subscription.id == subscription.id);
+    Ok(span.is_some_and(|span| span.standing.is_paused()))
 }
 
 #[derive(Default)]

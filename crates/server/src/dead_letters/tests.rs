@@ -43,9 +43,15 @@ fn shelf() -> Shelf {
     Shelf::new("letters", &topic(), "Worker").unwrap()
 }
 
+const SOURCE: &str = "/tenants/84bd8158-6d4d-4958-8b9f-9d6445542f95/applications/925bff9f-f6e2-4a69-b858-f71ea2b9b6d0";
+
 fn letter(id: &str, published: &str) -> DeadLetter {
-    let attributes =
-        Attributes { id: id.to_owned(), source: "/s".to_owned(), event_type: "t".to_owned(), ..Attributes::default() };
+    let attributes = Attributes {
+        id: id.to_owned(),
+        source: SOURCE.to_owned(),
+        event_type: "t".to_owned(),
+        ..Attributes::default()
+    };
     DeadLetter {
         event: CloudEvent::new(attributes, None).unwrap(),
         told: Told {
@@ -88,7 +94,7 @@ async fn a_dead_letter_is_a_file_that_is_read_as_it_was_kept_until_it_is_removed
     let kept = letter("00d8a100-2e92-4bfa-86e1-0056dacd0fce", "2026-01-04T09:00:00Z");
     dead_letters.keep(&shelf(), &kept).await.unwrap();
     let folder = "letters/mail-events-00000000-0000-0000-0000-000000000001/worker/2026/1/4/9";
-    let expected = format!("{folder}/00d8a100-2e92-4bfa-86e1-0056dacd0fce.json");
+    let expected = format!("{folder}/00d8a100-2e92-4bfa-86e1-0056dacd0fce-20260104090000.json");
     assert_eq!(files(root.path()), std::slice::from_ref(&expected));
     assert_eq!(dead_letters.keys(&shelf(), None, 10).await.unwrap(), std::slice::from_ref(&expected));
     assert_eq!(dead_letters.read(&expected).await.unwrap(), Some(kept));
@@ -278,6 +284,8 @@ async fn who_is_not_pushed_to_is_sent_nothing_and_keeps_its_dead_letters() {
     };
     let pulled = EventSubscription { destination: Destination::Queue(Queue::default()), ..worker.clone() };
     assert!(again(&pulled).await.contains("keeps no dead letters"));
+    store.pause_subscription(Arc::new(topic.pushed(&worker).unwrap())).await.unwrap();
+    assert!(again(&worker).await.contains("has answered 410"));
     store.remove_event_subscription(EventSubscriptionKey::new(topic.id, "worker")).await.unwrap();
     assert!(again(&worker).await.contains("not pushed to"));
     assert_eq!(files(root.path()).len(), 1);
