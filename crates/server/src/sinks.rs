@@ -63,22 +63,23 @@ impl Sinks {
         })
     }
 
-    /// Publishes events of a topic for one of its event subscriptions, in their order.
+    /// Publishes events of a topic for one of its event subscriptions, in their order. Tells of those that are acknowledged
+    /// which are too large for that, by their places.
     pub async fn publish(
         &self,
         store: &dyn Store,
         (to, of): (&NatsJetStream, &EventSubscription),
         events: &[Arc<TopicEvent>],
         limit: Duration,
-    ) -> Outcome {
-        let Some(bridge) = &self.bridge else { return missing(of, NoSink::NoBridge) };
-        let Some(topic) = topic(store, of).await else { return UNAVAILABLE };
+    ) -> (Outcome, Vec<usize>) {
+        let Some(bridge) = &self.bridge else { return (missing(of, NoSink::NoBridge), Vec::new()) };
+        let Some(topic) = topic(store, of).await else { return (UNAVAILABLE, Vec::new()) };
         let events: Vec<_> = events.iter().map(|event| &event.event).collect();
         let published = bridge.publish(to, topic.tenant, &events, limit).await;
         if let Some(cause) = published.cause {
             tracing::warn!(event_subscription = of.name, stream = to.stream, cause, "events were not bridged");
         }
-        published.outcome
+        (published.outcome, published.too_large)
     }
 
     /// Keeps dead letters of an event subscription: all of them, or they are to be kept again.

@@ -77,10 +77,11 @@ impl SubjectTemplate {
         self.0.iter().map(token).collect::<Vec<_>>().join(".")
     }
 
-    /// What all its subjects match, and as few others as NATS can say.
-    pub fn wildcard(&self) -> String {
+    /// What all its subjects for topics of this tenant match, and as few others as NATS can say.
+    pub fn wildcard(&self, tenant: TenantId) -> String {
         let token = |pieces: &Vec<Piece>| match pieces.as_slice() {
             [Piece::Text(text)] => text.clone(),
+            [Piece::Tenant] => tenant.to_string(),
             _ => "*".to_owned(),
         };
         self.0.iter().map(token).collect::<Vec<_>>().join(".")
@@ -298,8 +299,9 @@ mod tests {
 
     #[test]
     fn the_stream_takes_what_differs_as_wildcards() {
-        let wildcard = |text: &str| SubjectTemplate::parse(text).unwrap().wildcard();
-        assert_eq!(wildcard(TEMPLATE), "graph.*.users.*.*.*");
+        let tenant = TenantId::CONSUMERS;
+        let wildcard = |text: &str| SubjectTemplate::parse(text).unwrap().wildcard(tenant);
+        assert_eq!(wildcard(TEMPLATE), format!("graph.{tenant}.users.*.*.*"));
         assert_eq!(wildcard("graph.mail-{kind}.all"), "graph.*.all");
         assert_eq!(SubjectTemplate::parse(TEMPLATE).unwrap().to_string(), TEMPLATE);
     }

@@ -15,6 +15,7 @@ use std::collections::HashSet;
 use std::error::Error as StdError;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -84,12 +85,16 @@ pub struct StreamLimits {
 pub struct Bridged {
     pub outcome: Outcome,
     pub cause: Option<String>,
+    /// If it was acknowledged: those by their places that are larger than the server takes, and are not in the stream.
+    pub too_large: Vec<usize>,
 }
 
 pub struct Bridge {
     config: NatsConfig,
     /// Once there it reconnects by itself.
     connected: tokio::sync::Mutex<Option<Context>>,
+    /// How often no connection was made.
+    failures: AtomicU64,
     /// Streams that take all subjects of a template.
     known: Mutex<HashSet<(String, String)>>,
     slots: Semaphore,
@@ -125,7 +130,6 @@ impl BridgeError {
     fn outcome(&self) -> Outcome {
         let status = match self {
             BridgeError::TimedOut => return Outcome::TimedOut,
-            BridgeError::TooLarge => 413,
             // Nothing will do but another event subscription.
             BridgeError::Invalid(_) => 400,
             _ => 503,
@@ -147,6 +151,7 @@ impl Bridge {
         Ok(Self {
             config,
             connected: tokio::sync::Mutex::default(),
+            failures: AtomicU64::default(),
             known: Mutex::default(),
             slots: Semaphore::new(UNACKNOWLEDGED_MAX as usize),
             kib: Semaphore::new(UNACKNOWLEDGED_KIB_MAX as usize),
@@ -189,38 +194,42 @@ impl Bridge {
     ) -> Bridged {
         let published = tokio::time::timeout(limit, self.try_publish(to, tenant, events)).await;
         match published.unwrap_or(Err(BridgeError::TimedOut)) {
-            Ok(()) => Bridged { outcome: Outcome::Acknowledged, cause: None },
-            Err(error) => Bridged { outcome: error.outcome(), cause: Some(error.to_string()) },
+            Ok(too_large) => {
+                let cause = (!too_large.is_empty()).then(|| BridgeError::TooLarge.to_string());
+                Bridged { outcome: Outcome::Acknowledged, cause, too_large }
+            }
+            Err(error) => Bridged { outcome: error.outcome(), cause: Some(error.to_string()), too_large: Vec::new() },
         }
     }
 
+    /// Tells which of them are too large, by their places; the others are in the stream.
     async fn try_publish(
         &self,
         to: &NatsJetStream,
         tenant: TenantId,
         events: &[&CloudEvent],
-    ) -> Result<(), BridgeError> {
+    ) -> Result<Vec<usize>, BridgeError> {
         let template = check_bridge(to, &self.config.subject_prefix)?;
         let context = self.context().await?;
-        self.ensure(&context, to, &template).await?;
-        let mut is_too_large = false;
-        for chunk in events.chunks(CHUNK_MAX) {
+        self.ensure(&context, to, (&template, tenant)).await?;
+        let mut too_large = Vec::new();
+        for (number, chunk) in events.chunks(CHUNK_MAX).enumerate() {
             let messages = chunk.iter().map(|event| (template.expand(event, tenant), message(to, event)));
             let messages: Vec<_> = messages.collect();
             let bytes = chunk.iter().map(|event| size(event)).sum();
             let _room = self.room(messages.len(), bytes).await;
             let mut sent = Vec::with_capacity(messages.len());
-            for (subject, message) in messages {
+            for (place, (subject, message)) in messages.into_iter().enumerate() {
                 match context.send_publish(subject, message).await.map_err(|error| self.failed(to, &error)) {
                     Ok(ack) => sent.push(ack),
                     // The others arrive all the same.
-                    Err(BridgeError::TooLarge) => is_too_large = true,
+                    Err(BridgeError::TooLarge) => too_large.push(number * CHUNK_MAX + place),
                     Err(error) => return Err(error),
                 }
             }
             self.acknowledged(to, sent).await?;
         }
-        if is_too_large { Err(BridgeError::TooLarge) } else { Ok(()) }
+        Ok(too_large)
     }
 
     async fn acknowledged(&self, to: &NatsJetStream, sent: Vec<PublishAckFuture>) -> Result<(), BridgeError> {
@@ -256,13 +265,13 @@ impl Bridge {
         &self,
         context: &Context,
         to: &NatsJetStream,
-        template: &SubjectTemplate,
+        (template, tenant): (&SubjectTemplate, TenantId),
     ) -> Result<(), BridgeError> {
-        let key = (to.stream.clone(), template.wildcard());
+        let key = (to.stream.clone(), template.wildcard(tenant));
         if self.known().contains(&key) {
             return Ok(());
         }
-        let ensured = stream::ensure(context, &key.0, &key.1, self.config.stream).await;
+        let ensured = stream::ensure(context, (&key.0, tenant), &key.1, self.config.stream).await;
         ensured.map_err(|why| BridgeError::Stream(to.stream.clone(), why))?;
         let mut known = self.known();
         if known.len() >= STREAMS_MAX {
@@ -277,6 +286,7 @@ impl Bridge {
     }
 
     async fn context(&self) -> Result<Context, BridgeError> {
+        let failures = self.failures.load(Ordering::Relaxed);
         let mut connected = self.connected.lock().await;
         if let Some(context) = &*connected {
             // What was handed over now would wait in the client and go out later, when somebody has given it up.
@@ -285,9 +295,16 @@ impl Bridge {
                 _ => Err(BridgeError::Disconnected),
             };
         }
-        let client = options(&self.config)?.connect(&self.config.url).await.map_err(|error| match error.kind() {
-            ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => BridgeError::Credentials,
-            _ => BridgeError::Connect(told(&error)),
+        // One tries, and its failure is that of all who have waited for it.
+        if self.failures.load(Ordering::Relaxed) != failures {
+            return Err(BridgeError::Disconnected);
+        }
+        let client = options(&self.config)?.connect(&self.config.url).await.map_err(|error| {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            match error.kind() {
+                ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => BridgeError::Credentials,
+                _ => BridgeError::Connect(told(&error)),
+            }
         })?;
         let context = ContextBuilder::new()
             .timeout(ANSWER_MAX)

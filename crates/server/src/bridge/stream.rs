@@ -4,20 +4,26 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
+use graph::TenantId;
 
 use super::{StreamLimits, told};
 
 /// As long as events are tried, so that none is in a stream twice.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(24 * 3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
-/// By this a stream is known that was made here, and may get more subjects.
+/// By this and the tenant a stream is known that was made here, and may get more subjects of that tenant.
 const MADE_HERE: &str = "Events that Tidings bridges";
 /// Of a stream that was made here.
 const SUBJECTS_MAX: usize = 256;
 
 /// Sees to it that a stream takes these subjects; else says why it does not.
-pub async fn ensure(context: &Context, name: &str, subjects: &str, limits: StreamLimits) -> Result<(), String> {
-    let wanted = config(name, subjects, limits);
+pub async fn ensure(
+    context: &Context,
+    (name, tenant): (&str, TenantId),
+    subjects: &str,
+    limits: StreamLimits,
+) -> Result<(), String> {
+    let wanted = config((name, tenant), subjects, limits);
     let stream = context.get_or_create_stream(wanted).await.map_err(|error| told(&error))?;
     let found = &stream.cached_info().config;
     let window = found.duplicate_window;
@@ -32,7 +38,7 @@ pub async fn ensure(context: &Context, name: &str, subjects: &str, limits: Strea
     if found.subjects.iter().any(|taken| covers(taken, subjects)) {
         return Ok(());
     }
-    if found.description.as_deref() != Some(MADE_HERE) || found.subjects.len() >= SUBJECTS_MAX {
+    if found.description != Some(made_for(tenant)) || found.subjects.len() >= SUBJECTS_MAX {
         return Err(format!("it does not take the subjects {subjects}; add them to it"));
     }
     let mut more = found.clone();
@@ -40,11 +46,15 @@ pub async fn ensure(context: &Context, name: &str, subjects: &str, limits: Strea
     context.update_stream(more).await.map(drop).map_err(|error| told(&error))
 }
 
-fn config(name: &str, subjects: &str, limits: StreamLimits) -> Config {
+fn made_for(tenant: TenantId) -> String {
+    format!("{MADE_HERE} for the tenant {tenant}")
+}
+
+fn config((name, tenant): (&str, TenantId), subjects: &str, limits: StreamLimits) -> Config {
     Config {
         name: name.to_owned(),
         subjects: vec![subjects.to_owned()],
-        description: Some(MADE_HERE.to_owned()),
+        description: Some(made_for(tenant)),
         storage: StorageType::File,
         // The oldest go, as in a topic.
         discard: DiscardPolicy::Old,

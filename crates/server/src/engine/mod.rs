@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use graph::{Partition, SubscriptionId, UserId};
 use notify::log::Submission;
 use notify::node::NodeStats;
-use notify::{Event, HealthLimits, Monotonic, Node, NodeConfig, Position};
+use notify::{Event, HealthLimits, Monotonic, Node, NodeConfig, Position, push_policy};
 use protocol::event_grid::push::Origin;
 use store::{NodeId, Publish, Store};
 use tokio::sync::{mpsc, oneshot};
@@ -317,5 +317,6 @@ impl Running {
 
 /// How long what is under way is waited for: until each attempt that has begun has ended.
 fn patience(health: &HealthLimits) -> Duration {
-    Duration::from_micros(health.first_timeout_micros.max(health.retry_timeout_micros)) + PATIENCE
+    let notifying = health.first_timeout_micros.max(health.retry_timeout_micros);
+    Duration::from_micros(notifying.max(push_policy::TIMEOUT_MICROS)) + PATIENCE
 }

@@ -55,7 +55,7 @@ pub(super) async fn push(attempt: &Attempt, channels: &Channels, clock: &Clock, 
     let (events, lacks) = parted(read);
     let left = until.saturating_sub(clock.elapsed());
     let pushed = attempt.notifications.first().and_then(|first| first.subscription.target.event_subscription());
-    let CameTo { outcome, result, .. } = match pushed.and_then(|of| Some((of, of.push()?))) {
+    let CameTo { outcome, result, lacks: of_sent } = match pushed.and_then(|of| Some((of, of.push()?))) {
         Some((of, how)) if !events.is_empty() => {
             let work = Work { attempt, channels, clock, of, how, left };
             work.perform(&events, sending).await
@@ -65,7 +65,7 @@ pub(super) async fn push(attempt: &Attempt, channels: &Channels, clock: &Clock, 
             CameTo::of(nothing_to_send(attempt.purpose))
         }
     };
-    CameTo { outcome, lacks, result }
+    CameTo { outcome, lacks: [lacks, of_sent].concat(), result }
 }
 
 /// An attempt that has what it needs.
@@ -90,9 +90,11 @@ impl Work<'_> {
                 CameTo::of(self.in_time(sinks.keep(store, (to, self.of), &letters)).await)
             }
             (_, Endpoint::NatsJetStream(to)) => {
-                let events: Vec<_> = events.iter().map(|(_, event)| Arc::clone(event)).collect();
+                let whole: Vec<_> = events.iter().map(|(_, event)| Arc::clone(event)).collect();
                 sending();
-                CameTo::of(sinks.publish(store, (to, self.of), &events, self.left).await)
+                let (outcome, too_large) = sinks.publish(store, (to, self.of), &whole, self.left).await;
+                let lacks = too_large.into_iter().map(|place| (events[place].0, Lack::TooLarge)).collect();
+                CameTo { lacks, ..CameTo::of(outcome) }
             }
             (_, Endpoint::Webhook(webhook)) => self.post(webhook, events, sending).await,
         }
