@@ -50,7 +50,9 @@ pub(crate) fn callable(url: &str) -> Result<Uri, Unusable> {
     let refused = || Unusable::Url(url.chars().take(200).collect());
     let uri: Uri = url.parse().map_err(|_| refused())?;
     let local = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
     match uri.scheme_str() {
+        _ if has_user => Err(refused()),
         Some("https") if uri.host().is_some() => Ok(uri),
         Some("http") if local => Ok(uri),
         _ => Err(refused()),

@@ -159,26 +159,39 @@ impl<S: Send + Sync> FromRequestParts<S> for Handshake {
 impl Handshake {
     /// They may, as many as they like.
     pub fn allow(&self) -> Allowed {
-        Allowed { answer: HeaderValue::from_str(&self.origin).ok(), rate: None }
+        let answer = HeaderValue::from_str(&self.origin).map_or(Consent::Refused, Consent::Given);
+        Allowed { answer, rate: None }
     }
 
     /// They may if `is_known` says so of their origin.
     pub fn allow_if(&self, is_known: impl FnOnce(&str) -> bool) -> Allowed {
-        if is_known(&self.origin) { self.allow() } else { Allowed::not_now() }
+        if is_known(&self.origin) { self.allow() } else { Allowed::refuse() }
     }
 }
 
 /// The answer to a handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowed {
-    answer: Option<HeaderValue>,
+    answer: Consent,
     rate: Option<u32>,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Consent {
+    Given(HeaderValue),
+    Later,
+    Refused,
+}
+
 impl Allowed {
-    /// They may not, or you say so later by [`Handshake::callback`].
+    /// You say later that they may, by [`Handshake::callback`].
     pub fn not_now() -> Self {
-        Self { answer: None, rate: None }
+        Self { answer: Consent::Later, rate: None }
+    }
+
+    /// They may not.
+    pub fn refuse() -> Self {
+        Self { answer: Consent::Refused, rate: None }
     }
 
     /// The same, but for so many requests a minute at most.
@@ -189,7 +202,12 @@ impl Allowed {
 
 impl IntoResponse for Allowed {
     fn into_response(self) -> Response {
-        let Some(origin) = self.answer else { return StatusCode::FORBIDDEN.into_response() };
+        let origin = match self.answer {
+            Consent::Given(origin) => origin,
+            // Without a word on who may.
+            Consent::Later => return StatusCode::OK.into_response(),
+            Consent::Refused => return StatusCode::FORBIDDEN.into_response(),
+        };
         let rate = self.rate.map_or(HeaderValue::from_static("*"), HeaderValue::from);
         let headers = [
             (header::ALLOW, HeaderValue::from_static("POST, OPTIONS")),

@@ -411,7 +411,8 @@ impl fmt::Debug for Worker {
 }
 
 impl PullClient {
-    /// For a topic of the server at `endpoint`: `https://localhost:8443` of `tidings dev`, or the host name of a namespace.
+    /// For a topic of the server at `endpoint`: `https://localhost:8443` of `tidings dev`, or `https://` and the host of a
+    /// namespace.
     /// Whom to believe that it is there say the CAs that this machine trusts, and those of `ca_pem`: certificates in PEM, one
     /// after the other. Asks nobody yet.
     pub fn new(endpoint: &str, topic: &str, credential: Credential, ca_pem: Option<&str>) -> Result<Self, SetupError> {

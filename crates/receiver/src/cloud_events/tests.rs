@@ -92,6 +92,18 @@ async fn who_may_send_is_told_so_and_nobody_else() {
     assert_eq!(asked(&[]).await.status(), 400);
 }
 
+#[test]
+fn who_consents_later_answers_without_a_word_on_who_may() {
+    use protocol::event_grid::handshake::{Consent, NoConsent, verdict};
+    let heard = |answer: Allowed| {
+        let answer = answer.into_response();
+        let allowed = answer.headers().get(ALLOWED_ORIGIN).and_then(|origin| origin.to_str().ok());
+        verdict(&Default::default(), answer.status().as_u16(), allowed)
+    };
+    assert_eq!(heard(Allowed::not_now()), Ok(Consent::Withheld));
+    assert_eq!(heard(Allowed::refuse()), Err(NoConsent::Status(403)));
+}
+
 #[tokio::test]
 async fn a_handshake_says_the_rate_and_where_to_answer_later() {
     let request = Request::options("/")
