@@ -68,5 +68,6 @@ if "$program" serve --config "$scratch/wrong.toml" --check 2>"$scratch/wrong.log
 fi
 grep -q NoSuchBucket "$scratch/wrong.log" || { cat "$scratch/wrong.log" >&2; fail "it is not said what is wrong"; }
 
-TIDINGS_S3_ENDPOINT="$endpoint" cargo test --locked --workspace --lib -- --ignored dead_letters::
+TIDINGS_S3_ENDPOINT="$endpoint" cargo test --locked --workspace --lib -- --ignored dead_letters:: | tee "$scratch/stories.log"
+[ "$(grep -c '^test dead_letters::.* ok$' "$scratch/stories.log")" = 2 ] || fail "not the two stories were run"
 [ "$(bucket count)" = 0 ] || fail "the stories have left something behind"

@@ -206,7 +206,11 @@ async fn each_damage_is_named() {
         ("UPDATE topic SET state = X'0102'".to_owned(), "column state of row"),
         ("DELETE FROM topic".to_owned(), "there is no such topic"),
         ("UPDATE topic_event SET position = position + 9".to_owned(), "the log does not have it there"),
-        ("UPDATE topic_event SET key = zeroblob(16) WHERE position = 1".to_owned(), "the log does not have it there"),
+        (
+            "UPDATE topic_event SET key = zeroblob(16) WHERE position = (SELECT MIN(position) FROM topic_event)"
+                .to_owned(),
+            "the log does not have it there",
+        ),
         ("UPDATE event_subscription SET acknowledged = 1".to_owned(), "by its counts 0 are pending, and 1 are"),
         ("UPDATE event_subscription SET state = X'0102'".to_owned(), "column state of row"),
         ("UPDATE event_subscription SET cursor = 0".to_owned(), "it was not considered yet"),

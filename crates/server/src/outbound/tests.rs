@@ -349,8 +349,8 @@ async fn a_receiver_that_echoes_the_token_is_accepted() {
     insta::assert_snapshot!(request, @r#"
     POST /n?k=1&validationToken=Validation%3A%20Testing%20client%20application%20reachability%20for%20subscription%20Request-Id%3A%20b0a10000-0000-4000-8000-000000000001 HTTP/1.1
     Content-Type: text/plain; charset=utf-8
-    User-Agent: tidings/VERSION
     Content-Length: 0
+    User-Agent: tidings/VERSION
     Host: 127.0.0.1:PORT
     "#);
 }

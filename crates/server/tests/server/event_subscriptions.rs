@@ -247,8 +247,8 @@ async fn what_this_server_has_no_place_for_is_refused_with_what_to_change() {
     ];
     let told: Vec<_> = told.iter().map(Reply::refusal).collect();
     insta::assert_snapshot!(told.join("\n"), @r#"
-    400 InvalidRequest: This server keeps no dead letters; leave deadLetterDestination out, or ask its operator to name a place.
-    400 InvalidRequest: This server knows no server of NATS; push to a WebHook, or ask its operator to name one.
+    400 InvalidRequest: This server keeps no dead letters; its operator names a place in the section dead_letters of the configuration, or leave deadLetterDestination out.
+    400 InvalidRequest: This server has no NATS server to publish to; its operator names one as nats.url in the configuration.
     400 InvalidRequest: deliveryAttributeMappings: the header 'Host' is set by the server or by what carries the request; name another.
     400 InvalidRequest: deliveryAttributeMappings: the header 'X-A' has a value with other characters than the printable ones of ASCII; encode it.
     400 InvalidRequest: maxEventsPerBatch must be from 1 to 5000.
