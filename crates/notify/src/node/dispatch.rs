@@ -135,9 +135,7 @@ impl Node {
                 *batch = None;
             }
             state.listed = may_have_more;
-            for (position, verdict) in over {
-                owned.end_over((at.1, position), verdict, &mut self.sending, now);
-            }
+            self.end_all_over(at, over, now);
             return may_have_more;
         }
         open.origin = open.origin.take().or_else(|| origin.map(str::to_owned));
@@ -154,10 +152,21 @@ impl Node {
             open.notifications.push(Notification { id, subscription, record, position, change, access_lost, given_up });
             open.deliveries.push((at, owned.epoch, position));
         }
-        for (position, verdict) in over {
-            owned.end_over((at.1, position), verdict, &mut self.sending, now);
-        }
+        self.end_all_over(at, over, now);
         true
+    }
+
+    /// Deliveries of a stream that are due are not tried: nothing but this may tell their partition so.
+    fn end_all_over(&mut self, at: StreamAt, over: Vec<(Position, Verdict)>, now: Now) {
+        if over.is_empty() {
+            return;
+        }
+        if let Some(owned) = self.partitions.get_mut(&at.0) {
+            for (position, verdict) in over {
+                owned.end_over((at.1, position), verdict, &mut self.sending, now);
+            }
+        }
+        self.schedule(at.0, now);
     }
 
     /// An attempt has ended: its slot is free, and its deliveries are done or wait.
