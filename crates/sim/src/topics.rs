@@ -308,9 +308,7 @@ impl Topics {
         let batch = Batching { events_max: self.rng.random_range(1..=5), preferred_kib: 1 };
         let batch = self.rng.random_bool(0.3).then_some(batch);
         let url = urls.choose(&mut self.rng).cloned().unwrap_or_default();
-        let (attributes, audience, awaits) = (Vec::new(), None, None);
-        let (mode, tls) = <_>::default();
-        Endpoint::Webhook(Webhook { url, mode, batch, attributes, audience, awaits, tls })
+        Endpoint::Webhook(Webhook { batch, ..Webhook::to(url) })
     }
 
     /// Any status; seldom the one that stops everything.

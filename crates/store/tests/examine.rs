@@ -6,7 +6,7 @@ use std::sync::Arc;
 use graph::{ChangeType, Mutation, NewAttachment, Partition};
 use notify::log::EndReason;
 use notify::retention::Mark;
-use notify::{Checkpoint, LedgerDelta, Parked, ParkedRef, Position, Stream, StreamKind};
+use notify::{Checkpoint, LedgerDelta, ParkedRef, Position, Stream, StreamKind};
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
@@ -60,16 +60,7 @@ fn checkpoint() -> Checkpoint {
         cursor: Position(5),
         wall: at(5),
         unpark: Vec::new(),
-        park: vec![Parked {
-            stream,
-            refs,
-            attempts: 1,
-            due: at(10),
-            since: at(1),
-            batch_max: 10,
-            pushed: None,
-            bytes: 700,
-        }],
+        park: vec![parked_row(stream, refs)],
         ledger: BTreeMap::from([(subscription_id(1), ledger)]),
         incidents: BTreeMap::new(),
         health: BTreeMap::from([(endpoint(1), Some(slow_until(20)))]),

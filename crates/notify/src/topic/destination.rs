@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::RETENTION_DAYS;
 use crate::push_policy::PushPolicy;
-use crate::subscription::TlsVersion;
 
 const DAY_SECONDS: u32 = 24 * 3_600;
 /// No event lives longer than its topic keeps it.
@@ -61,9 +60,6 @@ pub struct Webhook {
     /// Each request has a token of this server for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<Audience>,
-    /// The oldest version of TLS that it is spoken with by.
-    #[serde(default)]
-    pub tls: TlsVersion,
     /// Until it has consented nothing is pushed to it; `None`: it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaits: Option<Awaited>,
@@ -82,6 +78,14 @@ pub struct Awaited {
 impl fmt::Debug for Awaited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Awaited").field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+impl Webhook {
+    /// One event in each POST, in structured mode, and nothing added.
+    pub fn to(url: String) -> Self {
+        let mode = ContentMode::Structured;
+        Self { url, mode, batch: None, attributes: Vec::new(), audience: None, awaits: None }
     }
 }
 

@@ -52,8 +52,7 @@ mod tests {
         let attributes = [("X-A", fixed), ("X-B", told), ("X-C", nothing)];
         let attributes =
             attributes.map(|(name, value)| DeliveryAttribute { name: name.to_owned(), value }).into_iter().collect();
-        let (mode, tls) = (ContentMode::Structured, Default::default());
-        Webhook { url: "https://h/x".to_owned(), mode, batch: None, attributes, audience: None, tls, awaits: None }
+        Webhook { attributes, ..Webhook::to("https://h/x".to_owned()) }
     }
 
     fn headers(webhook: &Webhook, events: &[&CloudEvent]) -> (String, Vec<String>) {

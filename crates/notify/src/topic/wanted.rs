@@ -13,7 +13,6 @@ use super::{
     Destination, Endpoint, InvalidQueue, NatsJetStream, Push, Queue, Webhook,
 };
 use crate::push_policy::{InvalidPushPolicy, PushPolicy};
-use crate::subscription::TlsVersion;
 
 #[cfg(test)]
 mod tests;
@@ -152,10 +151,11 @@ fn webhook(wanted: &WebHook, before: Option<&Push>) -> Result<Webhook, InvalidDe
         Some("Binary") => ContentMode::Binary,
         Some(other) => return Err(InvalidDestination::ContentMode(shown(other))),
     };
-    let tls = match wanted.minimum_tls_version_allowed.as_deref() {
-        None | Some("1.0" | "1.1" | "1.2") => TlsVersion::V1_2,
+    match wanted.minimum_tls_version_allowed.as_deref() {
+        // Older ones than 1.2 are never spoken.
+        None | Some("1.0" | "1.1" | "1.2") => {}
         Some(other) => return Err(InvalidDestination::Tls(shown(other))),
-    };
+    }
     let batch = batch(wanted, before.and_then(|before| before.batch))?;
     if batch.is_some() && mode == ContentMode::Binary {
         return Err(InvalidDestination::BinaryBatch);
@@ -171,7 +171,7 @@ fn webhook(wanted: &WebHook, before: Option<&Push>) -> Result<Webhook, InvalidDe
         return Err(InvalidDestination::AuthorizationTwice);
     }
     let awaits = before.filter(|before| before.url == url).and_then(|before| before.awaits.clone());
-    Ok(Webhook { url, mode, batch, attributes, audience, tls, awaits })
+    Ok(Webhook { url, mode, batch, attributes, audience, awaits })
 }
 
 /// One event at most is no batch: clients write Azure's defaults, 1 and 64, where nothing was asked for.

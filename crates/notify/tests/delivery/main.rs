@@ -186,6 +186,16 @@ impl World {
         }
     }
 
+    /// The same, while no lease is extended.
+    fn ticks(&mut self, micros: u64) {
+        let end = self.micros + micros;
+        while self.micros < end {
+            let wakes = self.node.wakes_at().map_or(end, |at| at.0.max(self.micros + 1));
+            self.micros = wakes.min(end);
+            self.handle(Event::Tick);
+        }
+    }
+
     /// Records the checkpoints that the node asked for; what they add to the ledger.
     fn recorded(&mut self) -> Vec<LedgerDelta> {
         let mut deltas = Vec::new();

@@ -30,15 +30,7 @@ fn begins_with(subject: &str) -> Filter {
 }
 
 fn webhook(batch: Option<Batching>) -> Endpoint {
-    Endpoint::Webhook(Webhook {
-        url: "https://hook.example.net/e?code=1".to_owned(),
-        mode: <_>::default(),
-        batch,
-        attributes: Vec::new(),
-        audience: None,
-        awaits: None,
-        tls: TlsVersion::V1_2,
-    })
+    Endpoint::Webhook(Webhook { batch, ..Webhook::to("https://hook.example.net/e?code=1".to_owned()) })
 }
 
 fn push() -> Push {
@@ -249,6 +241,40 @@ fn time_to_live_is_looked_at_when_the_next_attempt_is_due() {
     world.pass(2 * MINUTE);
     assert_eq!(world.attempts().len(), 0);
     assert_eq!(abandoned(&mut world), [(AbandonReason::TimeToLiveExceeded, 1)].into());
+}
+
+/// In development, a partition is looked at each hour; leases are taken all the time, and look at none.
+#[test]
+fn what_is_given_up_without_an_attempt_is_recorded_soon() {
+    const HOUR: u64 = 60 * MINUTE;
+    let subscription = pushed_to(event_subscription(Push { policy: PushPolicy::new(30, 1).unwrap(), ..push() }));
+    let config =
+        NodeConfig { lease_micros: 90 * HOUR, renew_micros: 24 * HOUR, poll_micros: HOUR, ..NodeConfig::default() };
+    let (cursor, head, subscriptions) = (Position(1), Position(1), vec![span(subscription, Standing::default())]);
+    let mut world = World::of(config, PartitionState { cursor, head, wall: NOW, subscriptions, ..<_>::default() });
+    world.publish([1]);
+    let attempt = world.attempt();
+    world.answer(&attempt, Outcome::refused(404));
+    world.pass(MINUTE);
+    world.recorded();
+    // 5 minutes, and up to a tenth more.
+    world.ticks(5 * MINUTE);
+    assert_eq!(world.attempts().len(), 0);
+    assert_eq!(abandoned(&mut world), [(AbandonReason::TimeToLiveExceeded, 1)].into());
+}
+
+#[test]
+fn an_event_that_is_too_large_for_where_it_goes_is_given_up_alone() {
+    let batch = Some(Batching { events_max: 10, preferred_kib: 64 });
+    let mut world = pushing(Push { to: webhook(batch), ..push() });
+    world.publish([1, 2, 3]);
+    let attempt = world.attempt();
+    assert_eq!(attempt.notifications.len(), 3);
+    let (attempt, outcome, lacks) = (attempt.id, Outcome::Acknowledged, vec![(1, Lack::TooLarge)]);
+    world.handle(Event::Attempted { attempt, outcome, lacks });
+    world.pass(MINUTE);
+    let LedgerDelta { delivered, abandoned, .. } = ledger(&mut world);
+    assert_eq!((delivered, abandoned), (2, [(AbandonReason::NotRetried, 1)].into()));
 }
 
 #[test]

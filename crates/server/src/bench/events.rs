@@ -8,10 +8,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use graph::{SubscriptionId, TopicId};
 use notify::event_grid_url::EventGridUrl;
 use notify::push_policy::PushPolicy;
-use notify::subscription::TlsVersion;
 use notify::topic::{
-    Activation, ContentMode, Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter, Profile, Push,
-    Queue, Settlement, Webhook,
+    Activation, Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter, Profile, Push, Queue,
+    Settlement, Webhook,
 };
 use notify::{Position, Topic};
 use store::sqlite::SqliteStore;
@@ -122,16 +121,7 @@ async fn put(store: &dyn Store, topic: &Topic, destination: Destination, clock: 
 
 /// One event in each POST.
 fn push_to(url: String) -> Push {
-    let webhook = Webhook {
-        url,
-        mode: ContentMode::Structured,
-        batch: None,
-        attributes: Vec::new(),
-        audience: None,
-        awaits: None,
-        tls: TlsVersion::default(),
-    };
-    Push { to: Endpoint::Webhook(webhook), policy: PushPolicy::default(), dead_letters: None }
+    Push { to: Endpoint::Webhook(Webhook::to(url)), policy: PushPolicy::default(), dead_letters: None }
 }
 
 /// Runs a node until something is so, and tells how long that took.

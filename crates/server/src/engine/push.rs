@@ -310,11 +310,6 @@ mod tests {
         }
     }
 
-    fn webhook(url: String) -> Endpoint {
-        let json = json!({"url": url});
-        Endpoint::Webhook(serde_json::from_value(json).unwrap())
-    }
-
     /// A receiver, and the bodies that it was sent.
     fn recording() -> (Receiver, Arc<Mutex<Vec<Value>>>) {
         let bodies: Arc<Mutex<Vec<Value>>> = Arc::default();
@@ -330,7 +325,7 @@ mod tests {
 
     #[tokio::test]
     async fn events_are_read_whole_and_stay_in_the_order_of_the_attempt() {
-        let world = World::new(webhook("https://h/".to_owned()), Sinks::default()).await;
+        let world = World::new(Endpoint::Webhook(Webhook::to("https://h/".to_owned())), Sinks::default()).await;
         let attempt = world.attempt(Purpose::Push, &[4, 1, 2, 9]);
         let read = events(&*world.channels.topics.store, &attempt.notifications).await.unwrap();
         let read: Vec<_> = read.into_iter().map(|event| event.map(|event| event.event.clone())).collect();
@@ -340,7 +335,7 @@ mod tests {
     #[tokio::test]
     async fn events_are_posted_whole_and_their_dead_letters_say_why_they_were_given_up() {
         let ((receiver, bodies), letters) = (recording(), tempfile::tempdir().unwrap());
-        let world = World::new(webhook(receiver.url("/push")), kept_in(&letters)).await;
+        let world = World::new(Endpoint::Webhook(Webhook::to(receiver.url("/push"))), kept_in(&letters)).await;
         assert_eq!(world.push(Purpose::Push, &[3]).await.outcome, Outcome::Acknowledged);
         assert_eq!(bodies.lock().unwrap()[0]["data"], json!({"n": 4}));
         assert_eq!(world.push(Purpose::DeadLetter, &[2]).await.outcome, Outcome::Acknowledged);
@@ -356,7 +351,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_gone_from_the_log_is_not_sent_and_not_tried_again() {
         let ((receiver, bodies), letters) = (recording(), tempfile::tempdir().unwrap());
-        let world = World::new(webhook(receiver.url("/push")), kept_in(&letters)).await;
+        let world = World::new(Endpoint::Webhook(Webhook::to(receiver.url("/push"))), kept_in(&letters)).await;
         let some = world.push(Purpose::Push, &[9, 1]).await;
         assert_eq!((some.outcome, some.lacks), (Outcome::Acknowledged, vec![(0, Lack::Injected)]));
         assert_eq!(world.push(Purpose::Push, &[9]).await.outcome, Outcome::refused(400));

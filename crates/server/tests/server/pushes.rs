@@ -10,10 +10,9 @@ use graph::{SubscriptionId, Timestamp};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use notify::push_policy::PushPolicy;
-use notify::subscription::TlsVersion;
 use notify::topic::{
-    Audience, ContentMode, DeadLetterDestination, Destination, Endpoint, EventSubscription, EventSubscriptionFilter,
-    Filter, NatsJetStream, Push, Queue, Webhook,
+    Audience, DeadLetterDestination, Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter,
+    NatsJetStream, Push, Queue, Webhook,
 };
 use notify::{AbandonReason, LedgerDelta, Topic};
 use serde_json::{Value, json};
@@ -101,9 +100,7 @@ impl World {
     }
 
     fn webhook(&self, path: &str) -> Webhook {
-        let (mode, tls) = (ContentMode::Structured, TlsVersion::default());
-        let url = format!("{}{path}", self.base);
-        Webhook { url, mode, batch: None, attributes: Vec::new(), audience: None, tls, awaits: None }
+        Webhook::to(format!("{}{path}", self.base))
     }
 
     async fn put(&self, name: &str, destination: Destination) -> Arc<EventSubscription> {

@@ -9,10 +9,7 @@ use std::time::Duration;
 use graph::SubscriptionId;
 use http::Request;
 use notify::push_policy::PushPolicy;
-use notify::subscription::TlsVersion;
-use notify::topic::{
-    ContentMode, Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter, Push, Queue, Webhook,
-};
+use notify::topic::{Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter, Push, Queue, Webhook};
 use serde_json::{Value, json};
 use store::sqlite::SqliteStore;
 use store::{Store, TopicQuery};
@@ -53,10 +50,7 @@ impl Topic {
         let topics = store.topics(TopicQuery { limit: 2, ..TopicQuery::default() }).await.unwrap();
         let [topic] = &topics[..] else { panic!("{topics:?}") };
         let queue = Queue { receive_lock_seconds: LOCK_SECONDS, ..Queue::default() };
-        let (mode, tls) = (ContentMode::Structured, TlsVersion::default());
-        let webhook =
-            Webhook { url: push, mode, batch: None, attributes: Vec::new(), audience: None, tls, awaits: None };
-        let push = Push { to: Endpoint::Webhook(webhook), policy: PushPolicy::default(), dead_letters: None };
+        let push = Push { to: Endpoint::Webhook(Webhook::to(push)), policy: PushPolicy::default(), dead_letters: None };
         for (name, destination) in
             [("pulled", Destination::Queue(queue)), ("pushed", Destination::Push(Box::new(push)))]
         {

@@ -13,10 +13,10 @@ use notify::event_grid_url::EventGridUrl;
 use notify::push_policy::PushPolicy;
 use notify::subscription::{Target, TlsVersion, Watched};
 use notify::topic::{
-    Activation, CloudEvent, ContentMode, Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter,
-    LockKey, Profile, Push, Queue, Topic, TopicKey, Webhook,
+    Activation, CloudEvent, Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter, LockKey,
+    Profile, Push, Queue, Topic, TopicKey, Webhook,
 };
-use notify::{EndpointId, Health, Position, Record, StoredHealth, Subscription};
+use notify::{EndpointId, Health, Parked, ParkedRef, Position, Record, StoredHealth, Stream, Subscription};
 use serde_json::json;
 use tidings_store::seal::{KEY_BYTES, Key, Keys, Nonce};
 use tidings_store::{Commit, Makers, Once, Publish, Store, SubscriptionLimits, Tenant, Upload, User};
@@ -254,18 +254,16 @@ pub fn queue_of(topic: &Topic, name: &str) -> EventSubscription {
 
 /// The same with its events pushed to a path of a receiver, by a subscription of this number.
 pub fn pushed_to(topic: &Topic, name: &str, path: &str, number: u128) -> EventSubscription {
-    let webhook = Webhook {
-        url: format!("https://receiver.test{path}"),
-        mode: ContentMode::default(),
-        batch: None,
-        attributes: Vec::new(),
-        audience: None,
-        tls: TlsVersion::default(),
-        awaits: None,
-    };
+    let webhook = Webhook::to(format!("https://receiver.test{path}"));
     let push = Push { to: Endpoint::Webhook(webhook), policy: PushPolicy::default(), dead_letters: None };
     let destination = Destination::Push(Box::new(push));
     EventSubscription { id: Some(subscription_id(number)), destination, ..queue_of(topic, name) }
+}
+
+/// A parked row of these deliveries.
+pub fn parked_row(stream: Stream, refs: Vec<ParkedRef>) -> Parked {
+    let (attempts, due, since, batch_max) = (1, at(10), at(1), 10);
+    Parked { stream, refs, attempts, due, since, batch_max, pushed: None, bytes: 700 }
 }
 
 /// What a store has published.
