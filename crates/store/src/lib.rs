@@ -40,8 +40,8 @@ pub use directory::{
 };
 pub use health::StoreHealth;
 pub use topic::{
-    DeadLetter, EventSubscriptionError, EventSubscriptionKey, LockedEvent, PublishError, PullError, Received, Settle,
-    TokenFailure, TopicCounts, TopicError, TopicQuery,
+    DeadLetter, EndedPushing, EventSubscriptionError, EventSubscriptionKey, LockedEvent, PublishError, PullError,
+    Received, Settle, TokenFailure, TopicCounts, TopicError, TopicQuery,
 };
 
 /// Each thing that is remembered for a time takes so many old ones away, so that they shrink faster than
@@ -332,10 +332,9 @@ pub trait Store: Send + Sync + 'static {
     /// Replaces a topic by `after`, of the same id, tenant and place, if it still equals `before`: its activation, profile,
     /// description and keys.
     async fn replace_topic(&self, before: Arc<Topic>, after: Arc<Topic>) -> Result<(), TopicError>;
-    /// Removes a topic with its event subscriptions and events, and ends what pushes these. Their records stay in the log
-    /// until that is cut.
-    /// What is to be published into it afterwards meets [`PublishError::NoTopic`].
-    async fn remove_topic(&self, id: TopicId) -> Result<(), TopicError>;
+    /// Removes a topic with its event subscriptions and events, and ends what pushes these, which it answers. Their records
+    /// stay in the log until that is cut. What is to be published into it afterwards meets [`PublishError::NoTopic`].
+    async fn remove_topic(&self, id: TopicId) -> Result<Vec<EndedPushing>, TopicError>;
     async fn topic_counts(&self, id: TopicId) -> Result<Option<TopicCounts>, StoreError>;
     /// Publishes events into a topic, in this order: appends each to the log, unless one with its source and id is kept
     /// already, of this batch too. Answers where each stands; `None`: it was dropped and counted, since the topic is not
@@ -378,8 +377,12 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Option<(Arc<EventSubscription>, EventCounts)>, StoreError>;
     /// All of a topic, by name.
     async fn event_subscriptions(&self, topic: TopicId) -> Result<Vec<Arc<EventSubscription>>, StoreError>;
-    /// Removes an event subscription with what is pending, and ends what pushes its events. `false`: there is none.
-    async fn remove_event_subscription(&self, key: EventSubscriptionKey) -> Result<bool, StoreError>;
+    /// Removes an event subscription with what is pending, and ends what pushes its events, which it answers. `None`: there
+    /// is none.
+    async fn remove_event_subscription(
+        &self,
+        key: EventSubscriptionKey,
+    ) -> Result<Option<Option<EndedPushing>>, StoreError>;
 
     // --- pull ---
 

@@ -67,6 +67,9 @@ impl EventSubscriptionKey {
     }
 }
 
+/// What pushed events and has ended: a subscription of the node, and where in its log that is said.
+pub type EndedPushing = (SubscriptionId, Position);
+
 /// What one receive got.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Received {

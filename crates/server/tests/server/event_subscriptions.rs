@@ -127,6 +127,21 @@ async fn a_webhook_is_asked_then_made_read_changed_and_removed() {
 }
 
 #[tokio::test]
+async fn a_removal_is_answered_once_nothing_is_pushed_any_more() {
+    let world = World::new().await;
+    world.topic().await;
+    let (manager, ends) = (world.manager(), || world.engine.0.lock().unwrap().clone());
+    ok(put(&world, webhook(json!({}))).await, StatusCode::CREATED);
+    let first = stored(&world, "hook").await.id.unwrap();
+    ok(manager.delete(&hook()).await, StatusCode::OK);
+    assert_eq!(ends(), [first]);
+    ok(put(&world, webhook(json!({}))).await, StatusCode::CREATED);
+    let second = stored(&world, "hook").await.id.unwrap();
+    ok(manager.delete(&managed("partnerTopics/mail")).await, StatusCode::OK);
+    assert_eq!(ends(), [first, second]);
+}
+
+#[tokio::test]
 async fn an_endpoint_that_refuses_is_not_pushed_to() {
     let world = World::new().await;
     world.topic().await;

@@ -19,6 +19,7 @@ use notify::{
 };
 use uuid::Uuid;
 
+use crate::EndedPushing;
 use crate::{
     App, Appended, BeginError, CheckpointError, Commit, CommitError, Committed, Consent, Counters, Cut, Delta,
     DeltaError, DeltaQuery, DirectoryError, FolderCounts, Generation, Grant, Ingest, ItemQuery, Items, Lease,
@@ -389,7 +390,7 @@ impl Store for MemoryStore {
         self.write(|model| model.replace_topic(before, after))
     }
 
-    async fn remove_topic(&self, id: TopicId) -> Result<(), TopicError> {
+    async fn remove_topic(&self, id: TopicId) -> Result<Vec<EndedPushing>, TopicError> {
         self.write(|model| model.remove_topic(id))
     }
 
@@ -438,7 +439,10 @@ impl Store for MemoryStore {
         self.model().event_subscriptions(topic)
     }
 
-    async fn remove_event_subscription(&self, key: EventSubscriptionKey) -> Result<bool, StoreError> {
+    async fn remove_event_subscription(
+        &self,
+        key: EventSubscriptionKey,
+    ) -> Result<Option<Option<EndedPushing>>, StoreError> {
         self.write(|model| model.remove_event_subscription(key))
     }
 

@@ -12,6 +12,7 @@ use notify::{EventSubscription, Position, Record, Subscription, Topic, TopicEven
 
 use super::Model;
 use super::model::Shard;
+use crate::EndedPushing;
 use crate::topic::{CONSIDERED_MAX, Lock, NOT_PULLED, Pushing, event_key, put_in_place};
 use crate::{
     DeadLetter, EventSubscriptionError, EventSubscriptionKey, Generation, LockedEvent, PublishError, PullError,
@@ -96,14 +97,13 @@ impl Model {
         Ok(())
     }
 
-    pub fn remove_topic(&mut self, id: TopicId) -> Result<(), TopicError> {
+    pub fn remove_topic(&mut self, id: TopicId) -> Result<Vec<EndedPushing>, TopicError> {
         let removed = self.topics.remove(&id).ok_or(TopicError::NotFound)?;
         self.counters.commits += 1;
         let pushed = removed.subscriptions.values().filter_map(|kept| self.pushes(&kept.subscription));
         let mut pushed: Vec<_> = pushed.map(|pushed| pushed.id).collect();
         pushed.sort();
-        self.end_pushing(Partition::of(id), pushed);
-        Ok(())
+        Ok(self.end_pushing(Partition::of(id), pushed))
     }
 
     pub fn topic_counts(&self, id: TopicId) -> Result<Option<TopicCounts>, StoreError> {
@@ -226,7 +226,7 @@ impl Model {
                 self.append(partition, vec![Record::Subscription { id, event }]);
                 self.subscriptions.entry(id).and_modify(|span| span.subscription = new);
             }
-            Pushing::Ends(id) => self.end_pushing(partition, vec![id]),
+            Pushing::Ends(id) => drop(self.end_pushing(partition, vec![id])),
         }
     }
 
@@ -242,16 +242,19 @@ impl Model {
     }
 
     /// Ends these, which live, together.
-    fn end_pushing(&mut self, partition: Partition, ids: Vec<SubscriptionId>) {
-        let mut ended = self.shard(partition).head();
+    fn end_pushing(&mut self, partition: Partition, ids: Vec<SubscriptionId>) -> Vec<EndedPushing> {
+        let mut head = self.shard(partition).head();
         let event = || SubscriptionEvent::Ended(EndReason::Deleted);
         if !ids.is_empty() {
             self.append(partition, ids.iter().map(|id| Record::Subscription { id: *id, event: event() }).collect());
         }
+        let mut ended = Vec::with_capacity(ids.len());
         for id in ids {
-            ended = ended.next();
-            self.subscriptions.entry(id).and_modify(|span| (span.ended, span.incident) = (Some(ended), None));
+            head = head.next();
+            self.subscriptions.entry(id).and_modify(|span| (span.ended, span.incident) = (Some(head), None));
+            ended.push((id, head));
         }
+        ended
     }
 
     pub fn event_subscription(
@@ -267,13 +270,15 @@ impl Model {
         Ok(self.topics.get(&topic).map(of).unwrap_or_default())
     }
 
-    pub fn remove_event_subscription(&mut self, key: EventSubscriptionKey) -> Result<bool, StoreError> {
+    pub fn remove_event_subscription(
+        &mut self,
+        key: EventSubscriptionKey,
+    ) -> Result<Option<Option<EndedPushing>>, StoreError> {
         let removed = self.topics.get_mut(&key.topic).and_then(|one| one.subscriptions.remove(&key.folded()));
-        let Some(removed) = removed else { return Ok(false) };
+        let Some(removed) = removed else { return Ok(None) };
         self.counters.commits += 1;
         let pushed = self.pushes(&removed.subscription).map(|pushed| pushed.id);
-        self.end_pushing(Partition::of(key.topic), pushed.into_iter().collect());
-        Ok(true)
+        Ok(Some(self.end_pushing(Partition::of(key.topic), pushed.into_iter().collect()).pop()))
     }
 
     pub fn receive(&mut self, key: EventSubscriptionKey, most: usize, now: Timestamp) -> Result<Received, PullError> {

@@ -34,6 +34,7 @@ use self::subscription::EncodedSubscription;
 use self::topic::EncodedEvents;
 use self::wal::Source;
 use self::writer::{Parts, Tx, Writer};
+use crate::EndedPushing;
 use crate::health::Watch;
 use crate::seal::Keys;
 use crate::{
@@ -514,7 +515,7 @@ impl Store for SqliteStore {
         self.writer.write(move |tx| topic::replace(tx, &before, &after)).await
     }
 
-    async fn remove_topic(&self, id: TopicId) -> Result<(), TopicError> {
+    async fn remove_topic(&self, id: TopicId) -> Result<Vec<EndedPushing>, TopicError> {
         self.writer.write(move |tx| topic::remove(tx, id)).await
     }
 
@@ -567,7 +568,10 @@ impl Store for SqliteStore {
         self.readers.scan(move |connection| topic::of_topic(connection, &keys, topic)).await
     }
 
-    async fn remove_event_subscription(&self, key: EventSubscriptionKey) -> Result<bool, StoreError> {
+    async fn remove_event_subscription(
+        &self,
+        key: EventSubscriptionKey,
+    ) -> Result<Option<Option<EndedPushing>>, StoreError> {
         self.writer.write(move |tx| topic::remove_event_subscription(tx, &key)).await
     }
 

@@ -18,7 +18,7 @@ use super::writer::{Encoded, Tx};
 use super::{directory, partition, user};
 use crate::seal::{Keys, UnsealError};
 use crate::topic::Pushing;
-use crate::{Appended, BeginError, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
+use crate::{Appended, BeginError, EndedPushing, StoreError, SubscriptionError, SubscriptionLimits, SubscriptionQuery};
 
 const STATE: (&str, &str) = ("subscription", "state");
 const STANDING: (&str, &str) = ("subscription", "standing");
@@ -207,7 +207,7 @@ pub(super) fn change_pushing(tx: &mut Tx<'_>, pushing: Pushing) -> Result<(), St
         Pushing::Unchanged => {}
         Pushing::Begins(new) => drop(insert(tx, &EncodedSubscription::began(tx.keys, new)?)?),
         Pushing::Changes(new) => drop(update(tx, &EncodedSubscription::patched(tx.keys, new)?)?),
-        Pushing::Ends(id) => end_pushing(tx, id)?,
+        Pushing::Ends(id) => drop(end_pushing(tx, id)?),
     }
     Ok(())
 }
@@ -228,11 +228,10 @@ pub(super) fn resume_pushing(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<(), 
 }
 
 /// Ends what pushes the events of an event subscription, if it lives.
-pub(super) fn end_pushing(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<(), StoreError> {
-    if let Some(live) = live(tx.connection, tx.keys, id)? {
-        end_live(tx, &live, EndReason::Deleted)?;
-    }
-    Ok(())
+pub(super) fn end_pushing(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<Option<EndedPushing>, StoreError> {
+    let Some(live) = live(tx.connection, tx.keys, id)? else { return Ok(None) };
+    let ended = end_live(tx, &live, EndReason::Deleted)?;
+    Ok(Some((id, ended.position)))
 }
 
 /// What pushes the events of a topic, by id.

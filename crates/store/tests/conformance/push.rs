@@ -183,10 +183,14 @@ pub async fn what_pushes_ends_with_its_event_subscription_and_with_its_topic(wor
         world.put(pushed_to(&topic, name, "/a", id)).await;
     }
     let key = EventSubscriptionKey::new(topic.id, "ONE");
-    assert_eq!(world.store.remove_event_subscription(key.clone()).await, Ok(true));
-    assert_eq!(world.store.remove_event_subscription(key).await, Ok(false));
+    assert_eq!(
+        world.store.remove_event_subscription(key.clone()).await,
+        Ok(Some(Some((subscription_id(7), Position(4)))))
+    );
+    assert_eq!(world.store.remove_event_subscription(key).await, Ok(None));
     assert_eq!(world.lives().await[3..], [ended(7, EndReason::Deleted)]);
-    world.store.remove_topic(topic.id).await.unwrap();
+    let others = vec![(subscription_id(8), Position(5)), (subscription_id(9), Position(6))];
+    assert_eq!(world.store.remove_topic(topic.id).await, Ok(others));
     let told = [7, 8, 9].map(|id| ended(id, EndReason::Deleted));
     assert_eq!(world.lives().await[3..], told);
     assert_eq!(world.heard.of(topic.partition()).len(), 6);

@@ -196,8 +196,8 @@ pub async fn an_event_subscription_is_put_again_and_keeps_what_is_pending(world:
     assert_eq!(world.settle(&key, Settlement::Acknowledge, &[&one.lock_token], 1).await, [Ok(())]);
     let second = Arc::new(queue_of(&topic(1), "second"));
     assert_eq!(world.store.put_event_subscription(second, 1).await, Err(EventSubscriptionError::TooMany(1)));
-    assert_eq!(world.store.remove_event_subscription(key.clone()).await, Ok(true));
-    assert_eq!(world.store.remove_event_subscription(key).await, Ok(false));
+    assert_eq!(world.store.remove_event_subscription(key.clone()).await, Ok(Some(None)));
+    assert_eq!(world.store.remove_event_subscription(key).await, Ok(None));
 }
 
 pub async fn who_subscribes_hears_of_what_is_published_from_then_on_as_far_as_the_filter_lets_it_in(world: World) {

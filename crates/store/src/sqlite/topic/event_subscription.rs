@@ -13,7 +13,7 @@ use crate::sqlite::row::signed;
 use crate::sqlite::subscription;
 use crate::sqlite::writer::Tx;
 use crate::topic::{NOT_PULLED, Pushing, put_in_place};
-use crate::{EventSubscriptionError, EventSubscriptionKey, StoreError};
+use crate::{EndedPushing, EventSubscriptionError, EventSubscriptionKey, StoreError};
 
 const STATE: (&str, &str) = ("event_subscription", "state");
 /// What a state is sealed as, for its event subscription.
@@ -186,15 +186,19 @@ fn give_up_pulling(tx: &Tx<'_>, number: i64, topic: TopicId) -> Result<(), Store
     Ok(())
 }
 
-pub(in crate::sqlite) fn remove(tx: &mut Tx<'_>, key: &EventSubscriptionKey) -> Result<bool, StoreError> {
-    let Some(found) = kept(tx.connection, tx.keys, key)? else { return Ok(false) };
-    if let Some(id) = found.subscription.id {
-        subscription::end_pushing(tx, id)?;
-    }
+pub(in crate::sqlite) fn remove(
+    tx: &mut Tx<'_>,
+    key: &EventSubscriptionKey,
+) -> Result<Option<Option<EndedPushing>>, StoreError> {
+    let Some(found) = kept(tx.connection, tx.keys, key)? else { return Ok(None) };
+    let ended = match found.subscription.id {
+        Some(id) => subscription::end_pushing(tx, id)?,
+        None => None,
+    };
     let execute = |sql: &str| tx.connection.prepare_cached(sql)?.execute([found.number]);
     execute("DELETE FROM event_pending WHERE subscription = ?1")?;
     execute("DELETE FROM event_subscription WHERE number = ?1")?;
-    Ok(true)
+    Ok(Some(ended))
 }
 
 /// Its topic keeps nothing any more up to here.

@@ -15,7 +15,7 @@ use super::subscription;
 use super::writer::{Encoded, Tx};
 use crate::seal::{Keys, UnsealError};
 use crate::topic::event_key;
-use crate::{PublishError, READ_BYTES_MAX, StoreError, TopicCounts, TopicError, TopicQuery};
+use crate::{EndedPushing, PublishError, READ_BYTES_MAX, StoreError, TopicCounts, TopicError, TopicQuery};
 
 mod event_subscription;
 mod pull;
@@ -170,10 +170,11 @@ pub(super) fn replace(tx: &mut Tx<'_>, before: &Topic, after: &Topic) -> Result<
     Ok(update(tx, after, &state)?)
 }
 
-pub(super) fn remove(tx: &mut Tx<'_>, id: TopicId) -> Result<(), TopicError> {
+pub(super) fn remove(tx: &mut Tx<'_>, id: TopicId) -> Result<Vec<EndedPushing>, TopicError> {
     let found = topic(tx.connection, tx.keys, id)?.ok_or(TopicError::NotFound)?;
+    let mut ended = Vec::new();
     for pushing in subscription::pushing(tx.connection, id)? {
-        subscription::end_pushing(tx, pushing)?;
+        ended.extend(subscription::end_pushing(tx, pushing)?);
     }
     let id = id.0.as_bytes();
     let execute = |sql: &str| tx.connection.prepare_cached(sql)?.execute([id]);
@@ -189,7 +190,7 @@ pub(super) fn remove(tx: &mut Tx<'_>, id: TopicId) -> Result<(), TopicError> {
     for app in &found.apps {
         tx.connection.prepare_cached(sql)?.execute(params![found.tenant.0.as_bytes(), app.0.as_bytes(), id])?;
     }
-    Ok(())
+    Ok(ended)
 }
 
 pub(super) fn counts(connection: &Connection, id: TopicId) -> Result<Option<TopicCounts>, StoreError> {

@@ -16,7 +16,7 @@ use protocol::event_grid::management::{
     DeliveryAttributeMapping, InvalidBody, Page, TopicPath, WantedDestination, WantedEventSubscription,
 };
 use serde_json::{Value, json};
-use store::EventSubscriptionKey;
+use store::{EndedPushing, EventSubscriptionKey};
 
 use super::super::refusal::Refusal;
 use super::super::who::managed;
@@ -63,7 +63,8 @@ pub(super) async fn put(
     let (destination, consent) = asked.consent(destination, before.as_ref().map(|before| &before.destination)).await?;
     if over {
         // It begins anew, and not where its namesake came to.
-        call.state.store.remove_event_subscription(key).await?;
+        let ended = call.state.store.remove_event_subscription(key).await?;
+        pushing_ended(call, &topic, ended.flatten()).await;
     }
     let subscription = EventSubscription {
         id: Some(SubscriptionId(ids::new_uuid())),
@@ -147,8 +148,17 @@ fn answered(call: &Call<'_>, topic: &Topic, stands: &EventSubscription) -> Done 
 pub(super) async fn delete(call: &Call<'_>, who: &Principal, path: &TopicPath, name: &str) -> Result<Done, Refusal> {
     let topic = managed(call, who, path).await?;
     let removed = call.state.store.remove_event_subscription(EventSubscriptionKey::new(topic.id, name)).await?;
+    let Some(ended) = removed else { return Ok(Done::empty(StatusCode::NO_CONTENT)) };
+    pushing_ended(call, &topic, ended).await;
     call.state.arrivals.ring(topic.id);
-    Ok(Done::empty(if removed { StatusCode::OK } else { StatusCode::NO_CONTENT }))
+    Ok(Done::empty(StatusCode::OK))
+}
+
+/// Returns once nothing is pushed any more by what has ended.
+pub(super) async fn pushing_ended(call: &Call<'_>, topic: &Topic, ended: impl IntoIterator<Item = EndedPushing>) {
+    for (subscription, position) in ended {
+        call.state.engine.end_committed(topic.partition(), subscription, position).await;
+    }
 }
 
 /// The URL with its query, which nothing else shows.

@@ -18,6 +18,7 @@ use url::form_urlencoded;
 use super::super::refusal::Refusal;
 use super::super::who::{find, managed};
 use super::super::{Call, Done};
+use super::event_subscriptions::pushing_ended;
 use crate::ids;
 
 /// As many topics are read at a time.
@@ -114,7 +115,8 @@ pub(super) async fn delete(call: &Call<'_>, who: &Principal, path: &TopicPath) -
     match call.state.store.remove_topic(topic.id).await {
         Err(TopicError::NotFound) => Ok(Done::empty(StatusCode::NO_CONTENT)),
         Err(error) => Err(error.into()),
-        Ok(()) => {
+        Ok(ended) => {
+            pushing_ended(call, &topic, ended).await;
             call.state.arrivals.ring(topic.id);
             Ok(Done::empty(StatusCode::OK))
         }
