@@ -72,9 +72,8 @@ impl Nats {
             .stderr(Stdio::null())
             .spawn();
         self.running = Some(child.unwrap());
-        while tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let address = (Ipv4Addr::LOCALHOST, self.port);
+        until("the NATS server listens", async || tokio::net::TcpStream::connect(address).await.is_ok()).await;
     }
 
     fn stop(&mut self) {
@@ -137,6 +136,17 @@ fn event(id: &str, source: &str, data: Data) -> CloudEvent {
 
 fn small(id: &str) -> CloudEvent {
     event(id, SOURCE, Data::Json(Json::parse(br#"{"a":1}"#).unwrap()))
+}
+
+/// Looks until something holds that nobody tells of.
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    let looks = async {
+        while !holds().await {
+            look.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), looks).await.expect(what);
 }
 
 async fn publish(bridge: &Bridge, events: &[CloudEvent]) -> Bridged {
@@ -208,9 +218,8 @@ async fn bridge_that_is_down_fails_attempts_and_loses_and_doubles_nothing() {
     assert_eq!(cause.outcome, UNAVAILABLE);
     assert!(cause.cause.unwrap().contains("connection to the NATS server"));
     nats.run().await;
-    while publish(&bridge, &[small("1"), small("2")]).await.outcome != Outcome::Acknowledged {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let taken = async || publish(&bridge, &[small("1"), small("2")]).await.outcome == Outcome::Acknowledged;
+    until("both are taken", taken).await;
     assert_eq!(nats.stream().await.cached_info().state.messages, 2);
 }
 
@@ -358,31 +367,23 @@ async fn what_is_published_into_a_topic_is_bridged_or_kept_as_a_dead_letter_and_
         Ok(stream) => stream.cached_info().state.messages,
         Err(_) => 0,
     };
-    while messages().await < 1 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("it is bridged", async || messages().await == 1).await;
     nats.stop();
     let event_subscription = store.event_subscriptions(topic.id).await.unwrap().remove(0);
     let (shelf, kept) = (shelf(&topic, &event_subscription).unwrap(), server.state.sinks.dead_letters.clone().unwrap());
     store.publish(topic.id, vec![small("2")], clock.wall()).await.unwrap();
-    while kept.keys(&shelf, None, 10).await.unwrap().is_empty() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("it is a dead letter", async || !kept.keys(&shelf, None, 10).await.unwrap().is_empty()).await;
     let key = kept.keys(&shelf, None, 10).await.unwrap().remove(0);
     let told = kept.read(&key).await.unwrap().unwrap();
     assert_eq!((told.event, told.told.dead_letter_reason.as_str()), (small("2"), "MaxDeliveryAttemptsExceeded"));
     nats.run().await;
     let bridge = server.state.sinks.bridge.as_ref().unwrap();
-    while bridge.connects().await.is_err() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the connection is there again", async || bridge.connects().await.is_ok()).await;
     let at = (None, clock.wall());
     let stores = (store.as_ref(), kept.as_ref());
     replay(stores, &topic, &event_subscription, &Chosen::default(), at).await.unwrap();
     let messages = async || nats.stream().await.cached_info().state.messages;
-    while messages().await < 2 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("it is bridged, too", async || messages().await == 2).await;
     assert!(kept.keys(&shelf, None, 10).await.unwrap().is_empty());
     server.drain().await;
 }
