@@ -34,6 +34,21 @@ struct Batch {
     notifications: Vec<Notification>,
 }
 
+impl Batch {
+    /// Whether another stream that offers this may be in the same request.
+    fn goes_with(
+        &self,
+        (purpose, class): (Purpose, Class),
+        (url, tls): (&str, TlsVersion),
+        origin: Option<&str>,
+    ) -> bool {
+        let other_origin = origin.zip(self.origin.as_deref()).is_some_and(|(origin, other)| origin != other);
+        // Those of an event subscription go alone: what they are sent with is its own.
+        let is_apart = self.purpose != purpose || (purpose != Purpose::Notify && !self.deliveries.is_empty());
+        !is_apart && self.class == class && &*self.url == url && self.tls == tls && !other_origin
+    }
+}
+
 impl Node {
     /// Begins as many attempts as there are free slots and deliveries that may go.
     pub(super) fn dispatch(&mut self, now: Now, commands: &mut Vec<Command>) {
@@ -122,10 +137,7 @@ impl Node {
         let fits = open.deliveries.is_empty() || state.next_batch_max(class) > open.deliveries.len();
         let subscription = Arc::clone(&state.subscription);
         let origin = subscription.origin();
-        let other_origin = origin.zip(open.origin.as_deref()).is_some_and(|(origin, other)| origin != other);
-        // Those of an event subscription go alone: what they are sent with is its own.
-        let is_apart = open.purpose != purpose || (purpose != Purpose::Notify && !open.deliveries.is_empty());
-        if is_apart || open.class != class || *open.url != *url || open.tls != tls || other_origin || !fits {
+        if !fits || !open.goes_with((purpose, class), (&url, tls), origin) {
             return true;
         }
         let Taken { going: taken, over } = state.take(class, &mut open.room, now, stopped, &self.config);

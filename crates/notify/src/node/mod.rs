@@ -9,6 +9,7 @@
 //! save a poll.
 
 mod config;
+mod delivery;
 mod dispatch;
 mod endpoints;
 mod fault;

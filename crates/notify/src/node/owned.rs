@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use graph::{ChangeType, Partition, SubscriptionId, Timestamp, UserId};
 
+use super::delivery::Delivery;
 use super::fault::Fault;
 use super::incidents::Incidents;
 use super::sending::Sending;
 use super::spans::Spans;
-use super::stream::{Delivery, StreamState, Tail};
+use super::stream::{StreamState, Tail};
 use super::wall::mono_of;
 use super::{NodeConfig, Steady};
 use crate::checkpoint::{PartitionState, StreamKind, SubscriptionSpan};

@@ -5,9 +5,10 @@
 use graph::Timestamp;
 use uuid::Uuid;
 
+use super::delivery::Delivery;
 use super::fault::Fault;
 use super::owned::Done;
-use super::stream::{Class, Delivery, Room};
+use super::stream::{Class, Room};
 use super::{NodeConfig, Outcome, Purpose};
 use crate::checkpoint::StreamKind;
 use crate::push_policy::{self, Answer, GivenUp, Pushed};

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use graph::Timestamp;
 
 use super::NodeConfig;
+use super::delivery::{Delivery, Place, parked_bytes};
 use super::fault::Fault;
 use super::owned::{Entry, Owned, Recording, count};
 use super::pulses::Pulses;
-use super::stream::{Delivery, Place, parked_bytes};
 use crate::checkpoint::{PARKED_REFS_MAX, Parked, ParkedRef};
 use crate::push_policy::Pushed;
 use crate::{AbandonReason, Checkpoint, LedgerDelta, Now, Position, Stream, notification};

@@ -7,12 +7,13 @@
 use std::sync::Arc;
 
 use super::Command;
+use super::delivery::Delivery;
 use super::fault::Fault;
 use super::machine::Node;
 use super::owned::{Done, Owned};
 use super::policy::{Policy, Verdict};
 use super::sending::{Sending, StreamAt};
-use super::stream::{Delivery, StreamState};
+use super::stream::StreamState;
 use super::{NodeConfig, Outcome, Step};
 use crate::checkpoint::StreamKind;
 use crate::push_policy::{Answer, GivenUp, LastOutcome, LastTry, Pushed, Undelivered};

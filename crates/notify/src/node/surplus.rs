@@ -11,10 +11,11 @@ use std::collections::BTreeSet;
 
 use graph::Partition;
 
+use super::delivery::{Delivery, Place};
 use super::fault::Fault;
 use super::machine::Node;
 use super::owned::{Done, Owned, Phase};
-use super::stream::{Delivery, Place, StreamState};
+use super::stream::StreamState;
 use super::{Command, NodeConfig};
 use crate::checkpoint::StreamKind;
 use crate::{AbandonReason, Monotonic, Now, Position, Stream};
