@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use notify::NodeConfig;
+use protocol::event_grid::push::Origin;
 
 use super::ready::{self, Ready};
 use super::stop;
@@ -18,7 +19,6 @@ use crate::outbound::{OutboundConfig, Policy};
 use crate::server::{self, Addresses, Running, Settings};
 use crate::sinks::SinksConfig;
 use crate::{app, config, key_file, seed, tls};
-use protocol::event_grid::push::Origin;
 
 /// How long the tokens that are printed are good for: a month, so that nobody's evening ends at one.
 const TOKEN_SECONDS: i64 = 30 * 24 * 3_600;
