@@ -7,6 +7,7 @@
 
 mod advance;
 mod bodies;
+mod crew;
 mod faults;
 mod perform;
 mod publish;

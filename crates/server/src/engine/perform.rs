@@ -16,6 +16,7 @@ use store::{CheckpointError, NodeId, Store, StoreError, SubscriptionError};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::bodies::Bodies;
+use super::crew::{Crew, Work};
 use super::faults::Faults;
 use super::publish::{Topics, publish};
 use super::push::{Bearers, push};
@@ -29,8 +30,7 @@ use crate::telemetry::{Telemetry, outcome_name};
 
 pub(super) struct Performer {
     store: Arc<dyn Store>,
-    channels: Arc<Channels>,
-    bodies: Arc<Bodies>,
+    attempts: Crew<Attempting>,
     deliver: Arc<dyn Deliver>,
     clock: Clock,
     node: NodeId,
@@ -39,6 +39,35 @@ pub(super) struct Performer {
     faults: Faults,
     /// Whether there is an attempt log.
     is_logging: bool,
+}
+
+/// What attempts are made with.
+struct Attempting {
+    channels: Channels,
+    bodies: Bodies,
+    clock: Clock,
+    answers: UnboundedSender<Input>,
+    telemetry: Arc<Telemetry>,
+}
+
+/// An attempt that has been commanded.
+struct Commanded {
+    attempt: Attempt,
+    /// The faults on purpose that strike it.
+    plan: Option<Plan>,
+    /// When it was commanded.
+    begun: Duration,
+    about: Option<About>,
+}
+
+/// An attempt that has ended.
+struct Ended {
+    input: Input,
+    outcome: Outcome,
+    notifications: usize,
+    /// When what it tells of happened.
+    happened: Vec<Timestamp>,
+    took: Duration,
 }
 
 /// Where attempts go.
@@ -117,24 +146,20 @@ impl About {
 }
 
 /// Sends the answer; if the task dies before it has one, sends the answer for that.
-struct Answer {
-    answers: UnboundedSender<Input>,
+struct Answer<'a> {
+    answers: &'a UnboundedSender<Input>,
     if_lost: Option<Event>,
 }
 
-impl Answer {
-    fn send(self, event: Event) {
-        self.send_input(Input::Event(event));
-    }
-
-    fn send_input(mut self, input: Input) {
+impl Answer<'_> {
+    fn send(mut self, event: Event) {
         self.if_lost = None;
         // The engine has stopped if this fails; nobody waits.
-        let _ = self.answers.send(input);
+        let _ = self.answers.send(Input::Event(event));
     }
 }
 
-impl Drop for Answer {
+impl Drop for Answer<'_> {
     fn drop(&mut self) {
         if let Some(event) = self.if_lost.take() {
             let _ = self.answers.send(Input::Event(event));
@@ -155,15 +180,17 @@ impl Performer {
             bearers,
             sinks: Arc::clone(&parts.sinks),
         };
+        let (clock, telemetry) = (parts.clock.clone(), Arc::clone(&parts.telemetry));
+        let attempting =
+            Attempting { channels, bodies, clock, answers: answers.clone(), telemetry: Arc::clone(&telemetry) };
         Self {
             store: Arc::clone(&parts.store),
-            channels: Arc::new(channels),
-            bodies: Arc::new(bodies),
+            attempts: Crew::new(attempting),
             deliver: Arc::clone(&parts.deliver),
             clock: parts.clock.clone(),
             node: parts.node,
             answers,
-            telemetry: Arc::clone(&parts.telemetry),
+            telemetry,
             faults,
             is_logging: parts.attempts.is_some(),
         }
@@ -187,52 +214,22 @@ impl Performer {
         }
     }
 
-    fn answer(&self, if_lost: Event) -> Answer {
-        Answer { answers: self.answers.clone(), if_lost: Some(if_lost) }
-    }
-
     /// Runs `work` on the store, and answers with what it makes.
     fn ask<F>(&self, if_lost: Event, work: impl FnOnce(Arc<dyn Store>) -> F)
     where
         F: Future<Output = Event> + Send + 'static,
     {
-        let answer = self.answer(if_lost);
-        let work = work(Arc::clone(&self.store));
-        tokio::spawn(async move { answer.send(work.await) });
+        let (answers, work) = (self.answers.clone(), work(Arc::clone(&self.store)));
+        tokio::spawn(async move {
+            let answer = Answer { answers: &answers, if_lost: Some(if_lost) };
+            answer.send(work.await);
+        });
     }
 
     fn attempt(&self, attempt: Attempt) {
-        let id = attempt.id;
-        let event = move |outcome, lacks| Event::Attempted { attempt: id, outcome, lacks };
-        let mut answer = self.answer(event(Outcome::NotSent, Vec::new()));
-        let channels = Arc::clone(&self.channels);
-        let (bodies, clock) = (Arc::clone(&self.bodies), self.clock.clone());
-        let telemetry = Arc::clone(&self.telemetry);
-        // What is kept as a dead letter was not delivered.
-        let told = attempt.notifications.iter().filter(|notification| notification.given_up.is_none());
-        let happened: Vec<Timestamp> = told.filter_map(|notification| notification.record.at()).collect();
-        let (notifications, begun) = (attempt.notifications.len(), clock.elapsed());
-        let plan = self.faults.plan(&attempt, clock.wall());
+        let plan = self.faults.plan(&attempt, self.clock.wall());
         let about = self.is_logging.then(|| About::of(&attempt)).flatten();
-        tokio::spawn(async move {
-            // From when on it is not known what the endpoint has got.
-            let sending = || answer.if_lost = Some(event(Outcome::Unreachable, Vec::new()));
-            let CameTo { outcome, lacks, result } = match plan {
-                None => attempted(attempt, &channels, (&bodies, &clock), sending).await,
-                // It is rare, and every attempt's task would be as large.
-                Some(plan) => Box::pin(struck(attempt, plan, &channels, (&bodies, &clock), sending)).await,
-            };
-            let took = clock.elapsed().saturating_sub(begun);
-            let event = event(outcome, lacks);
-            match about.map(|about| Box::new(about.tried(outcome, result, clock.wall(), took))) {
-                Some(tried) => answer.send_input(Input::Tried { event, tried }),
-                None => answer.send(event),
-            }
-            telemetry.attempted(outcome, notifications, took);
-            if outcome == Outcome::Acknowledged {
-                telemetry.acknowledged(&happened, clock.wall());
-            }
-        });
+        self.attempts.begin(Commanded { attempt, plan, begun: self.clock.elapsed(), about });
     }
 
     fn checkpoint(&self, checkpoint: Checkpoint) {
@@ -331,6 +328,49 @@ impl Performer {
             }
             event(true)
         });
+    }
+}
+
+impl Work for Attempting {
+    type Job = Commanded;
+    type Answer = Ended;
+
+    async fn work(&self, commanded: Commanded) -> Ended {
+        let Commanded { attempt, plan, begun, about } = commanded;
+        let id = attempt.id;
+        let event = move |outcome, lacks| Event::Attempted { attempt: id, outcome, lacks };
+        let if_lost = Some(event(Outcome::NotSent, Vec::new()));
+        let mut answer = Answer { answers: &self.answers, if_lost };
+        // What is kept as a dead letter was not delivered.
+        let told = attempt.notifications.iter().filter(|notification| notification.given_up.is_none());
+        let happened = told.filter_map(|notification| notification.record.at()).collect();
+        let notifications = attempt.notifications.len();
+        // From when on it is not known what the endpoint has got.
+        let sending = || answer.if_lost = Some(event(Outcome::Unreachable, Vec::new()));
+        let Self { channels, bodies, clock, .. } = self;
+        let CameTo { outcome, lacks, result } = match plan {
+            None => attempted(attempt, channels, (bodies, clock), sending).await,
+            // It is rare, and every attempt's task would be as large.
+            Some(plan) => Box::pin(struck(attempt, plan, channels, (bodies, clock), sending)).await,
+        };
+        let took = clock.elapsed().saturating_sub(begun);
+        let event = event(outcome, lacks);
+        let input = match about.map(|about| Box::new(about.tried(outcome, result, clock.wall(), took))) {
+            Some(tried) => Input::Tried { event, tried },
+            None => Input::Event(event),
+        };
+        answer.if_lost = None;
+        Ended { input, outcome, notifications, happened, took }
+    }
+
+    fn answer(&self, ended: Ended) {
+        let Ended { input, outcome, notifications, happened, took } = ended;
+        // The engine has stopped if this fails; nobody waits.
+        let _ = self.answers.send(input);
+        self.telemetry.attempted(outcome, notifications, took);
+        if outcome == Outcome::Acknowledged {
+            self.telemetry.acknowledged(&happened, self.clock.wall());
+        }
     }
 }
 
@@ -507,7 +547,7 @@ mod tests {
     async fn an_attempt_that_is_lost_before_anything_was_sent_says_nothing_of_the_endpoint() {
         let (answers, mut got) = tokio::sync::mpsc::unbounded_channel();
         let event = |outcome| Event::Attempted { attempt: 1, outcome, lacks: Vec::new() };
-        drop(Answer { answers, if_lost: Some(event(Outcome::NotSent)) });
+        drop(Answer { answers: &answers, if_lost: Some(event(Outcome::NotSent)) });
         let Some(Input::Event(Event::Attempted { outcome, .. })) = got.recv().await else { panic!("an answer") };
         assert_eq!(outcome, Outcome::NotSent);
     }
