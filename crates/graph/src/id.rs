@@ -2,6 +2,7 @@
 //! URL-safe text form on the wire (`AAMk…=`) and are small copyable values inside.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use base64::Engine as _;
@@ -131,6 +132,21 @@ fn decode(prefix: [u8; 3], text: &str) -> Result<(Kind, Uuid), InvalidId> {
     Ok((kind, uuid))
 }
 
+/// Reads an id from its text where that lies.
+struct Text<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = InvalidId>> de::Visitor<'_> for Text<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the id of an item or folder")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 macro_rules! outlook_id {
     ($(#[$doc:meta])* $name:ident, $prefix:expr) => {
         $(#[$doc])*
@@ -174,8 +190,7 @@ macro_rules! outlook_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-                text.parse().map_err(de::Error::custom)
+                deserializer.deserialize_str(Text(PhantomData))
             }
         }
     };
@@ -245,7 +260,7 @@ impl ChangeId {
 
     /// `W/"{changeKey}"`.
     pub fn etag(self) -> String {
-        format!("W/\"{}\"", self.change_key())
+        ["W/\"", &self.change_key(), "\""].concat()
     }
 }
 

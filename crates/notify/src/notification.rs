@@ -268,14 +268,14 @@ fn item<'a>(subscription: &Subscription, change: &Change) -> Named<'a> {
             Kind::Event => "#microsoft.graph.event",
             Kind::Contact => "#microsoft.graph.contact",
         };
-        (format!("Users('{mailbox}')/{}('{id}')", kind.collection()), odata_type)
+        (["Users('", &mailbox.to_string(), "')/", kind.collection(), "('", &id, "')"].concat(), odata_type)
     } else {
         let (segment, odata_type) = match kind {
             Kind::Message => ("Messages", "#Microsoft.Graph.Message"),
             Kind::Event => ("Events", "#Microsoft.Graph.Event"),
             Kind::Contact => ("Contacts", "#Microsoft.Graph.Contact"),
         };
-        (format!("Users/{mailbox}/{segment}/{id}"), odata_type)
+        (["Users/", &mailbox.to_string(), "/", segment, "/", &id].concat(), odata_type)
     };
     let data = ResourceData {
         odata_type: odata_type.into(),
