@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use graph::Partition;
-
 use super::fault::Fault;
 use super::machine::Node;
 use super::owned::Done;
@@ -15,7 +13,7 @@ use super::stream::{Class, Room, Taken};
 use super::{Attempt, Command, Lack, Notification, Outcome, Purpose};
 use crate::health::Health;
 use crate::subscription::TlsVersion;
-use crate::{AbandonReason, Now, Position, Stream, notification};
+use crate::{AbandonReason, Now, Position, notification};
 
 /// Streams of one endpoint that are asked for one batch.
 const STREAMS_PER_BATCH_MAX: usize = 256;
@@ -108,7 +106,7 @@ impl Node {
         }
         let stopped = owned.is_stopped(&at.1);
         let Some(state) = owned.streams.get_mut(&at.1) else { return false };
-        let (Some(class), Some(url)) = (state.class(now.mono, &self.config), state.url()) else {
+        let (Some(class), Some(url)) = (state.class(now.mono, &self.config), state.url.clone()) else {
             state.listed = false;
             // What stood before it may have been given up right now, and what comes first be held.
             self.await_due(at, now.mono);
@@ -127,7 +125,7 @@ impl Node {
             purpose,
             timeout_micros: timeout,
             class,
-            url: url.as_ref().into(),
+            url: Arc::clone(&url),
             tls,
             origin: None,
             room: policy.room(&self.config),
@@ -208,7 +206,7 @@ impl Node {
         if let Some((at, epoch, _)) = in_flight.deliveries.first().filter(|_| purpose == Purpose::Push) {
             self.pushed((*at, *epoch, in_flight.endpoint), outcome, now, commands);
         }
-        let mut streams: BTreeSet<(Partition, Stream)> = BTreeSet::new();
+        let mut streams: Vec<StreamAt> = Vec::new();
         let mut wait = None;
         for (place, (at, epoch, position)) in in_flight.deliveries.into_iter().enumerate() {
             let lack = lacks.iter().find(|(lacking, _)| *lacking == place).map(|(_, lack)| *lack);
@@ -224,8 +222,12 @@ impl Node {
                     }
                 }
             }
-            streams.insert(at);
+            if streams.last() != Some(&at) {
+                streams.push(at);
+            }
         }
+        streams.sort_unstable();
+        streams.dedup();
         self.retried_in = wait;
         for at in streams {
             self.settle_stream(at, now);

@@ -44,7 +44,7 @@ impl Node {
                 None if renewal || self.draining => {}
                 None => {
                     self.drop_partition(partition);
-                    self.partitions.insert(partition, Owned::new(partition, epoch, until, now.mono));
+                    self.partitions.insert(partition, Owned::new((partition, epoch), until, now.mono, &self.sums));
                     commands.push(Command::ReadState { partition, epoch });
                 }
             }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 
 use graph::{Partition, SubscriptionId, Timestamp};
 
+use super::count::Sums;
 use super::fault::Fault;
 use super::owned::Owned;
 use super::pulses::Pulses;
@@ -23,6 +24,8 @@ pub struct Node {
     pub(super) config: NodeConfig,
     pub(super) wall: Wall,
     pub(super) partitions: Steady<Partition, Owned>,
+    /// Of all of them.
+    pub(super) sums: Sums,
     pub(super) sending: Sending,
     timers: Timers,
     /// Those of subscriptions and of their incidents. There are many, and few are near.
@@ -144,12 +147,12 @@ impl Node {
             subscriptions: sum(|owned| owned.spans.len()),
             attempts_in_flight: self.sending.in_flight.len(),
             slots_taken: self.sending.slots_taken(),
-            deliveries_in_memory: sum(|owned| owned.held),
-            deliveries_unparked: sum(Owned::unparked),
+            deliveries_in_memory: self.sums.held(),
+            deliveries_unparked: self.sums.unparked(),
             streams_spilled: sum(Owned::spilled),
             parked_bytes: self.parked_bytes().sum(),
             parked_bytes_max: self.parked_bytes().max().unwrap_or_default(),
-            window_records: sum(|owned| owned.window.len()),
+            window_records: self.sums.records(),
             records_behind: self.partitions.values().map(|owned| owned.head.0.saturating_sub(owned.applied.0)).sum(),
             records_unpassed: self.partitions.values().map(unpassed).sum(),
             records_unpassed_max: self.partitions.values().map(unpassed).max().unwrap_or_default(),

@@ -9,6 +9,7 @@
 //! save a poll.
 
 mod config;
+mod count;
 mod delivery;
 mod dispatch;
 mod endpoints;
@@ -34,10 +35,10 @@ mod timers;
 mod upkeep;
 mod wall;
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use graph::{ChangeId, ChangeType, Partition, SubscriptionId, Timestamp};
 use uuid::Uuid;
 
@@ -54,9 +55,11 @@ pub use fault::Fault;
 pub use machine::{Node, NodeStats};
 pub use wall::Wall;
 
-/// A map of what this server named itself. It is walked in the same order in every run, so that a
-/// simulated world replays.
-type Steady<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
+/// A map of what this server named itself: nobody else chooses what is hashed, so the hash need not be a secret one. It is
+/// walked in the same order in every run, so that a simulated world replays.
+type Steady<K, V> = HashMap<K, V, FixedState>;
+/// A set of the same.
+type SteadySet<K> = HashSet<K, FixedState>;
 
 /// What happened.
 #[derive(Clone, Debug)]

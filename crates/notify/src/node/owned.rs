@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use graph::{ChangeType, Partition, SubscriptionId, Timestamp, UserId};
 
+use super::count::{Count, Sums};
 use super::delivery::Delivery;
 use super::fault::Fault;
 use super::incidents::Incidents;
@@ -78,6 +79,8 @@ pub(super) struct Owned {
     /// When this node took it over.
     pub taken: Monotonic,
     pub window: VecDeque<Entry>,
+    /// How many they are.
+    pub records: Count,
     pub spans: Spans,
     pub streams: Steady<Stream, StreamState>,
     /// Streams that hold a delivery since they were looked at last.
@@ -94,8 +97,8 @@ pub(super) struct Owned {
     /// last one recorded.
     pub reads: usize,
     /// Deliveries in memory, and how many of them lie in a parked row.
-    pub held: usize,
-    pub held_parked: usize,
+    pub held: Count,
+    pub held_parked: Count,
     /// What is parked at or below it is given up.
     pub free_through: Position,
     /// Streams with rows to rewrite.
@@ -133,7 +136,13 @@ pub(super) struct Recording {
 }
 
 impl Owned {
-    pub(super) fn new(partition: Partition, epoch: u64, lease_until: Monotonic, now: Monotonic) -> Self {
+    pub(super) fn new(
+        (partition, epoch): (Partition, u64),
+        lease_until: Monotonic,
+        now: Monotonic,
+        sums: &Sums,
+    ) -> Self {
+        let [held, held_parked, records] = sums.partition();
         Self {
             partition,
             epoch,
@@ -149,6 +158,7 @@ impl Owned {
             looked: now,
             taken: now,
             window: VecDeque::new(),
+            records,
             spans: Spans::default(),
             streams: Steady::default(),
             holding: Vec::new(),
@@ -157,8 +167,8 @@ impl Owned {
             unread: BTreeSet::new(),
             asleep: 0,
             reads: 0,
-            held: 0,
-            held_parked: 0,
+            held,
+            held_parked,
             free_through: Position::default(),
             dirty_streams: BTreeSet::new(),
             moved: BTreeSet::new(),
@@ -226,18 +236,12 @@ impl Owned {
         let probation = self.probations.get(&stream.subscription).filter(|_| stream.kind == StreamKind::Changes);
         let state = self.streams.entry(stream).or_insert_with(|| {
             let mut state = StreamState::new(span.subscription.clone(), stream.kind, 0);
-            let url = state.url().unwrap_or_default().into_owned();
             state.spared_until = probation.map(Probation::until).unwrap_or_default();
-            state.endpoint = sending.join(span.subscription.app, &url);
+            state.endpoint = sending.join(span.subscription.app, state.url.as_deref().unwrap_or_default());
             state.ended = span.ended.is_some();
             state
         });
         Some(state)
-    }
-
-    /// Deliveries in memory that no parked row holds.
-    pub(super) fn unparked(&self) -> usize {
-        self.held.saturating_sub(self.held_parked)
     }
 
     /// Matches one record, the next in order.
@@ -275,6 +279,7 @@ impl Owned {
             self.offer(stream, position, seen, &mut entry, (&mut *sending, share));
         }
         self.window.push_back(entry);
+        self.records.add(1);
         self.applied = position;
         self.head = self.head.max(position);
     }
@@ -338,7 +343,7 @@ impl Owned {
         let is_held = delivery.held.is_some();
         state.enqueue(position, delivery);
         let endpoint = (!std::mem::replace(&mut state.listed, true)).then_some(state.endpoint);
-        self.held += 1;
+        self.held.add(1);
         self.holding.extend(is_held.then_some(stream));
         if let Some(endpoint) = endpoint {
             sending.list(endpoint, (partition, stream));
@@ -375,9 +380,8 @@ impl Owned {
     fn readdress(&mut self, stream: Stream, subscription: &Arc<Subscription>, sending: &mut Sending) {
         let partition = self.partition;
         let Some(state) = self.streams.get_mut(&stream) else { return };
-        state.subscription = subscription.clone();
-        let url = state.url().unwrap_or_default().into_owned();
-        let endpoint = sending.join(subscription.app, &url);
+        state.follow(subscription);
+        let endpoint = sending.join(subscription.app, state.url.as_deref().unwrap_or_default());
         sending.leave(state.endpoint, (partition, stream));
         if state.has_failed() && state.policy().is_of_notifications() {
             sending.recovery(endpoint).failed((partition, stream));
@@ -442,9 +446,9 @@ impl Owned {
             self.emptied.insert(stream);
         }
         self.note_end(stream, done);
-        self.held = self.held.saturating_sub(1);
+        self.held.take(1);
         if finished.row.is_some() {
-            self.held_parked = self.held_parked.saturating_sub(1);
+            self.held_parked.take(1);
         }
         if position > self.cursor {
             let index = (position.0 - self.cursor.0 - 1) as usize;
@@ -473,7 +477,7 @@ impl Owned {
             while let Some(spill) = entry.spills.iter().position(|(spilled, ..)| *spilled == stream) {
                 let (_, change, due) = entry.spills.swap_remove(spill);
                 entry.unfinished += 1;
-                self.held += 1;
+                self.held.add(1);
                 let delivery = Delivery::new(change, entry.record.clone(), entry.since).of_bytes(entry.event_bytes);
                 state.enqueue(position, delivery.held(due, mono_of(due, now)));
             }
@@ -484,8 +488,8 @@ impl Owned {
     pub(super) fn let_go(&mut self, stream: Stream, until: Monotonic, now: Monotonic) {
         let Some(state) = self.streams.get_mut(&stream) else { return };
         let held = state.let_go(until, now);
-        self.held = self.held.saturating_sub(held);
-        self.held_parked = self.held_parked.saturating_sub(held);
+        self.held.take(held);
+        self.held_parked.take(held);
         self.tails.remove(&stream);
         self.unread.remove(&stream);
         self.asleep += 1;

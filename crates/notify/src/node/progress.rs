@@ -91,6 +91,7 @@ impl Owned {
                 break;
             }
             let Some(entry) = self.window.pop_front() else { break };
+            self.records.take(1);
             self.cursor = position;
             self.settle(entry, position, config, to_park);
             passed += 1;
@@ -213,7 +214,7 @@ impl Owned {
             {
                 delivery.parked_bytes = *bytes;
                 state.parked_bytes += bytes;
-                self.held_parked += 1;
+                self.held_parked.add(1);
             }
         }
         state.rows.insert(first, refs.iter().map(|(reference, _)| reference.position).collect());

@@ -54,7 +54,7 @@ impl Owned {
             self.emptied.insert(stream);
         }
         if delivery.row.is_some() {
-            self.held_parked = self.held_parked.saturating_sub(1);
+            self.held_parked.take(1);
         }
         let to = Stream { kind: StreamKind::DeadLetters, ..stream };
         if position > self.cursor {

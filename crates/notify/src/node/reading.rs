@@ -58,18 +58,16 @@ impl Node {
         commands: &mut Vec<Command>,
     ) {
         let share = self.share();
-        let mut load = self.load();
-        let draining = self.draining;
+        let (draining, sums) = (self.draining, &self.sums);
         let Some(owned) = self.partitions.get_mut(&partition) else { return };
         let mut changed = Vec::new();
         for (position, record) in records {
             owned.head = owned.head.max(position);
             let in_order = position == owned.applied.next()
                 || (position > owned.applied && self.config.planted(Fault::PositionOutOfOrderAccepted));
-            if owned.phase != Phase::Active || draining || !load.has_room(&self.config) || !in_order {
+            if owned.phase != Phase::Active || draining || !sums.have_room(&self.config) || !in_order {
                 continue;
             }
-            let (held, unparked) = (owned.held, owned.unparked());
             if let Record::Subscription { id, .. } | Record::Lifecycle { subscription: id, cause: Some(_), .. } =
                 &*record
             {
@@ -82,10 +80,6 @@ impl Node {
                 commands.push(Command::Submit { partition, epoch: owned.epoch, position, record: record.clone() });
             }
             owned.apply(position, record, now, &mut self.sending, share);
-            // An end gives deliveries up: what is held can shrink.
-            load.held = load.held + owned.held - held;
-            load.unparked = load.unparked + owned.unparked() - unparked;
-            load.window += 1;
         }
         let holding = std::mem::take(&mut owned.holding);
         for stream in holding {
@@ -116,12 +110,14 @@ impl Node {
         if self.waiting_for_room.is_empty() {
             return;
         }
-        if self.load().unparked > self.config.unparked_max / 2 {
+        if self.sums.unparked() > self.config.unparked_max / 2 {
             return;
         }
         // There may be many, and to add up what is held for each would cost more than to read.
         let mut room = self.room();
-        for partition in std::mem::take(&mut self.waiting_for_room) {
+        while room > 0
+            && let Some(partition) = self.waiting_for_room.pop_first()
+        {
             room -= self.read_log_within(room, partition, now, commands);
         }
     }
@@ -154,7 +150,7 @@ impl Node {
             return 0;
         }
         let asked: usize = self.partitions.values().filter_map(|owned| owned.reading).sum();
-        self.config.unparked_max.saturating_sub(self.load().unparked + asked)
+        self.config.unparked_max.saturating_sub(self.sums.unparked() + asked)
     }
 
     pub(super) fn log_read(
@@ -246,8 +242,8 @@ impl Node {
         if owned.unread.remove(&stream) {
             owned.tails.insert(stream);
         }
-        owned.held += loaded;
-        owned.held_parked += loaded;
+        owned.held.add(loaded);
+        owned.held_parked.add(loaded);
         if complete {
             owned.end_tail(stream, now);
         }

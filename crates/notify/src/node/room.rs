@@ -9,22 +9,17 @@ use std::ops::Bound;
 
 use graph::Partition;
 
+use super::count::Sums;
 use super::machine::Node;
 use super::{Command, NodeConfig};
 use crate::checkpoint::PARKED_REFS_MAX;
 use crate::{Now, Stream, retry};
 
-/// What is taken of the limits on memory.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Load {
-    pub held: usize,
-    pub unparked: usize,
-    pub window: usize,
-}
-
-impl Load {
-    pub fn has_room(self, config: &NodeConfig) -> bool {
-        self.held < config.deliveries_max && self.unparked < config.unparked_max && self.window < config.window_max
+impl Sums {
+    pub(super) fn have_room(&self, config: &NodeConfig) -> bool {
+        self.held() < config.deliveries_max
+            && self.unparked() < config.unparked_max
+            && self.records() < config.window_max
     }
 }
 
@@ -41,31 +36,19 @@ impl NodeConfig {
 }
 
 impl Node {
-    pub(super) fn load(&self) -> Load {
-        self.partitions.values().fold(Load::default(), |load, owned| Load {
-            held: load.held + owned.held,
-            unparked: load.unparked + owned.unparked(),
-            window: load.window + owned.window.len(),
-        })
-    }
-
     pub(super) fn has_room(&self) -> bool {
-        !self.draining && self.load().has_room(&self.config)
-    }
-
-    fn held(&self) -> usize {
-        self.partitions.values().map(|owned| owned.held).sum()
+        !self.draining && self.sums.have_room(&self.config)
     }
 
     /// How many deliveries one stream may hold in memory now.
     pub(super) fn share(&self) -> usize {
-        (self.config.deliveries_max.saturating_sub(self.held()) / 32).max(4).min(self.config.stream_share_max)
+        (self.config.deliveries_max.saturating_sub(self.sums.held()) / 32).max(4).min(self.config.stream_share_max)
     }
 
     /// How many parked deliveries may be read now, by all partitions together.
     pub(super) fn room_to_load(&self) -> usize {
         let reads: usize = self.partitions.values().map(|owned| owned.reads).sum();
-        self.config.load_max().saturating_sub(self.held() + reads * self.config.page_max())
+        self.config.load_max().saturating_sub(self.sums.held() + reads * self.config.page_max())
     }
 
     /// A read of parked rows has ended: another partition may have waited for that, each in its turn.
@@ -90,7 +73,7 @@ impl Node {
 
     /// With more than `most` in memory, what only waits for its turn is let go, too.
     fn let_go(&mut self, partition: Partition, streams: impl IntoIterator<Item = Stream>, most: usize, now: Now) {
-        let (mut held, much) = (self.held(), self.config.deliveries_max / 2);
+        let (mut held, much) = (self.sums.held(), self.config.deliveries_max / 2);
         if held <= much {
             return;
         }

@@ -6,7 +6,7 @@ use graph::Partition;
 
 use super::pulses::Pulses;
 use super::recovery::Recovery;
-use super::{NodeConfig, Outcome, Purpose};
+use super::{NodeConfig, Outcome, Purpose, Steady};
 use crate::concurrency::Concurrency;
 use crate::event_grid_url::is_event_grid;
 use crate::health::{Admission, Health};
@@ -19,12 +19,14 @@ pub(super) type StreamAt = (Partition, Stream);
 #[derive(Debug, Default)]
 pub(super) struct Sending {
     endpoints: Vec<Endpoint>,
-    endpoint_by_id: HashMap<EndpointId, usize>,
+    endpoint_by_id: Steady<EndpointId, usize>,
     free_endpoints: Vec<usize>,
-    origins: HashMap<String, Origin>,
+    origins: Vec<Origin>,
+    origin_by_name: HashMap<String, usize>,
+    free_origins: Vec<usize>,
     /// Endpoints with something to send, in the order in which they are served.
     ready: VecDeque<usize>,
-    pub in_flight: HashMap<u64, InFlight>,
+    pub in_flight: Steady<u64, InFlight>,
     pub pulses: Pulses,
     slots_taken: u32,
     /// Of them, those of endpoints that hang, and such endpoints that wait for one.
@@ -38,7 +40,7 @@ pub(super) struct Sending {
 #[derive(Debug, Default)]
 struct Endpoint {
     id: EndpointId,
-    origin: String,
+    origin: usize,
     /// Streams that may have something to send.
     streams: VecDeque<StreamAt>,
     /// Whether it stands in `Sending::ready` or waits: for a slot of its origin, for one of those that hang, or for an
@@ -54,6 +56,7 @@ struct Endpoint {
 
 #[derive(Debug, Default)]
 struct Origin {
+    name: String,
     taken: u32,
     waiting: VecDeque<usize>,
     users: usize,
@@ -109,20 +112,35 @@ impl Sending {
     }
 
     fn add(&mut self, origin: String, id: EndpointId) -> usize {
-        self.origins.entry(origin.clone()).or_default().users += 1;
+        let origin = self.join_origin(origin);
         let endpoint = Endpoint { id, origin, ..Endpoint::default() };
-        let index = match self.free_endpoints.pop() {
-            Some(index) => {
-                self.endpoints[index] = endpoint;
-                index
-            }
-            None => {
-                self.endpoints.push(endpoint);
-                self.endpoints.len() - 1
-            }
-        };
+        let index = place(endpoint, &mut self.endpoints, &mut self.free_endpoints);
         self.endpoint_by_id.insert(id, index);
         index
+    }
+
+    fn join_origin(&mut self, name: String) -> usize {
+        let index = match self.origin_by_name.get(&name) {
+            Some(index) => *index,
+            None => {
+                let origin = Origin { name: name.clone(), ..Origin::default() };
+                let index = place(origin, &mut self.origins, &mut self.free_origins);
+                self.origin_by_name.insert(name, index);
+                index
+            }
+        };
+        self.origins[index].users += 1;
+        index
+    }
+
+    fn leave_origin(&mut self, index: usize) {
+        let origin = &mut self.origins[index];
+        origin.users -= 1;
+        if origin.users == 0 {
+            let origin = std::mem::take(origin);
+            self.origin_by_name.remove(&origin.name);
+            self.free_origins.push(index);
+        }
     }
 
     /// A stream no longer goes to this endpoint.
@@ -146,12 +164,7 @@ impl Sending {
         let endpoint = std::mem::take(&mut self.endpoints[index]);
         self.endpoint_by_id.remove(&endpoint.id);
         self.free_endpoints.push(index);
-        if let Some(origin) = self.origins.get_mut(&endpoint.origin) {
-            origin.users -= 1;
-            if origin.users == 0 {
-                self.origins.remove(&endpoint.origin);
-            }
-        }
+        self.leave_origin(endpoint.origin);
     }
 
     /// The stream may have something to send.
@@ -169,15 +182,14 @@ impl Sending {
         while self.slots_taken < config.attempts_max {
             let index = self.ready.pop_front()?;
             let endpoint = &mut self.endpoints[index];
-            let origin = self.origins.get_mut(&endpoint.origin);
-            let full_origin = origin.filter(|origin| origin.taken >= config.attempts_per_origin_max);
+            let origin = &mut self.origins[endpoint.origin];
             if endpoint.streams.is_empty() {
                 endpoint.listed = false;
             } else if !endpoint.concurrency.admits(now) {
                 endpoint.waits = true;
             } else if endpoint.concurrency.hangs() && self.hanging_taken >= hanging_max(config) {
                 self.hanging.push_back(index);
-            } else if let Some(origin) = full_origin {
+            } else if origin.taken >= config.attempts_per_origin_max {
                 origin.waiting.push_back(index);
             } else {
                 return Some(index);
@@ -190,9 +202,10 @@ impl Sending {
 
     /// An endpoint that was woken for a free slot does not take it: the next one may.
     fn pass_turn_on(&mut self, index: usize, config: &NodeConfig) {
-        let origin = self.origins.get_mut(&self.endpoints[index].origin);
-        let free = origin.filter(|origin| origin.taken < config.attempts_per_origin_max);
-        self.ready.extend(free.and_then(|origin| origin.waiting.pop_front()));
+        let origin = &mut self.origins[self.endpoints[index].origin];
+        if origin.taken < config.attempts_per_origin_max {
+            self.ready.extend(origin.waiting.pop_front());
+        }
         if self.hanging_taken < hanging_max(config) {
             self.ready.extend(self.hanging.pop_front());
         }
@@ -225,9 +238,7 @@ impl Sending {
         let Endpoint { origin, concurrency, .. } = &mut self.endpoints[endpoint];
         concurrency.begin(begun);
         let hangs = concurrency.hangs();
-        if let Some(entry) = self.origins.get_mut(origin) {
-            entry.taken += 1;
-        }
+        self.origins[*origin].taken += 1;
         self.slots_taken += 1;
         self.hanging_taken += u32::from(hangs);
         self.last_attempt += 1;
@@ -239,7 +250,7 @@ impl Sending {
     /// An attempt has come to this: what its endpoint is now.
     pub(super) fn responded(&mut self, attempt: &InFlight, outcome: Outcome, now: Monotonic) -> Health {
         let Endpoint { id, origin, .. } = &self.endpoints[attempt.endpoint];
-        let id = *id;
+        let (id, origin) = (*id, &self.origins[*origin].name);
         // What a topic takes is taken by the store: that it is slow says nothing of a receiver.
         if let Some(took_micros) = attempt.took_micros(outcome, now).filter(|_| !is_event_grid(origin)) {
             self.pulses.responded(id, took_micros, now);
@@ -259,10 +270,9 @@ impl Sending {
         if std::mem::take(&mut endpoint.waits) {
             self.ready.push_back(attempt.endpoint);
         }
-        if let Some(origin) = self.origins.get_mut(&endpoint.origin) {
-            origin.taken = origin.taken.saturating_sub(1);
-            self.ready.extend(origin.waiting.pop_front());
-        }
+        let origin = &mut self.origins[endpoint.origin];
+        origin.taken = origin.taken.saturating_sub(1);
+        self.ready.extend(origin.waiting.pop_front());
         self.forget_unused(attempt.endpoint);
     }
 
@@ -283,6 +293,16 @@ impl Sending {
     pub(super) fn slots_taken(&self) -> u32 {
         self.slots_taken
     }
+}
+
+/// Puts something where something else was, or at the end. Where that is.
+fn place<T>(new: T, all: &mut Vec<T>, free: &mut Vec<usize>) -> usize {
+    if let Some(index) = free.pop() {
+        all[index] = new;
+        return index;
+    }
+    all.push(new);
+    all.len() - 1
 }
 
 /// How many slots endpoints that hang have together: the others always have the rest.

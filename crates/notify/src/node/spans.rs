@@ -64,6 +64,11 @@ pub(crate) struct Spans {
     endpoints: Steady<EndpointId, u32>,
 }
 
+/// The stream that tells a subscription of a change, and as what it sees it.
+fn of_change((subscription, seen): (SubscriptionId, ChangeType)) -> (Stream, Option<ChangeType>) {
+    (Stream { subscription, kind: StreamKind::Changes }, Some(seen))
+}
+
 fn endpoint(subscription: &Subscription) -> EndpointId {
     EndpointId::of(subscription.app, &subscription.notification_url)
 }
@@ -195,10 +200,9 @@ impl Spans {
     /// Every stream that must hear of the record at `position`, and as what (`None`: a lifecycle notification). What the
     /// record itself says of a life has been taken in.
     pub fn heard(&self, record: &Record, position: Position) -> Vec<(Stream, Option<ChangeType>)> {
-        let of_change = |(subscription, seen)| (Stream { subscription, kind: StreamKind::Changes }, Some(seen));
         match record {
-            Record::Change(change) => self.hearing(change, position).into_iter().map(of_change).collect(),
-            Record::Ingested(change) => self.hearing_resource(change, position).into_iter().map(of_change).collect(),
+            Record::Change(change) => self.hearing(change, position),
+            Record::Ingested(change) => self.hearing_resource(change, position),
             Record::Replayed { subscription, change, .. } => {
                 let heard = self.by_id.get(subscription).filter(|span| span.hears(position));
                 let stream = Stream { subscription: *subscription, kind: StreamKind::Changes };
@@ -227,12 +231,16 @@ impl Spans {
     }
 
     /// Who hears of the change of a resource at `position`, and as what.
-    fn hearing_resource(&self, change: &Ingested, position: Position) -> Vec<(SubscriptionId, ChangeType)> {
+    fn hearing_resource(&self, change: &Ingested, position: Position) -> Vec<(Stream, Option<ChangeType>)> {
         let Some(places) = self.by_place.get(&change.scope()) else { return Vec::new() };
         let heard_at = change.heard_at();
         let watchers = heard_at.iter().filter_map(|place| places.get(place)).flatten();
         let seen = watchers.filter_map(|(id, interest)| Some((*id, interest.sees(change)?)));
-        seen.filter(|(id, _)| self.by_id.get(id).is_some_and(|span| span.hears(position))).collect()
+        seen.filter(|(id, _)| self.hears(id, position)).map(of_change).collect()
+    }
+
+    fn hears(&self, id: &SubscriptionId, position: Position) -> bool {
+        self.by_id.get(id).is_some_and(|span| span.hears(position))
     }
 
     /// To whom the event at `position` is pushed. It is looked into with its data.
@@ -255,10 +263,10 @@ impl Spans {
     }
 
     /// Who hears of the change at `position`, and as what.
-    fn hearing(&self, change: &Change, position: Position) -> Vec<(SubscriptionId, ChangeType)> {
+    fn hearing(&self, change: &Change, position: Position) -> Vec<(Stream, Option<ChangeType>)> {
         let Some(watchers) = self.by_mailbox.get(&change.mailbox) else { return Vec::new() };
         let seen = watchers.iter().filter_map(|watcher| Some((watcher.id, watcher.interest.sees(change)?)));
-        seen.filter(|(id, _)| self.by_id.get(id).is_some_and(|span| span.hears(position))).collect()
+        seen.filter(|(id, _)| self.hears(id, position)).map(of_change).collect()
     }
 
     /// Whether a step of any is on its way into the log.

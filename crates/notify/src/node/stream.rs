@@ -3,16 +3,15 @@
 //! Order, of notifications: while a delivery that has failed is unfinished, no later one is tried for the first time; two
 //! deliveries of one item are never in flight together, nor is a later one while an earlier one waits.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use graph::Timestamp;
 
-use super::NodeConfig;
 use super::delivery::{Delivery, Place, Told};
 use super::fault::Fault;
 use super::policy::{Policy, Verdict};
+use super::{NodeConfig, SteadySet};
 use crate::checkpoint::{LoadedParked, Parked, ParkedRef, StreamKind};
 use crate::push_policy::{LastTry, Pushed};
 use crate::{Monotonic, Now, Position, Record, Subscription, retry};
@@ -46,11 +45,13 @@ pub(super) struct Tail {
 pub(super) struct StreamState {
     pub subscription: Arc<Subscription>,
     pub kind: StreamKind,
+    /// Where it goes now; `None`: its subscription does not say.
+    pub url: Option<Arc<str>>,
     pub endpoint: usize,
     pub deliveries: BTreeMap<Position, Delivery>,
     queue: BTreeSet<Position>,
     waiting: BTreeSet<(Monotonic, Position)>,
-    busy: HashSet<Told>,
+    busy: SteadySet<Told>,
     /// Unfinished deliveries that have failed at least once.
     failed: usize,
     pub in_flight: usize,
@@ -129,13 +130,14 @@ impl Tail {
 impl StreamState {
     pub(super) fn new(subscription: Arc<Subscription>, kind: StreamKind, endpoint: usize) -> Self {
         Self {
+            url: url(&subscription, kind),
             subscription,
             kind,
             endpoint,
             deliveries: BTreeMap::new(),
             queue: BTreeSet::new(),
             waiting: BTreeSet::new(),
-            busy: HashSet::new(),
+            busy: SteadySet::default(),
             failed: 0,
             in_flight: 0,
             rows: BTreeMap::new(),
@@ -152,16 +154,10 @@ impl StreamState {
         }
     }
 
-    /// The URL that this stream goes to now.
-    pub(super) fn url(&self) -> Option<Cow<'_, str>> {
-        match self.kind {
-            StreamKind::Changes => Some(self.subscription.notification_url.as_str().into()),
-            StreamKind::Lifecycle => self.subscription.lifecycle_url.as_deref().map(Cow::from),
-            StreamKind::DeadLetters => {
-                let Policy::DeadLetter(kept) = self.policy() else { return None };
-                Some(format!("dead-letters:{}", kept.map_or("", |kept| &kept.container)).into())
-            }
-        }
+    /// Follows its subscription, which may have another URL now.
+    pub(super) fn follow(&mut self, subscription: &Arc<Subscription>) {
+        self.subscription = Arc::clone(subscription);
+        self.url = url(subscription, self.kind);
     }
 
     /// What its deliveries are subject to.
@@ -252,7 +248,7 @@ impl StreamState {
         let loaded_up_to = self.loaded_up_to();
         let mut taken = Taken::default();
         taken.going.reserve(room.notifications.min(self.queue.len()).min(SCAN_MAX));
-        let mut held_back: HashSet<Told> = HashSet::new();
+        let mut held_back: SteadySet<Told> = SteadySet::default();
         for &position in self.queue.range(..=loaded_up_to).take(SCAN_MAX) {
             let Some(delivery) = self.deliveries.get(&position) else { continue };
             if delivery.held.is_some_and(|until| until > now.mono) {
@@ -538,6 +534,18 @@ impl StreamState {
             self.queue.insert(reference.position);
         }
         self.deliveries.insert(reference.position, delivery);
+    }
+}
+
+/// The URL that a stream of the subscription goes to.
+fn url(subscription: &Subscription, kind: StreamKind) -> Option<Arc<str>> {
+    match kind {
+        StreamKind::Changes => Some(subscription.notification_url.as_str().into()),
+        StreamKind::Lifecycle => subscription.lifecycle_url.as_deref().map(Arc::from),
+        StreamKind::DeadLetters => {
+            let Policy::DeadLetter(kept) = Policy::of(subscription, kind) else { return None };
+            Some(format!("dead-letters:{}", kept.map_or("", |kept| &kept.container)).into())
+        }
     }
 }
 
