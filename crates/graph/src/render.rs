@@ -9,8 +9,10 @@ mod reminder;
 mod schedule;
 mod time_zone;
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::mailbox::{SEARCH_FOLDER_TYPE, SearchFolder, show_search};
@@ -107,33 +109,53 @@ pub fn context(base: &str, user: UserId, collection: &str, select: Option<&Selec
     format!("{base}/$metadata#users('{user}')/{collection}{select}{entity}")
 }
 
+/// Properties as they are shown, by their names. What is shown as it is stored is borrowed.
+type Members<'a> = BTreeMap<&'a str, Cow<'a, Value>>;
+
+/// A message, event or contact that is shown, to be written as JSON or made a value of.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct ShownItem<'a>(Members<'a>);
+
+impl From<ShownItem<'_>> for Value {
+    fn from(shown: ShownItem<'_>) -> Self {
+        let owned = |(name, value): (&str, Cow<'_, Value>)| (name.to_owned(), value.into_owned());
+        Value::Object(shown.0.into_iter().map(owned).collect())
+    }
+}
+
 /// A message, event or contact.
 pub fn item(item: &Item, view: View<'_>) -> Value {
+    shown_item(item, view).into()
+}
+
+/// The same for who only writes it.
+pub fn shown_item<'a>(item: &'a Item, view: View<'a>) -> ShownItem<'a> {
     let kind = item.id.kind;
     let is_basic = view.prefer.basic.contains(&kind);
     let is_shown = |name: &str| is_shown(kind, name, view.select) && !(is_basic && basic::hides(name));
     let stored = item.properties.iter().filter(|(name, _)| is_shown(name));
-    let mut shown: Map<String, Value> = stored
+    let mut shown: Members<'_> = stored
         .map(|(name, value)| match name.as_str() {
-            "body" => (name.clone(), body::shown(value, view.prefer)),
-            _ => (name.clone(), value.clone()),
+            "body" => ("body", Cow::Owned(body::shown(value, view.prefer))),
+            name => (name, Cow::Borrowed(value)),
         })
         .collect();
     for name in shown_as_null(kind).iter().filter(|name| is_shown(name)) {
-        shown.entry(*name).or_insert(Value::Null);
+        shown.entry(name).or_default();
     }
     for (name, value) in computed(item, view.prefer) {
         if is_shown(name) {
-            shown.insert(name.to_owned(), value);
+            shown.insert(name, Cow::Owned(value));
         }
     }
     if kind == Kind::Message && is_shown("uniqueBody") {
         let unique = item.properties.get("body").map(|body| body::unique(body, view.prefer));
-        shown.insert("uniqueBody".to_owned(), unique.unwrap_or_default());
+        shown.insert("uniqueBody", Cow::Owned(unique.unwrap_or_default()));
     }
     // What is asked for by name is there even if the item has no such thing.
     for name in view.select.into_iter().flat_map(|select| &select.0).filter(|name| is_shown(name)) {
-        shown.entry(*name).or_insert_with(|| Entity::from(kind).absent(name));
+        shown.entry(name).or_insert_with(|| Cow::Owned(Entity::from(kind).absent(name)));
     }
     occurrence::show_cancelled(item, view, &mut shown);
     if let Some(zone) = &view.prefer.time_zone {
@@ -143,8 +165,12 @@ pub fn item(item: &Item, view: View<'_>) -> Value {
     if kind == Kind::Message {
         meeting::show_type(&item.properties, view.select, &mut shown);
     }
-    shown.insert("@odata.etag".to_owned(), item.version.etag().into());
-    finish(shown, item_id(item, view.prefer), view.context)
+    shown.insert("@odata.etag", Cow::Owned(item.version.etag().into()));
+    shown.insert("id", Cow::Owned(item_id(item, view.prefer).into()));
+    if let Some(context) = view.context {
+        shown.insert("@odata.context", Cow::Owned(context.into()));
+    }
+    ShownItem(shown)
 }
 
 /// The id under which a caller is told of an item.

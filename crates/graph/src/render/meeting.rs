@@ -1,16 +1,16 @@
 //! What messages that speak of meetings show besides.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
-use super::Select;
+use super::{Members, Select};
 use crate::Properties;
 pub(super) use crate::mailbox::meeting::INTERNAL;
 use crate::mailbox::meeting::message_type;
 
 /// Adds the derived type of a message that is one, and what such a message need not have.
-pub(super) fn show_type(message: &Properties, select: Option<&Select>, shown: &mut Map<String, Value>) {
+pub(super) fn show_type(message: &Properties, select: Option<&Select>, shown: &mut Members<'_>) {
     let Some(type_name) = message_type(message) else { return };
-    shown.insert("@odata.type".to_owned(), format!("#microsoft.graph.{type_name}").into());
+    shown.insert("@odata.type", Cow::Owned(format!("#microsoft.graph.{type_name}").into()));
     if select.is_some() {
         return;
     }
@@ -20,6 +20,6 @@ pub(super) fn show_type(message: &Properties, select: Option<&Select>, shown: &m
         _ => &[],
     };
     for name in absent.iter().chain(&["recurrence"]) {
-        shown.entry(*name).or_insert(Value::Null);
+        shown.entry(name).or_default();
     }
 }

@@ -1,8 +1,10 @@
 //! Occurrences of a series, and what their master says of them.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
-use super::{Preferences, Select, View, item, item_id, link_to};
+use serde_json::Value;
+
+use super::{Members, Preferences, Select, View, item, item_id, link_to};
 use crate::mailbox::meeting::SEQUENCE;
 use crate::occurrence::{CANCELLED, EXCEPTIONS, OCCURRENCE_OF, REMINDER, cancelled};
 use crate::{Item, Kind, Occurrence};
@@ -38,11 +40,11 @@ pub fn occurrence(occurrence: &Occurrence, view: View<'_>) -> Value {
 }
 
 /// Of events: the occurrences that were taken out, by name, if they are asked for.
-pub(super) fn show_cancelled(event: &Item, view: View<'_>, shown: &mut Map<String, Value>) {
+pub(super) fn show_cancelled(event: &Item, view: View<'_>, shown: &mut Members<'_>) {
     let is_asked = |select: &Select| select.has(CANCELLED);
     if event.id.kind == Kind::Event && view.select.is_some_and(is_asked) {
         let names = cancelled(&event.properties).map(|day| name_of(event, view.prefer, &day.to_string()).into());
-        shown.insert(CANCELLED.to_owned(), Value::Array(names.collect()));
+        shown.insert(CANCELLED, Cow::Owned(Value::Array(names.collect())));
     }
 }
 

@@ -1,8 +1,9 @@
 //! Times in the zone that a caller prefers. They are stored in UTC.
 
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::Members;
 use crate::occurrence::zoned_value;
 use crate::zone;
 
@@ -12,11 +13,11 @@ const ZONED: [&str; 6] =
 
 /// Moves what is shown into the zone of that name. The days of an all-day event belong to no zone: they
 /// begin at midnight in each.
-pub(super) fn show_in(name: &str, is_all_day: bool, shown: &mut Map<String, Value>) {
+pub(super) fn show_in(name: &str, is_all_day: bool, shown: &mut Members<'_>) {
     let Some(zone) = zone::find(name) else { return };
     for property in ZONED {
         if let Some(value) = shown.get_mut(property) {
-            in_zone(&zone, name, is_all_day, value);
+            in_zone(&zone, name, is_all_day, value.to_mut());
         }
     }
 }

@@ -44,7 +44,8 @@ pub(super) async fn find(call: &Call<'_>, owner: &Owner, path: &ItemPath) -> Res
 /// A single item in full.
 pub(super) fn whole(call: &Call<'_>, status: StatusCode, item: &Item) -> Answer {
     let context = render::context(&call.base(), item.mailbox, item.id.kind.collection(), None, true);
-    Answer::json(status, &render::item(item, View { context: Some(&context), select: None, prefer: &call.prefer }))
+    let view = View { context: Some(&context), select: None, prefer: &call.prefer };
+    Answer::json(status, &render::shown_item(item, view))
 }
 
 /// Where a new item can be read.
