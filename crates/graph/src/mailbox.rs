@@ -39,6 +39,7 @@ mod undeliverable;
 mod when;
 
 use serde_json::Value;
+use serde_json::map::Entry;
 use uuid::Uuid;
 
 use crate::{Change, ChangeId, Folder, FolderId, Item, ItemId, Kind, Mutation, Properties, Refusal, TenantId};
@@ -179,8 +180,8 @@ fn complete(owner: &Owner, fresh: &Fresh, kind: Kind, properties: &mut Propertie
 
 /// Sets a property that is absent.
 fn default(properties: &mut Properties, name: &str, value: impl FnOnce() -> Value) {
-    if !properties.contains_key(name) {
-        properties.insert(name.to_owned(), value());
+    if let Entry::Vacant(absent) = properties.entry(name) {
+        absent.insert(value());
     }
 }
 

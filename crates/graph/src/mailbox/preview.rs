@@ -17,17 +17,24 @@ pub fn preview(content_type: &str, content: &str) -> String {
     let content = &content[..content.floor_char_boundary(LOOKED_AT_BYTES_MAX)];
     let is_html = content_type.eq_ignore_ascii_case("html");
     let stripped = is_html.then(|| html_to_text(content));
-    let mut shown = String::new();
-    for word in stripped.as_deref().unwrap_or(content).split_whitespace() {
-        if !shown.is_empty() {
-            shown.push(' ');
+    let mut shown = String::with_capacity(PREVIEW_CHARS_MAX);
+    let (mut left, mut is_apart) = (PREVIEW_CHARS_MAX, false);
+    for letter in stripped.as_deref().unwrap_or(content).chars() {
+        if letter.is_whitespace() {
+            is_apart = !shown.is_empty();
+            continue;
         }
-        shown.push_str(word);
-        if shown.len() > 4 * PREVIEW_CHARS_MAX {
+        if left > 0 && std::mem::take(&mut is_apart) {
+            shown.push(' ');
+            left -= 1;
+        }
+        if left == 0 {
             break;
         }
+        shown.push(letter);
+        left -= 1;
     }
-    shown.chars().take(PREVIEW_CHARS_MAX).collect()
+    shown
 }
 
 /// The body of an item without markup; `None` if it has none.

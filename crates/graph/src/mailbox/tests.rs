@@ -740,6 +740,10 @@ fn a_preview_is_short_and_plain() {
     }
     assert_eq!(preview("text", &"é".repeat(300)).chars().count(), PREVIEW_CHARS_MAX);
     assert!(preview("html", &"<div>".repeat(200_000)).is_empty());
+    let (full, short) = ("a".repeat(PREVIEW_CHARS_MAX), "a".repeat(PREVIEW_CHARS_MAX - 1));
+    assert_eq!(preview("text", &format!("{full} b")), full);
+    assert_eq!(preview("text", &format!("{short}\u{a0}\u{2003}é")), format!("{short} "));
+    assert_eq!(preview("text", &format!("{short} ")), short);
 }
 
 #[test]
