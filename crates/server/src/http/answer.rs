@@ -18,6 +18,9 @@ pub const CONTENT_TYPE: &str =
 const DIAGNOSTIC: &str =
     r#"{"ServerInfo":{"DataCenter":"Local","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"Tidings"}}"#;
 
+/// Room for the JSON of most single things, so that it is not moved while it grows.
+const JSON_BYTES: usize = 2 << 10;
+
 /// As many as an answer has at the most.
 const HEADERS: usize = 12;
 
@@ -34,9 +37,10 @@ pub struct Answer {
 
 impl Answer {
     pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
+        let mut json = Vec::with_capacity(JSON_BYTES);
         // Values of ours always have a JSON form.
-        let body = serde_json::to_vec(body).unwrap_or_default();
-        Self { body: Some(body), ..Self::empty(status) }
+        let written = serde_json::to_writer(&mut json, body).is_ok();
+        Self { body: Some(if written { json } else { Vec::new() }), ..Self::empty(status) }
     }
 
     pub fn empty(status: StatusCode) -> Self {

@@ -7,6 +7,7 @@ use graph::Partition;
 use notify::{Position, Record};
 
 use super::error::corrupt;
+use super::row::to_json;
 use super::writer::Encoded;
 use crate::StoreError;
 use crate::seal::{Keys, UnsealError};
@@ -17,7 +18,7 @@ const SEALED_AS: &str = "log.record";
 
 /// A record with its stored form.
 pub(super) fn encode(keys: &Keys, partition: Partition, record: Record) -> Result<Encoded, StoreError> {
-    let json = serde_json::to_vec(&record).map_err(|error| corrupt(TABLE, "new", error))?;
+    let json = to_json(&record).map_err(|error| corrupt(TABLE, "new", error))?;
     let stored = if is_sealed(&record) { seal(keys, partition, &json) } else { json };
     Ok((Arc::new(record), stored))
 }

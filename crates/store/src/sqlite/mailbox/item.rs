@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::columns::Columns;
 use super::folder::FolderTally;
 use crate::sqlite::error::{cell, corrupt};
-use crate::sqlite::row::{Key, folder_id, folder_key, immutable_key, item_id, item_key};
+use crate::sqlite::row::{Key, folder_id, folder_key, immutable_key, item_id, item_key, to_json};
 use crate::{Revision, StoreError};
 
 /// An item in its stored form.
@@ -28,7 +28,7 @@ pub(super) struct EncodedItem {
 
 impl EncodedItem {
     pub fn new(item: &Item) -> Result<Self, StoreError> {
-        let json = serde_json::to_vec(&item.properties);
+        let json = to_json(&item.properties);
         Ok(Self {
             id: item.id,
             immutable: item.immutable,
