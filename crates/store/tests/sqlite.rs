@@ -1,6 +1,6 @@
 //! What is special to the embedded store: the directory it lives in, and how it starts and stops.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 
 use graph::mailbox::conversation_id;
 use graph::query::Query;
@@ -324,6 +324,43 @@ async fn a_refused_write_leaves_its_group_alone() {
     );
     assert_eq!(refused, Err(CommitError::NoMailbox(nobody)));
     assert_eq!([written.unwrap().position, also.unwrap().position], [Position(1), Position(2)]);
+}
+
+#[tokio::test]
+async fn the_counts_of_a_folder_hold_where_commits_share_a_transaction() {
+    let directory = TempDir::new().unwrap();
+    let (all_queued, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    // The writer waits here with its first transaction: what is queued meanwhile shares the second.
+    let publish: Publish = Arc::new(move |_, _| {
+        let _ = gate.lock().unwrap().recv();
+    });
+    let store = SqliteStore::open(directory.path(), keys(&[1]), publish).unwrap();
+    settle(&store).await;
+    let before = store.counters().commits;
+    let [first, second, third] = [1, 2, 3].map(|number| message(MEGAN, number, 1));
+    let read = edited(&second, "isRead", true.into());
+    let commits = [create(&first), create(&second), create(&third), update(&second, &read), delete(&first)];
+    let mut writes = commits.map(|commit| store.commit(commit));
+    std::future::poll_fn(|context| {
+        for write in &mut writes {
+            assert!(write.as_mut().poll(context).is_pending());
+        }
+        std::task::Poll::Ready(())
+    })
+    .await;
+    drop(all_queued);
+    for write in writes {
+        write.await.unwrap();
+    }
+    assert!(store.counters().commits - before <= 2, "they share");
+    let counted = store.folder(MEGAN, inbox(MEGAN)).await.unwrap().unwrap();
+    assert_eq!((counted.total, counted.unread), (2, 1));
+    let (place, since) = (DeltaPlace::Folders(Kind::Message), Revision(0));
+    let query = DeltaQuery { mailbox: MEGAN, place, since, removals_since: since, limit: 100 };
+    let last = store.delta(query).await.unwrap().now;
+    let changed = store.delta(DeltaQuery { since: Revision(last.0 - 1), ..query }).await.unwrap().entries;
+    assert_eq!(changed.len(), 1, "it changed with the last commit that altered its counts: {changed:?}");
 }
 
 /// What a process that is killed leaves is what it has written, whether it lies in the database or in its log.

@@ -18,6 +18,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::VerbError;
+use super::mailbox::folder::FolderTallies;
 use super::mailbox::revision::last_revision;
 use super::row::{log_key, log_key_max, log_position};
 use super::wal::{Source, WalGuard};
@@ -37,6 +38,7 @@ pub(super) const CACHE_KIB: i64 = 64 << 10;
 pub(super) struct Tx<'a> {
     pub connection: &'a Connection,
     pub keys: &'a Keys,
+    pub folders: &'a mut FolderTallies,
     heads: &'a mut Heads,
     appended: &'a mut Vec<AppendedRecords>,
     pub tally: &'a mut Counters,
@@ -380,11 +382,12 @@ impl Desk {
         begun.map_err(|error| Failure::RolledBack(error.into()))?;
         let changes = connection.total_changes();
         let alone = ops.len() == 1;
-        let mut tally = Counters::default();
+        let (mut tally, mut folders) = (Counters::default(), FolderTallies::default());
         for op in ops {
             let before = connection.total_changes();
             let (keys, heads, appended) = (&self.keys, &mut self.heads, &mut self.appended);
-            match op.run(&mut Tx { connection, keys, heads, appended, tally: &mut tally }) {
+            let folders = &mut folders;
+            match op.run(&mut Tx { connection, keys, folders, heads, appended, tally: &mut tally }) {
                 Ran::Done => {}
                 Ran::Refused if connection.total_changes() == before => {}
                 Ran::Refused if alone => return Ok(Stands::Undone),
@@ -392,6 +395,7 @@ impl Desk {
                 Ran::Failed(failure) => return Err(Failure::RolledBack(failure)),
             }
         }
+        folders.write(connection).map_err(Failure::RolledBack)?;
         tally.commits = u64::from(connection.total_changes() != changes);
         let committed = connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute(()));
         committed.map_err(commit_failure)?;

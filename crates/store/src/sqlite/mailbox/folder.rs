@@ -1,5 +1,7 @@
 //! Folders and their counts, which the transaction that writes the items keeps.
 
+use std::collections::BTreeMap;
+
 use graph::{Folder, FolderId, Partition, Properties, UserId, WellKnown};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -92,7 +94,7 @@ pub(super) fn exists(
     Ok(connection.prepare_cached(sql)?.exists(params![partition.0, mailbox.0.as_bytes(), folder_key(id)])?)
 }
 
-/// What a transaction adds to the counts of the folders that it touches.
+/// What one commit adds to the counts of the folders that it touches.
 #[derive(Default)]
 pub(super) struct FolderTally(Vec<(Key, i64, i64)>);
 
@@ -106,19 +108,39 @@ impl FolderTally {
             None => self.0.push((folder, total, unread)),
         }
     }
+}
 
-    pub fn write(
-        &self,
-        connection: &Connection,
-        partition: Partition,
-        mailbox: UserId,
-        revision: Revision,
-    ) -> Result<(), StoreError> {
-        let sql = "UPDATE folder SET total = total + ?4, unread = unread + ?5, revision = ?6
+/// The sums of all commits that share a transaction: many go to one folder, whose row is written once, at the end.
+#[derive(Default)]
+pub(in crate::sqlite) struct FolderTallies(BTreeMap<(Partition, UserId, Key), FolderSum>);
+
+#[derive(Default)]
+struct FolderSum {
+    total: i64,
+    unread: i64,
+    /// Of the last commit that altered a count.
+    revision: u64,
+}
+
+impl FolderTallies {
+    pub(super) fn add(&mut self, partition: Partition, mailbox: UserId, tally: &FolderTally, revision: Revision) {
+        for (folder, total, unread) in tally.0.iter().filter(|(_, total, unread)| (*total, *unread) != (0, 0)) {
+            let sum = self.0.entry((partition, mailbox, *folder)).or_default();
+            *sum = FolderSum { total: sum.total + total, unread: sum.unread + unread, revision: revision.0 };
+        }
+    }
+
+    /// The folder is gone; one that is made under its id later in the transaction has counts of its own.
+    pub(super) fn forget(&mut self, partition: Partition, mailbox: UserId, folder: FolderId) {
+        self.0.remove(&(partition, mailbox, folder_key(folder)));
+    }
+
+    pub fn write(&self, connection: &Connection) -> Result<(), StoreError> {
+        let sql = "UPDATE folder SET total = total + ?4, unread = unread + ?5, revision = MAX(revision, ?6)
             WHERE partition = ?1 AND mailbox = ?2 AND id = ?3";
-        for (folder, total, unread) in self.0.iter().filter(|(_, total, unread)| (*total, *unread) != (0, 0)) {
+        for ((partition, mailbox, folder), FolderSum { total, unread, revision }) in &self.0 {
             let mut update = connection.prepare_cached(sql)?;
-            update.execute(params![partition.0, mailbox.0.as_bytes(), folder, total, unread, revision.0])?;
+            update.execute(params![partition.0, mailbox.0.as_bytes(), folder, total, unread, revision])?;
         }
         Ok(())
     }

@@ -94,7 +94,7 @@ pub(super) fn commit(tx: &mut Tx<'_>, commit: &EncodedCommit) -> Result<Committe
     for put in commit.puts.iter().filter(|put| !removes.contains(&put.id)) {
         touched.put(put, revision, &mut tally)?;
     }
-    tally.write(connection, partition, mailbox, revision)?;
+    tx.folders.add(partition, mailbox, &tally, revision);
     write_attachments(connection, commit, &lost)?;
     let mut tombstones = Tombstones { connection, partition, mailbox, revision, at: commit.now, written: 0 };
     for left in touched.left() {
@@ -102,6 +102,7 @@ pub(super) fn commit(tx: &mut Tx<'_>, commit: &EncodedCommit) -> Result<Committe
     }
     for id in &commit.folder_removes {
         if folder::remove(connection, partition, mailbox, *id, revision)? {
+            tx.folders.forget(partition, mailbox, *id);
             tombstones.folder(*id)?;
         }
     }
