@@ -44,6 +44,9 @@ pub trait Handshake: Send + Sync + 'static {
 pub trait Engine: Send + Sync + 'static {
     /// Returns once no attempt for this subscription begins any more on this node.
     async fn end_committed(&self, partition: Partition, subscription: SubscriptionId, position: Position);
+    /// Returns once the node goes by what the log says up to there, if it has the partition and reads on within the time
+    /// of the longest attempt.
+    async fn followed(&self, partition: Partition, position: Position);
     /// When the first of the node's leases ends, if it holds any; `None` once it has stopped.
     async fn leased_until(&self) -> Option<Option<Monotonic>>;
     /// Waits until nothing is under way, or for a little longer than the longest attempt; then tells when time brings the next thing.

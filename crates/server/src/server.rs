@@ -517,6 +517,10 @@ impl app::Engine for engine::Engine {
         engine::Engine::end_committed(self, partition, subscription, position).await;
     }
 
+    async fn followed(&self, partition: Partition, position: Position) {
+        engine::Engine::followed(self, partition, position).await;
+    }
+
     async fn settled(&self) -> Option<Monotonic> {
         engine::Engine::settled(self).await
     }

@@ -40,8 +40,8 @@ pub use directory::{
 };
 pub use health::StoreHealth;
 pub use topic::{
-    DeadLetter, EndedPushing, EventSubscriptionError, EventSubscriptionKey, LockedEvent, PublishError, PullError,
-    Received, Settle, TokenFailure, TopicCounts, TopicError, TopicQuery,
+    DeadLetter, EndedPushing, EventSubscriptionError, EventSubscriptionKey, LockedEvent, Namesake, PublishError,
+    PullError, Put, Received, Settle, TokenFailure, TopicCounts, TopicError, TopicQuery,
 };
 
 /// Each thing that is remembered for a time takes so many old ones away, so that they shrink faster than
@@ -358,9 +358,9 @@ pub trait Store: Send + Sync + 'static {
 
     // --- event subscriptions ---
 
-    /// Adds an event subscription, or replaces the one of its name: then that keeps its lock key, when it was
-    /// created, and what is pending. A new one considers events that are published from now on. Answers what stands,
-    /// and whether it is new. Refused when the topic would have more than `of_topic_max`.
+    /// Adds an event subscription, or replaces the one of its name, if `before` still has that: one that stands keeps its
+    /// lock key, when it was created, and what is pending; one that is over is removed first. A new one considers events
+    /// that are published from now on. Refused when the topic would have more than `of_topic_max`.
     ///
     /// One whose events are pushed is a subscription for the node ([`Topic::pushed`]): this appends `began`, `patched` if
     /// it is another than before, and `ended` when it is pulled again, under its id as long as it lives. A new life needs
@@ -368,9 +368,10 @@ pub trait Store: Send + Sync + 'static {
     /// and counted; dead letters stay.
     async fn put_event_subscription(
         &self,
+        before: Namesake,
         subscription: Arc<EventSubscription>,
         of_topic_max: u64,
-    ) -> Result<(Arc<EventSubscription>, bool), EventSubscriptionError>;
+    ) -> Result<Put, EventSubscriptionError>;
     async fn event_subscription(
         &self,
         key: EventSubscriptionKey,

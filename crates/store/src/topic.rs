@@ -70,6 +70,54 @@ impl EventSubscriptionKey {
 /// What pushed events and has ended: a subscription of the node, and where in its log that is said.
 pub type EndedPushing = (SubscriptionId, Position);
 
+/// What has the name of an event subscription that is put, as its caller has read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Namesake {
+    None,
+    /// The other takes its place, and goes on with what it has.
+    Standing(Arc<EventSubscription>),
+    /// It makes room: the other begins anew.
+    Over(Arc<EventSubscription>),
+}
+
+impl Namesake {
+    pub fn of(found: Option<Arc<EventSubscription>>, now: Timestamp) -> Self {
+        match found {
+            None => Self::None,
+            Some(found) if found.is_over(now) => Self::Over(found),
+            Some(found) => Self::Standing(found),
+        }
+    }
+
+    /// Unless it is over.
+    pub fn standing(&self) -> Option<&Arc<EventSubscription>> {
+        match self {
+            Self::Standing(found) => Some(found),
+            Self::None | Self::Over(_) => None,
+        }
+    }
+
+    /// Whether it is this that has the name.
+    pub(crate) fn is(&self, stored: Option<&EventSubscription>) -> bool {
+        match self {
+            Self::None => stored.is_none(),
+            Self::Standing(found) | Self::Over(found) => stored == Some(&**found),
+        }
+    }
+}
+
+/// What came of putting an event subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    pub stands: Arc<EventSubscription>,
+    /// Nothing had its name before.
+    pub is_new: bool,
+    /// What pushed events before, and does not any more.
+    pub ended: Option<EndedPushing>,
+    /// Where the log says that what pushes events goes on as another than before.
+    pub patched: Option<Position>,
+}
+
 /// What one receive got.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Received {
@@ -150,7 +198,8 @@ pub enum EventSubscriptionError {
     NoTopic,
     #[error("the topic has {0} event subscriptions, which is the limit")]
     TooMany(u64),
-    /// What it pushed under this id has ended; it is pushed anew under another one.
+    /// Its name has something else than the caller found, or what it pushed under this id has ended: it is pushed anew
+    /// under another one.
     #[error("the event subscription was changed meanwhile")]
     Changed,
     #[error(transparent)]

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
 use tidings_store::sqlite::{Finding, OpenError, SqliteStore, examine};
-use tidings_store::{EventSubscriptionKey, NodeId, Store};
+use tidings_store::{EventSubscriptionKey, Namesake, NodeId, Store};
 use uuid::Uuid;
 
 use self::support::*;
@@ -40,8 +40,8 @@ async fn left_behind() -> TempDir {
     store.acquire(NodeId(Uuid::from_u128(1)), at(0), at(30), 256).await.unwrap();
     store.checkpoint(checkpoint()).await.unwrap();
     store.open_topic(Arc::new(topic(2)), 10, at(0)).await.unwrap();
-    store.put_event_subscription(Arc::new(queue_of(&topic(2), "all")), 10).await.unwrap();
-    store.put_event_subscription(Arc::new(pushed_to(&topic(2), "pushed", "/a", 9)), 10).await.unwrap();
+    store.put_event_subscription(Namesake::None, Arc::new(queue_of(&topic(2), "all")), 10).await.unwrap();
+    store.put_event_subscription(Namesake::None, Arc::new(pushed_to(&topic(2), "pushed", "/a", 9)), 10).await.unwrap();
     store.publish(topic(2).id, vec![event(1), event(2)], at(0)).await.unwrap();
     store.receive(EventSubscriptionKey::new(topic(2).id, "all"), 1, at(0)).await.unwrap();
     store.close().await;

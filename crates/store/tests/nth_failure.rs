@@ -28,9 +28,9 @@ use tempfile::TempDir;
 use tidings_store::seal::{KEY_BYTES, Key, Keys};
 use tidings_store::sqlite::{OpenOptions, SqliteStore};
 use tidings_store::{
-    App, DeltaPlace, DeltaQuery, EventSubscriptionKey, Grant, Grantee, Ingest, ItemQuery, LedgerQuery, NodeId,
-    Redeemable, RedeemableHash, RedeemableKind, Revision, Settle, Store, SubscriptionQuery, Tenant, TopicQuery, User,
-    Window,
+    App, DeltaPlace, DeltaQuery, EventSubscriptionKey, Grant, Grantee, Ingest, ItemQuery, LedgerQuery, Namesake,
+    NodeId, Redeemable, RedeemableHash, RedeemableKind, Revision, Settle, Store, SubscriptionQuery, Tenant, TopicQuery,
+    User, Window,
 };
 use uuid::Uuid;
 
@@ -360,13 +360,20 @@ fn key() -> EventSubscriptionKey {
     EventSubscriptionKey::new(topic(1).id, "all")
 }
 
+fn all() -> Arc<EventSubscription> {
+    let queue = Queue { keeps_dead_letters: true, ..Queue::default() };
+    Arc::new(EventSubscription { destination: Destination::Queue(queue), ..queue_of(&topic(1), "all") })
+}
+
+fn pushed() -> Arc<EventSubscription> {
+    Arc::new(pushed_to(&topic(1), "pushed", "/a", 0x90))
+}
+
 /// Topic 1 has four events, of which its queue has received two and rejected one of them; they are pushed, too.
 async fn publish(store: &SqliteStore) {
     store.open_topic(opened_by(1, 60, topic(1)), 10, at(0)).await.unwrap();
-    let queue = Queue { keeps_dead_letters: true, ..Queue::default() };
-    let all = EventSubscription { destination: Destination::Queue(queue), ..queue_of(&topic(1), "all") };
-    store.put_event_subscription(Arc::new(all), 10).await.unwrap();
-    store.put_event_subscription(Arc::new(pushed_to(&topic(1), "pushed", "/a", 0x90)), 10).await.unwrap();
+    store.put_event_subscription(Namesake::None, all(), 10).await.unwrap();
+    store.put_event_subscription(Namesake::None, pushed(), 10).await.unwrap();
     store.publish(topic(1).id, (1..=4).map(event).collect(), at(0)).await.unwrap();
     let received = store.receive(key(), 2, at(0)).await.unwrap();
     TOKEN.get_or_init(|| received.events[1].lock_token.clone());
@@ -390,13 +397,28 @@ fn topic_calls() -> Vec<(&'static str, Run)> {
         publish: store => store.publish(topic(1).id, vec![event(4), event(5), event(6)], at(2));
         topic_events: store => store.topic_events(topic(1).id, Position(0), 10);
         forget_events: store => store.forget_events(topic(1).id, at(1), 3);
-        put_event_subscription: store => store.put_event_subscription(Arc::new(queue_of(&topic(1), "all")), 10);
-        put_event_subscription: store => store.put_event_subscription(Arc::new(queue_of(&topic(1), "new")), 10);
+        put_event_subscription: store => {
+            let after = Arc::new(queue_of(&topic(1), "all"));
+            store.put_event_subscription(Namesake::Standing(all()), after, 10)
+        };
         put_event_subscription: store =>
-            store.put_event_subscription(Arc::new(pushed_to(&topic(1), "all", "/a", 0x91)), 10);
-        put_event_subscription: store =>
-            store.put_event_subscription(Arc::new(pushed_to(&topic(1), "pushed", "/b", 0x91)), 10);
-        put_event_subscription: store => store.put_event_subscription(Arc::new(queue_of(&topic(1), "pushed")), 10);
+            store.put_event_subscription(Namesake::None, Arc::new(queue_of(&topic(1), "new")), 10);
+        put_event_subscription: store => {
+            let after = Arc::new(pushed_to(&topic(1), "all", "/a", 0x91));
+            store.put_event_subscription(Namesake::Standing(all()), after, 10)
+        };
+        put_event_subscription: store => {
+            let after = Arc::new(pushed_to(&topic(1), "pushed", "/b", 0x91));
+            store.put_event_subscription(Namesake::Standing(pushed()), after, 10)
+        };
+        put_event_subscription: store => {
+            let after = Arc::new(queue_of(&topic(1), "pushed"));
+            store.put_event_subscription(Namesake::Standing(pushed()), after, 10)
+        };
+        put_event_subscription: store => {
+            let after = Arc::new(pushed_to(&topic(1), "pushed", "/b", 0x91));
+            store.put_event_subscription(Namesake::Over(pushed()), after, 10)
+        };
         event_subscription: store => store.event_subscription(key());
         event_subscriptions: store => store.event_subscriptions(topic(1).id);
         remove_event_subscription: store => store.remove_event_subscription(key());

@@ -15,7 +15,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tidings_store::seal::Keys;
 use tidings_store::sqlite::{OpenError, SqliteStore, keys_in_use};
-use tidings_store::{NodeId, Store, StoreError, SubscriptionLimits, SubscriptionQuery};
+use tidings_store::{Namesake, NodeId, Store, StoreError, SubscriptionLimits, SubscriptionQuery};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -308,9 +308,9 @@ async fn the_keys_and_the_events_of_topics_are_sealed_and_open_with_another_firs
     let topic = Topic { keys: ["1", "2"].map(|key| TopicKey(format!("{CANARY}-{key}"))), ..topic(1) };
     store.open_topic(Arc::new(topic.clone()), 10, at(0)).await.unwrap();
     let labelled = EventSubscription { labels: vec![CANARY.to_owned()], ..queue_of(&topic, "all") };
-    store.put_event_subscription(Arc::new(labelled.clone()), 10).await.unwrap();
+    store.put_event_subscription(Namesake::None, Arc::new(labelled.clone()), 10).await.unwrap();
     let pushed = pushed_to(&topic, "push", &format!("/a?code={CANARY}"), 7);
-    store.put_event_subscription(Arc::new(pushed.clone()), 10).await.unwrap();
+    store.put_event_subscription(Namesake::None, Arc::new(pushed.clone()), 10).await.unwrap();
     let said = json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": {"clientState": CANARY}});
     let said = CloudEvent::from_json(said.to_string().as_bytes()).unwrap();
     store.publish(topic.id, vec![said.clone()], at(0)).await.unwrap();

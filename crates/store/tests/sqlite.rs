@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tidings_store::sqlite::{OpenError, SqliteStore};
 use tidings_store::{
     CommitError, CredentialKind, DeltaEntry, DeltaPlace, DeltaQuery, EventSubscriptionKey, ItemQuery, LockedEvent,
-    NodeId, Publish, Revision, Settle, Store, StoreError,
+    Namesake, NodeId, Publish, Revision, Settle, Store, StoreError,
 };
 use uuid::Uuid;
 
@@ -370,7 +370,7 @@ async fn a_kill_keeps_locks_and_delivery_counts() {
     let topic = topic(1);
     let key = EventSubscriptionKey::new(topic.id, "all");
     store.open_topic(Arc::new(topic.clone()), 10, at(0)).await.unwrap();
-    store.put_event_subscription(Arc::new(queue_of(&topic, "all")), 10).await.unwrap();
+    store.put_event_subscription(Namesake::None, Arc::new(queue_of(&topic, "all")), 10).await.unwrap();
     store.publish(topic.id, vec![event(1), event(2)], at(0)).await.unwrap();
     let received = store.receive(key.clone(), 2, at(0)).await.unwrap();
     let [first, second] = &received.events[..] else { panic!("{received:?}") };

@@ -24,8 +24,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tidings_store::sqlite::{OpenError, SCHEMA_VERSION, SqliteStore};
 use tidings_store::{
-    App, CommitError, Credential, CredentialKind, DeltaPlace, DeltaQuery, EventSubscriptionKey, Grant, Grantee, NodeId,
-    Redeemable, RedeemableHash, RedeemableKind, Revision, Store, StoreError, Tenant,
+    App, CommitError, Credential, CredentialKind, DeltaPlace, DeltaQuery, EventSubscriptionKey, Grant, Grantee,
+    Namesake, NodeId, Redeemable, RedeemableHash, RedeemableKind, Revision, Store, StoreError, Tenant,
 };
 use uuid::Uuid;
 
@@ -151,7 +151,7 @@ async fn plant(store: &SqliteStore) {
     store.pause_subscription(third).await.unwrap();
     assert!(store.mark_log(Partition::of(MEGAN), at(7), None).await.unwrap());
     store.open_topic(opened_by(0xa, 60, topic(7)), 10, at(0)).await.unwrap();
-    store.put_event_subscription(Arc::new(queue_of(&topic(7), "all")), 10).await.unwrap();
+    store.put_event_subscription(Namesake::None, Arc::new(queue_of(&topic(7), "all")), 10).await.unwrap();
     store.publish(topic(7).id, vec![event(1), event(2)], at(0)).await.unwrap();
     store.receive(queue_key(), 1, at(0)).await.unwrap();
 }

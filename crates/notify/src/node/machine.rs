@@ -7,7 +7,7 @@ use graph::{Partition, SubscriptionId, Timestamp};
 
 use super::count::Sums;
 use super::fault::Fault;
-use super::owned::Owned;
+use super::owned::{Owned, Phase};
 use super::pulses::Pulses;
 use super::sending::Sending;
 use super::wall::Wall;
@@ -170,6 +170,12 @@ impl Node {
     /// When the first of the leases ends unless it is extended; `None`: no partition is held.
     pub fn leased_until(&self) -> Option<Monotonic> {
         self.partitions.values().map(|owned| owned.lease_until).min()
+    }
+
+    /// Whether it goes by what the log says up to a position; of a partition that it does not have it begins nothing.
+    pub fn has_followed(&self, partition: Partition, position: Position) -> bool {
+        let follows = |owned: &Owned| owned.phase == Phase::Active && owned.applied >= position;
+        self.partitions.get(&partition).is_none_or(follows)
     }
 
     /// Timers that were set by a wall clock that has stepped forward meanwhile are set anew.

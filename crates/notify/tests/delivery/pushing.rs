@@ -482,6 +482,18 @@ fn moved() -> Record {
 }
 
 #[test]
+fn a_node_has_followed_a_change_once_it_goes_by_it() {
+    let mut world = pushing(push());
+    let partition = Partition::of(MEGAN);
+    let change = Position(world.head + 1);
+    assert!(!world.node.has_followed(partition, change));
+    world.append([moved()]);
+    assert!(world.node.has_followed(partition, change) && !world.node.has_followed(partition, change.next()));
+    let other = Partition::all().find(|other| *other != partition).unwrap();
+    assert!(world.node.has_followed(other, change), "it begins nothing there");
+}
+
+#[test]
 fn who_answers_410_at_an_earlier_url_stops_nothing_at_the_new_one() {
     let mut world = pushing(push());
     world.publish([1]);

@@ -30,7 +30,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 pub(crate) use faults::FaultAction;
 use http::{StatusCode, header};
 use serde::Serialize;
@@ -149,14 +149,14 @@ pub fn router(admin: Admin) -> Router {
         .route("/admin/topics/{topic}/event-subscriptions/{name}/dead-letters", get(dead_letters::list))
         .route("/admin/topics/{topic}/event-subscriptions/{name}/dead-letters/replay", post(dead_letters::replay))
         .with_state(admin.clone())
-        .merge(directory_router(admin.state.directory.clone()))
+        .merge(directory_router(admin.state.directory.clone()).layer(Extension(admin.state.clone())))
         .layer(middleware::from_fn_with_state(admin, guard));
     open.merge(guarded)
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such operation; see /admin/openapi.json"))
 }
 
 /// The operations that need nothing but the directory and the store behind it, for whoever has them; nobody is
-/// asked for a token.
+/// asked for a token. Some know more, or wait for more, if the server runs: then its state is an extension.
 pub fn directory_router(directory: Directory) -> Router {
     let ingest = post(ingest::changes).layer(DefaultBodyLimit::max(BATCH_BYTES_MAX));
     Router::new()

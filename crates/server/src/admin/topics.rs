@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use graph::{SubscriptionId, TopicId};
 use http::StatusCode;
 use notify::event_grid_url::EventGridUrl;
@@ -18,13 +18,15 @@ use protocol::event_grid::handshake::{Ask, Consent};
 use protocol::event_grid::management::{WantedDestination, WebHook};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{EventSubscriptionError, EventSubscriptionKey, TopicError, TopicQuery};
+use store::{EventSubscriptionError, EventSubscriptionKey, Namesake, TopicError, TopicQuery};
 use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 
 use super::request::{Body, LISTED_MAX, Page, Query, bad, tenant_or_only};
 use super::{Admin, Failure};
+use crate::app::AppState;
 use crate::directory::Directory;
+use crate::http::event_grid::standing;
 use crate::ids;
 
 /// As many events are shown at most.
@@ -195,21 +197,28 @@ pub(super) async fn activate(
     responses(
         (status = 201, body = ShownTopic, description = "Its events can be pulled; one of this name has this filter, and is pulled as it was"),
         (status = 400, body = Failure),
-        (status = 404, body = Failure)
+        (status = 404, body = Failure),
+        (status = 409, body = Failure, description = "Others change it all the time")
     )
 )]
 pub(super) async fn subscribe(
     State(directory): State<Directory>,
+    running: Option<Extension<Arc<AppState>>>,
     Path(key): Path<String>,
     Body(new): Body<NewEventSubscription>,
 ) -> Result<(StatusCode, Json<ShownTopic>), Failure> {
     let topic = topic_of(&directory, &key).await?;
-    let before = before(&directory, &topic, &new.name).await?;
-    // How it is pulled stays as it is.
-    let queue = before.as_ref().and_then(|before| before.queue().copied()).unwrap_or_default();
     let filter = filter(new.included_event_types, new.subject_begins_with)?;
-    put(&directory, &topic, new.name, filter, Destination::Queue(queue), before).await?;
-    Ok((StatusCode::CREATED, Json(show(&directory, &topic).await?)))
+    for _ in 0..TRIES {
+        let before = namesake(&directory, &topic, &new.name).await?;
+        // How it is pulled stays as it is.
+        let queue = before.standing().and_then(|before| before.queue().copied()).unwrap_or_default();
+        let wanted = wanted(&directory, &topic, (&new.name, &filter, Destination::Queue(queue)), before.standing());
+        if put(&directory, running.as_ref().map(|Extension(state)| &**state), before, wanted).await? {
+            return Ok((StatusCode::CREATED, Json(show(&directory, &topic).await?)));
+        }
+    }
+    Err(changed())
 }
 
 #[utoipa::path(
@@ -220,7 +229,8 @@ pub(super) async fn subscribe(
     responses(
         (status = 201, body = ShownTopic, description = "The endpoint wants events, and they are pushed to it"),
         (status = 400, body = Failure, description = "Also if the endpoint does not want them"),
-        (status = 404, body = Failure)
+        (status = 404, body = Failure),
+        (status = 409, body = Failure, description = "Others change it all the time")
     )
 )]
 pub(super) async fn push(
@@ -230,30 +240,48 @@ pub(super) async fn push(
 ) -> Result<(StatusCode, Json<ShownTopic>), Failure> {
     let directory = &admin.state.directory;
     let topic = topic_of(directory, &key).await?;
-    let before = before(directory, &topic, &new.name).await?;
     let filter = filter(new.included_event_types, new.subject_begins_with)?;
-    let to =
-        WantedDestination::WebHook(Box::new(WebHook { endpoint_url: Some(new.url.clone()), ..WebHook::default() }));
-    let wanted = Wanted { to: Some(&to), ..Wanted::default() };
-    let mut destination =
-        Destination::wanted(&wanted, before.as_ref().map(|before| &before.destination)).map_err(bad)?;
-    let has_consented = before
-        .as_ref()
-        .and_then(|before| before.push()?.webhook())
-        .is_some_and(|webhook| webhook.url == new.url && webhook.awaits.is_none());
-    if !has_consented {
-        let ask = Ask { origin: &admin.state.push_origin, callback: None, bearer: None };
-        if admin.state.handshake.consent(&new.url, &ask).await.map_err(bad)? == Consent::Withheld {
-            return Err(bad("the endpoint answered the OPTIONS request without the header WebHook-Allowed-Origin"));
+    let url = Some(new.url.clone());
+    let to = WantedDestination::WebHook(Box::new(WebHook { endpoint_url: url, ..WebHook::default() }));
+    let asked_for = Wanted { to: Some(&to), ..Wanted::default() };
+    let mut has_consented = false;
+    for _ in 0..TRIES {
+        let before = namesake(directory, &topic, &new.name).await?;
+        let stood = before.standing().map(|before| &before.destination);
+        let mut destination = Destination::wanted(&asked_for, stood).map_err(bad)?;
+        has_consented |= is_pushed_to(before.standing(), &new.url);
+        if !has_consented {
+            ask(&admin, &new.url).await?;
+            has_consented = true;
         }
         if let Destination::Push(push) = &mut destination
             && let Endpoint::Webhook(webhook) = &mut push.to
         {
             webhook.awaits = None;
         }
+        let wanted = wanted(directory, &topic, (&new.name, &filter, destination), before.standing());
+        if put(directory, Some(&admin.state), before, wanted).await? {
+            return Ok((StatusCode::CREATED, Json(show(directory, &topic).await?)));
+        }
     }
-    put(directory, &topic, new.name, filter, destination, before).await?;
-    Ok((StatusCode::CREATED, Json(show(directory, &topic).await?)))
+    Err(changed())
+}
+
+/// Whether its endpoint has consented to be pushed to at this URL.
+fn is_pushed_to(standing: Option<&Arc<EventSubscription>>, url: &str) -> bool {
+    let webhook = standing.and_then(|standing| standing.push()?.webhook());
+    webhook.is_some_and(|webhook| webhook.url == url && webhook.awaits.is_none())
+}
+
+/// Asks an endpoint whether it wants events.
+async fn ask(admin: &Admin, url: &str) -> Result<(), Failure> {
+    let ask = Ask { origin: &admin.state.push_origin, callback: None, bearer: None };
+    match admin.state.handshake.consent(url, &ask).await.map_err(bad)? {
+        Consent::Given => Ok(()),
+        Consent::Withheld => {
+            Err(bad("the endpoint answered the OPTIONS request without the header WebHook-Allowed-Origin"))
+        }
+    }
 }
 
 fn filter(types: Option<Vec<String>>, subject_begins_with: Option<String>) -> Result<Filter, Failure> {
@@ -265,36 +293,29 @@ fn filter(types: Option<Vec<String>>, subject_begins_with: Option<String>) -> Re
     Filter::try_from(filter).map_err(bad)
 }
 
-/// What has this name now. One that is over makes room.
-async fn before(directory: &Directory, topic: &Topic, name: &str) -> Result<Option<Arc<EventSubscription>>, Failure> {
+/// What has this name now.
+async fn namesake(directory: &Directory, topic: &Topic, name: &str) -> Result<Namesake, Failure> {
     if !is_event_subscription_name(name) {
         return Err(bad("the name of an event subscription has 3 to 64 letters, digits and hyphens"));
     }
-    let key = EventSubscriptionKey::new(topic.id, name);
-    match directory.store().event_subscription(key.clone()).await? {
-        Some((found, _)) if found.is_over(directory.now()) => {
-            directory.store().remove_event_subscription(key).await?;
-            Ok(None)
-        }
-        found => Ok(found.map(|(found, _)| found)),
-    }
+    let found = directory.store().event_subscription(EventSubscriptionKey::new(topic.id, name)).await?;
+    Ok(Namesake::of(found.map(|(found, _)| found), directory.now()))
 }
 
-async fn put(
+/// A new one, or what stands with another filter and destination.
+fn wanted(
     directory: &Directory,
     topic: &Topic,
-    name: String,
-    filter: Filter,
-    destination: Destination,
-    before: Option<Arc<EventSubscription>>,
-) -> Result<(), Failure> {
-    let id = Some(SubscriptionId(ids::new_uuid()));
-    let subscription = match before {
-        Some(before) => EventSubscription { id, filter, destination, ..EventSubscription::clone(&before) },
+    (name, filter, destination): (&str, &Filter, Destination),
+    standing: Option<&Arc<EventSubscription>>,
+) -> EventSubscription {
+    let (id, filter) = (Some(SubscriptionId(ids::new_uuid())), filter.clone());
+    match standing {
+        Some(before) => EventSubscription { id, filter, destination, ..EventSubscription::clone(before) },
         None => EventSubscription {
             id,
             topic: topic.id,
-            name,
+            name: name.to_owned(),
             filter,
             destination,
             labels: Vec::new(),
@@ -302,12 +323,33 @@ async fn put(
             created: directory.now(),
             lock_key: ids::new_lock_key(),
         },
-    };
-    let put = directory.store().put_event_subscription(Arc::new(subscription), EVENT_SUBSCRIPTIONS_MAX).await;
-    put.map(drop).map_err(|error| match error {
-        EventSubscriptionError::Store(error) => error.into(),
-        other => bad(other),
-    })
+    }
+}
+
+/// `false`: something else has the name meanwhile.
+async fn put(
+    directory: &Directory,
+    running: Option<&AppState>,
+    before: Namesake,
+    wanted: EventSubscription,
+) -> Result<bool, Failure> {
+    let stood = before.standing().cloned();
+    let put = directory.store().put_event_subscription(before, Arc::new(wanted), EVENT_SUBSCRIPTIONS_MAX).await;
+    match put {
+        Ok(put) => {
+            if let Some(running) = running {
+                standing::takes_effect(running, stood.as_deref(), &put).await;
+            }
+            Ok(true)
+        }
+        Err(EventSubscriptionError::Changed) => Ok(false),
+        Err(EventSubscriptionError::Store(error)) => Err(error.into()),
+        Err(other) => Err(bad(other)),
+    }
+}
+
+fn changed() -> Failure {
+    Failure::new(StatusCode::CONFLICT, "somebody else changed the event subscription at the same time; try again")
 }
 
 #[utoipa::path(

@@ -14,7 +14,7 @@ use notify::topic::{
 };
 use notify::{Position, Topic};
 use store::sqlite::SqliteStore;
-use store::{EventSubscriptionKey, Settle, Store};
+use store::{EventSubscriptionKey, Namesake, Settle, Store};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -115,7 +115,7 @@ async fn put(store: &dyn Store, topic: &Topic, destination: Destination, clock: 
         created: clock.wall(),
         lock_key: ids::new_lock_key(),
     };
-    store.put_event_subscription(Arc::new(subscription), 1).await?;
+    store.put_event_subscription(Namesake::None, Arc::new(subscription), 1).await?;
     Ok(())
 }
 

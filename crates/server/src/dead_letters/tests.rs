@@ -14,7 +14,7 @@ use protocol::event_grid::EventSubscriptionFilter;
 use protocol::event_grid::dead_letter::Told;
 use serde_json::json;
 use store::memory::MemoryStore;
-use store::{EventSubscriptionKey, Store};
+use store::{EventSubscriptionKey, Namesake, Store};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -209,7 +209,7 @@ async fn pushing() -> (Arc<dyn Store>, Topic, EventSubscription) {
         created: topic.created,
         lock_key: ids::new_lock_key(),
     };
-    store.put_event_subscription(Arc::new(event_subscription.clone()), 1).await.unwrap();
+    store.put_event_subscription(Namesake::None, Arc::new(event_subscription.clone()), 1).await.unwrap();
     (store, topic, event_subscription)
 }
 

@@ -89,6 +89,8 @@ enum Input {
         event: Event,
         handled: oneshot::Sender<()>,
     },
+    /// Answered once the node has followed the log up to there.
+    Followed(Partition, Position, oneshot::Sender<()>),
     Stats(oneshot::Sender<NodeStats>),
     LeasedUntil(oneshot::Sender<Option<Monotonic>>),
     /// Answered with when time brings the next thing, once the node is at rest.
@@ -123,6 +125,16 @@ impl Engine {
         if self.inputs.send(Input::EndCommitted { event, handled }).is_ok() {
             // An error means that the engine has stopped, and begins no attempt either.
             let _ = done.await;
+        }
+    }
+
+    /// Returns once the node goes by what the log says up to this position, if it has the partition and reads on within
+    /// the time of the longest attempt.
+    pub async fn followed(&self, partition: Partition, position: Position) {
+        let (reply, followed) = oneshot::channel();
+        if self.inputs.send(Input::Followed(partition, position, reply)).is_ok() {
+            // An error means that the engine has stopped, and begins no attempt.
+            let _ = followed.await;
         }
     }
 
@@ -187,6 +199,7 @@ impl Stopped {
             tail: handle.tail,
             commands: Vec::new(),
             waiting_for_rest: Vec::new(),
+            waiting_for_log: Vec::new(),
             watchdog: Watchdog::new(parts.overdue),
             attempts: parts.attempts,
             released: false,
@@ -207,6 +220,8 @@ struct Running {
     commands: Vec<notify::Command>,
     /// Who waits for rest, and until when.
     waiting_for_rest: Vec<(Duration, oneshot::Sender<Option<Monotonic>>)>,
+    /// Who waits for what of the log, and until when.
+    waiting_for_log: Vec<(Duration, Partition, Position, oneshot::Sender<()>)>,
     /// How long what is under way is waited for.
     patience: Duration,
     watchdog: Watchdog,
@@ -241,6 +256,7 @@ impl Running {
             for event in self.tail.take() {
                 self.handle(event);
             }
+            self.answer_followed();
             self.answer_at_rest();
             self.watch();
             if let Some(until) = drain_until
@@ -266,6 +282,9 @@ impl Running {
                 // Nobody waits any more if the request was given up.
                 let _ = handled.send(());
             }
+            Input::Followed(partition, position, reply) => {
+                self.waiting_for_log.push((self.clock.elapsed() + self.patience, partition, position, reply));
+            }
             Input::Stats(reply) => {
                 let _ = reply.send(self.node.stats_at(self.clock.now()));
             }
@@ -275,6 +294,15 @@ impl Running {
                 self.handle(Event::Tick);
                 self.waiting_for_rest.push((self.clock.elapsed() + self.patience, reply));
             }
+        }
+    }
+
+    fn answer_followed(&mut self) {
+        let (node, now) = (&self.node, self.clock.elapsed());
+        let is_due = |one: &mut (Duration, Partition, Position, _)| one.0 <= now || node.has_followed(one.1, one.2);
+        for (.., reply) in self.waiting_for_log.extract_if(.., is_due) {
+            // Nobody waits any more if the request was given up.
+            let _ = reply.send(());
         }
     }
 

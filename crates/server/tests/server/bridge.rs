@@ -17,6 +17,7 @@ use notify::topic::{
     Filter, NatsJetStream, Profile, Push, SubjectTemplate,
 };
 use protocol::cloud_event::{Attributes, Data, Json};
+use store::Namesake;
 use tempfile::TempDir;
 use tidings_server::bridge::{Bridge, Bridged, NatsConfig, NatsCredentials, StreamLimits};
 use tidings_server::dead_letters::{Chosen, DeadLettersConfig, replay, shelf};
@@ -350,7 +351,7 @@ async fn bridged(server: &Running, attempts_max: u32) -> Topic {
         created: now,
         lock_key: ids::new_lock_key(),
     };
-    store.put_event_subscription(Arc::new(event_subscription), 1).await.unwrap();
+    store.put_event_subscription(Namesake::None, Arc::new(event_subscription), 1).await.unwrap();
     topic
 }
 

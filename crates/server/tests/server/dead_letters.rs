@@ -12,6 +12,7 @@ use protocol::cloud_event::Attributes;
 use protocol::event_grid::EventSubscriptionFilter;
 use protocol::event_grid::dead_letter::{DeadLetter, Told};
 use serde_json::{Value, json};
+use store::Namesake;
 use tidings_server::dead_letters::Shelf;
 use tidings_server::ids;
 
@@ -48,7 +49,7 @@ async fn topic(world: &World) -> Arc<Topic> {
         created: world.state.clock.wall(),
         lock_key: ids::new_lock_key(),
     };
-    world.state.store.put_event_subscription(Arc::new(worker), 10).await.unwrap();
+    world.state.store.put_event_subscription(Namesake::None, Arc::new(worker), 10).await.unwrap();
     world.state.store.topic(id).await.unwrap().unwrap()
 }
 

@@ -8,7 +8,7 @@ use http::StatusCode;
 use notify::topic::{Activation, Destination, EventSubscription, EventSubscriptionFilter, Filter, Queue};
 use notify::{EndReason, LifecycleEvent, Topic};
 use serde_json::{Value, json};
-use store::{EventSubscriptionKey, PublishError, Store, TopicCounts, TopicQuery};
+use store::{EventSubscriptionKey, Namesake, PublishError, Store, TopicCounts, TopicQuery};
 use tidings_server::server::Running;
 use tidings_server::{ids, seed};
 use uuid::Uuid;
@@ -45,7 +45,7 @@ async fn pulls(server: &Running) -> EventSubscriptionKey {
         created: topic.created,
         lock_key: ids::new_lock_key(),
     };
-    server.state.store.put_event_subscription(Arc::new(all), 10).await.unwrap();
+    server.state.store.put_event_subscription(Namesake::None, Arc::new(all), 10).await.unwrap();
     EventSubscriptionKey::new(topic.id, "all")
 }
 

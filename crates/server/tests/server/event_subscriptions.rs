@@ -8,7 +8,7 @@ use notify::topic::{Destination, Endpoint, EventSubscription, Queue};
 use protocol::HandshakeError;
 use protocol::event_grid::handshake::{Consent, NoConsent};
 use serde_json::{Value, json};
-use store::{EventSubscriptionKey, TopicQuery};
+use store::{EventSubscriptionKey, Namesake, TopicQuery};
 use tidings_server::seed;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -142,6 +142,80 @@ async fn a_removal_is_answered_once_nothing_is_pushed_any_more() {
 }
 
 #[tokio::test]
+async fn a_put_is_answered_once_nothing_is_pushed_any_more_to_where_it_was_pushed_before() {
+    let world = World::new().await;
+    world.topic().await;
+    let followed = || world.engine.1.lock().unwrap().len();
+    ok(put(&world, webhook(json!({}))).await, StatusCode::CREATED);
+    let first = stored(&world, "hook").await.id.unwrap();
+    ok(put(&world, webhook(json!({"maxEventsPerBatch": 10}))).await, StatusCode::CREATED);
+    ok(put(&world, webhook(json!({"endpointUrl": "https://hook.example.net/y"}))).await, StatusCode::CREATED);
+    assert_eq!(followed(), 2);
+    let labels = json!({"labels": ["a"]});
+    ok(world.manager().patch(&hook(), labels).await, StatusCode::CREATED);
+    assert_eq!(followed(), 2, "they go where they went");
+    assert_eq!(*world.engine.0.lock().unwrap(), []);
+    let pulled = json!({"properties": {"deliveryConfiguration": {"deliveryMode": "Queue"}}});
+    ok(world.manager().send("PUT", &hook(), pulled.to_string()).await, StatusCode::CREATED);
+    assert_eq!(*world.engine.0.lock().unwrap(), [first]);
+    ok(put(&world, webhook(json!({}))).await, StatusCode::CREATED);
+    let second = stored(&world, "hook").await.id.unwrap();
+    world.receivers.says("https://hook.example.net/y", Ok(Consent::Withheld));
+    ok(put(&world, webhook(json!({"endpointUrl": "https://hook.example.net/y"}))).await, StatusCode::CREATED);
+    assert_eq!(*world.engine.0.lock().unwrap(), [first, second], "and the new endpoint has not consented");
+}
+
+#[tokio::test]
+async fn a_consent_that_is_given_while_a_patch_asks_again_stays() {
+    let world = Arc::new(World::new().await);
+    world.topic().await;
+    world.receivers.says(URL, Ok(Consent::Withheld));
+    ok(put(&world, webhook(json!({}))).await, StatusCode::CREATED);
+    let (there, callback) = (world.clone(), callback(&world));
+    world.receivers.meanwhile(async move {
+        ok(there.stranger().get(&callback).await, StatusCode::OK);
+    });
+    let patch = json!({"destination": {"endpointType": "WebHook", "properties": {"maxEventsPerBatch": 10}}});
+    let patched = ok(world.manager().patch(&hook(), patch).await, StatusCode::CREATED);
+    assert_eq!(patched.text("/properties/provisioningState"), "Succeeded");
+    assert_eq!(patched.json["properties"]["destination"]["properties"]["maxEventsPerBatch"], 10);
+    assert_eq!(world.receivers.asked.lock().unwrap().len(), 2, "who decides again does not ask again");
+}
+
+#[tokio::test]
+async fn what_is_removed_while_its_endpoint_is_asked_is_not_there_for_a_patch() {
+    let world = Arc::new(World::new().await);
+    world.topic().await;
+    ok(put(&world, webhook(json!({}))).await, StatusCode::CREATED);
+    let there = world.clone();
+    world.receivers.meanwhile(async move {
+        ok(there.manager().delete(&hook()).await, StatusCode::OK);
+    });
+    let moved = json!({"destination": webhook(json!({"endpointUrl": "https://hook.example.net/y"}))});
+    assert_eq!(world.manager().patch(&hook(), moved).await.status, 404);
+    assert_eq!(world.manager().get(&hook()).await.status, 404);
+}
+
+#[tokio::test]
+async fn what_somebody_puts_meanwhile_in_place_of_what_is_over_is_not_removed() {
+    let world = Arc::new(World::new().await);
+    world.topic().await;
+    ok(put(&world, webhook(json!({}))).await, StatusCode::CREATED);
+    let over = json!({"expirationTimeUtc": "2020-01-01T00:00:00Z"});
+    ok(world.manager().patch(&hook(), over).await, StatusCode::CREATED);
+    let (there, (tell, told)) = (world.clone(), tokio::sync::oneshot::channel());
+    world.receivers.meanwhile(async move {
+        let pulled = json!({"properties": {"deliveryConfiguration": {"deliveryMode": "Queue"}}});
+        ok(there.manager().send("PUT", &hook(), pulled.to_string()).await, StatusCode::CREATED);
+        tell.send(stored(&there, "hook").await).unwrap();
+    });
+    ok(put(&world, webhook(json!({}))).await, StatusCode::CREATED);
+    let (meanwhile, stands) = (told.await.unwrap(), stored(&world, "hook").await);
+    assert!(stands.push().is_some(), "it was put last");
+    assert_eq!(stands.lock_key, meanwhile.lock_key, "and goes on with what the other had");
+}
+
+#[tokio::test]
 async fn an_endpoint_that_refuses_is_not_pushed_to() {
     let world = World::new().await;
     world.topic().await;
@@ -202,11 +276,12 @@ async fn guess_of_a_callback_validates_nothing_nor_does_an_old_or_a_late_one() {
     assert_eq!(world.stranger().get(&first).await.status, 404, "it was asked anew");
     assert_eq!(world.stranger().delete(&second).await.status, 405);
 
-    let mut late = EventSubscription::clone(&*stored(&world, "hook").await);
+    let asked = stored(&world, "hook").await;
+    let mut late = EventSubscription::clone(&asked);
     let Destination::Push(push) = &mut late.destination else { panic!("it is pushed") };
     let Endpoint::Webhook(webhook) = &mut push.to else { panic!("to a webhook") };
     webhook.awaits.as_mut().unwrap().until = Timestamp::from_seconds(0);
-    world.state.store.put_event_subscription(Arc::new(late), 10).await.unwrap();
+    world.state.store.put_event_subscription(Namesake::Standing(asked), Arc::new(late), 10).await.unwrap();
     assert_eq!(world.stranger().get(&second).await.status, 404, "its time is over");
     assert_eq!(state(&world).await, "Failed");
 }
@@ -345,9 +420,10 @@ async fn an_operator_changes_an_event_subscription_without_how_it_is_delivered()
     let stored =
         async |name| store.event_subscription(EventSubscriptionKey::new(topic, name)).await.unwrap().unwrap().0;
     let queue = Queue { delivery_count_max: 3, ..Queue::default() };
-    let worker = EventSubscription::clone(&*stored("worker").await);
-    let worker = EventSubscription { destination: Destination::Queue(queue), labels: vec!["a".to_owned()], ..worker };
-    store.put_event_subscription(Arc::new(worker), 10).await.unwrap();
+    let before = stored("worker").await;
+    let (destination, labels) = (Destination::Queue(queue), vec!["a".to_owned()]);
+    let worker = EventSubscription { destination, labels, ..EventSubscription::clone(&before) };
+    store.put_event_subscription(Namesake::Standing(before), Arc::new(worker), 10).await.unwrap();
     administer(&server, "POST", subscribe, json!({"name": "worker", "subjectBeginsWith": "Messages/"})).await;
     let worker = stored("worker").await;
     assert_eq!((worker.queue(), worker.labels.as_slice()), (Some(&queue), &["a".to_owned()][..]));

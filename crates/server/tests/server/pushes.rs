@@ -16,7 +16,7 @@ use notify::topic::{
 };
 use notify::{AbandonReason, LedgerDelta, Topic};
 use serde_json::{Value, json};
-use store::{EventSubscriptionKey, TopicQuery};
+use store::{EventSubscriptionKey, Namesake, TopicQuery};
 use tidings_server::clock::Clock;
 use tidings_server::data_dir::DataDir;
 use tidings_server::server::{Running, Settings, start};
@@ -28,6 +28,7 @@ const SUBSCRIPTIONS: &str = "/v1.0/subscriptions";
 const TOPIC: &str = "EventGrid:?azuresubscriptionid=8a8a8a8a-4b4b-4c4c-4d4d-12e12e12e12e&resourcegroup=rg1\
                      &partnertopic=mail-events&location=westeurope";
 const SECOND: i64 = 1_000_000;
+const CONTENT_TYPE: [(&str, &str); 1] = [("content-type", "text/plain; charset=utf-8")];
 
 /// Receivers of all kinds, by path: what they were sent, and when by the server's clock.
 #[derive(Clone, Default)]
@@ -59,18 +60,24 @@ impl Sent {
     }
 }
 
-async fn hook(State(Hooks(shared)): State<Hooks>, request: Request) -> (StatusCode, String) {
+async fn hook(
+    State(Hooks(shared)): State<Hooks>,
+    request: Request,
+) -> (StatusCode, [(&'static str, &'static str); 1], String) {
     let query = request.uri().query().unwrap_or_default().to_owned();
     let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "validationToken");
     if let Some((_, token)) = token {
-        return (StatusCode::OK, token.into_owned());
+        return (StatusCode::OK, CONTENT_TYPE, token.into_owned());
+    }
+    if request.method() == http::Method::OPTIONS {
+        return (StatusCode::OK, [("webhook-allowed-origin", "*")], String::new());
     }
     let (path, headers) = (request.uri().path().to_owned(), request.headers().clone());
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let at = shared.clock.get().map(Clock::wall).unwrap_or_default();
     let answer = shared.answers.lock().unwrap().get(&path).copied().unwrap_or(204);
     shared.sent.lock().unwrap().push(Sent { at, path, headers, body });
-    (StatusCode::from_u16(answer).unwrap(), String::new())
+    (StatusCode::from_u16(answer).unwrap(), CONTENT_TYPE, String::new())
 }
 
 /// A development server with a topic that tells of Megan's messages, and receivers.
@@ -157,7 +164,8 @@ async fn put(server: &Running, topic: &Topic, name: &str, destination: Destinati
         created: server.state.clock.wall(),
         lock_key: ids::new_lock_key(),
     };
-    server.state.store.put_event_subscription(Arc::new(subscription), 10).await.unwrap().0
+    let put = server.state.store.put_event_subscription(Namesake::None, Arc::new(subscription), 10);
+    put.await.unwrap().stands
 }
 
 async fn subscribed(server: &Running, change_type: &str, url: &str) -> Value {
@@ -262,6 +270,31 @@ async fn an_answer_that_no_attempt_would_change_ends_one_event_and_410_all() {
     let ledger = world.ledger(&of).await;
     assert_eq!((ledger.matched, ledger.delivered, ledger.parked), (4, 1, 0), "{ledger:?}");
     assert_eq!(ledger.abandoned[&AbandonReason::NotRetried], 1, "{ledger:?}");
+    world.server.drain().await;
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_replaced_gets_nothing_once_that_is_answered() {
+    let world = World::new().await;
+    let webhook = async |path: &str| {
+        let hook = json!({"name": "push", "url": format!("{}{path}", world.base)});
+        let (status, put) = asked_of_admin(&world.server, "POST", "/admin/topics/mail-events/webhooks", hook).await;
+        assert_eq!(status, 201, "{put}");
+    };
+    webhook("/one").await;
+    world.answer("/one", 503);
+    world.message("Hello").await;
+    world.advance("0s").await;
+    assert_eq!(world.sent("/one").len(), 1);
+    webhook("/two").await;
+    world.advance("PT2M").await;
+    assert_eq!((world.sent("/one").len(), world.sent("/two").len()), (1, 1), "it goes on with what it has");
+    let pulled = json!({"name": "push"});
+    let path = "/admin/topics/mail-events/event-subscriptions";
+    assert_eq!(asked_of_admin(&world.server, "POST", path, pulled).await.0, 201);
+    world.message("Hello again").await;
+    world.advance("PT2M").await;
+    assert_eq!((world.sent("/one").len(), world.sent("/two").len()), (1, 1));
     world.server.drain().await;
 }
 

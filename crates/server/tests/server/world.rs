@@ -408,14 +408,18 @@ impl Handshake for Receivers {
     }
 }
 
-/// The ends that the API waited for.
+/// The ends that the API waited for, and what it had the log followed to.
 #[derive(Default)]
-pub struct Ends(pub Mutex<Vec<SubscriptionId>>, Faults);
+pub struct Ends(pub Mutex<Vec<SubscriptionId>>, pub Mutex<Vec<Position>>, Faults);
 
 #[async_trait]
 impl Engine for Ends {
     async fn end_committed(&self, _: Partition, subscription: SubscriptionId, _: Position) {
         self.0.lock().unwrap().push(subscription);
+    }
+
+    async fn followed(&self, _: Partition, position: Position) {
+        self.1.lock().unwrap().push(position);
     }
 
     /// There is no node that anything could come from.
@@ -434,7 +438,7 @@ impl Engine for Ends {
     fn give_up(&self, _: Partition, _: Position) {}
 
     fn faults(&self) -> &Faults {
-        &self.1
+        &self.2
     }
 }
 

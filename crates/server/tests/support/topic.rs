@@ -12,7 +12,7 @@ use notify::push_policy::PushPolicy;
 use notify::topic::{Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter, Push, Queue, Webhook};
 use serde_json::{Value, json};
 use store::sqlite::SqliteStore;
-use store::{Store, TopicQuery};
+use store::{Namesake, Store, TopicQuery};
 use tidings_server::data_dir::DataDir;
 use tidings_server::{ids, key_file};
 
@@ -65,7 +65,7 @@ impl Topic {
                 created: topic.created,
                 lock_key: ids::new_lock_key(),
             };
-            store.put_event_subscription(Arc::new(subscription), 10).await.unwrap();
+            store.put_event_subscription(Namesake::None, Arc::new(subscription), 10).await.unwrap();
         }
         store.close().await;
         Arc::new(Self { key: topic.keys[0].0.clone(), ..Self::default() })

@@ -27,8 +27,8 @@ use crate::{
     SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 use crate::{
-    DeadLetter, EventSubscriptionError, EventSubscriptionKey, PublishError, PullError, Received, Settle, TokenFailure,
-    TopicCounts, TopicError, TopicQuery,
+    DeadLetter, EventSubscriptionError, EventSubscriptionKey, Namesake, PublishError, PullError, Put, Received, Settle,
+    TokenFailure, TopicCounts, TopicError, TopicQuery,
 };
 
 mod delta;
@@ -422,10 +422,11 @@ impl Store for MemoryStore {
 
     async fn put_event_subscription(
         &self,
+        before: Namesake,
         subscription: Arc<EventSubscription>,
         of_topic_max: u64,
-    ) -> Result<(Arc<EventSubscription>, bool), EventSubscriptionError> {
-        self.write(|model| model.put_event_subscription(subscription, of_topic_max))
+    ) -> Result<Put, EventSubscriptionError> {
+        self.write(|model| model.put_event_subscription(before, subscription, of_topic_max))
     }
 
     async fn event_subscription(

@@ -15,8 +15,8 @@ use super::model::Shard;
 use crate::EndedPushing;
 use crate::topic::{CONSIDERED_MAX, Lock, NOT_PULLED, Pushing, event_key, put_in_place};
 use crate::{
-    DeadLetter, EventSubscriptionError, EventSubscriptionKey, Generation, LockedEvent, PublishError, PullError,
-    READ_BYTES_MAX, Received, Settle, StoreError, TokenFailure, TopicCounts, TopicError, TopicQuery,
+    DeadLetter, EventSubscriptionError, EventSubscriptionKey, Generation, LockedEvent, Namesake, PublishError,
+    PullError, Put, READ_BYTES_MAX, Received, Settle, StoreError, TokenFailure, TopicCounts, TopicError, TopicQuery,
 };
 
 /// It is never put back.
@@ -175,18 +175,22 @@ impl Model {
 impl Model {
     pub fn put_event_subscription(
         &mut self,
+        before: Namesake,
         wanted: Arc<EventSubscription>,
         of_topic_max: u64,
-    ) -> Result<(Arc<EventSubscription>, bool), EventSubscriptionError> {
-        let (topic, head) = (wanted.topic, self.shard(Partition::of(wanted.topic)).head());
+    ) -> Result<Put, EventSubscriptionError> {
+        let (topic, partition) = (wanted.topic, Partition::of(wanted.topic));
         let one = self.topics.get(&topic).ok_or(EventSubscriptionError::NoTopic)?;
-        let name = EventSubscriptionKey::new(topic, &wanted.name).folded();
-        let before = one.subscriptions.get(&name).map(|kept| Arc::clone(&kept.subscription));
-        let pushed = before.as_ref().and_then(|before| self.pushes(before));
-        let after = Arc::new(put_in_place(&wanted, before.as_deref(), pushed.as_deref()));
-        let pushing = Pushing::of(pushed.as_deref(), one.topic.pushed(&after), head.next());
-        let count = one.subscriptions.len() as u64;
-        if before.is_none() && count >= of_topic_max {
+        let key = EventSubscriptionKey::new(topic, &wanted.name);
+        if !before.is(one.subscriptions.get(&key.folded()).map(|kept| &*kept.subscription)) {
+            return Err(EventSubscriptionError::Changed);
+        }
+        let (standing, next) = (before.standing(), self.shard(partition).head().next());
+        let pushed = standing.and_then(|standing| self.pushes(standing));
+        let after = Arc::new(put_in_place(&wanted, standing.map(|standing| &**standing), pushed.as_deref()));
+        let pushing = Pushing::of(pushed.as_deref(), one.topic.pushed(&after), next);
+        let (is_new, count) = (before == Namesake::None, one.subscriptions.len() as u64);
+        if is_new && count >= of_topic_max {
             return Err(EventSubscriptionError::TooMany(count));
         }
         if let Pushing::Begins(new) = &pushing
@@ -194,14 +198,16 @@ impl Model {
         {
             return Err(EventSubscriptionError::Changed);
         }
+        let over = matches!(before, Namesake::Over(_)).then(|| self.take_away(&key)).flatten().flatten();
+        let head = self.shard(partition).head();
         let one = self.topics.get_mut(&topic).ok_or(EventSubscriptionError::NoTopic)?;
-        let (events, kept) = (&one.events, one.subscriptions.entry(name));
+        let (events, kept) = (&one.events, one.subscriptions.entry(key.folded()));
         let kept = kept.or_insert_with(|| Pulled::new(Arc::clone(&after), head));
         kept.put(Arc::clone(&after), events, head);
         self.counters.commits += 1;
-        self.change_pushing(Partition::of(topic), pushing);
-        self.resume_pushing(Partition::of(topic), &after);
-        Ok((after, before.is_none()))
+        let (ended, patched) = self.change_pushing(partition, pushing);
+        self.resume_pushing(partition, &after);
+        Ok(Put { stands: after, is_new, ended: over.or(ended), patched })
     }
 
     /// The live subscription that pushes its events.
@@ -210,23 +216,26 @@ impl Model {
         Some(Arc::clone(&span.subscription))
     }
 
-    fn change_pushing(&mut self, partition: Partition, pushing: Pushing) {
+    /// What has ended by it, or where it is said that it goes on as another.
+    fn change_pushing(&mut self, partition: Partition, pushing: Pushing) -> (Option<EndedPushing>, Option<Position>) {
         let told = |new: &Arc<Subscription>| Box::new(Subscription::clone(new));
         match pushing {
-            Pushing::Unchanged => {}
+            Pushing::Unchanged => (None, None),
             Pushing::Begins(new) => {
                 let (id, event) = (new.id, SubscriptionEvent::Began(told(&new)));
                 let began = self.append(partition, vec![Record::Subscription { id, event }]).position;
                 let standing = Standing::default();
                 let span = SubscriptionSpan { subscription: new, began, ended: None, standing, incident: None };
                 self.subscriptions.insert(id, span);
+                (None, None)
             }
             Pushing::Changes(new) => {
                 let (id, event) = (new.id, SubscriptionEvent::Patched(told(&new)));
-                self.append(partition, vec![Record::Subscription { id, event }]);
+                let patched = self.append(partition, vec![Record::Subscription { id, event }]).position;
                 self.subscriptions.entry(id).and_modify(|span| span.subscription = new);
+                (None, Some(patched))
             }
-            Pushing::Ends(id) => drop(self.end_pushing(partition, vec![id])),
+            Pushing::Ends(id) => (self.end_pushing(partition, vec![id]).pop(), None),
         }
     }
 
@@ -274,11 +283,15 @@ impl Model {
         &mut self,
         key: EventSubscriptionKey,
     ) -> Result<Option<Option<EndedPushing>>, StoreError> {
-        let removed = self.topics.get_mut(&key.topic).and_then(|one| one.subscriptions.remove(&key.folded()));
-        let Some(removed) = removed else { return Ok(None) };
-        self.counters.commits += 1;
+        let removed = self.take_away(&key);
+        self.counters.commits += u64::from(removed.is_some());
+        Ok(removed)
+    }
+
+    fn take_away(&mut self, key: &EventSubscriptionKey) -> Option<Option<EndedPushing>> {
+        let removed = self.topics.get_mut(&key.topic)?.subscriptions.remove(&key.folded())?;
         let pushed = self.pushes(&removed.subscription).map(|pushed| pushed.id);
-        Ok(Some(self.end_pushing(Partition::of(key.topic), pushed.into_iter().collect()).pop()))
+        Some(self.end_pushing(Partition::of(key.topic), pushed.into_iter().collect()).pop())
     }
 
     pub fn receive(&mut self, key: EventSubscriptionKey, most: usize, now: Timestamp) -> Result<Received, PullError> {

@@ -44,8 +44,8 @@ use crate::{
     SubscriptionError, SubscriptionLimits, SubscriptionQuery, Tenant, Upload, UploadError, User, Window,
 };
 use crate::{
-    DeadLetter, EventSubscriptionError, EventSubscriptionKey, PublishError, PullError, Received, Settle, TokenFailure,
-    TopicCounts, TopicError, TopicQuery,
+    DeadLetter, EventSubscriptionError, EventSubscriptionKey, Namesake, PublishError, PullError, Put, Received, Settle,
+    TokenFailure, TopicCounts, TopicError, TopicQuery,
 };
 
 mod backup;
@@ -549,10 +549,11 @@ impl Store for SqliteStore {
 
     async fn put_event_subscription(
         &self,
+        before: Namesake,
         subscription: Arc<EventSubscription>,
         of_topic_max: u64,
-    ) -> Result<(Arc<EventSubscription>, bool), EventSubscriptionError> {
-        self.writer.write(move |tx| topic::put(tx, &subscription, of_topic_max)).await
+    ) -> Result<Put, EventSubscriptionError> {
+        self.writer.write(move |tx| topic::put(tx, &before, &subscription, of_topic_max)).await
     }
 
     async fn event_subscription(

@@ -201,15 +201,21 @@ fn update(tx: &mut Tx<'_>, after: &EncodedSubscription) -> Result<Appended, Stor
     Ok(tx.append(subscription.partition(), &after.record)?)
 }
 
-/// Does what putting an event subscription means for the live subscription that pushes its events.
-pub(super) fn change_pushing(tx: &mut Tx<'_>, pushing: Pushing) -> Result<(), StoreError> {
-    match pushing {
-        Pushing::Unchanged => {}
-        Pushing::Begins(new) => drop(insert(tx, &EncodedSubscription::began(tx.keys, new)?)?),
-        Pushing::Changes(new) => drop(update(tx, &EncodedSubscription::patched(tx.keys, new)?)?),
-        Pushing::Ends(id) => drop(end_pushing(tx, id)?),
-    }
-    Ok(())
+/// Does what putting an event subscription means for the live subscription that pushes its events: what has ended by it,
+/// or where it is said that it goes on as another.
+pub(super) fn change_pushing(
+    tx: &mut Tx<'_>,
+    pushing: Pushing,
+) -> Result<(Option<EndedPushing>, Option<Position>), StoreError> {
+    Ok(match pushing {
+        Pushing::Unchanged => (None, None),
+        Pushing::Begins(new) => {
+            insert(tx, &EncodedSubscription::began(tx.keys, new)?)?;
+            (None, None)
+        }
+        Pushing::Changes(new) => (None, Some(update(tx, &EncodedSubscription::patched(tx.keys, new)?)?.position)),
+        Pushing::Ends(id) => (end_pushing(tx, id)?, None),
+    })
 }
 
 /// Whoever puts an event subscription again wants its events, even if its endpoint wanted no more.

@@ -209,6 +209,10 @@ mod stories {
             a_filter_that_is_changed_is_remembered_up_to_the_change
             an_endpoint_that_has_not_consented_is_pushed_nothing_yet
             what_has_expired_begins_anew_under_another_id
+            who_puts_hears_what_pushes_no_more_and_what_goes_on_as_another
+            what_was_removed_meanwhile_does_not_come_back_when_its_endpoint_consents
+            a_consent_that_was_given_meanwhile_is_not_taken_back
+            what_is_over_makes_room_unless_something_else_has_its_name_meanwhile
             what_comes_to_be_pushed_is_pulled_no_more_and_what_was_pending_is_counted
             what_pushes_ends_with_its_event_subscription_and_with_its_topic
         }
@@ -221,6 +225,7 @@ mod stories {
             what_is_published_is_in_the_log_once
             what_is_published_before_the_activation_is_dropped_and_counted
             a_removed_topic_takes_what_belongs_to_it_along
+            a_topic_that_was_removed_meanwhile_is_not_kept_for_longer
             an_event_subscription_is_put_again_and_keeps_what_is_pending
             who_subscribes_hears_of_what_is_published_from_then_on_as_far_as_the_filter_lets_it_in
             a_lock_that_runs_out_lets_the_event_be_received_again

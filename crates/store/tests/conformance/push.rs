@@ -7,7 +7,7 @@ use notify::log::{EndReason, SubscriptionEvent};
 use notify::topic::{Awaited, Destination, Endpoint, EventCounts, EventSubscription, Filter, Topic};
 use notify::{Position, Record, Subscription};
 use tidings_store::{
-    App, EventSubscriptionError, EventSubscriptionKey, PullError, SubscriptionError, SubscriptionQuery,
+    App, EventSubscriptionError, EventSubscriptionKey, Namesake, PullError, Put, SubscriptionError, SubscriptionQuery,
 };
 use uuid::Uuid;
 
@@ -23,7 +23,12 @@ impl World {
     }
 
     async fn put(&self, wanted: EventSubscription) -> Arc<EventSubscription> {
-        self.store.put_event_subscription(Arc::new(wanted), 10).await.unwrap().0
+        self.put_again(wanted).await.stands
+    }
+
+    async fn put_again(&self, wanted: EventSubscription) -> Put {
+        let before = namesake(&*self.store, &wanted).await;
+        self.store.put_event_subscription(before, Arc::new(wanted), 10).await.unwrap()
     }
 
     /// What the log of the topic's partition tells of subscriptions.
@@ -35,6 +40,14 @@ impl World {
         });
         told.collect()
     }
+}
+
+/// One whose endpoint has not consented yet.
+fn awaiting(mut put: EventSubscription) -> EventSubscription {
+    let Destination::Push(push) = &mut put.destination else { panic!("{put:?}") };
+    let Endpoint::Webhook(webhook) = &mut push.to else { panic!("{push:?}") };
+    webhook.awaits = Some(Awaited { code_hash: [1; 32], until: at(600) });
+    put
 }
 
 fn began(topic: &Topic, subscription: &EventSubscription) -> (SubscriptionId, SubscriptionEvent) {
@@ -120,18 +133,11 @@ pub async fn a_filter_that_is_changed_is_remembered_up_to_the_change(world: Worl
 
 pub async fn an_endpoint_that_has_not_consented_is_pushed_nothing_yet(world: World) {
     let topic = world.topic_of_app().await;
-    let consenting = |id, awaits| {
-        let mut put = pushed_to(&topic, "push", "/a", id);
-        let Destination::Push(push) = &mut put.destination else { panic!("{put:?}") };
-        let Endpoint::Webhook(webhook) = &mut push.to else { panic!("{push:?}") };
-        webhook.awaits = awaits;
-        put
-    };
-    world.put(consenting(7, Some(Awaited { code_hash: [1; 32], until: at(600) }))).await;
+    world.put(awaiting(pushed_to(&topic, "push", "/a", 7))).await;
     assert_eq!(world.lives().await, []);
     let key = EventSubscriptionKey::new(topic.id, "push");
     assert_eq!(world.store.receive(key, 1, at(0)).await, Err(PullError::NotAQueue));
-    let put = world.put(consenting(8, None)).await;
+    let put = world.put(pushed_to(&topic, "push", "/a", 8)).await;
     assert_eq!(world.lives().await, [began(&topic, &put)]);
 }
 
@@ -143,12 +149,66 @@ pub async fn what_has_expired_begins_anew_under_another_id(world: World) {
         async |expires| world.store.end_subscription(subscription_id(7), EndReason::Expired, Some(at(expires))).await;
     assert_eq!(expired(8).await, Err(SubscriptionError::Changed));
     expired(9).await.unwrap();
-    let again = async |id| world.store.put_event_subscription(Arc::new(soon(id)), 10).await;
+    let before = Namesake::Standing(first.clone());
+    let again = async |id| world.store.put_event_subscription(before.clone(), Arc::new(soon(id)), 10).await;
     assert_eq!(again(7).await, Err(EventSubscriptionError::Changed), "ids do not come back");
-    let (second, is_new) = again(8).await.unwrap();
-    assert_eq!((second.id, is_new), (Some(subscription_id(8)), false));
+    let second = again(8).await.unwrap();
+    assert_eq!((second.stands.id, second.is_new), (Some(subscription_id(8)), false));
+    let second = second.stands;
     let told = [began(&topic, &first), ended(7, EndReason::Expired), began(&topic, &second)];
     assert_eq!(world.lives().await, told);
+}
+
+pub async fn who_puts_hears_what_pushes_no_more_and_what_goes_on_as_another(world: World) {
+    let topic = world.topic_of_app().await;
+    let heard = async |wanted| {
+        let put = world.put_again(wanted).await;
+        (put.ended, put.patched)
+    };
+    assert_eq!(heard(pushed_to(&topic, "push", "/a", 7)).await, (None, None));
+    assert_eq!(heard(pushed_to(&topic, "push", "/b", 8)).await, (None, Some(Position(2))));
+    assert_eq!(heard(pushed_to(&topic, "push", "/b", 8)).await, (None, None));
+    assert_eq!(heard(queue_of(&topic, "push")).await, (Some((subscription_id(7), Position(3))), None));
+    assert_eq!(heard(pushed_to(&topic, "push", "/a", 8)).await, (None, None));
+}
+
+pub async fn what_was_removed_meanwhile_does_not_come_back_when_its_endpoint_consents(world: World) {
+    let topic = world.topic_of_app().await;
+    let asked = world.put(awaiting(pushed_to(&topic, "push", "/a", 7))).await;
+    let key = EventSubscriptionKey::new(topic.id, "push");
+    world.store.remove_event_subscription(key.clone()).await.unwrap();
+    let consented = Arc::new(pushed_to(&topic, "push", "/a", 8));
+    let put = world.store.put_event_subscription(Namesake::Standing(asked), consented, 10).await;
+    assert_eq!(put, Err(EventSubscriptionError::Changed));
+    assert_eq!(world.store.event_subscription(key).await, Ok(None));
+    assert_eq!(world.lives().await, []);
+}
+
+pub async fn a_consent_that_was_given_meanwhile_is_not_taken_back(world: World) {
+    let topic = world.topic_of_app().await;
+    let asked = world.put(awaiting(pushed_to(&topic, "push", "/a", 7))).await;
+    let consented = world.put(pushed_to(&topic, "push", "/a", 8)).await;
+    let labelled = Arc::new(EventSubscription { labels: vec!["a".to_owned()], ..EventSubscription::clone(&asked) });
+    let put = world.store.put_event_subscription(Namesake::Standing(asked), labelled, 10).await;
+    assert_eq!(put, Err(EventSubscriptionError::Changed));
+    let stands = world.store.event_subscription(EventSubscriptionKey::new(topic.id, "push")).await.unwrap();
+    assert_eq!(stands.unwrap().0, consented);
+}
+
+pub async fn what_is_over_makes_room_unless_something_else_has_its_name_meanwhile(world: World) {
+    let topic = world.topic_of_app().await;
+    let soon = world.put(EventSubscription { expires: Some(at(9)), ..pushed_to(&topic, "push", "/a", 7) }).await;
+    let over = Namesake::Over(soon.clone());
+    let anew = async |id| {
+        let wanted = Arc::new(pushed_to(&topic, "PUSH", "/b", id));
+        world.store.put_event_subscription(over.clone(), wanted, 1).await
+    };
+    assert_eq!(anew(7).await, Err(EventSubscriptionError::Changed), "ids do not come back");
+    let put = anew(8).await.unwrap();
+    assert_eq!((put.ended, put.is_new), (Some((subscription_id(7), Position(2))), false));
+    assert_eq!(world.lives().await, [began(&topic, &soon), ended(7, EndReason::Deleted), began(&topic, &put.stands)]);
+    assert_eq!(anew(9).await, Err(EventSubscriptionError::Changed), "somebody was faster");
+    assert_eq!(world.store.event_subscriptions(topic.id).await.unwrap(), [put.stands]);
 }
 
 pub async fn what_comes_to_be_pushed_is_pulled_no_more_and_what_was_pending_is_counted(world: World) {

@@ -10,8 +10,8 @@ use notify::topic::{
 };
 use notify::{Checkpoint, Position, Record};
 use tidings_store::{
-    EventSubscriptionError, EventSubscriptionKey, LockedEvent, NodeId, PublishError, PullError, Received, Settle,
-    TokenFailure, TopicCounts, TopicError, TopicQuery,
+    EventSubscriptionError, EventSubscriptionKey, LockedEvent, Namesake, NodeId, PublishError, PullError, Received,
+    Settle, TokenFailure, TopicCounts, TopicError, TopicQuery,
 };
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ impl World {
     async fn queue(&self, queue: Queue) -> EventSubscriptionKey {
         let topic = self.open(topic(1)).await;
         let subscription = EventSubscription { destination: Destination::Queue(queue), ..queue_of(&topic, "all") };
-        self.store.put_event_subscription(Arc::new(subscription), LIMIT).await.unwrap();
+        self.store.put_event_subscription(Namesake::None, Arc::new(subscription), LIMIT).await.unwrap();
         EventSubscriptionKey::new(topic.id, "all")
     }
 
@@ -178,10 +178,21 @@ pub async fn a_removed_topic_takes_what_belongs_to_it_along(world: World) {
     assert_eq!(world.store.receive(key.clone(), 1, at(0)).await, Err(PullError::NotFound));
     assert_eq!(world.store.publish(key.topic, vec![event(3)], at(0)).await, Err(PublishError::NoTopic));
     let another = Arc::new(queue_of(&topic(1), "all"));
-    assert_eq!(world.store.put_event_subscription(another, LIMIT).await, Err(EventSubscriptionError::NoTopic));
+    assert_eq!(
+        world.store.put_event_subscription(Namesake::None, another, LIMIT).await,
+        Err(EventSubscriptionError::NoTopic)
+    );
     world.queue(Queue::default()).await;
     assert_eq!(world.receive(&key, 10, 0).await, Received::default(), "its successor begins anew");
     assert_eq!(world.publish([1], 0).await, [Some(Position(3))]);
+}
+
+pub async fn a_topic_that_was_removed_meanwhile_is_not_kept_for_longer(world: World) {
+    let topic = world.store.open_topic(opened_by(1, 60, topic(1)), LIMIT, at(0)).await.unwrap();
+    world.store.remove_topic(topic.id).await.unwrap();
+    let longer = Arc::new(Topic { subscribed_until: Some(at(90)), ..Topic::clone(&topic) });
+    assert_eq!(world.store.replace_topic(topic.clone(), longer).await, Err(TopicError::NotFound));
+    assert_eq!(world.store.topic(topic.id).await, Ok(None));
 }
 
 pub async fn an_event_subscription_is_put_again_and_keeps_what_is_pending(world: World) {
@@ -189,13 +200,17 @@ pub async fn an_event_subscription_is_put_again_and_keeps_what_is_pending(world:
     world.publish([1], 0).await;
     let one = world.receive_one(&key, 0).await;
     let renewed = EventSubscription { name: "ALL".to_owned(), created: at(9), ..queue_of(&topic(1), "another key") };
-    let (kept, is_new) = world.store.put_event_subscription(Arc::new(renewed.clone()), LIMIT).await.unwrap();
-    let before = queue_of(&topic(1), "all");
-    assert_eq!((&kept.lock_key, kept.created, is_new), (&before.lock_key, at(0), false));
+    let before = Namesake::Standing(Arc::new(queue_of(&topic(1), "all")));
+    let put = world.store.put_event_subscription(before, Arc::new(renewed.clone()), LIMIT).await.unwrap();
+    let (kept, before) = (put.stands, queue_of(&topic(1), "all"));
+    assert_eq!((&kept.lock_key, kept.created, put.is_new), (&before.lock_key, at(0), false));
     assert_eq!(world.store.event_subscriptions(key.topic).await.unwrap(), [kept]);
     assert_eq!(world.settle(&key, Settlement::Acknowledge, &[&one.lock_token], 1).await, [Ok(())]);
     let second = Arc::new(queue_of(&topic(1), "second"));
-    assert_eq!(world.store.put_event_subscription(second, 1).await, Err(EventSubscriptionError::TooMany(1)));
+    assert_eq!(
+        world.store.put_event_subscription(Namesake::None, second, 1).await,
+        Err(EventSubscriptionError::TooMany(1))
+    );
     assert_eq!(world.store.remove_event_subscription(key.clone()).await, Ok(Some(None)));
     assert_eq!(world.store.remove_event_subscription(key).await, Ok(None));
 }
@@ -206,7 +221,7 @@ pub async fn who_subscribes_hears_of_what_is_published_from_then_on_as_far_as_th
     let mut written = queue_of(&topic(1), "even").filter.written().clone();
     written.included_event_types = Some(vec!["even".to_owned()]);
     let even = EventSubscription { filter: Filter::try_from(written).unwrap(), ..queue_of(&topic(1), "even") };
-    world.store.put_event_subscription(Arc::new(even), LIMIT).await.unwrap();
+    world.store.put_event_subscription(Namesake::None, Arc::new(even), LIMIT).await.unwrap();
     let key = EventSubscriptionKey::new(topic(1).id, "EVEN");
     world.publish(3..=8, 0).await;
     let received = world.receive(&key, 2, 0).await;
@@ -236,7 +251,7 @@ pub async fn a_lock_that_runs_out_lets_the_event_be_received_again(world: World)
 
 pub async fn each_token_gets_its_own_answer(world: World) {
     let key = world.queue(Queue::default()).await;
-    world.store.put_event_subscription(Arc::new(queue_of(&topic(1), "other")), LIMIT).await.unwrap();
+    world.store.put_event_subscription(Namesake::None, Arc::new(queue_of(&topic(1), "other")), LIMIT).await.unwrap();
     let other = EventSubscriptionKey::new(key.topic, "other");
     world.publish([1], 0).await;
     let (mine, others) = (world.receive_one(&key, 0).await, world.receive_one(&other, 0).await);
@@ -304,7 +319,7 @@ pub async fn dead_letters_are_kept_if_that_is_wanted(world: World) {
 pub async fn an_event_subscription_that_is_over_is_not_there(world: World) {
     let topic = world.open(topic(1)).await;
     let over = EventSubscription { expires: Some(at(9)), ..queue_of(&topic, "over") };
-    world.store.put_event_subscription(Arc::new(over), LIMIT).await.unwrap();
+    world.store.put_event_subscription(Namesake::None, Arc::new(over), LIMIT).await.unwrap();
     let key = EventSubscriptionKey::new(topic.id, "over");
     assert_eq!(world.store.receive(key.clone(), 1, at(8)).await, Ok(Received::default()));
     assert_eq!(world.store.receive(key, 1, at(9)).await, Err(PullError::NotFound));
@@ -313,7 +328,7 @@ pub async fn an_event_subscription_that_is_over_is_not_there(world: World) {
 pub async fn what_a_topic_keeps_holds_the_floor_back_and_goes_when_it_is_old(world: World) {
     let key = world.queue(Queue::default()).await;
     let late = EventSubscriptionKey::new(key.topic, "late");
-    world.store.put_event_subscription(Arc::new(queue_of(&topic(1), "late")), LIMIT).await.unwrap();
+    world.store.put_event_subscription(Namesake::None, Arc::new(queue_of(&topic(1), "late")), LIMIT).await.unwrap();
     world.publish([1], 0).await;
     world.publish([2], 9).await;
     world.receive(&key, 1, 9).await;

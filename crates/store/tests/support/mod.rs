@@ -19,7 +19,9 @@ use notify::topic::{
 use notify::{EndpointId, Health, Parked, ParkedRef, Position, Record, StoredHealth, Stream, Subscription};
 use serde_json::json;
 use tidings_store::seal::{KEY_BYTES, Key, Keys, Nonce};
-use tidings_store::{Commit, Makers, Once, Publish, Store, SubscriptionLimits, Tenant, Upload, User};
+use tidings_store::{
+    Commit, EventSubscriptionKey, Makers, Namesake, Once, Publish, Store, SubscriptionLimits, Tenant, Upload, User,
+};
 use uuid::Uuid;
 
 pub const TENANT: TenantId = TenantId(Uuid::from_u128(0x7e));
@@ -258,6 +260,12 @@ pub fn pushed_to(topic: &Topic, name: &str, path: &str, number: u128) -> EventSu
     let push = Push { to: Endpoint::Webhook(webhook), policy: PushPolicy::default(), dead_letters: None };
     let destination = Destination::Push(Box::new(push));
     EventSubscription { id: Some(subscription_id(number)), destination, ..queue_of(topic, name) }
+}
+
+/// What has the name of an event subscription.
+pub async fn namesake(store: &dyn Store, of: &EventSubscription) -> Namesake {
+    let found = store.event_subscription(EventSubscriptionKey::new(of.topic, &of.name)).await.unwrap();
+    found.map_or(Namesake::None, |(found, _)| Namesake::Standing(found))
 }
 
 /// A parked row of these deliveries.

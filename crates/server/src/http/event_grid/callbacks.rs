@@ -6,14 +6,13 @@ use std::sync::{Mutex, PoisonError};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
-use graph::{SubscriptionId, TopicId};
+use graph::TopicId;
 use http::Method;
-use notify::topic::{Awaited, Destination, Endpoint, EventSubscription, is_event_subscription_name};
+use notify::topic::{Awaited, is_event_subscription_name};
 use serde_json::json;
-use store::EventSubscriptionKey;
 
 use super::refusal::Refusal;
-use super::{Call, Done};
+use super::{Call, Done, standing};
 use crate::ids;
 
 /// Where the URLs lie.
@@ -77,9 +76,10 @@ impl Callbacks {
 }
 
 impl Expected<'_> {
-    pub fn is_met(&self) -> bool {
-        let expected = self.callbacks.0.lock().unwrap_or_else(PoisonError::into_inner);
-        expected.get(&self.hash).copied().unwrap_or_default()
+    /// The hash of the code if it has been used; it is not expected any more.
+    pub fn met(self) -> Option<[u8; 32]> {
+        let mut expected = self.callbacks.0.lock().unwrap_or_else(PoisonError::into_inner);
+        expected.remove(&self.hash).unwrap_or_default().then_some(self.hash)
     }
 }
 
@@ -100,29 +100,10 @@ pub(super) async fn answer(call: &Call<'_>, of: &Callback<'_>) -> Result<Done, R
     if call.state.callbacks.meet(&hash) {
         return Ok(done);
     }
-    let key = EventSubscriptionKey::new(of.topic, of.event_subscription);
-    let found = call.state.store.event_subscription(key).await?;
-    let (found, _) = found.ok_or(Refusal::Code)?;
     let now = call.state.clock.wall();
-    let is_it = |awaited: &Awaited| {
-        verify_slices_are_equal(&awaited.code_hash, &hash).is_ok() && now < awaited.until && !found.is_over(now)
-    };
-    let consented = consented(&found, is_it).ok_or(Refusal::Code)?;
-    let id = Some(SubscriptionId(ids::new_uuid()));
-    super::management::store(call, EventSubscription { id, ..consented }).await?;
-    Ok(done)
-}
-
-/// The event subscription once its endpoint has consented; `None`: it does not wait for that, or for another code.
-pub(super) fn consented(
-    subscription: &EventSubscription,
-    is_it: impl FnOnce(&Awaited) -> bool,
-) -> Option<EventSubscription> {
-    let mut consented = subscription.clone();
-    let Destination::Push(push) = &mut consented.destination else { return None };
-    let Endpoint::Webhook(webhook) = &mut push.to else { return None };
-    webhook.awaits.take().filter(is_it)?;
-    Some(consented)
+    let is_it = |awaited: &Awaited| verify_slices_are_equal(&awaited.code_hash, &hash).is_ok() && now < awaited.until;
+    let consented = standing::consent(call.state, (of.topic, of.event_subscription), is_it).await?;
+    consented.map(|_| done).ok_or(Refusal::Code)
 }
 
 fn hash(code: &str) -> [u8; 32] {
@@ -139,9 +120,11 @@ mod tests {
     fn a_code_is_expected_while_its_handshake_is_under_way() {
         let callbacks = Callbacks::default();
         let expected = callbacks.expect([1; 32]);
-        assert!(!expected.is_met() && !callbacks.meet(&[2; 32]));
-        assert!(callbacks.meet(&[1; 32]) && expected.is_met());
-        drop(expected);
+        assert!(!callbacks.meet(&[2; 32]) && callbacks.meet(&[1; 32]));
+        assert_eq!(expected.met(), Some([1; 32]));
+        assert!(!callbacks.meet(&[1; 32]));
+        assert_eq!(callbacks.expect([1; 32]).met(), None);
+        drop(callbacks.expect([1; 32]));
         assert!(!callbacks.meet(&[1; 32]));
     }
 

@@ -11,6 +11,7 @@ mod publish;
 mod receive;
 mod refusal;
 mod settle;
+pub mod standing;
 mod who;
 
 use std::borrow::Cow;

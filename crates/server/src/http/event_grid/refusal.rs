@@ -190,7 +190,7 @@ impl Refusal {
                 bad("InvalidRequest", "The events of this event subscription are pulled, or go to no URL.".to_owned())
             }
             Self::Changed => {
-                say(StatusCode::CONFLICT, "Conflict", "Somebody else changed the topic at the same time; try again.")
+                say(StatusCode::CONFLICT, "Conflict", "Somebody else changed it at the same time; try again.")
             }
             Self::Topic(error) => (StatusCode::CONFLICT, "Conflict", sentence(error)),
             Self::TooManyTopics(number) => {

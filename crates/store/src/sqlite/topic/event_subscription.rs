@@ -13,7 +13,7 @@ use crate::sqlite::row::signed;
 use crate::sqlite::subscription;
 use crate::sqlite::writer::Tx;
 use crate::topic::{NOT_PULLED, Pushing, put_in_place};
-use crate::{EndedPushing, EventSubscriptionError, EventSubscriptionKey, StoreError};
+use crate::{EndedPushing, EventSubscriptionError, EventSubscriptionKey, Namesake, Put, StoreError};
 
 const STATE: (&str, &str) = ("event_subscription", "state");
 /// What a state is sealed as, for its event subscription.
@@ -105,17 +105,23 @@ pub(in crate::sqlite) fn of_topic(
 
 pub(in crate::sqlite) fn put(
     tx: &mut Tx<'_>,
+    before: &Namesake,
     wanted: &EventSubscription,
     of_topic_max: u64,
-) -> Result<(Arc<EventSubscription>, bool), EventSubscriptionError> {
+) -> Result<Put, EventSubscriptionError> {
     let key = EventSubscriptionKey::new(wanted.topic, &wanted.name);
     let topic = super::topic(tx.connection, tx.keys, key.topic)?.ok_or(EventSubscriptionError::NoTopic)?;
-    let before = kept(tx.connection, tx.keys, &key)?;
-    let id = before.as_ref().and_then(|before| before.subscription.id);
+    let found = kept(tx.connection, tx.keys, &key)?;
+    if !before.is(found.as_ref().map(|found| &found.subscription)) {
+        return Err(EventSubscriptionError::Changed);
+    }
+    let standing = found.filter(|_| before.standing().is_some());
+    let id = standing.as_ref().and_then(|standing| standing.subscription.id);
     let pushed = id.map(|id| subscription::subscription(tx.connection, tx.keys, id)).transpose()?.flatten();
-    let after = put_in_place(wanted, before.as_ref().map(|before| &before.subscription), pushed.as_deref());
+    let after = put_in_place(wanted, standing.as_ref().map(|standing| &standing.subscription), pushed.as_deref());
     let pushing = Pushing::of(pushed.as_deref(), topic.pushed(&after), tx.next_position(topic.partition()));
-    if before.is_none() {
+    let is_new = *before == Namesake::None;
+    if is_new {
         check_room(tx.connection, key.topic, of_topic_max)?;
     }
     if let Pushing::Begins(new) = &pushing
@@ -123,15 +129,19 @@ pub(in crate::sqlite) fn put(
     {
         return Err(EventSubscriptionError::Changed);
     }
-    match &before {
-        Some(before) => replace(tx, before, &after)?,
+    let over = match before {
+        Namesake::Over(_) => remove(tx, &key)?.flatten(),
+        Namesake::None | Namesake::Standing(_) => None,
+    };
+    match &standing {
+        Some(standing) => replace(tx, standing, &after)?,
         None => insert(tx, &key, &after)?,
     }
-    subscription::change_pushing(tx, pushing)?;
+    let (ended, patched) = subscription::change_pushing(tx, pushing)?;
     if let Some(id) = after.id {
         subscription::resume_pushing(tx, id)?;
     }
-    Ok((Arc::new(after), before.is_none()))
+    Ok(Put { stands: Arc::new(after), is_new, ended: over.or(ended), patched })
 }
 
 fn check_room(connection: &Connection, topic: TopicId, of_topic_max: u64) -> Result<(), EventSubscriptionError> {

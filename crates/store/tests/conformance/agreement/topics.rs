@@ -6,7 +6,7 @@ use notify::Position;
 use notify::log::EndReason;
 use notify::topic::{Activation, Destination, EventSubscription, Filter, Queue, Settlement, Topic};
 use proptest::prelude::*;
-use tidings_store::{EventSubscriptionKey, Settle, Store, TopicQuery};
+use tidings_store::{EventSubscriptionKey, Namesake, Settle, Store, TopicQuery};
 
 use super::{Pair, same};
 use crate::support::*;
@@ -14,6 +14,14 @@ use crate::support::*;
 /// The numbers of subscriptions that push; no other has one of them.
 const PUSHED: std::ops::Range<u128> = 90..98;
 const NAMES: [&str; 3] = ["one", "TWO", "three"];
+
+/// How a caller finds what has a name.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum How {
+    AsItIs,
+    Over,
+    Stale,
+}
 
 #[derive(Clone, Debug)]
 pub(super) enum TopicCall {
@@ -47,6 +55,7 @@ pub(super) enum TopicCall {
         count_max: u32,
         keeps: bool,
         expires: Option<i64>,
+        found: How,
     },
     PutPushed {
         topic: u128,
@@ -54,6 +63,7 @@ pub(super) enum TopicCall {
         only_even: bool,
         number: u128,
         path: u8,
+        found: How,
     },
     /// What pushes has expired.
     EndPushed {
@@ -82,6 +92,7 @@ pub(super) fn call() -> impl Strategy<Value = TopicCall> {
     let (topic, name) = (|| 1..3u128, || 0..NAMES.len());
     let (wait, rarely) =
         (|| prop_oneof![4 => 0..20i64, 1 => Just(70i64), 1 => Just(400i64)], || proptest::bool::weighted(0.1));
+    let found = || prop_oneof![8 => Just(How::AsItIs), 2 => Just(How::Over), 1 => Just(How::Stale)];
     prop_oneof![
         4 => (1..5u128, proptest::option::of(0..2u128), rarely(), 0..2i64)
             .prop_map(|(topic, app, elsewhere, now)| TopicCall::Open { topic, app, elsewhere, now }),
@@ -91,14 +102,16 @@ pub(super) fn call() -> impl Strategy<Value = TopicCall> {
         6 => (topic(), proptest::collection::vec(0..40u128, 0..6))
             .prop_map(|(topic, events)| TopicCall::Publish { topic, events }),
         1 => (topic(), 0..60i64, 1..9u64).prop_map(|(topic, before, most)| TopicCall::Forget { topic, before, most }),
-        4 => (topic(), name(), any::<bool>(), 1..4u32, any::<bool>(), proptest::option::of(0..2_000i64)).prop_map(
-            |(topic, name, only_even, count_max, keeps, expires)| {
-                TopicCall::Put { topic, name, only_even, count_max, keeps, expires: expires.filter(|_| keeps) }
+        4 => (topic(), name(), any::<bool>(), 1..4u32, any::<bool>(), proptest::option::of(0..2_000i64), found())
+            .prop_map(|(topic, name, only_even, count_max, keeps, expires, found)| {
+                let expires = expires.filter(|_| keeps);
+                TopicCall::Put { topic, name, only_even, count_max, keeps, expires, found }
+            }),
+        4 => (topic(), name(), any::<bool>(), PUSHED, 0..3u8, found()).prop_map(
+            |(topic, name, only_even, number, path, found)| {
+                TopicCall::PutPushed { topic, name, only_even, number, path, found }
             }
         ),
-        4 => (topic(), name(), any::<bool>(), PUSHED, 0..3u8).prop_map(|(topic, name, only_even, number, path)| {
-            TopicCall::PutPushed { topic, name, only_even, number, path }
-        }),
         1 => PUSHED.prop_map(|number| TopicCall::EndPushed { number }),
         1 => (topic(), name()).prop_map(|(topic, name)| TopicCall::RemovePut { topic, name }),
         6 => (topic(), name(), 0..6usize, wait())
@@ -153,7 +166,7 @@ impl Pair {
             TopicCall::Forget { topic: number, before, most } => {
                 both!(self, forget_events(topic(number).id, at(self.now - before), most)).unwrap();
             }
-            TopicCall::Put { topic, name, only_even, count_max, keeps, expires } => {
+            TopicCall::Put { topic, name, only_even, count_max, keeps, expires, found } => {
                 let queue = Queue {
                     delivery_count_max: count_max,
                     keeps_dead_letters: keeps,
@@ -161,14 +174,12 @@ impl Pair {
                     ..Queue::default()
                 };
                 let new = EventSubscription { expires: expires.map(at), ..put(topic, name, only_even, queue) };
-                let new = Arc::new(new);
-                both!(self, put_event_subscription(new, 2)).ok();
+                self.put_event_subscription(new, found).await?;
             }
-            TopicCall::PutPushed { topic: of, name, only_even, number, path } => {
+            TopicCall::PutPushed { topic: of, name, only_even, number, path, found } => {
                 let filter = put(of, name, only_even, Queue::default()).filter;
                 let pushed = pushed_to(&topic(of), NAMES[name], &format!("/{path}"), number);
-                let new = Arc::new(EventSubscription { filter, ..pushed });
-                both!(self, put_event_subscription(new, 2)).ok();
+                self.put_event_subscription(EventSubscription { filter, ..pushed }, found).await?;
             }
             TopicCall::EndPushed { number } => {
                 both!(self, end_subscription(subscription_id(number), EndReason::Expired, None)).ok();
@@ -197,6 +208,20 @@ impl Pair {
                 both!(self, settle(key(topic, name), settle)).ok();
             }
         }
+        Ok(())
+    }
+
+    async fn put_event_subscription(&mut self, new: EventSubscription, how: How) -> Result<(), TestCaseError> {
+        let key = EventSubscriptionKey::new(new.topic, &new.name);
+        let found = both!(self, event_subscription(key)).unwrap().map(|(found, _)| found);
+        let new = Arc::new(new);
+        let before = match (found, how) {
+            (None, How::AsItIs | How::Over) | (Some(_), How::Stale) => Namesake::None,
+            (None, How::Stale) => Namesake::Standing(new.clone()),
+            (Some(found), How::AsItIs) => Namesake::Standing(found),
+            (Some(found), How::Over) => Namesake::Over(found),
+        };
+        both!(self, put_event_subscription(before, new, 2)).ok();
         Ok(())
     }
 

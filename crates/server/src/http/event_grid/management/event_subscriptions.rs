@@ -8,19 +8,18 @@ use graph::{SubscriptionId, Timestamp};
 use http::StatusCode;
 use notify::Topic;
 use notify::access::Principal;
-use notify::topic::{
-    Destination, EVENT_SUBSCRIPTIONS_MAX, EventSubscription, Filter, Push, Wanted, Webhook, is_event_subscription_name,
-};
+use notify::topic::{Destination, EventSubscription, Filter, Push, Wanted, Webhook, is_event_subscription_name};
 use protocol::event_grid::EventSubscriptionFilter;
 use protocol::event_grid::management::{
     DeliveryAttributeMapping, InvalidBody, Page, TopicPath, WantedDestination, WantedEventSubscription,
 };
 use serde_json::{Value, json};
-use store::{EndedPushing, EventSubscriptionKey};
+use store::{EventSubscriptionKey, Namesake};
 
 use super::super::refusal::Refusal;
+use super::super::standing::{TRIES, namesake, pushing_ended};
 use super::super::who::managed;
-use super::super::{Call, Done};
+use super::super::{Call, Done, standing};
 use super::consent::Asked;
 use super::topics::path_of;
 use crate::ids;
@@ -34,7 +33,7 @@ pub(super) async fn list(call: &Call<'_>, who: &Principal, path: &TopicPath) -> 
 }
 
 pub(super) async fn get(call: &Call<'_>, who: &Principal, path: &TopicPath, name: &str) -> Result<Done, Refusal> {
-    let (topic, found) = standing(call, who, path, name).await?;
+    let (topic, found) = found(call, who, path, name).await?;
     Ok(Done::ok(&body(&topic, &found, call.state.clock.wall())))
 }
 
@@ -50,35 +49,30 @@ pub(super) async fn put(
         return Err(Refusal::EventSubscriptionName);
     }
     let wanted = WantedEventSubscription::parse_put(sent, &path_of(&topic))?;
-    let filter = filter(wanted.filter.clone().unwrap_or_default())?;
-    let expires = wanted.expiration.as_deref().map(time).transpose()?;
-    let destination = destination(call, &wanted, None)?;
-    let key = EventSubscriptionKey::new(topic.id, name);
-    let before = call.state.store.event_subscription(key.clone()).await?.map(|(before, _)| before);
-    let (before, over) = match before {
-        Some(before) if before.is_over(call.state.clock.wall()) => (None, true),
-        before => (before, false),
-    };
-    let asked = Asked { call, who, topic: &topic, event_subscription: name };
-    let (destination, consent) = asked.consent(destination, before.as_ref().map(|before| &before.destination)).await?;
-    if over {
-        // It begins anew, and not where its namesake came to.
-        let ended = call.state.store.remove_event_subscription(key).await?;
-        pushing_ended(call, &topic, ended.flatten()).await;
-    }
-    let subscription = EventSubscription {
-        id: Some(SubscriptionId(ids::new_uuid())),
+    let new = EventSubscription {
+        id: None,
         topic: topic.id,
         name: name.to_owned(),
-        filter,
-        destination,
-        labels: wanted.labels.unwrap_or_default(),
-        expires,
+        filter: filter(wanted.filter.clone().unwrap_or_default())?,
+        destination: destination(call, &wanted, None)?,
+        labels: wanted.labels.clone().unwrap_or_default(),
+        expires: wanted.expiration.as_deref().map(time).transpose()?,
         created: call.state.clock.wall(),
         lock_key: ids::new_lock_key(),
     };
-    let stands = consent.settled(call, store(call, subscription).await?).await?;
-    Ok(answered(call, &topic, &stands))
+    check_audience(who, &topic, &new.destination)?;
+    let mut asked = Asked::new(call.state, &call.context.origin, &topic, name);
+    for _ in 0..TRIES {
+        let before = namesake(call.state, topic.id, name).await?;
+        let stood = before.standing().map(|before| &before.destination);
+        let destination = asked.consent(new.destination.clone(), stood).await?;
+        let id = Some(SubscriptionId(ids::new_uuid()));
+        let wanted = EventSubscription { id, destination, ..new.clone() };
+        if let Some(stands) = standing::put(call.state, before, wanted).await? {
+            return Ok(answered(call, &topic, &*asked.settled(stands).await?));
+        }
+    }
+    Err(Refusal::Changed)
 }
 
 pub(super) async fn patch(
@@ -88,33 +82,42 @@ pub(super) async fn patch(
     name: &str,
     sent: &[u8],
 ) -> Result<Done, Refusal> {
-    let (topic, before) = standing(call, who, path, name).await?;
+    let (topic, mut before) = found(call, who, path, name).await?;
     let wanted = WantedEventSubscription::parse_patch(sent, &path_of(&topic))?;
+    let mut asked = Asked::new(call.state, &call.context.origin, &topic, name);
+    for _ in 0..TRIES {
+        let mut after = patched(call, &wanted, &before)?;
+        if matches!(wanted.to, Some(WantedDestination::WebHook(_))) {
+            check_audience(who, &topic, &after.destination)?;
+            after.destination = asked.consent(after.destination, Some(&before.destination)).await?;
+        }
+        if let Some(stands) = standing::put(call.state, Namesake::Standing(before), after).await? {
+            return Ok(answered(call, &topic, &*asked.settled(stands).await?));
+        }
+        before = found(call, who, path, name).await?.1;
+    }
+    Err(Refusal::Changed)
+}
+
+fn patched(
+    call: &Call<'_>,
+    wanted: &WantedEventSubscription,
+    before: &EventSubscription,
+) -> Result<EventSubscription, Refusal> {
     // What was pushed under its id may have ended.
     let id = Some(SubscriptionId(ids::new_uuid()));
-    let mut after = EventSubscription { id, ..EventSubscription::clone(&before) };
-    after.destination = destination(call, &wanted, Some(&before.destination))?;
-    if let Some(wanted) = wanted.filter {
-        after.filter = filter(wanted)?;
+    let mut after = EventSubscription { id, ..before.clone() };
+    after.destination = destination(call, wanted, Some(&before.destination))?;
+    if let Some(wanted) = &wanted.filter {
+        after.filter = filter(wanted.clone())?;
     }
-    if let Some(labels) = wanted.labels {
-        after.labels = labels;
+    if let Some(labels) = &wanted.labels {
+        after.labels = labels.clone();
     }
-    if let Some(expiration) = wanted.expiration {
-        after.expires = Some(time(&expiration)?);
+    if let Some(expiration) = &wanted.expiration {
+        after.expires = Some(time(expiration)?);
     }
-    if !matches!(wanted.to, Some(WantedDestination::WebHook(_))) {
-        return Ok(answered(call, &topic, &*store(call, after).await?));
-    }
-    let asked = Asked { call, who, topic: &topic, event_subscription: &before.name };
-    let (destination, consent) = asked.consent(after.destination, Some(&before.destination)).await?;
-    // The endpoint took its time, in which somebody may have removed or changed it.
-    if standing(call, who, path, name).await?.1 != before {
-        return Err(Refusal::Changed);
-    }
-    let stored = store(call, EventSubscription { destination, ..after }).await?;
-    let stands = consent.settled(call, stored).await?;
-    Ok(answered(call, &topic, &stands))
+    Ok(after)
 }
 
 /// Where events are to go, if this server can bring them there.
@@ -129,15 +132,18 @@ fn destination(
     Ok(destination)
 }
 
-pub(in crate::http::event_grid) async fn store(
-    call: &Call<'_>,
-    subscription: EventSubscription,
-) -> Result<Arc<EventSubscription>, Refusal> {
-    let topic = subscription.topic;
-    let put = call.state.store.put_event_subscription(Arc::new(subscription), EVENT_SUBSCRIPTIONS_MAX).await;
-    let (stands, _) = put?;
-    call.state.arrivals.ring(topic);
-    Ok(stands)
+/// A token says that this server pushes to an app; so an app can ask for one for itself alone.
+fn check_audience(who: &Principal, topic: &Topic, destination: &Destination) -> Result<(), Refusal> {
+    let webhook = match destination {
+        Destination::Push(push) => push.webhook(),
+        Destination::Queue(_) => None,
+    };
+    let Some(audience) = webhook.and_then(|webhook| webhook.audience.as_ref()) else { return Ok(()) };
+    let bare = audience.application.strip_prefix("api://").unwrap_or(&audience.application);
+    let app = bare.split('/').next().unwrap_or_default();
+    let is_own = topic.apps.iter().chain([&who.app]).any(|own| app.eq_ignore_ascii_case(&own.to_string()));
+    let is_here = audience.tenant.eq_ignore_ascii_case(&topic.tenant.to_string());
+    if is_own && is_here { Ok(()) } else { Err(Refusal::Audience) }
 }
 
 fn answered(call: &Call<'_>, topic: &Topic, stands: &EventSubscription) -> Done {
@@ -149,21 +155,14 @@ pub(super) async fn delete(call: &Call<'_>, who: &Principal, path: &TopicPath, n
     let topic = managed(call, who, path).await?;
     let removed = call.state.store.remove_event_subscription(EventSubscriptionKey::new(topic.id, name)).await?;
     let Some(ended) = removed else { return Ok(Done::empty(StatusCode::NO_CONTENT)) };
-    pushing_ended(call, &topic, ended).await;
+    pushing_ended(call.state, topic.id, ended).await;
     call.state.arrivals.ring(topic.id);
     Ok(Done::empty(StatusCode::OK))
 }
 
-/// Returns once nothing is pushed any more by what has ended.
-pub(super) async fn pushing_ended(call: &Call<'_>, topic: &Topic, ended: impl IntoIterator<Item = EndedPushing>) {
-    for (subscription, position) in ended {
-        call.state.engine.end_committed(topic.partition(), subscription, position).await;
-    }
-}
-
 /// The URL with its query, which nothing else shows.
 pub(super) async fn full_url(call: &Call<'_>, who: &Principal, path: &TopicPath, name: &str) -> Result<Done, Refusal> {
-    let (_, found) = standing(call, who, path, name).await?;
+    let (_, found) = found(call, who, path, name).await?;
     let webhook = found.push().and_then(Push::webhook).ok_or(Refusal::NoUrl)?;
     Ok(Done::ok(&json!({ "endpointUrl": webhook.url })))
 }
@@ -175,13 +174,13 @@ pub(super) async fn delivery_attributes(
     path: &TopicPath,
     name: &str,
 ) -> Result<Done, Refusal> {
-    let (_, found) = standing(call, who, path, name).await?;
+    let (_, found) = found(call, who, path, name).await?;
     let webhook = found.push().and_then(Push::webhook);
     Ok(Done::ok(&Page::<DeliveryAttributeMapping> { value: webhook.map(Webhook::mappings).unwrap_or_default() }))
 }
 
 /// The event subscription of this name, with its topic, unless it is over.
-async fn standing(
+async fn found(
     call: &Call<'_>,
     who: &Principal,
     path: &TopicPath,

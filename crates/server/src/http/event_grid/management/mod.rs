@@ -12,7 +12,6 @@ use protocol::event_grid::management::{InvalidBody, Resource};
 use super::refusal::Refusal;
 use super::who::manager;
 use super::{Call, Done, shown};
-pub(super) use event_subscriptions::store;
 
 const GROUP: &str = "/subscriptions/{azure}/resourceGroups/{group}/providers/Microsoft.EventGrid";
 

@@ -16,15 +16,13 @@ use store::{TopicError, TopicQuery};
 use url::form_urlencoded;
 
 use super::super::refusal::Refusal;
+use super::super::standing::{TRIES, pushing_ended};
 use super::super::who::{find, managed};
 use super::super::{Call, Done};
-use super::event_subscriptions::pushing_ended;
 use crate::ids;
 
 /// As many topics are read at a time.
 const PAGE: u64 = 500;
-/// How often a change is tried again when another one was faster.
-const TRIES: usize = 5;
 
 pub(super) async fn list(
     call: &Call<'_>,
@@ -116,7 +114,7 @@ pub(super) async fn delete(call: &Call<'_>, who: &Principal, path: &TopicPath) -
         Err(TopicError::NotFound) => Ok(Done::empty(StatusCode::NO_CONTENT)),
         Err(error) => Err(error.into()),
         Ok(ended) => {
-            pushing_ended(call, &topic, ended).await;
+            pushing_ended(call.state, topic.id, ended).await;
             call.state.arrivals.ring(topic.id);
             Ok(Done::empty(StatusCode::OK))
         }

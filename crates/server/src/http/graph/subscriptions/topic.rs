@@ -12,7 +12,7 @@ use store::TopicError;
 
 use super::create::extension;
 use crate::http::error::ApiError;
-use crate::http::graph::Call;
+use crate::http::graph::{Call, TRIES};
 use crate::ids;
 
 /// The topic at a place, for an app that is told through it until `expires`. A new one of a development server is
@@ -37,10 +37,20 @@ pub(super) async fn open(call: &Call<'_>, place: &EventGridUrl, expires: Timesta
 /// A renewed subscription needs its topic for longer. One that is gone is not made again.
 pub(super) async fn keep(call: &Call<'_>, renewed: &Subscription) -> Result<(), ApiError> {
     let Some(id) = renewed.topic() else { return Ok(()) };
-    let Some(topic) = call.state.store.topic(id).await? else { return Ok(()) };
-    let wanted = Topic { subscribed_until: Some(renewed.expires), ..Topic::clone(&topic) };
-    let kept = call.state.store.open_topic(Arc::new(wanted), TOPICS_OF_APP_MAX, call.context.now).await;
-    kept.map(|_| ()).map_err(refused)
+    for _ in 0..TRIES {
+        let Some(topic) = call.state.store.topic(id).await? else { return Ok(()) };
+        let wanted = Topic { subscribed_until: Some(renewed.expires), ..Topic::clone(&topic) };
+        let kept = topic.opened_as(&wanted, call.context.now).map_err(|error| refused(error.into()))?;
+        if kept == *topic {
+            return Ok(());
+        }
+        match call.state.store.replace_topic(topic, Arc::new(kept)).await {
+            Ok(()) | Err(TopicError::NotFound) => return Ok(()),
+            Err(TopicError::Changed) => {}
+            Err(error) => return Err(refused(error)),
+        }
+    }
+    Err(ApiError::Contended)
 }
 
 fn refused(error: TopicError) -> ApiError {
