@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use graph::{Partition, SubscriptionId};
+use graph::{Partition, SubscriptionId, Timestamp};
 use notify::node::NodeStats;
 use notify::subscription::TlsVersion;
 use notify::{Monotonic, Position, Profile, retention};
@@ -53,6 +53,8 @@ pub trait Engine: Send + Sync + 'static {
     async fn settled(&self) -> Option<Monotonic>;
     /// What the node holds now; `None` once it has stopped.
     async fn stats(&self) -> Option<NodeStats>;
+    /// The event subscriptions of a partition that are on probation, with the end of that; `None` once it has stopped.
+    async fn on_probation(&self, partition: Partition) -> Option<Vec<(SubscriptionId, Timestamp)>>;
     /// The log is to be cut up to this position: the node gives up what is parked there.
     fn give_up(&self, partition: Partition, through: Position);
     /// The faults that strike its attempts.
@@ -99,6 +101,12 @@ impl AppState {
     /// What the node holds now; `None`: it has stopped, or does not answer in time.
     pub async fn node(&self) -> Option<NodeStats> {
         tokio::time::timeout(NODE_ANSWERS_IN, self.engine.stats()).await.ok().flatten()
+    }
+
+    /// The event subscriptions of a partition that are on probation, with the end of that, if the node answers in time.
+    pub async fn on_probation(&self, partition: Partition) -> Vec<(SubscriptionId, Timestamp)> {
+        let asked = tokio::time::timeout(NODE_ANSWERS_IN, self.engine.on_probation(partition)).await;
+        asked.ok().flatten().unwrap_or_default()
     }
 
     /// Makes a commit durable that this request has made, if the log has room for it.

@@ -529,6 +529,10 @@ impl app::Engine for engine::Engine {
         engine::Engine::stats(self).await
     }
 
+    async fn on_probation(&self, partition: Partition) -> Option<Vec<(SubscriptionId, Timestamp)>> {
+        engine::Engine::on_probation(self, partition).await
+    }
+
     async fn leased_until(&self) -> Option<Option<Monotonic>> {
         engine::Engine::leased_until(self).await
     }

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use graph::{Partition, SubscriptionId, Timestamp};
+
 use super::Command;
 use super::delivery::Delivery;
 use super::fault::Fault;
@@ -135,6 +137,15 @@ impl Node {
             let subscription = Arc::clone(&span.subscription);
             commands.push(Command::Step { partition: at.0, subscription, step: Step::Pause });
         }
+    }
+}
+
+impl Node {
+    /// The event subscriptions of a partition that are on probation, with the end of that.
+    pub fn on_probation(&self, partition: Partition, now: Now) -> Vec<(SubscriptionId, Timestamp)> {
+        let probations = self.partitions.get(&partition).into_iter().flat_map(|owned| &owned.probations);
+        let held = probations.filter_map(|(id, probation)| Some((*id, probation.holds_until(now.mono)?)));
+        held.map(|(id, until)| (id, now.wall.plus_micros(until.since(now.mono) as i64))).collect()
     }
 }
 

@@ -7,6 +7,7 @@ mod clock;
 mod consents;
 mod credentials;
 mod dead_letters;
+mod event_subscriptions;
 mod faults;
 mod import;
 mod ingest;

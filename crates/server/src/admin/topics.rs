@@ -22,6 +22,7 @@ use store::{EventSubscriptionError, EventSubscriptionKey, Namesake, TopicError, 
 use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 
+use super::event_subscriptions::{self, ShownEventSubscription};
 use super::request::{Body, LISTED_MAX, Page, Query, bad, tenant_or_only};
 use super::{Admin, Failure};
 use crate::app::AppState;
@@ -33,6 +34,13 @@ use crate::ids;
 const PEEKED_MAX: usize = 100;
 /// How often a change is tried again that met another one.
 const TRIES: usize = 5;
+
+/// The server's state, unless it is stopped.
+type Running = Option<Extension<Arc<AppState>>>;
+
+fn state_of(running: &Running) -> Option<&AppState> {
+    running.as_ref().map(|Extension(state)| &**state)
+}
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -53,7 +61,7 @@ pub(super) struct ShownTopic {
     events: u64,
     /// How many came while it was not activated.
     dropped: u64,
-    event_subscriptions: Vec<String>,
+    event_subscriptions: Vec<ShownEventSubscription>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -126,6 +134,7 @@ pub(super) struct PeekedEvent {
 )]
 pub(super) async fn list(
     State(directory): State<Directory>,
+    running: Running,
     Query(asked): Query<Listed>,
 ) -> Result<Json<Page<ShownTopic>>, Failure> {
     let tenant = match asked.tenant {
@@ -135,7 +144,7 @@ pub(super) async fn list(
     let query = TopicQuery { tenant, limit: LISTED_MAX as u64 + 1, ..TopicQuery::default() };
     let mut shown = Vec::new();
     for topic in directory.store().topics(query).await? {
-        shown.push(show(&directory, &topic).await?);
+        shown.push(show(&directory, state_of(&running), &topic).await?);
     }
     Ok(Json(Page::of(shown)))
 }
@@ -153,6 +162,7 @@ pub(super) async fn list(
 )]
 pub(super) async fn create(
     State(directory): State<Directory>,
+    running: Running,
     Body(new): Body<NewTopic>,
 ) -> Result<(StatusCode, Json<ShownTopic>), Failure> {
     let tenant = tenant_or_only(&directory, new.tenant.as_deref()).await?.id;
@@ -171,7 +181,7 @@ pub(super) async fn create(
     });
     let opened = directory.store().open_topic(topic, TOPICS_OF_APP_MAX, directory.now()).await.map_err(refused)?;
     let activated = activated(&directory, opened).await?;
-    Ok((StatusCode::CREATED, Json(show(&directory, &activated).await?)))
+    Ok((StatusCode::CREATED, Json(show(&directory, state_of(&running), &activated).await?)))
 }
 
 #[utoipa::path(
@@ -182,11 +192,12 @@ pub(super) async fn create(
 )]
 pub(super) async fn activate(
     State(directory): State<Directory>,
+    running: Running,
     Path(key): Path<String>,
 ) -> Result<Json<ShownTopic>, Failure> {
     let topic = topic_of(&directory, &key).await?;
     let activated = activated(&directory, topic).await?;
-    Ok(Json(show(&directory, &activated).await?))
+    Ok(Json(show(&directory, state_of(&running), &activated).await?))
 }
 
 #[utoipa::path(
@@ -203,7 +214,7 @@ pub(super) async fn activate(
 )]
 pub(super) async fn subscribe(
     State(directory): State<Directory>,
-    running: Option<Extension<Arc<AppState>>>,
+    running: Running,
     Path(key): Path<String>,
     Body(new): Body<NewEventSubscription>,
 ) -> Result<(StatusCode, Json<ShownTopic>), Failure> {
@@ -214,8 +225,8 @@ pub(super) async fn subscribe(
         // How it is pulled stays as it is.
         let queue = before.standing().and_then(|before| before.queue().copied()).unwrap_or_default();
         let wanted = wanted(&directory, &topic, (&new.name, &filter, Destination::Queue(queue)), before.standing());
-        if put(&directory, running.as_ref().map(|Extension(state)| &**state), before, wanted).await? {
-            return Ok((StatusCode::CREATED, Json(show(&directory, &topic).await?)));
+        if put(&directory, state_of(&running), before, wanted).await? {
+            return Ok((StatusCode::CREATED, Json(show(&directory, state_of(&running), &topic).await?)));
         }
     }
     Err(changed())
@@ -261,7 +272,7 @@ pub(super) async fn push(
         }
         let wanted = wanted(directory, &topic, (&new.name, &filter, destination), before.standing());
         if put(directory, Some(&admin.state), before, wanted).await? {
-            return Ok((StatusCode::CREATED, Json(show(directory, &topic).await?)));
+            return Ok((StatusCode::CREATED, Json(show(directory, Some(&admin.state), &topic).await?)));
         }
     }
     Err(changed())
@@ -422,9 +433,8 @@ fn place(new: &NewTopic) -> Result<EventGridUrl, Failure> {
     EventGridUrl::parse(&format!("EventGrid:?{query}")).map_err(bad)
 }
 
-async fn show(directory: &Directory, topic: &Topic) -> Result<ShownTopic, Failure> {
+async fn show(directory: &Directory, running: Option<&AppState>, topic: &Topic) -> Result<ShownTopic, Failure> {
     let counts = directory.store().topic_counts(topic.id).await?.unwrap_or_default();
-    let subscriptions = directory.store().event_subscriptions(topic.id).await?;
     Ok(ShownTopic {
         id: topic.id.to_string(),
         tenant: topic.tenant.to_string(),
@@ -437,7 +447,7 @@ async fn show(directory: &Directory, topic: &Topic) -> Result<ShownTopic, Failur
         apps: topic.apps.iter().map(ToString::to_string).collect(),
         events: counts.events,
         dropped: counts.dropped,
-        event_subscriptions: subscriptions.iter().map(|subscription| subscription.name.clone()).collect(),
+        event_subscriptions: event_subscriptions::shown(directory, running, topic).await?,
     })
 }
 

@@ -309,18 +309,36 @@ fn sent_line(done: &Value) -> String {
 }
 
 fn line(topic: &Value) -> String {
-    let names = topic["eventSubscriptions"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let pulled = names.collect::<Vec<_>>().join(", ");
-    format!(
-        "{}  {}/{}  {}  {} events, {} dropped  event subscriptions: {}",
+    let mut told = format!(
+        "{}  {}/{}  {}  {} events, {} dropped",
         text(topic, "id"),
         text(topic, "location"),
         text(topic, "name"),
         text(topic, "activationState"),
         text(topic, "events"),
         text(topic, "dropped"),
-        if pulled.is_empty() { "-" } else { &pulled },
-    )
+    );
+    for one in topic["eventSubscriptions"].as_array().into_iter().flatten() {
+        told.push_str(&event_subscription_line(one));
+    }
+    told
+}
+
+fn event_subscription_line(one: &Value) -> String {
+    let (time, to) = (text(one, "time"), text(one, "to"));
+    let to = if one["delivery"] == "pull" { String::new() } else { format!(" to {to}") };
+    let stands = match one["state"].as_str().unwrap_or_default() {
+        "delivering" => "delivering".to_owned(),
+        "awaitingConsent" => {
+            format!("waits until {time} for its endpoint to read the URL that it was told, and so to consent")
+        }
+        "notConsented" => format!("stopped: its endpoint had not consented at {time}; put it again"),
+        "onProbation" => format!("on probation after failures until {time}"),
+        "stopped" => "stopped: its endpoint answered 410; put it again to go on".to_owned(),
+        "expired" => format!("expired at {time}"),
+        other => other.to_owned(),
+    };
+    format!("\n    {}  {}{to}  {stands}  {} pending", text(one, "name"), text(one, "delivery"), text(one, "pending"))
 }
 
 fn event_line(told: &Value) -> String {

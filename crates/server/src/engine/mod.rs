@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use graph::{Partition, SubscriptionId, UserId};
+use graph::{Partition, SubscriptionId, Timestamp, UserId};
 use notify::log::Submission;
 use notify::node::NodeStats;
 use notify::{Event, HealthLimits, Monotonic, Node, NodeConfig, Position, push_policy};
@@ -92,6 +92,7 @@ enum Input {
     /// Answered once the node has followed the log up to there.
     Followed(Partition, Position, oneshot::Sender<()>),
     Stats(oneshot::Sender<NodeStats>),
+    OnProbation(Partition, oneshot::Sender<Vec<(SubscriptionId, Timestamp)>>),
     LeasedUntil(oneshot::Sender<Option<Monotonic>>),
     /// Answered with when time brings the next thing, once the node is at rest.
     Due(oneshot::Sender<Option<Monotonic>>),
@@ -154,6 +155,13 @@ impl Engine {
         let (reply, stats) = oneshot::channel();
         self.inputs.send(Input::Stats(reply)).ok()?;
         stats.await.ok()
+    }
+
+    /// The event subscriptions of a partition that are on probation, with the end of that; `None` once it has stopped.
+    pub async fn on_probation(&self, partition: Partition) -> Option<Vec<(SubscriptionId, Timestamp)>> {
+        let (reply, probations) = oneshot::channel();
+        self.inputs.send(Input::OnProbation(partition, reply)).ok()?;
+        probations.await.ok()
     }
 
     /// When the first of its leases ends, if it holds any: to ask costs it next to nothing. `None` once it has stopped.
@@ -287,6 +295,9 @@ impl Running {
             }
             Input::Stats(reply) => {
                 let _ = reply.send(self.node.stats_at(self.clock.now()));
+            }
+            Input::OnProbation(partition, reply) => {
+                drop(reply.send(self.node.on_probation(partition, self.clock.now())));
             }
             Input::LeasedUntil(reply) => drop(reply.send(self.node.leased_until())),
             Input::Due(reply) => {

@@ -11,8 +11,8 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use notify::push_policy::PushPolicy;
 use notify::topic::{
-    Audience, DeadLetterDestination, Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter,
-    NatsJetStream, Push, Queue, Webhook,
+    Audience, Awaited, DeadLetterDestination, Destination, Endpoint, EventSubscription, EventSubscriptionFilter,
+    Filter, NatsJetStream, Push, Queue, Webhook,
 };
 use notify::{AbandonReason, LedgerDelta, Topic};
 use serde_json::{Value, json};
@@ -395,5 +395,49 @@ async fn what_no_bridge_and_no_store_of_dead_letters_takes_waits_for_them() {
     let urls: Vec<&str> =
         attempts["value"].as_array().unwrap().iter().map(|one| one["url"].as_str().unwrap()).collect();
     assert!(urls.contains(&"nats:mail") && urls.contains(&"dead-letters:letters"), "{urls:?}");
+    world.server.drain().await;
+}
+
+#[tokio::test]
+async fn an_operator_sees_how_each_event_subscription_stands_and_no_secret() {
+    let world = World::new().await;
+    let of = world.pushes_to("/push?code=s3cret").await;
+    let awaits = Some(Awaited { code_hash: [1; 32], until: world.server.state.clock.wall().plus_minutes(10) });
+    world.put("asked", pushed(Endpoint::Webhook(Webhook { awaits, ..world.webhook("/asked?code=s3cret") }))).await;
+    world.put("pull", Destination::Queue(Queue::default())).await;
+    let listed = async || {
+        let (_, listed) = asked_of_admin(&world.server, "GET", "/admin/topics", json!({})).await;
+        assert!(!listed.to_string().contains("s3cret"), "{listed}");
+        let of_topic = listed["value"][0]["eventSubscriptions"].as_array().unwrap().clone();
+        let told = |one: &Value| {
+            let told = ["name", "delivery", "to", "state", "pending"].map(|member| one[member].to_string());
+            told.join(" ").replace('"', "").replace(&world.base, "http://hook")
+        };
+        (of_topic.iter().map(told).collect::<Vec<_>>(), of_topic[2]["time"].clone())
+    };
+    let (told, _) = listed().await;
+    let expected = [
+        "asked webhook http://hook awaitingConsent 0",
+        "pull pull null delivering 0",
+        "push webhook http://hook delivering 0",
+    ];
+    assert_eq!(told, expected);
+
+    world.answer("/push", 500);
+    for subject in 0..10 {
+        world.message(&subject.to_string()).await;
+    }
+    world.advance("0s").await;
+    let key = EventSubscriptionKey::new(world.topic.id, "pull");
+    world.server.state.store.receive(key, 3, world.server.state.clock.wall()).await.unwrap();
+    let (told, until) = listed().await;
+    assert_eq!(told[1..], ["pull pull null delivering 3", "push webhook http://hook onProbation 10"]);
+    assert!(until.as_str().is_some_and(|until| until.parse::<Timestamp>().is_ok()), "{until}");
+
+    world.answer("/push", 410);
+    world.advance("P1D").await;
+    let (told, _) = listed().await;
+    assert_eq!(told[2], "push webhook http://hook stopped 0");
+    assert_eq!(world.ledger(&of).await.matched, 10);
     world.server.drain().await;
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use graph::{Partition, SubscriptionId, TenantId};
+use graph::{Partition, SubscriptionId, TenantId, Timestamp};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use notify::node::NodeStats;
@@ -429,6 +429,10 @@ impl Engine for Ends {
 
     async fn stats(&self) -> Option<NodeStats> {
         Some(NodeStats { partitions: 256, ..NodeStats::default() })
+    }
+
+    async fn on_probation(&self, _: Partition) -> Option<Vec<(SubscriptionId, Timestamp)>> {
+        None
     }
 
     async fn leased_until(&self) -> Option<Option<Monotonic>> {
