@@ -102,6 +102,14 @@ pub struct Addresses {
     pub metrics: Option<SocketAddr>,
 }
 
+impl Addresses {
+    /// Where apps reach the API from this machine, by TLS if it speaks that.
+    fn origin(&self) -> String {
+        let https = self.https.first().map(|address| format!("https://{address}"));
+        https.or_else(|| self.http.first().map(|address| format!("http://{address}"))).unwrap_or_default()
+    }
+}
+
 /// A server that runs until it is drained.
 pub struct Running {
     /// Where it listens, with the real ports.
@@ -236,7 +244,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         retention: settings.retention,
         attempts,
     });
-    let admin = admin::Admin { state: state.clone(), token: admin_token.clone(), fresh, outbound, dev };
+    let (token, origin) = (admin_token.clone(), addresses.origin());
+    let admin = admin::Admin { state: state.clone(), token, origin, fresh, outbound, dev };
     let (accepting, connections) = (CancellationToken::new(), TaskTracker::new());
     connections.spawn(rotate_keys(state.clone(), accepting.clone()));
     connections.spawn(settle_subscriptions(state.clone(), accepting.clone()));

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 use graph::{AppId, TenantId, Timestamp, UserId};
 
-pub use names::{known, meant};
+pub use names::{known, meant, nearest};
 pub use need::{Level, Names, Need, Row};
 pub use routes::{needs, to_hold, to_watch, to_watch_place};
 pub use subscriptions::{Listed, is_own, listed};

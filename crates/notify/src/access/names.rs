@@ -59,6 +59,12 @@ pub fn meant(name: &str) -> Vec<&'static str> {
     near.into_iter().take(MEANT_MAX).map(|(_, known)| known).collect()
 }
 
+/// Which of a few names was meant by one that is none of them, if it is near enough.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let by_distance = known.into_iter().map(|known| (distance(known, name), known));
+    by_distance.filter(|(far, known)| *far <= (known.len() / 3).min(2)).min().map(|(_, known)| known)
+}
+
 /// How many letters are wrong, whatever their case.
 fn distance(known: &str, name: &str) -> usize {
     strsim::damerau_levenshtein(&known.to_ascii_lowercase(), &name.to_ascii_lowercase())
@@ -100,6 +106,17 @@ mod tests {
             assert!(meant(name).len() <= MEANT_MAX);
         }
         assert_eq!(meant("Mail.Reed"), ["Mail.Read", "Mail.Send", "Mail.ReadBasic"]);
+    }
+
+    #[test]
+    fn of_a_few_names_one_is_meant_that_is_near() {
+        let known = ["filter", "labels", "retryPolicy"];
+        for (name, near) in [("filters", "filter"), ("Label", "labels"), ("RetryPolicy", "retryPolicy")] {
+            assert_eq!(nearest(name, known), Some(near));
+        }
+        for name in ["", "topic", "policy"] {
+            assert_eq!(nearest(name, known), None, "{name}");
+        }
     }
 
     #[test]

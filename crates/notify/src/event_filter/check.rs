@@ -21,12 +21,42 @@ pub enum InvalidFilter {
     Filter { place: usize, problem: Problem },
 }
 
+impl InvalidFilter {
+    /// An operator that is none, with those that there are.
+    pub fn unknown(&self) -> Option<(&str, Vec<&str>)> {
+        match self {
+            Self::Filter { problem: Problem::Operator(name), .. } => Some((name, OPERATORS.to_vec())),
+            _ => None,
+        }
+    }
+}
+
+const OPERATORS: [&str; 19] = [
+    "NumberIn",
+    "NumberNotIn",
+    "NumberLessThan",
+    "NumberLessThanOrEquals",
+    "NumberGreaterThan",
+    "NumberGreaterThanOrEquals",
+    "NumberInRange",
+    "NumberNotInRange",
+    "BoolEquals",
+    "StringIn",
+    "StringNotIn",
+    "StringContains",
+    "StringNotContains",
+    "StringBeginsWith",
+    "StringNotBeginsWith",
+    "StringEndsWith",
+    "StringNotEndsWith",
+    "IsNullOrUndefined",
+    "IsNotNull",
+];
+
 /// What is wrong with one advanced filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    #[error(
-        "there is no operator {0:?}; use NumberIn, NumberNotIn, NumberLessThan, NumberLessThanOrEquals, NumberGreaterThan, NumberGreaterThanOrEquals, NumberInRange, NumberNotInRange, BoolEquals, StringIn, StringNotIn, StringContains, StringNotContains, StringBeginsWith, StringNotBeginsWith, StringEndsWith, StringNotEndsWith, IsNullOrUndefined or IsNotNull"
-    )]
+    #[error("there is no operator {0:?}; use one of {list}", list = OPERATORS.join(", "))]
     Operator(String),
     #[error("the key names neither an attribute nor data; write subject, eventtype, an extension's name or data.a.b")]
     Key,

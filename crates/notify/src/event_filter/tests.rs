@@ -295,7 +295,7 @@ fn refusals_of_filters_say_what_to_change() {
     'subjectBeginsWith' is longer than 512 characters; shorten it
     there are more than 25 advanced filters; leave some out, or put values into one filter
     the advanced filters have more than 25 values together; leave some out
-    advancedFilters[3]: there is no operator "StringLike"; use NumberIn, NumberNotIn, NumberLessThan, NumberLessThanOrEquals, NumberGreaterThan, NumberGreaterThanOrEquals, NumberInRange, NumberNotInRange, BoolEquals, StringIn, StringNotIn, StringContains, StringNotContains, StringBeginsWith, StringNotBeginsWith, StringEndsWith, StringNotEndsWith, IsNullOrUndefined or IsNotNull
+    advancedFilters[3]: there is no operator "StringLike"; use one of NumberIn, NumberNotIn, NumberLessThan, NumberLessThanOrEquals, NumberGreaterThan, NumberGreaterThanOrEquals, NumberInRange, NumberNotInRange, BoolEquals, StringIn, StringNotIn, StringContains, StringNotContains, StringBeginsWith, StringNotBeginsWith, StringEndsWith, StringNotEndsWith, IsNullOrUndefined, IsNotNull
     advancedFilters[3]: the key names neither an attribute nor data; write subject, eventtype, an extension's name or data.a.b
     advancedFilters[3]: the key has a backslash before something else than a dot or a backslash; write \. or \\
     advancedFilters[3]: the key is longer than 512 characters; shorten it

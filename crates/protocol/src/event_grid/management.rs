@@ -87,6 +87,25 @@ pub enum InvalidBody {
     OtherPartner,
 }
 
+impl InvalidBody {
+    /// A name that is none, with those that there are where it stands.
+    pub fn unknown(&self) -> Option<(&str, Vec<&str>)> {
+        match self {
+            // As serde_json writes it: the name, then those that it expected.
+            Self::Json { error, .. } if error.starts_with("unknown ") => {
+                let mut names = error.split('`').skip(1).step_by(2);
+                Some((names.next()?, names.collect()))
+            }
+            Self::Destination(name) => Some((name, vec!["WebHook", "NamespaceTopic", "NatsJetStream"])),
+            Self::DeadLetters(name) => Some((name, vec!["StorageBlob"])),
+            Self::DeliveryMode(name) => Some((name, vec!["Queue"])),
+            Self::Schema(name) => Some((name, vec![CLOUD_EVENTS])),
+            Self::ActivationState(name) => Some((name, vec!["NeverActivated", "Activated", "Deactivated"])),
+            _ => None,
+        }
+    }
+}
+
 /// How to ask for push and for pull delivery.
 const PUSH: &str = "\"destination\":{\"endpointType\":\"WebHook\",\"properties\":{\"endpointUrl\":\"https://…\"}}";
 const PULL: &str = "\"deliveryConfiguration\":{\"deliveryMode\":\"Queue\"}";

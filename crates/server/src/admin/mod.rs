@@ -55,6 +55,8 @@ pub(crate) use ledger::name as reason_name;
 pub struct Admin {
     pub state: Arc<AppState>,
     pub token: String,
+    /// Where the API for apps is, as this machine reaches it.
+    pub origin: String,
     pub fresh: FreshSource,
     pub outbound: Arc<Outbound>,
     /// Whether lifecycle events may be provoked, the clock be moved, and faults be made.

@@ -10,16 +10,15 @@ use graph::{SubscriptionId, TopicId};
 use http::StatusCode;
 use notify::event_grid_url::EventGridUrl;
 use notify::topic::{
-    Activation, Destination, EVENT_SUBSCRIPTIONS_MAX, Endpoint, EventSubscription, Filter, Profile, TOPICS_OF_APP_MAX,
-    Topic, Wanted, is_event_subscription_name,
+    Activation, Destination, EVENT_SUBSCRIPTIONS_MAX, EventSubscription, Filter, Profile, TOPICS_OF_APP_MAX, Topic,
+    Wanted, is_event_subscription_name,
 };
 use protocol::event_grid::EventSubscriptionFilter;
-use protocol::event_grid::handshake::{Ask, Consent};
-use protocol::event_grid::management::{WantedDestination, WebHook};
+use protocol::event_grid::management::{RetryPolicy, StorageBlob, WantedDestination, WebHook};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{EventSubscriptionError, EventSubscriptionKey, Namesake, TopicError, TopicQuery};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 use utoipa::{IntoParams, ToSchema};
 
 use super::event_subscriptions::{self, ShownEventSubscription};
@@ -27,7 +26,8 @@ use super::request::{Body, LISTED_MAX, Page, Query, bad, tenant_or_only};
 use super::{Admin, Failure};
 use crate::app::AppState;
 use crate::directory::Directory;
-use crate::http::event_grid::standing;
+use crate::http::event_grid::consent::Asked;
+use crate::http::event_grid::{Refusal, standing};
 use crate::ids;
 
 /// As many events are shown at most.
@@ -107,6 +107,15 @@ pub(super) struct NewWebhook {
     included_event_types: Option<Vec<String>>,
     /// How subjects begin.
     subject_begins_with: Option<String>,
+    /// 1 to 30; otherwise as it was, or 30.
+    max_delivery_attempts: Option<u32>,
+    /// 1 to 1,440; otherwise as it was, or 1,440.
+    event_time_to_live_in_minutes: Option<u32>,
+    /// The container in which events are kept that are given up; otherwise as it was, or nowhere.
+    dead_letter_container: Option<String>,
+    /// Where the endpoint reaches the API for apps, as https://tidings.example: it may consent there later. Otherwise
+    /// where the API listens.
+    reached_at: Option<String>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -225,7 +234,7 @@ pub(super) async fn subscribe(
         // How it is pulled stays as it is.
         let queue = before.standing().and_then(|before| before.queue().copied()).unwrap_or_default();
         let wanted = wanted(&directory, &topic, (&new.name, &filter, Destination::Queue(queue)), before.standing());
-        if put(&directory, state_of(&running), before, wanted).await? {
+        if put(&directory, state_of(&running), before, wanted).await?.is_some() {
             return Ok((StatusCode::CREATED, Json(show(&directory, state_of(&running), &topic).await?)));
         }
     }
@@ -238,8 +247,8 @@ pub(super) async fn subscribe(
     params(("topic" = String, Path, description = "Id or name")),
     request_body = NewWebhook,
     responses(
-        (status = 201, body = ShownTopic, description = "The endpoint wants events, and they are pushed to it"),
-        (status = 400, body = Failure, description = "Also if the endpoint does not want them"),
+        (status = 201, body = ShownTopic, description = "Events are pushed to the endpoint if it wants them, or once it consents by the URL that it was told"),
+        (status = 400, body = Failure, description = "Also if the endpoint refuses"),
         (status = 404, body = Failure),
         (status = 409, body = Failure, description = "Others change it all the time")
     )
@@ -251,47 +260,52 @@ pub(super) async fn push(
 ) -> Result<(StatusCode, Json<ShownTopic>), Failure> {
     let directory = &admin.state.directory;
     let topic = topic_of(directory, &key).await?;
-    let filter = filter(new.included_event_types, new.subject_begins_with)?;
-    let url = Some(new.url.clone());
-    let to = WantedDestination::WebHook(Box::new(WebHook { endpoint_url: url, ..WebHook::default() }));
-    let asked_for = Wanted { to: Some(&to), ..Wanted::default() };
-    let mut has_consented = false;
+    let filter = filter(new.included_event_types.clone(), new.subject_begins_with.clone())?;
+    let origin = new.reached_at.as_deref().map_or_else(|| Ok(admin.origin.clone()), origin)?;
+    let mut asked = Asked::new(&admin.state, &origin, &topic, &new.name);
     for _ in 0..TRIES {
         let before = namesake(directory, &topic, &new.name).await?;
         let stood = before.standing().map(|before| &before.destination);
-        let mut destination = Destination::wanted(&asked_for, stood).map_err(bad)?;
-        has_consented |= is_pushed_to(before.standing(), &new.url);
-        if !has_consented {
-            ask(&admin, &new.url).await?;
-            has_consented = true;
-        }
-        if let Destination::Push(push) = &mut destination
-            && let Endpoint::Webhook(webhook) = &mut push.to
-        {
-            webhook.awaits = None;
-        }
+        let destination = destination(&new, stood)?;
+        admin.state.sinks.check(&destination).map_err(bad)?;
+        let destination = asked.consent(destination, stood).await.map_err(not_asked)?;
         let wanted = wanted(directory, &topic, (&new.name, &filter, destination), before.standing());
-        if put(directory, Some(&admin.state), before, wanted).await? {
+        if let Some(stands) = put(directory, Some(&admin.state), before, wanted).await? {
+            asked.settled(stands).await.map_err(not_asked)?;
             return Ok((StatusCode::CREATED, Json(show(directory, Some(&admin.state), &topic).await?)));
         }
     }
     Err(changed())
 }
 
-/// Whether its endpoint has consented to be pushed to at this URL.
-fn is_pushed_to(standing: Option<&Arc<EventSubscription>>, url: &str) -> bool {
-    let webhook = standing.and_then(|standing| standing.push()?.webhook());
-    webhook.is_some_and(|webhook| webhook.url == url && webhook.awaits.is_none())
+/// What becomes of `before`.
+fn destination(new: &NewWebhook, before: Option<&Destination>) -> Result<Destination, Failure> {
+    let webhook = WebHook { endpoint_url: Some(new.url.clone()), ..WebHook::default() };
+    let to = WantedDestination::WebHook(Box::new(webhook));
+    let retry = RetryPolicy {
+        max_delivery_attempts: new.max_delivery_attempts,
+        event_time_to_live_in_minutes: new.event_time_to_live_in_minutes,
+    };
+    let dead_letters = new
+        .dead_letter_container
+        .as_ref()
+        .map(|container| StorageBlob { resource_id: None, blob_container_name: Some(container.clone()) });
+    let wanted = Wanted { to: Some(&to), retry: Some(&retry), dead_letters: dead_letters.as_ref() };
+    Destination::wanted(&wanted, before).map_err(bad)
 }
 
-/// Asks an endpoint whether it wants events.
-async fn ask(admin: &Admin, url: &str) -> Result<(), Failure> {
-    let ask = Ask { origin: &admin.state.push_origin, callback: None, bearer: None };
-    match admin.state.handshake.consent(url, &ask).await.map_err(bad)? {
-        Consent::Given => Ok(()),
-        Consent::Withheld => {
-            Err(bad("the endpoint answered the OPTIONS request without the header WebHook-Allowed-Origin"))
-        }
+fn origin(text: &str) -> Result<String, Failure> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
+    let origin = url.map(|url| url.origin().ascii_serialization());
+    origin.ok_or_else(|| bad("reachedAt must be the address of this server, as https://tidings.example"))
+}
+
+/// Why an endpoint was not asked, or did not want events.
+fn not_asked(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::NoConsent(_, error) => bad(error),
+        Refusal::Changed => changed(),
+        _ => Failure::new(StatusCode::SERVICE_UNAVAILABLE, "the endpoint's answer could not be kept; try again"),
     }
 }
 
@@ -337,13 +351,13 @@ fn wanted(
     }
 }
 
-/// `false`: something else has the name meanwhile.
+/// What stands then; `None`: something else has the name meanwhile.
 async fn put(
     directory: &Directory,
     running: Option<&AppState>,
     before: Namesake,
     wanted: EventSubscription,
-) -> Result<bool, Failure> {
+) -> Result<Option<Arc<EventSubscription>>, Failure> {
     let stood = before.standing().cloned();
     let put = directory.store().put_event_subscription(before, Arc::new(wanted), EVENT_SUBSCRIPTIONS_MAX).await;
     match put {
@@ -351,9 +365,9 @@ async fn put(
             if let Some(running) = running {
                 standing::takes_effect(running, stood.as_deref(), &put).await;
             }
-            Ok(true)
+            Ok(Some(put.stands))
         }
-        Err(EventSubscriptionError::Changed) => Ok(false),
+        Err(EventSubscriptionError::Changed) => Ok(None),
         Err(EventSubscriptionError::Store(error)) => Err(error.into()),
         Err(other) => Err(bad(other)),
     }

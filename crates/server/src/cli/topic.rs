@@ -84,12 +84,15 @@ Example:
     /// Make an event subscription that events are pulled from or pushed by, or change the one of its name.
     ///
     /// It receives what is published from then on. One that there is keeps how it is pulled, or what its webhook was given.
+    /// A webhook is asked whether it wants events. One that says nothing is told a URL, and events are pushed once that is
+    /// read.
     #[command(after_help = "\
 Examples:
   tidings topic subscribe mail-events worker
   tidings topic subscribe mail-events worker --type Microsoft.Graph.MessageCreated
   tidings topic subscribe mail-events hook --webhook https://app.example/hook
-                                    asks the URL whether it wants events, then pushes them to it")]
+                                    asks the URL whether it wants events, then pushes them to it
+  tidings topic subscribe mail-events hook --webhook https://app.example/hook --max-attempts 5")]
     Subscribe {
         /// The topic's name or id
         topic: String,
@@ -104,6 +107,8 @@ Examples:
         /// Push events to this URL; for a running server
         #[arg(long, value_name = "URL")]
         webhook: Option<String>,
+        #[command(flatten)]
+        push: Push,
         #[command(flatten)]
         output: Output,
         #[command(flatten)]
@@ -132,8 +137,13 @@ Examples:
         /// Send the event of this id again; once for each
         #[arg(long = "id", value_name = "ID")]
         ids: Vec<String>,
-        /// Those that were given up for this reason: MaxDeliveryAttemptsExceeded, TimeToLiveExceeded, NotRetried or Stopped
-        #[arg(long)]
+        /// Those that were given up for this reason
+        #[arg(long, ignore_case = true, value_parser = [
+            "MaxDeliveryAttemptsExceeded",
+            "TimeToLiveExceeded",
+            "NotRetried",
+            "Stopped",
+        ])]
         reason: Option<String>,
         /// Those whose events were published at this time or later
         #[arg(long, value_name = "TIME")]
@@ -164,6 +174,35 @@ Examples:
     },
 }
 
+/// How events are pushed to a webhook. What is not given stays as it was, or is as long as can be.
+#[derive(Debug, clap::Args)]
+struct Push {
+    /// Give an event up after so many attempts [default: 30, or as it was]
+    #[arg(long, value_name = "NUMBER", requires = "webhook", value_parser = clap::value_parser!(u32).range(1..=30))]
+    max_attempts: Option<u32>,
+    /// Give an event up so many minutes after it was published [default: 1440, or as it was]
+    #[arg(long, value_name = "MINUTES", requires = "webhook", value_parser = clap::value_parser!(u32).range(1..=1_440))]
+    ttl: Option<u32>,
+    /// Keep events that are given up, in this container of the server's store of dead letters [default: as it was]
+    #[arg(long, value_name = "CONTAINER", requires = "webhook")]
+    dead_letters: Option<String>,
+    /// Where the webhook reaches this server, as https://tidings.example, to consent later [default: where it listens]
+    #[arg(long, value_name = "URL", requires = "webhook")]
+    reached_at: Option<String>,
+}
+
+impl Push {
+    /// The body with what is given.
+    fn of(self, webhook: &str, mut body: Value) -> Value {
+        body["url"] = webhook.into();
+        body["maxDeliveryAttempts"] = self.max_attempts.into();
+        body["eventTimeToLiveInMinutes"] = self.ttl.into();
+        body["deadLetterContainer"] = self.dead_letters.into();
+        body["reachedAt"] = self.reached_at.into();
+        body
+    }
+}
+
 pub async fn run(options: Options) -> anyhow::Result<()> {
     match options.command {
         Command::List { tenant, output, place } => {
@@ -187,14 +226,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             let activated = Desk::open(&place)?.post(&path, json!({})).await?;
             output.print(&activated, |activated| format!("{}\n", line(activated)));
         }
-        Command::Subscribe { topic, name, types, subject_begins_with, webhook, output, place } => {
+        Command::Subscribe { topic, name, types, subject_begins_with, webhook, push, output, place } => {
             let types = Some(types).filter(|types| !types.is_empty());
-            let mut body =
-                json!({ "name": name, "includedEventTypes": types, "subjectBeginsWith": subject_begins_with });
-            let kind = if webhook.is_some() { "webhooks" } else { "event-subscriptions" };
-            if let Some(url) = webhook {
-                body["url"] = url.into();
-            }
+            let body = json!({ "name": name, "includedEventTypes": types, "subjectBeginsWith": subject_begins_with });
+            let (kind, body) = match webhook {
+                Some(webhook) => ("webhooks", push.of(&webhook, body)),
+                None => ("event-subscriptions", body),
+            };
             let path = format!("topics/{}/{kind}", encoded(&topic));
             let subscribed = Desk::open(&place)?.post(&path, body).await?;
             output.print(&subscribed, |subscribed| format!("{}\n", line(subscribed)));
@@ -246,7 +284,7 @@ async fn show(desk: &Desk, path: &str, wanted: Wanted, output: Output) -> anyhow
             break;
         }
     }
-    output.print_list(&json!({ "value": value, "unreadable": unreadable }), letter_line);
+    output.print(&json!({ "value": value, "unreadable": unreadable }), letters);
     Ok(())
 }
 
@@ -274,6 +312,17 @@ async fn send_again(desk: &Desk, path: &str, wanted: Wanted, output: Output) -> 
     });
     output.print(&done, sent_line);
     Ok(())
+}
+
+fn letters(listed: &Value) -> String {
+    let list = |member: &str| listed[member].as_array().cloned().unwrap_or_default();
+    let (letters, unreadable) = (list("value"), list("unreadable"));
+    if letters.is_empty() && unreadable.is_empty() {
+        return "there is no such dead letter\n".to_owned();
+    }
+    let unreadable =
+        unreadable.iter().map(|name| format!("cannot be read: {}", text(&json!({ "name": name }), "name")));
+    letters.iter().map(letter_line).chain(unreadable).map(|line| line + "\n").collect()
 }
 
 fn letter_line(letter: &Value) -> String {
@@ -345,4 +394,40 @@ fn event_line(told: &Value) -> String {
     let event = &told["event"];
     let (position, published) = (text(told, "position"), text(told, "published"));
     format!("{position}  {published}  {}  {}", text(event, "type"), text(event, "subject"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_shown_with_how_its_event_subscriptions_stand() {
+        let stands = |name: &str, delivery: &str, state: &str| json!({"name": name, "delivery": delivery, "to": "https://h", "state": state, "time": "T", "pending": 2});
+        let of_topic = [
+            stands("worker", "pull", "delivering"),
+            stands("bridge", "nats", "onProbation"),
+            stands("asked", "webhook", "awaitingConsent"),
+            stands("late", "webhook", "notConsented"),
+            stands("gone", "webhook", "stopped"),
+            stands("old", "webhook", "expired"),
+        ];
+        let topic = json!({"id": "1", "location": "westeurope", "name": "mail", "activationState": "Activated",
+            "events": 3, "dropped": 0, "eventSubscriptions": of_topic});
+        insta::assert_snapshot!(line(&topic), @r"
+        1  westeurope/mail  Activated  3 events, 0 dropped
+            worker  pull  delivering  2 pending
+            bridge  nats to https://h  on probation after failures until T  2 pending
+            asked  webhook to https://h  waits until T for its endpoint to read the URL that it was told, and so to consent  2 pending
+            late  webhook to https://h  stopped: its endpoint had not consented at T; put it again  2 pending
+            gone  webhook to https://h  stopped: its endpoint answered 410; put it again to go on  2 pending
+            old  webhook to https://h  expired at T  2 pending
+        ");
+    }
+
+    #[test]
+    fn that_there_are_no_dead_letters_is_said() {
+        assert_eq!(letters(&json!({"value": [], "unreadable": []})), "there is no such dead letter\n");
+        let unreadable = letters(&json!({"value": [], "unreadable": ["a/b.json"]}));
+        assert_eq!(unreadable, "cannot be read: a/b.json\n");
+    }
 }

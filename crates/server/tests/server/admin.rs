@@ -24,7 +24,8 @@ pub async fn call(world: &World, token: &str, method: &str, path: &str, body: &s
         removal: ChangeId(ids::new_uuid()),
     };
     let outbound = Arc::new(Outbound::new(OutboundConfig::default()).unwrap());
-    let admin = Admin { state: world.state.clone(), token: "hush".into(), fresh: Arc::new(fresh), outbound, dev: true };
+    let (state, origin) = (world.state.clone(), "http://graph.test:8443".to_owned());
+    let admin = Admin { state, token: "hush".into(), origin, fresh: Arc::new(fresh), outbound, dev: true };
     let request = Request::builder()
         .method(method)
         .uri(path)

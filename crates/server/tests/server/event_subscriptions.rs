@@ -348,6 +348,36 @@ async fn what_this_server_has_no_place_for_is_refused_with_what_to_change() {
 }
 
 #[tokio::test]
+async fn a_misspelt_name_is_refused_with_the_one_that_was_meant() {
+    let world = World::new().await;
+    world.topic().await;
+    let filtered = |filter: Value| {
+        json!({"properties": {"deliveryConfiguration": {"deliveryMode": "Queue"}, "filter": filter}}).to_string()
+    };
+    let told = [
+        put(&world, json!({"endpointType": "Webhook", "properties": {"endpointUrl": URL}})).await,
+        put(&world, webhook(json!({"maxEventPerBatch": 3}))).await,
+        world.manager().send("PUT", &hook(), filtered(json!({"subjectBeginWith": "Messages/"}))).await,
+        world
+            .manager()
+            .send(
+                "PUT",
+                &hook(),
+                filtered(json!({"advancedFilters": [{"operatorType": "stringin", "key": "subject"}]})),
+            )
+            .await,
+        world.manager().patch(&hook(), json!({})).await,
+    ];
+    let meant = |reply: &Reply| {
+        let refusal = reply.refusal();
+        refusal.split_once(" Did you mean ").map(|(_, meant)| meant.to_owned()).unwrap_or(refusal)
+    };
+    let meant: Vec<_> = told.iter().map(meant).collect();
+    assert_eq!(meant[..4], ["'WebHook'?", "'maxEventsPerBatch'?", "'subjectBeginsWith'?", "'StringIn'?"]);
+    assert!(meant[4].starts_with("404"), "{}", meant[4]);
+}
+
+#[tokio::test]
 async fn leak_of_a_webhooks_secrets_happens_in_no_answer_but_that_to_who_asks_for_its_url() {
     let world = World::new().await;
     world.topic().await;
@@ -433,9 +463,12 @@ async fn an_operator_changes_an_event_subscription_without_how_it_is_delivered()
         asked_of_admin(&server, "POST", "/admin/topics/mail/webhooks", json!({"name": "hook", "url": url})).await
     };
     let silent = endpoint("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-    let (status, refused) = push(silent).await;
+    let (status, asked) = push(silent).await;
+    assert_eq!((status, &asked["eventSubscriptions"][0]["state"]), (201, &json!("awaitingConsent")), "{asked}");
+    let refusing = endpoint("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n").await;
+    let (status, refused) = push(refusing).await;
     assert_eq!(status, 400);
-    assert!(refused["error"].as_str().unwrap().contains("without the header WebHook-Allowed-Origin"), "{refused}");
+    assert!(refused["error"].as_str().unwrap().contains("with 405"), "{refused}");
     let willing = endpoint("HTTP/1.1 200 OK\r\nWebHook-Allowed-Origin: *\r\nContent-Length: 0\r\n\r\n").await;
     let (status, pushed) = push(willing.clone()).await;
     let names: Vec<_> = pushed["eventSubscriptions"].as_array().unwrap().iter().map(|one| &one["name"]).collect();

@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod callbacks;
+pub mod consent;
 mod management;
 mod publish;
 mod receive;
@@ -33,7 +34,7 @@ use crate::app::{AppState, Limits};
 pub use arrivals::Arrivals;
 use callbacks::Callback;
 pub use callbacks::Callbacks;
-use refusal::Refusal;
+pub use refusal::Refusal;
 
 /// What a path asks for.
 pub enum Asked<'a> {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http::StatusCode;
+use notify::access;
 use notify::event_filter::InvalidFilter;
 use notify::event_grid_url::InvalidEventGridUrl;
 use notify::topic::{InvalidDestination, TopicRefusal};
@@ -160,9 +161,9 @@ impl Refusal {
                 "InvalidResourceLocation",
                 "The partner topic exists in another region; a topic does not move.",
             ),
-            Self::Body(error) => bad("InvalidRequest", sentence(error).into_owned()),
+            Self::Body(error) => bad("InvalidRequest", meant(sentence(error), error.unknown())),
             Self::KeyName => bad("InvalidRequest", "Name the key: {\"keyName\":\"key1\"}, or key2.".to_owned()),
-            Self::Filter(error) => bad("InvalidRequest", sentence(error).into_owned()),
+            Self::Filter(error) => bad("InvalidRequest", meant(sentence(error), error.unknown())),
             Self::Destination(error) => bad("InvalidRequest", sentence(error).into_owned()),
             Self::NoSink(error) => bad("InvalidRequest", sentence(error).into_owned()),
             Self::NoConsent(url, error) => {
@@ -215,6 +216,14 @@ fn sentence(error: &dyn std::fmt::Display) -> Cow<'static, str> {
     let (first, rest) = text.split_at(text.chars().next().map_or(0, char::len_utf8));
     let first = if is_word { first.to_ascii_uppercase() } else { first.to_owned() };
     format!("{first}{rest}.").into()
+}
+
+/// A refusal with what was probably meant by a name that is none.
+fn meant(text: Cow<'_, str>, unknown: Option<(&str, Vec<&str>)>) -> String {
+    match unknown.and_then(|(name, known)| access::nearest(name, known)) {
+        Some(near) => format!("{text} Did you mean '{near}'?"),
+        None => text.into_owned(),
+    }
 }
 
 impl From<ApiError> for Refusal {

@@ -16,11 +16,11 @@ use protocol::event_grid::management::{
 use serde_json::{Value, json};
 use store::{EventSubscriptionKey, Namesake};
 
+use super::super::consent::Asked;
 use super::super::refusal::Refusal;
 use super::super::standing::{TRIES, namesake, pushing_ended};
 use super::super::who::managed;
 use super::super::{Call, Done, standing};
-use super::consent::Asked;
 use super::topics::path_of;
 use crate::ids;
 

@@ -1,7 +1,6 @@
 //! The management of topics: which operation a path and a method name. Everything is done when it is answered, apart
 //! from the consent of an endpoint that did not say; who polls for that reads the event subscription.
 
-mod consent;
 mod event_subscriptions;
 mod partner_configuration;
 mod topics;

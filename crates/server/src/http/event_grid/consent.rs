@@ -7,9 +7,9 @@ use notify::topic::{Audience, Awaited, Destination, Endpoint, EventSubscription,
 use protocol::event_grid::handshake::{Ask, CALLBACK_MINUTES, Consent};
 use protocol::event_grid::push;
 
-use super::super::callbacks::{Code, Expected};
-use super::super::refusal::Refusal;
-use super::super::standing;
+use super::callbacks::{Code, Expected};
+use super::refusal::Refusal;
+use super::standing;
 use crate::app::AppState;
 use crate::ids;
 
