@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use graph::{AppId, Partition, TenantId, Timestamp, TopicId};
 pub use protocol::cloud_event::CloudEvent;
+pub use protocol::event_grid::management::Tags;
 pub use protocol::event_grid::{EventSubscriptionFilter, Profile};
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,9 @@ pub struct Topic {
     pub created: Timestamp,
     /// Empty: none.
     pub description: String,
+    /// What its owner notes of it.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
     /// Whoever has one of them may publish and pull. Two, so that one can be replaced while the other is used.
     pub keys: [TopicKey; 2],
     /// The latest expiry of a subscription that ever led into it.

@@ -5,7 +5,7 @@ use crate::cloud_event::{CloudEvent, Extension, Received};
 use crate::envelope::diagnosis::{Failure, examine};
 use crate::envelope::{EncryptedContent, OpeningKey, open};
 use crate::event_grid::EventField;
-use crate::event_grid::management::{self, Resource, WantedEventSubscription, WantedTopic};
+use crate::event_grid::management::{self, Resource, TopicUpdate, WantedEventSubscription, WantedTopic};
 use crate::event_grid::pull::{LOCK_TOKENS_MAX, Route, lock_tokens};
 use crate::event_grid::push::{Content, Delivery, Header, Origin};
 use crate::event_grid::shared_access::Signature;
@@ -45,8 +45,9 @@ pub fn topic_management(path: &str, body: &[u8]) {
     assert!(!name.is_empty() && !topic.topic.is_empty());
     let put = WantedEventSubscription::parse_put(body, &topic).err();
     let patch = WantedEventSubscription::parse_patch(body, &topic).err();
-    let refusals = [put, patch, WantedTopic::parse(body).err(), management::check_partner(body).err()];
-    assert!(refusals.into_iter().flatten().all(|error| !error.to_string().is_empty()));
+    let topic = [WantedTopic::parse(body).err(), TopicUpdate::parse(body).err()];
+    let refusals = [put, patch, management::check_partner(body).err()].into_iter().chain(topic);
+    assert!(refusals.flatten().all(|error| !error.to_string().is_empty()));
 }
 
 /// Whatever an event subscription adds as a header, with whatever an event has for it, is one header of printable ASCII or

@@ -13,7 +13,7 @@ use notify::push_policy::PushPolicy;
 use notify::retry::RetryAfter;
 use notify::topic::{
     Activation, Batching, CloudEvent, DeadLetterDestination, Destination, Endpoint, EventSubscription,
-    EventSubscriptionFilter, Filter, LockKey, NatsJetStream, Profile, Push, Webhook,
+    EventSubscriptionFilter, Filter, LockKey, NatsJetStream, Profile, Push, Tags, Webhook,
 };
 use notify::{Event, Position, Record, Subscription, Topic};
 use rand::rngs::StdRng;
@@ -102,6 +102,7 @@ impl World {
             activation: Activation::Activated,
             created: date(0),
             description: String::new(),
+            tags: Tags::new(),
             keys,
             subscribed_until: None,
         };

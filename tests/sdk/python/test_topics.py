@@ -23,6 +23,7 @@ from azure.mgmt.eventgrid.models import (
     EventSubscriptionUpdateParameters,
     NamespaceTopicEventSubscriptionDestination,
     PartnerTopic,
+    PartnerTopicUpdateParameters,
     RetryPolicy,
     StaticDeliveryAttributeMapping,
     StringInAdvancedFilter,
@@ -102,6 +103,15 @@ class Management(Topics):
         self.assertIn(self.topic, listed)
         self.assertIn(self.topic, [one.name for one in self.azure.partner_topics.list_by_subscription()])
         self.assertEqual("Deactivated", self.azure.partner_topics.deactivate(GROUP, self.topic).activation_state)
+
+    def test_a_topic_is_tagged_by_put_and_by_patch(self):
+        topics = self.azure.partner_topics
+        tagged = topics.create_or_update(GROUP, self.topic, PartnerTopic(location="westeurope", tags={"team": "mail"}))
+        self.assertEqual({"team": "mail"}, tagged.tags)
+        topics.update(GROUP, self.topic, PartnerTopicUpdateParameters(tags={"stage": "live"}))
+        self.assertEqual({"stage": "live"}, topics.get(GROUP, self.topic).tags)
+        with self.assertRaisesRegex(HttpResponseError, "50 tags at most"):
+            topics.update(GROUP, self.topic, PartnerTopicUpdateParameters(tags={str(n): "x" for n in range(51)}))
 
     def test_an_event_subscription_is_made_read_changed_listed_and_deleted(self):
         subscriptions = self.azure.partner_topic_event_subscriptions

@@ -24,6 +24,7 @@ fn topic() -> Topic {
         activation: Activation::NeverActivated,
         created: at(0),
         description: String::new(),
+        tags: Tags::new(),
         keys: ["first key", "second key"].map(|key| TopicKey(key.to_owned())),
         subscribed_until: None,
     }

@@ -31,7 +31,7 @@ pub use event_subscription::{
 pub use partner::{check_partner, check_partner_configuration, partner_configuration};
 pub use path::{Group, Resource, TopicPath, resource};
 pub use queue::Queue;
-pub use topic::{EventTypes, TopicProperties, WantedTopic, topic};
+pub use topic::{EventTypes, Tags, TopicProperties, TopicUpdate, WantedTopic, topic};
 
 /// The one partner there is, with the id that Microsoft Graph has as a partner everywhere.
 pub const PARTNER_NAME: &str = "MicrosoftGraphAPI";
@@ -41,6 +41,10 @@ pub const LABELS_MAX: usize = 32;
 pub const LABEL_CHARS_MAX: usize = 128;
 /// The most characters of a topic's description, as Azure's schema has it.
 pub const DESCRIPTION_CHARS_MAX: usize = 512;
+/// The most tags of a topic, and the most characters of a tag's name and of its value, as Azure's Resource Manager has them.
+pub const TAGS_MAX: usize = 50;
+pub const TAG_NAME_CHARS_MAX: usize = 512;
+pub const TAG_VALUE_CHARS_MAX: usize = 256;
 
 const CLOUD_EVENTS: &str = "CloudEventSchemaV1_0";
 
@@ -81,6 +85,11 @@ pub enum InvalidBody {
     NoLocation,
     #[error("partnerTopicFriendlyDescription has more than {DESCRIPTION_CHARS_MAX} characters")]
     Description,
+    #[error(
+        "give {TAGS_MAX} tags at most, with names of 1 to {TAG_NAME_CHARS_MAX} characters, of which none is one of \
+         <>%&\\?/, that differ in more than case, and values of {TAG_VALUE_CHARS_MAX} characters at most"
+    )]
+    Tags,
     #[error("activationState is '{0}'; write NeverActivated, Activated or Deactivated")]
     ActivationState(String),
     #[error("the one partner is {PARTNER_NAME}, whose registration is {PARTNER_REGISTRATION}; it is always authorized")]
@@ -125,6 +134,8 @@ pub struct Answered<'a, Properties> {
     pub resource_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<&'a Tags>,
     pub properties: Properties,
 }
 
@@ -134,7 +145,16 @@ struct Enveloped<Properties> {
 }
 
 fn read<'a, T: Deserialize<'a>>(what: &'static str, body: &'a [u8]) -> Result<T, InvalidBody> {
+    // An array would be taken for the members in their order.
+    if !is_object(body) {
+        return Err(InvalidBody::Json { what, error: "it is no object".to_owned() });
+    }
     serde_json::from_slice(body).map_err(|error| InvalidBody::Json { what, error: error.to_string() })
+}
+
+/// Whether JSON, if it is some, is an object.
+pub(super) fn is_object(json: &[u8]) -> bool {
+    json.trim_ascii_start().starts_with(b"{")
 }
 
 /// `null`, and an empty object as clients write what they were not told, are the same as nothing.

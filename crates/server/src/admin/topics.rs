@@ -10,7 +10,7 @@ use graph::{SubscriptionId, TopicId};
 use http::StatusCode;
 use notify::event_grid_url::EventGridUrl;
 use notify::topic::{
-    Activation, Destination, EVENT_SUBSCRIPTIONS_MAX, EventSubscription, Filter, Profile, TOPICS_OF_APP_MAX, Topic,
+    Activation, Destination, EVENT_SUBSCRIPTIONS_MAX, EventSubscription, Filter, Profile, TOPICS_OF_APP_MAX, Tags, Topic,
     Wanted, is_event_subscription_name,
 };
 use protocol::event_grid::EventSubscriptionFilter;
@@ -185,6 +185,7 @@ pub(super) async fn create(
         activation: Activation::Activated,
         created: directory.now(),
         description: String::new(),
+        tags: Tags::new(),
         keys: [ids::new_topic_key(), ids::new_topic_key()],
         subscribed_until: None,
     });

@@ -10,7 +10,7 @@ use notify::event_grid_url::EventGridUrl;
 use notify::push_policy::PushPolicy;
 use notify::topic::{
     Activation, Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter, Profile, Push, Queue,
-    Settlement, Webhook,
+    Settlement, Tags, Webhook,
 };
 use notify::{Position, Topic};
 use store::sqlite::SqliteStore;
@@ -96,6 +96,7 @@ fn topics(first: u64, clock: &Clock) -> Result<Vec<Topic>> {
             activation: Activation::Activated,
             created: clock.wall(),
             description: String::new(),
+            tags: Tags::new(),
             keys: [ids::new_topic_key(), ids::new_topic_key()],
             subscribed_until: None,
         })

@@ -6,7 +6,7 @@ use notify::event_grid_url::EventGridUrl;
 use notify::push_policy::{GivenUp, LastOutcome, LastTry, PushPolicy, Undelivered};
 use notify::topic::{
     Activation, CloudEvent, DeadLetterDestination, Destination, Endpoint, EventSubscription, Filter, NatsJetStream,
-    Profile, Push, Queue,
+    Profile, Push, Queue, Tags,
 };
 use notify::{Position, Record};
 use protocol::cloud_event::Attributes;
@@ -34,6 +34,7 @@ fn topic() -> Topic {
         activation: Activation::Activated,
         created: graph::Timestamp::from_seconds(1_800_000_000),
         description: String::new(),
+        tags: Tags::new(),
         keys: [ids::new_topic_key(), ids::new_topic_key()],
         subscribed_until: None,
     }

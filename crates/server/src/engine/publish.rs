@@ -72,7 +72,7 @@ mod tests {
     use notify::event_grid_url::EventGridUrl;
     use notify::retention::Full;
     use notify::subscription::Extras;
-    use notify::topic::{Activation, Profile};
+    use notify::topic::{Activation, Profile, Tags};
     use notify::{Position, Subscription, Topic};
     use store::TopicCounts;
     use store::memory::MemoryStore;
@@ -97,6 +97,7 @@ mod tests {
             activation,
             created: NOW,
             description: String::new(),
+            tags: Tags::new(),
             keys: [ids::new_topic_key(), ids::new_topic_key()],
             subscribed_until: None,
         };

@@ -196,7 +196,7 @@ mod tests {
     use notify::subscription::TlsVersion;
     use notify::topic::{
         Activation, CloudEvent, DeadLetterDestination, Destination, EventSubscriptionFilter, Filter, NatsJetStream,
-        Profile, Topic,
+        Profile, Tags, Topic,
     };
     use protocol::event_grid::push::Origin;
     use serde_json::{Value, json};
@@ -231,6 +231,7 @@ mod tests {
             activation: Activation::Activated,
             created: NOW,
             description: String::new(),
+            tags: Tags::new(),
             keys: [ids::new_topic_key(), ids::new_topic_key()],
             subscribed_until: None,
         }

@@ -14,7 +14,7 @@ use notify::node::Outcome;
 use notify::push_policy::PushPolicy;
 use notify::topic::{
     Activation, CloudEvent, DeadLetterDestination, Destination, Endpoint, EventSubscription, EventSubscriptionFilter,
-    Filter, NatsJetStream, Profile, Push, SubjectTemplate,
+    Filter, NatsJetStream, Profile, Push, SubjectTemplate, Tags,
 };
 use protocol::cloud_event::{Attributes, Data, Json};
 use store::Namesake;
@@ -329,6 +329,7 @@ async fn bridged(server: &Running, attempts_max: u32) -> Topic {
         activation: Activation::Activated,
         created: now,
         description: String::new(),
+        tags: Tags::new(),
         keys: [ids::new_topic_key(), ids::new_topic_key()],
         subscribed_until: None,
     };

@@ -203,6 +203,30 @@ async fn a_topic_is_managed_as_azures_client_does_it() {
 }
 
 #[tokio::test]
+async fn a_topic_has_the_tags_that_were_last_named() {
+    let world = World::new().await;
+    let manager = world.manager();
+    let path = managed("partnerTopics/mail");
+    let wanted = json!({"location": "westeurope", "tags": {"team": "mail", "stage": "test"}});
+    let made = ok(manager.send("PUT", &path, wanted.to_string()).await, StatusCode::CREATED);
+    assert_eq!(made.json["tags"], wanted["tags"]);
+    let patched = ok(manager.patch(&path, json!({"tags": {"stage": "live"}})).await, StatusCode::OK);
+    assert_eq!(patched.json["tags"], json!({"stage": "live"}), "those that were not named are gone");
+    ok(manager.post(&managed("partnerTopics/mail/activate"), json!({})).await, StatusCode::OK);
+    ok(manager.patch(&path, json!({})).await, StatusCode::OK);
+    assert_eq!(ok(manager.get(&path).await, StatusCode::OK).json["tags"], json!({"stage": "live"}));
+    let many: serde_json::Map<String, Value> = (0..51).map(|number| (number.to_string(), "x".into())).collect();
+    for refused in [json!({"tags": many}), json!({"properties": {"activationState": "Activated"}})] {
+        let reply = manager.patch(&path, refused).await;
+        assert_eq!((reply.status, reply.text("/error/code").as_str()), (400, "InvalidRequest"));
+    }
+    let untagged = ok(manager.send("PUT", &path, json!({"location": "westeurope"}).to_string()).await, StatusCode::OK);
+    assert_eq!(untagged.json.get("tags"), None, "a PUT says all of it");
+    let stranger = world.stranger().patch(&path, json!({"tags": {"a": "b"}})).await;
+    assert_eq!(stranger.status, 401);
+}
+
+#[tokio::test]
 async fn an_event_subscription_is_made_changed_listed_and_removed() {
     let world = World::new().await;
     let topic = world.topic().await;

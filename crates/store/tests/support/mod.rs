@@ -14,7 +14,7 @@ use notify::push_policy::PushPolicy;
 use notify::subscription::{Target, TlsVersion, Watched};
 use notify::topic::{
     Activation, CloudEvent, Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter, LockKey,
-    Profile, Push, Queue, Topic, TopicKey, Webhook,
+    Profile, Push, Queue, Tags, Topic, TopicKey, Webhook,
 };
 use notify::{EndpointId, Health, Parked, ParkedRef, Position, Record, StoredHealth, Stream, Subscription};
 use serde_json::json;
@@ -223,6 +223,7 @@ pub fn topic(number: u128) -> Topic {
         activation: Activation::Activated,
         created: at(0),
         description: String::new(),
+        tags: Tags::new(),
         keys: ["one", "two"].map(|key| TopicKey(key.to_owned())),
         subscribed_until: None,
     }

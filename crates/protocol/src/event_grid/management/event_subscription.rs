@@ -73,6 +73,7 @@ impl<'a> EventSubscription<'a> {
             name: self.name.into(),
             resource_type: "Microsoft.EventGrid/partnerTopics/eventSubscriptions",
             location: None,
+            tags: None,
             properties: EventSubscriptionProperties {
                 topic,
                 provisioning_state: self.state,

@@ -16,6 +16,7 @@ pub fn partner_configuration(group: &Group) -> Answered<'static, Value> {
         name: "default".into(),
         resource_type: "Microsoft.EventGrid/partnerConfigurations",
         location: Some("global".into()),
+        tags: None,
         properties: serde_json::json!({
             "partnerAuthorization": { "authorizedPartnersList": [partner] },
             "provisioningState": "Succeeded",

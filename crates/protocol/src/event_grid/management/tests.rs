@@ -25,8 +25,8 @@ fn a_partner_topic_is_answered_as_azures_client_reads_it() {
         expiration_time_if_not_activated_utc: Some("2026-12-06T10:00:00Z".to_owned()),
         partner_topic_friendly_description: "",
     };
-    let path = path();
-    insta::assert_json_snapshot!(topic(&path, "westeurope", properties));
+    let (path, tags) = (path(), [("team".to_owned(), "mail".to_owned())].into());
+    insta::assert_json_snapshot!(topic(&path, "westeurope", &tags, properties));
 }
 
 #[test]
@@ -153,17 +153,55 @@ fn what_is_not_served_is_refused_with_words() {
 #[test]
 fn a_partner_topic_is_asked_for_with_its_region() {
     let parse = |body: &str| WantedTopic::parse(body.as_bytes());
-    let sent = r#"{"location":"westeurope","tags":{},"properties":{"source":"x","activationState":"Activated","partnerTopicFriendlyDescription":"mail"}}"#;
-    let wanted =
-        WantedTopic { location: "westeurope".to_owned(), description: "mail".to_owned(), is_activated: Some(true) };
+    let sent = r#"{"location":"westeurope","tags":{"team":"mail"},"properties":{"source":"x","activationState":"Activated","partnerTopicFriendlyDescription":"mail"}}"#;
+    let wanted = WantedTopic {
+        location: "westeurope".to_owned(),
+        tags: [("team".to_owned(), "mail".to_owned())].into(),
+        description: "mail".to_owned(),
+        is_activated: Some(true),
+    };
     assert_eq!(parse(sent), Ok(wanted));
     assert_eq!(parse("{}"), Err(InvalidBody::NoLocation));
-    assert_eq!(parse(r#"{"location":"westus2","tags":{"a":"b"}}"#), Err(InvalidBody::NotServed("tags")));
     assert!(matches!(
         parse(r#"{"location":"w","properties":{"activationState":"On"}}"#),
         Err(InvalidBody::ActivationState(_))
     ));
     assert!(matches!(parse("[]"), Err(InvalidBody::Json { .. })));
+}
+
+#[test]
+fn tags_are_read_and_bounded_and_an_update_names_all_of_them() {
+    let update =
+        |tags: &serde_json::Value| TopicUpdate::parse(serde_json::json!({ "tags": tags }).to_string().as_bytes());
+    let many = |count: usize| (0..count).map(|number| (number.to_string(), "x".into())).collect();
+    let named = |name: &str, value: &str| serde_json::json!({ name: value });
+    for taken in [
+        serde_json::json!({}),
+        serde_json::Value::Object(many(TAGS_MAX)),
+        named(&"ä".repeat(TAG_NAME_CHARS_MAX), &"ä".repeat(TAG_VALUE_CHARS_MAX)),
+        named("cost centre", ""),
+    ] {
+        let tags = serde_json::from_value(taken.clone()).unwrap();
+        assert_eq!(update(&taken), Ok(TopicUpdate { tags: Some(tags) }), "{taken}");
+    }
+    for refused in [
+        serde_json::Value::Object(many(TAGS_MAX + 1)),
+        named(&"n".repeat(TAG_NAME_CHARS_MAX + 1), "x"),
+        named("n", &"x".repeat(TAG_VALUE_CHARS_MAX + 1)),
+        named("", "x"),
+        named("a/b", "x"),
+        named("a\\b", "x"),
+        named("a\nb", "x"),
+        serde_json::json!({ "Team": "a", "team": "b" }),
+    ] {
+        assert_eq!(update(&refused), Err(InvalidBody::Tags), "{refused}");
+    }
+    assert_eq!(TopicUpdate::parse(b"{}"), Ok(TopicUpdate { tags: None }));
+    let identity = TopicUpdate::parse(br#"{"identity":{"type":"SystemAssigned"}}"#);
+    assert_eq!(identity, Err(InvalidBody::NotServed("identity")));
+    for other in [&br#"{"properties":{}}"#[..], br#"{"tags":{"a":1}}"#, b"[null,null]", b"null"] {
+        assert!(matches!(TopicUpdate::parse(other), Err(InvalidBody::Json { .. })));
+    }
 }
 
 #[test]

@@ -1,12 +1,18 @@
 //! Partner topics as they are asked for and answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Answered, DESCRIPTION_CHARS_MAX, InvalidBody, TopicPath, is_given, read, shown};
+use super::{
+    Answered, DESCRIPTION_CHARS_MAX, InvalidBody, TAG_NAME_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX, TopicPath,
+    is_given, read, shown,
+};
 use crate::event_grid::{ItemChange, ItemKind, LifecycleKind, item_event_type};
+
+/// What a topic's owner notes of it: values by their names.
+pub type Tags = BTreeMap<String, String>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,6 +61,7 @@ impl Serialize for EventTypes {
 pub fn topic<'a>(
     path: &TopicPath,
     location: &'a str,
+    tags: &'a Tags,
     properties: TopicProperties<'a>,
 ) -> Answered<'a, TopicProperties<'a>> {
     Answered {
@@ -62,6 +69,7 @@ pub fn topic<'a>(
         name: path.topic.clone().into(),
         resource_type: "Microsoft.EventGrid/partnerTopics",
         location: Some(location.into()),
+        tags: Some(tags).filter(|tags| !tags.is_empty()),
         properties,
     }
 }
@@ -70,6 +78,7 @@ pub fn topic<'a>(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedTopic {
     pub location: String,
+    pub tags: Tags,
     /// Empty: none.
     pub description: String,
     /// `None`: as it is, or never activated.
@@ -82,7 +91,7 @@ impl WantedTopic {
         #[serde(rename_all = "camelCase")]
         struct Body {
             location: Option<String>,
-            tags: Option<BTreeMap<String, String>>,
+            tags: Option<Tags>,
             identity: Option<Value>,
             properties: Option<Properties>,
         }
@@ -93,12 +102,10 @@ impl WantedTopic {
             partner_topic_friendly_description: Option<String>,
         }
         let body: Body = read("a partner topic", body)?;
-        if body.tags.is_some_and(|tags| !tags.is_empty()) {
-            return Err(InvalidBody::NotServed("tags"));
-        }
         if is_given(body.identity.as_ref()) {
             return Err(InvalidBody::NotServed("identity"));
         }
+        let tags = checked(body.tags.unwrap_or_default())?;
         let location = body.location.filter(|location| !location.is_empty()).ok_or(InvalidBody::NoLocation)?;
         let properties = body.properties.unwrap_or_default();
         let description = properties.partner_topic_friendly_description.unwrap_or_default();
@@ -111,6 +118,40 @@ impl WantedTopic {
             Some("Deactivated") => Some(false),
             Some(other) => return Err(InvalidBody::ActivationState(shown(other))),
         };
-        Ok(Self { location, description, is_activated })
+        Ok(Self { location, tags, description, is_activated })
     }
+}
+
+/// What changes of a partner topic by a PATCH.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicUpdate {
+    /// All that it has from then on; `None`: those that it has.
+    pub tags: Option<Tags>,
+}
+
+impl TopicUpdate {
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidBody> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Body {
+            tags: Option<Tags>,
+            identity: Option<Value>,
+        }
+        let body: Body = read("an update of a partner topic", body)?;
+        if is_given(body.identity.as_ref()) {
+            return Err(InvalidBody::NotServed("identity"));
+        }
+        Ok(Self { tags: body.tags.map(checked).transpose()? })
+    }
+}
+
+fn checked(tags: Tags) -> Result<Tags, InvalidBody> {
+    let is_name = |name: &str| {
+        (1..=TAG_NAME_CHARS_MAX).contains(&name.chars().count())
+            && !name.contains(|letter: char| "<>%&\\?/".contains(letter) || letter.is_control())
+    };
+    let is_tag = |(name, value): (&String, &String)| is_name(name) && value.chars().count() <= TAG_VALUE_CHARS_MAX;
+    let names: HashSet<String> = tags.keys().map(|name| name.to_lowercase()).collect();
+    let are_tags = tags.len() <= TAGS_MAX && names.len() == tags.len() && tags.iter().all(is_tag);
+    are_tags.then_some(tags).ok_or(InvalidBody::Tags)
 }

@@ -29,6 +29,7 @@ pub(super) async fn answer(call: &Call<'_>, resource: &Resource, body: Body) -> 
         ("GET", Resource::Topics { subscription, group }) => {
             topics::list(call, who, subscription, group.as_deref()).await
         }
+        ("PATCH", Resource::Topic(path)) => topics::patch(call, who, path, body).await,
         ("GET", Resource::Topic(path)) => topics::get(call, who, path).await,
         ("PUT", Resource::Topic(path)) => topics::put(call, who, path, body).await,
         ("DELETE", Resource::Topic(path)) => topics::delete(call, who, path).await,

@@ -1,4 +1,4 @@
-//! `…/partnerTopics` and below: list, get, put, delete, activate, deactivate, and the keys. 404 for what the caller's
+//! `…/partnerTopics` and below: list, get, put, patch, delete, activate, deactivate, and the keys. 404 for what the caller's
 //! tenant does not have, 403 for a topic of other apps.
 
 use std::collections::BTreeSet;
@@ -9,7 +9,8 @@ use notify::access::{self, Actor, Principal};
 use notify::event_grid_url::EventGridUrl;
 use notify::topic::{Activation, Profile, TOPICS_OF_APP_MAX, Topic};
 use protocol::event_grid::management::{
-    Answered, EventTypes, Group, PARTNER_REGISTRATION, Page, TopicPath, TopicProperties, WantedTopic, topic,
+    Answered, EventTypes, Group, PARTNER_REGISTRATION, Page, TopicPath, TopicProperties, TopicUpdate, WantedTopic,
+    topic,
 };
 use serde_json::json;
 use store::{TopicError, TopicQuery};
@@ -80,7 +81,18 @@ pub(super) async fn put(call: &Call<'_>, who: &Principal, path: &TopicPath, sent
             Some(true) => topic.activation.activate(),
             Some(false) => topic.activation.deactivate(),
         };
-        Ok(Topic { activation, description: wanted.description.clone(), ..topic.clone() })
+        let (description, tags) = (wanted.description.clone(), wanted.tags.clone());
+        Ok(Topic { activation, description, tags, ..topic.clone() })
+    });
+    Ok(Done::ok(&body(&*changed.await?)))
+}
+
+/// Changes the tags of a topic: those that are named are all that it has then.
+pub(super) async fn patch(call: &Call<'_>, who: &Principal, path: &TopicPath, sent: &[u8]) -> Result<Done, Refusal> {
+    let update = TopicUpdate::parse(sent)?;
+    let changed = change(call, who, path, |topic| {
+        let tags = update.tags.clone().unwrap_or_else(|| topic.tags.clone());
+        Ok(Topic { tags, ..topic.clone() })
     });
     Ok(Done::ok(&body(&*changed.await?)))
 }
@@ -99,6 +111,7 @@ fn new_topic(call: &Call<'_>, who: &Principal, place: EventGridUrl, wanted: &Wan
         activation: if wanted.is_activated == Some(true) { Activation::Activated } else { Activation::NeverActivated },
         created: call.state.clock.wall(),
         description: wanted.description.clone(),
+        tags: wanted.tags.clone(),
         keys: [ids::new_topic_key(), ids::new_topic_key()],
         subscribed_until: None,
     }
@@ -211,5 +224,5 @@ fn body(of: &Topic) -> Answered<'_, TopicProperties<'_>> {
         expiration_time_if_not_activated_utc: expires.map(|time| time.to_string()),
         partner_topic_friendly_description: &of.description,
     };
-    topic(&path_of(of), &of.place.location, properties)
+    topic(&path_of(of), &of.place.location, &of.tags, properties)
 }

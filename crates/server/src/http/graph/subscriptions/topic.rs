@@ -6,7 +6,7 @@ use std::sync::Arc;
 use graph::{Timestamp, TopicId};
 use notify::event_grid_url::EventGridUrl;
 use notify::rules::Refusal;
-use notify::topic::{Activation, Profile, TOPICS_OF_APP_MAX};
+use notify::topic::{Activation, Profile, TOPICS_OF_APP_MAX, Tags};
 use notify::{Subscription, Topic};
 use store::TopicError;
 
@@ -27,6 +27,7 @@ pub(super) async fn open(call: &Call<'_>, place: &EventGridUrl, expires: Timesta
         activation: if call.state.dev { Activation::Activated } else { Activation::default() },
         created: call.context.now,
         description: String::new(),
+        tags: Tags::new(),
         keys: [ids::new_topic_key(), ids::new_topic_key()],
         subscribed_until: Some(expires),
     };
