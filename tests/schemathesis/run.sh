@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Asks a development server of its own, on a free port, what Schemathesis makes of its description: every
-# method of every resource, with data that fits the schema and data that does not, all checks on. Installs
+# Asks a development server of its own, on a free port, what Schemathesis makes of its descriptions, that of Graph and that of
+# Event Grid: every method of every resource, with data that fits the schema and data that does not, all checks on. Installs
 # Schemathesis below target/schemathesis; installs Python with the system's package manager if it is
 # missing. Arguments go to Schemathesis.
 set -euo pipefail
@@ -41,9 +41,42 @@ told() { "$home/python/bin/python" -c "import json, sys; print(eval('ready' + sy
 base=$(told '["http"][0]')
 token=$(told '["token"]')
 
+# token_for AUDIENCE: of the app that every development server has, for itself.
+token_for() {
+    "$home/python/bin/python" - "$base" "$1" <<'EOF'
+import json, sys, urllib.parse, urllib.request
+form = {"grant_type": "client_credentials", "client_id": "507c3b9a-67b8-463d-88a2-15a8cefb2111", "client_secret": "secret",
+        "scope": sys.argv[2] + "/.default"}
+answer = urllib.request.urlopen(sys.argv[1] + "/contoso.test/oauth2/v2.0/token", urllib.parse.urlencode(form).encode())
+print(json.load(answer)["access_token"])
+EOF
+}
+# put PATH BODY: below a topic's management.
+put() {
+    "$home/python/bin/python" - "$base" "$(token_for https://management.azure.com)" "$@" <<'EOF'
+import sys, urllib.request
+base, token, path, body = sys.argv[1:]
+url = base + "/subscriptions/8d4f6d16-47a1-4b9c-9b4f-0c7e4fbd5d3a/resourceGroups/rg1/providers/Microsoft.EventGrid" + path + "?api-version=2025-02-15"
+urllib.request.urlopen(urllib.request.Request(url, body.encode(), {"Authorization": "Bearer " + token}, method="PUT"))
+EOF
+}
+# of_event_grid AUDIENCE PATHS OPTIONS…
+of_event_grid() {
+    local bearer
+    bearer=$(token_for "$1")
+    (cd "$scratch" && "$home/python/bin/schemathesis" --config-file "$suite/schemathesis.toml" run "$base/event-grid/openapi.json" \
+        --url "$base" --header "Authorization: Bearer $bearer" --include-path-regex "$2" "${@:3}")
+}
+
 # A user's own mailbox stands below /me and below /users/{id}; the first is enough.
 status=0
 (cd "$scratch" && "$home/python/bin/schemathesis" --config-file "$suite/schemathesis.toml" run "$base/openapi.json" \
     --url "$base/v1.0" --header "Authorization: Bearer $token" --exclude-path-regex '^/users/\{user-id\}/' "$@") || status=$?
+# The topic and the queue that the configuration names are there, and the topic stays. Who receives from an empty queue waits for
+# ten seconds at least.
+put /partnerTopics/mail '{"location": "westeurope", "properties": {"activationState": "Activated"}}'
+put /partnerTopics/mail/eventSubscriptions/worker '{"properties": {"deliveryConfiguration": {"deliveryMode": "Queue"}}}'
+of_event_grid https://management.azure.com '^/subscriptions/' --exclude-operation-id PartnerTopics_Delete || status=$?
+of_event_grid https://eventgrid.azure.net '^/topics/' --exclude-operation-id ReceiveCloudEvents || status=$?
 kill -0 "$server" 2>/dev/null || { tail -n 40 "$scratch/server.log" >&2; fail "the server ended"; }
 [ "$status" -eq 0 ] || { tail -n 40 "$scratch/server.log" >&2; fail "the description and the server differ"; }

@@ -34,6 +34,10 @@ const JITTER_PERCENT: u64 = 10;
 /// The longest time that a receiver can ask to be left alone; events live no longer.
 const RETRY_AFTER_MICROS_MAX: u64 = 24 * HOUR_MICROS;
 
+/// The most attempts, and the most minutes in which they are made, as documented.
+pub const ATTEMPTS_MAX: u32 = 30;
+pub const TIME_TO_LIVE_MINUTES_MAX: u32 = 1_440;
+
 /// How long an event is tried, whichever comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -45,15 +49,15 @@ pub struct PushPolicy {
 /// Event Grid's own bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPushPolicy {
-    #[error("maxDeliveryAttempts must be from 1 to 30")]
+    #[error("maxDeliveryAttempts must be from 1 to {ATTEMPTS_MAX}")]
     Attempts,
-    #[error("eventTimeToLiveInMinutes must be from 1 to 1440")]
+    #[error("eventTimeToLiveInMinutes must be from 1 to {TIME_TO_LIVE_MINUTES_MAX}")]
     TimeToLive,
 }
 
 impl Default for PushPolicy {
     fn default() -> Self {
-        Self { attempts_max: 30, time_to_live_minutes: 1_440 }
+        Self { attempts_max: ATTEMPTS_MAX, time_to_live_minutes: TIME_TO_LIVE_MINUTES_MAX }
     }
 }
 
@@ -173,10 +177,10 @@ impl LastOutcome {
 
 impl PushPolicy {
     pub fn new(attempts_max: u32, time_to_live_minutes: u32) -> Result<Self, InvalidPushPolicy> {
-        if !(1..=30).contains(&attempts_max) {
+        if !(1..=ATTEMPTS_MAX).contains(&attempts_max) {
             return Err(InvalidPushPolicy::Attempts);
         }
-        if !(1..=1_440).contains(&time_to_live_minutes) {
+        if !(1..=TIME_TO_LIVE_MINUTES_MAX).contains(&time_to_live_minutes) {
             return Err(InvalidPushPolicy::TimeToLive);
         }
         Ok(Self { attempts_max, time_to_live_minutes })

@@ -77,6 +77,10 @@ async fn answered(state: &Arc<AppState>, context: &Context, parts: &Parts, body:
         return openapi::answer();
     }
     if let Some(asked) = event_grid::asked(&path) {
+    if path.eq_ignore_ascii_case(openapi::event_grid::PATH) && parts.method == Method::GET {
+        context.is_for(openapi::event_grid::PATH);
+        return openapi::event_grid::answer();
+    }
         return event_grid::answer(state, context, parts, &asked, body).await;
     }
     let outcome = if uploads::is_upload_path(&path) {

@@ -22,6 +22,7 @@ pub fn answer(context: &Context) -> Response {
         "graph": format!("{origin}/v1.0"),
         "metadata": format!("{origin}/v1.0/$metadata"),
         "description": format!("{origin}{}", openapi::PATH),
+        "eventGridDescription": format!("{origin}{}", openapi::event_grid::PATH),
     });
     if context.gives_tokens {
         places["signIn"] = format!("{origin}/common/v2.0/.well-known/openid-configuration").into();

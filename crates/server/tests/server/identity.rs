@@ -24,7 +24,7 @@ async fn who_comes_by_without_a_token_is_told_where_to_go_on() {
     let world = World::new().await;
     let root = ok(world.stranger().get("/").await, StatusCode::OK);
     insta::assert_json_snapshot!("root", root.json);
-    for place in ["metadata", "description", "signIn"] {
+    for place in ["metadata", "description", "eventGridDescription", "signIn"] {
         let path = root.text(&format!("/{place}")).replace("http://graph.test:8443", "");
         ok(world.stranger().get(&path).await, StatusCode::OK);
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use graph::path;
 use http::StatusCode;
 use serde_json::Value;
+use tidings_server::http::event_grid::routes;
 use tidings_server::http::openapi::{self, Shape};
 
 use crate::world::{World, ok};
@@ -19,14 +20,23 @@ async fn anybody_may_read_the_description() {
     assert_eq!(read.json["openapi"], "3.1.0");
     let message = &read.json["components"]["schemas"]["message"]["properties"];
     assert_eq!(message["subject"]["anyOf"][0]["type"], "string");
+    assert_eq!(dangling(&read.json), BTreeSet::new());
+    let read = ok(world.stranger().get("/event-grid/openapi.json").await, StatusCode::OK);
+    let topic = &read.json["components"]["schemas"]["PartnerTopic"]["properties"];
+    assert_eq!(topic["location"]["type"], "string");
+    assert_eq!(dangling(&read.json), BTreeSet::new());
+}
+
+/// What is referred to and not there.
+fn dangling(description: &Value) -> BTreeSet<String> {
     let mut dangling = BTreeSet::new();
-    references(&read.json, &mut |reference| {
-        let pointer = reference.trim_start_matches('#').to_owned();
-        if read.json.pointer(&pointer).is_none() {
+    references(description, &mut |reference| {
+        let pointer = reference.trim_start_matches('#');
+        if description.pointer(pointer).is_none() {
             dangling.insert(reference.to_owned());
         }
     });
-    assert!(dangling.is_empty(), "{dangling:?}");
+    dangling
 }
 
 fn references(value: &Value, found: &mut impl FnMut(&str)) {
@@ -66,6 +76,29 @@ async fn what_is_served_is_described_and_what_is_described_is_served() {
             if reply.status == 405 {
                 assert!(!reply.header("allow").split(", ").any(|allowed| allowed == method), "{method} {path}");
                 assert!(!reply.header("allow").is_empty(), "{method} {path}");
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn what_is_served_of_event_grid_is_described_and_what_is_described_is_served() {
+    let world = World::new().await;
+    let (manager, data) = (world.manager(), world.app().saying("aud", "https://eventgrid.azure.net".into()));
+    let mut wrong = BTreeSet::new();
+    for served in &routes::ALL {
+        let is_data = served.path.starts_with("/topics");
+        let (caller, version) = if is_data { (&data, "2024-06-01") } else { (&manager, "2025-02-15") };
+        for method in METHODS {
+            let path = format!("{}?api-version={version}", served.sample_path());
+            let reply = caller.send(method, &path, String::new()).await;
+            let described = served.operations.iter().any(|operation| operation.method == method);
+            if (reply.status != 405) != described {
+                wrong.insert(format!("{method} {path}: described {described}, answered {}", reply.status));
+            }
+            if reply.status == 405 {
+                assert_eq!(reply.header("allow"), served.methods(), "{method} {path}");
             }
         }
     }

@@ -32,10 +32,6 @@ impl<'a> Callback<'a> {
         let topic = TopicId(topic.parse().ok()?);
         is_event_subscription_name(event_subscription).then_some(Self { topic, event_subscription })
     }
-
-    pub fn template() -> &'static str {
-        "/event-grid/validate/{topic}/{subscription}"
-    }
 }
 
 /// What an endpoint is told, and what is known of it here.
@@ -92,7 +88,7 @@ impl Drop for Expected<'_> {
 /// A GET or POST of such a URL. Whatever is wrong with it, the answer is the same.
 pub(super) async fn answer(call: &Call<'_>, of: &Callback<'_>) -> Result<Done, Refusal> {
     if call.method != Method::GET && call.method != Method::POST {
-        return Err(Refusal::Method("GET, POST"));
+        return Err(call.other_method());
     }
     let code = call.option("code").filter(|code| code.len() <= CODE_BYTES_MAX).ok_or(Refusal::Code)?;
     let hash = hash(code);

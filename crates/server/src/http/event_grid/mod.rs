@@ -11,6 +11,7 @@ mod management;
 mod publish;
 mod receive;
 mod refusal;
+pub mod routes;
 mod settle;
 pub mod standing;
 mod who;
@@ -35,6 +36,7 @@ pub use arrivals::Arrivals;
 use callbacks::Callback;
 pub use callbacks::Callbacks;
 pub use refusal::Refusal;
+use routes::{Served, served};
 
 /// What a path asks for.
 pub enum Asked<'a> {
@@ -52,6 +54,7 @@ struct Call<'a> {
     method: &'a Method,
     headers: &'a HeaderMap,
     path: &'a str,
+    served: Option<&'static Served>,
     query: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
@@ -99,15 +102,11 @@ pub async fn answer(
     asked: &Asked<'_>,
     body: Body,
 ) -> Response {
-    context.is_for(match asked {
-        Asked::Data(route) => route.template(),
-        Asked::Callback(_) => Callback::template(),
-        Asked::Management(Some(resource)) => management::template(resource),
-        Asked::Management(None) => "other",
-    });
+    let served = served(asked);
+    context.is_for(served.map_or("other", |served| served.path));
     let path = super::collapse(parts.uri.path());
     let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).collect();
-    let call = Call { state, context, method: &parts.method, headers: &parts.headers, path: &path, query };
+    let call = Call { state, context, method: &parts.method, headers: &parts.headers, path: &path, served, query };
     let outcome = match asked {
         Asked::Data(route) => data(&call, route, body).await,
         Asked::Callback(of) => callbacks::answer(&call, of).await,
@@ -123,7 +122,7 @@ pub async fn answer(
 
 async fn data(call: &Call<'_>, route: &Route<'_>, body: Body) -> Result<Done, Refusal> {
     if call.method != Method::POST {
-        return Err(Refusal::Method("POST"));
+        return Err(call.other_method());
     }
     match call.option("api-version") {
         None => return Err(Refusal::NoApiVersion),
@@ -142,6 +141,11 @@ async fn data(call: &Call<'_>, route: &Route<'_>, body: Body) -> Result<Done, Re
 }
 
 impl Call<'_> {
+    /// To a method that is not served here.
+    fn other_method(&self) -> Refusal {
+        Refusal::Method(self.served.map(Served::methods).unwrap_or_default())
+    }
+
     /// The first value of an option in the query.
     fn option(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(found, _)| found == name).map(|(_, value)| &**value)

@@ -37,7 +37,7 @@ pub enum Refusal {
     SeveralTopics,
     NoSuchPath,
     /// What is served, for `Allow`.
-    Method(&'static str),
+    Method(String),
     NoTopic,
     NoEventSubscription,
     TopicName(InvalidEventGridUrl),
@@ -85,7 +85,7 @@ impl Refusal {
         }
     }
 
-    pub fn allowed(&self) -> Option<&'static str> {
+    pub fn allowed(&self) -> Option<&str> {
         match self {
             Self::Method(served) => Some(served),
             _ => None,

@@ -1,6 +1,7 @@
 //! The description of the Graph surface in OpenAPI, at `/openapi.json` for everybody. It is made of the one
 //! table of routes and of Graph's metadata, not written by hand.
 
+pub mod event_grid;
 mod routes;
 mod schemas;
 
@@ -31,7 +32,12 @@ const DESCRIPTION: &str = "Messages, events, contacts and change notifications i
 /// The answer to whoever asks for the description.
 pub fn answer() -> Response {
     static TEXT: OnceLock<Vec<u8>> = OnceLock::new();
-    let text = TEXT.get_or_init(|| serde_json::to_vec(&description()).unwrap_or_default());
+    told(&TEXT, description)
+}
+
+/// A description, which is made once.
+fn told(text: &'static OnceLock<Vec<u8>>, description: fn() -> Value) -> Response {
+    let text = text.get_or_init(|| serde_json::to_vec(&description()).unwrap_or_default());
     let mut response = Response::new(Body::from(text.as_slice()));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

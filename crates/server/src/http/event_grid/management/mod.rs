@@ -12,8 +12,6 @@ use super::refusal::Refusal;
 use super::who::manager;
 use super::{Call, Done, shown};
 
-const GROUP: &str = "/subscriptions/{azure}/resourceGroups/{group}/providers/Microsoft.EventGrid";
-
 /// The version that Azure's client of today sends. Those of others are taken as well: what is served is in all of them.
 const API_VERSION: &str = "2025-02-15";
 
@@ -29,9 +27,9 @@ pub(super) async fn answer(call: &Call<'_>, resource: &Resource, body: Body) -> 
         ("GET", Resource::Topics { subscription, group }) => {
             topics::list(call, who, subscription, group.as_deref()).await
         }
-        ("PATCH", Resource::Topic(path)) => topics::patch(call, who, path, body).await,
         ("GET", Resource::Topic(path)) => topics::get(call, who, path).await,
         ("PUT", Resource::Topic(path)) => topics::put(call, who, path, body).await,
+        ("PATCH", Resource::Topic(path)) => topics::patch(call, who, path, body).await,
         ("DELETE", Resource::Topic(path)) => topics::delete(call, who, path).await,
         ("POST", Resource::Activate(path)) => topics::activate(call, who, path, true).await,
         ("POST", Resource::Deactivate(path)) => topics::activate(call, who, path, false).await,
@@ -53,25 +51,7 @@ pub(super) async fn answer(call: &Call<'_>, resource: &Resource, body: Body) -> 
         // To authorize it no more is refused as any other partner is.
         ("POST", Resource::UnauthorizePartner(_)) => Err(Refusal::Body(InvalidBody::OtherPartner)),
         ("POST", Resource::AuthorizePartner(group)) => partner_configuration::authorize(group, body),
-        (_, resource) => Err(Refusal::Method(allowed(resource))),
-    }
-}
-
-/// The methods that a resource is served with.
-fn allowed(resource: &Resource) -> &'static str {
-    match resource {
-        Resource::Topics { .. } | Resource::EventSubscriptions(_) => "GET",
-        Resource::Topic(_) => "DELETE, GET, PUT",
-        Resource::EventSubscription(..) => "DELETE, GET, PATCH, PUT",
-        Resource::PartnerConfiguration(_) => "GET, PUT",
-        Resource::Activate(_)
-        | Resource::Deactivate(_)
-        | Resource::Keys(_)
-        | Resource::RegenerateKey(_)
-        | Resource::FullUrl(..)
-        | Resource::DeliveryAttributes(..)
-        | Resource::AuthorizePartner(_)
-        | Resource::UnauthorizePartner(_) => "POST",
+        _ => Err(call.other_method()),
     }
 }
 
@@ -80,42 +60,4 @@ fn is_version(text: &str) -> bool {
     let date = text.strip_suffix("-preview").unwrap_or(text);
     let is_part = |part: &str, digits: usize| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
     matches!(date.split('-').collect::<Vec<_>>().as_slice(), [year, month, day] if is_part(year, 4) && is_part(month, 2) && is_part(day, 2))
-}
-
-/// The path with names in place of what the caller wrote.
-pub(super) fn template(resource: &Resource) -> &'static str {
-    use std::collections::HashMap;
-    use std::sync::OnceLock;
-
-    const BELOW: [&str; 12] = [
-        "partnerTopics",
-        "partnerTopics/{topic}",
-        "partnerTopics/{topic}/activate",
-        "partnerTopics/{topic}/deactivate",
-        "partnerTopics/{topic}/listKeys",
-        "partnerTopics/{topic}/regenerateKey",
-        "partnerTopics/{topic}/eventSubscriptions",
-        "partnerTopics/{topic}/eventSubscriptions/{subscription}",
-        "partnerTopics/{topic}/eventSubscriptions/{subscription}/getFullUrl",
-        "partnerTopics/{topic}/eventSubscriptions/{subscription}/getDeliveryAttributes",
-        "partnerConfigurations/default",
-        "partnerConfigurations/default/{action}",
-    ];
-    static WHOLE: OnceLock<HashMap<&str, String>> = OnceLock::new();
-    let whole = WHOLE.get_or_init(|| BELOW.iter().map(|below| (*below, format!("{GROUP}/{below}"))).collect());
-    let place = match resource {
-        Resource::Topics { .. } => 0,
-        Resource::Topic(_) => 1,
-        Resource::Activate(_) => 2,
-        Resource::Deactivate(_) => 3,
-        Resource::Keys(_) => 4,
-        Resource::RegenerateKey(_) => 5,
-        Resource::EventSubscriptions(_) => 6,
-        Resource::EventSubscription(..) => 7,
-        Resource::FullUrl(..) => 8,
-        Resource::DeliveryAttributes(..) => 9,
-        Resource::PartnerConfiguration(_) => 10,
-        Resource::AuthorizePartner(_) | Resource::UnauthorizePartner(_) => 11,
-    };
-    whole.get(BELOW[place]).map_or("other", String::as_str)
 }
