@@ -108,7 +108,7 @@ async fn an_empty_server_becomes_one_that_apps_work_with() {
     let listed = tidings(dir, "user list --tenant contoso.test --json").unwrap();
     assert_eq!(listed["value"], json!([megan]));
     tidings(dir, "user add adele@contoso.test --name Adele").unwrap();
-    tidings(dir, "user remove megan@contoso.test").unwrap();
+    tidings(dir, "user remove megan@contoso.test --yes").unwrap();
     let twice = tidings(dir, "tenant add contoso.test").unwrap_err();
     assert!(twice.contains("another tenant has the domain contoso.test"), "{twice}");
 

@@ -11,7 +11,7 @@ use notify::node::Outcome;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::request::Body;
+use super::request::{Body, bad};
 use super::{Admin, Failure, clock};
 use crate::engine::Faults;
 
@@ -114,6 +114,12 @@ enum NoRule {
     Count,
     #[error("\"url\" and \"resource\" have {TEXT_BYTES_MAX} bytes at most")]
     TooLong,
+    #[error("no URL begins so: give \"url\" with its scheme, as https://app.example/")]
+    Url,
+    #[error("\"changeType\" is of changes, and \"kind\" says lifecycle: leave one out")]
+    NoChange,
+    #[error("\"until\" has passed: the server's time is {0}")]
+    Over(Timestamp),
 }
 
 #[utoipa::path(
@@ -142,7 +148,12 @@ pub(super) async fn add(
     Body(fault): Body<Fault>,
 ) -> Result<(StatusCode, Json<ShownFault>), Failure> {
     let faults = faults(&admin)?;
-    let rule = fault.rule().map_err(|why| Failure::new(StatusCode::BAD_REQUEST, why.to_string()))?;
+    let rule = fault.rule(admin.state.clock.wall()).map_err(|why| bad(why.to_string()))?;
+    if let Some(id) = rule.selector.subscription
+        && admin.state.store.subscription(id).await?.is_none()
+    {
+        return Err(bad(format!("there is no subscription {id}, and ids of later ones are others")));
+    }
     let added = faults.with(|rules| rules.add(rule).map(ShownFault::from));
     let too_many = |why: fault_rules::TooMany| Failure::new(StatusCode::CONFLICT, why.to_string());
     Ok((StatusCode::CREATED, Json(added.map_err(too_many)?)))
@@ -186,7 +197,8 @@ fn faults(admin: &Admin) -> Result<&Faults, Failure> {
 }
 
 impl Fault {
-    fn rule(self) -> Result<Rule, NoRule> {
+    /// The rule, unless it can never strike.
+    fn rule(self, now: Timestamp) -> Result<Rule, NoRule> {
         let action = self.action()?;
         let is_count = |count: Option<u64>| count.is_none_or(|count| count > 0);
         if !is_count(self.every) || !is_count(self.times) || self.percent.is_some_and(|of| !(1..=100).contains(&of)) {
@@ -194,6 +206,15 @@ impl Fault {
         }
         if [&self.url, &self.resource].into_iter().flatten().any(|text| text.len() > TEXT_BYTES_MAX) {
             return Err(NoRule::TooLong);
+        }
+        if self.url.as_deref().is_some_and(|url| !begins_a_url(url)) {
+            return Err(NoRule::Url);
+        }
+        if self.kind == Some(StreamKind::Lifecycle) && self.change_type.is_some() {
+            return Err(NoRule::NoChange);
+        }
+        if self.until.is_some_and(|until| until <= now) {
+            return Err(NoRule::Over(now));
         }
         let Self { subscription, app, url, kind, change_type: change, resource, .. } = self;
         let selector = Selector { subscription, app, url, kind, change, resource };
@@ -231,6 +252,12 @@ impl Fault {
     }
 }
 
+/// Whether a receiver's URL can begin so.
+fn begins_a_url(text: &str) -> bool {
+    let schemes = ["https://", "http://", "nats:"];
+    schemes.into_iter().any(|scheme| text.starts_with(scheme) || scheme.starts_with(text))
+}
+
 impl From<&Kept> for ShownFault {
     fn from(kept: &Kept) -> Self {
         let Rule { selector, frequency, action } = kept.rule.clone();
@@ -263,8 +290,10 @@ mod tests {
 
     use super::*;
 
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_255_200);
+
     fn read(fault: Value) -> Result<Rule, NoRule> {
-        serde_json::from_value::<Fault>(fault).unwrap().rule()
+        serde_json::from_value::<Fault>(fault).unwrap().rule(NOW)
     }
 
     #[test]
@@ -301,6 +330,9 @@ mod tests {
             (json!({"action": "drop", "times": 0}), NoRule::Count),
             (json!({"action": "drop", "percent": 101}), NoRule::Count),
             (json!({"action": "drop", "url": "h".repeat(3_000)}), NoRule::TooLong),
+            (json!({"action": "drop", "url": "localhost:3000"}), NoRule::Url),
+            (json!({"action": "drop", "kind": "lifecycle", "changeType": "created"}), NoRule::NoChange),
+            (json!({"action": "drop", "until": "2026-11-01T00:00:00Z"}), NoRule::Over(NOW)),
         ] {
             assert_eq!(read(given.clone()), Err(why), "{given}");
         }

@@ -5,12 +5,13 @@ use graph::Timestamp;
 use serde_json::Value;
 
 use super::desk::{Desk, Output, query, text};
-use super::place::Place;
+use super::place::Running;
 
 /// Show what came of single requests to receivers.
 ///
 /// Each line is one attempt, the newest first: when it ended, what it came to, the answer's status, how long it took, how
-/// many notifications it carried, where it went, and when these are tried again. It says why something did not arrive;
+/// many notifications it carried, where it went, and when these are tried again; of events that were pushed also for which
+/// event subscription. It says why something did not arrive;
 /// what became of all notifications says `tidings ledger show`. Only so much is kept as section [attempt_log] of the
 /// configuration says, and when there is more than can be written, attempts are left out.
 #[derive(Debug, clap::Args)]
@@ -46,13 +47,16 @@ pub struct Options {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    place: Place,
+    place: Running,
 }
 
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let Options { app, subscription, since, outcome, before, top, excerpts, output, place } = options;
-    let desk = Desk::open(&place)?.patient();
-    ensure!(desk.is_running(), "only a running server shows its attempt log; start it, or name it with --server URL");
+    ensure!(
+        !excerpts || app.is_some() || subscription.is_some(),
+        "--excerpts shows what one owner's receiver answered: name --app APP or --subscription ID, too"
+    );
+    let desk = Desk::of_running(&place, "a running server shows its attempt log")?.patient();
     let asked = [
         ("app", app),
         ("subscription", subscription),
@@ -79,8 +83,18 @@ fn line(entry: &Value) -> String {
     let [at, outcome, status, notifications, url] =
         ["at", "outcome", "status", "notifications", "url"].map(|member| text(entry, member));
     let millis = entry["latencyMicros"].as_u64().unwrap_or_default() as f64 / 1e3;
+    let pushed_by = &entry["eventSubscription"];
     let mut line = format!("{at:27}  {outcome:12}  {status:3}  {millis:>9.1} ms  {notifications:>4}  {url}");
-    for (words, member) in [("again at", "nextRetryAt"), ("because", "cause"), ("answer:", "excerpt")] {
+    if pushed_by.is_object() {
+        line.push_str(&format!("  for {} of topic {}", text(pushed_by, "name"), text(pushed_by, "topic")));
+    }
+    let remarks = [
+        ("again at", "nextRetryAt"),
+        ("too old, and given up, at", "givenUpAt"),
+        ("because", "cause"),
+        ("answer:", "excerpt"),
+    ];
+    for (words, member) in remarks {
         let told = text(entry, member);
         if !told.is_empty() {
             line.push_str(&format!("  {words} {told}"));
@@ -94,6 +108,23 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_push_is_said_with_its_event_subscription_and_when_its_events_will_be_too_old() {
+        let topic = "00d8a100-2e92-4bfa-86e1-0056dacd0fce";
+        let entry = json!({
+            "number": 7, "at": "2026-11-28T09:00:00Z", "outcome": "timed_out", "latencyMicros": 30_000_000,
+            "notifications": 1, "url": "https://hook.example.net/n", "nextRetryAt": null,
+            "eventSubscription": { "topic": topic, "name": "worker" }, "givenUpAt": "2026-11-28T12:00:00Z",
+        });
+        assert_eq!(
+            table(&json!({ "value": [entry] })),
+            format!(
+                "2026-11-28T09:00:00Z         timed_out          30000.0 ms     1  https://hook.example.net/n  for worker of \
+                 topic {topic}  too old, and given up, at 2026-11-28T12:00:00Z\n"
+            )
+        );
+    }
 
     #[test]
     fn each_attempt_is_a_line_that_says_when_it_is_tried_again_and_why() {

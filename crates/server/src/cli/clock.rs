@@ -1,11 +1,17 @@
 //! `tidings clock`: what time a development server has, and moves it forward.
 
-use anyhow::ensure;
+use std::time::Duration;
+
 use clap::Subcommand;
+use graph::Timestamp;
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::desk::{Desk, Output, text};
-use super::place::{NAME_RUNNING, Place};
+use super::place::Running;
+
+/// How often it is looked how far the clock has come.
+const LOOKED_EVERY: Duration = Duration::from_millis(500);
 
 /// Show the clock of `tidings dev`, or move it forward, to see within seconds what takes days.
 ///
@@ -26,7 +32,7 @@ pub struct Options {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    place: Place,
+    place: Running,
 }
 
 #[derive(Debug, Subcommand)]
@@ -45,11 +51,11 @@ Examples:
         by: Option<String>,
         /// The time to move it to
         #[arg(long, value_name = "TIME")]
-        to: Option<String>,
+        to: Option<Timestamp>,
         #[command(flatten)]
         output: Output,
         #[command(flatten)]
-        place: Place,
+        place: Running,
     },
 }
 
@@ -59,21 +65,60 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         return Ok(());
     };
     let desk = open(&place)?;
-    let ask = if let Some(to) = to { json!({ "to": to }) } else { json!({ "by": by }) };
-    let mut moved = desk.post("clock/advance", ask).await?;
-    while moved["arrived"] == false {
-        moved = desk.post("clock/advance", json!({ "to": moved["to"] })).await?;
-    }
+    // On the standard error output; nothing is drawn where nobody watches.
+    let progress = ProgressBar::new_spinner();
+    let mut ask = if let Some(to) = to { json!({ "to": to }) } else { json!({ "by": by }) };
+    let moved = loop {
+        let moved = watched(&desk, ask, &progress).await?;
+        if moved["arrived"] != false {
+            break moved;
+        }
+        ask = json!({ "to": moved["to"] });
+    };
+    progress.finish_and_clear();
     output.print(&moved, line);
     Ok(())
 }
 
-fn open(place: &Place) -> anyhow::Result<Desk> {
-    let desk = Desk::open(place)?;
-    ensure!(desk.is_running(), "a clock is moved while `tidings dev` runs: {NAME_RUNNING}");
-    Ok(desk)
+/// Moves the clock, and says meanwhile how far it has come.
+async fn watched(desk: &Desk, ask: Value, progress: &ProgressBar) -> anyhow::Result<Value> {
+    let way = ["to", "by"].into_iter().find_map(|member| Some(format!("{member} {}", ask[member].as_str()?)));
+    let way = way.unwrap_or_default();
+    let moving = desk.post("clock/advance", ask);
+    tokio::pin!(moving);
+    let mut looking = tokio::time::interval(LOOKED_EVERY);
+    loop {
+        tokio::select! {
+            moved = &mut moving => return moved,
+            _ = looking.tick() => {}
+        }
+        // It is at the same place as long as what is due there has not happened.
+        if let Ok(clock) = desk.get("clock").await {
+            progress.set_message(told(&clock, &way));
+            progress.tick();
+        }
+    }
+}
+
+fn told(clock: &Value, way: &str) -> String {
+    format!("moving {way}: at {}, until what is due there has happened", text(clock, "now"))
+}
+
+fn open(place: &Running) -> anyhow::Result<Desk> {
+    Desk::of_running(place, "a clock is moved while `tidings dev` runs")
 }
 
 fn line(clock: &Value) -> String {
     format!("{}  {} ahead of the world\n", text(clock, "now"), text(clock, "ahead"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_the_way_it_is_said_where_the_clock_is_and_where_it_goes() {
+        let told = told(&json!({ "now": "2026-12-01T00:00:00Z" }), "by 3h");
+        assert_eq!(told, "moving by 3h: at 2026-12-01T00:00:00Z, until what is due there has happened");
+    }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::client::{Call, Client};
-use super::place::{Found, Place};
+use super::place::{Found, Place, Running, Server};
 use crate::admin::directory_router;
 use crate::directory::Directory;
 
@@ -26,16 +26,25 @@ enum Clerk {
     Stopped(Router),
 }
 
+impl Clerk {
+    fn of(server: &Server) -> anyhow::Result<Self> {
+        let admin = server.admin.trim().trim_end_matches('/').trim_end_matches("/admin").to_owned();
+        Ok(Self::Running { client: Client::new(None)?, admin, token: server.token.trim().to_owned() })
+    }
+}
+
 impl Desk {
     pub fn open(place: &Place) -> anyhow::Result<Self> {
         let clerk = match place.find()? {
-            Found::Server { admin, token } => {
-                let admin = admin.trim().trim_end_matches('/').trim_end_matches("/admin").to_owned();
-                Clerk::Running { client: Client::new(None)?, admin, token: token.trim().to_owned() }
-            }
+            Found::Server(server) => Clerk::of(&server)?,
             Found::Store(store, clock) => Clerk::Stopped(directory_router(Directory::new(store, clock))),
         };
         Ok(Self { clerk, place: place.named()? })
+    }
+
+    /// Of a running server; `what` only such a one does.
+    pub fn of_running(running: &Running, what: &str) -> anyhow::Result<Self> {
+        Ok(Self { clerk: Clerk::of(&running.find(what)?)?, place: running.named()? })
     }
 
     /// The same, which waits long for an answer.
@@ -45,10 +54,6 @@ impl Desk {
             stopped @ Clerk::Stopped(_) => stopped,
         };
         Self { clerk, ..self }
-    }
-
-    pub fn is_running(&self) -> bool {
-        matches!(self.clerk, Clerk::Running { .. })
     }
 
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {

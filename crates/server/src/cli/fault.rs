@@ -1,11 +1,13 @@
 //! `tidings fault`: deliveries of a development server go wrong on purpose.
 
-use anyhow::ensure;
+use anyhow::anyhow;
 use clap::Subcommand;
+use graph::Timestamp;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::desk::{Desk, Output, text};
-use super::place::{NAME_RUNNING, Place};
+use super::place::Running;
 use crate::admin::FaultAction;
 
 /// Make deliveries of `tidings dev` go wrong on purpose, to see what your app makes of it.
@@ -48,7 +50,7 @@ Example:
         /// Its number
         number: u32,
         #[command(flatten)]
-        place: Place,
+        place: Running,
     },
     /// Remove all rules.
     #[command(after_help = "\
@@ -56,7 +58,7 @@ Example:
   tidings fault clear")]
     Clear {
         #[command(flatten)]
-        place: Place,
+        place: Running,
     },
 }
 
@@ -72,10 +74,10 @@ struct Add {
     by: Option<String>,
     /// Only notifications of this subscription
     #[arg(long, value_name = "ID")]
-    subscription: Option<String>,
+    subscription: Option<Uuid>,
     /// Only those of this app
     #[arg(long, value_name = "ID")]
-    app: Option<String>,
+    app: Option<Uuid>,
     /// Only those to URLs that begin so
     #[arg(long, value_name = "URL")]
     url: Option<String>,
@@ -102,7 +104,7 @@ struct Add {
     times: Option<u64>,
     /// Until the server has this time
     #[arg(long, value_name = "TIME")]
-    until: Option<String>,
+    until: Option<Timestamp>,
     #[command(flatten)]
     at: At,
 }
@@ -112,13 +114,13 @@ struct At {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    place: Place,
+    place: Running,
 }
 
 pub async fn run(options: Options) -> anyhow::Result<()> {
     match options.command {
         Command::Add(add) => {
-            let added = open(&add.at.place)?.post("faults", add.body()).await?;
+            let added = open(&add.at.place)?.post("faults", add.body()).await.map_err(in_options)?;
             add.at.output.print(&added, |added| format!("{}\n", line(added)));
         }
         Command::List(at) => at.output.print_list(&open(&at.place)?.get("faults").await?, line),
@@ -128,10 +130,18 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open(place: &Place) -> anyhow::Result<Desk> {
-    let desk = Desk::open(place)?;
-    ensure!(desk.is_running(), "faults are made while `tidings dev` runs: {NAME_RUNNING}");
-    Ok(desk)
+fn open(place: &Running) -> anyhow::Result<Desk> {
+    Desk::of_running(place, "faults are made while `tidings dev` runs")
+}
+
+/// A refusal that names members of the request, with the options that they were given by.
+fn in_options(refusal: anyhow::Error) -> anyhow::Error {
+    let members = ["with", "by", "url", "kind", "changeType", "resource", "every", "percent", "times", "until"];
+    let in_options = members.into_iter().fold(refusal.to_string(), |told, member| {
+        let option = if member == "changeType" { "change-type" } else { member };
+        told.replace(&format!("\"{member}\""), &format!("--{option}"))
+    });
+    anyhow!(in_options)
 }
 
 impl Add {
@@ -163,4 +173,15 @@ fn line(fault: &Value) -> String {
         line.push_str(&format!("  {member} {}", text(fault, member)));
     }
     line + &format!("  struck {} of {}", text(fault, "struck"), text(fault, "seen"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_options_and_not_the_members_of_the_request() {
+        let told = in_options(anyhow!("\"with\" is for fail alone, and \"changeType\" for changes"));
+        assert_eq!(told.to_string(), "--with is for fail alone, and --change-type for changes");
+    }
 }

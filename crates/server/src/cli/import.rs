@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::place::{Found, Place};
+use super::place::{Found, Place, Server};
 use crate::server::fresh_source;
 use crate::sources::import::accept::StoreSink;
 use crate::sources::import::client::AdminClient;
@@ -43,7 +43,7 @@ pub struct ImportArgs {
 /// Runs the command.
 pub async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let mut sink: Box<dyn Sink> = match args.place.find()? {
-        Found::Server { admin, token } => Box::new(AdminClient::new(&admin, &token, args.quiet)),
+        Found::Server(Server { admin, token }) => Box::new(AdminClient::new(&admin, &token, args.quiet)),
         Found::Store(store, clock) => Box::new(StoreSink { store, fresh: fresh_source(clock), quiet: args.quiet }),
     };
     let bar = progress_bar(&args.files);

@@ -1,11 +1,10 @@
 //! `tidings keys`: what the server signs tokens with.
 
-use anyhow::ensure;
 use clap::Subcommand;
 use serde_json::json;
 
 use super::desk::{Desk, Output, text};
-use super::place::{NAME_RUNNING, Place};
+use super::place::Running;
 
 /// Change the keys that tokens are signed with.
 ///
@@ -34,14 +33,13 @@ Examples:
         #[command(flatten)]
         output: Output,
         #[command(flatten)]
-        place: Place,
+        place: Running,
     },
 }
 
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let Command::Rotate { distrust, output, place } = options.command;
-    let desk = Desk::open(&place)?;
-    ensure!(desk.is_running(), "keys are rotated while the server runs: {NAME_RUNNING}");
+    let desk = Desk::of_running(&place, "keys are rotated while the server runs")?;
     let rotated = desk.post("keys/rotate", json!({ "distrust": distrust })).await?;
     output.print(&rotated, |rotated| format!("{} signs now\n", text(rotated, "kid")));
     Ok(())

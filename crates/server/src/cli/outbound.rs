@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::ensure;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::desk::{Desk, Output, text};
-use super::place::{NAME_RUNNING, Place};
+use super::place::Running;
 
 /// Find out whether a receiver can be called.
 #[derive(Debug, clap::Args)]
@@ -40,14 +39,13 @@ Examples:
         #[command(flatten)]
         output: Output,
         #[command(flatten)]
-        place: Place,
+        place: Running,
     },
 }
 
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let Command::Check { url, probe, output, place } = options.command;
-    let desk = Desk::open(&place)?;
-    ensure!(desk.is_running(), "URLs are judged by a running server, which has the configuration: {NAME_RUNNING}");
+    let desk = Desk::of_running(&place, "URLs are judged by a running server, which has the configuration")?;
     let checked = desk.post("outbound/check", json!({ "url": url, "handshake": probe })).await?;
     output.print(&checked, verdict);
     let passed = checked["allowed"] == true && checked["handshake"]["passed"] != false;

@@ -36,37 +36,104 @@ pub struct Place {
     key_file: Option<PathBuf>,
 }
 
+/// A server that must run.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Which server")]
+pub struct Running {
+    /// The admin URL of a running server (http://127.0.0.1:8081)
+    #[arg(long, value_name = "URL", requires = "token", conflicts_with = "data_dir")]
+    server: Option<String>,
+
+    /// The admin token of that server
+    #[arg(long, value_name = "TOKEN", env = "TIDINGS_ADMIN_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+
+    /// The data directory of a running server [default: $XDG_DATA_HOME/tidings or
+    /// ~/.local/share/tidings]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
 /// What was found there.
 pub enum Found {
-    /// A running server's admin API.
-    Server { admin: String, token: String },
+    Server(Server),
     /// No server runs on the data: this process has the store, and the clock that it goes by.
     Store(Arc<dyn Store>, Clock),
+}
+
+/// A running server's admin API.
+pub struct Server {
+    pub admin: String,
+    pub token: String,
 }
 
 impl Place {
     /// The place in words.
     pub fn named(&self) -> anyhow::Result<String> {
-        Ok(match (&self.server, &self.data_dir) {
-            (Some(server), _) => format!("the server at {server}"),
-            (None, Some(dir)) => dir.display().to_string(),
-            (None, None) => default_path()?.display().to_string(),
-        })
+        named(self.server.as_deref(), self.data_dir.as_deref())
     }
 
     pub fn find(&self) -> anyhow::Result<Found> {
-        match (&self.server, &self.token) {
-            (Some(server), Some(token)) => Ok(Found::Server { admin: server.clone(), token: token.clone() }),
-            (Some(_), None) => bail!("--server needs --token TOKEN"),
-            (None, _) => match &self.data_dir {
-                Some(dir) => look(dir, self.key_file.as_deref()),
-                None => look(&default_path()?, self.key_file.as_deref()),
+        let dir = match looked_in(self.server.as_deref(), self.token.as_deref(), self.data_dir.as_deref())? {
+            Looked::At(server) => return Ok(Found::Server(server)),
+            Looked::In(dir) => dir,
+        };
+        let data = match who_has(&dir)? {
+            Ok(data) => data,
+            Err(server) => return Ok(Found::Server(server)),
+        };
+        let keys = keys_for(&data, &place_for(&dir, self.key_file.as_deref())?)?;
+        let nobody_listens: store::Publish = Arc::new(|_, _| {});
+        data.ensure_store_is_not_lost()?;
+        let store = SqliteStore::open(data.store(), keys, nobody_listens);
+        let store = store.with_context(|| format!("cannot open the store in {}", dir.display()))?;
+        // From here on the store's own lock keeps others out.
+        Ok(Found::Store(Arc::new(store), Clock::ahead_by(data.clock_ahead()?)))
+    }
+}
+
+impl Running {
+    /// The place in words.
+    pub fn named(&self) -> anyhow::Result<String> {
+        named(self.server.as_deref(), self.data_dir.as_deref())
+    }
+
+    /// The server; `what` only a running one does, if none runs.
+    pub fn find(&self, what: &str) -> anyhow::Result<Server> {
+        match looked_in(self.server.as_deref(), self.token.as_deref(), self.data_dir.as_deref())? {
+            Looked::At(server) => Ok(server),
+            Looked::In(dir) => match who_has(&dir)? {
+                Ok(_) => bail!("{what}: {NAME_RUNNING}"),
+                Err(server) => Ok(server),
             },
         }
     }
 }
 
-fn look(dir: &Path, key_file: Option<&Path>) -> anyhow::Result<Found> {
+fn named(server: Option<&str>, data_dir: Option<&Path>) -> anyhow::Result<String> {
+    Ok(match (server, data_dir) {
+        (Some(server), _) => format!("the server at {server}"),
+        (None, Some(dir)) => dir.display().to_string(),
+        (None, None) => default_path()?.display().to_string(),
+    })
+}
+
+/// Where somebody said to look.
+enum Looked {
+    At(Server),
+    In(PathBuf),
+}
+
+fn looked_in(server: Option<&str>, token: Option<&str>, data_dir: Option<&Path>) -> anyhow::Result<Looked> {
+    match (server, token) {
+        (Some(server), Some(token)) => Ok(Looked::At(Server { admin: server.to_owned(), token: token.to_owned() })),
+        (Some(_), None) => bail!("--server needs --token TOKEN"),
+        (None, _) => Ok(Looked::In(data_dir.map_or_else(default_path, |dir| Ok(dir.to_owned()))?)),
+    }
+}
+
+/// The server that runs on a data directory, or the directory for this process alone.
+fn who_has(dir: &Path) -> anyhow::Result<Result<DataDir, Server>> {
     if !dir.is_dir() {
         bail!(
             "there is no data directory {}; start a server, or name one with --data-dir DIR, or with --server URL and \
@@ -85,15 +152,9 @@ fn look(dir: &Path, key_file: Option<&Path>) -> anyhow::Result<Found> {
                 )
             })
         };
-        return Ok(Found::Server { admin: read(ADMIN_URL_FILE)?, token: read(ADMIN_TOKEN_FILE)? });
+        return Ok(Err(Server { admin: read(ADMIN_URL_FILE)?, token: read(ADMIN_TOKEN_FILE)? }));
     };
-    let keys = keys_for(&data, &place_for(dir, key_file)?)?;
-    let nobody_listens: store::Publish = Arc::new(|_, _| {});
-    data.ensure_store_is_not_lost()?;
-    let store = SqliteStore::open(data.store(), keys, nobody_listens);
-    let store = store.with_context(|| format!("cannot open the store in {}", dir.display()))?;
-    // From here on the store's own lock keeps others out.
-    Ok(Found::Store(Arc::new(store), Clock::ahead_by(data.clock_ahead()?)))
+    Ok(Ok(data))
 }
 
 #[cfg(test)]
@@ -106,6 +167,12 @@ mod tests {
     struct Program {
         #[command(flatten)]
         place: Place,
+    }
+
+    #[derive(Parser)]
+    struct OfRunning {
+        #[command(flatten)]
+        running: Running,
     }
 
     fn place(line: &str) -> Result<Place, clap::Error> {
@@ -135,7 +202,7 @@ mod tests {
         assert!(refusal(&place).contains("name it with --server URL"));
         dir.write_private(ADMIN_URL_FILE, b"http://127.0.0.1:1").unwrap();
         dir.write_private(ADMIN_TOKEN_FILE, b"hush").unwrap();
-        let Ok(Found::Server { admin, token }) = place.find() else { panic!("a server has it") };
+        let Ok(Found::Server(Server { admin, token })) = place.find() else { panic!("a server has it") };
         assert_eq!((admin.as_str(), token.as_str()), ("http://127.0.0.1:1", "hush"));
         let (stopped, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let line = format!("p --data-dir {}", stopped.path().display());
@@ -144,5 +211,15 @@ mod tests {
         let named = format!("{line} --key-file {}", keys.path().join("key").display());
         assert!(matches!(place(&named).find(), Ok(Found::Store(..))));
         assert!(matches!(place(&line).find(), Ok(Found::Store(..))), "the key file is remembered");
+    }
+
+    #[test]
+    fn what_takes_a_running_server_names_it_and_opens_no_stopped_ones_data() {
+        let dir = tempfile::tempdir().unwrap();
+        let line = format!("p --data-dir {}", dir.path().display());
+        let running = OfRunning::try_parse_from(line.split(' ')).unwrap().running;
+        let refusal = running.find("keys are rotated by a running server").err().map(|error| error.to_string());
+        assert_eq!(refusal, Some(format!("keys are rotated by a running server: {NAME_RUNNING}")));
+        assert!(!dir.path().join("store").exists(), "nothing is made there");
     }
 }

@@ -1,12 +1,11 @@
 //! `tidings topic`: partner topics, which subscriptions with an `EventGrid:` URL are told through.
 
-use anyhow::ensure;
 use clap::Subcommand;
 use graph::Timestamp;
 use serde_json::{Value, json};
 
 use super::desk::{Desk, Output, encoded, query, text};
-use super::place::Place;
+use super::place::{Place, Running};
 
 /// Partner topics: logs of CloudEvents that apps pull from.
 ///
@@ -154,7 +153,7 @@ Examples:
         #[command(flatten)]
         output: Output,
         #[command(flatten)]
-        place: Place,
+        place: Running,
     },
     /// Show the events that a topic keeps. Whoever pulls receives them all the same.
     #[command(after_help = "\
@@ -239,7 +238,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         }
         Command::Replay { topic, name, all, ids, reason, from, to, output, place } => {
             let path = format!("topics/{}/event-subscriptions/{}/dead-letters", encoded(&topic), encoded(&name));
-            replay(Desk::open(&place)?, &path, Wanted { all, ids, reason, from, to }, output).await?;
+            let what = "a running server has the configuration, which says where dead letters are";
+            let desk = Desk::of_running(&place, what)?;
+            replay(desk, &path, Wanted { all, ids, reason, from, to }, output).await?;
         }
         Command::Peek { topic, after, output, place } => {
             let path = format!("topics/{}/events", encoded(&topic));
@@ -260,10 +261,6 @@ struct Wanted {
 }
 
 async fn replay(desk: Desk, path: &str, wanted: Wanted, output: Output) -> anyhow::Result<()> {
-    ensure!(
-        desk.is_running(),
-        "no server is running here, and only its configuration says where dead letters are: start it first"
-    );
     match wanted.all || !wanted.ids.is_empty() {
         true => send_again(&desk.patient(), path, wanted, output).await,
         false => show(&desk, path, wanted, output).await,

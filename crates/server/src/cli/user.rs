@@ -1,11 +1,13 @@
 //! `tidings user`: people with mailboxes.
 
+use std::io::{BufRead as _, IsTerminal as _};
+
 use anyhow::ensure;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::desk::{Desk, Output, encoded, query, text};
-use super::place::{NAME_RUNNING, Place};
+use super::place::{Place, Running};
 
 /// Add users, and say who may sign in.
 ///
@@ -83,14 +85,29 @@ Example:
     #[command(after_help = "\
 Example:
   tidings user sign-in-code megan@contoso.com")]
-    SignInCode(Edit),
+    SignInCode {
+        /// The user's address or id
+        #[arg(value_name = "USER")]
+        key: String,
+        #[command(flatten)]
+        output: Output,
+        #[command(flatten)]
+        place: Running,
+    },
     /// Remove a user, and everything in the mailbox, for good.
     ///
-    /// Subscriptions to the mailbox end, and apps are told so (subscriptionRemoved).
+    /// Subscriptions to the mailbox end, and apps are told so (subscriptionRemoved). It asks first.
     #[command(after_help = "\
-Example:
-  tidings user remove megan@contoso.com")]
-    Remove(User),
+Examples:
+  tidings user remove megan@contoso.com
+  tidings user remove megan@contoso.com --yes")]
+    Remove {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        user: User,
+    },
 }
 
 /// A user that there is.
@@ -127,24 +144,44 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             let reset = Desk::open(&user.place)?.post(&format!("{}/reset-password", user.path()), json!({})).await?;
             output.print(&reset, one_line);
         }
-        Command::SignInCode(Edit { user, output }) => {
-            let desk = Desk::open(&user.place)?;
-            ensure!(desk.is_running(), "a code is for the sign-in page of a running server: {NAME_RUNNING}");
-            let made = desk.post(&format!("{}/sign-in-codes", user.path()), json!({})).await?;
+        Command::SignInCode { key, output, place } => {
+            let desk = Desk::of_running(&place, "a code is for the sign-in page of a running server")?;
+            let made = desk.post(&format!("{}/sign-in-codes", path(&key)), json!({})).await?;
             output.print(&made, |made| format!("{}  until {}\n", text(made, "code"), text(made, "expires")));
         }
-        Command::Remove(user) => {
-            Desk::open(&user.place)?.delete(&user.path()).await?;
+        Command::Remove { user, yes } => {
+            let desk = Desk::open(&user.place)?;
+            let found = desk.get(&user.path()).await?;
+            let who = text(&found, "userPrincipalName");
+            confirmed(yes, &format!("Remove {who} with everything in the mailbox, for good?"))?;
+            desk.delete(&user.path()).await?;
             println!("{}  removed", user.key);
         }
     }
     Ok(())
 }
 
+/// Asks, unless that was answered already; where nobody can answer, nothing is done.
+fn confirmed(yes: bool, question: &str) -> anyhow::Result<()> {
+    if yes {
+        return Ok(());
+    }
+    ensure!(std::io::stdin().is_terminal(), "{question} Say so with --yes");
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    ensure!(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()), "nothing was removed");
+    Ok(())
+}
+
 impl User {
     fn path(&self) -> String {
-        format!("users/{}", encoded(&self.key))
+        path(&self.key)
     }
+}
+
+fn path(key: &str) -> String {
+    format!("users/{}", encoded(key))
 }
 
 impl Edit {
