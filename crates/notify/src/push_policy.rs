@@ -208,8 +208,12 @@ impl PushPolicy {
 
     /// Whether an event that was published then may still be tried at `now`, when it is due.
     pub fn lives(&self, published: Timestamp, now: Timestamp) -> Result<(), GivenUp> {
-        let ends = published.plus_minutes(i64::from(self.time_to_live_minutes));
-        if now < ends { Ok(()) } else { Err(GivenUp::TimeToLiveExceeded) }
+        if now < self.lives_until(published) { Ok(()) } else { Err(GivenUp::TimeToLiveExceeded) }
+    }
+
+    /// When the time to live of an event is over that was published then.
+    pub fn lives_until(&self, published: Timestamp) -> Timestamp {
+        published.plus_minutes(i64::from(self.time_to_live_minutes))
     }
 }
 

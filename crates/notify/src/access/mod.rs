@@ -135,7 +135,11 @@ impl Principal {
 
     /// Whether it holds a permission that suffices for this, wherever that is. `own`: of the signed-in user.
     pub fn suffices(&self, need: Need, own: bool) -> bool {
-        need == Need::Token || self.names(need, own).iter().any(|name| self.held.contains(name))
+        match need {
+            Need::Token => true,
+            Need::AppItself => matches!(self.actor, Actor::App(_)),
+            need => self.names(need, own).iter().any(|name| self.held.contains(name)),
+        }
     }
 
     /// The permissions of which one suffices.

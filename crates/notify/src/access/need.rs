@@ -32,6 +32,8 @@ pub enum Need {
     Resource { permissions: &'static Permissions, is_of_user: bool },
     /// Subscriptions that other apps made.
     AllSubscriptions,
+    /// A token of the app itself, whatever it holds. That somebody consented to an app shows nobody what it is told of others.
+    AppItself,
 }
 
 /// How much of something.
@@ -73,7 +75,7 @@ impl Need {
     /// The row of the tables. `own`: of the signed-in user.
     pub fn row(self, own: bool) -> Row {
         match self {
-            Need::Token => Row::all(&[]),
+            Need::Token | Need::AppItself => Row::all(&[]),
             Need::Items(Kind::Message, level) => mail(level),
             Need::Items(Kind::Event, level) => calendars(level),
             Need::Items(Kind::Contact, Level::Basic | Level::Read) => {
@@ -132,7 +134,7 @@ impl Need {
             | Need::Schedule
             | Need::Subscription(_) => true,
             Need::Resource { is_of_user, .. } => is_of_user,
-            Need::Token | Need::Users | Need::AllSubscriptions => false,
+            Need::Token | Need::Users | Need::AllSubscriptions | Need::AppItself => false,
         }
     }
 

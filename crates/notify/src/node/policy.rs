@@ -9,7 +9,7 @@ use super::delivery::Delivery;
 use super::fault::Fault;
 use super::owned::Done;
 use super::stream::{Class, Room};
-use super::{NodeConfig, Outcome, Purpose};
+use super::{NodeConfig, Notification, Outcome, Purpose};
 use crate::checkpoint::StreamKind;
 use crate::push_policy::{self, Answer, GivenUp, Pushed};
 use crate::subscription::Target;
@@ -169,6 +169,18 @@ fn pushed(
         push_policy::Verdict::Acknowledged => Verdict::Done(Done::Delivered),
         push_policy::Verdict::Again { wait_micros } => Verdict::Again { micros: wait_micros },
         push_policy::Verdict::GivenUp(reason) => Verdict::GivenUp(reason),
+    }
+}
+
+impl Notification {
+    /// From when on it is not pushed any more: whoever finds it due then gives it up. `None`: it is no event that is pushed, or
+    /// is told again and lives anew.
+    pub fn lives_until(&self) -> Option<Timestamp> {
+        let push = self.subscription.target.event_subscription()?.push()?;
+        match &*self.record {
+            Record::Event(event) if self.given_up.is_none() => Some(push.policy.lives_until(event.published)),
+            _ => None,
+        }
     }
 }
 

@@ -81,12 +81,13 @@ pub(super) async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>)
         Failure::new(StatusCode::NOT_FOUND, "there is no attempt log; set on = true in section [attempt_log]")
     })?;
     let (app, subscription) = (app.map(AppId), subscription.map(SubscriptionId));
-    let (wanted, now) = (Wanted { app, subscription, since, outcome, before, most }, admin.state.clock.wall());
+    let wanted = Wanted { owner: None, app, subscription, since, outcome, before, most, files_max: usize::MAX };
+    let now = admin.state.clock.wall();
     let read = tokio::task::spawn_blocking(move || log.read(&wanted, now)).await;
     let unreadable =
         |why: String| Failure::new(StatusCode::SERVICE_UNAVAILABLE, format!("the attempt log cannot be read: {why}"));
     let found = read.map_err(|error| unreadable(error.to_string()))?;
-    let Found { mut entries, more } = found.map_err(|error| unreadable(error.to_string()))?;
+    let Found { mut entries, more, .. } = found.map_err(|error| unreadable(error.to_string()))?;
     if !shows_excerpts {
         entries.iter_mut().for_each(|entry| entry.excerpt = None);
     }

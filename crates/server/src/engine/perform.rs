@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use graph::{AppId, Partition, SubscriptionId, Timestamp};
+use graph::{AppId, Partition, SubscriptionId, TenantId, Timestamp};
 use notify::event_grid_url::is_event_grid;
 use notify::fault_rules::Plan;
 use notify::log::{Cause, EndReason};
-use notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Purpose, Step};
-use notify::{Checkpoint, Command, Event, Monotonic, Position, Record, Stream, Subscription};
+use notify::node::{Attempt, CheckpointAnswer, Lack, Notification, Outcome, Purpose, Step};
+use notify::{Checkpoint, Command, Event, EventSubscription, Monotonic, Position, Record, Stream, Subscription};
 use protocol::event_grid::push::Origin;
 use store::{CheckpointError, NodeId, Store, StoreError, SubscriptionError};
 use tokio::sync::mpsc::UnboundedSender;
@@ -22,7 +22,7 @@ use super::publish::{Topics, publish};
 use super::push::{Bearers, push};
 use super::{Deliver, Input, Parts};
 use crate::clock::Clock;
-use crate::evidence::attempts::entry::{Tried, excerpt};
+use crate::evidence::attempts::entry::{PushedBy, Tried, excerpt};
 use crate::outbound::{self, Answer as Answered, Failure, Outbound};
 use crate::sinks::Sinks;
 use crate::telemetry::traces::Traces;
@@ -83,8 +83,11 @@ pub(super) struct Channels {
 
 /// What the attempt log says of an attempt from the start.
 struct About {
+    tenant: TenantId,
     app: AppId,
     subscriptions: Vec<SubscriptionId>,
+    event_subscription: Option<PushedBy>,
+    lives_until: Option<Timestamp>,
     url: Arc<str>,
 }
 
@@ -110,9 +113,18 @@ impl CameTo {
 
 impl About {
     fn of(attempt: &Attempt) -> Option<Self> {
-        let app = attempt.notifications.first()?.subscription.app;
+        let first = &attempt.notifications.first()?.subscription;
         let subscriptions = attempt.notifications.iter().map(|one| one.subscription.id).collect();
-        Some(Self { app, subscriptions, url: Arc::clone(&attempt.url) })
+        let pushed_by = |of: &EventSubscription| PushedBy { topic: of.topic, name: of.name.clone() };
+        let lives: Option<Vec<_>> = attempt.notifications.iter().map(Notification::lives_until).collect();
+        Some(Self {
+            tenant: first.tenant,
+            app: first.app,
+            subscriptions,
+            event_subscription: first.target.event_subscription().map(pushed_by),
+            lives_until: lives.into_iter().flatten().max(),
+            url: Arc::clone(&attempt.url),
+        })
     }
 
     fn tried(
@@ -122,7 +134,7 @@ impl About {
         ended: Timestamp,
         took: Duration,
     ) -> Tried {
-        let Self { app, subscriptions, url } = self;
+        let Self { tenant, app, subscriptions, event_subscription, lives_until, url } = self;
         let (answer, failure) = match result {
             Some(Ok(answer)) => (Some(answer), None),
             Some(Err(failure)) => (None, Some(failure)),
@@ -132,14 +144,17 @@ impl About {
         let unusual = answer.as_ref().filter(|_| outcome != Outcome::Acknowledged);
         Tried {
             ended,
+            tenant,
             app,
             subscriptions,
+            event_subscription,
             url,
             outcome: outcome_name(outcome),
             excerpt: unusual.and_then(|answer| excerpt(&answer.body)),
             status: answer.map(|answer| answer.status),
             took,
             retry_micros: None,
+            lives_until,
             cause: failure.map(|failure| failure.to_string()),
         }
     }

@@ -17,6 +17,7 @@ use protocol::{ErrorBody, ErrorObject, HandshakeError, InnerError, PayloadError}
 use serde_json::json;
 use store::{CommitError, StoreError};
 
+use super::attempts::AttemptsRefusal;
 use super::context::Context;
 use super::graph::{DeltaRefusal, ScheduleRefusal, WindowError};
 use super::query::QueryError;
@@ -84,6 +85,8 @@ pub enum ApiError {
     Store(StoreError),
     /// The batch as a whole.
     Batch(BatchError),
+    /// An app asks what came of the requests to its receivers.
+    Attempts(AttemptsRefusal),
     NestedBatch,
     /// A request of a batch names a server.
     AbsoluteUrl,
@@ -274,6 +277,7 @@ impl ApiError {
             ),
             ApiError::Payload(error) => with_detail(
                 shape(BAD, error.code(), error.message()),
+            ApiError::Attempts(refusal) => attempts(refusal),
                 error.property().map(str::to_owned),
                 error.to_string(),
             ),
@@ -390,6 +394,20 @@ fn batch(error: &BatchError) -> Shape {
 
 fn shape(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Shape {
     Shape { status, code, message: message.into(), details: Vec::new() }
+fn attempts(refusal: &AttemptsRefusal) -> Shape {
+    match refusal {
+        AttemptsRefusal::Query(why) => shape(StatusCode::BAD_REQUEST, "BadRequest", why.clone()),
+        AttemptsRefusal::NoLog => {
+            shape(StatusCode::NOT_FOUND, "ResourceNotFound", "This server keeps no log of single attempts.")
+        }
+        AttemptsRefusal::Unreadable(why) => shape(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailable",
+            format!("The log of single attempts cannot be read: {why}"),
+        ),
+    }
+}
+
 }
 
 fn with_detail(shape: Shape, target: Option<String>, message: String) -> Shape {

@@ -4,6 +4,7 @@
 //! (`/users('x')/messages/{id}`, `//`, any case): `graph::path` reads them.
 
 pub mod answer;
+pub mod attempts;
 pub mod context;
 pub mod error;
 pub mod event_grid;
@@ -76,14 +77,16 @@ async fn answered(state: &Arc<AppState>, context: &Context, parts: &Parts, body:
         context.is_for(openapi::PATH);
         return openapi::answer();
     }
-    if let Some(asked) = event_grid::asked(&path) {
     if path.eq_ignore_ascii_case(openapi::event_grid::PATH) && parts.method == Method::GET {
         context.is_for(openapi::event_grid::PATH);
         return openapi::event_grid::answer();
     }
+    if let Some(asked) = event_grid::asked(&path) {
         return event_grid::answer(state, context, parts, &asked, body).await;
     }
-    let outcome = if uploads::is_upload_path(&path) {
+    let outcome = if attempts::is_asked(&path) {
+        attempts::handle(state, context, parts).await
+    } else if uploads::is_upload_path(&path) {
         context.is_for("/uploads/{session}");
         uploads::handle(state, context, parts, &path, body).await
     } else {
@@ -92,7 +95,10 @@ async fn answered(state: &Arc<AppState>, context: &Context, parts: &Parts, body:
     if let Err(error) = &outcome {
         log_refusal(context, &parts.method, &path, error);
     }
-    let allowed = matches!(outcome, Err(ApiError::Method)).then(|| openapi::allowed(&path));
+    let allowed = matches!(outcome, Err(ApiError::Method)).then(|| match attempts::is_asked(&path) {
+        true => attempts::METHODS.to_owned(),
+        false => openapi::allowed(&path),
+    });
     let mut response = answer::response(context, outcome);
     if let Some(Ok(allowed)) = allowed.map(HeaderValue::try_from) {
         response.headers_mut().insert(header::ALLOW, allowed);

@@ -8,11 +8,14 @@ use axum::extract::RawQuery;
 use axum::routing::post;
 use http::StatusCode;
 use serde_json::{Value, json};
+use store::App;
+use tidings_server::identity::Grant;
 use tidings_server::seed;
 use tidings_server::server::Running;
+use uuid::Uuid;
 
 use crate::admin;
-use crate::delivery::{asked_of_admin, call, server};
+use crate::delivery::{asked_of_admin, call, call_with, server};
 use crate::world::World;
 
 const CANARY: &str = "canary-of-the-client-state";
@@ -100,4 +103,67 @@ async fn what_cannot_be_asked_of_the_attempt_log_is_refused_with_what_to_change(
         assert_eq!(status, if query.is_empty() { 404 } else { 400 }, "{query}: {answer}");
         assert!(answer["error"].as_str().unwrap().contains(words), "{query}: {answer}");
     }
+}
+
+/// What an app is answered that asks for its own attempts, with a token of its own.
+async fn own_attempts(server: &Running, app: &App, query: &str) -> (u16, Value) {
+    let grant = Grant::Application(app.tenant, &[]);
+    let token = server.state.tokens.issue(app, grant, server.state.clock.wall(), 60).unwrap();
+    call_with(&token, server, "GET", &format!("/tidings/attempts{query}"), json!({})).await
+}
+
+#[tokio::test]
+async fn an_app_sees_what_came_of_the_requests_to_its_receivers_and_what_these_answered() {
+    let (server, id) = after_a_refusal().await;
+    let (status, told) =
+        own_attempts(&server, &seed::app(), &format!("?subscription={id}&outcome=refused&$top=10")).await;
+    assert_eq!((status, &told["more"]), (200, &json!(false)), "{told}");
+    let entry = &told["value"][0];
+    assert_eq!((&entry["status"], &entry["subscriptions"]), (&json!(503), &json!([id])));
+    assert!(entry["excerpt"].as_str().unwrap().contains("value"), "it is the app's own receiver: {entry}");
+    assert!(!entry["url"].as_str().unwrap().contains(CANARY), "{entry}");
+    let (status, told) = own_attempts(&server, &seed::app(), "?outcome=acknowledged").await;
+    assert_eq!((status, &told["value"]), (200, &json!([])));
+    for (query, words) in
+        [("?$top=0", "give 1 to 1000"), ("?outcome=lost", "they are acknowledged"), ("?app=x", "unknown field")]
+    {
+        let (status, told) = own_attempts(&server, &seed::app(), query).await;
+        let message = told["error"]["message"].as_str().unwrap();
+        assert!(status == 400 && message.contains(words), "{query}: {message}");
+    }
+    server.drain().await;
+}
+
+#[tokio::test]
+async fn leak_of_what_receivers_answered_to_other_apps_or_users_does_not_happen() {
+    let (server, id) = after_a_refusal().await;
+    let store = &server.state.store;
+    let rival = App::new(graph::AppId(Uuid::from_u128(77)), seed::TENANT, "Rival", graph::UserId(Uuid::from_u128(78)));
+    store.add_app(rival.clone()).await.unwrap();
+    for query in [String::new(), format!("?subscription={id}")] {
+        let (status, told) = own_attempts(&server, &rival, &query).await;
+        assert_eq!((status, &told["value"]), (200, &json!([])), "{query}");
+    }
+    let (status, told) = call(&server, "GET", "/tidings/attempts", json!({})).await;
+    assert_eq!(
+        (status, &told["error"]["code"]),
+        (403, &json!("ErrorAccessDenied")),
+        "a user consented to other things"
+    );
+    let (status, _) = call_with("none", &server, "GET", "/tidings/attempts", json!({})).await;
+    assert_eq!(status, 401);
+    let grant = Grant::Application(seed::TENANT, &[]);
+    let token = server.state.tokens.issue(&seed::app(), grant, server.state.clock.wall(), 60).unwrap();
+    let (status, _) = call_with(&token, &server, "POST", "/tidings/attempts", json!({})).await;
+    assert_eq!(status, 405);
+    server.drain().await;
+}
+
+#[tokio::test]
+async fn a_server_without_an_attempt_log_says_so_to_apps() {
+    let world = World::new().await;
+    assert_eq!(
+        world.app().get("/tidings/attempts").await.refusal(),
+        "404 ResourceNotFound: This server keeps no log of single attempts."
+    );
 }

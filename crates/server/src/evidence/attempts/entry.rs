@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use graph::{AppId, SubscriptionId, Timestamp};
+use graph::{AppId, SubscriptionId, TenantId, Timestamp, TopicId};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
@@ -17,18 +17,32 @@ const EXCERPT_BYTES_MAX: usize = 4 * EXCERPT_CHARS_MAX;
 #[derive(Debug)]
 pub struct Tried {
     pub ended: Timestamp,
+    pub tenant: TenantId,
     pub app: AppId,
     /// One for each notification.
     pub subscriptions: Vec<SubscriptionId>,
+    /// Whose events it pushed.
+    pub event_subscription: Option<PushedBy>,
     pub url: Arc<str>,
     pub outcome: &'static str,
     pub status: Option<u16>,
     pub took: Duration,
     /// In how long what it carried is tried again.
     pub retry_micros: Option<u64>,
+    /// When the time to live is over of all that it carried.
+    pub lives_until: Option<Timestamp>,
     /// Why there was no answer.
     pub cause: Option<String>,
     pub excerpt: Option<String>,
+}
+
+/// An event subscription whose events are pushed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PushedBy {
+    /// The id of its topic.
+    #[schema(value_type = String, format = "uuid")]
+    pub topic: TopicId,
+    pub name: String,
 }
 
 /// An attempt: one request to a receiver.
@@ -40,10 +54,17 @@ pub struct Entry {
     /// When it ended.
     #[schema(value_type = String, format = "date-time")]
     pub at: Timestamp,
+    /// Absent: it was not kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub tenant: Option<TenantId>,
     #[schema(value_type = String, format = "uuid")]
     pub app: AppId,
     #[schema(value_type = Vec<String>)]
     pub subscriptions: Vec<SubscriptionId>,
+    /// The event subscription whose events it pushed, if these were events of a topic.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub event_subscription: Option<PushedBy>,
     /// Without its query, in which receivers keep secrets.
     pub url: String,
     /// What it came to, as the metrics have it: `acknowledged`, `refused`, `timed_out`, `unreachable`, `unresolved`,
@@ -56,6 +77,11 @@ pub struct Entry {
     /// When what it carried is tried again. `null`: it is not.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub next_retry_at: Option<Timestamp>,
+    /// When what it carried is found to have outlived its time to live, and is given up: an event's age is looked at when its
+    /// next attempt would be due.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub given_up_at: Option<Timestamp>,
     /// Why there was no answer.
     pub cause: Option<String>,
     /// How the body of an answer began that did not acknowledge. It is shown only if it is asked for.
@@ -66,23 +92,29 @@ pub struct Entry {
 impl Entry {
     /// `last`: the highest number so far.
     pub fn new(tried: Tried, last: u64) -> Self {
-        let Tried { ended, app, mut subscriptions, url, outcome, status, took, retry_micros, cause, excerpt } = tried;
+        let Tried { ended, tenant, app, mut subscriptions, event_subscription, url, outcome, status, took, .. } = tried;
+        let due = tried.retry_micros.map(|micros| ended.plus_micros(i64::try_from(micros).unwrap_or(i64::MAX)));
+        let is_over = due.zip(tried.lives_until).is_some_and(|(due, until)| due >= until);
+        let (next_retry_at, given_up_at) = if is_over { (None, due) } else { (due, None) };
         let notifications = subscriptions.len() as u64;
         subscriptions.sort_unstable();
         subscriptions.dedup();
         Self {
             number: u64::try_from(ended.as_micros()).unwrap_or(0).max(last + 1),
             at: ended,
+            tenant: Some(tenant),
             app,
             subscriptions,
+            event_subscription,
             url: shown(&url),
             outcome: outcome.to_owned(),
             status,
             latency_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             notifications,
-            next_retry_at: retry_micros.map(|micros| ended.plus_micros(i64::try_from(micros).unwrap_or(i64::MAX))),
-            cause,
-            excerpt,
+            next_retry_at,
+            given_up_at,
+            cause: tried.cause,
+            excerpt: tried.excerpt,
         }
     }
 }

@@ -19,9 +19,11 @@ use std::time::Duration;
 use graph::Timestamp;
 use store::seal::Keys;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use crate::telemetry::Telemetry;
 use entry::{Entry, Tried};
-pub use segments::{Found, Wanted};
+pub use segments::{Found, Owner, Wanted};
 use segments::{Limits, Segments};
 
 /// Its directory in the data directory.
@@ -46,6 +48,8 @@ pub struct AttemptLog {
     keys: Keys,
     kept: Kept,
     telemetry: Arc<Telemetry>,
+    /// Of those who are many, one reads at a time.
+    readers: Arc<Semaphore>,
 }
 
 enum Message {
@@ -62,7 +66,7 @@ impl AttemptLog {
         let segments = Segments::new(dir.clone(), keys.clone(), kept.limits());
         let counted = Arc::clone(&telemetry);
         thread::Builder::new().name("attempt-log".into()).spawn(move || write(&messages, segments, &counted))?;
-        Ok(Self { waiting, dir, keys, kept, telemetry })
+        Ok(Self { waiting, dir, keys, kept, telemetry, readers: Arc::new(Semaphore::new(1)) })
     }
 
     /// Takes an entry, unless too many wait. Never blocks.
@@ -80,6 +84,11 @@ impl AttemptLog {
             // Who does not get an answer reads what there is.
             let _ = done.recv_timeout(FLUSHED_IN);
         }
+    }
+
+    /// A place to read, which is given back when it is dropped; `None`: nobody reads any more.
+    pub async fn reader(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.readers).acquire_owned().await.ok()
     }
 
     /// The newest attempts that are wanted, as far as they are kept at `now`. Blocks.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use graph::{AppId, SubscriptionId, Timestamp};
+use graph::{AppId, SubscriptionId, TenantId, Timestamp};
 use store::seal::Keys;
 
 use super::entry::Entry;
@@ -29,9 +29,18 @@ pub struct Limits {
     pub bytes_max: u64,
 }
 
+/// Whose receivers attempts were at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub tenant: TenantId,
+    pub app: AppId,
+}
+
 /// Which attempts are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
+    /// Those of this owner alone.
+    pub owner: Option<Owner>,
     pub app: Option<AppId>,
     pub subscription: Option<SubscriptionId>,
     pub since: Option<Timestamp>,
@@ -39,6 +48,8 @@ pub struct Wanted {
     /// Those with lower numbers.
     pub before: Option<u64>,
     pub most: usize,
+    /// So many files are read at most.
+    pub files_max: usize,
 }
 
 /// Attempts, the newest first.
@@ -46,6 +57,8 @@ pub struct Wanted {
 pub struct Found {
     pub entries: Vec<Entry>,
     pub more: bool,
+    /// What is there beside these has lower numbers.
+    pub before: Option<u64>,
 }
 
 pub struct Segments {
@@ -120,7 +133,11 @@ impl Segments {
 pub fn read(dir: &Path, keys: &Keys, wanted: &Wanted) -> io::Result<Found> {
     let since = wanted.since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0));
     let mut found = Found::default();
-    for begins in begins(dir)?.into_iter().rev().filter(|begins| wanted.before.is_none_or(|before| *begins < before)) {
+    let files = begins(dir)?.into_iter().rev().filter(|begins| wanted.before.is_none_or(|before| *begins < before));
+    for (read, begins) in files.enumerate() {
+        if read >= wanted.files_max {
+            return Ok(Found { more: true, ..found });
+        }
         let content = match fs::read(path_of(dir, begins)) {
             Ok(content) => content,
             // It has become too old meanwhile.
@@ -133,9 +150,11 @@ pub fn read(dir: &Path, keys: &Keys, wanted: &Wanted) -> io::Result<Found> {
                 if found.entries.len() >= wanted.most {
                     return Ok(Found { more: true, ..found });
                 }
+                found.before = Some(entry.number);
                 found.entries.push(entry);
             }
         }
+        found.before = Some(begins);
         if begins < since {
             break;
         }
@@ -145,7 +164,8 @@ pub fn read(dir: &Path, keys: &Keys, wanted: &Wanted) -> io::Result<Found> {
 
 impl Wanted {
     fn has(&self, entry: &Entry) -> bool {
-        self.app.is_none_or(|app| entry.app == app)
+        self.owner.is_none_or(|of| entry.tenant == Some(of.tenant) && entry.app == of.app)
+            && self.app.is_none_or(|app| entry.app == app)
             && self.subscription.is_none_or(|id| entry.subscriptions.contains(&id))
             && self.since.is_none_or(|since| entry.at >= since)
             && self.outcome.as_ref().is_none_or(|outcome| entry.outcome == *outcome)

@@ -1,6 +1,6 @@
 use std::fs;
 
-use graph::{AppId, SubscriptionId};
+use graph::{AppId, SubscriptionId, TenantId};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -19,13 +19,16 @@ fn subscription(number: u128) -> SubscriptionId {
 fn tried(ended: Timestamp) -> Tried {
     Tried {
         ended,
+        tenant: TenantId(Uuid::nil()),
         app: APP,
         subscriptions: vec![subscription(2), subscription(1), subscription(2)],
+        event_subscription: None,
         url: "https://user:canary@hook.example.net/n?code=canary#canary".into(),
         outcome: "refused",
         status: Some(503),
         took: Duration::from_millis(20),
         retry_micros: Some(5_000_000),
+        lives_until: None,
         cause: None,
         excerpt: entry::excerpt(b"busy\x1b[2J"),
     }
@@ -37,7 +40,7 @@ fn log(dir: &Path) -> AttemptLog {
 }
 
 fn all() -> Wanted {
-    Wanted { most: 100, ..Wanted::default() }
+    Wanted { most: 100, files_max: usize::MAX, ..Wanted::default() }
 }
 
 #[test]
@@ -51,6 +54,17 @@ fn an_attempt_is_told_with_what_came_of_it_and_without_secrets_of_its_url() {
     assert_eq!((entry.subscriptions.len(), entry.notifications), (2, 3));
     assert_eq!(entry.next_retry_at, Some(NOW.plus_micros(5_000_000)));
     assert_eq!(entry.excerpt.as_deref(), Some(r"busy\u{1b}[2J"), "it moves no cursor");
+}
+
+#[test]
+fn an_event_whose_time_to_live_is_over_when_it_is_due_is_not_said_to_go_again() {
+    let due = NOW.plus_micros(5_000_000);
+    let told = |lives_until| {
+        let entry = Entry::new(Tried { lives_until: Some(lives_until), ..tried(NOW) }, 0);
+        (entry.next_retry_at, entry.given_up_at)
+    };
+    assert_eq!(told(due), (None, Some(due)), "it is looked at when it is due");
+    assert_eq!(told(due.plus_micros(1)), (Some(due), None));
 }
 
 #[test]
@@ -95,6 +109,30 @@ fn attempts_are_found_by_what_is_asked_the_newest_first_and_in_pages() {
     assert_eq!(log.read(&all(), now.plus_micros(8 * DAY)).unwrap(), Found::default(), "what is too old is not shown");
 }
 
+#[test]
+fn an_owner_finds_its_own_attempts_alone_and_nobody_reads_all_files_at_once() {
+    let dir = TempDir::new().unwrap();
+    let owner = |tenant: u128| Owner { tenant: TenantId(Uuid::from_u128(tenant)), app: APP };
+    for second in 0..6 {
+        let tenant = TenantId(Uuid::from_u128(u128::from(second % 2 == 1)));
+        // Each makes a file of its own.
+        let mut one = segments(dir.path(), 1 << 20);
+        one.append(&[Entry::new(Tried { tenant, ..tried(NOW.plus_micros(second * 1_000_000)) }, 0)]).unwrap();
+    }
+    let found = |wanted: Wanted| {
+        let found = read(dir.path(), &keys(), &wanted).unwrap();
+        let seconds: Vec<_> = found.entries.iter().map(|entry| entry.at.since(NOW) / 1_000_000).collect();
+        (seconds, found.more, found.before)
+    };
+    let (seconds, more, _) = found(Wanted { owner: Some(owner(1)), ..all() });
+    assert_eq!((seconds, more), (vec![5, 3, 1], false));
+    assert_eq!(found(Wanted { owner: Some(owner(2)), ..all() }).0, [0; 0]);
+    let (seconds, more, before) = found(Wanted { owner: Some(owner(1)), files_max: 2, ..all() });
+    assert_eq!((seconds, more), (vec![5], true));
+    let rest = Wanted { owner: Some(owner(1)), files_max: 2, before, ..all() };
+    assert_eq!(found(rest).0, [3], "it goes on where it was left");
+}
+
 /// The same with each call.
 fn keys() -> Keys {
     Keys::new(store::seal::Key::new(&[7; 32]), Vec::new(), crate::ids::new_nonce)
@@ -102,12 +140,7 @@ fn keys() -> Keys {
 
 /// The numbers of what is there.
 fn numbers(dir: &Path) -> Vec<u64> {
-    read(dir, &keys(), &Wanted { most: 10_000, ..Wanted::default() })
-        .unwrap()
-        .entries
-        .iter()
-        .map(|entry| entry.number)
-        .collect()
+    read(dir, &keys(), &Wanted { most: 10_000, ..all() }).unwrap().entries.iter().map(|entry| entry.number).collect()
 }
 
 fn segments(dir: &Path, bytes_max: u64) -> Segments {
@@ -170,7 +203,8 @@ fn who_hands_over_more_than_can_wait_goes_on_and_what_is_dropped_is_counted() {
     let (telemetry, dir) = (Telemetry::new(NOW).unwrap(), TempDir::new().unwrap());
     let (waiting, _messages) = sync_channel(1);
     let kept = Kept { days: 7, bytes_max: 1 << 20 };
-    let log = AttemptLog { waiting, dir: dir.path().into(), keys: key_file::in_memory(), kept, telemetry };
+    let readers = Arc::new(Semaphore::new(1));
+    let log = AttemptLog { waiting, dir: dir.path().into(), keys: key_file::in_memory(), kept, telemetry, readers };
     for _ in 0..3 {
         log.offer(Box::new(tried(NOW)));
     }

@@ -189,7 +189,12 @@ fn version(path: &str) -> Result<(&'static str, &str), ApiError> {
     }
 }
 
-async fn authenticate(state: &AppState, context: &Context, headers: &HeaderMap) -> Result<Arc<Principal>, ApiError> {
+/// Who calls with a token for Graph.
+pub(super) async fn authenticate(
+    state: &AppState,
+    context: &Context,
+    headers: &HeaderMap,
+) -> Result<Arc<Principal>, ApiError> {
     let header = headers.get(header::AUTHORIZATION).ok_or(TokenError::Empty)?;
     let header = header.to_str().map_err(|_| TokenError::Invalid)?.trim();
     let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
