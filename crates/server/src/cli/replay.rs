@@ -22,13 +22,15 @@ Examples:
   tidings replay --subscription 7f1b9a52-0c0e-4d52-9d3a-6a2f0d3e8c11 --from 2026-11-28T09:00:00Z \\
                  --to 2026-11-28T10:30:00Z
   tidings replay --subscription 7f1b9a52-0c0e-4d52-9d3a-6a2f0d3e8c11 --position 4711")]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["position", "from"])))]
 pub struct Options {
     /// The live subscription
     #[arg(long, value_name = "ID")]
     subscription: String,
 
-    /// The change at this position in the log of the subscription's partition
-    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"], required_unless_present = "from")]
+    /// The change at this position in the log of the subscription's partition; with --json a replay says as `through` up to
+    /// which one it has looked
+    #[arg(long, value_name = "N", conflicts_with = "to")]
     position: Option<u64>,
 
     /// Changes that happened at this time or later
@@ -69,7 +71,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         }
     }
     progress.finish_and_clear();
-    options.output.print(&json!({ "replayed": replayed, "gone": gone }), summary);
+    options.output.print(&json!({ "replayed": replayed, "gone": gone, "through": after }), summary);
     Ok(())
 }
 
@@ -84,5 +86,28 @@ fn summary(answer: &Value) -> String {
              the app must read it with a delta query\n"
         ),
         None => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn who_does_not_say_what_is_to_be_told_again_hears_of_both_ways() {
+        let parse = |line: &str| Program::try_parse_from(line.split(' ')).map_err(|error| error.to_string());
+        let refused = parse("replay --subscription 7").unwrap_err();
+        assert!(refused.contains("<--position <N>|--from <TIME>>"), "{refused}");
+        assert!(parse("replay --subscription 7 --position 4 --to 2026-11-28T09:00:00Z").is_err());
+        assert!(parse("replay --subscription 7 --position 4").is_ok());
+        assert!(parse("replay --subscription 7 --from 2026-11-28T09:00:00Z --to 2026-11-28T10:00:00Z").is_ok());
     }
 }
