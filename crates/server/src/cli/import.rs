@@ -16,7 +16,7 @@ use crate::sources::import::{self, Report, Sink, SinkError, Target};
 ///
 /// Reads mbox, .eml, .ics and .vcf files; the format is told by the extension, else by the content. What
 /// cannot be read is reported and the rest is imported; the exit code is then 1. To import a file again
-/// within a day adds only what is not there yet.
+/// within 30 days adds only what was not imported; after that it adds everything once more.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
     /// The files to import

@@ -14,8 +14,9 @@ use crate::room::Room;
 use crate::sources::delivery::{ATTEMPTS_MAX, FreshSource, Write, owner_of, receive};
 use crate::sources::{DeliverError, Delivered};
 
-/// How long an imported item's key is remembered: as long as an import that broke off is run again.
-const IMPORT_REMEMBERED_MINUTES: i64 = 24 * 60;
+/// How long an imported item's key is remembered: an import that broke off is run again in this time, or one that somebody
+/// has forgotten.
+const IMPORT_REMEMBERED_MINUTES: i64 = 30 * 24 * 60;
 
 /// Writes under way at a time; the store groups them.
 const WRITES_MAX: usize = 32;
