@@ -141,13 +141,18 @@ impl HandshakeError {
         }
     }
 
-    /// What is wrong with the URL or what the receiver did, where the message may leave it unsaid.
-    pub fn detail(&self) -> Option<String> {
+    /// What is wrong with the URL, or what the receiver at it did and who that is, where the message may leave it unsaid.
+    pub fn detail(&self, url: &str) -> Option<String> {
+        let receiver = shown(url);
         match self {
             Self::Url { reason, .. } => Some(reason.clone()),
             Self::Tls => Some(TLS_ADVICE.to_owned()),
             Self::Status(status) => Some(format!("the endpoint answered {status} {}", status_name(*status))),
-            _ => None,
+            Self::TimedOut => Some(format!("{receiver} did not answer whole within {TIMEOUT_SECONDS} seconds")),
+            Self::Connect => Some(format!("nothing takes connections at {receiver}")),
+            Self::Broken => Some(format!("the connection to {receiver} broke, or what it answered is not HTTP")),
+            Self::Name(_) => Some(format!("the host of {receiver} has no address")),
+            Self::Scheme(_) | Self::LocalAddress | Self::ContentType | Self::Body => None,
         }
     }
 }
@@ -164,6 +169,7 @@ impl std::error::Error for HandshakeError {}
 mod tests {
     use super::*;
 
+    const HOOK: &str = "https://hook.example.net/n?code=s3cret";
     const ID: &str = "b0a10000-0000-4000-8000-000000000001";
 
     #[test]
@@ -249,14 +255,28 @@ mod tests {
             "Subscription validation request failed. Notification endpoint must respond with 200 OK to validation \
              request."
         );
-        assert_eq!(error.detail().unwrap(), "the endpoint answered 403 Forbidden");
+        assert_eq!(error.detail(HOOK).unwrap(), "the endpoint answered 403 Forbidden");
         let timed_out = HandshakeError::TimedOut;
         assert_eq!(timed_out.message("NotificationUrl", false), timed_out.to_string(), "the others are the same");
     }
 
     #[test]
+    fn a_receiver_that_does_not_answer_is_named_in_the_details_without_what_may_be_secret() {
+        let detail = |error: HandshakeError| error.detail(HOOK).unwrap();
+        assert_eq!(detail(HandshakeError::Connect), "nothing takes connections at https://hook.example.net/n…");
+        assert_eq!(
+            detail(HandshakeError::TimedOut),
+            "https://hook.example.net/n… did not answer whole within 10 seconds"
+        );
+        for error in [HandshakeError::Broken, HandshakeError::Name("hook.example.net".into())] {
+            let detail = detail(error);
+            assert!(detail.contains("https://hook.example.net/n…") && !detail.contains("s3cret"), "{detail}");
+        }
+    }
+
+    #[test]
     fn where_no_tls_came_about_the_details_say_what_is_offered() {
-        let detail = HandshakeError::Tls.detail().unwrap();
+        let detail = HandshakeError::Tls.detail(HOOK).unwrap();
         assert!(
             detail.starts_with("TLS 1.2 is offered, and 1.3 with it where latestSupportedTlsVersion is v1_3;"),
             "{detail}"
@@ -278,7 +298,7 @@ mod tests {
         for (url, repeated) in cases {
             let error = HandshakeError::url(url, "reasons");
             assert_eq!(error.message("NotificationUrl", true), format!("Invalid notification url='{repeated}'."));
-            assert_eq!(error.detail().as_deref(), Some("reasons"));
+            assert_eq!(error.detail(url).as_deref(), Some("reasons"));
         }
         let lifecycle = HandshakeError::url("hook", "reasons").message("LifecycleNotificationUrl", true);
         assert_eq!(lifecycle, "Invalid lifecycle notification url='hook'.");

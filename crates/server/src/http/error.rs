@@ -64,6 +64,8 @@ pub enum ApiError {
     Handshake {
         role: UrlRole,
         error: HandshakeError,
+        /// What the message leaves unsaid.
+        detail: Option<String>,
         /// The profile's choice of words.
         names_status: bool,
     },
@@ -83,10 +85,10 @@ pub enum ApiError {
     /// Another request sent the same part.
     UploadOvertaken,
     Store(StoreError),
-    /// The batch as a whole.
-    Batch(BatchError),
     /// An app asks what came of the requests to its receivers.
     Attempts(AttemptsRefusal),
+    /// The batch as a whole.
+    Batch(BatchError),
     NestedBatch,
     /// A request of a batch names a server.
     AbsoluteUrl,
@@ -275,9 +277,9 @@ impl ApiError {
                 "ServiceUnavailable",
                 "The item is being changed by others; try again.",
             ),
+            ApiError::Attempts(refusal) => attempts(refusal),
             ApiError::Payload(error) => with_detail(
                 shape(BAD, error.code(), error.message()),
-            ApiError::Attempts(refusal) => attempts(refusal),
                 error.property().map(str::to_owned),
                 error.to_string(),
             ),
@@ -288,10 +290,10 @@ impl ApiError {
                     None => shape,
                 }
             }
-            ApiError::Handshake { role, error, names_status } => {
+            ApiError::Handshake { role, error, detail, names_status } => {
                 let shape = shape(BAD, error.code(), error.message(role.name(), *names_status));
-                match error.detail() {
-                    Some(detail) => with_detail(shape, Some(role.property().to_owned()), detail),
+                match detail {
+                    Some(detail) => with_detail(shape, Some(role.property().to_owned()), detail.clone()),
                     None => shape,
                 }
             }
@@ -392,8 +394,6 @@ fn batch(error: &BatchError) -> Shape {
     }
 }
 
-fn shape(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Shape {
-    Shape { status, code, message: message.into(), details: Vec::new() }
 fn attempts(refusal: &AttemptsRefusal) -> Shape {
     match refusal {
         AttemptsRefusal::Query(why) => shape(StatusCode::BAD_REQUEST, "BadRequest", why.clone()),
@@ -408,6 +408,8 @@ fn attempts(refusal: &AttemptsRefusal) -> Shape {
     }
 }
 
+fn shape(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Shape {
+    Shape { status, code, message: message.into(), details: Vec::new() }
 }
 
 fn with_detail(shape: Shape, target: Option<String>, message: String) -> Shape {

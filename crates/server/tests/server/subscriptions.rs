@@ -342,6 +342,9 @@ async fn a_receiver_that_does_not_echo_gets_no_subscription() {
     let path = format!("/v1.0/subscriptions/{}", made.text("/id"));
     let moved = world.megan().patch(&path, json!({"notificationUrl": silent})).await;
     assert_eq!(moved.refusal(), "400 ValidationError: Subscription validation request timed out.");
+    let detail = (moved.text("/error/details/0/target"), moved.text("/error/details/0/message"));
+    let told = "https://silent.example.net/ did not answer whole within 10 seconds";
+    assert_eq!(detail, ("notificationUrl".to_owned(), told.to_owned()), "who that is, is said beside Graph's words");
     assert_eq!(world.megan().get(&path).await.text("/notificationUrl"), HOOK);
     let moved = world.megan().patch(&path, json!({"notificationUrl": "https://other.example.net/"})).await;
     assert_eq!(ok(moved, StatusCode::OK).text("/notificationUrl"), "https://other.example.net/");

@@ -88,7 +88,7 @@ pub(super) fn check_url(call: &Call<'_>, role: UrlRole, url: Option<&str>) -> Re
     if rules::channel(role, url)? == Channel::Topic {
         return Ok(());
     }
-    call.state.handshake.check(url).map_err(|error| unproven(call, role, error))
+    call.state.handshake.check(url).map_err(|error| unproven(call, (role, url), error))
 }
 
 /// Runs the handshake with one URL, unless it names a topic: then there is nobody to ask. Who may not act any more when it
@@ -98,12 +98,13 @@ pub(super) async fn prove(call: &Call<'_>, role: UrlRole, (url, tls): (&str, Tls
         return Ok(());
     }
     let id = call.context.request_id.to_string();
-    call.state.handshake.validate(url, tls, &id).await.map_err(|error| unproven(call, role, error))?;
+    call.state.handshake.validate(url, tls, &id).await.map_err(|error| unproven(call, (role, url), error))?;
     call.check_again().await
 }
 
-fn unproven(call: &Call<'_>, role: UrlRole, error: HandshakeError) -> ApiError {
-    ApiError::Handshake { role, error, names_status: call.state.profile.handshake_names_status }
+fn unproven(call: &Call<'_>, (role, url): (UrlRole, &str), error: HandshakeError) -> ApiError {
+    let detail = error.detail(url);
+    ApiError::Handshake { role, error, detail, names_status: call.state.profile.handshake_names_status }
 }
 
 pub(super) fn extension(status: u16, reason: &str) -> ApiError {
