@@ -178,27 +178,17 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     if dev {
         seed::plant(store.as_ref(), clock.wall()).await.context("cannot plant the development tenant")?;
     }
-    let attempts = match settings.attempt_log {
-        Some(kept) => {
-            let log = AttemptLog::start(data.path(), keys.clone(), kept, telemetry.clone());
-            Some(Arc::new(log.context("cannot start the attempt log")?))
-        }
-        None => None,
-    };
-    let traces = match settings.traces {
-        Some(config) => Traces::start(config, telemetry.clone()).context("cannot set up traces")?,
-        None => Traces::default(),
-    };
+    let log = settings.attempt_log.map(|kept| AttemptLog::start(data.path(), keys.clone(), kept, telemetry.clone()));
+    let attempts = log.transpose().context("cannot start the attempt log")?.map(Arc::new);
+    let traces = settings.traces.map(|config| Traces::start(config, telemetry.clone()));
+    let traces = traces.transpose().context("cannot set up traces")?.unwrap_or_default();
     let outbound = Arc::new(Outbound::new(outbound).context("cannot set up outbound calls")?);
     let sinks = Arc::new(Sinks::new(settings.sinks, clock.clone())?);
     let issuers = issuers(settings.issuers, clock.clone())?;
     let tokens = signing_keys(&data, keys, clock.world())
         .with_context(|| format!("cannot use {SIGNING_KEYS_FILE} of the data directory"))?;
     let (tokens, directory) = (Arc::new(tokens), Directory::new(store.clone(), clock.clone()));
-    let admin_token = data.made_once(ADMIN_TOKEN_FILE, || Ok(ids::new_secret().into_bytes()))?;
-    let admin_token = String::from_utf8(admin_token).map_err(|_| anyhow!("{ADMIN_TOKEN_FILE} is not text"))?;
-
-    data.write_private(ADMIN_URL_FILE, format!("http://{}", addresses.admin).as_bytes())?;
+    let admin_token = tell_commands(&data, addresses.admin)?;
 
     let fresh = fresh_source(clock.clone());
     let mailboxes = || Mailboxes::new(store.clone(), fresh.clone());
@@ -247,14 +237,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let (token, origin) = (admin_token.clone(), addresses.origin());
     let admin = admin::Admin { state: state.clone(), token, origin, fresh, outbound, dev };
     let (accepting, connections) = (CancellationToken::new(), TaskTracker::new());
-    connections.spawn(rotate_keys(state.clone(), accepting.clone()));
-    connections.spawn(settle_subscriptions(state.clone(), accepting.clone()));
-    connections.spawn(keep_metrics_small(state.telemetry.clone(), accepting.clone()));
-    let (store, engine, limits) = (state.store.clone(), state.engine.clone(), state.retention);
-    let room = Arc::clone(state.directory.room());
-    let retention = Retention { store, engine, room, limits, stop: accepting.clone() };
-    connections.spawn(retention.run(state.clock.clone()));
-    state.issuers.read_keys();
+    look_after(&state, &accepting, &connections);
     bound.serve(&state, admin, inbound, &accepting, &connections);
     Ok(Running {
         listen: addresses,
@@ -268,6 +251,26 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         engine: engine_task,
         drain_notice: settings.drain_notice,
     })
+}
+
+/// Leaves in the data directory what commands find this server by: its admin API and the token for it, which it returns.
+fn tell_commands(data: &DataDir, admin: SocketAddr) -> anyhow::Result<String> {
+    let token = data.made_once(ADMIN_TOKEN_FILE, || Ok(ids::new_secret().into_bytes()))?;
+    let token = String::from_utf8(token).map_err(|_| anyhow!("{ADMIN_TOKEN_FILE} is not text"))?;
+    data.write_private(ADMIN_URL_FILE, format!("http://{admin}").as_bytes())?;
+    Ok(token)
+}
+
+/// Begins what a server does beside answering, until it accepts no more.
+fn look_after(state: &Arc<AppState>, accepting: &CancellationToken, tasks: &TaskTracker) {
+    tasks.spawn(rotate_keys(state.clone(), accepting.clone()));
+    tasks.spawn(settle_subscriptions(state.clone(), accepting.clone()));
+    tasks.spawn(keep_metrics_small(state.telemetry.clone(), accepting.clone()));
+    let (store, engine, limits) = (state.store.clone(), state.engine.clone(), state.retention);
+    let room = Arc::clone(state.directory.room());
+    let retention = Retention { store, engine, room, limits, stop: accepting.clone() };
+    tasks.spawn(retention.run(state.clock.clone()));
+    state.issuers.read_keys();
 }
 
 /// Issuers besides the built-in one. Each has a client of its own, which may call what the operator has opened
