@@ -49,7 +49,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode, Uri};
-use protocol::cloud_event::{CloudEvent, EVENT_BYTES_MAX, EVENTS_CONTENT_TYPE};
+use protocol::cloud_event::{CloudEvent, EVENT_BYTES_MAX, EVENTS_CONTENT_TYPE, LONG_EVENT_BYTES_MAX};
 use protocol::event_grid::pull::{API_VERSIONS, BrokerProperties, LOCK_TOKENS_MAX};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -457,7 +457,7 @@ impl Worker {
             API_VERSIONS[0],
             wait.as_secs()
         );
-        let bytes_max = (events_max as usize + 1) * (EVENT_BYTES_MAX + ANSWER_BYTES_MAX / 16);
+        let bytes_max = (events_max as usize + 1) * (LONG_EVENT_BYTES_MAX + ANSWER_BYTES_MAX / 16);
         let answer = self.topic.ask(path, None, (wait + ANSWER_MAX, bytes_max)).await?;
         received(&answer)
     }
@@ -597,7 +597,7 @@ fn received(answer: &[u8]) -> Result<Received, PullError> {
     let mut received = Received::default();
     for One { broker_properties: BrokerProperties { lock_token, delivery_count }, event } in answer.value {
         let lock_token = LockToken(lock_token);
-        match CloudEvent::from_json(event.get().as_bytes()) {
+        match CloudEvent::from_long_json(event.get().as_bytes()) {
             Ok(event) => received.events.push(Locked { event: event.into(), lock_token, delivery_count }),
             Err(error) => received.unreadable.push(Unreadable { lock_token, delivery_count, error }),
         }

@@ -3,7 +3,7 @@
 use super::text::essence;
 use super::{
     ATTRIBUTE_BYTES_MAX, Attributes, CloudEvent, Data, EVENT_BYTES_MAX, EXTENSIONS_MAX, Extension, InvalidEvent, Json,
-    NAMED, SPEC_VERSION, is_json, shown,
+    LONG_EVENT_BYTES_MAX, NAMED, SPEC_VERSION, is_json, shown,
 };
 
 /// The content type of one event in structured mode.
@@ -71,18 +71,27 @@ pub enum Received {
 impl Received {
     /// Reads a message of HTTP in whichever mode it is.
     pub fn from_http(headers: &[(&str, &[u8])], body: &[u8]) -> Result<Self, InvalidEvent> {
+        Self::read(headers, body, EVENT_BYTES_MAX)
+    }
+
+    /// The same of events that were taken before, perhaps in a shorter form.
+    pub fn from_pushed_http(headers: &[(&str, &[u8])], body: &[u8]) -> Result<Self, InvalidEvent> {
+        Self::read(headers, body, LONG_EVENT_BYTES_MAX)
+    }
+
+    fn read(headers: &[(&str, &[u8])], body: &[u8], bytes_max: usize) -> Result<Self, InvalidEvent> {
         let content_type = content_type(headers)?;
         match mode(content_type.as_deref()) {
             Mode::Batched => {
                 check_format(content_type.as_deref(), "application/cloudevents-batch+json")?;
-                CloudEvent::batch_from_json(body).map(Self::Batch)
+                CloudEvent::batch_within(body, bytes_max).map(Self::Batch)
             }
             Mode::Structured => {
                 check_format(content_type.as_deref(), "application/cloudevents+json")?;
-                CloudEvent::from_json(body).map(Self::One)
+                CloudEvent::from_json_within(body, bytes_max).map(Self::One)
             }
             Mode::Binary => {
-                let mut attributes = HeaderAttributes::read(headers, body.len())?;
+                let mut attributes = HeaderAttributes::read(headers, body.len(), bytes_max)?;
                 if attributes.take("datacontenttype").is_some() {
                     return Err(InvalidEvent::DataContentTypeHeader);
                 }
@@ -131,7 +140,7 @@ impl CloudEvent {
             check_format(content_type.as_deref(), "application/cloudevents+json")?;
             return Self::from_json(payload);
         }
-        let mut attributes = HeaderAttributes::read(headers, payload.len())?;
+        let mut attributes = HeaderAttributes::read(headers, payload.len(), EVENT_BYTES_MAX)?;
         let data_content_type = attributes.take("datacontenttype");
         attributes.event(data_content_type, payload)
     }
@@ -174,7 +183,7 @@ fn is_printable(byte: u8) -> bool {
 struct HeaderAttributes(Vec<(String, String)>);
 
 impl HeaderAttributes {
-    fn read(headers: &[(&str, &[u8])], body_bytes: usize) -> Result<Self, InvalidEvent> {
+    fn read(headers: &[(&str, &[u8])], body_bytes: usize, bytes_max: usize) -> Result<Self, InvalidEvent> {
         let named: Vec<_> = headers.iter().filter_map(|(name, value)| Some((attribute(name)?, *value))).collect();
         if named.is_empty() {
             return Err(InvalidEvent::NoEvent);
@@ -183,7 +192,7 @@ impl HeaderAttributes {
             return Err(InvalidEvent::TooManyExtensions);
         }
         let bytes = named.iter().fold(body_bytes, |bytes, (name, value)| bytes + name.len() + value.len());
-        if bytes > EVENT_BYTES_MAX {
+        if bytes > bytes_max {
             return Err(InvalidEvent::TooLarge(bytes));
         }
         let mut attributes: Vec<(String, String)> = Vec::with_capacity(named.len());

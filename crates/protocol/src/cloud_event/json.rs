@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Attributes, BATCH_EVENTS_MAX, CloudEvent, Data, EVENT_BYTES_MAX, EXTENSIONS_MAX, Extension, InvalidEvent, Json,
-    NAMED, SPEC_VERSION, is_json, shown,
+    LONG_EVENT_BYTES_MAX, NAMED, SPEC_VERSION, is_json, shown,
 };
 
 /// How deep data may be nested; ours, half of what the JSON library follows.
@@ -22,21 +22,29 @@ const MEMBERS_MAX: usize = NAMED.len() + 1 + EXTENSIONS_MAX;
 impl CloudEvent {
     /// Reads one event of `application/cloudevents+json`.
     pub fn from_json(text: &[u8]) -> Result<Self, InvalidEvent> {
-        if text.len() > EVENT_BYTES_MAX {
-            return Err(InvalidEvent::TooLarge(text.len()));
-        }
-        Self::from_long_json(text)
+        Self::from_json_within(text, EVENT_BYTES_MAX)
     }
 
-    /// The same of an event that was taken in a shorter form.
-    pub(crate) fn from_long_json(text: &[u8]) -> Result<Self, InvalidEvent> {
+    /// The same of an event that was taken before, perhaps in a shorter form.
+    pub fn from_long_json(text: &[u8]) -> Result<Self, InvalidEvent> {
+        Self::from_json_within(text, LONG_EVENT_BYTES_MAX)
+    }
+
+    pub(super) fn from_json_within(text: &[u8], bytes_max: usize) -> Result<Self, InvalidEvent> {
+        if text.len() > bytes_max {
+            return Err(InvalidEvent::TooLarge(text.len()));
+        }
         let members: Members<'_> = serde_json::from_slice(text).map_err(malformed)?;
         members.event()
     }
 
     /// Reads `application/cloudevents-batch+json`: all events of it, or none.
     pub fn batch_from_json(text: &[u8]) -> Result<Vec<Self>, InvalidEvent> {
-        if text.len() > EVENT_BYTES_MAX {
+        Self::batch_within(text, EVENT_BYTES_MAX)
+    }
+
+    pub(super) fn batch_within(text: &[u8], bytes_max: usize) -> Result<Vec<Self>, InvalidEvent> {
+        if text.len() > bytes_max {
             return Err(InvalidEvent::BatchTooLarge(text.len()));
         }
         let Batch(texts) = serde_json::from_slice(text).map_err(malformed)?;
@@ -45,7 +53,7 @@ impl CloudEvent {
         }
         let in_batch = |(place, text): (usize, &RawValue)| {
             let refused = |error| InvalidEvent::InBatch { place, error: Box::new(error) };
-            Self::from_json(text.get().as_bytes()).map_err(refused)
+            Self::from_json_within(text.get().as_bytes(), bytes_max).map_err(refused)
         };
         texts.into_iter().enumerate().map(in_batch).collect()
     }
@@ -109,11 +117,11 @@ impl Serialize for CloudEvent {
     }
 }
 
-/// As [`CloudEvent::from_json`] reads it; from JSON alone.
+/// As [`CloudEvent::from_long_json`] reads it, since what was taken is kept so; from JSON alone.
 impl<'de> Deserialize<'de> for CloudEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        Self::from_json(text.get().as_bytes()).map_err(serde::de::Error::custom)
+        Self::from_long_json(text.get().as_bytes()).map_err(serde::de::Error::custom)
     }
 }
 

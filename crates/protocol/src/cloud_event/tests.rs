@@ -321,6 +321,25 @@ fn what_is_no_event_is_told_what_one_looks_like() {
 }
 
 #[test]
+fn an_event_that_was_taken_is_read_again_in_its_longest_spelling() {
+    let value = "\\".repeat(ATTRIBUTE_BYTES_MAX);
+    let names: Vec<String> = (0..EXTENSIONS_MAX).map(|nth| format!("ce-x{nth:02}")).collect();
+    let longest: Vec<(&str, &[u8])> = names.iter().map(|name| (&**name, value.as_bytes())).collect();
+    for extensions in [&longest[..], &[]] {
+        let Err(InvalidEvent::TooLarge(bytes)) = binary(extensions, &vec![0; EVENT_BYTES_MAX]) else { panic!() };
+        let taken = binary(extensions, &vec![0; 2 * EVENT_BYTES_MAX - bytes]).unwrap();
+        assert!(CloudEvent::from_json(&taken.to_json()).is_err(), "it has grown");
+        assert_eq!(serde_json::from_slice(&taken.to_json()).ok(), Some(taken.clone()));
+        let read = |message: HttpMessage| Received::from_pushed_http(&headers(&message), &message.body);
+        assert_eq!(read(taken.to_structured_http()), Ok(Received::One(taken.clone())));
+        assert_eq!(read(taken.to_binary_http().unwrap()), Ok(Received::One(taken.clone())));
+        assert_eq!(read(CloudEvent::batch_to_http([&taken])), Ok(Received::Batch(vec![taken])));
+    }
+    let endless = vec![b' '; LONG_EVENT_BYTES_MAX + 1];
+    assert_eq!(CloudEvent::from_long_json(&endless), Err(InvalidEvent::TooLarge(endless.len())));
+}
+
+#[test]
 fn everything_has_a_limit() {
     let padded = |bytes: usize| {
         let frame = with(r#","data":"""#).unwrap().to_json().len();

@@ -2,7 +2,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
 use http_body_util::{BodyExt as _, Limited};
-use protocol::cloud_event::{CloudEvent, HttpMessage};
+use protocol::cloud_event::{CloudEvent, EVENT_BYTES_MAX, HttpMessage};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -52,6 +52,17 @@ async fn events_come_in_each_of_http_s_modes() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_longer_in_base64_than_it_was_is_taken() {
+    let headers = [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "/s"), ("ce-type", "T")];
+    let headers = headers.map(|(name, value)| (name, value.as_bytes()));
+    let Ok(Received::One(large)) = Received::from_http(&headers, &vec![0; EVENT_BYTES_MAX - 1_000]) else { panic!() };
+    for message in [large.to_structured_http(), CloudEvent::batch_to_http([&large])] {
+        assert!(message.body.len() > EVENT_BYTES_MAX);
+        assert_eq!(answer(pushed(message)).await, (200, "1 T".to_owned()));
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_event_is_refused_for_good_with_the_reason() {
     let plain = answer(posted("application/json", json!({"n": 1}).to_string())).await;
     assert_eq!((plain.0, plain.1.starts_with("this is no event")), (400, true), "{plain:?}");
@@ -61,7 +72,7 @@ async fn what_is_no_event_is_refused_for_good_with_the_reason() {
     let one: Value = serde_json::from_slice(&event("1").to_json()).unwrap();
     let batch = answer(posted("application/cloudevents-batch+json", json!([one, {}]).to_string())).await;
     assert_eq!((batch.0, batch.1.contains("event 1 of the batch")), (400, true), "{batch:?}");
-    let long = answer(posted("application/cloudevents+json", "x".repeat(EVENT_BYTES_MAX + 1))).await;
+    let long = answer(posted("application/cloudevents+json", "x".repeat(LONG_EVENT_BYTES_MAX + 1))).await;
     assert_eq!(long, (413, Refused::TooLong.to_string()));
 }
 

@@ -198,6 +198,17 @@ async fn a_connection_that_has_ended_meanwhile_is_replaced() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_longer_in_base64_than_it_was_is_received() {
+    let server = Server::start().await;
+    let event = json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "T",
+                       "data_base64": STANDARD.encode(vec![0; EVENT_BYTES_MAX])});
+    server.answers("200 OK", &json!({"value": [locked("a", event)]}));
+    let received = server.worker().receive(1, WAIT_MIN).await.unwrap();
+    assert_eq!((received.events.len(), received.unreadable.len()), (1, 0));
+    assert_eq!(received.events[0].event.data, Some(Data::Binary(vec![0; EVENT_BYTES_MAX])));
+}
+
+#[tokio::test]
 async fn events_are_published_as_a_batch_once_all_of_them_are_valid() {
     let server = Server::start().await;
     let client = server.client();

@@ -223,12 +223,14 @@ mod stories {
             an_app_has_so_many_topics_and_no_more
             a_topic_is_used_again_until_a_month_after_its_last_subscription
             what_is_published_is_in_the_log_once
+            an_event_that_is_longer_in_base64_than_it_was_is_read_back
             what_is_published_before_the_activation_is_dropped_and_counted
             a_removed_topic_takes_what_belongs_to_it_along
             a_topic_that_was_removed_meanwhile_is_not_kept_for_longer
             an_event_subscription_is_put_again_and_keeps_what_is_pending
             who_subscribes_hears_of_what_is_published_from_then_on_as_far_as_the_filter_lets_it_in
             a_lock_that_runs_out_lets_the_event_be_received_again
+            a_slow_puller_keeps_no_other_waiting_and_gets_what_it_did_not_finish_in_time_again
             each_token_gets_its_own_answer
             what_is_released_comes_again_when_its_delay_is_over
             a_lock_is_renewed_for_an_hour

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use graph::{Partition, TopicId};
 use notify::retention::Mark;
 use notify::topic::{
-    Activation, DeadLetterReason, Destination, EventCounts, EventSubscription, Filter, Queue, Settlement, Topic,
-    TopicRefusal,
+    Activation, CloudEvent, DeadLetterReason, Destination, EventCounts, EventSubscription, Filter, Queue, Settlement,
+    Topic, TopicRefusal,
 };
 use notify::{Checkpoint, Position, Record};
 use tidings_store::{
@@ -231,6 +231,21 @@ pub async fn who_subscribes_hears_of_what_is_published_from_then_on_as_far_as_th
     assert_eq!(world.counts(&key).await, EventCounts { matched: 3, ..EventCounts::default() });
 }
 
+pub async fn an_event_that_is_longer_in_base64_than_it_was_is_read_back(world: World) {
+    let key = world.queue(Queue::default()).await;
+    let large = format!(
+        r#"{{"specversion":"1.0","id":"1","source":"/s","type":"t","data_base64":"{}"}}"#,
+        "AAAA".repeat(349_000)
+    );
+    let large = CloudEvent::from_long_json(large.as_bytes()).unwrap();
+    world.store.publish(key.topic, vec![large.clone(), event(2)], at(0)).await.unwrap();
+    let received = world.receive(&key, 10, 0).await;
+    assert_eq!(ids(&received), ["1", "2"]);
+    assert_eq!(received.events[0].event.event, large);
+    let log = world.store.read_log(Partition::of(key.topic), Position(0), 10).await.unwrap();
+    assert_eq!(log.len(), 2);
+}
+
 pub async fn a_lock_that_runs_out_lets_the_event_be_received_again(world: World) {
     let key = world.queue(Queue { delivery_count_max: 2, ..Queue::default() }).await;
     world.publish([1, 2], 0).await;
@@ -247,6 +262,25 @@ pub async fn a_lock_that_runs_out_lets_the_event_be_received_again(world: World)
     assert_eq!(world.receive(&key, 10, 999).await.events, [], "nothing is received a third time");
     let counted = EventCounts { matched: 2, acknowledged: 1, dropped: 1, ..EventCounts::default() };
     assert_eq!(world.counts(&key).await, counted);
+}
+
+pub async fn a_slow_puller_keeps_no_other_waiting_and_gets_what_it_did_not_finish_in_time_again(world: World) {
+    let quick = world.queue(Queue::default()).await;
+    world.store.put_event_subscription(Arc::new(queue_of(&topic(1), "slow")), LIMIT).await.unwrap();
+    let slow = EventSubscriptionKey::new(quick.topic, "slow");
+    world.publish([1, 2, 3], 0).await;
+    let unfinished = world.receive(&slow, 2, 0).await;
+    let taken = world.receive(&quick, 10, 1).await;
+    let tokens: Vec<&str> = taken.events.iter().map(|one| one.lock_token.as_str()).collect();
+    assert_eq!(world.settle(&quick, Settlement::Acknowledge, &tokens, 2).await, [Ok(()); 3]);
+    world.publish([4], 3).await;
+    assert_eq!(ids(&world.receive(&quick, 10, 4).await), ["4"]);
+    let [first, second] = &unfinished.events[..] else { panic!("{unfinished:?}") };
+    assert_eq!(world.settle(&slow, Settlement::Acknowledge, &[&first.lock_token], 59).await, [Ok(())]);
+    let late = world.settle(&slow, Settlement::Acknowledge, &[&second.lock_token], 60).await;
+    assert_eq!(late, [Err(TokenFailure::Lost)], "its lock has run out, though nobody else has received it");
+    let again = world.receive(&slow, 10, 60).await;
+    assert_eq!((ids(&again), counts(&again)), (vec!["2", "3", "4"], vec![2, 1, 1]));
 }
 
 pub async fn each_token_gets_its_own_answer(world: World) {
