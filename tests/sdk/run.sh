@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the official SDKs against a development server of its own, over HTTPS on a free port: the Python
 # SDK by HTTP/2, the JavaScript client by HTTP/1.1, both after signing in with MSAL, and Azure Identity. Their clients
-# for Event Grid, which pull from partner topics and manage them. CloudEvents' own libraries, which read what is pushed.
+# for Event Grid, which pull from partner topics and manage them. CloudEvents' own libraries, which read what is
+# pushed, as bytes that are recorded and in webhooks that the server pushes to.
 # Two receivers of notifications with resource data, in Python and in Node, that know Microsoft's documentation and
 # nothing of ours. And a server for production against another identity provider, npm oidc-provider.
 # Installs them below target/sdk, in the versions that the lock files name; installs Python and npm with

@@ -5,26 +5,12 @@ import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { AzureKeyCredential } from "@azure/core-auth";
 import { EventGridReceiverClient, EventGridSenderClient } from "@azure/eventgrid-namespaces";
-import { ConfidentialClientApplication } from "@azure/msal-node";
-import { auth, base, ready } from "./identity.mjs";
+import { base, ready } from "./identity.mjs";
+import { manage } from "./topics.mjs";
 
-const group = "/subscriptions/8d4f6d16-47a1-4b9c-9b4f-0c7e4fbd5d3a/resourceGroups/tests/providers/Microsoft.EventGrid";
 const topic = `js-${randomUUID().slice(0, 20)}`;
+const managed = (method, path, body) => manage(topic, method, path, body);
 let key;
-
-async function managed(method, path, body) {
-  const app = new ConfidentialClientApplication({ auth: auth(ready.tenant.id, { clientSecret: ready.app.secret }) });
-  const scopes = ["https://management.azure.com/.default"];
-  const { accessToken } = await app.acquireTokenByClientCredential({ scopes });
-  const answer = await fetch(`${base}${group}/partnerTopics/${topic}${path}?api-version=2025-02-15`, {
-    method,
-    headers: { authorization: `Bearer ${accessToken}`, "content-type": "application/json" },
-    body: body && JSON.stringify(body),
-  });
-  const text = await answer.text();
-  assert.ok(answer.ok, text);
-  return text && JSON.parse(text);
-}
 
 before(async () => {
   await managed("PUT", "", { location: "westeurope", properties: { activationState: "Activated" } });

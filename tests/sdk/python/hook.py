@@ -40,7 +40,7 @@ class Hook:
                 self.wfile.write(answer)
                 if not token:
                     with hook.arrived:
-                        hook.bodies.append(json.loads(body))
+                        hook.keep(self.headers, body)
                         hook.arrived.notify_all()
 
             def log_message(self, *_):
@@ -55,6 +55,15 @@ class Hook:
         self.server.shutdown()
         self.server.server_close()
 
+    def keep(self, _headers, body):
+        self.bodies.append(json.loads(body))
+
+    def until(self, what, found):
+        """What is found in what came or is still to come."""
+        with self.arrived:
+            assert self.arrived.wait_for(found, ARRIVES_SECONDS_MAX), f"nothing was told of {what}"
+            return found()
+
     def told(self, change_type, item):
         """The notification of a change of an item, and the body that it came in."""
 
@@ -66,6 +75,4 @@ class Hook:
                         return notification, body
             return None
 
-        with self.arrived:
-            assert self.arrived.wait_for(found, ARRIVES_SECONDS_MAX), f"nothing was told of {change_type} {item}"
-            return found()
+        return self.until(f"{change_type} {item}", found)
