@@ -2,8 +2,9 @@
 //!
 //! Writers post messages for two mailboxes; subscriptions of a healthy and of a failing receiver hear of
 //! them, and so does a partner topic, into which others publish as well, from which somebody pulls and whose events are
-//! pushed. Nothing that was answered with 201 may be lost, and nothing that a subscription must hear of. After each kill the
-//! ledgers, counted again from the log, balance.
+//! pushed and bridged into a stream of NATS, whose server lives on. Nothing that was answered with 201 may be lost, nothing
+//! that a subscription must hear of, and the stream holds each event once. After each kill the ledgers, counted again from
+//! the log, balance.
 //! `TIDINGS_KILLS` sets how often the process is killed; 25 by default.
 
 mod support;
@@ -13,11 +14,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::Context;
 use serde_json::{Value, json};
+use support::nats;
 use support::process::{self, Process};
 use support::receiver::Receiver;
 use support::topic::{self, Topic};
 use support::{Client, post};
+use tidings_server::bench::nats::NatsServer;
 use tokio::sync::watch;
 
 const WRITERS: usize = 8;
@@ -25,6 +29,9 @@ const ADELE: &str = "adele@contoso.test";
 const ALEX: &str = "alex@contoso.test";
 /// How long everything may take to arrive after the last kill; retries wait up to minutes.
 const SETTLE_MAX: Duration = Duration::from_secs(240);
+/// How long some of everything may take between two kills.
+const TURN_MAX: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What the writers know.
 #[derive(Default)]
@@ -89,6 +96,50 @@ fn heard(receiver: &Receiver) -> BTreeMap<(String, String), BTreeSet<String>> {
     heard
 }
 
+/// How many events are in the stream.
+async fn bridged_count(jet_stream: &Context) -> u64 {
+    // It is made with the first.
+    jet_stream.get_stream(topic::STREAM).await.map_or(0, |stream| stream.cached_info().state.messages)
+}
+
+async fn more_is_bridged(jet_stream: &Context, than: u64) {
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    let more = async {
+        while bridged_count(jet_stream).await <= than {
+            look.tick().await;
+        }
+    };
+    tokio::time::timeout(TURN_MAX, more).await.expect("events are bridged");
+}
+
+/// The sources and ids of events, with how often each is there.
+fn copies(events: &[Value]) -> BTreeMap<(String, String), usize> {
+    let mut copies = BTreeMap::new();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    for event in events {
+        *copies.entry((text(&event["source"]), text(&event["id"]))).or_default() += 1;
+    }
+    copies
+}
+
+/// What is in the stream, once it is all that was pushed and pulled.
+async fn bridged(jet_stream: &Context, others: impl Fn() -> Vec<Value>) -> Vec<Value> {
+    let stream = jet_stream.get_stream(topic::STREAM).await.unwrap();
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    let all = async {
+        loop {
+            look.tick().await;
+            let events = nats::events(&stream).await;
+            let events: Vec<Value> =
+                events.iter().map(|event| serde_json::from_slice(&event.to_json()).unwrap()).collect();
+            if copies(&events).keys().eq(copies(&others()).keys()) {
+                return events;
+            }
+        }
+    };
+    tokio::time::timeout(SETTLE_MAX, all).await.expect("the stream holds what was pushed and pulled, and nothing else")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_when_the_process_is_killed_under_load() {
     let kills: usize = std::env::var("TIDINGS_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(25);
@@ -107,7 +158,10 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
     subscribe(&client, &process, ADELE, ("created,deleted", topic::URL)).await;
     process.stop();
     let grid = Topic::with_event_subscriptions(home.path(), receiver.url("pushed")).await;
-    process = Process::start(home.path());
+    let nats_server = NatsServer::start(nats::program(), &[]).await.unwrap();
+    let (jet_stream, nats_url) = (nats_server.jet_stream().await.unwrap(), nats_server.url());
+    let start = || Process::start_with(home.path(), &["--nats", &nats_url]);
+    process = start();
     // One POST in three to the failing receiver is refused, and a few of what is pushed.
     receiver.refuse("failing", 3);
     receiver.refuse("pushed", 40);
@@ -122,13 +176,15 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
         let writes = written.count.load(Ordering::Relaxed) + 40 + (kill * 37) % 160;
         let deliveries = receiver.acknowledged_count() + 40 + (kill * 53) % 160;
         let (pulls, pushes) = (grid.pulled_count() + 1, receiver.events().len() + 1);
-        support::until("writes and deliveries are acknowledged", Duration::from_secs(60), || {
+        let bridged = bridged_count(&jet_stream).await;
+        support::until("writes and deliveries are acknowledged", TURN_MAX, || {
             written.count.load(Ordering::Relaxed) >= writes
                 && receiver.acknowledged_count() >= deliveries
                 && grid.pulled_count() >= pulls
                 && receiver.events().len() >= pushes
         })
         .await;
+        more_is_bridged(&jet_stream, bridged).await;
         if kill == 0 {
             // Beside a server at work, too.
             process::verify_ledger(home.path());
@@ -136,7 +192,7 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
         process.kill();
         place.send_replace(None);
         process::verify_ledger(home.path());
-        process = Process::start(home.path());
+        process = start();
         place.send_replace(Some((process.http().to_owned(), process.app_token().to_owned())));
     }
     written.stop.store(true, Ordering::Relaxed);
@@ -169,20 +225,30 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
     let lacks = |heard: BTreeMap<String, BTreeSet<String>>| told.iter().any(|subject| !heard.contains_key(subject));
     support::until("every event was pulled", SETTLE_MAX, || !lacks(grid.pulled())).await;
     support::until("every event was pushed", SETTLE_MAX, || !lacks(topic::by_subject(&receiver.events()))).await;
-    for heard in [grid.pulled(), topic::by_subject(&receiver.events())] {
-        let ambiguous: Vec<_> = heard.iter().filter(|(_, ids)| ids.len() != 1).collect();
-        assert!(ambiguous.is_empty(), "an event has several ids: {ambiguous:?}");
-    }
     grid.stop();
     for one in pulling {
         one.await.unwrap();
+    }
+    let bridged = bridged(&jet_stream, || [receiver.events(), grid.received()].concat()).await;
+    let doubled: Vec<_> = copies(&bridged).into_iter().filter(|(_, copies)| *copies != 1).collect();
+    assert!(doubled.is_empty(), "the stream holds an event more than once: {doubled:?}");
+    assert!(!lacks(topic::by_subject(&bridged)), "an event is in the stream that was published");
+    for heard in [grid.pulled(), topic::by_subject(&receiver.events()), topic::by_subject(&bridged)] {
+        let ambiguous: Vec<_> = heard.iter().filter(|(_, ids)| ids.len() != 1).collect();
+        assert!(ambiguous.is_empty(), "an event has several ids: {ambiguous:?}");
     }
 
     let heard = heard(&receiver);
     let ambiguous: Vec<_> = heard.iter().filter(|(_, ids)| ids.len() != 1).collect();
     assert!(ambiguous.is_empty(), "a match was told with several ids: {ambiguous:?}");
     let (acknowledgements, matches) = (receiver.acknowledged_count(), heard.len());
-    println!("{} events published, {} pulled, {} pushed", told.len(), grid.pulled_count(), receiver.events().len());
+    println!(
+        "{} events published, {} pulled, {} pushed, {} bridged",
+        told.len(),
+        grid.pulled_count(),
+        receiver.events().len(),
+        bridged.len(),
+    );
     println!(
         "{kills} kills, {} writes acknowledged, {} unanswered, {matches} matches heard, {} duplicates with equal ids, \
          {} requests refused, settled in {:.1} s",

@@ -1,4 +1,4 @@
-//! What events of topics cost: published by the node, pulled from the store, and pushed.
+//! What events of topics cost: published by the node, pulled from the store, pushed, and bridged.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use graph::{SubscriptionId, TopicId};
 use notify::event_grid_url::EventGridUrl;
 use notify::push_policy::PushPolicy;
 use notify::topic::{
-    Activation, Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter, Profile, Push, Queue,
-    Settlement, Tags, Webhook,
+    Activation, Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter, NatsJetStream, Profile,
+    Push, Queue, Settlement, Tags, Webhook,
 };
 use notify::{Position, Topic};
 use store::sqlite::SqliteStore;
@@ -21,11 +21,14 @@ use uuid::Uuid;
 
 use super::drain::{NODE_MAX, parts};
 use super::fill::{Channel, Population, app, commit_all, populate, tenant};
+use super::nats::NatsServer;
 use super::receiver::Receiver;
 use super::told::await_count;
+use crate::bridge::Bridge;
 use crate::clock::Clock;
-use crate::engine::Engine;
+use crate::engine::{Engine, Parts};
 use crate::outbound::Outbound;
+use crate::sinks::Sinks;
 use crate::telemetry::Telemetry;
 use crate::{ids, key_file};
 
@@ -50,16 +53,18 @@ pub struct Events {
     pub pulling: Duration,
     /// By the node, one event in each POST.
     pub pushing: Duration,
+    /// By the node, each event acknowledged by JetStream; `None` without a NATS server.
+    pub bridging: Option<Duration>,
 }
 
-/// Commits changes in `dir` and measures what becomes of their events.
-pub async fn events(dir: &Path, outbound: Arc<Outbound>, changes: u64) -> Result<Events> {
+/// Commits changes in `dir` and measures what becomes of their events. `nats` is the program of a NATS server.
+pub async fn events(dir: &Path, outbound: Arc<Outbound>, changes: u64, nats: Option<&Path>) -> Result<Events> {
     let clock = Clock::new();
-    let (pulled, pushed) = (topics(0, &clock)?, topics(TOPICS, &clock)?);
+    let [pulled, pushed, bridged] = [topics(0, &clock)?, topics(TOPICS, &clock)?, topics(2 * TOPICS, &clock)?];
     let receiver = Receiver::start(1, None)?;
     let store = Arc::new(SqliteStore::open(dir, key_file::in_memory(), Arc::new(|_, _| {}))?);
-    for topic in pulled.iter().chain(&pushed) {
-        store.open_topic(Arc::new(topic.clone()), 2 * TOPICS, clock.wall()).await?;
+    for topic in pulled.iter().chain(&pushed).chain(&bridged) {
+        store.open_topic(Arc::new(topic.clone()), 3 * TOPICS, clock.wall()).await?;
     }
     let population = Population { mailboxes: TOPICS, subscriptions_each: 1, rich: false };
     populate(&store, &clock, population, |n| Channel::Topic(url(n), pulled[n as usize].id)).await?;
@@ -69,14 +74,34 @@ pub async fn events(dir: &Path, outbound: Arc<Outbound>, changes: u64) -> Result
     commit_all(&store, &clock, population, changes).await?;
     let store: Arc<dyn Store> = store;
 
-    let publishing = run_node(&store, &outbound, &clock, kept(&*store, &pulled, changes)).await?;
+    let around = Around { store: &store, outbound: &outbound, clock: &clock };
+    let publishing = run_node(around, Sinks::default(), kept(&*store, &pulled, changes)).await?;
     let pulling = pull_all(&store, &pulled, &clock, changes).await?;
-    for (from, to) in pulled.iter().zip(&pushed) {
-        put(&*store, to, Destination::Push(Box::new(push_to(receiver.url("/push")))), &clock).await?;
-        copy(&*store, from.id, to.id, &clock).await?;
-    }
-    let pushing = run_node(&store, &outbound, &clock, await_count(changes, || receiver.posts())).await?;
-    Ok(Events { events: changes, publishing, pulling, pushing })
+    let webhook = Endpoint::Webhook(Webhook::to(receiver.url("/push")));
+    copy_all(around, &pulled, &pushed, &webhook).await?;
+    let pushing = run_node(around, Sinks::default(), await_count(changes, || receiver.posts())).await?;
+    let bridging = match nats {
+        Some(program) => {
+            copy_all(around, &pulled, &bridged, &Endpoint::NatsJetStream(stream())).await?;
+            let server = NatsServer::start(program, &[]).await?;
+            let sinks = Sinks { bridge: Some(Bridge::new(server.config()?)?), ..Sinks::default() };
+            Some(run_node(around, sinks, in_stream(&server, changes)).await?)
+        }
+        None => None,
+    };
+    Ok(Events { events: changes, publishing, pulling, pushing, bridging })
+}
+
+/// What every node runs on.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    store: &'a Arc<dyn Store>,
+    outbound: &'a Arc<Outbound>,
+    clock: &'a Clock,
+}
+
+fn stream() -> NatsJetStream {
+    NatsJetStream { stream: NAME.to_owned(), subject: "graph.{tenant}.{kind}.{change}".to_owned() }
 }
 
 fn url(n: u64) -> String {
@@ -120,21 +145,13 @@ async fn put(store: &dyn Store, topic: &Topic, destination: Destination, clock: 
     Ok(())
 }
 
-/// One event in each POST.
-fn push_to(url: String) -> Push {
-    Push { to: Endpoint::Webhook(Webhook::to(url)), policy: PushPolicy::default(), dead_letters: None }
-}
-
 /// Runs a node until something is so, and tells how long that took.
-async fn run_node(
-    store: &Arc<dyn Store>,
-    outbound: &Arc<Outbound>,
-    clock: &Clock,
-    is_so: impl Future<Output = Result<()>>,
-) -> Result<Duration> {
+async fn run_node(around: Around<'_>, sinks: Sinks, is_so: impl Future<Output = Result<()>>) -> Result<Duration> {
+    let Around { store, outbound, clock } = around;
     let telemetry = Telemetry::new(clock.wall())?;
     let (engine, stop) = (Engine::stopped(), CancellationToken::new());
     let parts = parts(Arc::clone(store), Arc::clone(outbound), clock.clone(), telemetry, BATCH_MAX)?;
+    let parts = Parts { sinks: Arc::new(sinks), ..parts };
     let started = Instant::now();
     let running = tokio::spawn(engine.run(parts, stop.clone()));
     is_so.await?;
@@ -159,6 +176,20 @@ async fn kept(store: &dyn Store, topics: &[Topic], events: u64) -> Result<()> {
         }
     }
     bail!("not all events were published in {NODE_MAX:?}")
+}
+
+/// Waits until so many events are in the stream.
+async fn in_stream(server: &NatsServer, events: u64) -> Result<()> {
+    let (jet_stream, mut look, begun) = (server.jet_stream().await?, tokio::time::interval(LOOK_EVERY), Instant::now());
+    while begun.elapsed() < NODE_MAX {
+        look.tick().await;
+        // It is made with the first; the oldest of many may be gone again.
+        let there = jet_stream.get_stream(NAME).await.map_or(0, |stream| stream.cached_info().state.last_sequence);
+        if there == events {
+            return Ok(());
+        }
+    }
+    bail!("not all events were bridged in {NODE_MAX:?}")
 }
 
 /// Receives and acknowledges all events, one task for each topic.
@@ -190,6 +221,17 @@ async fn pull(store: Arc<dyn Store>, key: EventSubscriptionKey, clock: Clock) ->
     }
 }
 
+/// Publishes the events of topics into others, each with an event subscription that leads to an endpoint.
+async fn copy_all(around: Around<'_>, from: &[Topic], into: &[Topic], endpoint: &Endpoint) -> Result<()> {
+    let Around { store, clock, .. } = around;
+    for (from, to) in from.iter().zip(into) {
+        let push = Push { to: endpoint.clone(), policy: PushPolicy::default(), dead_letters: None };
+        put(&**store, to, Destination::Push(Box::new(push)), clock).await?;
+        copy(&**store, from.id, to.id, clock).await?;
+    }
+    Ok(())
+}
+
 /// Publishes the events of one topic into another.
 async fn copy(store: &dyn Store, from: TopicId, to: TopicId, clock: &Clock) -> Result<()> {
     let mut after = Position::default();
@@ -212,8 +254,8 @@ mod tests {
         let policy = Policy { dev: true, ..Policy::default() };
         let outbound = Outbound::new(OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let run = events(dir.path(), Arc::new(outbound), 200).await.unwrap();
-        assert_eq!(run.events, 200);
+        let run = events(dir.path(), Arc::new(outbound), 200, None).await.unwrap();
+        assert_eq!((run.events, run.bridging), (200, None));
         assert!([run.publishing, run.pulling, run.pushing].iter().all(|took| !took.is_zero()));
     }
 }

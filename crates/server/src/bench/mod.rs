@@ -9,6 +9,7 @@ pub mod drain;
 pub mod events;
 pub mod fill;
 pub mod latency;
+pub mod nats;
 pub mod process;
 pub mod receiver;
 pub mod resting;

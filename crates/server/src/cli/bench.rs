@@ -1,6 +1,7 @@
 //! `tidings bench`: what this machine delivers, each figure beside the ceiling of the same run.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use clap::ValueEnum as _;
 
@@ -39,6 +40,9 @@ pub struct Options {
     /// The most changes behind the checkpoint (`recovery`, with a tenth and a hundredth as well).
     #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..))]
     behind: u64,
+    /// The program of a NATS server, which `events` starts to bridge into [default: nats-server, if it is on the PATH].
+    #[arg(long, value_name = "PROGRAM")]
+    nats_server: Option<PathBuf>,
     /// Print one line of JSON for each figure.
     #[arg(long)]
     json: bool,
@@ -56,7 +60,7 @@ enum Measurement {
     Batched,
     /// 10,000 notifications that are parked, once their endpoint is back
     DrainParked,
-    /// The same through topics: events published, pulled and pushed
+    /// The same through topics: events published, pulled, pushed and, with a NATS server, bridged
     Events,
     /// 64 writers over HTTP, nobody, one and ten subscribed
     EndToEnd,

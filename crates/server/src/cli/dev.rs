@@ -12,6 +12,7 @@ use protocol::event_grid::push::Origin;
 use super::ready::{self, Ready};
 use super::stop;
 use crate::clock::Clock;
+use crate::config::sinks::Nats;
 use crate::data_dir::{DataDir, READY_FILE, default_path};
 use crate::dead_letters::DeadLettersConfig;
 use crate::identity::{Grant, ROLES, SCOPES};
@@ -60,6 +61,10 @@ pub struct Options {
     /// Trust this CA, too, when calling receivers (PEM; may be given several times).
     #[arg(long, value_name = "FILE")]
     outbound_ca: Vec<PathBuf>,
+    /// Let event subscriptions of partner topics lead into JetStream on this NATS server (nats://HOST:PORT, or tls:// if
+    /// only TLS will do).
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
     /// The most notifications that one POST carries.
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
     batch_max: u16,
@@ -125,7 +130,8 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
     if !options.allow_remote {
         require_loopback(&listen)?;
     }
-    let sinks = SinksConfig { dead_letters: Some(DeadLettersConfig::Directory(dead_letters(&data)?)), nats: None };
+    let nats = Nats { url: options.nats, ..Nats::default() }.bridge()?;
+    let sinks = SinksConfig { dead_letters: Some(DeadLettersConfig::Directory(dead_letters(&data)?)), nats };
     Ok(Settings {
         data,
         keys,

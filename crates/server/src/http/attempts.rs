@@ -35,7 +35,7 @@ pub enum AttemptsRefusal {
     /// What is wrong with the query.
     Query(String),
     NoLog,
-    Unreadable(String),
+    Unreadable,
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,7 +76,11 @@ pub async fn handle(state: &Arc<AppState>, context: &Context, parts: &Parts) -> 
     let place = log.reader().await;
     let now = state.clock.wall();
     let read = tokio::task::spawn_blocking(move || (log.read(&wanted, now), place)).await;
-    let unreadable = |error: &dyn std::fmt::Display| AttemptsRefusal::Unreadable(error.to_string());
+    // Why is for the operator: it names files.
+    let unreadable = |error: &dyn std::fmt::Display| {
+        tracing::error!(%error, "the attempt log cannot be read");
+        AttemptsRefusal::Unreadable
+    };
     let (found, _place) = read.map_err(|error| unreadable(&error))?;
     let Found { entries, more, before } = found.map_err(|error| unreadable(&error))?;
     Ok(Answer::json(StatusCode::OK, &Attempts { value: entries, more, before }))

@@ -400,10 +400,10 @@ fn attempts(refusal: &AttemptsRefusal) -> Shape {
         AttemptsRefusal::NoLog => {
             shape(StatusCode::NOT_FOUND, "ResourceNotFound", "This server keeps no log of single attempts.")
         }
-        AttemptsRefusal::Unreadable(why) => shape(
+        AttemptsRefusal::Unreadable => shape(
             StatusCode::SERVICE_UNAVAILABLE,
             "ServiceUnavailable",
-            format!("The log of single attempts cannot be read: {why}"),
+            "The log of single attempts cannot be read.",
         ),
     }
 }

@@ -1,16 +1,26 @@
 //! `tidings bench` in its smallest sizes: each measurement comes to figures.
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::nats;
+
 /// The figures of a run, by measurement, size and name.
 fn figures(only: &str) -> Vec<(String, Option<u64>, String, f64)> {
+    let out = bench(only, &[]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    figures_of(out.stdout)
+}
+
+fn bench(only: &str, more: &[&str]) -> Output {
     let sizes = ["--seconds", "1", "--backlog", "200", "--subscriptions", "100", "--lanes", "100", "--behind", "100"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
-    let out = command.args(["bench", "--json", "--only", only]).args(sizes).output().unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    let lines = String::from_utf8(out.stdout).unwrap();
+    command.args(["bench", "--json", "--only", only]).args(sizes).args(more).output().unwrap()
+}
+
+fn figures_of(stdout: Vec<u8>) -> Vec<(String, Option<u64>, String, f64)> {
+    let lines = String::from_utf8(stdout).unwrap();
     let figure = |line: &str| {
         let figure: Value = serde_json::from_str(line).unwrap();
         let text = |name: &str| figure[name].as_str().unwrap().to_owned();
@@ -53,4 +63,18 @@ fn latency_is_measured_while_an_endpoint_hangs() {
         figures.iter().find(|figure| figure.2 == name).unwrap().3
     });
     assert!(clean > 0.0 && hanging > 0.0, "{figures:?}");
+}
+
+#[test]
+fn events_are_measured_on_each_way_and_bridged_where_a_nats_server_is() {
+    let out = bench("events", &["--nats-server", nats::program().to_str().unwrap()]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let figures = figures_of(out.stdout);
+    for name in ["published", "pulled", "pushed", "bridged"] {
+        assert!(figures.iter().any(|figure| figure.2 == name && figure.3 > 0.0), "{name}: {figures:?}");
+    }
+    let out = bench("events", &["--nats-server", "/absent/nats-server"]);
+    assert!(!out.status.success());
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(said.contains("/absent/nats-server does not run: --nats-server names no NATS server"), "{said}");
 }

@@ -1,12 +1,12 @@
-//! Events bridged into a private NATS server, which is installed if it is missing.
+//! Events bridged into a private NATS server.
 
-use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::{self, stream};
+use async_nats::jetstream::Context;
+use async_nats::jetstream::stream::{Config, Stream};
 use graph::{SubscriptionId, TopicId};
 use notify::Topic;
 use notify::event_grid_url::EventGridUrl;
@@ -14,102 +14,60 @@ use notify::node::Outcome;
 use notify::push_policy::PushPolicy;
 use notify::topic::{
     Activation, CloudEvent, DeadLetterDestination, Destination, Endpoint, EventSubscription, EventSubscriptionFilter,
-    Filter, NatsJetStream, Profile, Push, SubjectTemplate, Tags,
+    Filter, NatsJetStream, Profile, Push, Tags,
 };
 use protocol::cloud_event::{Attributes, Data, Json};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::json;
 use store::Namesake;
 use tempfile::TempDir;
+use tidings_server::bench::nats::NatsServer;
 use tidings_server::bridge::{Bridge, Bridged, NatsConfig, NatsCredentials, StreamLimits};
 use tidings_server::dead_letters::{Chosen, DeadLettersConfig, replay, shelf};
 use tidings_server::server::{Running, Settings, start};
 use tidings_server::sinks::SinksConfig;
 use tidings_server::{ids, seed};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
-use crate::delivery::settings;
+use crate::delivery::{asked_of_admin, settings};
+use crate::nats;
 
 const LIMIT: Duration = Duration::from_secs(10);
 const ID: &str = "00d8a100-2e92-4bfa-86e1-0056dacd0fce";
 const UNAVAILABLE: Outcome = Outcome::Refused { status: 503, retry_after: None };
 
-/// A server of its own, on a free port, which ends with the test.
-struct Nats {
-    port: u16,
-    data: TempDir,
-    options: Vec<&'static str>,
-    running: Option<Child>,
-}
-
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let places = ["nats-server", "/usr/sbin/nats-server", "/usr/local/bin/nats-server"];
-        let find = || {
-            let runs = |place: &&str| Command::new(place).arg("--version").stdout(Stdio::null()).status().is_ok();
-            places.iter().find(|place| runs(place)).map(PathBuf::from)
-        };
-        find().unwrap_or_else(|| {
-            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-            let script = ". tests/install.sh && install nats-server";
-            Command::new("bash").args(["-c", script]).current_dir(root).stdin(Stdio::null()).status().unwrap();
-            find().expect("nats-server is installed")
-        })
-    })
-}
+/// A server of its own, which ends with the test.
+struct Nats(NatsServer);
 
 impl Nats {
-    async fn start(options: &[&'static str]) -> Self {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let mut nats = Self { port, data: TempDir::new().unwrap(), options: options.to_vec(), running: None };
-        nats.run().await;
-        nats
+    async fn start(options: &[&str]) -> Self {
+        let options: Vec<OsString> = options.iter().map(OsString::from).collect();
+        Self(NatsServer::start(nats::program(), &options).await.unwrap())
     }
 
     async fn run(&mut self) {
-        let child = Command::new(program())
-            .args(["--addr", "127.0.0.1", "--port", &self.port.to_string(), "--jetstream", "--store_dir"])
-            .arg(self.data.path())
-            .args(&self.options)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        self.running = Some(child.unwrap());
-        let address = (Ipv4Addr::LOCALHOST, self.port);
-        until("the NATS server listens", async || tokio::net::TcpStream::connect(address).await.is_ok()).await;
+        self.0.run().await.unwrap();
     }
 
     fn stop(&mut self) {
-        if let Some(mut child) = self.running.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
+        self.0.stop();
     }
 
     fn config(&self) -> NatsConfig {
-        NatsConfig {
-            url: format!("nats://127.0.0.1:{}", self.port),
-            credentials: NatsCredentials::None,
-            ca_files: Vec::new(),
-            subject_prefix: SubjectTemplate::parse("graph.{tenant}").unwrap(),
-            stream: StreamLimits { bytes_max: 8 << 20, days: 2, replicas: 1 },
-        }
+        NatsConfig { stream: StreamLimits { bytes_max: 8 << 20, days: 2, replicas: 1 }, ..self.0.config().unwrap() }
     }
 
     fn bridge(&self) -> Bridge {
         Bridge::new(self.config()).unwrap()
     }
 
-    async fn client(&self) -> jetstream::Context {
-        jetstream::new(async_nats::connect(format!("127.0.0.1:{}", self.port)).await.unwrap())
+    async fn client(&self) -> Context {
+        self.0.jet_stream().await.unwrap()
     }
 
-    async fn stream(&self) -> stream::Stream {
+    async fn stream(&self) -> Stream {
         self.client().await.get_stream("graph").await.unwrap()
-    }
-}
-
-impl Drop for Nats {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 
@@ -176,14 +134,7 @@ async fn an_event_arrives_in_binary_mode_in_a_stream_that_was_missing() {
     let header = |name: &str| message.headers.get(name).map(|value| value.as_str().to_owned());
     assert_eq!(header("Nats-Msg-Id").as_deref(), Some(ID));
     assert_eq!(header("ce-datacontenttype").as_deref(), Some("application/json"));
-    let headers: Vec<(String, String)> = message
-        .headers
-        .iter()
-        .filter(|(name, _)| name.to_string().starts_with("ce-"))
-        .map(|(name, values)| (name.to_string(), values[0].as_str().to_owned()))
-        .collect();
-    let headers: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    assert_eq!(CloudEvent::from_nats(&headers, &message.payload), Ok(sent));
+    assert_eq!(nats::event(&message), sent);
 }
 
 #[tokio::test]
@@ -195,7 +146,7 @@ async fn an_event_that_is_published_again_stands_in_the_stream_once() {
     acknowledged(&bridge, &events).await;
     acknowledged(&bridge, &events).await;
     acknowledged(&nats.bridge(), &events).await;
-    assert_eq!(nats.stream().await.cached_info().state.messages, 3);
+    assert_eq!(nats::events(&nats.stream().await).await, events);
 }
 
 #[tokio::test]
@@ -271,11 +222,11 @@ async fn an_event_larger_than_the_server_takes_is_refused_alone() {
 #[tokio::test]
 async fn a_stream_of_the_operator_is_used_as_it_is() {
     let nats = Nats::start(&[]).await;
-    let config = |subject: &str| stream::Config {
+    let config = |subject: &str| Config {
         name: "graph".to_owned(),
         subjects: vec![subject.to_owned()],
         duplicate_window: Duration::from_secs(60),
-        ..stream::Config::default()
+        ..Config::default()
     };
     let client = nats.client().await;
     client.create_stream(config("graph.other.>")).await.unwrap();
@@ -315,8 +266,8 @@ async fn a_stream_that_is_gone_is_made_again() {
     acknowledged(&bridge, &[small("1")]).await;
 }
 
-/// A topic on a running server, with an event subscription that leads into the stream, and how often an event is tried.
-async fn bridged(server: &Running, attempts_max: u32) -> Topic {
+/// A topic on a running server, with an event subscription that leads into the stream.
+async fn bridged(server: &Running, policy: PushPolicy) -> Topic {
     let (store, now) = (&server.state.store, server.state.clock.wall());
     let url = "EventGrid:?azuresubscriptionid=8a8a8a8a-4b4b-4c4c-4d4d-12e12e12e12e&resourcegroup=rg\
                &partnertopic=mail-events&location=westeurope";
@@ -341,7 +292,7 @@ async fn bridged(server: &Running, attempts_max: u32) -> Topic {
         filter: Filter::try_from(EventSubscriptionFilter::default()).unwrap(),
         destination: Destination::Push(Box::new(Push {
             to: Endpoint::NatsJetStream(to()),
-            policy: PushPolicy::new(attempts_max, 60).unwrap(),
+            policy,
             dead_letters: Some(DeadLetterDestination {
                 resource_id: "any".to_owned(),
                 container: "letters".to_owned(),
@@ -362,7 +313,7 @@ async fn what_is_published_into_a_topic_is_bridged_or_kept_as_a_dead_letter_and_
     let dead_letters = Some(DeadLettersConfig::Directory(letters.path().to_owned()));
     let sinks = SinksConfig { nats: Some(nats.config()), dead_letters };
     let server = start(Settings { sinks, ..settings() }).await.unwrap();
-    let topic = bridged(&server, 1).await;
+    let topic = bridged(&server, PushPolicy::new(1, 60).unwrap()).await;
     let (store, clock) = (&server.state.store, &server.state.clock);
     store.publish(topic.id, vec![small("1")], clock.wall()).await.unwrap();
     let messages = async || match nats.client().await.get_stream("graph").await {
@@ -388,4 +339,141 @@ async fn what_is_published_into_a_topic_is_bridged_or_kept_as_a_dead_letter_and_
     until("it is bridged, too", async || messages().await == 2).await;
     assert!(kept.keys(&shelf, None, 10).await.unwrap().is_empty());
     server.drain().await;
+}
+
+#[tokio::test]
+async fn a_bridge_that_is_down_for_an_hour_loses_and_doubles_nothing() {
+    let mut nats = Nats::start(&[]).await;
+    let sinks = SinksConfig { nats: Some(nats.config()), dead_letters: None };
+    let server = start(Settings { sinks, ..settings() }).await.unwrap();
+    let topic = bridged(&server, PushPolicy::default()).await;
+    let (store, clock) = (&server.state.store, &server.state.clock);
+    let bridge = server.state.sinks.bridge.as_ref().unwrap();
+    store.publish(topic.id, vec![small("1")], clock.wall()).await.unwrap();
+    advance(&server, "0s").await;
+    nats.stop();
+    until("the connection is gone", async || bridge.connects().await.is_err()).await;
+    store.publish(topic.id, vec![small("2"), small("3")], clock.wall()).await.unwrap();
+    advance(&server, "PT1H").await;
+    let of = store.event_subscriptions(topic.id).await.unwrap().remove(0).id.unwrap();
+    let ledger = store.ledger(of).await.unwrap();
+    assert_eq!((ledger.matched, ledger.delivered, ledger.parked), (3, 1, 2), "{ledger:?}");
+    nats.run().await;
+    until("the connection is there again", async || bridge.connects().await.is_ok()).await;
+    advance(&server, "PT2H").await;
+    let ledger = store.ledger(of).await.unwrap();
+    assert_eq!((ledger.matched, ledger.delivered, ledger.parked), (3, 3, 0), "{ledger:?}");
+    let mut bridged = nats::events(&nats.stream().await).await;
+    bridged.sort_by(|one, other| one.attributes().id.cmp(&other.attributes().id));
+    assert_eq!(bridged, [small("1"), small("2"), small("3")]);
+    server.drain().await;
+}
+
+/// Moves the clock, and lets everything happen that is due meanwhile.
+async fn advance(server: &Running, by: &str) {
+    let mut ask = json!({"by": by});
+    loop {
+        let (status, moved) = asked_of_admin(server, "POST", "/admin/clock/advance", ask).await;
+        assert_eq!(status, 200, "{moved}");
+        if moved["arrived"] == true {
+            return;
+        }
+        ask = json!({"to": moved["to"]});
+    }
+}
+
+/// A root of a test's own, and what a server shows that is at 127.0.0.1.
+struct Root {
+    directory: TempDir,
+}
+
+impl Root {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &root).unwrap();
+        let root_of = Self { directory: TempDir::new().unwrap() };
+        for (name, pem) in [("root.pem", root.pem()), ("leaf.pem", leaf.pem()), ("key.pem", key.serialize_pem())] {
+            std::fs::write(root_of.file(name), pem).unwrap();
+        }
+        root_of
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
+#[tokio::test]
+async fn a_server_is_bridged_to_over_tls_if_its_certificate_leads_to_a_root_that_is_named() {
+    let (root, other) = (Root::new(), Root::new());
+    let [leaf, key] = ["leaf.pem", "key.pem"].map(|name| root.file(name).to_str().unwrap().to_owned());
+    let nats = Nats::start(&["--tls", "--tlscert", &leaf, "--tlskey", &key]).await;
+    let tls = nats.config().url.replace("nats:", "tls:");
+    let with =
+        |url: &str, ca_files| Bridge::new(NatsConfig { url: url.to_owned(), ca_files, ..nats.config() }).unwrap();
+    // The server asks for TLS, so it is spoken whatever the URL says.
+    for url in [&tls, &nats.config().url] {
+        let bridge = with(url, vec![root.file("root.pem")]);
+        bridge.connects().await.unwrap();
+        acknowledged(&bridge, &[small("1")]).await;
+        for ca_files in [vec![], vec![other.file("root.pem")]] {
+            let refused = publish(&with(url, ca_files), &[small("2")]).await;
+            assert_eq!(refused.outcome, UNAVAILABLE);
+            assert!(refused.cause.unwrap().contains("certificate"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_refused_where_tls_is_asked() {
+    let nats = Nats::start(&[]).await;
+    let bridge = Bridge::new(NatsConfig { url: nats.config().url.replace("nats:", "tls:"), ..nats.config() }).unwrap();
+    assert_eq!(publish(&bridge, &[small("1")]).await.outcome, UNAVAILABLE);
+    assert!(bridge.connects().await.is_err());
+    acknowledged(&nats.bridge(), &[small("2")]).await;
+    assert_eq!(nats::events(&nats.stream().await).await, [small("2")]);
+}
+
+/// The versions that a ClientHello offers in its extension for them, which all have who speak TLS 1.3.
+fn offered(hello: &[u8]) -> Vec<u16> {
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte));
+    // Its kind and length, a version, and the random value.
+    let mut rest = &hello[4 + 2 + 32..];
+    // The session, the suites and the compressions, each after its length.
+    for width in [1, 2, 1] {
+        rest = &rest[width + number(&rest[..width])..];
+    }
+    rest = &rest[2..];
+    while !rest.is_empty() {
+        let (kind, length) = (number(&rest[..2]), number(&rest[2..4]));
+        if kind == 43 {
+            return rest[5..4 + length].chunks(2).map(|version| number(version) as u16).collect();
+        }
+        rest = &rest[4 + length..];
+    }
+    Vec::new()
+}
+
+#[tokio::test]
+async fn no_tls_older_than_1_2_is_offered_to_a_nats_server_and_nothing_sent_before() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("tls://{}", listener.local_addr().unwrap());
+    let nats = Nats::start(&[]).await;
+    let bridge = Bridge::new(NatsConfig { url, ..nats.config() }).unwrap();
+    let hello = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"INFO {\"max_payload\":1048576}\r\n").await.unwrap();
+        let mut head = [0; 5];
+        stream.read_exact(&mut head).await.unwrap();
+        assert_eq!(head[0], 22, "the first that it sends is a handshake of TLS");
+        let mut hello = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
+        stream.read_exact(&mut hello).await.unwrap();
+        hello
+    };
+    let (connected, hello) = tokio::join!(bridge.connects(), hello);
+    assert!(connected.is_err());
+    assert_eq!(offered(&hello), [0x0304, 0x0303], "1.3 and 1.2");
 }

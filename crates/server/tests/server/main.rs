@@ -41,6 +41,8 @@ mod meeting_series;
 mod meetings;
 mod metadata;
 mod mime;
+#[path = "../support/nats.rs"]
+mod nats;
 mod occurrences;
 mod openapi;
 mod parity;

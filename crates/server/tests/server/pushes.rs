@@ -8,7 +8,9 @@ use axum::body::Bytes;
 use axum::extract::{Request, State};
 use graph::{SubscriptionId, Timestamp};
 use http::{HeaderMap, StatusCode};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use notify::push_policy::PushPolicy;
 use notify::topic::{
     Audience, Awaited, DeadLetterDestination, Destination, Endpoint, EventSubscription, EventSubscriptionFilter,
@@ -142,6 +144,17 @@ impl World {
         }
     }
 
+    /// What a receive over HTTP gives, which waits for two minutes.
+    async fn receive(&self, name: &str) -> Value {
+        let path =
+            format!("/topics/mail-events/eventsubscriptions/{name}:receive?api-version=2024-06-01&maxWaitTime=120");
+        let request = http::Request::post(format!("http://{}{path}", self.server.listen.http[0]));
+        let request = request.header("aeg-sas-key", &self.topic.keys[0].0).body(Full::<Bytes>::default()).unwrap();
+        let response = Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
+    }
+
     /// What became of an event subscription's events.
     async fn ledger(&self, of: &EventSubscription) -> LedgerDelta {
         self.server.state.store.ledger(of.id.unwrap()).await.unwrap()
@@ -227,6 +240,21 @@ async fn one_change_reaches_a_webhook_a_puller_and_a_pushed_one() {
     assert_ne!(webhook["id"], push["id"], "they are two subscriptions");
     assert_eq!(webhook["resourceData"]["id"], made["id"]);
     assert_eq!(push["data"]["resourceData"]["@odata.etag"], webhook["resourceData"]["@odata.etag"]);
+    world.server.drain().await;
+}
+
+#[tokio::test]
+async fn whoever_waits_gets_an_event_whose_lock_runs_out_when_the_clock_is_moved() {
+    let world = World::new().await;
+    world.put("pull", Destination::Queue(Queue::default())).await;
+    world.message("Hello").await;
+    world.advance("0s").await;
+    let key = EventSubscriptionKey::new(world.topic.id, "pull");
+    let locked = world.server.state.store.receive(key, 1, world.server.state.clock.wall()).await.unwrap().events;
+    let (received, ()) = tokio::join!(world.receive("pull"), world.advance("PT1M"));
+    let [again] = &received["value"].as_array().unwrap()[..] else { panic!("{received}") };
+    assert_eq!(again["event"]["id"], locked[0].event.event.attributes().id);
+    assert_eq!(again["brokerProperties"]["deliveryCount"], 2);
     world.server.drain().await;
 }
 

@@ -1,6 +1,7 @@
 //! What tests of the whole program share: a client, a receiver, and a process to kill.
 #![allow(dead_code)]
 
+pub mod nats;
 pub mod process;
 pub mod receiver;
 pub mod topic;

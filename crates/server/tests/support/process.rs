@@ -17,12 +17,17 @@ pub struct Process {
 impl Process {
     /// Starts on free ports and waits until it is ready. Data and key file are below `home`.
     pub fn start(home: &Path) -> Self {
-        Self::launch(home, None)
+        Self::start_with(home, &[])
+    }
+
+    /// The same with more options.
+    pub fn start_with(home: &Path, options: &[&str]) -> Self {
+        Self::launch(command(home).args(options), home, None)
     }
 
     /// Starts with everything logged, to this file.
     pub fn start_logging(home: &Path, log: File) -> Self {
-        Self::launch(home, Some(log))
+        Self::launch(&mut command(home), home, Some(log))
     }
 
     /// What it says when it does not start.
@@ -32,9 +37,9 @@ impl Process {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
-    fn launch(home: &Path, log: Option<File>) -> Self {
+    fn launch(command: &mut Command, home: &Path, log: Option<File>) -> Self {
         let level = if log.is_some() { "trace" } else { "error" };
-        let mut child = command(home)
+        let mut child = command
             .env("TIDINGS_LOG", level)
             .stdout(Stdio::piped())
             .stderr(log.map_or_else(Stdio::inherit, Stdio::from))

@@ -9,7 +9,9 @@ use std::time::Duration;
 use graph::SubscriptionId;
 use http::Request;
 use notify::push_policy::PushPolicy;
-use notify::topic::{Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter, Push, Queue, Webhook};
+use notify::topic::{
+    Destination, Endpoint, EventSubscription, EventSubscriptionFilter, Filter, NatsJetStream, Push, Queue, Webhook,
+};
 use serde_json::{Value, json};
 use store::sqlite::SqliteStore;
 use store::{Namesake, Store, TopicQuery};
@@ -23,6 +25,8 @@ const API: &str = "api-version=2024-06-01";
 /// What makes it, as a subscription's `notificationUrl`.
 pub const URL: &str = "EventGrid:?azuresubscriptionid=8a8a8a8a-4b4b-4c4c-4d4d-12e12e12e12e&resourcegroup=rg1\
                        &partnertopic=mail-events&location=westeurope";
+/// Where its events are bridged into.
+pub const STREAM: &str = "killed";
 /// Short, since a kill leaves locks whose events nobody has seen.
 const LOCK_SECONDS: u32 = 5;
 const PUBLISHED_EVERY: Duration = Duration::from_millis(20);
@@ -42,18 +46,22 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// Gives the only topic of a store that no process has open a queue, and pushes its events to a URL.
-    pub async fn with_event_subscriptions(home: &Path, push: String) -> Arc<Self> {
+    /// Gives the only topic of a store that no process has open a queue, pushes its events to a URL and bridges them into
+    /// a stream of NATS.
+    pub async fn with_event_subscriptions(home: &Path, url: String) -> Arc<Self> {
         let data = DataDir::open(&process::data_dir(home)).unwrap();
         let keys = key_file::keys_for(&data, &process::key_file(home)).unwrap();
         let store = SqliteStore::open(data.store(), keys, Arc::new(|_, _| {})).unwrap();
         let topics = store.topics(TopicQuery { limit: 2, ..TopicQuery::default() }).await.unwrap();
         let [topic] = &topics[..] else { panic!("{topics:?}") };
         let queue = Queue { receive_lock_seconds: LOCK_SECONDS, ..Queue::default() };
-        let push = Push { to: Endpoint::Webhook(Webhook::to(push)), policy: PushPolicy::default(), dead_letters: None };
-        for (name, destination) in
-            [("pulled", Destination::Queue(queue)), ("pushed", Destination::Push(Box::new(push)))]
-        {
+        let push = |to| Destination::Push(Box::new(Push { to, policy: PushPolicy::default(), dead_letters: None }));
+        let bridge = NatsJetStream { stream: STREAM.to_owned(), subject: "graph.{tenant}.{kind}".to_owned() };
+        for (name, destination) in [
+            ("pulled", Destination::Queue(queue)),
+            ("pushed", push(Endpoint::Webhook(Webhook::to(url)))),
+            ("bridged", push(Endpoint::NatsJetStream(bridge))),
+        ] {
             let subscription = EventSubscription {
                 id: Some(SubscriptionId(ids::new_uuid())),
                 topic: topic.id,
@@ -132,6 +140,11 @@ impl Topic {
 
     pub fn published(&self) -> BTreeSet<String> {
         self.published.lock().unwrap().clone()
+    }
+
+    /// What was received, in its order.
+    pub fn received(&self) -> Vec<Value> {
+        self.pulled.lock().unwrap().clone()
     }
 
     /// What was received, by subject: the ids of its events.

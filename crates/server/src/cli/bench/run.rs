@@ -1,9 +1,10 @@
 //! The measurements, in the order in which they are named, and what is told of each.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use bytes::Bytes;
 
 use super::Options;
@@ -11,6 +12,7 @@ use super::figure::Figure;
 use crate::bench::drain::{Backlog, Drained, drain, drain_parked};
 use crate::bench::events::events;
 use crate::bench::latency::{Latency, Pace, latency};
+use crate::bench::nats::NatsServer;
 use crate::bench::throughput::throughput;
 use crate::bench::{Receiver, ceiling, resting};
 use crate::outbound::{Outbound, OutboundConfig, Policy};
@@ -29,6 +31,7 @@ const FULL_LOAD_MAX: Duration = Duration::from_secs(3);
 const HANGING_RATE: u32 = 50;
 const ENDPOINTS: usize = 10;
 const HANGING: usize = 1;
+const NATS_SERVER: &str = "nats-server";
 
 /// What the measurements of one run share.
 pub struct Run {
@@ -117,16 +120,34 @@ impl Run {
 
     /// Each compared with notifications to a webhook, one in each POST.
     pub async fn events(&self) -> anyhow::Result<()> {
+        let nats = self.nats_server()?;
         let webhook = self.drained("events", Backlog::one_by_one(self.options.backlog, false)).await?.per_second();
         self.tell(Figure::new("events", "to a webhook, one by one, for comparison", webhook, "/s"));
-        eprintln!("events: as many changes are committed, published, pulled and pushed");
+        eprintln!("events: as many changes are committed, published, pulled, pushed and bridged");
         let dir = tempfile::tempdir()?;
-        let run = events(dir.path(), Arc::clone(&self.outbound), self.options.backlog).await?;
-        for (name, took) in [("published", run.publishing), ("pulled", run.pulling), ("pushed", run.pushing)] {
+        let run = events(dir.path(), Arc::clone(&self.outbound), self.options.backlog, nats).await?;
+        let alone = [("published", run.publishing), ("pulled", run.pulling), ("pushed", run.pushing)];
+        for (name, took) in alone.into_iter().chain(run.bridging.map(|took| ("bridged", took))) {
             let per_second = run.events as f64 / took.as_secs_f64();
             self.tell(Figure::new("events", name, per_second, "/s").ratio("the webhook", per_second / webhook));
         }
         Ok(())
+    }
+
+    /// `None` if there is none and none was asked for.
+    fn nats_server(&self) -> anyhow::Result<Option<&Path>> {
+        let program = self.options.nats_server.as_deref();
+        let found = Some(program.unwrap_or(Path::new(NATS_SERVER))).filter(|program| NatsServer::is_there(program));
+        match (found, program) {
+            (None, Some(program)) => bail!("{} does not run: --nats-server names no NATS server", program.display()),
+            (None, None) => {
+                eprintln!(
+                    "events: nothing is bridged, since {NATS_SERVER} is not on the PATH; --nats-server names one"
+                );
+                Ok(None)
+            }
+            (found, _) => Ok(found),
+        }
     }
 
     async fn drained(&self, measurement: &str, backlog: Backlog) -> anyhow::Result<Drained> {
