@@ -8,7 +8,7 @@ use notify::topic::{CloudEvent, EventCounts, Settlement};
 use serde_json::json;
 use tempfile::TempDir;
 use tidings_store::sqlite::SqliteStore;
-use tidings_store::{EventSubscriptionKey, Received, Settle, Store, TokenFailure};
+use tidings_store::{EventSubscriptionKey, Namesake, Received, Settle, Store, TokenFailure};
 
 use self::support::*;
 
@@ -82,7 +82,7 @@ async fn a_queue_full_of_unacknowledged_events_takes_little_memory_and_loses_non
     let directory = TempDir::new().unwrap();
     let store = SqliteStore::open(directory.path(), keys(&[1]), Heard::default().publish()).unwrap();
     let topic = store.open_topic(Arc::new(topic(1)), 1, at(0)).await.unwrap();
-    store.put_event_subscription(Arc::new(queue_of(&topic, "all")), 1).await.unwrap();
+    store.put_event_subscription(Namesake::None, Arc::new(queue_of(&topic, "all")), 1).await.unwrap();
     let key = EventSubscriptionKey::new(topic.id, "all");
     let mut pulled = Pulled { store, key, tokens: Vec::new(), ids: BTreeSet::new() };
     pulled.publish(all).await;

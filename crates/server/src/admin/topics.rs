@@ -10,8 +10,8 @@ use graph::{SubscriptionId, TopicId};
 use http::StatusCode;
 use notify::event_grid_url::EventGridUrl;
 use notify::topic::{
-    Activation, Destination, EVENT_SUBSCRIPTIONS_MAX, EventSubscription, Filter, Profile, TOPICS_OF_APP_MAX, Tags, Topic,
-    Wanted, is_event_subscription_name,
+    Activation, Destination, EVENT_SUBSCRIPTIONS_MAX, EventSubscription, Filter, Profile, TOPICS_OF_APP_MAX, Tags,
+    Topic, Wanted, is_event_subscription_name,
 };
 use protocol::event_grid::EventSubscriptionFilter;
 use protocol::event_grid::management::{RetryPolicy, StorageBlob, WantedDestination, WebHook};

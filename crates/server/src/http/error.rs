@@ -400,11 +400,9 @@ fn attempts(refusal: &AttemptsRefusal) -> Shape {
         AttemptsRefusal::NoLog => {
             shape(StatusCode::NOT_FOUND, "ResourceNotFound", "This server keeps no log of single attempts.")
         }
-        AttemptsRefusal::Unreadable => shape(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "ServiceUnavailable",
-            "The log of single attempts cannot be read.",
-        ),
+        AttemptsRefusal::Unreadable => {
+            shape(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "The log of single attempts cannot be read.")
+        }
     }
 }
 

@@ -266,7 +266,7 @@ pub async fn a_lock_that_runs_out_lets_the_event_be_received_again(world: World)
 
 pub async fn a_slow_puller_keeps_no_other_waiting_and_gets_what_it_did_not_finish_in_time_again(world: World) {
     let quick = world.queue(Queue::default()).await;
-    world.store.put_event_subscription(Arc::new(queue_of(&topic(1), "slow")), LIMIT).await.unwrap();
+    world.store.put_event_subscription(Namesake::None, Arc::new(queue_of(&topic(1), "slow")), LIMIT).await.unwrap();
     let slow = EventSubscriptionKey::new(quick.topic, "slow");
     world.publish([1, 2, 3], 0).await;
     let unfinished = world.receive(&slow, 2, 0).await;
