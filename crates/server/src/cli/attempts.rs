@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(
             table(&json!({ "value": [entry] })),
             format!(
-                "2026-11-28T09:00:00Z         timed_out          30000.0 ms     1  https://hook.example.net/n  for worker of \
+                "2026-11-28T09:00:00Z         timed_out            30000.0 ms     1  https://hook.example.net/n  for worker of \
                  topic {topic}  too old, and given up, at 2026-11-28T12:00:00Z\n"
             )
         );

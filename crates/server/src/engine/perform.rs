@@ -1,4 +1,4 @@
-//! One task for each command. A task that panics still answers: the node never waits for ever.
+//! One task for each command, but for attempts, which a crew makes. A task that panics still answers: the node never waits for ever.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -83,9 +83,8 @@ pub(super) struct Channels {
 
 /// What the attempt log says of an attempt from the start.
 struct About {
-    tenant: TenantId,
     app: AppId,
-    subscriptions: Vec<SubscriptionId>,
+    subscriptions: Vec<(TenantId, SubscriptionId)>,
     event_subscription: Option<PushedBy>,
     lives_until: Option<Timestamp>,
     url: Arc<str>,
@@ -114,11 +113,11 @@ impl CameTo {
 impl About {
     fn of(attempt: &Attempt) -> Option<Self> {
         let first = &attempt.notifications.first()?.subscription;
-        let subscriptions = attempt.notifications.iter().map(|one| one.subscription.id).collect();
+        let told = attempt.notifications.iter().map(|one| &one.subscription);
+        let subscriptions = told.map(|subscription| (subscription.tenant, subscription.id)).collect();
         let pushed_by = |of: &EventSubscription| PushedBy { topic: of.topic, name: of.name.clone() };
         let lives: Option<Vec<_>> = attempt.notifications.iter().map(Notification::lives_until).collect();
         Some(Self {
-            tenant: first.tenant,
             app: first.app,
             subscriptions,
             event_subscription: first.target.event_subscription().map(pushed_by),
@@ -134,7 +133,7 @@ impl About {
         ended: Timestamp,
         took: Duration,
     ) -> Tried {
-        let Self { tenant, app, subscriptions, event_subscription, lives_until, url } = self;
+        let Self { app, subscriptions, event_subscription, lives_until, url } = self;
         let (answer, failure) = match result {
             Some(Ok(answer)) => (Some(answer), None),
             Some(Err(failure)) => (None, Some(failure)),
@@ -144,7 +143,6 @@ impl About {
         let unusual = answer.as_ref().filter(|_| outcome != Outcome::Acknowledged);
         Tried {
             ended,
-            tenant,
             app,
             subscriptions,
             event_subscription,

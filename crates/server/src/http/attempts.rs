@@ -1,15 +1,18 @@
 //! `GET /tidings/attempts`: what came of the requests to an app's own receivers, for that app alone, from the attempt log.
-//! 403 for who does not call as the app itself; 404 if there is no attempt log; 503 if it cannot be read. Ours: Graph has
-//! nothing like it, so it lies outside of Graph's versions.
+//! 403 for who does not call as the app itself; 404 if there is no attempt log; 429 if others read for too long; 503 if it
+//! cannot be read. Ours: Graph has nothing like it, so it lies outside of Graph's versions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::Query;
 use graph::{SubscriptionId, Timestamp};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use notify::access::{self, Need};
+use notify::throttle::Throttled;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::answer::Answer;
@@ -28,6 +31,9 @@ const LISTED_UNASKED: usize = 100;
 const LISTED_MAX: usize = 1_000;
 /// So many files of the log are read for one request: who finds nothing in them asks on.
 const FILES_MAX: usize = 4;
+
+/// How long a request waits until others have read.
+const TURN_MAX: Duration = Duration::from_secs(5);
 
 /// Why attempts are not shown.
 #[derive(Debug)]
@@ -72,8 +78,8 @@ pub async fn handle(state: &Arc<AppState>, context: &Context, parts: &Parts) -> 
     let owner = Owner { tenant: principal.tenant, app: principal.app };
     let wanted = wanted(parts, owner)?;
     let log = state.attempts.clone().ok_or(AttemptsRefusal::NoLog)?;
-    // One at a time: whoever asks much keeps those waiting who ask as well, and nobody else.
-    let place = log.reader().await;
+    // One at a time: whoever asks much keeps those waiting who ask as well, not for long, and nobody else.
+    let place = timeout(TURN_MAX, log.reader()).await.map_err(|_| ApiError::Throttled(Throttled::AtATime))?;
     let now = state.clock.wall();
     let read = tokio::task::spawn_blocking(move || (log.read(&wanted, now), place)).await;
     // Why is for the operator: it names files.

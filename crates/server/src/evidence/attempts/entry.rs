@@ -1,5 +1,6 @@
 //! What is said of one attempt, and what of it is shown.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,9 @@ const EXCERPT_BYTES_MAX: usize = 4 * EXCERPT_CHARS_MAX;
 #[derive(Debug)]
 pub struct Tried {
     pub ended: Timestamp,
-    pub tenant: TenantId,
     pub app: AppId,
-    /// One for each notification.
-    pub subscriptions: Vec<SubscriptionId>,
+    /// One for each notification, with its tenant: an app can be in several.
+    pub subscriptions: Vec<(TenantId, SubscriptionId)>,
     /// Whose events it pushed.
     pub event_subscription: Option<PushedBy>,
     pub url: Arc<str>,
@@ -90,9 +90,26 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// `last`: the highest number so far.
-    pub fn new(tried: Tried, last: u64) -> Self {
-        let Tried { ended, tenant, app, mut subscriptions, event_subscription, url, outcome, status, took, .. } = tried;
+    /// One for each tenant, so that nobody is told of another's. `last`: the highest number so far.
+    pub fn each(mut tried: Tried, last: u64) -> Vec<Self> {
+        let mut of_tenants: BTreeMap<TenantId, Vec<SubscriptionId>> = BTreeMap::new();
+        for (tenant, subscription) in std::mem::take(&mut tried.subscriptions) {
+            of_tenants.entry(tenant).or_default().push(subscription);
+        }
+        if of_tenants.len() > 1 {
+            // What was answered may repeat what any of them was told.
+            tried.excerpt = None;
+        }
+        let mut entries: Vec<Self> = Vec::with_capacity(of_tenants.len());
+        for (tenant, subscriptions) in of_tenants {
+            let last = entries.last().map_or(last, |entry| entry.number);
+            entries.push(Self::of(&tried, tenant, subscriptions, last));
+        }
+        entries
+    }
+
+    fn of(tried: &Tried, tenant: TenantId, mut subscriptions: Vec<SubscriptionId>, last: u64) -> Self {
+        let ended = tried.ended;
         let due = tried.retry_micros.map(|micros| ended.plus_micros(i64::try_from(micros).unwrap_or(i64::MAX)));
         let is_over = due.zip(tried.lives_until).is_some_and(|(due, until)| due >= until);
         let (next_retry_at, given_up_at) = if is_over { (None, due) } else { (due, None) };
@@ -103,18 +120,18 @@ impl Entry {
             number: u64::try_from(ended.as_micros()).unwrap_or(0).max(last + 1),
             at: ended,
             tenant: Some(tenant),
-            app,
+            app: tried.app,
             subscriptions,
-            event_subscription,
-            url: shown(&url),
-            outcome: outcome.to_owned(),
-            status,
-            latency_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            event_subscription: tried.event_subscription.clone(),
+            url: shown(&tried.url),
+            outcome: tried.outcome.to_owned(),
+            status: tried.status,
+            latency_micros: u64::try_from(tried.took.as_micros()).unwrap_or(u64::MAX),
             notifications,
             next_retry_at,
             given_up_at,
-            cause: tried.cause,
-            excerpt: tried.excerpt,
+            cause: tried.cause.clone(),
+            excerpt: tried.excerpt.clone(),
         }
     }
 }

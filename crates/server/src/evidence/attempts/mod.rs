@@ -116,9 +116,8 @@ fn write(messages: &Receiver<Message>, mut segments: Segments, telemetry: &Telem
         for message in std::iter::once(first).chain(messages.try_iter()).take(WAITING_MAX) {
             match message {
                 Message::Tried(tried) => {
-                    let entry = Entry::new(*tried, last);
-                    last = entry.number;
-                    entries.push(entry);
+                    entries.extend(Entry::each(*tried, last));
+                    last = entries.last().map_or(last, |entry| entry.number);
                 }
                 Message::Flush(done) => flushes.push(done),
             }

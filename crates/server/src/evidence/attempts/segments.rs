@@ -57,7 +57,7 @@ pub struct Wanted {
 pub struct Found {
     pub entries: Vec<Entry>,
     pub more: bool,
-    /// What is there beside these has lower numbers.
+    /// If there may be more: it has lower numbers.
     pub before: Option<u64>,
 }
 
@@ -132,11 +132,11 @@ impl Segments {
 /// Reads from the newest on until there are enough.
 pub fn read(dir: &Path, keys: &Keys, wanted: &Wanted) -> io::Result<Found> {
     let since = wanted.since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0));
-    let mut found = Found::default();
+    let (mut found, mut last) = (Found::default(), None);
     let files = begins(dir)?.into_iter().rev().filter(|begins| wanted.before.is_none_or(|before| *begins < before));
     for (read, begins) in files.enumerate() {
         if read >= wanted.files_max {
-            return Ok(Found { more: true, ..found });
+            return Ok(Found { more: true, before: last, ..found });
         }
         let content = match fs::read(path_of(dir, begins)) {
             Ok(content) => content,
@@ -148,13 +148,13 @@ pub fn read(dir: &Path, keys: &Keys, wanted: &Wanted) -> io::Result<Found> {
             let entries = opened(line, keys, begins).unwrap_or_default();
             for entry in entries.into_iter().rev().filter(|entry| wanted.has(entry)) {
                 if found.entries.len() >= wanted.most {
-                    return Ok(Found { more: true, ..found });
+                    return Ok(Found { more: true, before: last, ..found });
                 }
-                found.before = Some(entry.number);
+                last = Some(entry.number);
                 found.entries.push(entry);
             }
         }
-        found.before = Some(begins);
+        last = Some(begins);
         if begins < since {
             break;
         }

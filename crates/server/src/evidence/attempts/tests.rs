@@ -12,6 +12,19 @@ const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const DAY: i64 = 24 * 3_600 * 1_000_000;
 const APP: AppId = AppId(Uuid::from_u128(7));
 
+const TENANT: TenantId = TenantId(Uuid::nil());
+
+/// Subscriptions of a tenant.
+fn of(tenant: TenantId, numbers: &[u128]) -> Vec<(TenantId, SubscriptionId)> {
+    numbers.iter().map(|number| (tenant, subscription(*number))).collect()
+}
+
+/// What is said of an attempt that was one tenant's.
+fn entry(tried: Tried) -> Entry {
+    let [entry] = Entry::each(tried, 0).try_into().unwrap();
+    entry
+}
+
 fn subscription(number: u128) -> SubscriptionId {
     SubscriptionId(Uuid::from_u128(number))
 }
@@ -19,9 +32,8 @@ fn subscription(number: u128) -> SubscriptionId {
 fn tried(ended: Timestamp) -> Tried {
     Tried {
         ended,
-        tenant: TenantId(Uuid::nil()),
         app: APP,
-        subscriptions: vec![subscription(2), subscription(1), subscription(2)],
+        subscriptions: of(TENANT, &[2, 1, 2]),
         event_subscription: None,
         url: "https://user:canary@hook.example.net/n?code=canary#canary".into(),
         outcome: "refused",
@@ -60,11 +72,27 @@ fn an_attempt_is_told_with_what_came_of_it_and_without_secrets_of_its_url() {
 fn an_event_whose_time_to_live_is_over_when_it_is_due_is_not_said_to_go_again() {
     let due = NOW.plus_micros(5_000_000);
     let told = |lives_until| {
-        let entry = Entry::new(Tried { lives_until: Some(lives_until), ..tried(NOW) }, 0);
+        let entry = entry(Tried { lives_until: Some(lives_until), ..tried(NOW) });
         (entry.next_retry_at, entry.given_up_at)
     };
     assert_eq!(told(due), (None, Some(due)), "it is looked at when it is due");
     assert_eq!(told(due.plus_micros(1)), (Some(due), None));
+}
+
+#[test]
+fn a_request_that_told_several_tenants_is_told_to_each_without_the_others() {
+    let dir = TempDir::new().unwrap();
+    let log = log(dir.path());
+    let other = TenantId(Uuid::from_u128(5));
+    let subscriptions = [of(TENANT, &[1]), of(other, &[2, 3, 3])].concat();
+    log.offer(Box::new(Tried { subscriptions, ..tried(NOW) }));
+    let found = |tenant| {
+        let owner = Some(Owner { tenant, app: APP });
+        let [entry] = log.read(&Wanted { owner, ..all() }, NOW).unwrap().entries.try_into().unwrap();
+        (entry.subscriptions, entry.notifications, entry.excerpt)
+    };
+    assert_eq!(found(TENANT), (vec![subscription(1)], 1, None));
+    assert_eq!(found(other), (vec![subscription(2), subscription(3)], 3, None));
 }
 
 #[test]
@@ -89,7 +117,7 @@ fn attempts_are_found_by_what_is_asked_the_newest_first_and_in_pages() {
     for second in 0..5 {
         let at = NOW.plus_micros(second * 1_000_000);
         let outcome = if second == 3 { "acknowledged" } else { "refused" };
-        let subscriptions = vec![subscription(second.unsigned_abs().into())];
+        let subscriptions = of(TENANT, &[second.unsigned_abs().into()]);
         log.offer(Box::new(Tried { subscriptions, outcome, ..tried(at) }));
     }
     let now = NOW.plus_minutes(1);
@@ -117,7 +145,8 @@ fn an_owner_finds_its_own_attempts_alone_and_nobody_reads_all_files_at_once() {
         let tenant = TenantId(Uuid::from_u128(u128::from(second % 2 == 1)));
         // Each makes a file of its own.
         let mut one = segments(dir.path(), 1 << 20);
-        one.append(&[Entry::new(Tried { tenant, ..tried(NOW.plus_micros(second * 1_000_000)) }, 0)]).unwrap();
+        let subscriptions = of(tenant, &[1]);
+        one.append(&[entry(Tried { subscriptions, ..tried(NOW.plus_micros(second * 1_000_000)) })]).unwrap();
     }
     let found = |wanted: Wanted| {
         let found = read(dir.path(), &keys(), &wanted).unwrap();
@@ -152,7 +181,7 @@ fn what_is_kept_is_bounded_by_bytes_and_the_newest_stays() {
     let dir = TempDir::new().unwrap();
     let mut segments = segments(dir.path(), 64 << 10);
     for second in 0..2_000 {
-        segments.append(&[Entry::new(tried(NOW.plus_micros(second * 1_000_000)), 0)]).unwrap();
+        segments.append(&[entry(tried(NOW.plus_micros(second * 1_000_000)))]).unwrap();
     }
     let files = fs::read_dir(dir.path()).unwrap();
     let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
@@ -166,7 +195,7 @@ fn what_is_kept_is_bounded_by_days() {
     let dir = TempDir::new().unwrap();
     let mut segments = segments(dir.path(), 1 << 20);
     for day in 0..20 {
-        segments.append(&[Entry::new(tried(NOW.plus_micros(day * (DAY + 1))), 0)]).unwrap();
+        segments.append(&[entry(tried(NOW.plus_micros(day * (DAY + 1))))]).unwrap();
     }
     assert_eq!(numbers(dir.path()).len(), 8, "seven days, and the one that began");
 }
@@ -174,11 +203,11 @@ fn what_is_kept_is_bounded_by_days() {
 #[test]
 fn a_torn_line_is_passed_over_and_what_comes_later_is_found() {
     let dir = TempDir::new().unwrap();
-    segments(dir.path(), 1 << 20).append(&[Entry::new(tried(NOW), 0)]).unwrap();
+    segments(dir.path(), 1 << 20).append(&[entry(tried(NOW))]).unwrap();
     let path = fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
     let whole = fs::read(&path).unwrap();
     fs::write(&path, [&whole[..], &whole[..20]].concat()).unwrap();
-    segments(dir.path(), 1 << 20).append(&[Entry::new(tried(NOW.plus_minutes(1)), 0)]).unwrap();
+    segments(dir.path(), 1 << 20).append(&[entry(tried(NOW.plus_minutes(1)))]).unwrap();
     assert_eq!(numbers(dir.path()).len(), 2);
 }
 
