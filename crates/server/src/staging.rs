@@ -34,8 +34,11 @@ impl Staging {
         );
         make_private_dir(dir).with_context(cannot)?;
         let lock = lock(dir)?;
+        // Whoever had the lock may have finished since the first look.
+        let left = unfinished(dir).with_context(cannot)?;
+        let Some(left) = left else { bail!("the directory {} is not empty; name a new one", dir.display()) };
         // Who left it is not there any more, or the lock would not be ours.
-        for left in unfinished(dir).with_context(cannot)?.into_iter().flatten().filter(|_| lock.is_some()) {
+        for left in left.iter().filter(|_| lock.is_some()) {
             fs::remove_dir_all(left).with_context(cannot)?;
         }
         let mut staging = Self { dir: dir.to_owned(), _lock: lock, made, aside: None };
