@@ -213,6 +213,7 @@ pub const BANS: &[Ban] = &[
         // Commands and the benchmark's load are other processes; they talk to the server that their user names.
         except: &[
             "crates/server/src/outbound/",
+            "crates/server/src/bench/nats.rs",
             "crates/server/src/bench/server.rs",
             "crates/server/src/cli/",
             "crates/server/src/sources/import/client.rs",

@@ -55,8 +55,8 @@ pub use fault::Fault;
 pub use machine::{Node, NodeStats};
 pub use wall::Wall;
 
-/// A map of what this server named itself: nobody else chooses what is hashed, so the hash need not be a secret one. It is
-/// walked in the same order in every run, so that a simulated world replays.
+/// A map of what this server named itself, with a hash that is fast and no secret: nobody else chooses many of its keys. It
+/// is walked in the same order in every run, so that a simulated world replays.
 type Steady<K, V> = HashMap<K, V, FixedState>;
 /// A set of the same.
 type SteadySet<K> = HashSet<K, FixedState>;

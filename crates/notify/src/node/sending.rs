@@ -19,7 +19,7 @@ pub(super) type StreamAt = (Partition, Stream);
 #[derive(Debug, Default)]
 pub(super) struct Sending {
     endpoints: Vec<Endpoint>,
-    endpoint_by_id: Steady<EndpointId, usize>,
+    endpoint_by_id: HashMap<EndpointId, usize>,
     free_endpoints: Vec<usize>,
     origins: Vec<Origin>,
     origin_by_name: HashMap<String, usize>,

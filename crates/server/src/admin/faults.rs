@@ -252,9 +252,9 @@ impl Fault {
     }
 }
 
-/// Whether a receiver's URL can begin so.
+/// Whether where an attempt goes can begin so.
 fn begins_a_url(text: &str) -> bool {
-    let schemes = ["https://", "http://", "nats:"];
+    let schemes = ["https://", "http://", "EventGrid:", "nats:", "dead-letters:"];
     schemes.into_iter().any(|scheme| text.starts_with(scheme) || scheme.starts_with(text))
 }
 
@@ -307,6 +307,8 @@ mod tests {
             json!({"action": "fail", "with": "503", "percent": 20, "seed": 7, "resource": "me/"}),
             json!({"action": "fail", "with": "timeout", "until": "2026-12-01T00:00:00Z", "seed": 0}),
             json!({"action": "fail", "with": "refused", "kind": "lifecycle", "seed": 0}),
+            json!({"action": "drop", "url": "EventGrid:?", "seed": 0}),
+            json!({"action": "drop", "url": "dead-letters:", "seed": 0}),
         ] {
             let mut rules = FaultRules::default();
             let shown = ShownFault::from(rules.add(read(given.clone()).unwrap()).unwrap());
