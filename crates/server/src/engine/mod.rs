@@ -6,6 +6,7 @@
 //! losing what the tail holds costs a read of the log, never a delivery.
 
 mod advance;
+mod attempt;
 mod bodies;
 mod crew;
 mod faults;

@@ -12,7 +12,7 @@ use notify::topic::{Audience, Endpoint, Push, Webhook};
 use notify::{EventSubscription, Position, Record, Subscription, TopicEvent};
 use store::{Store, StoreError};
 
-use super::perform::{CameTo, Channels, told_failed};
+use super::attempt::{CameTo, Channels, told_failed};
 use crate::clock::Clock;
 use crate::identity::{Addressee, Tokens, ValidationTokens};
 use crate::outbound::{self, Answer, Failure};

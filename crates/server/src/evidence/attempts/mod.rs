@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use graph::Timestamp;
 use store::seal::Keys;
-
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::telemetry::Telemetry;
