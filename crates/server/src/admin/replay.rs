@@ -63,7 +63,7 @@ impl From<ReplayError> for Failure {
     fn from(error: ReplayError) -> Self {
         let status = match error {
             ReplayError::NotLive => StatusCode::NOT_FOUND,
-            ReplayError::Paused => StatusCode::CONFLICT,
+            ReplayError::ToTopic | ReplayError::Paused => StatusCode::CONFLICT,
             ReplayError::Store(error) => return error.into(),
         };
         Self::new(status, error.to_string())

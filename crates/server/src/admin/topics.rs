@@ -90,10 +90,13 @@ pub(super) struct NewTopic {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewEventSubscription {
     name: String,
-    /// The types of events; otherwise all.
+    /// The types of events. Without these and the next one that there is keeps its filter, and another has all.
     included_event_types: Option<Vec<String>>,
     /// How subjects begin.
     subject_begins_with: Option<String>,
+    /// Pull what was pushed until now; what waits for it is given up.
+    #[serde(default)]
+    replace: bool,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -103,10 +106,13 @@ pub(super) struct NewWebhook {
     name: String,
     /// Where events are posted to, once it has said that it wants them.
     url: String,
-    /// The types of events; otherwise all.
+    /// The types of events. Without these and the next one that there is keeps its filter, and another has all.
     included_event_types: Option<Vec<String>>,
     /// How subjects begin.
     subject_begins_with: Option<String>,
+    /// Push what was pulled until now; what waits for it is given up.
+    #[serde(default)]
+    replace: bool,
     /// 1 to 30; otherwise as it was, or 30.
     max_delivery_attempts: Option<u32>,
     /// 1 to 1,440; otherwise as it was, or 1,440.
@@ -219,7 +225,7 @@ pub(super) async fn activate(
         (status = 201, body = ShownTopic, description = "Its events can be pulled; one of this name has this filter, and is pulled as it was"),
         (status = 400, body = Failure),
         (status = 404, body = Failure),
-        (status = 409, body = Failure, description = "Others change it all the time")
+        (status = 409, body = Failure, description = "It is pushed, and not to be replaced; or others change it all the time")
     )
 )]
 pub(super) async fn subscribe(
@@ -232,6 +238,7 @@ pub(super) async fn subscribe(
     let filter = filter(new.included_event_types, new.subject_begins_with)?;
     for _ in 0..TRIES {
         let before = namesake(&directory, &topic, &new.name).await?;
+        may_replace(before.standing(), Way::Pulled, new.replace)?;
         // How it is pulled stays as it is.
         let queue = before.standing().and_then(|before| before.queue().copied()).unwrap_or_default();
         let wanted = wanted(&directory, &topic, (&new.name, &filter, Destination::Queue(queue)), before.standing());
@@ -251,7 +258,7 @@ pub(super) async fn subscribe(
         (status = 201, body = ShownTopic, description = "Events are pushed to the endpoint if it wants them, or once it consents by the URL that it was told"),
         (status = 400, body = Failure, description = "Also if the endpoint refuses"),
         (status = 404, body = Failure),
-        (status = 409, body = Failure, description = "Others change it all the time")
+        (status = 409, body = Failure, description = "It is pulled, and not to be replaced; or others change it all the time")
     )
 )]
 pub(super) async fn push(
@@ -266,6 +273,7 @@ pub(super) async fn push(
     let mut asked = Asked::new(&admin.state, &origin, &topic, &new.name);
     for _ in 0..TRIES {
         let before = namesake(directory, &topic, &new.name).await?;
+        may_replace(before.standing(), Way::Pushed, new.replace)?;
         let stood = before.standing().map(|before| &before.destination);
         let destination = destination(&new, stood)?;
         admin.state.sinks.check(&destination).map_err(bad)?;
@@ -277,6 +285,36 @@ pub(super) async fn push(
         }
     }
     Err(changed())
+}
+
+/// A filter that was asked for, or the one that lets all in.
+struct Named {
+    filter: Filter,
+    is_named: bool,
+}
+
+/// How events get to who hears of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Pulled,
+    Pushed,
+}
+
+/// What is pulled is not pushed instead, nor the reverse, unless that is asked for: what waits is given up then.
+fn may_replace(before: Option<&Arc<EventSubscription>>, to: Way, replace: bool) -> Result<(), Failure> {
+    let from = before.map(|before| if before.queue().is_some() { Way::Pulled } else { Way::Pushed });
+    let told = match from {
+        Some(Way::Pulled) if to == Way::Pushed => "its events are pulled: to push them instead",
+        Some(Way::Pushed) if to == Way::Pulled => {
+            "its events are pushed: name its webhook again, or to pull them instead"
+        }
+        _ => return Ok(()),
+    };
+    if replace {
+        return Ok(());
+    }
+    let told = format!("{told}, ask for \"replace\" (--replace), which gives up what waits");
+    Err(Failure::new(StatusCode::CONFLICT, told))
 }
 
 /// What becomes of `before`.
@@ -310,13 +348,15 @@ fn not_asked(refusal: Refusal) -> Failure {
     }
 }
 
-fn filter(types: Option<Vec<String>>, subject_begins_with: Option<String>) -> Result<Filter, Failure> {
+/// What is named, if anything is; otherwise all.
+fn filter(types: Option<Vec<String>>, subject_begins_with: Option<String>) -> Result<Named, Failure> {
+    let is_named = types.is_some() || subject_begins_with.is_some();
     let filter = EventSubscriptionFilter {
         included_event_types: types,
         subject_begins_with,
         ..EventSubscriptionFilter::default()
     };
-    Filter::try_from(filter).map_err(bad)
+    Ok(Named { filter: Filter::try_from(filter).map_err(bad)?, is_named })
 }
 
 /// What has this name now.
@@ -332,12 +372,15 @@ async fn namesake(directory: &Directory, topic: &Topic, name: &str) -> Result<Na
 fn wanted(
     directory: &Directory,
     topic: &Topic,
-    (name, filter, destination): (&str, &Filter, Destination),
+    (name, named, destination): (&str, &Named, Destination),
     standing: Option<&Arc<EventSubscription>>,
 ) -> EventSubscription {
-    let (id, filter) = (Some(SubscriptionId(ids::new_uuid())), filter.clone());
+    let (id, filter) = (Some(SubscriptionId(ids::new_uuid())), named.filter.clone());
     match standing {
-        Some(before) => EventSubscription { id, filter, destination, ..EventSubscription::clone(before) },
+        Some(before) => {
+            let filter = if named.is_named { filter } else { before.filter.clone() };
+            EventSubscription { id, filter, destination, ..EventSubscription::clone(before) }
+        }
         None => EventSubscription {
             id,
             topic: topic.id,

@@ -47,6 +47,11 @@ impl Desk {
         Ok(Self { clerk: Clerk::of(&running.find(what)?)?, place: running.named()? })
     }
 
+    /// Whether a server runs on the data.
+    pub fn is_of_running(&self) -> bool {
+        matches!(self.clerk, Clerk::Running { .. })
+    }
+
     /// The same, which waits long for an answer.
     pub fn patient(self) -> Self {
         let clerk = match self.clerk {

@@ -1,11 +1,12 @@
 //! `tidings topic`: partner topics, which subscriptions with an `EventGrid:` URL are told through.
 
+use anyhow::ensure;
 use clap::Subcommand;
 use graph::Timestamp;
 use serde_json::{Value, json};
 
 use super::desk::{Desk, Output, encoded, query, text};
-use super::place::{Place, Running};
+use super::place::{NAME_RUNNING, Place, Running};
 
 /// Partner topics: logs of CloudEvents that apps pull from.
 ///
@@ -82,7 +83,8 @@ Example:
     },
     /// Make an event subscription that events are pulled from or pushed by, or change the one of its name.
     ///
-    /// It receives what is published from then on. One that there is keeps how it is pulled, or what its webhook was given.
+    /// It receives what is published from then on. One that there is keeps how it is pulled, what its webhook was given, and
+    /// its filter, as far as nothing else is named.
     /// A webhook is asked whether it wants events. One that says nothing is told a URL, and events are pushed once that is
     /// read.
     #[command(after_help = "\
@@ -97,7 +99,7 @@ Examples:
         topic: String,
         /// The event subscription: 3 to 64 letters, digits and hyphens
         name: String,
-        /// A type of events that it wants, once for each [default: all]
+        /// A type of events that it wants, once for each [default: what it had, or all]
         #[arg(long = "type", value_name = "TYPE")]
         types: Vec<String>,
         /// How the subjects begin that it wants
@@ -108,6 +110,9 @@ Examples:
         webhook: Option<String>,
         #[command(flatten)]
         push: Push,
+        /// Pull what was pushed until now, or push what was pulled: what waits for it is given up
+        #[arg(long)]
+        replace: bool,
         #[command(flatten)]
         output: Output,
         #[command(flatten)]
@@ -225,16 +230,19 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             let activated = Desk::open(&place)?.post(&path, json!({})).await?;
             output.print(&activated, |activated| format!("{}\n", line(activated)));
         }
-        Command::Subscribe { topic, name, types, subject_begins_with, webhook, push, output, place } => {
+        Command::Subscribe { topic, name, types, subject_begins_with, webhook, push, replace, output, place } => {
             let types = Some(types).filter(|types| !types.is_empty());
-            let body = json!({ "name": name, "includedEventTypes": types, "subjectBeginsWith": subject_begins_with });
+            let body = json!({
+                "name": name, "includedEventTypes": types, "subjectBeginsWith": subject_begins_with, "replace": replace,
+            });
             let (kind, body) = match webhook {
                 Some(webhook) => ("webhooks", push.of(&webhook, body)),
                 None => ("event-subscriptions", body),
             };
             let path = format!("topics/{}/{kind}", encoded(&topic));
-            let subscribed = Desk::open(&place)?.post(&path, body).await?;
-            output.print(&subscribed, |subscribed| format!("{}\n", line(subscribed)));
+            let desk = Desk::open(&place)?;
+            ensure!(kind != "webhooks" || desk.is_of_running(), "only a running server asks a webhook: {NAME_RUNNING}");
+            output.print(&desk.post(&path, body).await?, |subscribed| format!("{}\n", line(subscribed)));
         }
         Command::Replay { topic, name, all, ids, reason, from, to, output, place } => {
             let path = format!("topics/{}/event-subscriptions/{}/dead-letters", encoded(&topic), encoded(&name));
@@ -384,7 +392,9 @@ fn event_subscription_line(one: &Value) -> String {
         "expired" => format!("expired at {time}"),
         other => other.to_owned(),
     };
-    format!("\n    {}  {}{to}  {stands}  {} pending", text(one, "name"), text(one, "delivery"), text(one, "pending"))
+    // What nobody has pulled yet is not counted.
+    let pending = if one["delivery"] == "pull" { "received and not settled" } else { "pending" };
+    format!("\n    {}  {}{to}  {stands}  {} {pending}", text(one, "name"), text(one, "delivery"), text(one, "pending"))
 }
 
 fn event_line(told: &Value) -> String {
@@ -412,7 +422,7 @@ mod tests {
             "events": 3, "dropped": 0, "eventSubscriptions": of_topic});
         insta::assert_snapshot!(line(&topic), @r"
         1  westeurope/mail  Activated  3 events, 0 dropped
-            worker  pull  delivering  2 pending
+            worker  pull  delivering  2 received and not settled
             bridge  nats to https://h  on probation after failures until T  2 pending
             asked  webhook to https://h  waits until T for its endpoint to read the URL that it was told, and so to consent  2 pending
             late  webhook to https://h  stopped: its endpoint had not consented at T; put it again  2 pending

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use graph::{ChangeType, SubscriptionId, Timestamp};
+use notify::event_grid_url::is_event_grid;
 use notify::recount::Retelling;
 use notify::{Position, Record};
 use serde::Serialize;
@@ -50,6 +51,10 @@ pub struct Replayed {
 pub enum ReplayError {
     #[error("there is no such subscription, or it has ended; only a live one can be told of anything")]
     NotLive,
+    #[error(
+        "the subscription goes to a topic, which takes an event once: pull it from there, or see `tidings topic replay`"
+    )]
+    ToTopic,
     #[error("the subscription is paused, so nobody would hear of it; its app must reauthorize first")]
     Paused,
     #[error(transparent)]
@@ -64,6 +69,9 @@ pub async fn replay(
     after: Position,
 ) -> Result<Replayed, ReplayError> {
     let subscription = store.subscription(id).await?.ok_or(ReplayError::NotLive)?;
+    if is_event_grid(&subscription.notification_url) {
+        return Err(ReplayError::ToTopic);
+    }
     let partition = subscription.partition();
     let spans = store.partition_state(partition).await?.subscriptions;
     let span = spans.into_iter().find(|span| span.subscription.id == id).ok_or(ReplayError::NotLive)?;

@@ -459,6 +459,10 @@ async fn an_operator_changes_an_event_subscription_without_how_it_is_delivered()
     assert_eq!((worker.queue(), worker.labels.as_slice()), (Some(&queue), &["a".to_owned()][..]));
     assert_eq!(worker.filter.written().subject_begins_with.as_deref(), Some("Messages/"));
 
+    administer(&server, "POST", subscribe, json!({"name": "worker"})).await;
+    let worker = stored("worker").await;
+    assert_eq!(worker.filter.written().subject_begins_with.as_deref(), Some("Messages/"), "nothing else is named");
+
     let push = async |url: String| {
         asked_of_admin(&server, "POST", "/admin/topics/mail/webhooks", json!({"name": "hook", "url": url})).await
     };

@@ -319,7 +319,10 @@ async fn a_webhook_that_is_replaced_gets_nothing_once_that_is_answered() {
     assert_eq!((world.sent("/one").len(), world.sent("/two").len()), (1, 1), "it goes on with what it has");
     let pulled = json!({"name": "push"});
     let path = "/admin/topics/mail-events/event-subscriptions";
-    assert_eq!(asked_of_admin(&world.server, "POST", path, pulled).await.0, 201);
+    let (status, refused) = asked_of_admin(&world.server, "POST", path, pulled).await;
+    assert_eq!(status, 409, "what waits would be given up: {refused}");
+    let replaced = json!({"name": "push", "replace": true});
+    assert_eq!(asked_of_admin(&world.server, "POST", path, replaced).await.0, 201);
     world.message("Hello again").await;
     world.advance("PT2M").await;
     assert_eq!((world.sent("/one").len(), world.sent("/two").len()), (1, 1));

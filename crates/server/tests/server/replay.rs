@@ -71,6 +71,22 @@ async fn what_happened_in_a_stretch_of_time_is_told_again_once() {
 }
 
 #[tokio::test]
+async fn what_went_to_a_topic_is_not_told_to_it_again() {
+    let world = World::new().await;
+    let azure = "EventGrid:?azuresubscriptionid=8a9c3b1e-0000-4000-8000-000000000001&resourcegroup=rg";
+    let body = json!({
+        "changeType": "created",
+        "notificationUrl": format!("{azure}&partnertopic=mail-events&location=westeurope"),
+        "resource": "me/messages",
+        "expirationDateTime": world.state.clock.wall().plus_minutes(60),
+    });
+    let id = world.megan().post("/v1.0/subscriptions", body).await.text("/id");
+    let (status, answer) = replay(&world, &id, json!({ "from": long_ago() })).await;
+    assert_eq!(status, 409, "{answer}");
+    assert!(answer.to_string().contains("takes an event once"), "{answer}");
+}
+
+#[tokio::test]
 async fn one_position_is_told_again_if_it_was_to_be_heard() {
     let world = World::new().await;
     let id = subscribed(&world).await.to_string();
