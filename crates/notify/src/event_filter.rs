@@ -15,7 +15,7 @@ mod check;
 #[cfg(test)]
 mod tests;
 
-pub use check::{InvalidFilter, Problem};
+pub use check::{InvalidFilter, OPERATORS, Problem};
 
 /// The most advanced filters of a subscription, and the most values of all of them together; a range is one.
 pub const FILTERS_MAX: usize = 25;

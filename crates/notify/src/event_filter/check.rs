@@ -31,7 +31,8 @@ impl InvalidFilter {
     }
 }
 
-const OPERATORS: [&str; 19] = [
+/// The operators of advanced filters, by the names that `operatorType` has for them.
+pub const OPERATORS: [&str; 19] = [
     "NumberIn",
     "NumberNotIn",
     "NumberLessThan",

@@ -1,7 +1,7 @@
 //! JSON schemas of Event Grid's bodies, named as Azure's descriptions name them. What is written and what is answered
 //! differ in topics and event subscriptions; what only answers have may be sent back, and is passed over.
 
-use notify::event_filter::{FILTERS_MAX, TEXT_CHARS_MAX, TYPES_MAX, VALUES_MAX};
+use notify::event_filter::{FILTERS_MAX, OPERATORS, TEXT_CHARS_MAX, TYPES_MAX, VALUES_MAX};
 use notify::push_policy::{ATTEMPTS_MAX, TIME_TO_LIVE_MINUTES_MAX};
 use notify::topic::{BATCHED_EVENTS_MAX, BATCHED_KIB_MAX, DELIVERY_ATTRIBUTES_MAX};
 use protocol::cloud_event::{ATTRIBUTE_BYTES_MAX, BATCH_EVENTS_MAX, SPEC_VERSION};
@@ -267,27 +267,6 @@ fn destinations() -> Value {
 }
 
 fn filters() -> Value {
-    const OPERATORS: [&str; 19] = [
-        "NumberIn",
-        "NumberNotIn",
-        "NumberLessThan",
-        "NumberLessThanOrEquals",
-        "NumberGreaterThan",
-        "NumberGreaterThanOrEquals",
-        "NumberInRange",
-        "NumberNotInRange",
-        "BoolEquals",
-        "StringIn",
-        "StringNotIn",
-        "StringContains",
-        "StringNotContains",
-        "StringBeginsWith",
-        "StringNotBeginsWith",
-        "StringEndsWith",
-        "StringNotEndsWith",
-        "IsNullOrUndefined",
-        "IsNotNull",
-    ];
     let short = json!({ "type": "string", "maxLength": TEXT_CHARS_MAX });
     let advanced = json!({
         "operatorType": { "type": "string", "enum": OPERATORS },
