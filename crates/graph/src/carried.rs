@@ -1,13 +1,12 @@
 //! Properties as a record of the log carries them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::OnceLock;
 
-use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
 
 use crate::Properties;
 
@@ -16,7 +15,7 @@ use crate::Properties;
 #[derive(Clone, Default)]
 pub struct Carried {
     /// A JSON object. `None`: it was never text.
-    text: Option<Box<RawValue>>,
+    text: Option<Box<str>>,
     properties: OnceLock<Properties>,
 }
 
@@ -27,15 +26,29 @@ impl From<Properties> for Carried {
 }
 
 impl Carried {
+    /// What [`Carried::text`] gave once. It is not looked at before it is asked for.
+    pub fn from_text(text: Box<str>) -> Self {
+        Self { text: Some(text), properties: OnceLock::new() }
+    }
+
     /// Those of an item, as text.
     pub(crate) fn written<'a>(properties: impl Iterator<Item = (&'a String, &'a Value)> + Clone) -> Self {
         // Names and JSON values always have a JSON form.
-        Self { text: to_raw_value(&Members(properties)).ok(), properties: OnceLock::new() }
+        let text = serde_json::to_string(&Members(properties)).ok();
+        Self { text: text.map(String::into_boxed_str), properties: OnceLock::new() }
+    }
+
+    /// As a JSON object.
+    pub fn text(&self) -> Cow<'_, str> {
+        match &self.text {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(serde_json::to_string(&**self).unwrap_or_default()),
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         match &self.text {
-            Some(text) => text.get() == "{}",
+            Some(text) => **text == *"{}",
             None => Properties::is_empty(self),
         }
     }
@@ -54,9 +67,9 @@ impl Deref for Carried {
     type Target = Properties;
 
     fn deref(&self) -> &Properties {
-        let read = |text: &RawValue| serde_json::from_str(text.get());
-        // It was read before it was written, and is an object.
-        self.properties.get_or_init(|| self.text.as_deref().and_then(|text| read(text).ok()).unwrap_or_default())
+        // It was an object when it was written.
+        let read = || self.text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        self.properties.get_or_init(read)
     }
 }
 
@@ -74,20 +87,13 @@ impl PartialEq for Carried {
 
 impl Serialize for Carried {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.text {
-            Some(text) => text.serialize(serializer),
-            None => Properties::serialize(self, serializer),
-        }
+        Properties::serialize(self, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Carried {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Box::<RawValue>::deserialize(deserializer)?;
-        match text.get().as_bytes().first() {
-            Some(b'{') => Ok(Self { text: Some(text), properties: OnceLock::new() }),
-            _ => Err(D::Error::custom("properties are an object")),
-        }
+        Properties::deserialize(deserializer).map(Self::from)
     }
 }
 
@@ -98,11 +104,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_read_is_the_same_as_what_was_written_and_stays_text_until_it_is_asked_for() {
+    fn what_was_text_is_the_same_as_what_was_written_and_stays_text_until_it_is_asked_for() {
         let written = Carried::from(Properties::from_iter([("subject".to_owned(), json!("A \"quoted\" ä"))]));
-        let text = serde_json::to_string(&written).unwrap();
-        let read: Carried = serde_json::from_str(&text).unwrap();
-        assert_eq!((serde_json::to_string(&read).unwrap(), read.properties.get()), (text, None));
+        let read = Carried::from_text(written.text().into());
+        assert_eq!((read.text(), read.properties.get()), (written.text(), None));
         assert_eq!((&read["subject"], &read), (&json!("A \"quoted\" ä"), &written));
     }
 
@@ -111,16 +116,13 @@ mod tests {
         let properties =
             Properties::from_iter([("isRead".to_owned(), json!(true)), ("subject".to_owned(), json!("A"))]);
         let written = Carried::written(properties.iter().filter(|(name, _)| *name != "isRead"));
-        assert_eq!(
-            (serde_json::to_string(&written).unwrap().as_str(), written.is_empty()),
-            (r#"{"subject":"A"}"#, false)
-        );
+        assert_eq!((&*written.text(), written.is_empty()), (r#"{"subject":"A"}"#, false));
         assert_eq!((written.properties.get(), written.get("subject")), (None, Some(&json!("A"))));
         assert!(Carried::written([].into_iter()).is_empty() && Carried::default().is_empty());
     }
 
     #[test]
-    fn what_is_no_object_is_refused_when_it_is_read() {
+    fn what_is_no_object_is_refused_when_it_is_read_from_json() {
         for text in ["[]", "null", "3", "{", "{\"a\":}"] {
             assert!(serde_json::from_str::<Carried>(text).is_err(), "{text}");
         }

@@ -1,7 +1,6 @@
 //! Which notification a match gives, and what it looks like. Content is sealed by others: the keys and the
 //! randomness for that are not known here.
 
-use std::io;
 use std::sync::Arc;
 
 use graph::registry::{Ingested, MEETING_URL, Telling};
@@ -159,26 +158,9 @@ pub(crate) fn estimated_bytes(subscription: &Subscription, record: &Record, cont
     let plain = NOTIFICATION_BYTES + subscription.client_state.as_ref().map_or(0, String::len);
     match record.original() {
         Record::Change(change) if subscription.is_rich() => {
-            let mut written = Written(0);
-            // It takes whatever it is given.
-            let _ = serde_json::to_writer(&mut written, &change.after);
-            plain + SEAL_BYTES + written.0.saturating_mul(CONTENT_FACTOR).min(content_bytes_max)
+            plain + SEAL_BYTES + change.after.text().len().saturating_mul(CONTENT_FACTOR).min(content_bytes_max)
         }
         _ => plain,
-    }
-}
-
-/// Counts what is written.
-struct Written(usize);
-
-impl io::Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
 
-/// The first byte of a sealed value. JSON, which is what unsealed values are, never begins with it.
+/// The first byte of a sealed value. What is not sealed never begins with it: JSON, and changes in the log.
 pub(crate) const FORM: u8 = 1;
 pub const KEY_BYTES: usize = 32;
 const ID_BYTES: usize = 8;

@@ -1,4 +1,5 @@
-//! How the log's records stand in rows: as JSON; those of subscriptions and events, which carry secrets, sealed.
+//! How the log's records stand in rows: changes of items in a form of their own, the others as JSON; those of
+//! subscriptions and events, which carry secrets, sealed.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,14 +13,20 @@ use super::writer::Encoded;
 use crate::StoreError;
 use crate::seal::{Keys, UnsealError};
 
+mod change;
+
 const TABLE: (&str, &str) = ("log", "record");
 /// What a record is sealed as, for its partition.
 const SEALED_AS: &str = "log.record";
 
 /// A record with its stored form.
 pub(super) fn encode(keys: &Keys, partition: Partition, record: Record) -> Result<Encoded, StoreError> {
-    let json = to_json(&record).map_err(|error| corrupt(TABLE, "new", error))?;
-    let stored = if is_sealed(&record) { seal(keys, partition, &json) } else { json };
+    let written = match &record {
+        Record::Change(change) => change::encode(change),
+        record => to_json(record),
+    };
+    let written = written.map_err(|error| corrupt(TABLE, "new", error))?;
+    let stored = if is_sealed(&record) { seal(keys, partition, &written) } else { written };
     Ok((Arc::new(record), stored))
 }
 
@@ -30,6 +37,11 @@ pub(super) fn decode(
     stored: &[u8],
 ) -> Result<Arc<Record>, StoreError> {
     let json = match stored.first() {
+        Some(&change::FORM) => {
+            let change = change::decode(stored).map_err(|error| corrupt(TABLE, position, error))?;
+            return Ok(Arc::new(Record::Change(change)));
+        }
+        // As an older release wrote changes, too.
         Some(b'{') => Cow::Borrowed(stored),
         _ => Cow::Owned(open(keys, partition, stored).map_err(|error| corrupt(TABLE, position, error))?),
     };

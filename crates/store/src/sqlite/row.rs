@@ -26,6 +26,11 @@ pub(super) fn kind_byte(kind: Kind) -> u8 {
     }
 }
 
+/// `None`: a kind that this release does not know.
+pub(super) fn kind_of(byte: u8) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind_byte(*kind) == byte)
+}
+
 fn key(kind: Kind, uuid: Uuid) -> Key {
     let mut key = [0; 17];
     key[0] = kind_byte(kind);
@@ -55,7 +60,7 @@ pub(super) fn folder_key(id: FolderId) -> Key {
 
 /// The kind and UUID of a key; `None` for a kind that this release does not know.
 fn parts(key: Key) -> Option<(Kind, Uuid)> {
-    let kind = Kind::ALL.into_iter().find(|kind| kind_byte(*kind) == key[0])?;
+    let kind = kind_of(key[0])?;
     let uuid = Uuid::from_slice(&key[1..]).ok()?;
     Some((kind, uuid))
 }
