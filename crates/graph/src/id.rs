@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::str::FromStr;
 
 use base64::Engine as _;
@@ -114,12 +115,28 @@ const FOLDER_PREFIX: [u8; 3] = [0x01, 0x03, 0x24];
 const IMMUTABLE_PREFIX: [u8; 3] = [0x00, 0x09, 0x00];
 const ATTACHMENT_PREFIX: [u8; 3] = [0x00, 0x03, 0x25];
 
-fn encode(prefix: [u8; 3], kind: Kind, uuid: Uuid) -> String {
+/// The text of an id. Each notification has several: it needs no memory of its own.
+#[derive(Clone, Copy)]
+pub struct IdText([u8; 32]);
+
+impl Deref for IdText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // Base64 is ASCII.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+fn encode(prefix: [u8; 3], kind: Kind, uuid: Uuid) -> IdText {
     let mut bytes = [0u8; 23];
     bytes[..3].copy_from_slice(&prefix);
     bytes[3] = kind.tag();
     bytes[4..20].copy_from_slice(uuid.as_bytes());
-    URL_SAFE.encode(bytes)
+    let mut text = [0; 32];
+    // 23 bytes are 32 characters with their padding.
+    let _ = URL_SAFE.encode_slice(bytes, &mut text);
+    IdText(text)
 }
 
 fn decode(prefix: [u8; 3], text: &str) -> Result<(Kind, Uuid), InvalidId> {
@@ -160,11 +177,16 @@ macro_rules! outlook_id {
             pub fn new(kind: Kind, uuid: Uuid) -> Self {
                 Self { kind, uuid }
             }
+
+            /// As it is on the wire.
+            pub fn text(self) -> IdText {
+                encode($prefix, self.kind, self.uuid)
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&encode($prefix, self.kind, self.uuid))
+                f.write_str(&self.text())
             }
         }
 
@@ -184,7 +206,7 @@ macro_rules! outlook_id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(&self.text())
             }
         }
 
@@ -230,14 +252,19 @@ impl ItemKey {
             ItemKey::Immutable(id) => id.kind,
         }
     }
+
+    /// As it is on the wire.
+    pub fn text(self) -> IdText {
+        match self {
+            ItemKey::Id(id) => id.text(),
+            ItemKey::Immutable(id) => id.text(),
+        }
+    }
 }
 
 impl fmt::Display for ItemKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ItemKey::Id(id) => id.fmt(f),
-            ItemKey::Immutable(id) => id.fmt(f),
-        }
+        f.write_str(&self.text())
     }
 }
 
@@ -252,15 +279,25 @@ impl FromStr for ItemKey {
 impl ChangeId {
     /// The `changeKey` of the item version that this change made; the etag is `W/"{changeKey}"`.
     pub fn change_key(self) -> String {
-        let mut bytes = [0u8; 30];
-        bytes[..8].copy_from_slice(&[0x09, 0, 0, 0, 0x16, 0, 0, 0]);
-        bytes[8..24].copy_from_slice(self.0.as_bytes());
-        URL_SAFE.encode(bytes)
+        let mut key = String::with_capacity(40);
+        self.push_change_key(&mut key);
+        key
     }
 
     /// `W/"{changeKey}"`.
     pub fn etag(self) -> String {
-        ["W/\"", &self.change_key(), "\""].concat()
+        let mut etag = String::with_capacity(44);
+        etag.push_str("W/\"");
+        self.push_change_key(&mut etag);
+        etag.push('"');
+        etag
+    }
+
+    fn push_change_key(self, text: &mut String) {
+        let mut bytes = [0u8; 30];
+        bytes[..8].copy_from_slice(&[0x09, 0, 0, 0, 0x16, 0, 0, 0]);
+        bytes[8..24].copy_from_slice(self.0.as_bytes());
+        URL_SAFE.encode_string(bytes, text);
     }
 }
 

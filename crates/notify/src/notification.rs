@@ -1,6 +1,7 @@
 //! Which notification a match gives, and what it looks like. Content is sealed by others: the keys and the
 //! randomness for that are not known here.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use graph::registry::{Ingested, MEETING_URL, Telling};
@@ -8,6 +9,7 @@ use graph::{Change, ChangeType, Content, Kind, SubscriptionId};
 use protocol::envelope::{EncryptedContent, data_chars};
 use protocol::notification::{ChangeNotification, CollectionWriter, LifecycleNotification, ResourceData};
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use crate::node::{Lack, Notification};
 use crate::{LifecycleEvent, Record, Subscription};
@@ -206,8 +208,8 @@ fn push(
 ) {
     let subscription = &*notification.subscription;
     match notification.record.original() {
-        Record::Change(change) => push_change(collection, notification, texts, item(subscription, change), content),
-        Record::Ingested(change) => push_change(collection, notification, texts, thing(subscription, change), None),
+        Record::Change(change) => push_change(collection, notification, texts, &item(subscription, change), content),
+        Record::Ingested(change) => push_change(collection, notification, texts, &thing(subscription, change), None),
         Record::Lifecycle { event, .. } => push_lifecycle(collection, notification, texts, *event),
         record if record.is_last_word() => {
             push_lifecycle(collection, notification, texts, LifecycleEvent::SubscriptionRemoved);
@@ -221,10 +223,16 @@ fn push_change(
     collection: &mut CollectionWriter,
     notification: &Notification,
     texts: &Texts<'_>,
-    (resource, resource_data): Named<'_>,
+    Named { resource, data }: &Named<'_>,
     encrypted_content: Option<EncryptedContent>,
 ) {
     let subscription = &*notification.subscription;
+    let resource_data = data.as_ref().map(|data| ResourceData {
+        odata_type: data.odata_type.into(),
+        odata_id: data.odata_id.as_ref().unwrap_or(resource).into(),
+        odata_etag: data.odata_etag.as_deref().map(Into::into),
+        id: data.id.as_str().into(),
+    });
     collection.push_change(&ChangeNotification {
         subscription_id: texts.id.as_str().into(),
         subscription_expiration_date_time: texts.expiration.as_str().into(),
@@ -239,39 +247,50 @@ fn push_change(
 }
 
 /// Where something lies, and what it is.
-type Named<'a> = (String, Option<ResourceData<'a>>);
+struct Named<'a> {
+    resource: String,
+    /// `None`: only the place is told.
+    data: Option<NamedData<'a>>,
+}
+
+struct NamedData<'a> {
+    odata_type: &'a str,
+    /// `None`: the resource.
+    odata_id: Option<String>,
+    odata_etag: Option<Cow<'a, str>>,
+    id: String,
+}
 
 /// An item, in the form that goes with content or in the one that goes without.
 fn item<'a>(subscription: &Subscription, change: &Change) -> Named<'a> {
-    let (id, mailbox, kind) = (subscription.item_key(change).to_string(), change.mailbox, change.item.kind);
+    let (id, kind) = (subscription.item_key(change).text(), change.item.kind);
+    let mut mailbox = [0; Hyphenated::LENGTH];
+    let mailbox = &*change.mailbox.0.as_hyphenated().encode_lower(&mut mailbox);
     let (resource, odata_type) = if subscription.is_rich() {
         let odata_type = match kind {
             Kind::Message => "#microsoft.graph.message",
             Kind::Event => "#microsoft.graph.event",
             Kind::Contact => "#microsoft.graph.contact",
         };
-        (["Users('", &mailbox.to_string(), "')/", kind.collection(), "('", &id, "')"].concat(), odata_type)
+        (["Users('", mailbox, "')/", kind.collection(), "('", &id, "')"].concat(), odata_type)
     } else {
         let (segment, odata_type) = match kind {
             Kind::Message => ("Messages", "#Microsoft.Graph.Message"),
             Kind::Event => ("Events", "#Microsoft.Graph.Event"),
             Kind::Contact => ("Contacts", "#Microsoft.Graph.Contact"),
         };
-        (["Users/", &mailbox.to_string(), "/", segment, "/", &id].concat(), odata_type)
+        (["Users/", mailbox, "/", segment, "/", &id].concat(), odata_type)
     };
-    let data = ResourceData {
-        odata_type: odata_type.into(),
-        odata_id: resource.clone().into(),
-        odata_etag: Some(change.id.etag().into()),
-        id: id.into(),
-    };
-    (resource, Some(data))
+    let odata_etag = Some(change.id.etag().into());
+    Named { resource, data: Some(NamedData { odata_type, odata_id: None, odata_etag, id: (*id).to_owned() }) }
 }
 
 fn thing<'a>(subscription: &'a Subscription, change: &'a Ingested) -> Named<'a> {
     let thing = &change.thing;
     let (resource, named) = match thing.row.telling {
-        Telling::Thing { resource, odata_id } => (thing.shown(resource), Some((thing.shown(odata_id), thing.id()))),
+        Telling::Thing { resource, odata_id } => {
+            (thing.shown(resource), Some((Some(thing.shown(odata_id)), thing.id())))
+        }
         Telling::Place => {
             let path = subscription.resource.split('?').next().unwrap_or_default();
             (path.trim_matches('/').to_owned(), None)
@@ -279,16 +298,16 @@ fn thing<'a>(subscription: &'a Subscription, change: &'a Ingested) -> Named<'a> 
         Telling::Meeting => {
             let url = change.meeting_url().unwrap_or_default().replace('\'', "''");
             let query = format!("communications/onlineMeetings?$filter={MEETING_URL}+eq+'{url}'");
-            (query.clone(), Some((query.clone(), query)))
+            (query.clone(), Some((None, query)))
         }
     };
-    let data = named.map(|(odata_id, id)| ResourceData {
-        odata_type: thing.kind.entry().odata_type.into(),
-        odata_id: odata_id.into(),
+    let data = named.map(|(odata_id, id)| NamedData {
+        odata_type: thing.kind.entry().odata_type,
+        odata_id,
         odata_etag: change.etag().map(Into::into),
-        id: id.into(),
+        id,
     });
-    (resource, data)
+    Named { resource, data }
 }
 
 fn push_lifecycle(
