@@ -73,7 +73,7 @@ fn item_after(change: &Change) -> Option<Item> {
         created: change.created,
         modified: change.at.whole_seconds(),
         version: change.id,
-        properties: Properties::clone(&change.after),
+        properties: Properties::clone(&change.after).into(),
     })
 }
 

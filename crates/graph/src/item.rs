@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::occurrence::{Series, time_of};
-use crate::{ChangeId, FolderId, ImmutableId, ItemId, Kind, Timestamp, UserId};
+use crate::{ChangeId, FolderId, ImmutableId, ItemId, Kind, PropertyBag, Timestamp, UserId};
 
 /// A property bag in Graph's JSON form, by Graph's property names.
 ///
@@ -35,7 +35,7 @@ pub struct Item {
     pub modified: Timestamp,
     /// The change that made this version; `changeKey` and etag come from it.
     pub version: ChangeId,
-    pub properties: Properties,
+    pub properties: PropertyBag,
 }
 
 impl Item {

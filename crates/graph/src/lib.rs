@@ -43,6 +43,7 @@ mod ical_recurrence;
 mod ical_zones;
 pub mod mbox;
 pub mod mime;
+mod property_bag;
 pub mod vcard;
 
 pub use attachment::{Attachment, NewAttachment};
@@ -57,6 +58,7 @@ pub use id::{TenantId, UserId};
 pub use item::{Folder, Item, Properties, WellKnown};
 pub use occurrence::{Occurrence, OccurrenceId};
 pub use partition::{PARTITIONS, Partition, Scope};
+pub use property_bag::PropertyBag;
 pub use recurrence::Recurrence;
 pub use refusal::Refusal;
 pub use time::Timestamp;

@@ -42,8 +42,8 @@ use serde_json::Value;
 use serde_json::map::Entry;
 use uuid::Uuid;
 
-use crate::{Change, ChangeId, Folder, FolderId, Item, ItemId, Kind, Mutation, Properties, Refusal, TenantId};
-use crate::{Timestamp, UserId, WellKnown};
+use crate::{Change, ChangeId, Folder, FolderId, Item, ItemId, Kind, Mutation, Properties, PropertyBag, Refusal};
+use crate::{TenantId, Timestamp, UserId, WellKnown};
 pub use answer::{Answering, answer_draft, send_answer};
 pub use calendar::{create_calendar, patch_calendar};
 pub use conversation::{began_at, conversation_id, conversation_index, named_at};
@@ -107,7 +107,8 @@ pub struct FolderWritten {
 }
 
 /// A new item in a folder, with the attachments that its properties bring.
-fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, mut properties: Properties) -> Written {
+fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, properties: impl Into<PropertyBag>) -> Written {
+    let mut properties = properties.into();
     let attachments = attachment::take(fresh, folder.kind, &mut properties);
     let item = Item {
         id: ItemId::new(folder.kind, fresh.uuid),
@@ -125,8 +126,9 @@ fn put_new(owner: &Owner, fresh: &Fresh, folder: FolderId, mut properties: Prope
 }
 
 /// An item as it is after a write that leaves it where it is.
-fn rewrite(owner: &Owner, fresh: &Fresh, item: &Item, properties: Properties) -> Written {
+fn rewrite(owner: &Owner, fresh: &Fresh, item: &Item, properties: impl Into<PropertyBag>) -> Written {
     let told = !is_buried(owner, item.folder);
+    let properties = properties.into();
     let after = Item { modified: fresh.now.whole_seconds(), version: fresh.change, properties, ..item.clone() };
     let mutation = Mutation {
         expect: vec![(item.id, Some(item.version))],

@@ -4,21 +4,22 @@ mod attachment;
 mod body;
 mod calendar;
 mod meeting;
+mod members;
 mod occurrence;
 mod reminder;
 mod schedule;
 mod time_zone;
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::mailbox::{SEARCH_FOLDER_TYPE, SearchFolder, show_search};
 use crate::path::PATH_BYTES_MAX;
 use crate::schema::Entity;
 use crate::{Folder, Item, Kind, Refusal, UserId, WellKnown, basic};
+use members::{Member, Members};
+
 pub use attachment::{AttachmentSelect, AttachmentView, attachment};
 pub use occurrence::occurrence;
 pub use reminder::reminder;
@@ -109,20 +110,24 @@ pub fn context(base: &str, user: UserId, collection: &str, select: Option<&Selec
     format!("{base}/$metadata#users('{user}')/{collection}{select}{entity}")
 }
 
-/// Properties as they are shown, by their names. What is shown as it is stored is borrowed.
-type Members<'a> = BTreeMap<&'a str, Cow<'a, Value>>;
-
 /// A message, event or contact that is shown, to be written as JSON or made a value of.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ShownItem<'a>(Members<'a>);
+
+impl ShownItem<'_> {
+    pub fn to_json(&self) -> Vec<u8> {
+        self.0.to_json()
+    }
+}
 
 impl From<ShownItem<'_>> for Value {
     fn from(shown: ShownItem<'_>) -> Self {
-        let owned = |(name, value): (&str, Cow<'_, Value>)| (name.to_owned(), value.into_owned());
-        Value::Object(shown.0.into_iter().map(owned).collect())
+        Value::Object(shown.0.into_map())
     }
 }
+
+/// How many properties an item has beside those that are stored, at the most.
+const BESIDE_STORED: usize = 12;
 
 /// A message, event or contact.
 pub fn item(item: &Item, view: View<'_>) -> Value {
@@ -134,28 +139,27 @@ pub fn shown_item<'a>(item: &'a Item, view: View<'a>) -> ShownItem<'a> {
     let kind = item.id.kind;
     let is_basic = view.prefer.basic.contains(&kind);
     let is_shown = |name: &str| is_shown(kind, name, view.select) && !(is_basic && basic::hides(name));
-    let stored = item.properties.iter().filter(|(name, _)| is_shown(name));
-    let mut shown: Members<'_> = stored
-        .map(|(name, value)| match name.as_str() {
-            "body" => ("body", Cow::Owned(body::shown(value, view.prefer))),
-            name => (name, Cow::Borrowed(value)),
-        })
-        .collect();
+    let stored = item.properties.members().filter(|(name, ..)| is_shown(name));
+    let stored = stored.map(|(name, value, written)| match name {
+        "body" => ("body", body::shown(value, written, view.prefer)),
+        name => (name, Member::Stored(value, written)),
+    });
+    let mut shown = Members::in_order(stored, item.properties.len() + BESIDE_STORED);
     for name in shown_as_null(kind).iter().filter(|name| is_shown(name)) {
-        shown.entry(name).or_default();
+        shown.insert_if_absent(name, Value::default);
     }
     for (name, value) in computed(item, view.prefer) {
         if is_shown(name) {
-            shown.insert(name, Cow::Owned(value));
+            shown.insert(name, value);
         }
     }
     if kind == Kind::Message && is_shown("uniqueBody") {
         let unique = item.properties.get("body").map(|body| body::unique(body, view.prefer));
-        shown.insert("uniqueBody", Cow::Owned(unique.unwrap_or_default()));
+        shown.insert("uniqueBody", unique.unwrap_or_default());
     }
     // What is asked for by name is there even if the item has no such thing.
     for name in view.select.into_iter().flat_map(|select| &select.0).filter(|name| is_shown(name)) {
-        shown.entry(name).or_insert_with(|| Cow::Owned(Entity::from(kind).absent(name)));
+        shown.insert_if_absent(name, || Entity::from(kind).absent(name));
     }
     occurrence::show_cancelled(item, view, &mut shown);
     if let Some(zone) = &view.prefer.time_zone {
@@ -165,10 +169,10 @@ pub fn shown_item<'a>(item: &'a Item, view: View<'a>) -> ShownItem<'a> {
     if kind == Kind::Message {
         meeting::show_type(&item.properties, view.select, &mut shown);
     }
-    shown.insert("@odata.etag", Cow::Owned(item.version.etag().into()));
-    shown.insert("id", Cow::Owned(item_id(item, view.prefer).into()));
+    shown.insert("@odata.etag", item.version.etag().into());
+    shown.insert("id", item_id(item, view.prefer).into());
     if let Some(context) = view.context {
-        shown.insert("@odata.context", Cow::Owned(context.into()));
+        shown.insert("@odata.context", context.into());
     }
     ShownItem(shown)
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use graph::render::{self, View};
 use graph::{
-    AppId, Change, ChangeId, ChangeType, FolderId, Item, ItemId, Kind, Properties, SubscriptionId, TenantId, Timestamp,
-    UserId,
+    AppId, Change, ChangeId, ChangeType, FolderId, Item, ItemId, Kind, Properties, PropertyBag, SubscriptionId,
+    TenantId, Timestamp, UserId,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -190,7 +190,7 @@ impl Mailbox {
                     created: at,
                     modified: at,
                     version,
-                    properties: properties(kind, values),
+                    properties: properties(kind, values).into(),
                 };
                 self.items.push(item.clone());
                 vec![Change::created(TENANT, &item, at)]
@@ -198,7 +198,7 @@ impl Mailbox {
             Act::Update(which, values) => {
                 let Some(index) = pick(&self.items, which) else { return Vec::new() };
                 let properties = properties(self.items[index].id.kind, values);
-                self.rewrite(index, version, at, properties)
+                self.rewrite(index, version, at, properties.into())
             }
             Act::Touch(which) => {
                 let Some(index) = pick(&self.items, which) else { return Vec::new() };
@@ -207,7 +207,7 @@ impl Mailbox {
             Act::Move(which, to, values) => {
                 let Some(index) = pick(&self.items, which) else { return Vec::new() };
                 let old = self.items[index].clone();
-                let properties = values.map_or(old.properties.clone(), |values| properties(old.id.kind, values));
+                let properties = values.map_or(old.properties.clone(), |values| properties(old.id.kind, values).into());
                 let folder = folder(old.id.kind, to);
                 let new = Item { id: ItemId::new(old.id.kind, id), folder, version, properties, ..old.clone() };
                 self.items[index] = new.clone();
@@ -234,7 +234,7 @@ impl Mailbox {
         }
     }
 
-    fn rewrite(&mut self, index: usize, version: ChangeId, at: Timestamp, properties: Properties) -> Vec<Change> {
+    fn rewrite(&mut self, index: usize, version: ChangeId, at: Timestamp, properties: PropertyBag) -> Vec<Change> {
         let old = self.items[index].clone();
         let item = Item { version, modified: at, properties, ..old.clone() };
         self.items[index] = item.clone();

@@ -108,7 +108,7 @@ impl World {
             created: date(self.at),
             modified: date(self.at),
             version: ChangeId(self.uuid()),
-            properties: self.some_properties(),
+            properties: self.some_properties().into(),
         };
         let change = Change::created(TENANT, &item, date(self.at));
         self.api.items.push(item.clone());
@@ -149,7 +149,7 @@ impl World {
         let Some(index) = self.an_item() else { return self.create() };
         let version = ChangeId(self.uuid());
         let old = self.api.items[index].clone();
-        let properties = if self.rng.random_bool(0.5) { self.some_properties() } else { old.properties.clone() };
+        let properties = if self.rng.random_bool(0.5) { self.some_properties().into() } else { old.properties.clone() };
         let item = Item { version, modified: date(self.at), properties, ..old.clone() };
         let change = Change::updated(TENANT, &old, &item, date(self.at));
         self.api.items[index] = item.clone();
@@ -172,7 +172,7 @@ impl World {
         let old = self.api.items[index].clone();
         let folder = self.a_folder(old.mailbox, old.id.kind);
         let id = ItemId::new(old.id.kind, self.uuid());
-        let properties = if self.rng.random_bool(0.3) { self.some_properties() } else { old.properties.clone() };
+        let properties = if self.rng.random_bool(0.3) { self.some_properties().into() } else { old.properties.clone() };
         let item = Item { id, folder, version: ChangeId(self.uuid()), properties, ..old.clone() };
         let changes = Change::moved(TENANT, &old, &item, ChangeId(self.uuid()), date(self.at)).into();
         self.api.items[index] = item.clone();

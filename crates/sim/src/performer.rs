@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use graph::{Change, ChangeId, Item, ItemId, Kind, Mutation, Properties, WellKnown};
+use graph::{Change, ChangeId, Item, ItemId, Kind, Mutation, PropertyBag, WellKnown};
 use notify::checkpoint::PartitionState;
 use notify::log::{Cause, EndReason, Submission};
 use notify::node::{Attempt, CheckpointAnswer, Lack, Notification, Outcome, Step};
@@ -277,7 +277,7 @@ impl World {
             created: date(self.at),
             modified: date(self.at),
             version: ChangeId(self.uuid()),
-            properties: Properties::new(),
+            properties: PropertyBag::default(),
         };
         let change = Change::created(TENANT, &item, date(self.at));
         let mutation = Mutation { puts: vec![item], changes: vec![change], ..Mutation::default() };

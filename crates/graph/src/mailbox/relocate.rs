@@ -1,7 +1,7 @@
 //! `move` and `copy`.
 
 use super::{Fresh, Owner, Written, is_buried, put, put_new, take_away};
-use crate::{Change, FolderId, Item, ItemId, Kind, Properties, Refusal};
+use crate::{Change, FolderId, Item, ItemId, Kind, PropertyBag, Refusal};
 
 /// Moves an item to a folder of its kind. It gets a new id and keeps its immutable one: subscribers hear
 /// that the old item was deleted and a new one created, as two halves of one move.
@@ -16,14 +16,14 @@ pub(super) fn refile(
     fresh: &Fresh,
     item: &Item,
     destination: FolderId,
-    properties: Properties,
+    properties: impl Into<PropertyBag>,
 ) -> Written {
     let moved = Item {
         id: ItemId::new(item.id.kind, fresh.uuid),
         folder: destination,
         modified: fresh.now.whole_seconds(),
         version: fresh.change,
-        properties,
+        properties: properties.into(),
         ..item.clone()
     };
     let mut written = put(owner, fresh, moved);

@@ -50,7 +50,7 @@ pub fn send_draft(owner: &Owner, fresh: &Fresh, draft: &Item) -> Result<Sent, Re
     if draft.id.kind != Kind::Message || !flag(&draft.properties, "isDraft") {
         return Err(Refusal::NotADraft);
     }
-    let (properties, recipients) = depart(owner, fresh, draft.properties.clone())?;
+    let (properties, recipients) = depart(owner, fresh, Properties::clone(&draft.properties))?;
     let message = as_received(&properties);
     let mutation = refile(owner, fresh, draft, WellKnown::SentItems.id_in(owner.id), properties).mutation;
     Ok(Sent { mutation, message, meeting: None, recipients })

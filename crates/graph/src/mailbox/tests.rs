@@ -295,7 +295,7 @@ fn a_contact_has_three_places_for_mail_addresses_and_lists_them() {
     assert_eq!(shown(&gap), ([json!(null), json!("x"), json!(null)], vec![json!("x")]));
     assert_eq!(patched(&gap, json!({})).properties, gap.properties);
     // A client that sends back what it read, with another list, means the list.
-    let mut whole = Value::Object(listed.properties.clone());
+    let mut whole = Value::Object(Properties::clone(&listed.properties));
     whole["emailAddresses"] = json!([at("z")]);
     assert_eq!(shown(&patched(&listed, whole)), ([json!("z"), json!(null), json!(null)], vec![json!("z")]));
     let both = json!({ "emailAddresses": [at("a"), at("b")], "primaryEmailAddress": at("p") });
@@ -367,8 +367,7 @@ fn a_patch_that_alters_nothing_still_makes_a_version() {
 #[test]
 fn only_a_draft_changes_its_subject() {
     let owner = megan();
-    let properties = draft(json!({ "subject": "x" })).properties;
-    let mut properties = properties;
+    let mut properties = Properties::clone(&draft(json!({ "subject": "x" })).properties);
     properties.insert("isDraft".to_owned(), json!(false));
     let received = receive(&owner, &fresh(1), folder(WellKnown::Inbox), properties).unwrap().item;
     assert_eq!(refused(&received, json!({ "subject": "y" })), "subject cannot be changed");

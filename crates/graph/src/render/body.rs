@@ -4,13 +4,23 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::{BodyType, Preferences};
+use super::{BodyType, Member, Preferences};
 use crate::html;
 
 /// A stored `body` as it is shown: of the preferred type, without what could harm unless it is asked for.
-pub(super) fn shown(body: &Value, prefer: &Preferences) -> Value {
-    let Some((is_html, content)) = parts(body) else { return body.clone() };
-    converted(is_html, content, prefer)
+/// `written`: as that is written, if it was.
+pub(super) fn shown<'a>(body: &'a Value, written: Option<&'a str>, prefer: &Preferences) -> Member<'a> {
+    match parts(body) {
+        Some((false, _)) if prefer.body != Some(BodyType::Html) && is_plain(body) => Member::Stored(body, written),
+        Some((is_html, content)) => Member::Made(converted(is_html, content, prefer)),
+        None => Member::Stored(body, written),
+    }
+}
+
+/// Whether a body is stored in the form in which text is shown.
+fn is_plain(body: &Value) -> bool {
+    body.get("contentType").and_then(Value::as_str) == Some("text")
+        && body.as_object().is_some_and(|all| all.len() == 2)
 }
 
 /// What is new in a body: without the messages that it quotes.

@@ -1,6 +1,6 @@
 //! What messages that speak of meetings show besides.
 
-use std::borrow::Cow;
+use serde_json::Value;
 
 use super::{Members, Select};
 use crate::Properties;
@@ -10,7 +10,7 @@ use crate::mailbox::meeting::message_type;
 /// Adds the derived type of a message that is one, and what such a message need not have.
 pub(super) fn show_type(message: &Properties, select: Option<&Select>, shown: &mut Members<'_>) {
     let Some(type_name) = message_type(message) else { return };
-    shown.insert("@odata.type", Cow::Owned(format!("#microsoft.graph.{type_name}").into()));
+    shown.insert("@odata.type", format!("#microsoft.graph.{type_name}").into());
     if select.is_some() {
         return;
     }
@@ -20,6 +20,6 @@ pub(super) fn show_type(message: &Properties, select: Option<&Select>, shown: &m
         _ => &[],
     };
     for name in absent.iter().chain(&["recurrence"]) {
-        shown.entry(name).or_default();
+        shown.insert_if_absent(name, Value::default);
     }
 }

@@ -1,7 +1,5 @@
 //! Occurrences of a series, and what their master says of them.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
 use super::{Members, Preferences, Select, View, item, item_id, link_to};
@@ -44,7 +42,7 @@ pub(super) fn show_cancelled(event: &Item, view: View<'_>, shown: &mut Members<'
     let is_asked = |select: &Select| select.has(CANCELLED);
     if event.id.kind == Kind::Event && view.select.is_some_and(is_asked) {
         let names = cancelled(&event.properties).map(|day| name_of(event, view.prefer, &day.to_string()).into());
-        shown.insert(CANCELLED, Cow::Owned(Value::Array(names.collect())));
+        shown.insert(CANCELLED, Value::Array(names.collect()));
     }
 }
 

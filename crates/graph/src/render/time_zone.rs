@@ -17,7 +17,7 @@ pub(super) fn show_in(name: &str, is_all_day: bool, shown: &mut Members<'_>) {
     let Some(zone) = zone::find(name) else { return };
     for property in ZONED {
         if let Some(value) = shown.get_mut(property) {
-            in_zone(&zone, name, is_all_day, value.to_mut());
+            in_zone(&zone, name, is_all_day, value);
         }
     }
 }

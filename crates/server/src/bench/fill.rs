@@ -252,7 +252,7 @@ fn created(mailbox: UserId, clock: &Clock, rich: bool) -> Commit {
         created: now,
         modified: now,
         version: ChangeId(ids::new_uuid()),
-        properties,
+        properties: properties.into(),
     };
     let change = Change::created(tenant(), &item, now);
     let mutation =

@@ -43,6 +43,11 @@ impl Answer {
         Self { body: Some(if written { json } else { Vec::new() }), ..Self::empty(status) }
     }
 
+    /// JSON that is written already.
+    pub fn written(status: StatusCode, json: Vec<u8>) -> Self {
+        Self { body: Some(json), ..Self::empty(status) }
+    }
+
     pub fn empty(status: StatusCode) -> Self {
         Self { status, body: None, content_type: CONTENT_TYPE.into(), location: None, applied: None }
     }

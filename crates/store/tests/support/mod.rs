@@ -96,7 +96,7 @@ pub fn message(mailbox: UserId, number: u128, received: i64) -> Item {
         created: at(received),
         modified: at(received),
         version: change_id(number << 64),
-        properties,
+        properties: properties.into(),
     }
 }
 

@@ -377,7 +377,7 @@ impl Arrival<'_> {
             created: now,
             modified: now,
             version: fresh.change,
-            properties,
+            properties: properties.into(),
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use graph::{ChangeId, FolderId, ImmutableId, Item, ItemId, Partition, Timestamp, UserId};
+use graph::{ChangeId, FolderId, ImmutableId, Item, ItemId, Partition, PropertyBag, Timestamp, UserId};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use uuid::Uuid;
 
 use super::columns::Columns;
 use super::folder::FolderTally;
 use crate::sqlite::error::{cell, corrupt};
-use crate::sqlite::row::{Key, folder_id, folder_key, immutable_key, item_id, item_key, to_json};
+use crate::sqlite::row::{Key, folder_id, folder_key, immutable_key, item_id, item_key};
 use crate::{Revision, StoreError};
 
 /// An item in its stored form.
@@ -22,14 +22,15 @@ pub(super) struct EncodedItem {
     version: [u8; 16],
     created: i64,
     modified: i64,
-    properties: Vec<u8>,
+    /// Written as JSON already.
+    properties: PropertyBag,
     columns: Columns,
 }
 
 impl EncodedItem {
-    pub fn new(item: &Item) -> Result<Self, StoreError> {
-        let json = to_json(&item.properties);
-        Ok(Self {
+    pub fn new(item: &Item) -> Self {
+        item.properties.json();
+        Self {
             id: item.id,
             immutable: item.immutable,
             folder: item.folder,
@@ -38,9 +39,9 @@ impl EncodedItem {
             version: *item.version.0.as_bytes(),
             created: item.created.as_micros(),
             modified: item.modified.as_micros(),
-            properties: json.map_err(|error| corrupt(("item", "properties"), item.id, error))?,
+            properties: item.properties.clone(),
             columns: Columns::of(item),
-        })
+        }
     }
 
     /// What stands in the column `immutable`.
@@ -178,7 +179,7 @@ impl<'a> Touched<'a> {
             item.version,
             item.created,
             item.modified,
-            item.properties,
+            item.properties.json().as_bytes(),
             item.immutable_key(),
             revision.0,
             item.columns.place,
@@ -196,7 +197,7 @@ impl<'a> Touched<'a> {
             WHERE number = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let (created, modified) = (item.created, item.modified);
-        statement.execute(params![number, item.version, created, modified, item.properties, revision.0])?;
+        statement.execute(params![number, item.version, created, modified, item.properties.json().as_bytes(), revision.0])?;
         Ok(())
     }
 

@@ -60,7 +60,7 @@ impl EncodedCommit {
             mailbox,
             expect: mutation.expect,
             expect_folders: mutation.expect_folders,
-            puts: mutation.puts.iter().map(EncodedItem::new).collect::<Result<_, _>>()?,
+            puts: mutation.puts.iter().map(EncodedItem::new).collect(),
             removes: mutation.removes,
             folder_puts: mutation.folder_puts,
             folder_removes: mutation.folder_removes,

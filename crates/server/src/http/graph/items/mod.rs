@@ -45,7 +45,7 @@ pub(super) async fn find(call: &Call<'_>, owner: &Owner, path: &ItemPath) -> Res
 pub(super) fn whole(call: &Call<'_>, status: StatusCode, item: &Item) -> Answer {
     let context = render::context(&call.base(), item.mailbox, item.id.kind.collection(), None, true);
     let view = View { context: Some(&context), select: None, prefer: &call.prefer };
-    Answer::json(status, &render::shown_item(item, view))
+    Answer::written(status, render::shown_item(item, view).to_json())
 }
 
 /// Where a new item can be read.

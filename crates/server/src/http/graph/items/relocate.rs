@@ -36,7 +36,7 @@ async fn relocate(call: &Call<'_>, path: &ItemPath, rule: Rule) -> Result<Answer
                 // An action's answer is of a type, not of a collection.
                 let context = call.metadata(path.kind.type_name());
                 let view = View { context: Some(&context), select: None, prefer: &call.prefer };
-                let answer = Answer::json(StatusCode::CREATED, &render::shown_item(&written.item, view));
+                let answer = Answer::written(StatusCode::CREATED, render::shown_item(&written.item, view).to_json());
                 return Ok(answer.at(location(call, &written.item)));
             }
             Err(CommitError::ItemChanged(_)) => {}
