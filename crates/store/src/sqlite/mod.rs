@@ -68,6 +68,7 @@ mod retention;
 mod row;
 mod schema;
 mod sealing;
+mod statements;
 mod subscription;
 mod topic;
 mod upload;
@@ -193,7 +194,10 @@ impl Store for SqliteStore {
 
     async fn remove_user(&self, id: UserId) -> Result<User, DirectoryError> {
         let removed = self.writer.write(move |tx| user::remove(tx, id)).await?;
-        let some = move |tx: &mut Tx<'_>| Ok::<_, DirectoryError>(removed_mailbox::take_away_some(tx.connection, id)?);
+        let some = move |tx: &mut Tx<'_>| {
+            tx.known.forget();
+            Ok::<_, DirectoryError>(removed_mailbox::take_away_some(tx.connection, id)?)
+        };
         while self.writer.write(some).await? {}
         Ok(removed)
     }

@@ -56,6 +56,7 @@ pub(super) fn replace(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<()
 
 /// The mailbox is left to be taken away.
 pub(super) fn remove(tx: &mut Tx<'_>, id: UserId) -> Result<User, DirectoryError> {
+    tx.known.forget();
     let user = user(tx.connection, id)?.ok_or(DirectoryError::NoUser(id))?;
     if subscription::is_watched(tx.connection, id)? {
         return Err(DirectoryError::Watched(id));

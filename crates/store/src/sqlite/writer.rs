@@ -18,9 +18,11 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::VerbError;
+use super::mailbox::check::Known;
 use super::mailbox::folder::FolderTallies;
 use super::mailbox::revision::last_revision;
 use super::row::{log_key, log_key_max, log_position};
+use super::statements::Statements;
 use super::wal::{Source, WalGuard};
 use crate::health::Watch;
 use crate::memory::AppendedRecords;
@@ -37,11 +39,13 @@ pub(super) const CACHE_KIB: i64 = 64 << 10;
 /// What a verb writes through: a transaction that others may share.
 pub(super) struct Tx<'a> {
     pub connection: &'a Connection,
+    pub statements: Statements<'a>,
     pub keys: &'a Keys,
-    pub folders: &'a mut FolderTallies,
-    heads: &'a mut Heads,
+    pub known: Known,
+    pub folders: FolderTallies,
+    pub heads: &'a mut Heads,
     appended: &'a mut Vec<AppendedRecords>,
-    pub tally: &'a mut Counters,
+    pub tally: Counters,
 }
 
 /// A record and its stored form, made before it is queued.
@@ -52,7 +56,7 @@ impl Tx<'_> {
     /// transactions is the order of the log.
     pub fn append(&mut self, partition: Partition, records: &[Encoded]) -> Result<Appended, rusqlite::Error> {
         let head = &mut self.heads.positions[usize::from(partition.0)];
-        let mut insert = self.connection.prepare_cached("INSERT INTO log (key, record) VALUES (?1, ?2)")?;
+        let insert = self.statements.get("INSERT INTO log (key, record) VALUES (?1, ?2)")?;
         let mut appended = Vec::with_capacity(records.len());
         for (record, json) in records {
             insert.execute((log_key(partition, head.next()), json))?;
@@ -79,19 +83,13 @@ impl Tx<'_> {
 
     /// The revision of what the verb writes: one more than the partition's last.
     pub fn next_revision(&mut self, partition: Partition) -> Result<Revision, StoreError> {
-        let last = &mut self.heads.revisions[usize::from(partition.0)];
-        let next = match last {
-            Some(last) => last.0 + 1,
-            None => last_revision(self.connection, partition)?.0 + 1,
-        };
-        *last = Some(Revision(next));
-        Ok(Revision(next))
+        self.heads.next_revision(self.connection, partition)
     }
 }
 
 /// The last position of each partition's log, and its last revision once something has asked for it.
 #[derive(Clone)]
-struct Heads {
+pub(super) struct Heads {
     positions: Vec<Position>,
     revisions: Vec<Option<Revision>>,
 }
@@ -101,6 +99,17 @@ impl Heads {
         let partitions = (0..PARTITIONS).map(Partition);
         let positions = partitions.map(|partition| head(connection, partition)).collect::<rusqlite::Result<_>>()?;
         Ok(Self { positions, revisions: vec![None; usize::from(PARTITIONS)] })
+    }
+
+    /// One more than the partition's last.
+    pub fn next_revision(&mut self, connection: &Connection, partition: Partition) -> Result<Revision, StoreError> {
+        let last = &mut self.revisions[usize::from(partition.0)];
+        let next = match last {
+            Some(last) => last.0 + 1,
+            None => last_revision(connection, partition)?.0 + 1,
+        };
+        *last = Some(Revision(next));
+        Ok(Revision(next))
     }
 }
 
@@ -382,12 +391,19 @@ impl Desk {
         begun.map_err(|error| Failure::RolledBack(error.into()))?;
         let changes = connection.total_changes();
         let alone = ops.len() == 1;
-        let (mut tally, mut folders) = (Counters::default(), FolderTallies::default());
+        let mut tx = Tx {
+            connection,
+            statements: Statements::new(connection),
+            keys: &self.keys,
+            known: Known::default(),
+            folders: FolderTallies::default(),
+            heads: &mut self.heads,
+            appended: &mut self.appended,
+            tally: Counters::default(),
+        };
         for op in ops {
             let before = connection.total_changes();
-            let (keys, heads, appended) = (&self.keys, &mut self.heads, &mut self.appended);
-            let folders = &mut folders;
-            match op.run(&mut Tx { connection, keys, folders, heads, appended, tally: &mut tally }) {
+            match op.run(&mut tx) {
                 Ran::Done => {}
                 Ran::Refused if connection.total_changes() == before => {}
                 Ran::Refused if alone => return Ok(Stands::Undone),
@@ -395,6 +411,7 @@ impl Desk {
                 Ran::Failed(failure) => return Err(Failure::RolledBack(failure)),
             }
         }
+        let Tx { folders, mut tally, .. } = tx;
         folders.write(connection).map_err(Failure::RolledBack)?;
         tally.commits = u64::from(connection.total_changes() != changes);
         let committed = connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute(()));

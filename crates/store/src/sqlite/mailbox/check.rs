@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graph::{FolderId, ImmutableId, ItemId, Kind};
+use graph::{FolderId, ImmutableId, ItemId, Kind, UserId};
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
@@ -14,13 +14,55 @@ use crate::sqlite::{once, user};
 use crate::tree::FolderWrites;
 use crate::{CommitError, StoreError};
 
+/// What the commits that share a transaction have found to be there: many go to one folder. Whoever takes a user or a folder
+/// away makes it forget.
+#[derive(Default)]
+pub(in crate::sqlite) struct Known {
+    mailboxes: BTreeSet<UserId>,
+    folders: BTreeSet<(UserId, FolderId)>,
+}
+
+impl Known {
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    fn mailbox(&mut self, connection: &Connection, mailbox: UserId) -> Result<bool, StoreError> {
+        if self.mailboxes.contains(&mailbox) {
+            return Ok(true);
+        }
+        let found = user::exists(connection, mailbox)?;
+        if found {
+            self.mailboxes.insert(mailbox);
+        }
+        Ok(found)
+    }
+
+    fn folder(
+        &mut self,
+        touched: &mut Touched<'_, '_>,
+        commit: &EncodedCommit,
+        id: FolderId,
+    ) -> Result<bool, StoreError> {
+        let place = (commit.mailbox, id);
+        if self.folders.contains(&place) {
+            return Ok(true);
+        }
+        let found = folder::exists(touched.statements, commit.partition, commit.mailbox, id)?;
+        if found {
+            self.folders.insert(place);
+        }
+        Ok(found)
+    }
+}
+
 pub(super) fn check(
-    connection: &Connection,
+    known: &mut Known,
     commit: &EncodedCommit,
-    touched: &mut Touched<'_>,
+    touched: &mut Touched<'_, '_>,
 ) -> Result<(), CommitError> {
-    let (partition, mailbox) = (commit.partition, commit.mailbox);
-    if !user::exists(connection, mailbox)? {
+    let (connection, partition, mailbox) = (touched.connection(), commit.partition, commit.mailbox);
+    if !known.mailbox(connection, mailbox)? {
         return Err(CommitError::NoMailbox(mailbox));
     }
     if let Some(once) = &commit.once
@@ -34,13 +76,11 @@ pub(super) fn check(
         }
     }
     check_folders(connection, commit)?;
-    let mut known: Vec<FolderId> = commit.folder_puts.iter().map(|folder| folder.id).collect();
     for put in &commit.puts {
-        let found = known.contains(&put.folder) || folder::exists(connection, partition, mailbox, put.folder)?;
-        if !found || put.folder.kind != put.id.kind {
+        let made = commit.folder_puts.iter().any(|folder| folder.id == put.folder);
+        if put.folder.kind != put.id.kind || !(made || known.folder(touched, commit, put.folder)?) {
             return Err(CommitError::FolderGone(put.folder));
         }
-        known.push(put.folder);
     }
     for id in &commit.folder_removes {
         if let Some(item) = left_in(connection, commit, *id)? {
@@ -67,7 +107,7 @@ fn standing(commit: &EncodedCommit) -> impl Iterator<Item = &EncodedItem> {
 }
 
 /// An item keeps its immutable id, and no other item has it.
-fn check_immutables(commit: &EncodedCommit, touched: &mut Touched<'_>) -> Result<(), CommitError> {
+fn check_immutables(commit: &EncodedCommit, touched: &mut Touched<'_, '_>) -> Result<(), CommitError> {
     let mut taken: BTreeMap<ImmutableId, ItemId> = BTreeMap::new();
     let mut given: BTreeMap<ItemId, ImmutableId> = BTreeMap::new();
     for put in standing(commit) {
@@ -88,7 +128,7 @@ fn check_immutables(commit: &EncodedCommit, touched: &mut Touched<'_>) -> Result
 }
 
 /// Who gets an attachment is there when the commit is done.
-fn check_attachments(commit: &EncodedCommit, touched: &mut Touched<'_>) -> Result<(), CommitError> {
+fn check_attachments(commit: &EncodedCommit, touched: &mut Touched<'_, '_>) -> Result<(), CommitError> {
     let puts = commit.attachment_puts.iter().map(|new| (new.id.kind, new.item));
     let copies = commit.attachment_copies.iter().map(|(_, to)| (Kind::Message, *to));
     for (kind, item) in puts.chain(copies) {
@@ -100,7 +140,7 @@ fn check_attachments(commit: &EncodedCommit, touched: &mut Touched<'_>) -> Resul
 }
 
 /// Whether an item of any kind has an immutable UUID when the commit is done.
-fn held(commit: &EncodedCommit, touched: &mut Touched<'_>, item: Uuid) -> Result<bool, StoreError> {
+fn held(commit: &EncodedCommit, touched: &mut Touched<'_, '_>, item: Uuid) -> Result<bool, StoreError> {
     if standing(commit).any(|put| put.immutable == item) {
         return Ok(true);
     }
@@ -114,7 +154,7 @@ fn held(commit: &EncodedCommit, touched: &mut Touched<'_>, item: Uuid) -> Result
 }
 
 /// The immutable UUIDs of the items that no item has when the commit is done. To be asked before it is.
-pub(super) fn lost(commit: &EncodedCommit, touched: &mut Touched<'_>) -> Result<Vec<Uuid>, StoreError> {
+pub(super) fn lost(commit: &EncodedCommit, touched: &mut Touched<'_, '_>) -> Result<Vec<Uuid>, StoreError> {
     let kept: BTreeSet<Uuid> = standing(commit).map(|put| put.immutable).collect();
     let mut lost = Vec::new();
     for id in &commit.removes {

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::sqlite::error::{cell, corrupt};
 use crate::sqlite::row::{Key, folder_id, folder_key, place_key};
+use crate::sqlite::statements::Statements;
 use crate::{FolderCounts, Revision, StoreError};
 
 /// Adds or replaces a folder; its counts stay. A parent that gets or loses it has changed too.
@@ -85,13 +86,13 @@ pub(super) fn remove(
 }
 
 pub(super) fn exists(
-    connection: &Connection,
+    statements: &mut Statements<'_>,
     partition: Partition,
     mailbox: UserId,
     id: FolderId,
 ) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM folder WHERE partition = ?1 AND mailbox = ?2 AND id = ?3";
-    Ok(connection.prepare_cached(sql)?.exists(params![partition.0, mailbox.0.as_bytes(), folder_key(id)])?)
+    Ok(statements.get(sql)?.exists(params![partition.0, mailbox.0.as_bytes(), folder_key(id)])?)
 }
 
 /// What one commit adds to the counts of the folders that it touches.

@@ -10,6 +10,7 @@ use super::columns::Columns;
 use super::folder::FolderTally;
 use crate::sqlite::error::{cell, corrupt};
 use crate::sqlite::row::{Key, folder_id, folder_key, immutable_key, item_id, item_key};
+use crate::sqlite::statements::Statements;
 use crate::{Revision, StoreError};
 
 /// An item in its stored form.
@@ -82,16 +83,20 @@ pub(super) struct Left {
 }
 
 /// The rows that one commit looks at or writes, each read once.
-pub(super) struct Touched<'a> {
-    connection: &'a Connection,
+pub(super) struct Touched<'t, 'a> {
+    pub statements: &'t mut Statements<'a>,
     partition: u16,
     mailbox: [u8; 16],
     rows: BTreeMap<ItemId, Seen>,
 }
 
-impl<'a> Touched<'a> {
-    pub fn new(connection: &'a Connection, partition: Partition, mailbox: UserId) -> Self {
-        Self { connection, partition: partition.0, mailbox: *mailbox.0.as_bytes(), rows: BTreeMap::new() }
+impl<'t, 'a> Touched<'t, 'a> {
+    pub fn new(statements: &'t mut Statements<'a>, partition: Partition, mailbox: UserId) -> Self {
+        Self { statements, partition: partition.0, mailbox: *mailbox.0.as_bytes(), rows: BTreeMap::new() }
+    }
+
+    pub fn connection(&self) -> &'a Connection {
+        self.statements.connection()
     }
 
     /// The row as the transaction has it now.
@@ -101,9 +106,8 @@ impl<'a> Touched<'a> {
         }
         let sql = "SELECT number, version, folder, unread, immutable FROM item
             WHERE partition = ?1 AND mailbox = ?2 AND id = ?3";
-        let mut statement = self.connection.prepare_cached(sql)?;
         let key = params![self.partition, self.mailbox, item_key(id)];
-        let row = statement.query_row(key, |row| Ok(read_before(row, id))).optional()?.transpose()?;
+        let row = self.statements.get(sql)?.query_row(key, |row| Ok(read_before(row, id))).optional()?.transpose()?;
         self.rows.insert(id, Seen { first: row, now: row });
         Ok(row)
     }
@@ -116,7 +120,7 @@ impl<'a> Touched<'a> {
         }
         let sql = "SELECT id FROM item WHERE partition = ?1 AND mailbox = ?2 AND immutable = ?3";
         let key = params![self.partition, self.mailbox, immutable_key(immutable)];
-        let id: Option<Key> = self.connection.prepare_cached(sql)?.query_row(key, |row| row.get(0)).optional()?;
+        let id: Option<Key> = self.statements.get(sql)?.query_row(key, |row| row.get(0)).optional()?;
         Ok(id.and_then(item_id))
     }
 
@@ -137,7 +141,7 @@ impl<'a> Touched<'a> {
                 self.refile(before, item, folder)?;
                 if before.folder != folder {
                     let sql = "UPDATE item SET arrived = ?2 WHERE number = ?1";
-                    self.connection.prepare_cached(sql)?.execute(params![before.number, revision.0])?;
+                    self.connection().prepare_cached(sql)?.execute(params![before.number, revision.0])?;
                 }
                 before.number
             }
@@ -149,7 +153,7 @@ impl<'a> Touched<'a> {
 
     pub fn remove(&mut self, id: ItemId, tally: &mut FolderTally) -> Result<(), StoreError> {
         let Some(before) = self.before(id)? else { return Ok(()) };
-        self.connection.prepare_cached("DELETE FROM item WHERE number = ?1")?.execute([before.number])?;
+        self.connection().prepare_cached("DELETE FROM item WHERE number = ?1")?.execute([before.number])?;
         tally.add(before.folder, -1, -i64::from(before.unread));
         self.set(id, None);
         Ok(())
@@ -164,12 +168,12 @@ impl<'a> Touched<'a> {
         })
     }
 
-    fn insert(&self, item: &EncodedItem, folder: Key, revision: Revision) -> Result<i64, StoreError> {
+    fn insert(&mut self, item: &EncodedItem, folder: Key, revision: Revision) -> Result<i64, StoreError> {
         let sql = "INSERT INTO item
             (partition, mailbox, id, folder, sort_key, unread, version, created, modified, properties, immutable,
             revision, arrived, place, from_address, subject, message_id_key, conversation_key, last_end)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
-        Ok(self.connection.prepare_cached(sql)?.insert(params![
+        Ok(self.statements.get(sql)?.insert(params![
             self.partition,
             self.mailbox,
             item_key(item.id),
@@ -195,9 +199,16 @@ impl<'a> Touched<'a> {
     fn update(&self, number: i64, item: &EncodedItem, revision: Revision) -> Result<(), StoreError> {
         let sql = "UPDATE item SET version = ?2, created = ?3, modified = ?4, properties = ?5, revision = ?6
             WHERE number = ?1";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection().prepare_cached(sql)?;
         let (created, modified) = (item.created, item.modified);
-        statement.execute(params![number, item.version, created, modified, item.properties.json().as_bytes(), revision.0])?;
+        statement.execute(params![
+            number,
+            item.version,
+            created,
+            modified,
+            item.properties.json().as_bytes(),
+            revision.0
+        ])?;
         Ok(())
     }
 
@@ -206,13 +217,13 @@ impl<'a> Touched<'a> {
     fn refile(&self, before: Before, item: &EncodedItem, folder: Key) -> Result<(), StoreError> {
         if before.unread != item.unread {
             let sql = "UPDATE item SET unread = ?2 WHERE number = ?1";
-            self.connection.prepare_cached(sql)?.execute(params![before.number, item.unread])?;
+            self.connection().prepare_cached(sql)?.execute(params![before.number, item.unread])?;
         }
         let sql = "UPDATE item SET (folder, sort_key, place, from_address, subject, message_id_key, conversation_key,
             last_end) = (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) WHERE number = ?1 AND (folder, sort_key, place, from_address,
             subject, message_id_key, conversation_key, last_end) IS NOT (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let Columns { place, from, subject, message_id, conversation, last_end } = &item.columns;
-        self.connection.prepare_cached(sql)?.execute(params![
+        self.connection().prepare_cached(sql)?.execute(params![
             before.number,
             folder,
             item.sort_key,

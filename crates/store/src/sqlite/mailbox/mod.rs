@@ -18,7 +18,7 @@ use crate::seal::Keys;
 use crate::{Commit, CommitError, Committed, Once, StoreError};
 
 pub(super) mod attachment;
-mod check;
+pub(super) mod check;
 pub(super) mod columns;
 pub(super) mod delta;
 pub(super) mod folder;
@@ -78,9 +78,9 @@ impl EncodedCommit {
 /// Checks everything, then writes.
 pub(super) fn commit(tx: &mut Tx<'_>, commit: &EncodedCommit) -> Result<Committed, CommitError> {
     let (connection, partition, mailbox) = (tx.connection, commit.partition, commit.mailbox);
-    let mut touched = Touched::new(connection, partition, mailbox);
-    check::check(connection, commit, &mut touched)?;
-    let revision = tx.next_revision(partition)?;
+    let mut touched = Touched::new(&mut tx.statements, partition, mailbox);
+    check::check(&mut tx.known, commit, &mut touched)?;
+    let revision = tx.heads.next_revision(connection, partition)?;
     for folder in &commit.folder_puts {
         folder::put_folder(connection, partition, folder, revision)?;
     }
@@ -103,6 +103,7 @@ pub(super) fn commit(tx: &mut Tx<'_>, commit: &EncodedCommit) -> Result<Committe
     for id in &commit.folder_removes {
         if folder::remove(connection, partition, mailbox, *id, revision)? {
             tx.folders.forget(partition, mailbox, *id);
+            tx.known.forget();
             tombstones.folder(*id)?;
         }
     }
