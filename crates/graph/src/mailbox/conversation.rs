@@ -20,12 +20,39 @@ fn uuid(root: &str) -> Uuid {
     named_at(root).map_or(hashed, |millis| Builder::from_unix_timestamp_millis(millis, &rest).into_uuid())
 }
 
+/// A thread that begins with a message.
+#[derive(Clone, Copy)]
+pub(super) struct Thread(Uuid);
+
+impl Thread {
+    /// That of a message with this `internetMessageId`.
+    pub fn of(root: &str) -> Self {
+        Self(uuid(root))
+    }
+
+    /// Its `conversationId`.
+    pub fn id(self) -> String {
+        let mut bytes = [0u8; 20];
+        bytes[..4].copy_from_slice(&PREFIX);
+        bytes[4..].copy_from_slice(self.0.as_bytes());
+        URL_SAFE.encode(bytes)
+    }
+
+    /// The `conversationIndex` of its first message, sent at `at`: the coarse part of the time in Windows' reckoning, then the
+    /// thread's GUID.
+    pub fn index(self, at: Timestamp) -> String {
+        let filetime = windows_time(at).to_be_bytes();
+        let mut bytes = [0u8; 22];
+        bytes[0] = 1;
+        bytes[1..6].copy_from_slice(&filetime[..5]);
+        bytes[6..].copy_from_slice(self.0.as_bytes());
+        STANDARD.encode(bytes)
+    }
+}
+
 /// The `conversationId` of a thread, by the `internetMessageId` of its first message.
 pub fn conversation_id(root: &str) -> String {
-    let mut bytes = [0u8; 20];
-    bytes[..4].copy_from_slice(&PREFIX);
-    bytes[4..].copy_from_slice(uuid(root).as_bytes());
-    URL_SAFE.encode(bytes)
+    Thread::of(root).id()
 }
 
 /// When a message was named, in milliseconds since 1970, if its `internetMessageId` says so: `<UUID@domain>` with a UUID of
@@ -44,15 +71,9 @@ fn millis(uuid: Uuid) -> Option<u64> {
     (uuid.get_version_num() == 7).then(|| uuid.as_u64_pair().0 >> 16)
 }
 
-/// The `conversationIndex` of a thread's first message, sent at `at`: the coarse part of the time in
-/// Windows' reckoning, then the thread's GUID.
+/// The `conversationIndex` of a thread's first message, sent at `at`.
 pub fn conversation_index(root: &str, at: Timestamp) -> String {
-    let filetime = windows_time(at).to_be_bytes();
-    let mut bytes = [0u8; 22];
-    bytes[0] = 1;
-    bytes[1..6].copy_from_slice(&filetime[..5]);
-    bytes[6..].copy_from_slice(uuid(root).as_bytes());
-    STANDARD.encode(bytes)
+    Thread::of(root).index(at)
 }
 
 /// The longest index that grows: beyond it, answers stand beside what they answer.

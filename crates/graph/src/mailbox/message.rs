@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::conversation::{conversation_id, conversation_index};
+use super::conversation::Thread;
 use super::when::When;
 use super::{Fresh, Owner, complete_body, default, members_mut, name_recipient, text};
 use crate::{Properties, Refusal};
@@ -13,28 +13,44 @@ pub(super) fn complete(owner: &Owner, fresh: &Fresh, properties: &mut Properties
     complete_body(properties);
     complete_flag(fresh, properties)?;
     for list in RECIPIENT_LISTS {
-        default(properties, list, || json!([]));
         members_mut(properties, list).for_each(name_recipient);
     }
     for name in ["from", "sender"] {
         properties.get_mut(name).into_iter().for_each(name_recipient);
     }
     default(properties, "internetMessageId", || new_message_id(owner, fresh).into());
-    let root = text(properties, "internetMessageId").to_owned();
     let now = fresh.now.whole_seconds();
-    default(properties, "conversationId", || conversation_id(&root).into());
-    default(properties, "conversationIndex", || conversation_index(&root, now).into());
-    for (name, value) in [("categories", json!([])), ("subject", json!("")), ("importance", json!("normal"))] {
-        default(properties, name, || value);
+    if !(properties.contains_key("conversationId") && properties.contains_key("conversationIndex")) {
+        let thread = Thread::of(text(properties, "internetMessageId"));
+        default(properties, "conversationId", || thread.id().into());
+        default(properties, "conversationIndex", || thread.index(now).into());
     }
-    default(properties, "inferenceClassification", || "focused".into());
-    for name in ["isDeliveryReceiptRequested", "isReadReceiptRequested", "isRead", "isDraft"] {
-        default(properties, name, || false.into());
-    }
-    for name in ["receivedDateTime", "sentDateTime"] {
-        default(properties, name, || now.to_string().into());
-    }
+    add_absent(properties, &now.to_string());
     Ok(())
+}
+
+/// Adds what a message has that says nothing. `now`: when it is sent and received.
+fn add_absent(properties: &mut Properties, now: &str) {
+    let empty = || Value::Array(Vec::new());
+    let all = [
+        ("bccRecipients", empty()),
+        ("categories", empty()),
+        ("ccRecipients", empty()),
+        ("importance", "normal".into()),
+        ("inferenceClassification", "focused".into()),
+        ("isDeliveryReceiptRequested", false.into()),
+        ("isDraft", false.into()),
+        ("isRead", false.into()),
+        ("isReadReceiptRequested", false.into()),
+        ("receivedDateTime", now.into()),
+        ("replyTo", empty()),
+        ("sentDateTime", now.into()),
+        ("subject", "".into()),
+        ("toRecipients", empty()),
+    ];
+    let absent = all.into_iter().filter(|(name, _)| !properties.contains_key(*name));
+    let mut absent: Properties = absent.map(|(name, value)| (name.to_owned(), value)).collect();
+    properties.append(&mut absent);
 }
 
 /// Follow-up times are kept in UTC; a flag that is not set has none. What is due must have a start, and

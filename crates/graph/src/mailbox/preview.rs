@@ -18,21 +18,20 @@ pub fn preview(content_type: &str, content: &str) -> String {
     let is_html = content_type.eq_ignore_ascii_case("html");
     let stripped = is_html.then(|| html_to_text(content));
     let mut shown = String::with_capacity(PREVIEW_CHARS_MAX);
-    let (mut left, mut is_apart) = (PREVIEW_CHARS_MAX, false);
-    for letter in stripped.as_deref().unwrap_or(content).chars() {
-        if letter.is_whitespace() {
-            is_apart = !shown.is_empty();
-            continue;
-        }
-        if left > 0 && std::mem::take(&mut is_apart) {
+    let mut left = PREVIEW_CHARS_MAX;
+    for word in stripped.as_deref().unwrap_or(content).split_whitespace() {
+        if left > 0 && !shown.is_empty() {
             shown.push(' ');
             left -= 1;
         }
         if left == 0 {
             break;
         }
-        shown.push(letter);
-        left -= 1;
+        let fits = word.len() <= left;
+        let end = if fits { None } else { word.char_indices().nth(left) };
+        let cut = end.map_or(word, |(end, _)| &word[..end]);
+        shown.push_str(cut);
+        left -= cut.chars().count();
     }
     shown
 }

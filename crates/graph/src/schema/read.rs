@@ -93,7 +93,7 @@ pub(super) fn is_deeper(value: &Value, levels: usize) -> bool {
 
 /// `@odata.type`, `toRecipients@odata.context` and their like, in any case.
 pub(super) fn is_annotation(name: &str) -> bool {
-    name.starts_with('@') || name.to_ascii_lowercase().contains("@odata.")
+    name.contains('@') && (name.starts_with('@') || name.to_ascii_lowercase().contains("@odata."))
 }
 
 pub(super) fn unknown(name: &str) -> Refusal {

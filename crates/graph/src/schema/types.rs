@@ -15,10 +15,12 @@ pub(super) enum Type {
     Struct(Struct),
 }
 
-/// An entity or complex type with the properties of its bases, by name in lower case.
+/// An entity or complex type with the properties of its bases.
 #[derive(Default)]
 pub(super) struct Struct {
-    properties: HashMap<String, Property>,
+    properties: Vec<Property>,
+    /// Where each is, by its name and by that in lower case.
+    places: HashMap<String, usize>,
 }
 
 #[derive(Clone)]
@@ -92,11 +94,11 @@ fn build(raw: &BTreeMap<String, RawType>, name: &str) -> Type {
     let mut next = Some(name);
     while let Some(found) = next.and_then(|name| raw.get(name)) {
         for (name, property) in &found.properties {
-            built.properties.insert(name.to_ascii_lowercase(), property_of(raw, name, property, false));
+            built.add(property_of(raw, name, property, false));
         }
         for (name, property) in &found.navigation {
             let unsupported = !WRITTEN_WITH_OWNER.contains(&name.as_str());
-            built.properties.insert(name.to_ascii_lowercase(), property_of(raw, name, property, unsupported));
+            built.add(property_of(raw, name, property, unsupported));
         }
         next = found.base.as_deref();
     }
@@ -150,8 +152,17 @@ impl Types {
 }
 
 impl Struct {
+    /// Adds a property, in place of one that is named so already.
+    fn add(&mut self, property: Property) {
+        let place = self.properties.len();
+        self.places.insert(property.name.to_ascii_lowercase(), place);
+        self.places.insert(property.name.clone(), place);
+        self.properties.push(property);
+    }
+
     /// Finds a property by its name in any case.
     pub fn property(&self, name: &str) -> Option<&Property> {
-        self.properties.get(name).or_else(|| self.properties.get(&name.to_ascii_lowercase()))
+        let place = self.places.get(name).or_else(|| self.places.get(&name.to_ascii_lowercase()))?;
+        self.properties.get(*place)
     }
 }
