@@ -12,6 +12,7 @@ mod subscriptions;
 mod topics;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use graph::{AppId, TenantId, Timestamp, UserId};
 
@@ -45,7 +46,7 @@ pub enum Actor {
 
 /// Permissions by Graph's names: delegated scopes, or an app's own roles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Permissions(BTreeSet<String>);
+pub struct Permissions(Arc<BTreeSet<String>>);
 
 /// The columns of the permission tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,11 +155,19 @@ impl Principal {
 
 impl Permissions {
     pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(names.into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect())
+        Self(Arc::new(names.into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect()))
     }
 
     pub fn contains(&self, name: &str) -> bool {
         self.0.contains(name)
+    }
+
+    /// Those for which it holds; the same set if it holds for all.
+    pub fn only(&self, holds: impl Fn(&str) -> bool) -> Self {
+        match self.iter().all(&holds) {
+            true => self.clone(),
+            false => Self::of(self.iter().filter(|name| holds(name))),
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &str> {

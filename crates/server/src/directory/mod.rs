@@ -72,17 +72,17 @@ impl Directory {
     }
 
     pub async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, StoreError> {
-        self.found.users.get(id, self.clock.mono(), self.store.user(id)).await
+        self.found.users.get(id, self.clock.mono(), async { self.store.user(id).await }).await
     }
 
     /// Finds a user by UPN or mail address, in any case.
     pub async fn by_address(&self, address: &str) -> Result<Option<Arc<User>>, StoreError> {
-        let find = self.store.user_by_address(address);
+        let find = async { self.store.user_by_address(address).await };
         self.found.users_by_address.get(address.to_lowercase(), self.clock.mono(), find).await
     }
 
     pub async fn app(&self, id: AppId) -> Result<Option<Arc<App>>, StoreError> {
-        self.found.apps.get(id, self.clock.mono(), self.store.app(id)).await
+        self.found.apps.get(id, self.clock.mono(), async { self.store.app(id).await }).await
     }
 
     /// The permissions of an app in a tenant that stand: its own, or those for a user.

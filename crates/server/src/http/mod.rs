@@ -17,6 +17,7 @@ pub mod query;
 mod root;
 pub mod uploads;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,13 +54,12 @@ async fn handle(State(state): State<Arc<AppState>>, request: Request) -> Respons
 
 async fn answered(state: &Arc<AppState>, context: &Context, parts: &Parts, body: Body) -> Response {
     let collapsed = collapse(parts.uri.path());
-    let path = below_api(&collapsed).to_owned();
-    if let Some((route, response)) = health::answer(state, &parts.method, &path).await {
+    let path = below_api(&collapsed);
+    if let Some((route, response)) = health::answer(state, &parts.method, path).await {
         context.is_for(route);
         return response;
     }
-    if let Some((segment, route)) =
-        endpoint::route(&path).filter(|(_, route)| state.built_in_issuer || route.verifies())
+    if let Some((segment, route)) = endpoint::route(path).filter(|(_, route)| state.built_in_issuer || route.verifies())
     {
         context.is_for(route.template());
         // Whoever reaches the port may send one: nobody has proved anything yet.
@@ -69,7 +69,7 @@ async fn answered(state: &Arc<AppState>, context: &Context, parts: &Parts, body:
         let visit = Visit { state, context, parts, segment };
         return endpoint::answer(&visit, route, body).await;
     }
-    if root::is_asked(&parts.method, &path) {
+    if root::is_asked(&parts.method, path) {
         context.is_for("/");
         return root::answer(context);
     }
@@ -81,23 +81,23 @@ async fn answered(state: &Arc<AppState>, context: &Context, parts: &Parts, body:
         context.is_for(openapi::event_grid::PATH);
         return openapi::event_grid::answer();
     }
-    if let Some(asked) = event_grid::asked(&path) {
+    if let Some(asked) = event_grid::asked(path) {
         return event_grid::answer(state, context, parts, &asked, body).await;
     }
-    let outcome = if attempts::is_asked(&path) {
+    let outcome = if attempts::is_asked(path) {
         attempts::handle(state, context, parts).await
-    } else if uploads::is_upload_path(&path) {
+    } else if uploads::is_upload_path(path) {
         context.is_for("/uploads/{session}");
-        uploads::handle(state, context, parts, &path, body).await
+        uploads::handle(state, context, parts, path, body).await
     } else {
-        graph::handle(state, context, parts, &path, body).await
+        graph::handle(state, context, parts, path, body).await
     };
     if let Err(error) = &outcome {
-        log_refusal(context, &parts.method, &path, error);
+        log_refusal(context, &parts.method, path, error);
     }
-    let allowed = matches!(outcome, Err(ApiError::Method)).then(|| match attempts::is_asked(&path) {
+    let allowed = matches!(outcome, Err(ApiError::Method)).then(|| match attempts::is_asked(path) {
         true => attempts::METHODS.to_owned(),
-        false => openapi::allowed(&path),
+        false => openapi::allowed(path),
     });
     let mut response = answer::response(context, outcome);
     if let Some(Ok(allowed)) = allowed.map(HeaderValue::try_from) {
@@ -118,14 +118,17 @@ fn log_refusal(context: &Context, method: &Method, path: &str, error: &ApiError)
 }
 
 /// `//` counts as `/`: an official SDK sends it on every call.
-pub(crate) fn collapse(path: &str) -> String {
+pub(crate) fn collapse(path: &str) -> Cow<'_, str> {
+    if !path.as_bytes().windows(2).any(|pair| pair == b"//") {
+        return Cow::Borrowed(path);
+    }
     let mut collapsed = String::with_capacity(path.len());
     for letter in path.chars() {
         if !(letter == '/' && collapsed.ends_with('/')) {
             collapsed.push(letter);
         }
     }
-    collapsed
+    Cow::Owned(collapsed)
 }
 
 /// Events of topics name items below `/api/beta`, where Outlook's own API had them: it is Graph's `/beta`.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use foldhash::fast::RandomState;
 use graph::Timestamp;
 
 use super::tokens::TokenError;
@@ -10,8 +11,8 @@ use super::tokens::TokenError;
 /// How many tokens are remembered, before all are forgotten again.
 const REMEMBERED_MAX: usize = 1_024;
 
-/// What tokens said, by the tokens.
-pub struct Remembered<T>(RwLock<HashMap<String, Held<T>>>);
+/// What tokens said, by the tokens, which are long: a hash that is quick over them.
+pub struct Remembered<T>(RwLock<HashMap<String, Held<T>, RandomState>>);
 
 /// What a token said, and when that holds. Times are in seconds since 1970.
 pub struct Held<T> {

@@ -77,7 +77,7 @@ fn consented(bearer: &Bearer, app: &App, granted: &BTreeSet<String>) -> Result<P
     if !app.enabled {
         return Err(revoked(bearer));
     }
-    Ok(Permissions::of(bearer.principal.held.iter().filter(|name| granted.contains(*name))))
+    Ok(bearer.principal.held.only(|name| granted.contains(name)))
 }
 
 fn check_user(bearer: &Bearer, user: Option<&User>) -> Result<(), TokenError> {

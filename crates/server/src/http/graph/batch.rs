@@ -136,7 +136,7 @@ fn full_path(path: &str, version: &str) -> String {
     let path = api::collapse(path);
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
     let has_version = ["v1.0", "beta"].iter().any(|version| version.eq_ignore_ascii_case(first));
-    if has_version { path } else { format!("/{version}/{}", path.trim_start_matches('/')) }
+    if has_version { path.into_owned() } else { format!("/{version}/{}", path.trim_start_matches('/')) }
 }
 
 impl Member {
