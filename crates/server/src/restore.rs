@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use notify::Incident;
+use notify::{Incident, NodeConfig};
 use store::Generation;
 use store::sqlite::{self, Begun};
 
@@ -36,12 +36,12 @@ pub fn restore(
     Ok(begun)
 }
 
-/// What happened since the backup was made is missed: so a backup that is older than the time that deliveries are tried
-/// for is told of at once, and a newer one when the endpoint answers. Another restore of the same backup is another
+/// What happened since the backup was made is missed. No endpoint was at fault, so none is waited for: the incident is as
+/// old as one that waits no longer, and is told of when the server starts. Another restore of the same backup is another
 /// incident, which receivers must not take for the first.
 fn incident(manifest: &Manifest, generation: Generation) -> Incident {
     let apart = i64::try_from(generation.0 % 1_000_000).unwrap_or_default();
-    Incident { opened: manifest.made.plus_micros(apart) }
+    Incident { opened: manifest.made.plus_micros(apart - NodeConfig::default().horizon_micros) }
 }
 
 fn ensure_keys(manifest: &Manifest, key_file: &Path) -> anyhow::Result<()> {

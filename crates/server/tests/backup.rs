@@ -126,6 +126,26 @@ async fn what_was_backed_up_under_load_goes_on_where_it_was_restored() {
     assert!(said.starts_with("nothing is wrong"), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_have_missed_something_is_told_so_although_nothing_changes() {
+    let (lost, home, backups) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (backup, receiver, client) = (backups.path().join("backup"), Receiver::start().await, Client::new());
+    let process = Process::start(lost.path());
+    let subscription = subscribe(&client, &process, &receiver).await;
+    process.stop();
+    assert_success(&tidings(&["backup"], &[("--data-dir", &data_dir(lost.path())), ("--to", &backup)]));
+    std::fs::copy(key_file(lost.path()), key_file(home.path())).unwrap();
+    let directories =
+        [("--from", &*backup), ("--data-dir", &*data_dir(home.path())), ("--key-file", &*key_file(home.path()))];
+    assert_success(&tidings(&["restore"], &directories));
+    let process = Process::start(home.path());
+    let is_missed = |heard: &Value| heard["lifecycleEvent"] == "missed" && heard["subscriptionId"] == *subscription;
+    let is_told = || receiver.acknowledged().iter().any(is_missed);
+    support::until("the app is told that it has missed something", PATIENCE, is_told).await;
+    process.stop();
+}
+
 async fn ledger(client: &Client, process: &Process, subscription: &str) -> Value {
     let (admin, token) = (process.ready()["admin"].as_str().unwrap(), process.ready()["adminToken"].as_str().unwrap());
     let url = format!("{admin}/admin/subscriptions/{subscription}/ledger");
