@@ -323,7 +323,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Makes a topic, or finds the one that is meant ([`Topic::meets`]) and adds to it what `wanted` brings
     /// ([`Topic::opened_as`]): its app, and until when it is subscribed into. Everything else of `wanted` counts for a new
-    /// one alone. Refused when an app of `wanted` would have more than `of_app_max` topics in its tenant. Whoever repeats
+    /// one alone. What pushes its events is the app's from then on, and the log says so. Refused when an app of `wanted` would have more than `of_app_max` topics in its tenant. Whoever repeats
     /// it gets the same topic.
     async fn open_topic(&self, wanted: Arc<Topic>, of_app_max: u64, now: Timestamp) -> Result<Arc<Topic>, TopicError>;
     async fn topic(&self, id: TopicId) -> Result<Option<Arc<Topic>>, StoreError>;

@@ -258,6 +258,12 @@ impl Pushing {
             (Some(before), None) => Self::Ends(before.id),
         }
     }
+
+    /// What becomes of one that lives when its topic is another's; `None`: it pushes no events.
+    pub fn of_topic(pushed: &Subscription, topic: &Topic, position: Position) -> Option<Self> {
+        let after = topic.pushed(pushed.target.event_subscription()?)?;
+        Some(Self::of(Some(pushed), Some(after), position))
+    }
 }
 
 /// What events are told apart by, as CloudEvents has it: the source together with the id.

@@ -369,11 +369,15 @@ fn pushed() -> Arc<EventSubscription> {
     Arc::new(pushed_to(&topic(1), "pushed", "/a", 0x90))
 }
 
-/// Topic 1 has four events, of which its queue has received two and rejected one of them; they are pushed, too.
+/// Topic 1 has four events, of which its queue has received two and rejected one of them; they are pushed, too. Topic 3 is
+/// an operator's, and pushes.
 async fn publish(store: &SqliteStore) {
     store.open_topic(opened_by(1, 60, topic(1)), 10, at(0)).await.unwrap();
     store.put_event_subscription(Namesake::None, all(), 10).await.unwrap();
     store.put_event_subscription(Namesake::None, pushed(), 10).await.unwrap();
+    store.open_topic(Arc::new(topic(3)), 10, at(0)).await.unwrap();
+    let of_an_operator = Arc::new(pushed_to(&topic(3), "pushed", "/a", 0x92));
+    store.put_event_subscription(Namesake::None, of_an_operator, 10).await.unwrap();
     store.publish(topic(1).id, (1..=4).map(event).collect(), at(0)).await.unwrap();
     let received = store.receive(key(), 2, at(0)).await.unwrap();
     TOKEN.get_or_init(|| received.events[1].lock_token.clone());
@@ -385,6 +389,7 @@ fn topic_calls() -> Vec<(&'static str, Run)> {
     verbs! {
         open_topic: store => store.open_topic(opened_by(2, 90, topic(1)), 10, at(0));
         open_topic: store => store.open_topic(opened_by(1, 90, topic(2)), 10, at(0));
+        open_topic: store => store.open_topic(opened_by(1, 90, topic(3)), 10, at(0));
         topic: store => store.topic(topic(1).id);
         topics: store => store.topics(TopicQuery { limit: 10, ..TopicQuery::default() });
         replace_topic: store => {

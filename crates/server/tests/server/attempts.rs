@@ -106,7 +106,7 @@ async fn what_cannot_be_asked_of_the_attempt_log_is_refused_with_what_to_change(
 }
 
 /// What an app is answered that asks for its own attempts, with a token of its own.
-async fn own_attempts(server: &Running, app: &App, query: &str) -> (u16, Value) {
+pub async fn own_attempts(server: &Running, app: &App, query: &str) -> (u16, Value) {
     let grant = Grant::Application(app.tenant, &[]);
     let token = server.state.tokens.issue(app, grant, server.state.clock.wall(), 60).unwrap();
     call_with(&token, server, "GET", &format!("/tidings/attempts{query}"), json!({})).await

@@ -22,8 +22,9 @@ use store::{EventSubscriptionKey, Namesake, TopicQuery};
 use tidings_server::clock::Clock;
 use tidings_server::data_dir::DataDir;
 use tidings_server::server::{Running, Settings, start};
-use tidings_server::{ids, key_file};
+use tidings_server::{ids, key_file, seed};
 
+use crate::attempts::own_attempts;
 use crate::delivery::{asked_of_admin, call, settings};
 
 const SUBSCRIPTIONS: &str = "/v1.0/subscriptions";
@@ -96,12 +97,18 @@ impl World {
     }
 
     async fn with(settings: Settings) -> Self {
+        Self::after(settings, async |_, _| ()).await
+    }
+
+    /// The topic is subscribed into once something else was done with the server, which knows where the receivers are.
+    async fn after(settings: Settings, first: impl AsyncFnOnce(&Running, &str)) -> Self {
         let hooks = Hooks::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(axum::serve(listener, Router::new().fallback(hook).with_state(hooks.clone())).into_future());
         let server = start(settings).await.unwrap();
         hooks.0.clock.set(server.state.clock.clone()).unwrap();
+        first(&server, &base).await;
         subscribed(&server, "created", TOPIC).await;
         let topics = server.state.store.topics(TopicQuery { limit: 2, ..TopicQuery::default() }).await.unwrap();
         let [topic] = &topics[..] else { panic!("{topics:?}") };
@@ -426,6 +433,26 @@ async fn what_no_bridge_and_no_store_of_dead_letters_takes_waits_for_them() {
     let urls: Vec<&str> =
         attempts["value"].as_array().unwrap().iter().map(|one| one["url"].as_str().unwrap()).collect();
     assert!(urls.contains(&"nats:mail") && urls.contains(&"dead-letters:letters"), "{urls:?}");
+    world.server.drain().await;
+}
+
+#[tokio::test]
+async fn an_app_sees_what_came_of_pushes_that_an_operator_asked_for_before_it_came() {
+    let world = World::after(settings(), async |server, base| {
+        let topic = json!({"name": "mail-events", "location": "westeurope", "resourceGroup": "rg1",
+                           "azureSubscription": "8a8a8a8a-4b4b-4c4c-4d4d-12e12e12e12e"});
+        assert_eq!(asked_of_admin(server, "POST", "/admin/topics", topic).await.0, 201);
+        let hook = json!({"name": "push", "url": format!("{base}/push")});
+        assert_eq!(asked_of_admin(server, "POST", "/admin/topics/mail-events/webhooks", hook).await.0, 201);
+    });
+    let world = world.await;
+    world.message("Hello").await;
+    world.advance("0s").await;
+    assert_eq!(world.sent("/push").len(), 1);
+    let (_, told) = own_attempts(&world.server, &seed::app(), "").await;
+    let pushed: Vec<&Value> =
+        told["value"].as_array().unwrap().iter().filter(|one| one["eventSubscription"]["name"] == "push").collect();
+    assert_eq!((pushed.len(), &pushed[0]["app"]), (1, &json!(seed::APP)), "{told}");
     world.server.drain().await;
 }
 

@@ -74,7 +74,23 @@ impl Model {
                 self.topics.insert(id, Topics { topic, dropped: 0, events, subscriptions });
             }
         }
+        if known != opened.apps {
+            self.push_for(&opened);
+        }
         Ok(opened)
+    }
+
+    /// What pushes the events of a topic is its app's: of the first that asks for it, if an operator made both.
+    fn push_for(&mut self, topic: &Topic) {
+        let of_topic = self.topics.get(&topic.id).map(|one| one.subscriptions.values()).into_iter().flatten();
+        let mut pushed: Vec<_> = of_topic.filter_map(|kept| self.pushes(&kept.subscription)).collect();
+        pushed.sort_by_key(|pushed| pushed.id);
+        for pushed in pushed {
+            let next = self.shard(topic.partition()).head().next();
+            if let Some(pushing) = Pushing::of_topic(&pushed, topic, next) {
+                self.change_pushing(topic.partition(), pushing);
+            }
+        }
     }
 
     pub fn topic(&self, id: TopicId) -> Result<Option<Arc<Topic>>, StoreError> {

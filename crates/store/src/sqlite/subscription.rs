@@ -7,7 +7,7 @@ use notify::checkpoint::SubscriptionSpan;
 use notify::log::{Cause, EndReason, LifecycleEvent, SubscriptionEvent};
 use notify::reauthorization::Standing;
 use notify::subscription::Target;
-use notify::{Incident, Position, Record, Subscription};
+use notify::{Incident, Position, Record, Subscription, Topic};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
@@ -246,6 +246,18 @@ pub(super) fn pushing(connection: &Connection, topic: TopicId) -> Result<Vec<Sub
     let mut statement = connection.prepare_cached(sql)?;
     let ids = statement.query_map(params![Partition::of(topic).0, topic.0.as_bytes()], |row| row.get(0))?;
     Ok(ids.map(|id| Ok(SubscriptionId(Uuid::from_bytes(id?)))).collect::<rusqlite::Result<_>>()?)
+}
+
+/// What pushes the events of a topic is its app's: of the first that asks for it, if an operator made both.
+pub(super) fn push_for(tx: &mut Tx<'_>, topic: &Topic) -> Result<(), StoreError> {
+    for id in pushing(tx.connection, topic.id)? {
+        let pushed = subscription(tx.connection, tx.keys, id)?;
+        let pushing = pushed.and_then(|pushed| Pushing::of_topic(&pushed, topic, tx.next_position(topic.partition())));
+        if let Some(pushing) = pushing {
+            change_pushing(tx, pushing)?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn require_reauthorization(

@@ -205,6 +205,7 @@ mod stories {
         push {
             what_pushes_events_is_a_subscription_for_the_node_and_none_of_its_app
             what_is_put_again_is_patched_if_it_is_another_and_keeps_its_id
+            what_an_operator_has_pushed_is_its_first_apps_from_then_on
             what_was_stopped_goes_on_when_it_is_put_again
             a_filter_that_is_changed_is_remembered_up_to_the_change
             an_endpoint_that_has_not_consented_is_pushed_nothing_yet

@@ -96,6 +96,24 @@ pub async fn what_is_put_again_is_patched_if_it_is_another_and_keeps_its_id(worl
     assert_eq!(world.store.subscription(subscription_id(7)).await, Ok(Some(Arc::new(after))));
 }
 
+pub async fn what_an_operator_has_pushed_is_its_first_apps_from_then_on(world: World) {
+    let none = world.store.open_topic(Arc::new(topic(1)), 10, at(0)).await.unwrap();
+    let (one, other) = (world.put(pushed_to(&none, "one", "/a", 8)).await, pushed_to(&none, "other", "/b", 7));
+    let other = world.put(other).await;
+    world.put(awaiting(pushed_to(&none, "asked", "/c", 9))).await;
+    assert_eq!(world.lives().await, [began(&none, &one), began(&none, &other)]);
+    let owned = world.topic_of_app().await;
+    let pushed = [&other, &one].map(|put| owned.pushed(put).unwrap());
+    assert!(pushed.iter().all(|pushed| pushed.app == AppId(Uuid::from_u128(APP))));
+    let patched = pushed.clone().map(|after| (after.id, SubscriptionEvent::Patched(Box::new(after))));
+    assert_eq!(world.lives().await[2..], patched);
+    for after in pushed {
+        assert_eq!(world.store.subscription(after.id).await, Ok(Some(Arc::new(after))));
+    }
+    world.topic_of_app().await;
+    assert_eq!(world.lives().await.len(), 4, "and once");
+}
+
 pub async fn what_was_stopped_goes_on_when_it_is_put_again(world: World) {
     let topic = world.topic_of_app().await;
     let put = world.put(pushed_to(&topic, "push", "/a", 7)).await;

@@ -81,6 +81,9 @@ pub(super) fn open(
         let row = params![opened.tenant.0.as_bytes(), app.0.as_bytes(), opened.id.0.as_bytes()];
         tx.connection.prepare_cached(sql)?.execute(row)?;
     }
+    if known != opened.apps {
+        subscription::push_for(tx, &opened)?;
+    }
     Ok(opened)
 }
 
