@@ -24,7 +24,8 @@ pub struct Rule {
     pub action: Action,
 }
 
-/// Which notifications a rule is about. What is `None` selects all.
+/// Which notifications a rule is about. What is `None` selects all, but for dead letters: how these are kept is no part of
+/// how events are pushed, and goes wrong by a rule alone that names them, by their URL or kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
     pub subscription: Option<SubscriptionId>,
@@ -55,7 +56,7 @@ pub struct Frequency {
 /// `Drop` strikes single notifications, all others whole requests in which one of what is selected goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// It is never sent, and counted as abandoned.
+    /// It is never sent, and counted as abandoned. An event that is pushed becomes a dead letter, if these are kept.
     Drop,
     /// The same request is made twice.
     Duplicate,
@@ -165,6 +166,10 @@ impl Selector {
             _ if notification.change.is_some() => StreamKind::Changes,
             _ => StreamKind::Lifecycle,
         };
+        let names_dead_letters = self.url.is_some() || self.kind == Some(StreamKind::DeadLetters);
+        if kind == StreamKind::DeadLetters && !names_dead_letters {
+            return false;
+        }
         let begins =
             |text: &str, with: &str| text.get(..with.len()).is_some_and(|head| head.eq_ignore_ascii_case(with));
         self.subscription.is_none_or(|id| id == subscription.id)

@@ -97,7 +97,7 @@ pub fn body(notifications: &[Notification], content_bytes_max: usize, sealing: &
                 lacks.push((place, lack));
                 None
             }
-            Err(lack @ (Lack::CertificateUnusable | Lack::Injected)) => {
+            Err(lack @ (Lack::CertificateUnusable | Lack::Injected | Lack::Gone)) => {
                 lacks.push((place, lack));
                 continue;
             }

@@ -98,6 +98,8 @@ pub enum GivenUp {
     TimeToLiveExceeded,
     /// Its receiver has said that it wants no more events.
     Stopped,
+    /// A fault on purpose kept it from being sent.
+    Injected,
 }
 
 impl From<GivenUp> for AbandonReason {
@@ -107,6 +109,7 @@ impl From<GivenUp> for AbandonReason {
             GivenUp::AttemptsExceeded => AbandonReason::AttemptsExceeded,
             GivenUp::TimeToLiveExceeded => AbandonReason::TimeToLiveExceeded,
             GivenUp::Stopped => AbandonReason::Stopped,
+            GivenUp::Injected => AbandonReason::Injected,
         }
     }
 }

@@ -18,7 +18,9 @@ use crate::dead_letters::{DeadLetters, DeadLettersConfig, NoContainer, Shelf, le
 /// Dead letters that are written at a time.
 const KEPT_AT_A_TIME: usize = 16;
 /// What is not there, or does not work, is as a receiver that is not available: it is tried again.
-const UNAVAILABLE: Outcome = Outcome::Refused { status: 503, retry_after: None };
+const UNAVAILABLE: Outcome = Outcome::refused(503);
+/// As the attempt log tells it. More is for the server's own log.
+const NO_TOPIC: &str = "its topic was removed, or cannot be read";
 
 /// What an operator has named.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,14 @@ pub struct SinksConfig {
     pub nats: Option<NatsConfig>,
     /// `None`: no dead letter is kept.
     pub dead_letters: Option<DeadLettersConfig>,
+}
+
+/// Why something was not taken where nobody answers in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub outcome: Outcome,
+    /// As the attempt log tells it, to apps as well.
+    pub cause: &'static str,
 }
 
 #[derive(Debug, Default)]
@@ -63,23 +73,26 @@ impl Sinks {
         })
     }
 
-    /// Publishes events of a topic for one of its event subscriptions, in their order. Tells of those that are acknowledged
-    /// which are too large for that, by their places.
+    /// Publishes events of a topic for one of its event subscriptions, in their order. Answers which are too large for that,
+    /// by their places: the others are acknowledged.
     pub async fn publish(
         &self,
         store: &dyn Store,
         (to, of): (&NatsJetStream, &EventSubscription),
         events: &[Arc<TopicEvent>],
         limit: Duration,
-    ) -> (Outcome, Vec<usize>) {
-        let Some(bridge) = &self.bridge else { return (missing(of, NoSink::NoBridge), Vec::new()) };
-        let Some(topic) = topic(store, of).await else { return (UNAVAILABLE, Vec::new()) };
+    ) -> Result<Vec<usize>, Refused> {
+        let bridge = self.bridge.as_ref().ok_or_else(|| missing(of, NoSink::NoBridge))?;
+        let topic = topic(store, of).await?;
         let events: Vec<_> = events.iter().map(|event| &event.event).collect();
         let published = bridge.publish(to, topic.tenant, &events, limit).await;
         if let Some(cause) = published.cause {
             tracing::warn!(event_subscription = of.name, stream = to.stream, cause, "events were not bridged");
         }
-        (published.outcome, published.too_large)
+        match published.outcome {
+            Outcome::Acknowledged => Ok(published.too_large),
+            outcome => Err(Refused { outcome, cause: "the NATS server did not take it" }),
+        }
     }
 
     /// Keeps dead letters of an event subscription: all of them, or they are to be kept again.
@@ -88,10 +101,11 @@ impl Sinks {
         store: &dyn Store,
         (to, of): (&DeadLetterDestination, &EventSubscription),
         letters: &[(Arc<TopicEvent>, Undelivered)],
-    ) -> Outcome {
-        let Some(dead_letters) = &self.dead_letters else { return missing(of, NoSink::NoDeadLetters) };
-        let Some(topic) = topic(store, of).await else { return UNAVAILABLE };
-        let Ok(shelf) = Shelf::new(&to.container, &topic, &of.name) else { return UNAVAILABLE };
+    ) -> Result<(), Refused> {
+        let not_kept = Refused { outcome: UNAVAILABLE, cause: "the dead letter could not be kept" };
+        let dead_letters = self.dead_letters.as_ref().ok_or_else(|| missing(of, NoSink::NoDeadLetters))?;
+        let topic = topic(store, of).await?;
+        let shelf = Shelf::new(&to.container, &topic, &of.name).map_err(|_| not_kept)?;
         for chunk in letters.chunks(KEPT_AT_A_TIME) {
             let mut tasks = JoinSet::new();
             for (event, undelivered) in chunk {
@@ -104,13 +118,13 @@ impl Sinks {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => {
                         tracing::warn!(event_subscription = of.name, %error, "a dead letter could not be kept");
-                        return UNAVAILABLE;
+                        return Err(not_kept);
                     }
-                    Err(_) => return UNAVAILABLE,
+                    Err(_) => return Err(not_kept),
                 }
             }
         }
-        Outcome::Acknowledged
+        Ok(())
     }
 
     /// Whether events can be brought there.
@@ -129,13 +143,14 @@ impl Sinks {
 }
 
 /// It was there when the event subscription was made: what is to go there waits.
-fn missing(of: &EventSubscription, why: NoSink) -> Outcome {
+fn missing(of: &EventSubscription, why: NoSink) -> Refused {
     tracing::error!(event_subscription = of.name, %why, "events wait");
-    UNAVAILABLE
+    Refused { outcome: UNAVAILABLE, cause: "the server has no such place any more" }
 }
 
-/// The topic of an event subscription, if it is there and can be read.
-async fn topic(store: &dyn Store, of: &EventSubscription) -> Option<Arc<Topic>> {
+/// The topic of an event subscription.
+async fn topic(store: &dyn Store, of: &EventSubscription) -> Result<Arc<Topic>, Refused> {
     let found = store.topic(of.topic).await;
-    found.inspect_err(|error| tracing::warn!(%error, "a topic could not be read")).ok().flatten()
+    let found = found.inspect_err(|error| tracing::warn!(%error, "a topic could not be read")).ok().flatten();
+    found.ok_or(Refused { outcome: UNAVAILABLE, cause: NO_TOPIC })
 }

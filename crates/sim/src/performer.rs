@@ -309,7 +309,7 @@ impl World {
             match lack {
                 Lack::CertificateUnusable => self.strike(Fault::CertificateUnusable),
                 Lack::TooLarge => self.strike(Fault::ContentTooLarge),
-                Lack::AccessLost | Lack::Injected => {}
+                Lack::AccessLost | Lack::Injected | Lack::Gone => {}
             }
         }
         if late || unsealed == notifications {

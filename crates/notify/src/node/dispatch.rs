@@ -189,6 +189,7 @@ impl Node {
         commands: &mut Vec<Command>,
     ) {
         self.retried_in = None;
+        self.abandoned.clear();
         let Some(in_flight) = self.sending.in_flight.remove(&attempt) else { return };
         let (failed, purpose) = (outcome != Outcome::Acknowledged, in_flight.purpose);
         let notifies = purpose == Purpose::Notify;
@@ -215,7 +216,11 @@ impl Node {
             let outcome = if is_refused { Outcome::refused(413) } else { outcome };
             match self.done(outcome, lack) {
                 None => wait = self.failed((at, epoch, position), outcome, (size, wait), now),
+                Some(_) if purpose == Purpose::Push && lack == Some(Lack::Injected) => {
+                    self.dropped((at, epoch, position), now);
+                }
                 Some(done) => {
+                    note(&mut self.abandoned, done);
                     if let Some(owned) = self.partitions.get_mut(&at.0).filter(|owned| owned.epoch == epoch) {
                         owned.conclude(at.1, position, done);
                         owned.touch(now.mono);
@@ -243,6 +248,11 @@ impl Node {
         self.retried_in
     }
 
+    /// Why something of what the attempt carried that ended last was abandoned, or becomes a dead letter: each reason once.
+    pub fn abandoned(&self) -> &[AbandonReason] {
+        &self.abandoned
+    }
+
     /// What a delivery of an attempt has come to; `None`: it is to be tried again.
     fn done(&self, outcome: Outcome, lack: Option<Lack>) -> Option<Done> {
         let lack =
@@ -250,6 +260,7 @@ impl Node {
         match (lack, outcome) {
             (Some(Lack::CertificateUnusable), _) => Some(Done::Abandoned(AbandonReason::CertificateUnusable)),
             (Some(Lack::Injected), _) => Some(Done::Abandoned(AbandonReason::Injected)),
+            (Some(Lack::Gone), _) => Some(Done::Abandoned(AbandonReason::Retention)),
             (Some(Lack::TooLarge), Outcome::Acknowledged) => Some(Done::Abandoned(AbandonReason::TooLarge)),
             (Some(Lack::AccessLost), Outcome::Acknowledged) => Some(Done::Abandoned(AbandonReason::AccessLost)),
             (None, Outcome::Acknowledged) => Some(Done::Delivered),
@@ -275,7 +286,9 @@ impl Node {
         let goes_on = delivery.record.is_last_word() && !self.config.planted(Fault::LastWordTriedOnce);
         let ended = state.ended && !goes_on;
         if ended {
-            owned.finish(at.1, position, Done::Abandoned(AbandonReason::SubscriptionEnded));
+            let done = Done::Abandoned(AbandonReason::SubscriptionEnded);
+            note(&mut self.abandoned, done);
+            owned.finish(at.1, position, done);
             return wait;
         }
         let attempts = delivery.attempts + 1;
@@ -283,10 +296,12 @@ impl Node {
         let mut micros = match state.policy().verdict(delivery, outcome, seed, now.wall, &self.config) {
             Verdict::Again { micros } => wait.unwrap_or(micros),
             Verdict::Done(done) => {
+                note(&mut self.abandoned, done);
                 owned.finish(at.1, position, done);
                 return wait;
             }
             Verdict::GivenUp(reason) => {
+                note(&mut self.abandoned, Done::Abandoned(reason.into()));
                 owned.give_up((at.1, position), reason, last_try(outcome, now), &mut self.sending, now);
                 return wait;
             }
@@ -321,5 +336,14 @@ impl Node {
         owned.give_up_surplus(at.1, now.mono, &self.config);
         self.wake_stream(at, now.mono);
         self.schedule(at.0, now);
+    }
+}
+
+/// Remembers why a delivery of an attempt is not tried again.
+pub(super) fn note(abandoned: &mut Vec<AbandonReason>, done: Done) {
+    if let Done::Abandoned(reason) = done
+        && !abandoned.contains(&reason)
+    {
+        abandoned.push(reason);
     }
 }

@@ -13,7 +13,7 @@ use super::sending::Sending;
 use super::wall::Wall;
 use super::{Command, Event, NodeConfig, Steady, Step};
 use crate::health::{Health, HealthLimits};
-use crate::{Monotonic, Now, Position, Stream};
+use crate::{AbandonReason, Monotonic, Now, Position, Stream};
 
 /// How long a failed read or write of the store is left alone.
 pub(super) const STORE_PAUSE_MICROS: u64 = 1_000_000;
@@ -37,6 +37,8 @@ pub struct Node {
     started: bool,
     pub(super) draining: bool,
     pub(super) retried_in: Option<u64>,
+    /// Why something of what the attempt carried that ended last is not tried again, each reason once.
+    pub(super) abandoned: Vec<AbandonReason>,
     released: bool,
 }
 

@@ -256,6 +256,8 @@ pub enum Lack {
     AccessLost,
     /// It is not told at all, on purpose: the request does not have it.
     Injected,
+    /// An event that is pushed, or kept as a dead letter, is not in the log any more: the request does not have it.
+    Gone,
 }
 
 /// The store's answer to a checkpoint.

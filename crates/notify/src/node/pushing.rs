@@ -10,6 +10,7 @@ use graph::{Partition, SubscriptionId, Timestamp};
 
 use super::Command;
 use super::delivery::Delivery;
+use super::dispatch::note;
 use super::fault::Fault;
 use super::machine::Node;
 use super::owned::{Done, Owned};
@@ -48,7 +49,7 @@ impl Owned {
         now: Now,
     ) {
         let Some(state) = self.streams.get_mut(&stream) else { return };
-        if !Policy::of(&state.subscription, stream.kind).keeps_dead_letters() {
+        if state.ended || !Policy::of(&state.subscription, stream.kind).keeps_dead_letters() {
             return self.finish(stream, position, Done::Abandoned(reason.into()));
         }
         let Some(delivery) = state.finish(position) else { return };
@@ -141,6 +142,16 @@ impl Node {
 }
 
 impl Node {
+    /// An event was not sent, on purpose: it is given up as any other is, with a dead letter if these are kept.
+    pub(super) fn dropped(&mut self, (at, epoch, position): (StreamAt, u64, Position), now: Now) {
+        if let Some(owned) = self.partitions.get_mut(&at.0).filter(|owned| owned.epoch == epoch) {
+            owned.touch(now.mono);
+            note(&mut self.abandoned, Done::Abandoned(GivenUp::Injected.into()));
+            let tried = last_try(Outcome::NotSent, now);
+            owned.give_up((at.1, position), GivenUp::Injected, tried, &mut self.sending, now);
+        }
+    }
+
     /// The event subscriptions of a partition that are on probation, with the end of that.
     pub fn on_probation(&self, partition: Partition, now: Now) -> Vec<(SubscriptionId, Timestamp)> {
         let probations = self.partitions.get(&partition).into_iter().flat_map(|owned| &owned.probations);

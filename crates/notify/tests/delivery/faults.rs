@@ -1,6 +1,7 @@
 //! What rules of faults do to requests, and what the node makes of it.
 
 use tidings_notify::fault_rules::{Action, FaultRules, Frequency, RULES_MAX, Rule, Selector};
+use tidings_notify::push_policy::{GivenUp, Undelivered};
 
 use super::*;
 
@@ -80,6 +81,21 @@ fn a_rule_is_about_what_it_selects() {
     assert!(!of(Selector { change: Some(ChangeType::Deleted), ..none() }));
     assert!(of(Selector { resource: Some("/ME/Mess".to_owned()), ..none() }));
     assert!(!of(Selector { resource: Some("me/events".to_owned()), ..none() }));
+}
+
+#[test]
+fn dead_letters_are_struck_by_rules_alone_that_name_them() {
+    let given_up = Undelivered { reason: GivenUp::NotRetried, at: NOW, attempts: 1, last: None };
+    let mut request = request(1);
+    request[0].given_up = Some(given_up);
+    let of = |selector| {
+        let mut rules = rules([Rule { selector, ..rule(REFUSED, Frequency::default()) }]);
+        rules.plan("dead-letters:dead", &request, NOW).instead.is_some()
+    };
+    let none = Selector::default;
+    assert!(!of(none()) && !of(Selector { app: Some(subscription().app), ..none() }));
+    assert!(of(Selector { url: Some("dead-letters:".to_owned()), ..none() }));
+    assert!(of(Selector { kind: Some(StreamKind::DeadLetters), ..none() }));
 }
 
 #[test]

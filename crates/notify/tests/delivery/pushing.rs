@@ -363,6 +363,42 @@ fn an_event_that_is_given_up_is_kept_with_what_became_of_it() {
 }
 
 #[test]
+fn an_event_that_is_dropped_on_purpose_is_a_dead_letter_if_these_are_kept_and_injected_in_the_books() {
+    let batch = Some(Batching { events_max: 3, preferred_kib: 64 });
+    let mut world = pushing(Push { to: webhook(batch), ..keeping() });
+    world.publish([1, 2]);
+    let attempt = world.attempt();
+    world.answer_lacking(&attempt, Outcome::Acknowledged, &[(1, Lack::Injected)]);
+    let letter = world.attempt();
+    let last = LastTry { at: world.now().whole_seconds(), outcome: LastOutcome::NotSent };
+    let expected = Undelivered { reason: GivenUp::Injected, at: last.at, attempts: 1, last: Some(last) };
+    assert_eq!((letter.purpose, letter.notifications[0].given_up), (Purpose::DeadLetter, Some(expected)));
+    assert_eq!(letter.notifications[0].id, attempt.notifications[1].id);
+    world.answer(&letter, Outcome::Acknowledged);
+    let sums = ledger(&mut world);
+    assert_eq!((sums.delivered, sums.abandoned), (1, [(AbandonReason::Injected, 1)].into()));
+
+    let mut world = pushing(push());
+    world.publish([1]);
+    let attempt = world.attempt();
+    world.answer_lacking(&attempt, Outcome::NotSent, &[(0, Lack::Injected)]);
+    assert_eq!(world.attempts().len(), 0);
+    assert_eq!(abandoned(&mut world), [(AbandonReason::Injected, 1)].into());
+    world.pass(5 * HOUR);
+    assert_eq!(world.attempts().len(), 0, "nobody is owed a missed for an event");
+}
+
+#[test]
+fn an_event_that_is_gone_from_the_log_is_given_up_without_a_dead_letter() {
+    let mut world = pushing(keeping());
+    world.publish([1]);
+    let attempt = world.attempt();
+    world.answer_lacking(&attempt, Outcome::refused(400), &[(0, Lack::Gone)]);
+    assert_eq!(world.attempts().len(), 0);
+    assert_eq!(abandoned(&mut world), [(AbandonReason::Retention, 1)].into());
+}
+
+#[test]
 fn a_dead_letter_that_cannot_be_kept_is_tried_for_four_hours() {
     let mut world = pushing(keeping());
     world.publish([1]);

@@ -22,7 +22,7 @@ const TEXT_BYTES_MAX: usize = 2_048;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum FaultAction {
-    /// A notification is never sent; its app is owed a `missed`
+    /// A notification, or an event that is pushed, is never sent
     Drop,
     /// A request is made twice
     Duplicate,

@@ -91,11 +91,15 @@ fn line(entry: &Value) -> String {
     let remarks = [
         ("again at", "nextRetryAt"),
         ("too old, and given up, at", "givenUpAt"),
+        ("given up:", "abandoned"),
         ("because", "cause"),
         ("answer:", "excerpt"),
     ];
     for (words, member) in remarks {
-        let told = text(entry, member);
+        let told = match entry[member].as_array() {
+            Some(reasons) => reasons.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+            None => text(entry, member),
+        };
         if !told.is_empty() {
             line.push_str(&format!("  {words} {told}"));
         }
@@ -131,13 +135,13 @@ mod tests {
         let entry = json!({
             "number": 7, "at": "2026-11-28T09:00:00Z", "outcome": "refused", "status": 503, "latencyMicros": 12_340,
             "notifications": 3, "url": "https://hook.example.net/n", "nextRetryAt": "2026-11-28T09:00:05Z",
-            "cause": null, "excerpt": "busy",
+            "cause": null, "abandoned": ["not_retried", "injected"], "excerpt": "busy",
         });
         let told = table(&json!({ "value": [entry], "more": true }));
         assert_eq!(
             told,
             "2026-11-28T09:00:00Z         refused       503       12.3 ms     3  https://hook.example.net/n  again at \
-             2026-11-28T09:00:05Z  answer: busy\n… and more: --before 7\n"
+             2026-11-28T09:00:05Z  given up: not_retried, injected  answer: busy\n… and more: --before 7\n"
         );
     }
 }

@@ -12,9 +12,12 @@ use crate::admin::FaultAction;
 
 /// Make deliveries of `tidings dev` go wrong on purpose, to see what your app makes of it.
 ///
-/// What follows is what follows in life: what is dropped is owed a `missed`, and a delta query shows the
-/// change; what fails is tried again with its back-off, which `tidings clock advance` brings at once. Rules
+/// What follows is what follows in life: a notification that is dropped is owed a `missed`, and a delta query
+/// shows the change; an event of a topic that is dropped is given up, as a dead letter if its event subscription
+/// keeps these; what fails is tried again with its back-off, which `tidings clock advance` brings at once. Rules
 /// are gone when the server stops.
+///
+/// How dead letters are kept goes wrong by rules alone that name them: --url dead-letters:
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -121,7 +124,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     match options.command {
         Command::Add(add) => {
             let added = open(&add.at.place)?.post("faults", add.body()).await.map_err(in_options)?;
-            add.at.output.print(&added, |added| format!("{}\n", line(added)));
+            add.at.output.print(&added, |added| format!("{}\n    {}\n", line(added), follows(add.action)));
         }
         Command::List(at) => at.output.print_list(&open(&at.place)?.get("faults").await?, line),
         Command::Remove { number, place } => open(&place)?.delete(&format!("faults/{number}")).await?,
@@ -162,6 +165,25 @@ impl Add {
             "times": self.times,
             "until": self.until,
         })
+    }
+}
+
+/// What follows from what a rule strikes.
+fn follows(action: FaultAction) -> &'static str {
+    match action {
+        FaultAction::Drop => {
+            "a notification that it strikes is owed a `missed`; an event that is pushed is given up, as a dead letter if its \
+             event subscription keeps these"
+        }
+        FaultAction::Duplicate => "what it strikes comes twice, with the same ids",
+        FaultAction::Delay => "what comes later in its subscription waits behind what it strikes, but for events",
+        FaultAction::Reorder => {
+            "what it strikes has its notifications in the opposite order; none of them tell of one item"
+        }
+        FaultAction::Fail => {
+            "what it strikes is tried again: notifications with the back-off for four hours, then `missed`; events by Event \
+             Grid's schedule, or they are given up at once, as with that status"
+        }
     }
 }
 

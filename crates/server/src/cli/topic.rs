@@ -147,6 +147,7 @@ Examples:
             "TimeToLiveExceeded",
             "NotRetried",
             "Stopped",
+            "Injected",
         ])]
         reason: Option<String>,
         /// Those whose events were published at this time or later

@@ -118,13 +118,14 @@ pub fn letter(event: CloudEvent, published: Timestamp, undelivered: &Undelivered
     DeadLetter { event, told }
 }
 
-/// Event Grid's words; the last two are ours.
+/// Event Grid's words; the last three are ours.
 fn reason(given_up: GivenUp) -> &'static str {
     match given_up {
         GivenUp::AttemptsExceeded => "MaxDeliveryAttemptsExceeded",
         GivenUp::TimeToLiveExceeded => "TimeToLiveExceeded",
         GivenUp::NotRetried => "NotRetried",
         GivenUp::Stopped => "Stopped",
+        GivenUp::Injected => "Injected",
     }
 }
 

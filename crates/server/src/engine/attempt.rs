@@ -21,9 +21,13 @@ use super::{Input, Parts};
 use crate::clock::Clock;
 use crate::evidence::attempts::entry::{PushedBy, Tried, excerpt};
 use crate::outbound::{self, Answer as Answered, Failure, Outbound};
-use crate::sinks::Sinks;
+use crate::sinks::{Refused, Sinks};
 use crate::telemetry::traces::Traces;
 use crate::telemetry::{Telemetry, outcome_name};
+
+/// Why something was not sent, as the attempt log tells it.
+const ON_PURPOSE: &str = "a fault on purpose";
+pub(super) const NO_TIME: &str = "there was no time left to send it";
 
 /// What attempts are made with.
 pub(super) struct Attempting {
@@ -82,16 +86,26 @@ pub(super) struct CameTo {
     pub lacks: Vec<(usize, Lack)>,
     /// What the receiver answered, if it was asked.
     pub result: Option<Result<Answered, Failure>>,
+    /// Why it came to that, if no receiver was asked.
+    pub cause: Option<&'static str>,
 }
 
 impl CameTo {
     /// Nobody was asked who answers in words.
     pub(super) fn of(outcome: Outcome) -> Self {
-        Self { outcome, lacks: Vec::new(), result: None }
+        Self { outcome, lacks: Vec::new(), result: None, cause: None }
     }
 
-    pub(super) fn not_sent(lacks: Vec<(usize, Lack)>) -> Self {
-        Self { lacks, ..Self::of(Outcome::NotSent) }
+    pub(super) fn refused(Refused { outcome, cause }: Refused) -> Self {
+        Self { cause: Some(cause), ..Self::of(outcome) }
+    }
+
+    pub(super) fn not_sent(cause: &'static str) -> Self {
+        Self::refused(Refused { outcome: Outcome::NotSent, cause })
+    }
+
+    pub(super) fn lacking(self, lacks: Vec<(usize, Lack)>) -> Self {
+        Self { lacks, ..self }
     }
 }
 
@@ -114,7 +128,7 @@ impl About {
     fn tried(
         self,
         outcome: Outcome,
-        result: Option<Result<Answered, Failure>>,
+        (result, cause): (Option<Result<Answered, Failure>>, Option<&'static str>),
         ended: Timestamp,
         took: Duration,
     ) -> Tried {
@@ -137,8 +151,9 @@ impl About {
             status: answer.map(|answer| answer.status),
             took,
             retry_micros: None,
+            abandoned: Vec::new(),
             lives_until,
-            cause: failure.map(|failure| failure.to_string()),
+            cause: failure.map(|failure| failure.to_string()).or(cause.map(str::to_owned)),
         }
     }
 }
@@ -178,14 +193,14 @@ impl Work for Attempting {
         // From when on it is not known what the endpoint has got.
         let sending = || answer.if_lost = Some(event(Outcome::Unreachable, Vec::new()));
         let Self { channels, bodies, clock, .. } = self;
-        let CameTo { outcome, lacks, result } = match plan {
+        let CameTo { outcome, lacks, result, cause } = match plan {
             None => attempted(attempt, channels, (bodies, clock), sending).await,
             // It is rare, and every attempt's task would be as large.
             Some(plan) => Box::pin(struck(attempt, plan, channels, (bodies, clock), sending)).await,
         };
         let took = clock.elapsed().saturating_sub(begun);
         let event = event(outcome, lacks);
-        let input = match about.map(|about| Box::new(about.tried(outcome, result, clock.wall(), took))) {
+        let input = match about.map(|about| Box::new(about.tried(outcome, (result, cause), clock.wall(), took))) {
             Some(tried) => Input::Tried { event, tried },
             None => Input::Event(event),
         };
@@ -221,20 +236,20 @@ async fn struck(
     let (places, notifications): (Vec<usize>, Vec<_>) = rest.into_iter().unzip();
     let mut lacks: Vec<_> = plan.dropped.iter().map(|place| (*place, Lack::Injected)).collect();
     if notifications.is_empty() {
-        return CameTo::not_sent(lacks);
+        return CameTo::not_sent(ON_PURPOSE).lacking(lacks);
     }
     if let Some(outcome) = plan.instead {
-        return CameTo { outcome, lacks, result: None };
+        return CameTo::refused(Refused { outcome, cause: ON_PURPOSE }).lacking(lacks);
     }
     let again = plan.is_doubled.then(|| Attempt { notifications: notifications.clone(), ..attempt.clone() });
     let attempt = Attempt { notifications, ..attempt };
-    let CameTo { outcome, lacks: of_rest, result } = attempted(attempt, channels, (bodies, clock), sending).await;
-    if let Some(again) = again.filter(|_| outcome == Outcome::Acknowledged) {
+    let came_to = attempted(attempt, channels, (bodies, clock), sending).await;
+    if let Some(again) = again.filter(|_| came_to.outcome == Outcome::Acknowledged) {
         // What was acknowledged is delivered, whatever becomes of this.
         attempted(again, channels, (bodies, clock), || ()).await;
     }
-    lacks.extend(of_rest.into_iter().map(|(place, lack)| (places[place], lack)));
-    CameTo { outcome, lacks, result }
+    lacks.extend(came_to.lacks.iter().map(|(place, lack)| (places[*place], *lack)));
+    came_to.lacking(lacks)
 }
 
 /// Makes an attempt, by its purpose.
@@ -263,8 +278,10 @@ async fn notified(
     if is_event_grid(&url) {
         sending();
         let publishing = publish(&channels.topics, &notifications, clock.wall());
-        let outcome = tokio::time::timeout(Duration::from_micros(timeout_micros), publishing).await;
-        return CameTo { outcome: outcome.unwrap_or(Outcome::TimedOut), lacks: Vec::new(), result: None };
+        let late = Refused { outcome: Outcome::TimedOut, cause: "the topic could not be written in time" };
+        let published = tokio::time::timeout(Duration::from_micros(timeout_micros), publishing).await;
+        let refused = published.unwrap_or(Err(late)).err();
+        return refused.map_or_else(|| CameTo::of(Outcome::Acknowledged), CameTo::refused);
     }
     // An attempt takes the world's time, wherever the clock is moved meanwhile.
     let (count, until) = (notifications.len(), clock.elapsed() + Duration::from_micros(timeout_micros));
@@ -273,17 +290,19 @@ async fn notified(
         Ok(Ok(body)) => body,
         Ok(Err(error)) => {
             tracing::error!(%error, notifications = count, "nothing could be sent; it will be tried again");
-            return CameTo::not_sent(Vec::new());
+            return CameTo::not_sent("it could not be made ready");
         }
         Err(_) => {
             tracing::warn!(notifications = count, "there was no time to seal content; it will be tried again");
-            return CameTo::not_sent(Vec::new());
+            return CameTo::not_sent(NO_TIME);
         }
     };
-    let Some(bytes) = body.bytes else { return CameTo::not_sent(body.lacks) };
+    let Some(bytes) = body.bytes else {
+        return CameTo::not_sent("there is nothing of it that may be sent").lacking(body.lacks);
+    };
     let left = until.saturating_sub(clock.elapsed());
     if left.is_zero() {
-        return CameTo::not_sent(body.lacks);
+        return CameTo::not_sent(NO_TIME).lacking(body.lacks);
     }
     sending();
     let span = channels.traces.attempt(&url, count, failed);
@@ -292,7 +311,7 @@ async fn notified(
     let outcome = outbound::outcome(&result);
     span.attempted(result.as_ref().ok().map(|answer| answer.status), outcome_name(outcome));
     told_failed(&url, outcome, &result, count);
-    CameTo { outcome, lacks: body.lacks, result: Some(result) }
+    CameTo { result: Some(result), ..CameTo::of(outcome).lacking(body.lacks) }
 }
 
 /// Says in the log that a receiver did not take something.

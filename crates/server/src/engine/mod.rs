@@ -282,6 +282,7 @@ impl Running {
             Input::Tried { event, mut tried } => {
                 self.handle(event);
                 tried.retry_micros = self.node.retried_in();
+                tried.abandoned = self.node.abandoned().to_vec();
                 if let Some(log) = &self.attempts {
                     log.offer(tried);
                 }

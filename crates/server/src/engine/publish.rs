@@ -10,11 +10,12 @@ use notify::topic::{CloudEvent, event_of};
 use store::{PublishError, Store, StoreError};
 
 use crate::room::Room;
+use crate::sinks::Refused;
 
 /// As if the topic were a receiver, and answered so.
-const NOT_FOUND: Outcome = Outcome::Refused { status: 404, retry_after: None };
-const UNPROCESSABLE: Outcome = Outcome::Refused { status: 422, retry_after: None };
-const UNAVAILABLE: Outcome = Outcome::Refused { status: 503, retry_after: None };
+const NOT_FOUND: Refused = Refused { outcome: Outcome::refused(404), cause: "the topic was removed" };
+const UNPROCESSABLE: Refused = Refused { outcome: Outcome::refused(422), cause: "it has no valid event" };
+const UNAVAILABLE: Refused = Refused { outcome: Outcome::refused(503), cause: "the topic takes nothing now" };
 
 /// Where events are published, and whether there is room for them.
 pub(super) struct Topics {
@@ -23,21 +24,15 @@ pub(super) struct Topics {
 }
 
 /// Publishes the events of notifications, in their order, each once however often that is tried.
-pub(super) async fn publish(topics: &Topics, notifications: &[Notification], now: Timestamp) -> Outcome {
+pub(super) async fn publish(topics: &Topics, notifications: &[Notification], now: Timestamp) -> Result<(), Refused> {
     let mut by_topic: BTreeMap<Option<TopicId>, Vec<&Notification>> = BTreeMap::new();
     for notification in notifications {
         by_topic.entry(notification.subscription.topic()).or_default().push(notification);
     }
     for (topic, notifications) in by_topic {
-        let published = match topic {
-            Some(topic) => publish_into(topics, topic, &notifications, now).await,
-            None => Err(NOT_FOUND),
-        };
-        if let Err(outcome) = published {
-            return outcome;
-        }
+        publish_into(topics, topic.ok_or(NOT_FOUND)?, &notifications, now).await?;
     }
-    Outcome::Acknowledged
+    Ok(())
 }
 
 async fn publish_into(
@@ -45,7 +40,7 @@ async fn publish_into(
     topic: TopicId,
     notifications: &[&Notification],
     now: Timestamp,
-) -> Result<(), Outcome> {
+) -> Result<(), Refused> {
     let Topics { store, room } = topics;
     room.for_events(topic).map_err(|error| unavailable(&error))?;
     let found = store.topic(topic).await.map_err(|error| unavailable(&error))?.ok_or(NOT_FOUND)?;
@@ -61,7 +56,7 @@ async fn publish_into(
     }
 }
 
-fn unavailable(error: &StoreError) -> Outcome {
+fn unavailable(error: &StoreError) -> Refused {
     tracing::warn!(%error, "events could not be published; it will be tried again");
     UNAVAILABLE
 }
@@ -116,8 +111,8 @@ mod tests {
     async fn what_is_published_again_is_in_the_topic_once() {
         let (topics, topic) = store(Activation::Activated).await;
         let notifications = [told_through(topic), told_through(topic)];
-        assert_eq!(publish(&topics, &notifications, NOW).await, Outcome::Acknowledged);
-        assert_eq!(publish(&topics, &notifications, NOW.plus_minutes(5)).await, Outcome::Acknowledged);
+        assert_eq!(publish(&topics, &notifications, NOW).await, Ok(()));
+        assert_eq!(publish(&topics, &notifications, NOW.plus_minutes(5)).await, Ok(()));
         let kept = topics.store.topic_events(topic, Position(0), 10).await.unwrap();
         let ids: Vec<_> = kept.iter().map(|(_, kept)| kept.event.attributes().id.clone()).collect();
         assert_eq!(ids, notifications.map(|one| one.id.to_string()));
@@ -126,7 +121,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_topic_that_is_not_activated_drops_is_acknowledged_and_counted() {
         let (topics, topic) = store(Activation::NeverActivated).await;
-        assert_eq!(publish(&topics, &[told_through(topic)], NOW).await, Outcome::Acknowledged);
+        assert_eq!(publish(&topics, &[told_through(topic)], NOW).await, Ok(()));
         let counted = topics.store.topic_counts(topic).await.unwrap();
         assert_eq!(counted, Some(TopicCounts { events: 0, dropped: 1 }));
     }
@@ -135,7 +130,7 @@ mod tests {
     async fn a_topic_that_is_gone_refuses_as_a_receiver_does() {
         let (topics, topic) = store(Activation::Activated).await;
         topics.store.remove_topic(topic).await.unwrap();
-        assert_eq!(publish(&topics, &[told_through(topic)], NOW).await, NOT_FOUND);
+        assert_eq!(publish(&topics, &[told_through(topic)], NOW).await, Err(NOT_FOUND));
     }
 
     #[tokio::test]
@@ -143,8 +138,8 @@ mod tests {
         let (topics, topic) = store(Activation::Activated).await;
         let events = [Partition::of(topic)].into();
         topics.room.set(Full { events, ..Full::default() });
-        assert_eq!(publish(&topics, &[told_through(topic)], NOW).await, UNAVAILABLE);
+        assert_eq!(publish(&topics, &[told_through(topic)], NOW).await, Err(UNAVAILABLE));
         topics.room.set(Full::default());
-        assert_eq!(publish(&topics, &[told_through(topic)], NOW).await, Outcome::Acknowledged);
+        assert_eq!(publish(&topics, &[told_through(topic)], NOW).await, Ok(()));
     }
 }

@@ -12,10 +12,11 @@ use notify::topic::{Audience, Endpoint, Push, Webhook};
 use notify::{EventSubscription, Position, Record, Subscription, TopicEvent};
 use store::{Store, StoreError};
 
-use super::attempt::{CameTo, Channels, told_failed};
+use super::attempt::{CameTo, Channels, NO_TIME, told_failed};
 use crate::clock::Clock;
 use crate::identity::{Addressee, Tokens, ValidationTokens};
 use crate::outbound::{self, Answer, Failure};
+use crate::sinks::Refused;
 use crate::telemetry::outcome_name;
 
 /// Makes the tokens that go with what is pushed.
@@ -48,24 +49,25 @@ pub(super) async fn push(attempt: &Attempt, channels: &Channels, clock: &Clock, 
         Ok(Ok(read)) => read,
         Ok(Err(error)) => {
             tracing::warn!(%error, "events could not be read; they will be pushed again");
-            return CameTo::not_sent(Vec::new());
+            return CameTo::not_sent("its events could not be read");
         }
-        Err(_) => return CameTo::not_sent(Vec::new()),
+        Err(_) => return CameTo::not_sent(NO_TIME),
     };
     let (events, lacks) = parted(read);
     let left = until.saturating_sub(clock.elapsed());
     let pushed = attempt.notifications.first().and_then(|first| first.subscription.target.event_subscription());
-    let CameTo { outcome, result, lacks: of_sent } = match pushed.and_then(|of| Some((of, of.push()?))) {
+    let came_to = match pushed.and_then(|of| Some((of, of.push()?))) {
         Some((of, how)) if !events.is_empty() => {
             let work = Work { attempt, channels, clock, of, how, left };
             work.perform(&events, sending).await
         }
         _ => {
             tracing::error!(purpose = ?attempt.purpose, "events are to be sent that nobody keeps any more");
-            CameTo::of(nothing_to_send(attempt.purpose))
+            nothing_to_send(attempt.purpose)
         }
     };
-    CameTo { outcome, lacks: [lacks, of_sent].concat(), result }
+    let lacks = [&lacks[..], &came_to.lacks[..]].concat();
+    came_to.lacking(lacks)
 }
 
 /// An attempt that has what it needs.
@@ -87,21 +89,26 @@ impl Work<'_> {
                 let Some(to) = &self.how.dead_letters else { return CameTo::of(Outcome::Acknowledged) };
                 let letters: Vec<_> = events.iter().filter_map(|event| self.letter(event)).collect();
                 sending();
-                CameTo::of(self.in_time(sinks.keep(store, (to, self.of), &letters)).await)
+                let kept = self.in_time(sinks.keep(store, (to, self.of), &letters)).await;
+                kept.map_or_else(CameTo::refused, |()| CameTo::of(Outcome::Acknowledged))
             }
             (_, Endpoint::NatsJetStream(to)) => {
                 let whole: Vec<_> = events.iter().map(|(_, event)| Arc::clone(event)).collect();
                 sending();
-                let (outcome, too_large) = sinks.publish(store, (to, self.of), &whole, self.left).await;
+                let too_large = match sinks.publish(store, (to, self.of), &whole, self.left).await {
+                    Ok(too_large) => too_large,
+                    Err(refused) => return CameTo::refused(refused),
+                };
                 let lacks = too_large.into_iter().map(|place| (events[place].0, Lack::TooLarge)).collect();
-                CameTo { lacks, ..CameTo::of(outcome) }
+                CameTo::of(Outcome::Acknowledged).lacking(lacks)
             }
             (_, Endpoint::Webhook(webhook)) => self.post(webhook, events, sending).await,
         }
     }
 
-    async fn in_time(&self, sent: impl Future<Output = Outcome>) -> Outcome {
-        tokio::time::timeout(self.left, sent).await.unwrap_or(Outcome::TimedOut)
+    async fn in_time(&self, kept: impl Future<Output = Result<(), Refused>>) -> Result<(), Refused> {
+        let late = Refused { outcome: Outcome::TimedOut, cause: "the dead letter could not be kept in time" };
+        tokio::time::timeout(self.left, kept).await.unwrap_or(Err(late))
     }
 
     fn letter(&self, (place, event): &ToSend) -> Option<(Arc<TopicEvent>, Undelivered)> {
@@ -114,13 +121,13 @@ impl Work<'_> {
             Some(audience) => {
                 let subscription = &notifications[0].subscription;
                 let token = self.channels.bearers.token(subscription, audience, self.clock.world());
-                let Some(token) = token else { return CameTo::not_sent(Vec::new()) };
+                let Some(token) = token else { return CameTo::not_sent("its token could not be signed") };
                 Some(token)
             }
             None => None,
         };
         if self.left.is_zero() {
-            return CameTo::not_sent(Vec::new());
+            return CameTo::not_sent(NO_TIME);
         }
         let pushed: Vec<_> = events.iter().map(|(_, event)| &event.event).collect();
         let name = (&self.channels.push_origin, &*self.of.name);
@@ -131,7 +138,7 @@ impl Work<'_> {
         let outcome = outcome_of(&result);
         span.attempted(result.as_ref().ok().map(|answer| answer.status), outcome_name(outcome));
         told_failed(url, outcome, &result, events.len());
-        CameTo { outcome, lacks: Vec::new(), result: Some(result) }
+        CameTo { result: Some(result), ..CameTo::of(outcome) }
     }
 }
 
@@ -144,12 +151,13 @@ fn outcome_of(result: &Result<Answer, Failure>) -> Outcome {
 }
 
 /// What ends events of which there is nothing any more.
-fn nothing_to_send(purpose: Purpose) -> Outcome {
-    match purpose {
+fn nothing_to_send(purpose: Purpose) -> CameTo {
+    let outcome = match purpose {
         Purpose::DeadLetter => Outcome::Acknowledged,
         // Trying again would not help.
         Purpose::Push | Purpose::Notify => Outcome::refused(400),
-    }
+    };
+    CameTo::refused(Refused { outcome, cause: "nothing of it is kept any more" })
 }
 
 /// What there is to send, and what is not told since it is gone.
@@ -158,7 +166,7 @@ fn parted(read: Vec<Option<Arc<TopicEvent>>>) -> (Vec<ToSend>, Vec<(usize, Lack)
     for (place, event) in read.into_iter().enumerate() {
         match event {
             Some(event) => events.push((place, event)),
-            None => lacks.push((place, Lack::Injected)),
+            None => lacks.push((place, Lack::Gone)),
         }
     }
     (events, lacks)
@@ -354,7 +362,7 @@ mod tests {
         let ((receiver, bodies), letters) = (recording(), tempfile::tempdir().unwrap());
         let world = World::new(Endpoint::Webhook(Webhook::to(receiver.url("/push"))), kept_in(&letters)).await;
         let some = world.push(Purpose::Push, &[9, 1]).await;
-        assert_eq!((some.outcome, some.lacks), (Outcome::Acknowledged, vec![(0, Lack::Injected)]));
+        assert_eq!((some.outcome, some.lacks), (Outcome::Acknowledged, vec![(0, Lack::Gone)]));
         assert_eq!(world.push(Purpose::Push, &[9]).await.outcome, Outcome::refused(400));
         assert_eq!(world.push(Purpose::DeadLetter, &[9]).await.outcome, Outcome::Acknowledged);
         assert_eq!(bodies.lock().unwrap().len(), 1);

@@ -21,7 +21,9 @@ use serde_json::{Value, json};
 use store::{EventSubscriptionKey, Namesake, TopicQuery};
 use tidings_server::clock::Clock;
 use tidings_server::data_dir::DataDir;
+use tidings_server::dead_letters::DeadLettersConfig;
 use tidings_server::server::{Running, Settings, start};
+use tidings_server::sinks::SinksConfig;
 use tidings_server::{ids, key_file, seed};
 
 use crate::attempts::own_attempts;
@@ -453,6 +455,38 @@ async fn an_app_sees_what_came_of_pushes_that_an_operator_asked_for_before_it_ca
     let pushed: Vec<&Value> =
         told["value"].as_array().unwrap().iter().filter(|one| one["eventSubscription"]["name"] == "push").collect();
     assert_eq!((pushed.len(), &pushed[0]["app"]), (1, &json!(seed::APP)), "{told}");
+    world.server.drain().await;
+}
+
+#[tokio::test]
+async fn an_event_that_is_dropped_on_purpose_is_given_up_with_a_dead_letter_if_these_are_kept() {
+    let letters = tempfile::tempdir().unwrap();
+    let dead_letters = Some(DeadLettersConfig::Directory(letters.path().to_owned()));
+    let sinks = SinksConfig { dead_letters, ..SinksConfig::default() };
+    let world = World::with(Settings { sinks, ..settings() }).await;
+    let kept = DeadLetterDestination { resource_id: "r".to_owned(), container: "letters".to_owned() };
+    let (to, policy) = (Endpoint::Webhook(world.webhook("/kept")), PushPolicy::default());
+    let kept = world.put("kept", Destination::Push(Box::new(Push { to, policy, dead_letters: Some(kept) }))).await;
+    let dropped = world.pushes_to("/dropped").await;
+    let fault = json!({"action": "drop", "url": world.base});
+    assert_eq!(asked_of_admin(&world.server, "POST", "/admin/faults", fault).await.0, 201);
+    world.message("Never told").await;
+    world.advance("PT5H").await;
+    assert_eq!(world.sent("/").len(), 0);
+    for of in [&kept, &dropped] {
+        let ledger = world.ledger(of).await;
+        assert_eq!(ledger.abandoned, [(AbandonReason::Injected, 1)].into(), "{}: {ledger:?}", of.name);
+    }
+    let path = "/admin/topics/mail-events/event-subscriptions/kept/dead-letters";
+    let (_, listed) = asked_of_admin(&world.server, "GET", path, json!({})).await;
+    let [letter] = &listed["value"].as_array().unwrap()[..] else { panic!("{listed}") };
+    assert_eq!((&letter["reason"], &letter["lastOutcome"]), (&json!("Injected"), &json!("Aborted")));
+    let (_, attempts) = asked_of_admin(&world.server, "GET", "/admin/attempts?outcome=not_sent", json!({})).await;
+    let attempts = attempts["value"].as_array().unwrap();
+    assert_eq!(attempts.len(), 2, "{attempts:?}");
+    for attempt in attempts {
+        assert_eq!((&attempt["abandoned"], &attempt["cause"]), (&json!(["injected"]), &json!("a fault on purpose")));
+    }
     world.server.drain().await;
 }
 

@@ -229,6 +229,7 @@ impl Watch {
         let is_right = match letter.reason {
             GivenUp::NotRetried => matches!(status, 400 | 401 | 403 | 413),
             GivenUp::Stopped => status == 410 || span.ever_paused,
+            GivenUp::Injected => false,
             GivenUp::AttemptsExceeded => policies(span).any(|policy| known.failures >= policy.attempts_max()),
             GivenUp::TimeToLiveExceeded => {
                 since.is_none_or(|(waited, least)| waited >= least) && policies(span).any(|policy| !lives(policy))

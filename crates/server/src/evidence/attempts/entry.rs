@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use graph::{AppId, SubscriptionId, TenantId, Timestamp, TopicId};
+use notify::AbandonReason;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
+
+use crate::admin::reason_name;
 
 /// Characters of an answer's body that are kept.
 const EXCERPT_CHARS_MAX: usize = 200;
@@ -29,6 +32,8 @@ pub struct Tried {
     pub took: Duration,
     /// In how long what it carried is tried again.
     pub retry_micros: Option<u64>,
+    /// Why something of what it carried is not tried again.
+    pub abandoned: Vec<AbandonReason>,
     /// When the time to live is over of all that it carried.
     pub lives_until: Option<Timestamp>,
     /// Why there was no answer.
@@ -82,6 +87,9 @@ pub struct Entry {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(value_type = Option<String>, format = "date-time")]
     pub given_up_at: Option<Timestamp>,
+    /// Why something of what it carried is not tried again, in the words of the ledger.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub abandoned: Vec<String>,
     /// Why there was no answer.
     pub cause: Option<String>,
     /// How the body of an answer began that did not acknowledge. It is shown only if it is asked for.
@@ -130,6 +138,7 @@ impl Entry {
             notifications,
             next_retry_at,
             given_up_at,
+            abandoned: tried.abandoned.iter().map(|reason| reason_name(*reason).to_owned()).collect(),
             cause: tried.cause.clone(),
             excerpt: tried.excerpt.clone(),
         }

@@ -40,6 +40,7 @@ fn tried(ended: Timestamp) -> Tried {
         status: Some(503),
         took: Duration::from_millis(20),
         retry_micros: Some(5_000_000),
+        abandoned: Vec::new(),
         lives_until: None,
         cause: None,
         excerpt: entry::excerpt(b"busy\x1b[2J"),
