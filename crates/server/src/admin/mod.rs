@@ -93,8 +93,8 @@ pub struct Admin {
         topics::list,
         topics::create,
         topics::activate,
-        topics::subscribe,
-        topics::push,
+        event_subscriptions::subscribe,
+        event_subscriptions::push,
         topics::peek,
         dead_letters::list,
         dead_letters::replay,
@@ -147,7 +147,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/admin/keys/rotate", post(keys::rotate))
         .route("/admin/outbound/check", post(outbound::check))
         .route("/admin/users/{user}/sign-in-codes", post(sign_in_codes::create))
-        .route("/admin/topics/{topic}/webhooks", post(topics::push))
+        .route("/admin/topics/{topic}/webhooks", post(event_subscriptions::push))
         .route("/admin/import", import)
         .route("/admin/topics/{topic}/event-subscriptions/{name}/dead-letters", get(dead_letters::list))
         .route("/admin/topics/{topic}/event-subscriptions/{name}/dead-letters/replay", post(dead_letters::replay))
@@ -172,7 +172,7 @@ pub fn directory_router(directory: Directory) -> Router {
         .route("/admin/tenants", get(tenants::list).post(tenants::add))
         .route("/admin/topics", get(topics::list).post(topics::create))
         .route("/admin/topics/{topic}/activate", post(topics::activate))
-        .route("/admin/topics/{topic}/event-subscriptions", post(topics::subscribe))
+        .route("/admin/topics/{topic}/event-subscriptions", post(event_subscriptions::subscribe))
         .route("/admin/topics/{topic}/events", get(topics::peek))
         .route("/admin/users", get(users::list).post(users::add))
         .route("/admin/users/{user}", get(users::get).patch(users::patch).delete(users::remove))
