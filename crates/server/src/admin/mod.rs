@@ -92,6 +92,8 @@ pub struct Admin {
         tenants::list,
         topics::list,
         topics::create,
+        topics::get,
+        topics::remove,
         topics::activate,
         event_subscriptions::subscribe,
         event_subscriptions::push,
@@ -171,6 +173,7 @@ pub fn directory_router(directory: Directory) -> Router {
         .route("/admin/subscriptions/{id}/replay", post(replay::replay))
         .route("/admin/tenants", get(tenants::list).post(tenants::add))
         .route("/admin/topics", get(topics::list).post(topics::create))
+        .route("/admin/topics/{topic}", get(topics::get).delete(topics::remove))
         .route("/admin/topics/{topic}/activate", post(topics::activate))
         .route("/admin/topics/{topic}/event-subscriptions", post(event_subscriptions::subscribe))
         .route("/admin/topics/{topic}/events", get(topics::peek))

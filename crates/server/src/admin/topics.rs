@@ -21,6 +21,7 @@ use super::request::{Body, LISTED_MAX, Page, Query, bad, tenant_or_only};
 use super::{Admin, Failure};
 use crate::app::AppState;
 use crate::directory::Directory;
+use crate::http::event_grid::standing;
 use crate::ids;
 
 /// As many events are shown at most.
@@ -153,6 +154,44 @@ pub(super) async fn create(
     let opened = directory.store().open_topic(topic, TOPICS_OF_APP_MAX, directory.now()).await.map_err(refused)?;
     let activated = activated(&directory, opened).await?;
     Ok((StatusCode::CREATED, Json(show(&directory, state_of(&running), &activated).await?)))
+}
+
+#[utoipa::path(
+    get,
+    path = "/admin/topics/{topic}",
+    params(("topic" = String, Path, description = "Id or name")),
+    responses((status = 200, body = ShownTopic), (status = 404, body = Failure), (status = 409, body = Failure))
+)]
+pub(super) async fn get(
+    State(directory): State<Directory>,
+    running: Running,
+    Path(key): Path<String>,
+) -> Result<Json<ShownTopic>, Failure> {
+    let topic = topic_of(&directory, &key).await?;
+    Ok(Json(show(&directory, state_of(&running), &topic).await?))
+}
+
+#[utoipa::path(
+    delete,
+    path = "/admin/topics/{topic}",
+    params(("topic" = String, Path, description = "Id or name")),
+    responses(
+        (status = 204, description = "It is gone with its events and event subscriptions, and nothing is pushed any more. Dead letters stay"),
+        (status = 404, body = Failure),
+        (status = 409, body = Failure)
+    )
+)]
+pub(super) async fn remove(
+    State(directory): State<Directory>,
+    running: Running,
+    Path(key): Path<String>,
+) -> Result<StatusCode, Failure> {
+    let topic = topic_of(&directory, &key).await?;
+    let ended = directory.store().remove_topic(topic.id).await.map_err(refused)?;
+    if let Some(running) = state_of(&running) {
+        standing::removed(running, topic.id, ended).await;
+    }
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[utoipa::path(

@@ -1,7 +1,9 @@
 //! Where the directory is changed: the admin API of a running server, or the same operations in this
 //! process on the data of a stopped one.
 
-use anyhow::{anyhow, bail};
+use std::io::{BufRead as _, IsTerminal as _};
+
+use anyhow::{anyhow, bail, ensure};
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
@@ -126,6 +128,19 @@ fn read(status: StatusCode, answer: &[u8]) -> anyhow::Result<Value> {
         }
         _ => bail!("the server answers {status}: {value}"),
     }
+}
+
+/// Asks, unless that was answered already; where nobody can answer, nothing is done.
+pub fn confirmed(yes: bool, question: &str) -> anyhow::Result<()> {
+    if yes {
+        return Ok(());
+    }
+    ensure!(std::io::stdin().is_terminal(), "{question} Say so with --yes");
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    ensure!(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()), "nothing was removed");
+    Ok(())
 }
 
 /// A part of a path or a query, with what has a meaning there encoded.

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use graph::Timestamp;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, Output, encoded, query, text};
+use super::desk::{Desk, Output, confirmed, encoded, query, text};
 use super::place::{NAME_RUNNING, Place, Running};
 
 /// Partner topics: logs of CloudEvents that apps pull from.
@@ -20,7 +20,8 @@ Examples:
   tidings topic activate mail-events
   tidings topic subscribe mail-events worker
   tidings topic peek mail-events
-  tidings topic replay mail-events worker")]
+  tidings topic replay mail-events worker
+  tidings topic remove mail-events")]
 pub struct Options {
     #[command(subcommand)]
     command: Command,
@@ -78,6 +79,24 @@ Example:
         topic: String,
         #[command(flatten)]
         output: Output,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Remove a topic with its events and event subscriptions, for good.
+    ///
+    /// What waits to be pulled or pushed is given up; dead letters that are kept already stay where they are. Subscriptions
+    /// that are told through the topic live on, and what they tell fails as with a receiver that answers 404, until they
+    /// end: another topic of that name is not theirs. It asks first.
+    #[command(after_help = "\
+Examples:
+  tidings topic remove mail-events
+  tidings topic remove mail-events --yes")]
+    Remove {
+        /// Its name or id
+        topic: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -231,6 +250,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             let activated = Desk::open(&place)?.post(&path, json!({})).await?;
             output.print(&activated, |activated| format!("{}\n", line(activated)));
         }
+        Command::Remove { topic, yes, place } => {
+            let (desk, path) = (Desk::open(&place)?, format!("topics/{}", encoded(&topic)));
+            let found = desk.get(&path).await?;
+            confirmed(yes, &removal(&found))?;
+            desk.delete(&format!("topics/{}", text(&found, "id"))).await?;
+            println!("{}  removed", text(&found, "name"));
+        }
         Command::Subscribe { topic, name, types, subject_begins_with, webhook, push, replace, output, place } => {
             let types = Some(types).filter(|types| !types.is_empty());
             let body = json!({
@@ -379,6 +405,18 @@ fn line(topic: &Value) -> String {
     told
 }
 
+/// What goes with a topic, as a question.
+fn removal(topic: &Value) -> String {
+    let (name, events) = (text(topic, "name"), text(topic, "events"));
+    let of_topic = topic["eventSubscriptions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let goes = |one: &Value| format!("{} ({} pending)", text(one, "name"), text(one, "pending"));
+    let with = match of_topic {
+        [] => "no event subscription".to_owned(),
+        some => format!("the event subscriptions {}", some.iter().map(goes).collect::<Vec<_>>().join(", ")),
+    };
+    format!("Remove {name} with {events} events and {with}, for good?")
+}
+
 fn event_subscription_line(one: &Value) -> String {
     let (time, to) = (text(one, "time"), text(one, "to"));
     let to = if one["delivery"] == "pull" { String::new() } else { format!(" to {to}") };
@@ -430,6 +468,18 @@ mod tests {
             gone  webhook to https://h  stopped: its endpoint answered 410; put it again to go on  2 pending
             old  webhook to https://h  expired at T  2 pending
         ");
+    }
+
+    #[test]
+    fn who_removes_a_topic_is_asked_with_what_goes_along() {
+        let one = json!({"name": "worker", "pending": 2});
+        let topic = json!({"name": "mail", "events": 3, "eventSubscriptions": [one, {"name": "hook", "pending": 0}]});
+        assert_eq!(
+            removal(&topic),
+            "Remove mail with 3 events and the event subscriptions worker (2 pending), hook (0 pending), for good?"
+        );
+        let empty = json!({"name": "mail", "events": 0, "eventSubscriptions": []});
+        assert_eq!(removal(&empty), "Remove mail with 0 events and no event subscription, for good?");
     }
 
     #[test]

@@ -1,12 +1,9 @@
 //! `tidings user`: people with mailboxes.
 
-use std::io::{BufRead as _, IsTerminal as _};
-
-use anyhow::ensure;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, Output, encoded, query, text};
+use super::desk::{Desk, Output, confirmed, encoded, query, text};
 use super::place::{Place, Running};
 
 /// Add users, and say who may sign in.
@@ -158,19 +155,6 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             println!("{}  removed", user.key);
         }
     }
-    Ok(())
-}
-
-/// Asks, unless that was answered already; where nobody can answer, nothing is done.
-fn confirmed(yes: bool, question: &str) -> anyhow::Result<()> {
-    if yes {
-        return Ok(());
-    }
-    ensure!(std::io::stdin().is_terminal(), "{question} Say so with --yes");
-    eprint!("{question} [y/N] ");
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    ensure!(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()), "nothing was removed");
     Ok(())
 }
 

@@ -44,6 +44,8 @@ struct Shared {
     clock: OnceLock<Clock>,
     sent: Mutex<Vec<Sent>>,
     answers: Mutex<BTreeMap<String, u16>>,
+    /// Whoever holds it keeps requests to `/held` from being answered.
+    held: tokio::sync::Mutex<()>,
 }
 
 /// One request.
@@ -81,7 +83,11 @@ async fn hook(
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let at = shared.clock.get().map(Clock::wall).unwrap_or_default();
     let answer = shared.answers.lock().unwrap().get(&path).copied().unwrap_or(204);
+    let is_held = path == "/held";
     shared.sent.lock().unwrap().push(Sent { at, path, headers, body });
+    if is_held {
+        drop(shared.held.lock().await);
+    }
     (StatusCode::from_u16(answer).unwrap(), CONTENT_TYPE, String::new())
 }
 
@@ -455,6 +461,36 @@ async fn an_app_sees_what_came_of_pushes_that_an_operator_asked_for_before_it_ca
     let pushed: Vec<&Value> =
         told["value"].as_array().unwrap().iter().filter(|one| one["eventSubscription"]["name"] == "push").collect();
     assert_eq!((pushed.len(), &pushed[0]["app"]), (1, &json!(seed::APP)), "{told}");
+    world.server.drain().await;
+}
+
+#[tokio::test]
+async fn a_topic_that_an_operator_removes_is_gone_with_what_it_pushes_and_the_attempt_log_says_so() {
+    let world = World::new().await;
+    world.pushes_to("/held").await;
+    world.answer("/held", 503);
+    let held = world.hooks.0.held.lock().await;
+    world.message("Hello").await;
+    let mut look = tokio::time::interval(std::time::Duration::from_millis(5));
+    while world.sent("/held").is_empty() {
+        look.tick().await;
+    }
+    let topic = |method| asked_of_admin(&world.server, method, "/admin/topics/mail-events", json!({}));
+    let (_, shown) = topic("GET").await;
+    assert_eq!((&shown["events"], &shown["eventSubscriptions"][0]["name"]), (&json!(1), &json!("push")), "{shown}");
+    assert_eq!(topic("DELETE").await.0, 204);
+    for method in ["GET", "DELETE"] {
+        assert_eq!(topic(method).await.0, 404);
+    }
+    drop(held);
+    world.message("Told to nobody").await;
+    world.advance("0s").await;
+    assert_eq!(world.sent("/held").len(), 1);
+    let (_, attempts) = asked_of_admin(&world.server, "GET", "/admin/attempts?outcome=refused", json!({})).await;
+    let attempts = attempts["value"].as_array().unwrap();
+    let pushed = attempts.iter().find(|one| one["eventSubscription"]["name"] == "push").unwrap();
+    assert_eq!((&pushed["status"], &pushed["abandoned"]), (&json!(503), &json!(["subscription_ended"])));
+    assert!(attempts.iter().any(|one| one["cause"] == "the topic was removed"), "{attempts:?}");
     world.server.drain().await;
 }
 

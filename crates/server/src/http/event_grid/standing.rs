@@ -57,6 +57,13 @@ pub async fn pushing_ended(state: &AppState, topic: TopicId, ended: impl IntoIte
     }
 }
 
+/// Returns once nothing is pushed any more by a topic that was removed, with what ended by that. Whoever waits for its events
+/// hears that it is gone.
+pub async fn removed(state: &AppState, topic: TopicId, ended: Vec<EndedPushing>) {
+    pushing_ended(state, topic, ended).await;
+    state.arrivals.ring(topic);
+}
+
 /// Writes down that an endpoint has consented, if it is waited for: `is_it` says whether for this consent. Answers what
 /// stands then; `None`: it is not waited for, or not any more.
 pub async fn consent(

@@ -17,7 +17,7 @@ use store::{TopicError, TopicQuery};
 use url::form_urlencoded;
 
 use super::super::refusal::Refusal;
-use super::super::standing::{TRIES, pushing_ended};
+use super::super::standing::{self, TRIES};
 use super::super::who::{find, managed};
 use super::super::{Call, Done};
 use crate::ids;
@@ -127,8 +127,7 @@ pub(super) async fn delete(call: &Call<'_>, who: &Principal, path: &TopicPath) -
         Err(TopicError::NotFound) => Ok(Done::empty(StatusCode::NO_CONTENT)),
         Err(error) => Err(error.into()),
         Ok(ended) => {
-            pushing_ended(call.state, topic.id, ended).await;
-            call.state.arrivals.ring(topic.id);
+            standing::removed(call.state, topic.id, ended).await;
             Ok(Done::empty(StatusCode::OK))
         }
     }
