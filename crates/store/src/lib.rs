@@ -17,6 +17,7 @@ use graph::{
 };
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent, Submission};
+use notify::reauthorization::Standing;
 use notify::recount::Books;
 use notify::retention::{LogExtent, Mark};
 use notify::topic::{CloudEvent, EventCounts};
@@ -268,6 +269,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Appended, SubscriptionError>;
     /// A live subscription; one that pushes a topic's events, too.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError>;
+    /// How a live subscription stands: what its app was asked, and whether it is paused.
+    async fn standing(&self, id: SubscriptionId) -> Result<Option<Standing>, StoreError>;
     /// Live subscriptions of a tenant (all, or of one app, creator or mailbox), by id, after `after`. Those that push a
     /// topic's events are not among them: they are looked after with their topic.
     async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError>;

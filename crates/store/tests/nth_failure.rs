@@ -331,6 +331,7 @@ fn subscription_calls() -> Vec<(&'static str, Run)> {
             store.replay(first(), vec![(Some(ChangeType::Created), Arc::new(record))])
         };
         subscription: store => store.subscription(subscription_id(1));
+        standing: store => store.standing(subscription_id(1));
         subscriptions: store => store.subscriptions(of_tenant());
         ledger: store => store.ledger(subscription_id(1));
         ledgers: store => store.ledgers(LedgerQuery { app: None, after: None, limit: 10 });

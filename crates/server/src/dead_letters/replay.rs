@@ -7,7 +7,7 @@ use std::sync::Arc;
 use graph::Timestamp;
 use notify::push_policy::{GivenUp, LastOutcome, Undelivered};
 use notify::topic::EventSubscription;
-use notify::{Record, Subscription, Topic, TopicEvent};
+use notify::{Record, Topic, TopicEvent};
 use protocol::cloud_event::CloudEvent;
 use protocol::event_grid::dead_letter::{DeadLetter, Told};
 use serde::Serialize;
@@ -180,7 +180,7 @@ pub async fn replay(
         None => None,
     };
     let subscription = subscription.ok_or(LettersError::NotLive)?;
-    if is_stopped(store, &subscription).await? {
+    if store.standing(subscription.id).await?.is_some_and(|standing| standing.is_paused()) {
         return Err(LettersError::Stopped);
     }
     let to = chosen.to.unwrap_or(now);
@@ -215,13 +215,6 @@ pub async fn replay(
         }
     }
     Ok(replayed)
-}
-
-/// Whether its endpoint wants no more events.
-async fn is_stopped(store: &dyn Store, subscription: &Subscription) -> Result<bool, StoreError> {
-    let spans = store.partition_state(subscription.partition()).await?.subscriptions;
-    let span = spans.iter().find(|span| span.subscription.id == subscription.id);
-    Ok(span.is_some_and(|span| span.standing.is_paused()))
 }
 
 #[derive(Default)]

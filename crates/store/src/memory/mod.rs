@@ -11,6 +11,7 @@ use graph::{AppId, Attachment, AttachmentId, ChangeId, ChangeType, FolderId, Imm
 use graph::{SubscriptionId, TenantId, Timestamp, TopicId, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent};
+use notify::reauthorization::Standing;
 use notify::recount::Books;
 use notify::retention::{LogExtent, Mark};
 use notify::topic::{CloudEvent, EventCounts};
@@ -311,6 +312,10 @@ impl Store for MemoryStore {
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {
         self.model().subscription(id)
+    }
+
+    async fn standing(&self, id: SubscriptionId) -> Result<Option<Standing>, StoreError> {
+        self.model().standing(id)
     }
 
     async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError> {

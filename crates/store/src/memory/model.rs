@@ -279,6 +279,11 @@ impl Model {
         Ok(span.map(|span| Arc::clone(&span.subscription)))
     }
 
+    pub fn standing(&self, id: SubscriptionId) -> Result<Option<Standing>, StoreError> {
+        let span = self.subscriptions.get(&id).filter(|span| span.ended.is_none());
+        Ok(span.map(|span| span.standing.clone()))
+    }
+
     pub fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError> {
         let asked = |one: &&Arc<Subscription>| {
             one.tenant == query.tenant

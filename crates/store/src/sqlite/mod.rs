@@ -17,6 +17,7 @@ use graph::{AppId, Attachment, AttachmentId, ChangeId, ChangeType, FolderId, Imm
 use graph::{SubscriptionId, TenantId, Timestamp, TopicId, UserId};
 use notify::checkpoint::{LoadedParked, PartitionState};
 use notify::log::{Cause, EndReason, LifecycleEvent};
+use notify::reauthorization::Standing;
 use notify::recount::Books;
 use notify::retention::{LogExtent, Mark};
 use notify::topic::{CloudEvent, EventCounts};
@@ -432,6 +433,10 @@ impl Store for SqliteStore {
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, StoreError> {
         self.readers.point(|connection| subscription::subscription(connection, &self.keys, id)).await
+    }
+
+    async fn standing(&self, id: SubscriptionId) -> Result<Option<Standing>, StoreError> {
+        self.readers.point(move |connection| subscription::standing(connection, id)).await
     }
 
     async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Arc<Subscription>>, StoreError> {

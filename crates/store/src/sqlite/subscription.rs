@@ -427,6 +427,12 @@ pub(super) fn subscription(
     Ok(live(connection, keys, id)?.map(|live| Arc::new(live.subscription)))
 }
 
+pub(super) fn standing(connection: &Connection, id: SubscriptionId) -> Result<Option<Standing>, StoreError> {
+    let sql = "SELECT standing FROM subscription WHERE id = ?1 AND ended IS NULL";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_row([id.0.as_bytes()], |row| Ok(read_standing(row, 0, id))).optional()?.transpose()
+}
+
 pub(super) fn subscriptions(
     connection: &Connection,
     keys: &Keys,

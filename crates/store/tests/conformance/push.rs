@@ -120,7 +120,9 @@ pub async fn what_was_stopped_goes_on_when_it_is_put_again(world: World) {
     world.store.pause_subscription(Arc::new(topic.pushed(&put).unwrap())).await.unwrap();
     let is_paused = || async {
         let state = world.store.partition_state(topic.partition()).await.unwrap();
-        state.subscriptions[0].standing.is_paused()
+        let standing = world.store.standing(subscription_id(7)).await.unwrap().unwrap();
+        assert_eq!(state.subscriptions[0].standing, standing);
+        standing.is_paused()
     };
     assert!(is_paused().await);
     assert_eq!(world.put(pushed_to(&topic, "push", "/a", 8)).await, put);
@@ -130,6 +132,8 @@ pub async fn what_was_stopped_goes_on_when_it_is_put_again(world: World) {
     assert_eq!(world.lives().await, [began(&topic, &put), paused, resumed], "and once");
     world.put(pushed_to(&topic, "push", "/a", 9)).await;
     assert_eq!(world.lives().await.len(), 3);
+    world.store.remove_topic(topic.id).await.unwrap();
+    assert_eq!(world.store.standing(subscription_id(7)).await, Ok(None), "it lives no more");
 }
 
 pub async fn a_filter_that_is_changed_is_remembered_up_to_the_change(world: World) {

@@ -42,13 +42,9 @@ pub(in crate::admin) async fn shown(
     topic: &Topic,
 ) -> Result<Vec<ShownEventSubscription>, StoreError> {
     let all = directory.store().event_subscriptions(topic.id).await?;
-    let (mut standings, mut probations) = (BTreeMap::new(), BTreeMap::new());
-    if all.iter().any(|one| one.push().is_some()) {
-        let state = directory.store().partition_state(topic.partition()).await?;
-        standings.extend(state.subscriptions.into_iter().map(|span| (span.subscription.id, span.standing)));
-        if let Some(running) = running {
-            probations.extend(running.on_probation(topic.partition()).await);
-        }
+    let mut probations = BTreeMap::new();
+    if let Some(running) = running.filter(|_| all.iter().any(|one| one.push().is_some())) {
+        probations.extend(running.on_probation(topic.partition()).await);
     }
     let mut shown = Vec::with_capacity(all.len());
     for one in all {
@@ -57,9 +53,13 @@ pub(in crate::admin) async fn shown(
             None => continue,
         };
         let pending = pending(directory, &one, counts).await?;
-        let standing = one.id.and_then(|id| standings.get(&id));
-        let probation = one.id.and_then(|id| probations.get(&id).copied());
-        let (state, time) = state(&one, standing, probation, directory.now());
+        let pushes = one.id.filter(|_| one.push().is_some());
+        let standing = match pushes {
+            Some(id) => directory.store().standing(id).await?,
+            None => None,
+        };
+        let probation = pushes.and_then(|id| probations.get(&id).copied());
+        let (state, time) = state(&one, standing.as_ref(), probation, directory.now());
         let (delivery, to) = delivery(&one);
         let time = time.map(|time| time.to_string());
         shown.push(ShownEventSubscription { name: one.name.clone(), delivery, to, state, time, pending });

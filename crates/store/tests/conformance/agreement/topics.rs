@@ -229,6 +229,7 @@ impl Pair {
         both!(self, topics(TopicQuery { limit: 10, ..TopicQuery::default() })).unwrap();
         for number in PUSHED {
             both!(self, subscription(subscription_id(number))).unwrap();
+            both!(self, standing(subscription_id(number))).unwrap();
         }
         for number in 1..5 {
             let id = topic(number).id;
