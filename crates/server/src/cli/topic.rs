@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use super::desk::{Desk, Output, confirmed, encoded, query, text};
 use super::place::{NAME_RUNNING, Place, Running};
 
+/// What is told on standard error where a range has nothing in it: that is no failure.
+const NOTHING_MATCHED: &str = "nothing matched: there is no such dead letter";
+
 /// Partner topics: logs of CloudEvents that apps pull from.
 ///
 /// A subscription whose notificationUrl begins with EventGrid: is told through a topic, which is made when the first one
@@ -142,7 +145,8 @@ Examples:
     /// A dead letter is an event that was pushed and given up, kept where the server's configuration says. Without --all
     /// and --id they are listed. Sent again, an event goes to this event subscription alone, under the id that it has, with
     /// a time to live that begins anew; its dead letter goes once that is durable. If it is given up again it is a dead
-    /// letter again.
+    /// letter again. An --id of which there is no dead letter makes it end with an exit code that is not 0; the others are
+    /// sent all the same.
     #[command(after_help = "\
 Examples:
   tidings topic replay mail-events worker
@@ -316,6 +320,9 @@ async fn show(desk: &Desk, path: &str, wanted: Wanted, output: Output) -> anyhow
             break;
         }
     }
+    if value.is_empty() && unreadable.is_empty() {
+        eprintln!("{NOTHING_MATCHED}");
+    }
     output.print(&json!({ "value": value, "unreadable": unreadable }), letters);
     Ok(())
 }
@@ -338,20 +345,26 @@ async fn send_again(desk: &Desk, path: &str, wanted: Wanted, output: Output) -> 
             break;
         }
     }
-    let missing: Vec<&String> = wanted.ids.iter().filter(|id| !sent.iter().any(|sent| sent == id.as_str())).collect();
+    let missing = missing(&wanted.ids, &sent);
     let done = json!({
         "replayed": sent.len(), "ids": sent, "missing": missing, "left": left, "unreadable": unreadable,
     });
     output.print(&done, sent_line);
+    ensure!(missing.is_empty(), "there is no dead letter of {}", missing.join(", "));
+    if sent.is_empty() {
+        eprintln!("{NOTHING_MATCHED}");
+    }
     Ok(())
+}
+
+/// The ids that were asked for and have no dead letter.
+fn missing<'a>(asked: &'a [String], sent: &[Value]) -> Vec<&'a str> {
+    asked.iter().map(String::as_str).filter(|id| !sent.iter().any(|sent| sent == *id)).collect()
 }
 
 fn letters(listed: &Value) -> String {
     let list = |member: &str| listed[member].as_array().cloned().unwrap_or_default();
     let (letters, unreadable) = (list("value"), list("unreadable"));
-    if letters.is_empty() && unreadable.is_empty() {
-        return "there is no such dead letter\n".to_owned();
-    }
     let unreadable =
         unreadable.iter().map(|name| format!("cannot be read: {}", text(&json!({ "name": name }), "name")));
     letters.iter().map(letter_line).chain(unreadable).map(|line| line + "\n").collect()
@@ -372,12 +385,8 @@ fn letter_line(letter: &Value) -> String {
 }
 
 fn sent_line(done: &Value) -> String {
-    let mut told = match done["replayed"].as_u64() {
-        Some(0) => "nothing to send again: there is no such dead letter\n".to_owned(),
-        _ => format!("{} sent again\n", text(done, "replayed")),
-    };
+    let mut told = format!("{} sent again\n", text(done, "replayed"));
     let remarks = [
-        ("missing", "there is no dead letter of"),
         ("left", "sent again, but not removed (sent once more it is the same event)"),
         ("unreadable", "cannot be read"),
     ];
@@ -483,8 +492,14 @@ mod tests {
     }
 
     #[test]
-    fn that_there_are_no_dead_letters_is_said() {
-        assert_eq!(letters(&json!({"value": [], "unreadable": []})), "there is no such dead letter\n");
+    fn ids_without_a_dead_letter_are_named() {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        assert_eq!(missing(&ids(&["1", "2", "3"]), &[json!("2")]), ["1", "3"]);
+        assert_eq!(missing(&ids(&["2"]), &[json!("2")]), [""; 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_dead_letters_is_listed() {
         let unreadable = letters(&json!({"value": [], "unreadable": ["a/b.json"]}));
         assert_eq!(unreadable, "cannot be read: a/b.json\n");
     }
