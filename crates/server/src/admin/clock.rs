@@ -66,7 +66,7 @@ pub(super) struct Advanced {
 enum Unmoved {
     #[error("say how far: either \"by\", such as \"PT4H\", or \"to\", a time")]
     NotOne,
-    #[error("{0:?} is no duration of days, hours, minutes and seconds; write PT4H or P3D, or 4h, 3d, 90s")]
+    #[error("'{0}' is no duration of days, hours, minutes and seconds; write PT4H or P3D, or 4h, 3d, 90s")]
     Duration(String),
     #[error("a clock is moved forward only")]
     Back,

@@ -172,7 +172,7 @@ async fn read(directory: &Directory, asked: Permissions) -> Result<Grant, Failur
         ShownGrantee::User(key) => {
             let user = user_of(directory, &key).await?;
             if user.tenant != tenant {
-                return Err(bad(format!("{} is of another tenant; name that one as tenant (--tenant)", user.upn)));
+                return Err(bad(format!("{} is of another tenant; name that one as \"tenant\"", user.upn)));
             }
             Grantee::User(user.id)
         }

@@ -163,7 +163,7 @@ fn may_replace(before: Option<&Arc<EventSubscription>>, to: Way, replace: bool) 
     if replace {
         return Ok(());
     }
-    let told = format!("{told}, ask for \"replace\" (--replace), which gives up what waits");
+    let told = format!("{told}, ask for \"replace\", which gives up what waits");
     Err(Failure::new(StatusCode::CONFLICT, told))
 }
 

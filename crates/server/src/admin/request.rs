@@ -85,7 +85,7 @@ pub(super) async fn tenant_or_only(directory: &Directory, named: Option<&str>) -
     match (tenants.pop(), tenants.is_empty()) {
         (Some(only), true) => Ok(only),
         (None, _) => Err(bad("there is no tenant; add one first (tidings tenant add)")),
-        _ => Err(bad("there is more than one tenant; name one by its id or domain (tenant, or --tenant)")),
+        _ => Err(bad("there is more than one tenant; name one as \"tenant\", by its id or domain")),
     }
 }
 

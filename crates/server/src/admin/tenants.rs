@@ -52,7 +52,7 @@ pub(super) async fn add(
     Body(new): Body<NewTenant>,
 ) -> Result<(StatusCode, Json<ShownTenant>), Failure> {
     let id = match (new.personal, new.id) {
-        (true, Some(_)) => return Err(bad("the tenant of personal accounts has an id of its own; leave id out")),
+        (true, Some(_)) => return Err(bad("the tenant of personal accounts has an id of its own; leave \"id\" out")),
         (true, None) => TenantId::CONSUMERS,
         (false, id) => TenantId(chosen_or_new(id)),
     };

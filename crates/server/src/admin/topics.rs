@@ -277,7 +277,20 @@ fn place(new: &NewTopic) -> Result<EventGridUrl, Failure> {
         .append_pair("partnertopic", &new.name)
         .append_pair("location", &new.location)
         .finish();
-    EventGridUrl::parse(&format!("EventGrid:?{query}")).map_err(bad)
+    EventGridUrl::parse(&format!("EventGrid:?{query}")).map_err(|error| bad(in_members(&error.to_string())))
+}
+
+/// What is said of a part of an URL, of the member that it was made of.
+fn in_members(refusal: &str) -> String {
+    let members = [
+        ("azuresubscriptionid", "azureSubscription"),
+        ("resourcegroup", "resourceGroup"),
+        ("partnertopic", "name"),
+        ("location", "location"),
+    ];
+    let named =
+        |told: String, (part, member): (&str, &str)| told.replace(&format!("'{part}'"), &format!("\"{member}\""));
+    members.into_iter().fold(refusal.to_owned(), named)
 }
 
 pub(super) async fn show(

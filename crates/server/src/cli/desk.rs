@@ -99,7 +99,8 @@ impl Desk {
                 (answer.status(), answer.into_body().collect().await?.to_bytes())
             }
         };
-        read(status, &answer).map_err(|error| match status {
+        let read = read(status, &answer).map_err(|error| anyhow!(in_options(&error.to_string())));
+        read.map_err(|error| match status {
             // What is not there may be elsewhere.
             StatusCode::NOT_FOUND => {
                 anyhow!("{error} (in {}; --data-dir DIR, or --server URL, names another place)", self.place)
@@ -128,6 +129,60 @@ fn read(status: StatusCode, answer: &[u8]) -> anyhow::Result<Value> {
         }
         _ => bail!("the server answers {status}: {value}"),
     }
+}
+
+/// What the admin API calls what options of commands give.
+const OPTIONS: [(&str, &str); 26] = [
+    ("$top", "--top"),
+    ("accessTokenVersion", "--token-version"),
+    ("azureSubscription", "--azure-subscription"),
+    ("blobContainerName", "--dead-letters"),
+    ("by", "--by"),
+    ("changeType", "--change-type"),
+    ("deadLetterDestination", "--dead-letters"),
+    ("endpointUrl", "--webhook"),
+    ("eventTimeToLiveInMinutes", "--ttl"),
+    ("every", "--every"),
+    ("id", "--id"),
+    ("includedEventTypes", "--type"),
+    ("kind", "--kind"),
+    ("location", "--location"),
+    ("maxDeliveryAttempts", "--max-attempts"),
+    ("percent", "--percent"),
+    ("reachedAt", "--reached-at"),
+    ("replace", "--replace"),
+    ("resource", "--resource"),
+    ("resourceGroup", "--resource-group"),
+    ("subjectBeginsWith", "--subject-begins-with"),
+    ("tenant", "--tenant"),
+    ("times", "--times"),
+    ("until", "--until"),
+    ("url", "--url"),
+    ("with", "--with"),
+];
+
+/// A refusal that names members of the request, with the options that they were given by. What could be a word as well is
+/// a member where it stands in double quotes.
+fn in_options(refusal: &str) -> String {
+    let is_member = |name: &str| name.contains(|letter: char| letter.is_ascii_uppercase() || letter == '$');
+    OPTIONS.into_iter().fold(refusal.to_owned(), |told, (member, option)| {
+        let told = told.replace(&format!("\"{member}\""), option);
+        if is_member(member) { replaced(&told, member, option) } else { told }
+    })
+}
+
+/// A text with another word in the place of one; what only has it within stays.
+fn replaced(text: &str, word: &str, by: &str) -> String {
+    let is_part = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());
+    let (mut told, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(word) {
+        let (before, after) = (&rest[..at], &rest[at + word.len()..]);
+        let is_word = !is_part(before.chars().next_back()) && !is_part(after.chars().next());
+        told.push_str(before);
+        told.push_str(if is_word { by } else { word });
+        rest = after;
+    }
+    told + rest
 }
 
 /// Asks, unless that was answered already; where nobody can answer, nothing is done.
@@ -215,6 +270,23 @@ mod tests {
         let answer = br#"{"error":{"code":"InvalidAuthenticationToken","message":"Access token is empty."}}"#;
         let refusal = read(StatusCode::UNAUTHORIZED, answer).unwrap_err().to_string();
         assert!(refusal.contains("--server URL names the admin API"), "{refusal}");
+    }
+
+    #[test]
+    fn a_refusal_names_the_options_and_not_the_members_of_the_request() {
+        for (refusal, told) in [
+            (
+                "\"with\" is for fail alone, and \"changeType\" for changes",
+                "--with is for fail alone, and --change-type for changes",
+            ),
+            ("reachedAt must be the address of this server", "--reached-at must be the address of this server"),
+            ("\"resourceGroup\" must have 1 to 90 letters", "--resource-group must have 1 to 90 letters"),
+            ("$top is 0: give 1 to 1000", "--top is 0: give 1 to 1000"),
+            ("there is no user 'url' with that id", "there is no user 'url' with that id"),
+            ("endpointUrls are none of these", "endpointUrls are none of these"),
+        ] {
+            assert_eq!(in_options(refusal), told);
+        }
     }
 
     #[test]

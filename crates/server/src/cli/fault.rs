@@ -1,6 +1,5 @@
 //! `tidings fault`: deliveries of a development server go wrong on purpose.
 
-use anyhow::anyhow;
 use clap::Subcommand;
 use graph::Timestamp;
 use serde_json::{Value, json};
@@ -123,7 +122,7 @@ struct At {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     match options.command {
         Command::Add(add) => {
-            let added = open(&add.at.place)?.post("faults", add.body()).await.map_err(in_options)?;
+            let added = open(&add.at.place)?.post("faults", add.body()).await?;
             add.at.output.print(&added, |added| format!("{}\n    {}\n", line(added), follows(add.action)));
         }
         Command::List(at) => at.output.print_list(&open(&at.place)?.get("faults").await?, line),
@@ -135,16 +134,6 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 
 fn open(place: &Running) -> anyhow::Result<Desk> {
     Desk::of_running(place, "faults are made while `tidings dev` runs")
-}
-
-/// A refusal that names members of the request, with the options that they were given by.
-fn in_options(refusal: anyhow::Error) -> anyhow::Error {
-    let members = ["with", "by", "url", "kind", "changeType", "resource", "every", "percent", "times", "until"];
-    let in_options = members.into_iter().fold(refusal.to_string(), |told, member| {
-        let option = if member == "changeType" { "change-type" } else { member };
-        told.replace(&format!("\"{member}\""), &format!("--{option}"))
-    });
-    anyhow!(in_options)
 }
 
 impl Add {
@@ -195,15 +184,4 @@ fn line(fault: &Value) -> String {
         line.push_str(&format!("  {member} {}", text(fault, member)));
     }
     line + &format!("  struck {} of {}", text(fault, "struck"), text(fault, "seen"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_names_the_options_and_not_the_members_of_the_request() {
-        let told = in_options(anyhow!("\"with\" is for fail alone, and \"changeType\" for changes"));
-        assert_eq!(told.to_string(), "--with is for fail alone, and --change-type for changes");
-    }
 }

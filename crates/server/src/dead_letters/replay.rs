@@ -87,7 +87,7 @@ pub struct ReplayedLetters {
 pub enum LettersError {
     #[error("this server keeps no dead letters; its configuration names no place in the section dead_letters")]
     NoPlace,
-    #[error("this event subscription keeps no dead letters; it has no deadLetterDestination")]
+    #[error("this event subscription keeps no dead letters; it was put without deadLetterDestination")]
     NotKept,
     #[error("this event subscription is not pushed to, so nobody would get them")]
     NotLive,

@@ -115,7 +115,7 @@ async fn who_keeps_no_dead_letters_is_told_so() {
     topic(&world).await;
     let (status, refused) = replay(&world, "puller", json!({})).await;
     assert_eq!(status, 409);
-    assert!(refused["error"].as_str().unwrap().contains("no deadLetterDestination"), "{refused}");
+    assert!(refused["error"].as_str().unwrap().contains("without deadLetterDestination"), "{refused}");
     assert_eq!(replay(&world, "nobody", json!({})).await.0, 404);
     assert_eq!(replay(&world, "worker", json!({ "ids": vec!["x"; 1_001] })).await.0, 400);
     let without = World::new().await;
