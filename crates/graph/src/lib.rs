@@ -41,6 +41,7 @@ mod ical_occurrences;
 mod ical_people;
 mod ical_recurrence;
 mod ical_zones;
+mod json;
 pub mod mbox;
 pub mod mime;
 mod property_bag;
@@ -56,6 +57,7 @@ pub use id::{
 };
 pub use id::{TenantId, UserId};
 pub use item::{Folder, Item, Properties, WellKnown};
+pub use json::to_json;
 pub use occurrence::{Occurrence, OccurrenceId};
 pub use partition::{PARTITIONS, Partition, Scope};
 pub use property_bag::PropertyBag;

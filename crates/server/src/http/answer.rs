@@ -18,9 +18,6 @@ pub const CONTENT_TYPE: &str =
 const DIAGNOSTIC: &str =
     r#"{"ServerInfo":{"DataCenter":"Local","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"Tidings"}}"#;
 
-/// Room for the JSON of most single things, so that it is not moved while it grows.
-const JSON_BYTES: usize = 2 << 10;
-
 /// As many as an answer has at the most.
 const HEADERS: usize = 12;
 
@@ -37,10 +34,7 @@ pub struct Answer {
 
 impl Answer {
     pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
-        let mut json = Vec::with_capacity(JSON_BYTES);
-        // Values of ours always have a JSON form.
-        let written = serde_json::to_writer(&mut json, body).is_ok();
-        Self { body: Some(if written { json } else { Vec::new() }), ..Self::empty(status) }
+        Self { body: Some(graph::to_json(body).unwrap_or_default()), ..Self::empty(status) }
     }
 
     /// JSON that is written already.

@@ -1,19 +1,10 @@
 //! How values stand in rows.
 
+/// The JSON that stands in a row.
+pub(super) use graph::to_json;
 use graph::{AttachmentId, FolderId, ImmutableId, ItemId, Kind, Partition, UserId};
 use notify::{Position, StreamKind};
-use serde::Serialize;
 use uuid::Uuid;
-
-/// Room for the JSON of most items and records, so that it is not moved while it grows.
-const JSON_BYTES: usize = 2 << 10;
-
-/// The JSON that stands in a row.
-pub(super) fn to_json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
-    let mut json = Vec::with_capacity(JSON_BYTES);
-    serde_json::to_writer(&mut json, value)?;
-    Ok(json)
-}
 
 /// An item's or folder's id in a row: its kind, then its UUID. Sorts as the id does.
 pub(super) type Key = [u8; 17];
