@@ -15,16 +15,12 @@ use crate::key_file::{keys_for, place_for};
 pub const NAME_RUNNING: &str =
     "start it, or name the running one with --data-dir DIR, or with --server URL and --token TOKEN";
 
+/// A server that may run or not.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Which server")]
 pub struct Place {
-    /// The admin URL of a running server (http://127.0.0.1:8081)
-    #[arg(long, value_name = "URL", requires = "token", conflicts_with = "data_dir")]
-    server: Option<String>,
-
-    /// The admin token of that server
-    #[arg(long, value_name = "TOKEN", env = "TIDINGS_ADMIN_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    at: Named,
 
     /// The data directory of a server, running or stopped [default: $XDG_DATA_HOME/tidings or
     /// ~/.local/share/tidings]
@@ -40,6 +36,18 @@ pub struct Place {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Which server")]
 pub struct Running {
+    #[command(flatten)]
+    at: Named,
+
+    /// The data directory of a running server [default: $XDG_DATA_HOME/tidings or
+    /// ~/.local/share/tidings]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// A running server by its address.
+#[derive(Debug, clap::Args)]
+struct Named {
     /// The admin URL of a running server (http://127.0.0.1:8081)
     #[arg(long, value_name = "URL", requires = "token", conflicts_with = "data_dir")]
     server: Option<String>,
@@ -47,11 +55,6 @@ pub struct Running {
     /// The admin token of that server
     #[arg(long, value_name = "TOKEN", env = "TIDINGS_ADMIN_TOKEN", hide_env_values = true)]
     token: Option<String>,
-
-    /// The data directory of a running server [default: $XDG_DATA_HOME/tidings or
-    /// ~/.local/share/tidings]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
 }
 
 /// What was found there.
@@ -70,11 +73,11 @@ pub struct Server {
 impl Place {
     /// The place in words.
     pub fn named(&self) -> anyhow::Result<String> {
-        named(self.server.as_deref(), self.data_dir.as_deref())
+        self.at.named(self.data_dir.as_deref())
     }
 
     pub fn find(&self) -> anyhow::Result<Found> {
-        let dir = match looked_in(self.server.as_deref(), self.token.as_deref(), self.data_dir.as_deref())? {
+        let dir = match self.at.looked_in(self.data_dir.as_deref())? {
             Looked::At(server) => return Ok(Found::Server(server)),
             Looked::In(dir) => dir,
         };
@@ -95,12 +98,12 @@ impl Place {
 impl Running {
     /// The place in words.
     pub fn named(&self) -> anyhow::Result<String> {
-        named(self.server.as_deref(), self.data_dir.as_deref())
+        self.at.named(self.data_dir.as_deref())
     }
 
     /// The server; `what` only a running one does, if none runs.
     pub fn find(&self, what: &str) -> anyhow::Result<Server> {
-        match looked_in(self.server.as_deref(), self.token.as_deref(), self.data_dir.as_deref())? {
+        match self.at.looked_in(self.data_dir.as_deref())? {
             Looked::At(server) => Ok(server),
             Looked::In(dir) => match who_has(&dir)? {
                 Ok(_) => bail!("{what}: {NAME_RUNNING}"),
@@ -110,25 +113,28 @@ impl Running {
     }
 }
 
-fn named(server: Option<&str>, data_dir: Option<&Path>) -> anyhow::Result<String> {
-    Ok(match (server, data_dir) {
-        (Some(server), _) => format!("the server at {server}"),
-        (None, Some(dir)) => dir.display().to_string(),
-        (None, None) => default_path()?.display().to_string(),
-    })
-}
-
 /// Where somebody said to look.
 enum Looked {
     At(Server),
     In(PathBuf),
 }
 
-fn looked_in(server: Option<&str>, token: Option<&str>, data_dir: Option<&Path>) -> anyhow::Result<Looked> {
-    match (server, token) {
-        (Some(server), Some(token)) => Ok(Looked::At(Server { admin: server.to_owned(), token: token.to_owned() })),
-        (Some(_), None) => bail!("--server needs --token TOKEN"),
-        (None, _) => Ok(Looked::In(data_dir.map_or_else(default_path, |dir| Ok(dir.to_owned()))?)),
+impl Named {
+    /// What is named, in words: this, or a data directory.
+    fn named(&self, data_dir: Option<&Path>) -> anyhow::Result<String> {
+        Ok(match (&self.server, data_dir) {
+            (Some(server), _) => format!("the server at {server}"),
+            (None, Some(dir)) => dir.display().to_string(),
+            (None, None) => default_path()?.display().to_string(),
+        })
+    }
+
+    fn looked_in(&self, data_dir: Option<&Path>) -> anyhow::Result<Looked> {
+        match (&self.server, &self.token) {
+            (Some(server), Some(token)) => Ok(Looked::At(Server { admin: server.to_owned(), token: token.to_owned() })),
+            (Some(_), None) => bail!("--server needs --token TOKEN"),
+            (None, _) => Ok(Looked::In(data_dir.map_or_else(default_path, |dir| Ok(dir.to_owned()))?)),
+        }
     }
 }
 
