@@ -1,38 +1,36 @@
 //! The configuration of `tidings serve`: its shape, its defaults and its checks. `config.default.toml`
 //! shows every key with its default; a test holds the two together.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use notify::health::HealthLimits;
+use notify::Profile;
 use notify::profile::TokenExpiry;
 use notify::throttle::{Rate, ThrottleLimits};
-use notify::{NodeConfig, Profile, retention};
-use protocol::envelope::DATA_CHARS_MAX;
 use protocol::event_grid::push::Origin;
 use serde::Deserialize;
 
+mod delivery;
 pub mod identity;
+mod listen;
+mod outbound;
+mod retention;
 pub mod sinks;
 pub mod telemetry;
 
+pub use self::delivery::{Delivery, HealthName};
 use self::identity::Identity;
+pub use self::listen::Listen;
+pub use self::outbound::Outbound;
+pub use self::retention::{AttemptLog, Retention};
 use self::sinks::{DeadLetters, Nats};
 use self::telemetry::Telemetry;
-use crate::evidence::attempts::Kept;
 use crate::identity::external::Rules;
-use crate::outbound::{Allowed, ClientCertificate, OutboundConfig, Policy, ProxyConfig};
+use crate::outbound::OutboundConfig;
 use crate::sinks::SinksConfig;
 
 /// The annotated example: every key with its default.
 pub const EXAMPLE: &str = include_str!("../config.default.toml");
-
-/// The least limit of what a stream may have parked; below it hardly anything could wait.
-const PARKED_BYTES_LEAST: u64 = 1 << 20;
-/// The least limit of the log; below it nothing would be kept.
-const LOG_BYTES_LEAST: u64 = 1 << 20;
 
 /// A configuration file, with defaults for what it does not say.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -54,19 +52,6 @@ pub struct Config {
     pub attempt_log: AttemptLog,
     pub telemetry: Telemetry,
     pub identity: Identity,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Listen {
-    pub https: Vec<SocketAddr>,
-    pub http: Vec<SocketAddr>,
-    pub admin: SocketAddr,
-    /// No LMTP if absent.
-    pub lmtp: Option<SocketAddr>,
-    /// Metrics and health, for everybody who reaches it; with the admin token they are on `admin`, too.
-    pub metrics: Option<SocketAddr>,
-    pub drain_notice_seconds: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -109,57 +94,6 @@ pub enum TokenExpiryName {
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Delivery {
-    pub notifications_per_post_max: u16,
-    pub posts_in_flight_max: u32,
-    pub posts_per_origin_max: u32,
-    pub content_bytes_max: usize,
-    pub parked_bytes_max: u64,
-    pub endpoint_health: HealthName,
-    pub overdue_seconds: u64,
-}
-
-/// By which copy of Graph's documentation endpoints are slow or dropping.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HealthName {
-    #[default]
-    Documented,
-    DocumentedLocalised,
-    #[serde(rename = "documented_2022")]
-    Documented2022,
-    #[serde(rename = "documented_2021")]
-    Documented2021,
-    /// None ever is.
-    Ignored,
-}
-
-impl HealthName {
-    fn limits(self) -> HealthLimits {
-        match self {
-            HealthName::Documented => HealthLimits::documented(),
-            HealthName::DocumentedLocalised => HealthLimits::documented_localised(),
-            HealthName::Documented2022 => HealthLimits::documented_2022(),
-            HealthName::Documented2021 => HealthLimits::documented_2021(),
-            HealthName::Ignored => HealthLimits::documented().none(),
-        }
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Outbound {
-    pub ca_files: Vec<PathBuf>,
-    pub client_certificate: Option<PathBuf>,
-    pub client_key: Option<PathBuf>,
-    pub proxy: Option<String>,
-    pub proxy_credentials_file: Option<PathBuf>,
-    pub allow_private: bool,
-    pub allow: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     pub body_bytes_max: usize,
     pub body_seconds_max: u64,
@@ -192,21 +126,6 @@ impl EventGrid {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Retention {
-    pub log_days: u32,
-    pub log_bytes_max: Option<u64>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AttemptLog {
-    pub on: bool,
-    pub days: u32,
-    pub bytes_max: u64,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -230,45 +149,6 @@ impl Default for Config {
     }
 }
 
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            https: vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 443))],
-            http: Vec::new(),
-            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
-            lmtp: None,
-            metrics: None,
-            drain_notice_seconds: 0,
-        }
-    }
-}
-
-impl Listen {
-    /// Nothing can listen where something else does.
-    fn check_places(&self) -> anyhow::Result<()> {
-        let lists = [("https", &self.https), ("http", &self.http)];
-        let lists = lists.into_iter().flat_map(|(key, list)| list.iter().map(move |address| (key, *address)));
-        let optional = [("lmtp", self.lmtp), ("metrics", self.metrics)];
-        let optional = optional.into_iter().filter_map(|(key, address)| Some((key, address?)));
-        let places: Vec<_> = lists.chain([("admin", self.admin)]).chain(optional).collect();
-        for (nth, (key, address)) in places.iter().enumerate() {
-            if let Some((before, other)) = places[..nth].iter().find(|(_, other)| overlap(*other, *address)) {
-                bail!(
-                    "listen.{before} has {other} and listen.{key} has {address}, which are one place: change one of them"
-                );
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whether what listens at one address takes what comes for the other. Port 0 stands for one that is free.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    let (ip, other_ip) = (one.ip(), other.ip());
-    let is_any = (ip.is_unspecified() || other_ip.is_unspecified()) && ip.is_ipv4() == other_ip.is_ipv4();
-    one.port() == other.port() && one.port() != 0 && (ip == other_ip || is_any)
-}
-
 impl Default for Subscriptions {
     fn default() -> Self {
         Self {
@@ -284,72 +164,6 @@ impl Default for Subscriptions {
             foreign_is_told: None,
             token_expiry: None,
         }
-    }
-}
-
-impl Default for Delivery {
-    fn default() -> Self {
-        let node = NodeConfig::default();
-        Self {
-            notifications_per_post_max: node.batch_max,
-            posts_in_flight_max: node.attempts_max,
-            posts_per_origin_max: node.attempts_per_origin_max,
-            content_bytes_max: node.content_bytes_max,
-            parked_bytes_max: node.parked_bytes_max,
-            endpoint_health: HealthName::default(),
-            overdue_seconds: 60,
-        }
-    }
-}
-
-impl Delivery {
-    /// The limits that the engine works within.
-    pub fn node(&self) -> NodeConfig {
-        let (node, health) = (NodeConfig::default(), self.endpoint_health.limits());
-        NodeConfig {
-            health,
-            // An attempt begins only if the lease outlasts it, and what is left of a lease is less than a whole one.
-            lease_micros: node.lease_micros.max(health.retry_timeout_micros + 20_000_000),
-            batch_max: self.notifications_per_post_max,
-            attempts_max: self.posts_in_flight_max,
-            attempts_per_origin_max: self.posts_per_origin_max,
-            content_bytes_max: self.content_bytes_max,
-            parked_bytes_max: self.parked_bytes_max,
-            ..node
-        }
-    }
-
-    /// How long a delivery that is due may wait for its attempt before the log warns.
-    pub fn overdue(&self) -> Duration {
-        Duration::from_secs(self.overdue_seconds)
-    }
-
-    fn check(&self) -> anyhow::Result<()> {
-        let Self { notifications_per_post_max, posts_in_flight_max, posts_per_origin_max, content_bytes_max, .. } =
-            *self;
-        ensure!(
-            (1..=1_000).contains(&notifications_per_post_max),
-            "delivery.notifications_per_post_max is {notifications_per_post_max}: give 1 to 1000"
-        );
-        ensure!(
-            (1..=65_536).contains(&posts_in_flight_max),
-            "delivery.posts_in_flight_max is {posts_in_flight_max}: give 1 to 65536"
-        );
-        ensure!(
-            (1..=posts_in_flight_max).contains(&posts_per_origin_max),
-            "delivery.posts_per_origin_max is {posts_per_origin_max}: give 1 to posts_in_flight_max"
-        );
-        ensure!(
-            (1..=DATA_CHARS_MAX).contains(&content_bytes_max),
-            "delivery.content_bytes_max is {content_bytes_max}: give 1 to {DATA_CHARS_MAX}"
-        );
-        ensure!(
-            self.parked_bytes_max >= PARKED_BYTES_LEAST,
-            "delivery.parked_bytes_max must be at least {PARKED_BYTES_LEAST}"
-        );
-        let seconds = self.overdue_seconds;
-        ensure!((1..=86_400).contains(&seconds), "delivery.overdue_seconds is {seconds}: give 1 to 86400");
-        Ok(())
     }
 }
 
@@ -377,55 +191,6 @@ impl Throttling {
             },
             ..base
         }
-    }
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { log_days: 7, log_bytes_max: None }
-    }
-}
-
-impl Retention {
-    pub fn limits(&self) -> retention::Limits {
-        let age_micros = i64::from(self.log_days) * 24 * 3_600 * 1_000_000;
-        retention::Limits { age_micros, bytes_max: self.log_bytes_max }
-    }
-
-    /// What is still tried must not be too old to be kept.
-    fn check(&self, horizon_micros: i64) -> anyhow::Result<()> {
-        let Self { log_days, log_bytes_max } = *self;
-        ensure!(
-            log_days <= 3_650 && self.limits().age_micros > horizon_micros,
-            "retention.log_days is {log_days}: give at most 3650, and more than the {} hours for which deliveries are \
-             tried",
-            horizon_micros / 3_600_000_000
-        );
-        ensure!(
-            log_bytes_max.is_none_or(|most| most >= LOG_BYTES_LEAST),
-            "retention.log_bytes_max must be at least {LOG_BYTES_LEAST}; without it there is no limit"
-        );
-        Ok(())
-    }
-}
-
-impl Default for AttemptLog {
-    fn default() -> Self {
-        Self { on: true, days: 7, bytes_max: 256 << 20 }
-    }
-}
-
-impl AttemptLog {
-    /// `None`: it is off.
-    pub fn kept(&self) -> Option<Kept> {
-        self.on.then_some(Kept { days: self.days, bytes_max: self.bytes_max })
-    }
-
-    fn check(&self) -> anyhow::Result<()> {
-        let Self { days, bytes_max, .. } = *self;
-        ensure!((1..=3_650).contains(&days), "attempt_log.days is {days}: give 1 to 3650, or attempt_log.on = false");
-        ensure!(bytes_max >= LOG_BYTES_LEAST, "attempt_log.bytes_max must be at least {LOG_BYTES_LEAST}");
-        Ok(())
     }
 }
 
@@ -511,14 +276,9 @@ impl Config {
         }
     }
 
+    /// How receivers are called.
     pub fn outbound(&self) -> anyhow::Result<OutboundConfig> {
-        let mut allow: Vec<Allowed> = Vec::new();
-        for text in &self.outbound.allow {
-            allow.push(text.parse().with_context(|| format!("outbound.allow has '{text}'"))?);
-        }
-        let policy = Policy { dev: false, allow_private: self.outbound.allow_private, allow };
-        let ca_files = self.outbound.ca_files.clone();
-        Ok(OutboundConfig { policy, ca_files, client_certificate: self.client_certificate()?, proxy: self.proxy()? })
+        self.outbound.calls()
     }
 
     /// Where events go besides webhooks.
@@ -526,26 +286,9 @@ impl Config {
         Ok(SinksConfig { nats: self.nats.bridge()?, dead_letters: self.dead_letters.kept()? })
     }
 
-    fn client_certificate(&self) -> anyhow::Result<Option<ClientCertificate>> {
-        match (self.outbound.client_certificate.clone(), self.outbound.client_key.clone()) {
-            (Some(certificate), Some(key)) => Ok(Some(ClientCertificate { certificate, key })),
-            (None, None) => Ok(None),
-            _ => bail!("outbound.client_certificate and outbound.client_key go together: set both"),
-        }
-    }
-
-    fn proxy(&self) -> anyhow::Result<Option<ProxyConfig>> {
-        let credentials_file = self.outbound.proxy_credentials_file.clone();
-        let Some(place) = &self.outbound.proxy else {
-            ensure!(credentials_file.is_none(), "outbound.proxy_credentials_file is of use only with outbound.proxy");
-            return Ok(None);
-        };
-        Ok(Some(ProxyConfig { place: place.parse().context("outbound.proxy is not a proxy")?, credentials_file }))
-    }
-
     /// Other issuers and how each is called: through the proxy, as receivers are.
     pub fn issuers(&self) -> anyhow::Result<Vec<(Rules, OutboundConfig)>> {
-        let proxy = self.proxy()?;
+        let proxy = self.outbound.proxy()?;
         let through = |(rules, outbound)| (rules, OutboundConfig { proxy: proxy.clone(), ..outbound });
         Ok(self.identity.issuers()?.into_iter().map(through).collect())
     }
@@ -553,6 +296,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use notify::health::HealthLimits;
+
     use super::*;
 
     #[test]
