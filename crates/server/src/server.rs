@@ -2,6 +2,9 @@
 //! under way finish, then the engine records what it knows and gives its partitions back, and the store
 //! closes.
 
+mod signing_keys;
+mod sockets;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +24,6 @@ use rustls::ServerConfig;
 use store::seal::Keys;
 use store::sqlite::{OpenOptions, SqliteStore};
 use store::{NodeId, Observe, Publish, Store};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,29 +35,21 @@ use crate::engine;
 use crate::evidence::attempts::{AttemptLog, Kept};
 use crate::http::event_grid::{Arrivals, Callbacks};
 use crate::http::graph::Throttling;
-use crate::http::listener::Listener;
 use crate::identity::external::{Discovery, Publisher, Rules};
-use crate::identity::{Issuers, Key, KeyRing, Pending, Tokens};
+use crate::identity::{Issuers, Pending};
 use crate::outbound::{Outbound, OutboundConfig};
 use crate::retention::Retention;
-use crate::sealed_file::SealedFile;
 use crate::sinks::{Sinks, SinksConfig};
-use crate::sources::counted::Counted;
 use crate::sources::delivery::{FreshSource, Mailboxes};
-use crate::sources::lmtp;
 use crate::telemetry::traces::{Traces, TracesConfig};
 use crate::telemetry::{self, Telemetry};
-use crate::{admin, http, ids, seed};
+use crate::{admin, ids, seed};
+use signing_keys::{rotate_keys, signing_keys};
+pub use sockets::Addresses;
+use sockets::Bound;
 
 /// How long requests under way may take after the stop.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
-/// The ring as earlier versions kept it, in clear.
-const PLAIN_SIGNING_KEYS_FILE: &str = "signing-keys.json";
-/// The one key of still earlier versions; it becomes the first of the ring.
-const SIGNING_KEY_FILE: &str = "signing-key.pk8";
-/// How often it is looked whether the next signing key is due.
-const ROTATION_PAUSE: Duration = Duration::from_secs(3_600);
-
 /// What a server is to be.
 pub struct Settings {
     pub data: DataDir,
@@ -89,25 +83,6 @@ pub struct Settings {
     pub throttle: bool,
     /// Plant the tenant of `tidings dev`, and let the admin API provoke lifecycle events.
     pub dev: bool,
-}
-
-/// Where to listen; port 0 takes a free one.
-#[derive(Clone, Debug)]
-pub struct Addresses {
-    pub http: Vec<SocketAddr>,
-    pub https: Vec<SocketAddr>,
-    pub admin: SocketAddr,
-    pub lmtp: Option<SocketAddr>,
-    /// Metrics and health for everybody who reaches it.
-    pub metrics: Option<SocketAddr>,
-}
-
-impl Addresses {
-    /// Where apps reach the API from this machine, by TLS if it speaks that.
-    fn origin(&self) -> String {
-        let https = self.https.first().map(|address| format!("https://{address}"));
-        https.or_else(|| self.http.first().map(|address| format!("http://{address}"))).unwrap_or_default()
-    }
 }
 
 /// A server that runs until it is drained.
@@ -285,51 +260,6 @@ fn issuers(settings: Vec<(Rules, OutboundConfig)>, clock: Clock) -> anyhow::Resu
     Ok(Issuers::new(settings.into_iter().map(issuer).collect::<Result<_, _>>()?, clock))
 }
 
-/// The signing keys of the data directory, made once.
-fn signing_keys(data: &DataDir, keys: Keys, now: Timestamp) -> anyhow::Result<Tokens> {
-    let file = SealedFile::new(data.path(), SIGNING_KEYS_FILE, keys);
-    let ring = match file.read()? {
-        Some(kept) => KeyRing::from_kept(&kept)?,
-        None => {
-            let ring = first_signing_keys(data, now)?;
-            file.write(&ring.to_kept())?;
-            ring
-        }
-    };
-    data.remove(PLAIN_SIGNING_KEYS_FILE);
-    data.remove(SIGNING_KEY_FILE);
-    Ok(Tokens::new(ring, Box::new(move |kept| file.write(kept))))
-}
-
-/// Those that an earlier version kept in clear, else new ones.
-fn first_signing_keys(data: &DataDir, now: Timestamp) -> anyhow::Result<KeyRing> {
-    if let Some(kept) = data.read(PLAIN_SIGNING_KEYS_FILE)? {
-        return Ok(KeyRing::from_kept(&kept)?);
-    }
-    Ok(KeyRing::of(match data.read(SIGNING_KEY_FILE)? {
-        Some(pkcs8) => Key::from_pkcs8(&pkcs8, now)?,
-        None => Key::generate(now)?,
-    }))
-}
-
-/// Makes the next signing key whenever it is due.
-async fn rotate_keys(state: Arc<AppState>, stop: CancellationToken) {
-    loop {
-        let now = state.clock.world();
-        if state.tokens.ring().is_due(now) {
-            let state = state.clone();
-            let rotated = tokio::task::spawn_blocking(move || state.tokens.rotate(false, now)).await;
-            if !matches!(rotated, Ok(Ok(()))) {
-                tracing::error!(outcome = ?rotated, "cannot make the next signing key; the last one signs on");
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(ROTATION_PAUSE) => {}
-        }
-    }
-}
-
 /// What followed for subscriptions from a change of the directory may have been left undone by a crash.
 async fn settle_subscriptions(state: Arc<AppState>, stop: CancellationToken) {
     let settle = subscribed::settle_all(state.directory.store(), state.clock.wall());
@@ -407,87 +337,6 @@ pub fn fresh_source(clock: Clock) -> FreshSource {
     })
 }
 
-/// Sockets that are bound and do not accept yet.
-struct Bound {
-    http: Vec<Listener>,
-    https: Vec<Listener>,
-    admin: Listener,
-    lmtp: Option<TcpListener>,
-    metrics: Option<Listener>,
-}
-
-impl Bound {
-    async fn bind(listen: &Addresses, tls: Option<Arc<ServerConfig>>) -> anyhow::Result<Self> {
-        let mut bound = Self {
-            http: Vec::new(),
-            https: Vec::new(),
-            admin: Listener::bind(listen.admin, None).await.with_context(|| cannot(listen.admin, "--admin"))?,
-            lmtp: None,
-            metrics: None,
-        };
-        for address in &listen.http {
-            let listener = Listener::bind(*address, None).await.with_context(|| cannot(*address, "--http"))?;
-            bound.http.push(listener);
-        }
-        for address in &listen.https {
-            let tls = tls.clone().context("HTTPS needs a certificate")?;
-            let listener = Listener::bind(*address, Some(tls)).await.with_context(|| cannot(*address, "--https"))?;
-            bound.https.push(listener);
-        }
-        if let Some(address) = listen.lmtp {
-            bound.lmtp = Some(TcpListener::bind(address).await.with_context(|| cannot(address, "--lmtp-port"))?);
-        }
-        if let Some(address) = listen.metrics {
-            bound.metrics =
-                Some(Listener::bind(address, None).await.with_context(|| cannot(address, "listen.metrics"))?);
-        }
-        Ok(bound)
-    }
-
-    fn addresses(&self) -> anyhow::Result<Addresses> {
-        let real = |listeners: &[Listener]| listeners.iter().map(Listener::address).collect::<Result<Vec<_>, _>>();
-        Ok(Addresses {
-            http: real(&self.http)?,
-            https: real(&self.https)?,
-            admin: self.admin.address()?,
-            lmtp: self.lmtp.as_ref().map(TcpListener::local_addr).transpose()?,
-            metrics: self.metrics.as_ref().map(Listener::address).transpose()?,
-        })
-    }
-
-    fn serve(
-        self,
-        state: &Arc<AppState>,
-        admin: admin::Admin,
-        inbound: Arc<Mailboxes>,
-        stop: &CancellationToken,
-        connections: &TaskTracker,
-    ) {
-        let router = http::router(state.clone());
-        let all = self.http.into_iter().chain(self.https).map(|listener| (listener, router.clone()));
-        let open = self.metrics.map(|listener| (listener, admin::open_router(state.clone())));
-        for (listener, router) in all.chain([(self.admin, admin::router(admin))]).chain(open) {
-            let (stop, tracker) = (stop.clone(), connections.clone());
-            connections.spawn(async move {
-                if let Err(error) = listener.serve(router, stop, tracker).await {
-                    tracing::error!(%error, "a listener ended");
-                }
-            });
-        }
-        if let Some(listener) = self.lmtp {
-            let inbound = Arc::new(Counted { inbound, telemetry: state.telemetry.clone() });
-            connections.spawn(lmtp::serve(listener, inbound, lmtp::Limits::default(), stop.clone()));
-        }
-    }
-}
-
-fn cannot(address: SocketAddr, option: &str) -> String {
-    format!(
-        "cannot listen on {address}; give another with {option}, or in section [listen] of the configuration (port 0 \
-         takes a free one)"
-    )
-}
-
 /// Handshakes by [`Outbound`], counted.
 struct Handshakes {
     outbound: Arc<Outbound>,
@@ -555,56 +404,5 @@ impl app::Engine for engine::Engine {
 
     fn faults(&self) -> &engine::Faults {
         engine::Engine::faults(self)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use store::seal::KEY_BYTES;
-
-    use super::*;
-    use crate::key_file;
-
-    #[test]
-    fn the_key_of_earlier_versions_is_the_first_of_the_ring() {
-        let (data, now) = (DataDir::temporary().unwrap(), Clock::new().wall());
-        let old = Key::generate(now).unwrap();
-        data.write_private(SIGNING_KEY_FILE, old.pkcs8()).unwrap();
-        let keys = key_file::in_memory();
-        let tokens = signing_keys(&data, keys.clone(), now).unwrap();
-        assert_eq!(tokens.ring().signing().kid(), old.kid());
-        assert!(data.read(SIGNING_KEY_FILE).unwrap().is_none());
-        tokens.rotate(false, now).unwrap();
-        let again = signing_keys(&data, keys, now).unwrap();
-        assert_eq!(again.ring().jwks(None, now), tokens.ring().jwks(None, now));
-    }
-
-    #[test]
-    fn signing_keys_are_sealed_and_those_that_lay_in_clear_too() {
-        let (data, now) = (DataDir::temporary().unwrap(), Clock::new().wall());
-        let kept = KeyRing::of(Key::generate(now).unwrap()).to_kept();
-        data.write_private(PLAIN_SIGNING_KEYS_FILE, &kept).unwrap();
-        let keys = key_file::in_memory();
-        let tokens = signing_keys(&data, keys.clone(), now).unwrap();
-        assert_eq!(tokens.ring().to_kept(), kept);
-        assert!(data.read(PLAIN_SIGNING_KEYS_FILE).unwrap().is_none());
-        let sealed = || data.read(SIGNING_KEYS_FILE).unwrap().unwrap();
-        assert!(!String::from_utf8_lossy(&sealed()).contains("pkcs8"));
-        tokens.rotate(false, now).unwrap();
-        assert!(!String::from_utf8_lossy(&sealed()).contains("pkcs8"), "what replaces it is sealed, too");
-        assert_eq!(key_file::keys_in_use(data.path()).unwrap(), [keys.first()].into());
-    }
-
-    #[test]
-    fn signing_keys_need_the_key_that_sealed_them_and_follow_a_new_one() {
-        let (data, now) = (DataDir::temporary().unwrap(), Clock::new().wall());
-        let [old, new] = [[1; KEY_BYTES], [2; KEY_BYTES]].map(|bytes| move || store::seal::Key::new(&bytes));
-        let keys = |first, others| Keys::new(first, others, ids::new_nonce);
-        let kid = |keys| signing_keys(&data, keys, now).map(|tokens| tokens.ring().signing().kid().to_owned());
-        let first = kid(keys(old(), vec![])).unwrap();
-        let refusal = format!("{:#}", kid(keys(new(), vec![])).unwrap_err());
-        assert!(refusal.contains("signing-keys") && refusal.contains("not at hand"), "{refusal}");
-        assert_eq!(kid(keys(new(), vec![old()])).unwrap(), first);
-        assert_eq!(kid(keys(new(), vec![])).unwrap(), first);
     }
 }
