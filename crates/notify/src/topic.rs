@@ -195,12 +195,30 @@ impl Topic {
 #[serde(rename_all = "camelCase")]
 pub struct TopicEvent {
     pub topic: TopicId,
-    /// When it was published; its time to live begins then.
+    /// When it was published, or sent again; its time to live begins then.
     pub published: Timestamp,
     pub event: CloudEvent,
+    /// If it was a dead letter that was sent again: what there was of it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Earlier>,
+}
+
+/// What there was of an event until it was sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Earlier {
+    /// When it was published at first.
+    pub published: Timestamp,
+    /// How often it had been tried, in all.
+    pub attempts: u32,
 }
 
 impl TopicEvent {
+    /// An event that is published for the first time.
+    pub fn new(topic: TopicId, published: Timestamp, event: CloudEvent) -> Self {
+        Self { topic, published, event, earlier: None }
+    }
+
     /// About how much of a body it needs.
     pub(crate) fn estimated_bytes(&self) -> usize {
         self.event.to_json().len() + 1

@@ -109,7 +109,7 @@ impl Sinks {
         for chunk in letters.chunks(KEPT_AT_A_TIME) {
             let mut tasks = JoinSet::new();
             for (event, undelivered) in chunk {
-                let letter = letter(event.event.clone(), event.published, undelivered);
+                let letter = letter(event, undelivered);
                 let (dead_letters, shelf) = (Arc::clone(dead_letters), shelf.clone());
                 tasks.spawn(async move { dead_letters.keep(&shelf, &letter).await });
             }

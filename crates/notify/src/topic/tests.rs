@@ -53,7 +53,7 @@ fn a_topic_is_stored_without_loss_and_shows_no_key() {
 fn the_node_is_given_events_without_their_data() {
     let event = br#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"a":1}}"#;
     let event = CloudEvent::from_json(event).unwrap();
-    let told = TopicEvent { topic: topic().id, published: at(0), event };
+    let told = TopicEvent::new(topic().id, at(0), event);
     let given = for_the_node(Arc::new(Record::Event(Arc::new(told.clone()))));
     let Record::Event(given) = &*given else { panic!("{given:?}") };
     assert_eq!((given.topic, given.published, given.event.data()), (told.topic, told.published, None));

@@ -84,7 +84,7 @@ pub(super) fn event(number: u64, subject: &str, published: Timestamp) -> Record 
         r#"{{"specversion":"1.0","id":"{number}","source":"/s","type":"t","subject":"{subject}","data":{{"n":{number}}}}}"#
     );
     let event = CloudEvent::from_json(json.as_bytes()).unwrap();
-    Record::Event(Arc::new(TopicEvent { topic: topic(), published, event }))
+    Record::Event(Arc::new(TopicEvent::new(topic(), published, event)))
 }
 
 impl World {
@@ -636,7 +636,7 @@ fn a_parked_event_is_charged_little_for_its_data_and_still_needs_its_body() {
             r#"{{"specversion":"1.0","id":"{number}","source":"/s","type":"t","subject":"Users/1","data":"{data}"}}"#
         );
         let event = CloudEvent::from_json(json.as_bytes()).unwrap();
-        Record::Event(Arc::new(TopicEvent { topic: topic(), published: NOW, event }))
+        Record::Event(Arc::new(TopicEvent::new(topic(), NOW, event)))
     };
     let mut world = pushing(push());
     world.append([event(1)]);

@@ -16,9 +16,9 @@ pub const RECORD_BYTES_MAX: usize = 15 << 17;
 /// A longer name of a topic or event subscription is not written out in a path.
 const SEGMENT_CHARS_MAX: usize = 100;
 
-/// The attributes that a record has beside the event's own. The last is ours.
-const TOLD: [&str; 5] =
-    ["deadletterreason", "deliveryattempts", "lastdeliveryoutcome", "publishtime", "lasthttpstatuscode"];
+/// The attributes that a record has beside the event's own. The last two are ours.
+const TOLD: [&str; 6] =
+    ["deadletterreason", "deliveryattempts", "lastdeliveryoutcome", "publishtime", "lasthttpstatuscode", "resenttime"];
 
 /// What is told of an event that was given up, in the spelling of its record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Told {
     /// Why it was given up, in Event Grid's words.
     #[serde(rename = "deadletterreason")]
     pub dead_letter_reason: String,
-    /// How often it was tried.
+    /// How often it was tried, in all.
     #[serde(rename = "deliveryattempts")]
     pub delivery_attempts: u32,
     /// What the last attempt came to, in Event Grid's words.
@@ -38,6 +38,9 @@ pub struct Told {
     /// What the receiver answered last, if it did.
     #[serde(rename = "lasthttpstatuscode", default, skip_serializing_if = "Option::is_none")]
     pub last_http_status_code: Option<u16>,
+    /// When it was sent again last, if it had been a dead letter before: RFC 3339 in `Z`.
+    #[serde(rename = "resenttime", default, skip_serializing_if = "Option::is_none")]
+    pub resent_time: Option<String>,
 }
 
 /// An event that was given up.
@@ -91,14 +94,16 @@ impl DeadLetter {
         format!("{folder}/{year}/{month}/{day}/{hour}/{}.json", self.name())
     }
 
-    /// The event's id, if that is unique and fit for a name, else one that follows from id and source; and the time when
-    /// it was published: one that is sent again and given up again lies beside the one before.
+    /// The event's id, if that is unique and fit for a name, else one that follows from id and source; and the times when it
+    /// was published and sent again: one that is given up again lies beside the one before.
     fn name(&self) -> String {
         let attributes = self.event.attributes();
         let is_fit = has_unique_id(&self.event) && attributes.id.bytes().all(|byte| !byte.is_ascii_uppercase());
         let name = if is_fit { attributes.id.clone() } else { hashed(&[&attributes.source, &attributes.id]) };
-        let time: String = self.told.publish_time.chars().filter(char::is_ascii_digit).take(TIME_DIGITS_MAX).collect();
-        format!("{name}-{time}")
+        let digits =
+            |time: &String| time.chars().filter(char::is_ascii_digit).take(TIME_DIGITS_MAX).collect::<String>();
+        let resent = self.told.resent_time.as_ref().map(|time| format!("-{}", digits(time))).unwrap_or_default();
+        format!("{name}-{}{resent}", digits(&self.told.publish_time))
     }
 }
 
@@ -207,6 +212,7 @@ mod tests {
             last_delivery_outcome: "Busy".to_owned(),
             publish_time: "2026-01-04T09:00:00.25Z".to_owned(),
             last_http_status_code: Some(503),
+            resent_time: None,
         };
         DeadLetter { event, told }
     }
@@ -239,6 +245,7 @@ mod tests {
         assert_eq!(DeadLetter::from_json(&written.to_json()), Ok(written));
         let mut unanswered = dead_letter(event("b"));
         unanswered.told.last_http_status_code = None;
+        unanswered.told.resent_time = Some("2026-01-05T09:00:00Z".to_owned());
         assert!(!String::from_utf8_lossy(&unanswered.to_json()).contains("lasthttpstatuscode"));
         assert_eq!(DeadLetter::from_json(&unanswered.to_json()), Ok(unanswered));
     }
@@ -290,12 +297,16 @@ mod tests {
 
     #[test]
     fn what_is_given_up_again_lies_beside_the_dead_letter_before() {
-        let published = |time: &str| {
+        let resent = |time: Option<&str>| {
             let mut letter = dead_letter(event(ID));
-            letter.told.publish_time = time.to_owned();
+            letter.told.resent_time = time.map(str::to_owned);
             letter.path("t", "e")
         };
-        assert_ne!(published("2026-01-04T09:00:00Z"), published("2026-01-04T09:00:00.000001Z"));
+        let first = resent(None);
+        let [second, third] = ["2026-01-05T09:00:00Z", "2026-01-05T09:00:00.000001Z"].map(|time| resent(Some(time)));
+        let folder = |path: &str| path.rsplit_once('/').unwrap().0.to_owned();
+        assert!(first != second && second != third && first != third);
+        assert!([&second, &third].iter().all(|path| folder(path) == folder(&first)), "by when it was published");
     }
 
     #[test]
@@ -324,6 +335,7 @@ mod tests {
             id in "\\PC{1,40}|[./\\\\]{1,9}|[0-9A-F-]{36}", topic in "\\PC{0,40}|[./]{0,9}", one in "\\PC{0,40}", time in "\\PC{0,30}"
         ) {
             let mut letter = dead_letter(event(&id));
+            letter.told.resent_time = Some(time.clone());
             letter.told.publish_time = time;
             let path = letter.path(&topic, &one);
             let steps: Vec<&str> = path.split('/').collect();

@@ -52,6 +52,9 @@ pub(super) struct Wanted {
     to: Option<Timestamp>,
     /// What the answer before said: goes on from there.
     after: Option<String>,
+    /// What the answer before said: leaves out what was published, or sent again, since.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    until: Option<Timestamp>,
 }
 
 /// Looks at 100 dead letters of an event subscription.
@@ -76,7 +79,7 @@ pub(super) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Json<ListedLetters>, Failure> {
     let (topic, event_subscription) = found(&admin, &topic, &name).await?;
-    let chosen = Chosen { ids: Vec::new(), reason: asked.reason, from: asked.from, to: asked.to };
+    let chosen = Chosen { ids: Vec::new(), reason: asked.reason, from: asked.from, to: asked.to, until: None };
     let shelf = dead_letters::shelf(&topic, &event_subscription)?;
     Ok(Json(dead_letters::list(place(&admin)?, &shelf, &chosen, asked.after).await?))
 }
@@ -108,9 +111,10 @@ pub(super) async fn replay(
         return Err(bad("give at most 1,000 ids in one request"));
     }
     let (topic, event_subscription) = found(&admin, &topic, &name).await?;
-    let chosen = Chosen { ids: wanted.ids, reason: wanted.reason, from: wanted.from, to: wanted.to };
+    let Wanted { ids, reason, from, to, after, until } = wanted;
+    let chosen = Chosen { ids, reason, from, to, until };
     let stores = (admin.state.store.as_ref(), place(&admin)?);
-    let at = (wanted.after, admin.state.clock.wall());
+    let at = (after, admin.state.clock.wall());
     Ok(Json(dead_letters::replay(stores, &topic, &event_subscription, &chosen, at).await?))
 }
 

@@ -329,18 +329,18 @@ async fn show(desk: &Desk, path: &str, wanted: Wanted, output: Output) -> anyhow
 
 async fn send_again(desk: &Desk, path: &str, wanted: Wanted, output: Output) -> anyhow::Result<()> {
     let path = format!("{path}/replay");
-    let (mut sent, mut left, mut unreadable, mut after) = (Vec::new(), Vec::new(), Vec::new(), json!(null));
-    let mut to = json!(wanted.to);
+    let (mut sent, mut left, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut after, mut until) = (json!(null), json!(null));
     loop {
         let asked = json!({
-            "ids": wanted.ids, "reason": wanted.reason, "from": wanted.from, "to": to, "after": after,
+            "ids": wanted.ids, "reason": wanted.reason, "from": wanted.from, "to": wanted.to, "after": after, "until": until,
         });
         let answer = desk.post(&path, asked).await?;
         let lists = [("ids", &mut sent), ("left", &mut left), ("unreadable", &mut unreadable)];
         for (member, list) in lists {
             list.extend(answer[member].as_array().cloned().unwrap_or_default());
         }
-        (after, to) = (answer["after"].clone(), answer["to"].clone());
+        (after, until) = (answer["after"].clone(), answer["until"].clone());
         if answer["more"] != true {
             break;
         }

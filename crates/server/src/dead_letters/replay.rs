@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use graph::Timestamp;
 use notify::push_policy::{GivenUp, LastOutcome, Undelivered};
-use notify::topic::EventSubscription;
+use notify::topic::{Earlier, EventSubscription};
 use notify::{Record, Topic, TopicEvent};
-use protocol::cloud_event::CloudEvent;
 use protocol::event_grid::dead_letter::{DeadLetter, Told};
 use serde::Serialize;
 use store::{Store, StoreError, SubscriptionError};
@@ -31,6 +30,8 @@ pub struct Chosen {
     pub from: Option<Timestamp>,
     /// Their events were published before this time.
     pub to: Option<Timestamp>,
+    /// They were published, or sent again last, before this time.
+    pub until: Option<Timestamp>,
 }
 
 /// A dead letter as it is listed.
@@ -45,7 +46,10 @@ pub struct Listed {
     subject: Option<String>,
     /// When it was published.
     published: String,
+    /// When it was sent again last, if it had been a dead letter before.
+    resent: Option<String>,
     reason: String,
+    /// In all.
     attempts: u32,
     /// What the last attempt came to.
     last_outcome: String,
@@ -75,11 +79,12 @@ pub struct ReplayedLetters {
     left: Vec<String>,
     /// Where records lie that cannot be read.
     unreadable: Vec<String>,
-    /// Whether there may be others: ask again with `after` and `to`.
+    /// Whether there may be others: ask again with `after` and `until`.
     more: bool,
     after: Option<String>,
-    /// Those were looked at that were published before: what is sent again now and given up again is published later.
-    to: String,
+    /// Those were looked at that were published, or sent again last, before: what is sent again now and given up again is
+    /// left alone.
+    until: String,
 }
 
 /// Why nothing is sent again.
@@ -102,20 +107,22 @@ pub enum LettersError {
 }
 
 /// An event that the node has given up, as its record tells of it.
-pub fn letter(event: CloudEvent, published: Timestamp, undelivered: &Undelivered) -> DeadLetter {
+pub fn letter(of: &TopicEvent, undelivered: &Undelivered) -> DeadLetter {
     let last = undelivered.last.map(|last| last.outcome);
     let status = last.and_then(|outcome| match outcome {
         LastOutcome::Status(status) => Some(status),
         _ => None,
     });
+    let before = of.earlier.map_or(0, |earlier| earlier.attempts);
     let told = Told {
         dead_letter_reason: reason(undelivered.reason).to_owned(),
-        delivery_attempts: undelivered.attempts,
+        delivery_attempts: before.saturating_add(undelivered.attempts),
         last_delivery_outcome: last.map_or("Probation", outcome).to_owned(),
-        publish_time: published.to_string(),
+        publish_time: of.earlier.map_or(of.published, |earlier| earlier.published).to_string(),
         last_http_status_code: status,
+        resent_time: of.earlier.map(|_| of.published.to_string()),
     };
-    DeadLetter { event, told }
+    DeadLetter { event: of.event.clone(), told }
 }
 
 /// Event Grid's words; the last three are ours.
@@ -183,10 +190,10 @@ pub async fn replay(
     if store.standing(subscription.id).await?.is_some_and(|standing| standing.is_paused()) {
         return Err(LettersError::Stopped);
     }
-    let to = chosen.to.unwrap_or(now);
-    let found = find(letters, &shelf, &Chosen { to: Some(to), ..chosen.clone() }, after).await?;
+    let until = chosen.until.unwrap_or(now);
+    let found = find(letters, &shelf, &Chosen { until: Some(until), ..chosen.clone() }, after).await?;
     let mut replayed = ReplayedLetters {
-        to: to.to_string(),
+        until: until.to_string(),
         unreadable: found.unreadable,
         more: found.more,
         after: found.after,
@@ -195,8 +202,10 @@ pub async fn replay(
     let (mut told, mut places) = (Vec::new(), Vec::new());
     for (place, letter) in found.letters {
         replayed.ids.push(letter.event.attributes().id.clone());
+        let published = letter.told.publish_time.parse().unwrap_or(now);
+        let earlier = Some(Earlier { published, attempts: letter.told.delivery_attempts });
         // Its time to live begins anew.
-        let event = TopicEvent { topic: topic.id, published: now, event: letter.event };
+        let event = TopicEvent { topic: topic.id, published: now, event: letter.event, earlier };
         told.push((None, Arc::new(Record::Event(Arc::new(event)))));
         places.push(place);
     }
@@ -258,11 +267,14 @@ async fn find(
 
 impl Chosen {
     fn has(&self, letter: &DeadLetter) -> bool {
-        let published = letter.told.publish_time.parse::<Timestamp>().ok();
+        let at = |time: &String| time.parse::<Timestamp>().ok();
+        let published = at(&letter.told.publish_time);
+        let last = letter.told.resent_time.as_ref().map_or(published, at);
         (self.ids.is_empty() || self.ids.contains(&letter.event.attributes().id))
             && self.reason.as_ref().is_none_or(|reason| letter.told.dead_letter_reason.eq_ignore_ascii_case(reason))
             && self.from.is_none_or(|from| published.is_some_and(|at| from <= at))
             && self.to.is_none_or(|to| published.is_some_and(|at| at < to))
+            && self.until.is_none_or(|until| last.is_some_and(|at| at < until))
     }
 }
 
@@ -275,6 +287,7 @@ impl Listed {
             event_type: attributes.event_type,
             subject: attributes.subject,
             published: told.publish_time,
+            resent: told.resent_time,
             reason: told.dead_letter_reason,
             attempts: told.delivery_attempts,
             last_outcome: told.last_delivery_outcome,

@@ -8,7 +8,7 @@ use notify::topic::{
     Activation, CloudEvent, DeadLetterDestination, Destination, Endpoint, EventSubscription, Filter, NatsJetStream,
     Profile, Push, Queue, Tags,
 };
-use notify::{Position, Record};
+use notify::{Position, Record, TopicEvent};
 use protocol::cloud_event::Attributes;
 use protocol::event_grid::EventSubscriptionFilter;
 use protocol::event_grid::dead_letter::Told;
@@ -61,6 +61,7 @@ fn letter(id: &str, published: &str) -> DeadLetter {
             last_delivery_outcome: "Busy".to_owned(),
             publish_time: published.to_owned(),
             last_http_status_code: Some(503),
+            resent_time: None,
         },
     }
 }
@@ -214,12 +215,12 @@ async fn pushing() -> (Arc<dyn Store>, Topic, EventSubscription) {
     (store, topic, event_subscription)
 }
 
-/// The ids of the events that were sent again, with when they count as published.
-async fn sent_again(store: &Arc<dyn Store>, topic: &Topic) -> Vec<(String, Timestamp)> {
+/// The events that were sent again.
+async fn sent_again(store: &Arc<dyn Store>, topic: &Topic) -> Vec<Arc<TopicEvent>> {
     let log = store.read_log(topic.partition(), Position(0), 100).await.unwrap();
     let told = log.iter().filter_map(|(_, record)| match &**record {
         Record::Replayed { record, change: None, .. } => match &**record {
-            Record::Event(event) => Some((event.event.attributes().id.clone(), event.published)),
+            Record::Event(event) => Some(Arc::clone(event)),
             _ => None,
         },
         _ => None,
@@ -248,7 +249,34 @@ async fn dead_letters_are_sent_again_to_their_event_subscription_and_go() {
     assert_eq!(files(root.path()).len(), 1);
     let rest = again(Chosen::default()).await.unwrap();
     assert_eq!((&rest["ids"], &rest["more"], files(root.path()).len()), (&json!(["1"]), &json!(false), 0));
-    assert_eq!(sent_again(&store, &topic).await, ["2", "3", "1"].map(|id| (id.to_owned(), now)));
+    let sent = sent_again(&store, &topic).await;
+    let sent: Vec<_> = sent.iter().map(|sent| (sent.event.attributes().id.as_str(), sent.published)).collect();
+    assert_eq!(sent, ["2", "3", "1"].map(|id| (id, now)));
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_comes_back_keeps_when_its_event_was_published_and_counts_on() {
+    let ((root, dead_letters), (store, topic, worker)) = (in_directory(), pushing().await);
+    dead_letters.keep(&shelf(), &letter("1", "2026-01-04T09:00:00Z")).await.unwrap();
+    let now = Timestamp::from_seconds(1_800_000_900);
+    let again = async |chosen: Chosen, now| {
+        let done = replay((store.as_ref(), &dead_letters), &topic, &worker, &chosen, (None, now)).await.unwrap();
+        serde_json::to_value(done).unwrap()["replayed"].take()
+    };
+    assert_eq!(again(Chosen::default(), now).await, 1);
+    let sent = sent_again(&store, &topic).await.remove(0);
+    let given_up = Undelivered { reason: GivenUp::NotRetried, at: now, attempts: 2, last: None };
+    let back = super::letter(&sent, &given_up);
+    assert_eq!(
+        (&*back.told.publish_time, back.told.delivery_attempts, back.told.resent_time.clone()),
+        ("2026-01-04T09:00:00Z", 32, Some(now.to_string()))
+    );
+    dead_letters.keep(&shelf(), &back).await.unwrap();
+    assert!(files(root.path())[0].contains("/2026/1/4/9/"), "it lies by when it was published");
+    let published = Chosen { to: Some("2026-01-05T00:00:00Z".parse().unwrap()), ..Chosen::default() };
+    let meanwhile = Chosen { until: Some(now), ..published.clone() };
+    assert_eq!(again(meanwhile, now.plus_minutes(1)).await, 0, "whoever is at it does not send it once more");
+    assert_eq!(again(published, now.plus_minutes(1)).await, 1);
 }
 
 #[tokio::test]
@@ -297,7 +325,8 @@ fn a_dead_letter_tells_in_event_grids_words_what_became_of_its_event() {
     let at = Timestamp::from_seconds(1_800_000_000);
     let told = |reason, outcome: Option<LastOutcome>| {
         let last = outcome.map(|outcome| LastTry { at, outcome });
-        let told = super::letter(letter("1", "").event, at, &Undelivered { reason, at, attempts: 3, last }).told;
+        let event = TopicEvent::new(topic().id, at, letter("1", "").event);
+        let told = super::letter(&event, &Undelivered { reason, at, attempts: 3, last }).told;
         let status = told.last_http_status_code.map(|status| status.to_string()).unwrap_or_default();
         format!("{} {} {status}", told.dead_letter_reason, told.last_delivery_outcome)
     };

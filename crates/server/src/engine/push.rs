@@ -295,7 +295,7 @@ mod tests {
                 Notification {
                     id: ids::new_uuid(),
                     subscription: Arc::clone(&self.subscription),
-                    record: Arc::new(Record::Event(Arc::new(TopicEvent { topic, published: NOW, event }))),
+                    record: Arc::new(Record::Event(Arc::new(TopicEvent::new(topic, NOW, event)))),
                     position: Position(*position),
                     change: None,
                     access_lost: false,

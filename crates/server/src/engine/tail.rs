@@ -116,7 +116,7 @@ mod tests {
                                           "data": data});
             let event = notify::topic::CloudEvent::from_json(json.to_string().as_bytes()).unwrap();
             let (topic, published) = (graph::TopicId(Uuid::nil()), graph::Timestamp::from_seconds(0));
-            Arc::new(Record::Event(Arc::new(notify::TopicEvent { topic, published, event })))
+            Arc::new(Record::Event(Arc::new(notify::TopicEvent::new(topic, published, event))))
         };
         let tail = Tail::default();
         for position in 1..=40 {

@@ -68,6 +68,7 @@ async fn keep(world: &World, topic: &Topic, id: &str, reason: &str) {
             last_delivery_outcome: "Busy".to_owned(),
             publish_time: "2026-01-04T09:00:00Z".to_owned(),
             last_http_status_code: Some(503),
+            resent_time: None,
         },
     };
     let shelf = Shelf::new("letters", topic, "worker").unwrap();

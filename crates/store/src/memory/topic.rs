@@ -146,7 +146,7 @@ impl Model {
             let known = one.events.iter().find(|(_, other)| **other == key).map(|(position, _)| *position);
             if known.is_none() {
                 one.events.insert(next, key);
-                records.push(Record::Event(Arc::new(TopicEvent { topic, published: now, event })));
+                records.push(Record::Event(Arc::new(TopicEvent::new(topic, now, event))));
             }
             answers.push(Some(known.unwrap_or(next)));
             next = if known.is_none() { next.next() } else { next };

@@ -219,7 +219,7 @@ impl EncodedEvents {
     pub fn new(keys: &Keys, topic: TopicId, events: Vec<CloudEvent>, published: Timestamp) -> Result<Self, StoreError> {
         let encoded = |event| {
             let key = event_key(&event);
-            let record = Record::Event(Arc::new(TopicEvent { topic, published, event }));
+            let record = Record::Event(Arc::new(TopicEvent::new(topic, published, event)));
             Ok((key, encode(keys, Partition::of(topic), record)?))
         };
         Ok(Self { topic, published, events: events.into_iter().map(encoded).collect::<Result<_, StoreError>>()? })
