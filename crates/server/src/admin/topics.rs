@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::event_subscriptions::{self, ShownEventSubscription};
 use super::request::{Body, LISTED_MAX, Page, Query, bad, tenant_or_only};
-use super::{Admin, Failure};
+use super::Failure;
 use crate::app::AppState;
 use crate::directory::Directory;
 use crate::http::event_grid::standing;
