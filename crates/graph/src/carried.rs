@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::Properties;
+use crate::json::ObjectText;
 
 /// What a change says that its item has. Most who hear of a change are told that it happened and no more: what is written once
 /// for the log, or was read from it, stays text until a filter or content asks for a property.
@@ -31,11 +32,13 @@ impl Carried {
         Self { text: Some(text), properties: OnceLock::new() }
     }
 
-    /// Those of an item, as text.
-    pub(crate) fn written<'a>(properties: impl Iterator<Item = (&'a String, &'a Value)> + Clone) -> Self {
-        // Names and JSON values always have a JSON form.
-        let text = serde_json::to_string(&Members(properties)).ok();
-        Self { text: text.map(String::into_boxed_str), properties: OnceLock::new() }
+    /// Members of an item, as text; each as it was written before, if it was.
+    pub(crate) fn written<'a>(members: impl Iterator<Item = (&'a str, &'a Value, Option<&'a str>)>) -> Self {
+        let mut text = ObjectText::new();
+        members.for_each(|member| {
+            text.push(member);
+        });
+        Self::from_text(text.finish().into_boxed_str())
     }
 
     /// As a JSON object.
@@ -51,15 +54,6 @@ impl Carried {
             Some(text) => **text == *"{}",
             None => Properties::is_empty(self),
         }
-    }
-}
-
-/// Members of an object.
-struct Members<I>(I);
-
-impl<'a, I: Iterator<Item = (&'a String, &'a Value)> + Clone> Serialize for Members<I> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.clone())
     }
 }
 
@@ -102,6 +96,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::PropertyBag;
 
     #[test]
     fn what_was_text_is_the_same_as_what_was_written_and_stays_text_until_it_is_asked_for() {
@@ -115,7 +110,9 @@ mod tests {
     fn what_an_item_has_is_written_at_once_and_read_when_it_is_asked_for() {
         let properties =
             Properties::from_iter([("isRead".to_owned(), json!(true)), ("subject".to_owned(), json!("A"))]);
-        let written = Carried::written(properties.iter().filter(|(name, _)| *name != "isRead"));
+        let bag = PropertyBag::from(properties);
+        bag.json();
+        let written = Carried::written(bag.members().filter(|(name, ..)| *name != "isRead"));
         assert_eq!((&*written.text(), written.is_empty()), (r#"{"subject":"A"}"#, false));
         assert_eq!((written.properties.get(), written.get("subject")), (None, Some(&json!("A"))));
         assert!(Carried::written([].into_iter()).is_empty() && Carried::default().is_empty());

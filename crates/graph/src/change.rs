@@ -82,11 +82,15 @@ impl Change {
 
     /// `item` came to be; its `version` is the change's id.
     pub fn created(tenant: TenantId, item: &Item, at: Timestamp) -> Self {
+        // It is stored as that, too.
+        item.properties.json();
         Self::of(tenant, item, ChangeType::Created, item.version, at)
     }
 
     /// `item` was `old` before; its `version` is the change's id.
     pub fn updated(tenant: TenantId, old: &Item, item: &Item, at: Timestamp) -> Self {
+        // It is stored as that, too.
+        item.properties.json();
         let mut change = Self::of(tenant, item, ChangeType::Updated, item.version, at);
         change.before = old_values(&old.properties, &item.properties);
         change
@@ -109,7 +113,7 @@ impl Change {
     }
 
     fn of(tenant: TenantId, item: &Item, change: ChangeType, id: ChangeId, at: Timestamp) -> Self {
-        let carried = item.properties.iter().filter(|(name, _)| !NOT_IN_CHANGES.contains(&name.as_str()));
+        let carried = item.properties.members().filter(|(name, ..)| !NOT_IN_CHANGES.contains(name));
         Self {
             id,
             tenant,

@@ -9,9 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::Properties;
-
-/// Room for the JSON of most items, so that it is not moved while it grows.
-const JSON_BYTES: usize = 2 << 10;
+use crate::json::ObjectText;
 
 /// A property bag whose copies share what none of them has changed.
 #[derive(Clone, Default)]
@@ -43,7 +41,7 @@ impl PropertyBag {
     }
 
     /// All of them, each with `"name":value` as it is written, if [`PropertyBag::json`] was asked for before.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &Value, Option<&str>)> {
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &Value, Option<&str>)> + Clone {
         let json = self.0.json.get();
         let mut begins = 1;
         self.iter().enumerate().map(move |(index, (name, value))| {
@@ -60,26 +58,10 @@ impl PropertyBag {
 
 impl Json {
     fn of(properties: &Properties) -> Self {
-        let mut json = Vec::with_capacity(JSON_BYTES);
-        json.push(b'{');
-        let mut ends = Vec::with_capacity(properties.len());
-        for (name, value) in properties {
-            if !ends.is_empty() {
-                json.push(b',');
-            }
-            write_member(&mut json, name, value);
-            ends.push(json.len());
-        }
-        json.push(b'}');
-        Self { text: String::from_utf8(json).expect("JSON is UTF-8"), ends }
+        let mut text = ObjectText::new();
+        let ends = properties.iter().map(|(name, value)| text.push((name, value, None))).collect();
+        Self { text: text.finish(), ends }
     }
-}
-
-/// Writes `"name":value`.
-pub(crate) fn write_member(json: &mut Vec<u8>, name: &str, value: &Value) {
-    serde_json::to_writer(&mut *json, name).expect("a name can be written");
-    json.push(b':');
-    serde_json::to_writer(json, value).expect("a JSON value can be written");
 }
 
 impl From<Properties> for PropertyBag {
@@ -152,9 +134,9 @@ mod tests {
             assert!(bag.members().all(|(.., text)| text.is_none()), "nothing is written yet");
             assert_eq!(bag.json(), serde_json::to_string(&*bag).unwrap());
             for (name, value, text) in bag.members() {
-                let mut written = Vec::new();
-                write_member(&mut written, name, value);
-                assert_eq!(text.map(str::as_bytes), Some(written.as_slice()));
+                let mut alone = ObjectText::new();
+                alone.push((name, value, None));
+                assert_eq!(text.map(|text| format!("{{{text}}}")), Some(alone.finish()));
             }
         }
     }

@@ -116,7 +116,7 @@ pub struct ShownItem<'a>(Members<'a>);
 
 impl ShownItem<'_> {
     pub fn to_json(&self) -> Vec<u8> {
-        self.0.to_json()
+        self.0.to_json().into_bytes()
     }
 }
 

@@ -2,10 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::property_bag::write_member;
-
-/// Room for the JSON of most items, so that it is not moved while it grows.
-const JSON_BYTES: usize = 2 << 10;
+use crate::json::ObjectText;
 
 /// By their names, in the order of these. What is shown as it is stored is borrowed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,20 +76,16 @@ impl<'a> Members<'a> {
         }
     }
 
-    pub fn to_json(&self) -> Vec<u8> {
-        let mut json = Vec::with_capacity(JSON_BYTES);
-        json.push(b'{');
-        for (index, (name, member)) in self.0.iter().enumerate() {
-            if index > 0 {
-                json.push(b',');
-            }
-            match member {
-                Member::Stored(_, Some(written)) => json.extend_from_slice(written.as_bytes()),
-                member => write_member(&mut json, name, member.value()),
-            }
+    pub fn to_json(&self) -> String {
+        let mut json = ObjectText::new();
+        for (name, member) in &self.0 {
+            let written = match member {
+                Member::Stored(_, written) => *written,
+                Member::Made(_) => None,
+            };
+            json.push((name, member.value(), written));
         }
-        json.push(b'}');
-        json
+        json.finish()
     }
 
     pub fn into_map(self) -> Map<String, Value> {

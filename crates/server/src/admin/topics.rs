@@ -16,9 +16,9 @@ use store::{TopicError, TopicQuery};
 use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 
+use super::Failure;
 use super::event_subscriptions::{self, ShownEventSubscription};
 use super::request::{Body, LISTED_MAX, Page, Query, bad, tenant_or_only};
-use super::Failure;
 use crate::app::AppState;
 use crate::directory::Directory;
 use crate::http::event_grid::standing;
