@@ -298,8 +298,18 @@ impl Model {
     }
 
     pub fn ledger(&self, id: SubscriptionId) -> Result<LedgerDelta, StoreError> {
-        let shard = self.subscriptions.get(&id).map(|span| self.shard(span.subscription.partition()));
-        Ok(shard.and_then(|shard| shard.ledger.get(&id)).cloned().unwrap_or_default())
+        Ok(self.sums(id).cloned().unwrap_or_default())
+    }
+
+    /// What has been counted of a subscription, if anything.
+    pub fn sums(&self, id: SubscriptionId) -> Option<&LedgerDelta> {
+        let span = self.subscriptions.get(&id)?;
+        self.shard(span.subscription.partition()).ledger.get(&id)
+    }
+
+    /// What a subscription is owed a `missed` for.
+    pub fn incident(&self, id: SubscriptionId) -> Option<Incident> {
+        self.subscriptions.get(&id)?.incident
     }
 
     pub fn ledgers(&self, query: LedgerQuery) -> Result<Ledgers, StoreError> {
@@ -350,9 +360,10 @@ impl Model {
         limit: usize,
     ) -> Result<Vec<(Position, Arc<Record>)>, StoreError> {
         let shard = self.shard(partition);
-        let start = usize::try_from(after.max(shard.floor).0 - shard.cut).unwrap_or(usize::MAX);
-        let places = shard.cut + 1..;
-        let records = shard.log.iter().zip(places).map(|(record, p)| (Position(p), Arc::clone(record)));
+        let after = after.max(shard.floor);
+        let start = usize::try_from(after.0 - shard.cut).unwrap_or(usize::MAX);
+        let found = shard.log.get(start..).unwrap_or_default();
+        let records = found.iter().zip(after.0 + 1..).map(|(record, p)| (Position(p), Arc::clone(record)));
         let mut bytes = 0;
         let has_room = |(_, record): &(Position, Arc<Record>)| {
             let has_room = bytes <= READ_BYTES_MAX;
@@ -362,7 +373,7 @@ impl Model {
             }
             has_room
         };
-        Ok(records.skip(start).take(limit).take_while(has_room).collect())
+        Ok(records.take(limit).take_while(has_room).collect())
     }
 
     pub fn acquire(
@@ -425,6 +436,12 @@ impl Model {
             parked,
             health: shard.health.clone(),
         })
+    }
+
+    /// The number of a partition's last checkpoint, its cursor, and the last position of its log.
+    pub fn progress(&self, partition: Partition) -> (u64, Position, Position) {
+        let shard = self.shard(partition);
+        (shard.number, shard.cursor, shard.head())
     }
 
     pub fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), CheckpointError> {
