@@ -80,6 +80,18 @@ impl fmt::Display for Shown {
 /// FNV-1a: the same on every machine and in every release, unlike the standard library's hasher.
 struct Fnv(u64);
 
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
+/// Powers of the prime: what so many zero bytes multiply a hash by.
+const FNV_ZEROS: [u64; 9] = {
+    let mut powers = [1; 9];
+    let mut place = 1;
+    while place < powers.len() {
+        powers[place] = FNV_PRIME.wrapping_mul(powers[place - 1]);
+        place += 1;
+    }
+    powers
+};
+
 impl Default for Fnv {
     fn default() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
@@ -93,7 +105,33 @@ impl Hasher for Fnv {
 
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(FNV_PRIME);
+        }
+    }
+
+    /// As its eight bytes, least first; most numbers are small, and so most of these are zero.
+    fn write_u64(&mut self, number: u64) {
+        let zeros = number.leading_zeros() as usize / 8;
+        self.write(&number.to_le_bytes()[..8 - zeros]);
+        self.0 = self.0.wrapping_mul(FNV_ZEROS[zeros]);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_hashes_as_its_bytes() {
+        for number in [0, 1, 0xff, 0x100, 0x1_0000, u64::MAX >> 8, u64::MAX] {
+            let (mut at_once, mut by_bytes) = (Fnv::default(), Fnv::default());
+            number.hash(&mut at_once);
+            by_bytes.write(&number.to_le_bytes());
+            assert_eq!(at_once.finish(), by_bytes.finish(), "{number:x}");
         }
     }
 }
