@@ -8,7 +8,7 @@ use graph::{Change, ChangeType, FolderId, ItemKey, Partition, Properties, Subscr
 use notify::log::{Cause, EndReason, Submission, SubscriptionEvent};
 use notify::node::{Lack, Notification};
 use notify::subscription::Target;
-use notify::{Position, Record, StreamKind, Subscription, TopicEvent};
+use notify::{EndpointId, Position, Record, StreamKind, Subscription, TopicEvent};
 use uuid::Uuid;
 
 use crate::invariants::EventTold;
@@ -162,6 +162,8 @@ impl Truth {
         self.numbers.get(&id).copied()
     }
 
+    /// The URL of each endpoint that some version of a subscription named.
+    urls: HashMap<EndpointId, String>,
     pub fn span(&self, id: SubscriptionId) -> Option<&Span> {
         self.number(id).map(|number| &self.spans[number])
     }
@@ -174,6 +176,16 @@ impl Truth {
     pub fn log_after(&self, partition: Partition, after: Position) -> impl Iterator<Item = &Arc<Record>> {
         let log = self.logs.get(&partition).map_or(&[][..], Vec::as_slice);
         log.iter().skip(usize::try_from(after.0).unwrap_or(usize::MAX))
+    }
+
+    /// The URL of an endpoint.
+    pub fn url_of(&self, endpoint: EndpointId) -> Option<&str> {
+        self.urls.get(&endpoint).map(String::as_str)
+    }
+
+    fn name_endpoint(&mut self, subscription: &Subscription) {
+        let endpoint = EndpointId::of(subscription.app, &subscription.notification_url);
+        self.urls.entry(endpoint).or_insert_with(|| subscription.notification_url.clone());
     }
 
     pub fn spans_of(&self, partition: Partition) -> impl Iterator<Item = (usize, &Span)> {
@@ -333,6 +345,7 @@ impl Truth {
                     asked,
                     lost,
                     lost_since,
+                self.name_endpoint(subscription);
                     paused,
                     ever_paused,
                     matches,
@@ -356,6 +369,7 @@ impl Truth {
                 self.spans[known].paused = false;
                 ("resumed", number)
             }
+                self.name_endpoint(subscription);
             (SubscriptionEvent::Ended(reason), Some(known)) => {
                 let span = &mut self.spans[known];
                 span.ended = Some((position, *reason));

@@ -20,10 +20,20 @@ const HOLD_SLACK_MICROS: i64 = 2_000_000;
 const DEADLINE_SLACK_MICROS: i64 = 1_000_000;
 
 /// What a life was told of an endpoint, and when.
-pub(super) type Told = (Monotonic, What);
+type Told = (Monotonic, What);
+
+/// Everything that one life was told of an endpoint, and what follows from that by the guide's rules.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    told: Vec<Told>,
+    /// As it was when the last of that was told; `None`: it answers in time.
+    verdict: Option<Verdict>,
+    /// Something of it was late, or stored.
+    is_bad: bool,
+}
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum What {
+enum What {
     /// A response, and how long it took.
     Responded(u64),
     /// What an earlier life had stored of it, and until when that counts.
@@ -85,32 +95,38 @@ impl Verdict {
     }
 }
 
-/// The guide's rules, read over everything that one life was told of an endpoint; `None`: it answers in time.
-fn verdict(told: &[Told], now: Monotonic, limits: &HealthLimits) -> Option<Verdict> {
-    let mut verdict: Option<Verdict> = None;
-    for (place, (at, what)) in told.iter().enumerate() {
-        verdict = verdict.and_then(|verdict| verdict.at(*at, &told[..place], limits));
-        let took = match *what {
-            What::Responded(took) => took,
+impl History {
+    /// Takes in what is told now.
+    fn push(&mut self, (at, what): Told, limits: &HealthLimits) {
+        let place = self.told.len();
+        self.verdict = self.at(at, limits);
+        self.told.push((at, what));
+        let is_late = match what {
+            What::Responded(took) => took > limits.slow_micros.min(limits.drop_micros),
             What::Stored { health, is_closed, ends } => {
                 let stored = Verdict { health, is_closed, first: place + 1, ends };
-                verdict = Some(verdict.map_or(stored, |known| known.or_worse(stored)));
-                continue;
+                (self.verdict, self.is_bad) = (Some(self.verdict.map_or(stored, |known| known.or_worse(stored))), true);
+                return;
             }
         };
-        if verdict.is_none() && took > limits.slow_micros.min(limits.drop_micros) {
-            verdict = Some(Verdict::new(Health::Healthy, place, *at, limits));
+        self.is_bad |= is_late;
+        if self.verdict.is_none() && is_late {
+            self.verdict = Some(Verdict::new(Health::Healthy, place, at, limits));
         }
-        let Some(current) = verdict else { continue };
-        let window = &told[current.first..=place];
+        let Some(current) = self.verdict else { return };
+        let window = &self.told[current.first..];
         let (judged, count) = (shares(window, limits), responses(window).count() as u64);
         let is_worse = judged > current.health && count >= limits.responses_min;
         let was_tried = current.health == Health::Dropping && !current.is_closed && count >= limits.probes;
         if is_worse || (was_tried && judged < current.health) {
-            verdict = Some(Verdict::new(judged, place + 1, *at, limits));
+            self.verdict = Some(Verdict::new(judged, place + 1, at, limits));
         }
     }
-    verdict?.at(now, told, limits)
+
+    /// What the endpoint is at a time; `None`: it answers in time.
+    fn at(&self, now: Monotonic, limits: &HealthLimits) -> Option<Verdict> {
+        self.verdict?.at(now, &self.told, limits)
+    }
 }
 
 /// How long each response took.
@@ -147,28 +163,23 @@ impl Watch {
             | Outcome::Delayed { .. } => return,
         };
         let told = self.told.entry(life).or_default().entry(flight.url.clone()).or_default();
-        told.push((now, What::Responded(took)));
+        told.push((now, What::Responded(took)), &self.config.health);
     }
 
     /// A life reads what is stored with a partition.
     pub(super) fn took_up(&mut self, life: Life, state: &PartitionState) {
         let Some(now) = self.nows.get(&life).copied() else { return };
         for (endpoint, stored) in &state.health {
-            let url = self.url_of(*endpoint);
+            let url = self.truth.url_of(*endpoint);
             let Some((url, what)) = url.zip(taken_up(*stored, now, &self.config.health)) else { continue };
-            self.told.entry(life).or_default().entry(url).or_default().push((now.mono, what));
+            let told = self.told.entry(life).or_default().entry(url.to_owned()).or_default();
+            told.push((now.mono, what), &self.config.health);
         }
     }
 
-    fn url_of(&self, endpoint: EndpointId) -> Option<String> {
-        let mut versions = self.truth.spans.iter().flat_map(|span| &span.versions);
-        let of = versions.find(|one| EndpointId::of(one.app, &one.notification_url) == endpoint);
-        of.map(|one| one.notification_url.clone())
-    }
-
     fn verdict(&self, life: Life, url: &str, now: Monotonic) -> Option<Verdict> {
-        verdict(self.told.get(&life)?.get(url)?, now, &self.config.health)
-            .filter(|verdict| verdict.health != Health::Healthy)
+        let told = self.told.get(&life)?.get(url)?;
+        told.at(now, &self.config.health).filter(|verdict| verdict.health != Health::Healthy)
     }
 
     /// A life commands a checkpoint: with it the store has of endpoints what they are to that life, if a subscription names
@@ -187,8 +198,8 @@ impl Watch {
         }
         let stored = tenure.health.clone();
         for (endpoint, said) in &stored {
-            let url = self.url_of(*endpoint).unwrap_or_default();
-            let verdict = self.verdict(life, &url, now.mono);
+            let url = self.truth.url_of(*endpoint).unwrap_or_default();
+            let verdict = self.verdict(life, url, now.mono);
             let is_said = checkpoint.health.contains_key(endpoint);
             if !verdict.is_some_and(|verdict| self.says(*said, verdict, now, is_said)) {
                 let seen = format!("{url} is {verdict:?} at {now:?}, and stored as {said:?} (now: {is_said})");
@@ -227,12 +238,8 @@ impl Watch {
             return;
         };
         let (limits, told) = (self.config.health, self.told.get(&life));
-        let is_bad = |what: &What| match what {
-            What::Responded(took) => *took > limits.slow_micros.min(limits.drop_micros),
-            What::Stored { .. } => true,
-        };
-        let judged = told.into_iter().flatten().filter(|(_, all)| all.iter().any(|(_, what)| is_bad(what)));
-        let judged = judged.filter_map(|(url, all)| Some((url, verdict(all, now, &limits)?)));
+        let judged = told.into_iter().flatten().filter(|(_, told)| told.is_bad);
+        let judged = judged.filter_map(|(url, told)| Some((url, told.at(now, &limits)?)));
         let unwell: Vec<_> = judged.filter(|(_, verdict)| verdict.health != Health::Healthy).collect();
         for (position, _) in records {
             let is_first = tenure.shown.insert(*position);

@@ -23,7 +23,7 @@ use notify::retry::RetryAfter;
 use notify::{Command, EndpointId, Event, Monotonic, Now, Position, Record, StoredHealth};
 use uuid::Uuid;
 
-use self::health::Told;
+use self::health::History;
 use crate::plan::Plan;
 use crate::process::{Letter, Life};
 use crate::storage::date;
@@ -145,7 +145,7 @@ pub struct Watch {
     nows: BTreeMap<Life, Now>,
     trusted: BTreeMap<Life, Wall>,
     /// What each life was told of how URLs respond.
-    told: BTreeMap<Life, BTreeMap<String, Vec<Told>>>,
+    told: BTreeMap<Life, BTreeMap<String, History>>,
     /// What was new to somebody while its endpoint was dropping, with the epochs in which it was; and while it was slow.
     dropped: BTreeMap<Delivery, BTreeSet<u64>>,
     slowed: BTreeSet<Delivery>,
