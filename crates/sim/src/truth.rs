@@ -77,7 +77,7 @@ pub fn lack(told: &Notification) -> Option<Lack> {
 }
 
 /// What a match tells of: order holds among those of one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     Item(ItemKey),
     /// By its path.
@@ -131,9 +131,23 @@ pub struct Span {
     pub paused: bool,
     pub ever_paused: bool,
     pub matches: BTreeMap<Position, Match>,
+    /// Where the matches of each subject are, in order.
+    subjects: HashMap<Subject, Vec<Position>>,
 }
 
 impl Span {
+    /// Where the matches that tell of a subject are, in order.
+    pub fn of_subject(&self, subject: &Subject) -> &[Position] {
+        self.subjects.get(subject).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn hear(&mut self, position: Position, told: Match) {
+        if let Some(subject) = &told.item {
+            self.subjects.entry(subject.clone()).or_default().push(position);
+        }
+        self.matches.insert(position, told);
+    }
+
     pub fn is_of_topic(&self) -> bool {
         matches!(self.latest().target, Target::Topic(_))
     }
@@ -215,7 +229,7 @@ impl Truth {
                 }
                 let span = number.map(|number| &mut self.spans[number]);
                 if let Some(span) = span.filter(|span| span.ended.is_none() && span.latest().lifecycle_url.is_some()) {
-                    span.matches.insert(position, Match::new(StreamKind::Lifecycle, None, None, at));
+                    span.hear(position, Match::new(StreamKind::Lifecycle, None, None, at));
                 }
                 ("lifecycle", number)
             }
@@ -269,7 +283,7 @@ impl Truth {
                     false => ItemKey::Id(change.item),
                 };
                 let told = Match::new(StreamKind::Changes, Some(seen), Some(Subject::Item(item)), at);
-                span.matches.insert(position, Match { silenced: span.paused, ..told });
+                span.hear(position, Match { silenced: span.paused, ..told });
             }
         }
     }
@@ -284,7 +298,7 @@ impl Truth {
             if let Some(seen) = seen.filter(|seen| subscription.change_types.contains(*seen)) {
                 let subject = Some(Subject::Thing(path.clone()));
                 let told = Match::new(StreamKind::Changes, Some(seen), subject, at);
-                span.matches.insert(position, Match { silenced: span.paused, ..told });
+                span.hear(position, Match { silenced: span.paused, ..told });
             }
         }
     }
@@ -296,7 +310,7 @@ impl Truth {
             if event_subscription.topic == event.topic && topics::hears(event_subscription, &event.event) {
                 let told = EventTold { published: Some(event.published), ..EventTold::default() };
                 let matched = Match::new(StreamKind::Changes, None, None, at);
-                span.matches.insert(position, Match { event: Some(told), ..matched });
+                span.hear(position, Match { event: Some(told), ..matched });
             }
         }
     }
@@ -318,7 +332,7 @@ impl Truth {
         let told = Match::new(StreamKind::Changes, change, item, at);
         let event = span.is_of_topic().then(EventTold::default);
         let silenced = span.paused && event.is_none();
-        span.matches.insert(position, Match { silenced, replays, event, ..told });
+        span.hear(position, Match { silenced, replays, event, ..told });
     }
 
     fn live(
@@ -334,7 +348,7 @@ impl Truth {
                 let versions = vec![Arc::new(Subscription::clone(subscription))];
                 self.numbers.insert(id, self.spans.len());
                 let since = vec![position];
-                let (asked, matches) = (Vec::new(), BTreeMap::new());
+                let (asked, matches, subjects) = (Vec::new(), BTreeMap::new(), HashMap::new());
                 let (ended, lost, lost_since, paused, ever_paused) = (None, None, None, false, false);
                 let span = Span {
                     id,
@@ -349,6 +363,7 @@ impl Truth {
                     paused,
                     ever_paused,
                     matches,
+                    subjects,
                 };
                 self.spans.push(span);
                 ("began", self.number(id))
@@ -376,7 +391,7 @@ impl Truth {
                 let is_told = !matches!(reason, EndReason::Deleted | EndReason::Expired);
                 if is_told && span.latest().lifecycle_url.is_some() {
                     let told = Match::new(StreamKind::Lifecycle, None, None, at);
-                    span.matches.insert(position, Match { last_word: true, ..told });
+                    span.hear(position, Match { last_word: true, ..told });
                 }
                 ("ended", number)
             }

@@ -1,5 +1,6 @@
 //! What may be sent, when, and in which order: checked at the moment in which an attempt begins.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use graph::Partition;
@@ -153,7 +154,7 @@ impl Watch {
         if self.draining.contains(&moment.life) {
             return refuse("fence_holds", format!("node {} sends while it drains", moment.life.process));
         }
-        let mine = || self.flights.iter().filter(|((life, _), _)| *life == moment.life).map(|(_, flight)| flight);
+        let mine = || self.flights_of(moment.life);
         let all = mine().count();
         if all >= self.config.attempts_max as usize {
             return refuse("slots_are_bounded", format!("{} attempts in flight", all + 1));
@@ -256,9 +257,8 @@ impl Watch {
         let matches = &span.matches;
         let Some(item) = matches.get(&position).and_then(|told| told.item.as_ref()) else { return Ok(Vec::new()) };
         let same = |other: Position| matches.get(&other).is_some_and(|told| told.item.as_ref() == Some(item));
-        let in_flight = self.flights.iter().filter(|((life, _), _)| *life == moment.life);
-        let in_flight = in_flight.filter(|(_, flight)| flight.deadline > moment.now.mono);
-        let mut busy = in_flight.flat_map(|(_, flight)| &flight.deliveries);
+        let in_flight = self.flights_of(moment.life).filter(|flight| flight.deadline > moment.now.mono);
+        let mut busy = in_flight.flat_map(|flight| &flight.deliveries);
         if busy.any(|(_, _, (of, other))| *of == number && same(*other)) {
             return refuse(format!("{:?}: another change of the same item is in flight", one.delivery));
         }
@@ -269,21 +269,19 @@ impl Watch {
         let tenure = self.tenure(moment.life, one.partition)?;
         let cursor = tenure.cursor.unwrap_or_default();
         let mut passed = Vec::new();
-        for (earlier, told) in matches.range(..position).filter(|(_, told)| told.item.as_ref() == Some(item)) {
-            let abandoned = *earlier <= cursor && !tenure.rows.contains_key(&(number, *earlier));
-            let dropped =
-                self.may_be_dropped_in((number, *earlier), tenure.epoch) && !tenure.begun.contains(&(number, *earlier));
-            if !told.has_ended()
-                && !told.silenced
-                && !abandoned
-                && !dropped
-                && !self.may_be_given_up(moment, told.appended)
-            {
-                if !self.may_be_shed(tenure, (number, *earlier)) {
+        for earlier in span.of_subject(item).iter().copied().take_while(|earlier| *earlier < position) {
+            let Some(told) = matches.get(&earlier).filter(|told| !told.has_ended() && !told.silenced) else { continue };
+            let delivery = (number, earlier);
+            let abandoned = earlier <= cursor && !tenure.rows.contains_key(&delivery);
+            let may_have_ended = abandoned
+                || self.may_be_given_up(moment, told.appended)
+                || (self.may_be_dropped_in(delivery, tenure.epoch) && !tenure.begun.contains(&delivery));
+            if !may_have_ended {
+                if !self.may_be_shed(tenure, delivery) {
                     let what = format!("{:?} is sent before position {earlier} of the same item ended", one.delivery);
                     return refuse(what);
                 }
-                passed.push((number, *earlier));
+                passed.push(delivery);
             }
         }
         Ok(passed)
@@ -301,8 +299,7 @@ impl Watch {
             let told = matches.get(&delivery.1).filter(|_| delivery.0 == number);
             item.is_some() && told.is_some_and(|told| told.item.as_ref() == item)
         };
-        let flights = self.flights.iter().filter(|((of, _), _)| *of == life);
-        let mut in_flight = flights.flat_map(|(_, flight)| &flight.deliveries);
+        let mut in_flight = self.flights_of(life).flat_map(|flight| &flight.deliveries);
         in_flight.any(|(_, _, delivery)| same(delivery)) || sent.iter().any(|one| same(&one.delivery))
     }
 
@@ -321,17 +318,24 @@ impl Watch {
         }
         let mut passed = Vec::new();
         let kind = told.map(|told| told.kind);
-        for (earlier, told) in matches.range(..position).filter(|(_, told)| Some(told.kind) == kind) {
-            let delivery = (number, *earlier);
+        // Nothing else has failed, or is parked.
+        let earlier = (number, Position(0))..one.delivery;
+        let failed = tenure.failures.range(earlier.clone()).map(|(delivery, _)| *delivery);
+        let known: BTreeSet<Delivery> =
+            failed.chain(tenure.rows.range(earlier).map(|(delivery, _)| *delivery)).collect();
+        for delivery in known.into_iter().filter(|delivery| !tenure.ended_deliveries.contains(delivery)) {
+            let Some(told) = matches.get(&delivery.1).filter(|told| Some(told.kind) == kind) else { continue };
             let given_up = self.may_be_given_up(moment, told.appended);
             let together = sent.iter().any(|other| other.delivery == delivery);
-            let failed = tenure.failures.contains_key(&delivery);
-            let waits = tenure.rows.contains_key(&delivery)
-                && !tenure.begun.contains(&delivery)
-                && !self.is_busy(moment.life, sent, number, told.item.as_ref());
-            if !given_up && !together && (failed || waits) && !tenure.ended_deliveries.contains(&delivery) {
+            let waits = || {
+                tenure.rows.contains_key(&delivery)
+                    && !tenure.begun.contains(&delivery)
+                    && !self.is_busy(moment.life, sent, number, told.item.as_ref())
+            };
+            if !given_up && !together && (tenure.failures.contains_key(&delivery) || waits()) {
                 if !self.may_be_shed(tenure, delivery) {
-                    let seen = format!("{:?} overtakes position {earlier}, which failed or is parked", one.delivery);
+                    let seen =
+                        format!("{:?} overtakes position {}, which failed or is parked", one.delivery, delivery.1);
                     return Err(Violation::new("item_order_holds", seen));
                 }
                 passed.push(delivery);

@@ -209,6 +209,11 @@ impl Watch {
         (self.attempts, self.checkpoints)
     }
 
+    /// The attempts of a life that are in flight.
+    fn flights_of(&self, life: Life) -> impl Iterator<Item = &InFlight> {
+        self.flights.range((life, 0)..=(life, u64::MAX)).map(|(_, flight)| flight)
+    }
+
     /// A node begins with whatever its clock shows.
     pub fn started(&mut self, life: Life, skew_micros: i64) {
         self.died(Life { life: life.life.saturating_sub(1), ..life });
@@ -447,7 +452,7 @@ impl Watch {
             }
             Command::Release => {
                 self.released.insert(life);
-                if self.flights.keys().any(|(of, _)| *of == life) {
+                if self.flights_of(life).next().is_some() {
                     return refuse("slots_return", "gives its leases back with attempts in flight");
                 }
             }

@@ -124,8 +124,7 @@ impl Watch {
             return refuse("schedule_is_kept", format!("it has {} µs", attempt.timeout_micros));
         }
         for one in sent {
-            let mine = self.flights.iter().filter(|((life, _), _)| *life == moment.life);
-            let mut under_way = mine.flat_map(|(_, flight)| &flight.deliveries);
+            let mut under_way = self.flights_of(moment.life).flat_map(|flight| &flight.deliveries);
             if under_way.any(|(_, _, delivery)| *delivery == one.delivery) {
                 return refuse("nothing_unasked", format!("{:?} is under way already", one.delivery));
             }

@@ -120,7 +120,7 @@ impl Watch {
 
     /// What a node says that it holds, after it has handled an event.
     pub fn holds(&mut self, life: Life, stats: NodeStats) -> Result<(), Violation> {
-        let in_flight = self.flights.keys().filter(|(of, _)| *of == life).count();
+        let in_flight = self.flights_of(life).count();
         if stats.attempts_in_flight != in_flight || stats.slots_taken as usize != in_flight {
             let seen = format!("{in_flight} attempts of node {} are in flight, but {stats:?}", life.process);
             return Err(Violation::new("slots_return", seen));
