@@ -292,8 +292,8 @@ impl World {
     }
 
     fn send(&mut self, life: Life, now: Now, attempt: &Attempt) -> Result<(), Violation> {
-        let elsewhere = ELSEWHERE.map(str::to_owned);
-        let endpoint = self.plan.urls.iter().chain(&elsewhere).position(|url| **url == *attempt.url);
+        let urls = self.plan.urls.iter().map(String::as_str);
+        let endpoint = urls.chain(ELSEWHERE).position(|url| *url == *attempt.url);
         let (process, id, notifications) = (life.process, attempt.id, attempt.notifications.len());
         self.note(Line::Attempt { process, id, endpoint: endpoint.unwrap_or(usize::MAX), notifications });
         for (subscription, position, failures) in self.watch.describe(life, attempt) {

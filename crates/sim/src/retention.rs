@@ -39,11 +39,10 @@ impl World {
     }
 
     pub fn look_after_logs(&mut self) -> Result<(), Violation> {
-        let partitions = self.plan.partitions();
         let Some(retention) = &mut self.retention else { return Ok(()) };
         let process = &self.processes[retention.rng.random_range(0..2)];
         let now = date(self.at).plus_micros(process.skew_micros);
-        let extents = self.storage.extents(&partitions);
+        let extents = self.storage.extents(&self.partitions);
         let steps = plan(&extents, &retention.limits, now);
         if process.skew_micros != 0 && !steps.is_empty() {
             self.strikes.count(Fault::RetentionSkewed);

@@ -19,6 +19,8 @@ pub const TENANT: TenantId = TenantId(Uuid::from_u128(0x7e4a));
 
 /// True time 0, which is also the time of the store's clock.
 const EPOCH_SECONDS: i64 = 1_767_225_600;
+/// What the ledger of a subscription says before anything is counted.
+static NOTHING: LedgerDelta = LedgerDelta { matched: 0, delivered: 0, parked: 0, abandoned: BTreeMap::new() };
 const FOREVER: Timestamp = Timestamp::from_micros(i64::MAX);
 
 /// The date at a time of the world, in microseconds.
@@ -106,7 +108,7 @@ impl Storage {
     pub fn checkpoint(&mut self, mut checkpoint: Checkpoint) -> CheckpointAnswer {
         if self.fence_ignored {
             checkpoint.epoch = self.epoch(checkpoint.partition);
-            checkpoint.number = self.state(checkpoint.partition).number + 1;
+            checkpoint.number = self.model.progress(checkpoint.partition).0 + 1;
         }
         match self.model.checkpoint(checkpoint) {
             Ok(()) => CheckpointAnswer::Recorded,
@@ -154,8 +156,8 @@ impl Storage {
         self.model.knows(id)
     }
 
-    pub fn ledger(&self, id: SubscriptionId) -> LedgerDelta {
-        self.model.ledger(id).unwrap_or_default()
+    pub fn ledger(&self, id: SubscriptionId) -> &LedgerDelta {
+        self.model.sums(id).unwrap_or(&NOTHING)
     }
 }
 

@@ -214,7 +214,7 @@ impl World {
             pushed.expires = Some(soon);
         }
         let partition = topics.partition;
-        let next = self.storage.state(partition).head.next();
+        let next = self.storage.model.progress(partition).2.next();
         let Some(after) = self.pushed(&pushed) else { return };
         let after = after.in_place_of(&before, next);
         let filter_changed = after.extras != before.extras;

@@ -162,6 +162,8 @@ impl Span {
 pub struct Truth {
     pub spans: Vec<Span>,
     numbers: HashMap<SubscriptionId, usize>,
+    /// The URL of each endpoint that some version of a subscription named.
+    urls: HashMap<EndpointId, String>,
     logs: BTreeMap<Partition, Vec<Arc<Record>>>,
     /// By address: the truth keeps every record alive, and the model hands out the same ones.
     places: HashMap<*const Record, (Partition, Position)>,
@@ -176,8 +178,16 @@ impl Truth {
         self.numbers.get(&id).copied()
     }
 
-    /// The URL of each endpoint that some version of a subscription named.
-    urls: HashMap<EndpointId, String>,
+    /// The URL of an endpoint.
+    pub fn url_of(&self, endpoint: EndpointId) -> Option<&str> {
+        self.urls.get(&endpoint).map(String::as_str)
+    }
+
+    fn name_endpoint(&mut self, subscription: &Subscription) {
+        let endpoint = EndpointId::of(subscription.app, &subscription.notification_url);
+        self.urls.entry(endpoint).or_insert_with(|| subscription.notification_url.clone());
+    }
+
     pub fn span(&self, id: SubscriptionId) -> Option<&Span> {
         self.number(id).map(|number| &self.spans[number])
     }
@@ -187,19 +197,9 @@ impl Truth {
     }
 
     /// The records of a log after a position.
-    pub fn log_after(&self, partition: Partition, after: Position) -> impl Iterator<Item = &Arc<Record>> {
+    pub fn log_after(&self, partition: Partition, after: Position) -> impl ExactSizeIterator<Item = &Arc<Record>> {
         let log = self.logs.get(&partition).map_or(&[][..], Vec::as_slice);
         log.iter().skip(usize::try_from(after.0).unwrap_or(usize::MAX))
-    }
-
-    /// The URL of an endpoint.
-    pub fn url_of(&self, endpoint: EndpointId) -> Option<&str> {
-        self.urls.get(&endpoint).map(String::as_str)
-    }
-
-    fn name_endpoint(&mut self, subscription: &Subscription) {
-        let endpoint = EndpointId::of(subscription.app, &subscription.notification_url);
-        self.urls.entry(endpoint).or_insert_with(|| subscription.notification_url.clone());
     }
 
     pub fn spans_of(&self, partition: Partition) -> impl Iterator<Item = (usize, &Span)> {
@@ -345,6 +345,7 @@ impl Truth {
         let number = self.number(id);
         match (event, number) {
             (SubscriptionEvent::Began(subscription), _) => {
+                self.name_endpoint(subscription);
                 let versions = vec![Arc::new(Subscription::clone(subscription))];
                 self.numbers.insert(id, self.spans.len());
                 let since = vec![position];
@@ -359,7 +360,6 @@ impl Truth {
                     asked,
                     lost,
                     lost_since,
-                self.name_endpoint(subscription);
                     paused,
                     ever_paused,
                     matches,
@@ -369,6 +369,7 @@ impl Truth {
                 ("began", self.number(id))
             }
             (SubscriptionEvent::Patched(subscription), Some(known)) => {
+                self.name_endpoint(subscription);
                 self.spans[known].versions.push(Arc::new(Subscription::clone(subscription)));
                 self.spans[known].since.push(position);
                 let span = &mut self.spans[known];
@@ -384,7 +385,6 @@ impl Truth {
                 self.spans[known].paused = false;
                 ("resumed", number)
             }
-                self.name_endpoint(subscription);
             (SubscriptionEvent::Ended(reason), Some(known)) => {
                 let span = &mut self.spans[known];
                 span.ended = Some((position, *reason));

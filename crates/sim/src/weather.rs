@@ -243,13 +243,12 @@ impl World {
     }
 
     pub fn look_for_rest(&mut self) -> Result<bool, Violation> {
-        let unfinished = self.watch.unfinished(&self.storage, &self.plan.partitions(), self.at);
-        let Some(what) = unfinished else {
+        let Some(what) = self.watch.unfinished(&self.storage, &self.partitions, self.at) else {
             self.note(Line::AtRest);
-            return self.watch.at_rest(&self.storage, &self.plan.partitions()).map(|()| true);
+            return self.watch.at_rest(&self.storage, &self.partitions).map(|()| true);
         };
         if self.plan.faults.jumps == 0 && self.at > self.plan.quiet_micros + SETTLE_MICROS {
-            self.watch.overdue(&self.storage, &self.plan.partitions(), self.at)?;
+            self.watch.overdue(&self.storage, &self.partitions, self.at)?;
         }
         // What is given up last is told of at its horizon, if that is near.
         let horizon = (self.plan.config.horizon_micros as u64).min(SOON_MICROS as u64);

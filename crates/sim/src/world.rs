@@ -54,6 +54,8 @@ pub struct World {
     pub at: u64,
     pub rng: StdRng,
     pub plan: Plan,
+    /// Those of the plan.
+    pub partitions: Vec<Partition>,
     pub agenda: Agenda<Happening>,
     pub storage: Storage,
     pub processes: [Process; 2],
@@ -97,7 +99,8 @@ impl World {
 
     /// The world that a plan makes, whose logs grow for ever.
     pub fn of(plan: Plan, rng: StdRng, planted: Option<Planted>, print: bool) -> Self {
-        let storage = Storage::new(&plan.partitions(), &plan.mailboxes, planted);
+        let partitions = plan.partitions();
+        let storage = Storage::new(&partitions, &plan.mailboxes, planted);
         let mut world = Self {
             at: 0,
             moods: vec![Mood::Healthy; plan.urls.len() + ELSEWHERE.len()],
@@ -112,6 +115,7 @@ impl World {
             strikes: Strikes::default(),
             quiet: false,
             rng,
+            partitions,
             plan,
         };
         world.set_out();

@@ -24,10 +24,10 @@ pub struct Before {
 
 impl Watch {
     pub fn before_checkpoint(&self, checkpoint: &Checkpoint, storage: &Storage) -> Before {
-        let state = storage.state(checkpoint.partition);
-        let untold = self.untold(checkpoint.partition, state.cursor, storage);
+        let (number, cursor, _) = storage.model.progress(checkpoint.partition);
+        let untold = self.untold(checkpoint.partition, cursor, storage);
         let rows = if surplus::is_in(checkpoint) { storage.parked(checkpoint.partition) } else { Vec::new() };
-        Before { epoch: storage.epoch(checkpoint.partition), number: state.number, cursor: state.cursor, untold, rows }
+        Before { epoch: storage.epoch(checkpoint.partition), number, cursor, untold, rows }
     }
 
     pub fn after_checkpoint(
@@ -72,16 +72,15 @@ impl Watch {
         storage: &Storage,
         at: u64,
     ) -> Result<(), Violation> {
-        let rows = storage.parked(partition);
-        let parked = self.check_rows(partition, cursor, &rows)?;
+        let parked = self.check_rows(partition, cursor, storage)?;
         let none = BTreeSet::new();
         for (number, span) in self.truth.spans_of(partition).filter(|(_, span)| storage.knows(span.id)) {
             let parked = parked.get(&span.id).unwrap_or(&none);
             let ledger = storage.ledger(span.id);
-            self.check_ledger(number, span, cursor, &ledger, parked.len())?;
+            self.check_ledger(number, span, cursor, ledger, parked.len())?;
             match span.is_of_topic() {
-                true => self.check_event_ends(number, span, cursor, (&ledger, parked), at)?,
-                false => self.check_ends(number, span, cursor, (&ledger, parked), at)?,
+                true => self.check_event_ends(number, span, cursor, (ledger, parked), at)?,
+                false => self.check_ends(number, span, cursor, (ledger, parked), at)?,
             }
         }
         self.check_mail(partition, cursor)
@@ -91,10 +90,10 @@ impl Watch {
         &self,
         partition: Partition,
         cursor: Position,
-        rows: &[Parked],
+        storage: &Storage,
     ) -> Result<BTreeMap<SubscriptionId, BTreeSet<Position>>, Violation> {
         let mut parked: BTreeMap<SubscriptionId, BTreeSet<Position>> = BTreeMap::new();
-        for row in rows {
+        for row in storage.model.parked_rows(partition) {
             let refuse = |what: &str| {
                 let seen = format!("{what}: {row:?} in partition {partition} at cursor {cursor}");
                 Err(Violation::new("ledger_balances", seen))
@@ -162,10 +161,9 @@ impl Watch {
             withheld += u64::from(told.withheld);
             unusable += u64::from(told.unusable);
             // With its subscription everything is given up but what tells of the end.
-            let dropped = self.may_be_dropped((number, *position));
-            let shed = self.shed.contains(&(number, *position));
-            let given_up = old || told.silenced || dropped || shed || (span.ended.is_some() && !told.last_word);
-            if !told.has_ended() && !given_up {
+            let is_over = told.has_ended() || old || told.silenced || (span.ended.is_some() && !told.last_word);
+            let delivery = (number, *position);
+            if !is_over && !self.may_be_dropped(delivery) && !self.shed.contains(&delivery) {
                 others.push(*position);
             }
         }

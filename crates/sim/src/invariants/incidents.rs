@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graph::{Partition, SubscriptionId};
+use graph::{Partition, SubscriptionId, Timestamp};
 use notify::checkpoint::StreamKind;
 use notify::{AbandonReason, Checkpoint, LedgerDelta, Position};
 
@@ -57,7 +57,7 @@ impl Watch {
                 let heard = told.acknowledged || told.withheld || told.silenced;
                 told.kind == StreamKind::Changes && !heard && !parked.contains(&(span.id, **position))
             });
-            (number, Untold::of(&storage.ledger(span.id), certain.count()))
+            (number, Untold::of(storage.ledger(span.id), certain.count()))
         })
         .collect()
     }
@@ -74,8 +74,7 @@ impl Watch {
         if let Some(id) = checkpoint.incidents.keys().find(|id| of_topic(**id)) {
             return refuse(format!("an incident opens for event subscription {id}"));
         }
-        let state = storage.state(checkpoint.partition);
-        for (number, untold) in self.untold(checkpoint.partition, state.cursor, storage) {
+        for (number, untold) in self.untold(checkpoint.partition, checkpoint.cursor, storage) {
             let id = self.truth.spans[number].id;
             let before = before.get(&number).copied().unwrap_or_default();
             if untold.counted > before.counted {
@@ -83,8 +82,7 @@ impl Watch {
             } else if checkpoint.incidents.contains_key(&id) {
                 return refuse(format!("subscription {number} missed nothing, and yet an incident opens"));
             }
-            let is_open = state.subscriptions.iter().any(|span| span.subscription.id == id && span.incident.is_some());
-            if untold.owes_since(before) && !is_open {
+            if untold.owes_since(before) && storage.model.incident(id).is_none() {
                 return refuse(format!("subscription {number} missed something, and no incident is open: {untold:?}"));
             }
         }
@@ -104,15 +102,12 @@ impl Watch {
         }
     }
 
-    /// A live subscription with an incident that is to be told of soon, or should have been.
-    pub(super) fn untold_incident(&self, storage: &Storage, partitions: &[Partition], at: u64) -> Option<String> {
-        let spans = partitions.iter().flat_map(|partition| storage.state(*partition).subscriptions);
-        let mut due = spans.filter_map(|span| {
-            let due = span.incident?.opened.plus_micros(self.config.horizon_micros);
-            (due.since(date(at)) < SOON_MICROS).then_some((span.subscription.id, due))
+    /// A live subscription with an incident that is to be told of soon, or should have been, and when.
+    pub(super) fn untold_incident(&self, storage: &Storage, at: u64) -> Option<(usize, Timestamp)> {
+        let mut due = self.truth.spans.iter().enumerate().filter_map(|(number, span)| {
+            let due = storage.model.incident(span.id)?.opened.plus_micros(self.config.horizon_micros);
+            (due.since(date(at)) < SOON_MICROS).then_some((number, due))
         });
-        let (id, due) = due.next()?;
-        let number = self.truth.number(id).unwrap_or(usize::MAX);
-        Some(format!("subscription {number} was to be told at {due} that it missed something, and was not"))
+        due.next()
     }
 }

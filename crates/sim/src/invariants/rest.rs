@@ -1,6 +1,7 @@
 //! What must be so when nothing goes wrong any more and time has passed.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use graph::{Partition, Timestamp};
 use notify::node::NodeStats;
@@ -61,31 +62,82 @@ pub struct Endings {
     pub missed: u64,
 }
 
+/// What keeps a world from being at rest.
+#[derive(Debug)]
+pub enum Unfinished<'a> {
+    Behind {
+        partition: Partition,
+        cursor: Position,
+        head: Position,
+    },
+    /// With the first rows of its partition.
+    Parked {
+        subscription: usize,
+        rows: Vec<&'a Parked>,
+    },
+    InFlight {
+        attempt: u64,
+        process: usize,
+    },
+    /// It was to be told that it missed something.
+    Untold {
+        subscription: usize,
+        due: Timestamp,
+    },
+    /// It was to take a step of its life.
+    Overdue {
+        subscription: usize,
+        step: &'static str,
+        due: Timestamp,
+    },
+}
+
+impl fmt::Display for Unfinished<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Behind { partition, cursor, head } => {
+                write!(f, "the cursor of partition {partition} is {cursor} of {head}")
+            }
+            Self::Parked { subscription, rows } => {
+                write!(f, "subscription {subscription} has parked deliveries: {rows:?}")
+            }
+            Self::InFlight { attempt, process } => write!(f, "attempt {attempt} of node {process} is in flight"),
+            Self::Untold { subscription, due } => {
+                write!(f, "subscription {subscription} was to be told at {due} that it missed something, and was not")
+            }
+            Self::Overdue { subscription, step, due } => {
+                write!(f, "subscription {subscription} was to {step} at {due} and did not")
+            }
+        }
+    }
+}
+
 impl Watch {
     /// What is still unfinished, if anything.
-    pub fn unfinished(&self, storage: &Storage, partitions: &[Partition], at: u64) -> Option<String> {
+    pub fn unfinished<'a>(&self, storage: &'a Storage, partitions: &[Partition], at: u64) -> Option<Unfinished<'a>> {
         for partition in partitions {
-            let state = storage.state(*partition);
-            if state.cursor != state.head {
-                return Some(format!("the cursor of partition {partition} is {} of {}", state.cursor, state.head));
+            let (_, cursor, head) = storage.model.progress(*partition);
+            if cursor != head {
+                return Some(Unfinished::Behind { partition: *partition, cursor, head });
             }
-            if let Some(stream) = state.parked.keys().next() {
-                let number = self.truth.number(stream.subscription).unwrap_or(usize::MAX);
-                let rows = storage.parked(*partition);
-                return Some(format!("subscription {number} has parked deliveries: {:?}", &rows[..rows.len().min(8)]));
+            if let Some(row) = storage.model.parked_rows(*partition).next() {
+                let subscription = self.truth.number(row.stream.subscription).unwrap_or(usize::MAX);
+                let rows = storage.model.parked_rows(*partition).take(8).collect();
+                return Some(Unfinished::Parked { subscription, rows });
             }
         }
         if let Some(((life, attempt), _)) = self.flights.first_key_value() {
-            return Some(format!("attempt {attempt} of node {} is in flight", life.process));
+            return Some(Unfinished::InFlight { attempt: *attempt, process: life.process });
         }
-        if let Some(untold) = self.untold_incident(storage, partitions, at) {
-            return Some(untold);
+        if let Some((subscription, due)) = self.untold_incident(storage, at) {
+            return Some(Unfinished::Untold { subscription, due });
         }
         let live = self.truth.spans.iter().enumerate().filter(|(_, span)| span.ended.is_none());
         let late = |due| date(at).since(due) > STEP_SLACK_MICROS + self.ahead_micros;
         let mut steps = live.flat_map(|(number, span)| self.steps_of(span).map(move |step| (number, step)));
-        let overdue = steps.find(|(_, (_, due))| due.is_some_and(late));
-        overdue.map(|(number, (step, due))| format!("subscription {number} was to {step} at {due:?} and did not"))
+        let overdue =
+            steps.find_map(|(subscription, (step, due))| Some((subscription, step, due.filter(|due| late(*due))?)));
+        overdue.map(|(subscription, step, due)| Unfinished::Overdue { subscription, step, due })
     }
 
     /// What time brings to a live subscription next, of each kind.
@@ -103,10 +155,10 @@ impl Watch {
     /// stream's share of memory waits behind that. It is not asked of what was held and never tried:
     /// that may have waited until just now for something of its stream that failed, and when that ended is in no row.
     pub fn overdue(&self, storage: &Storage, partitions: &[Partition], at: u64) -> Result<(), Violation> {
-        let rows = partitions.iter().flat_map(|partition| storage.parked(*partition));
+        let rows = partitions.iter().flat_map(|partition| storage.model.parked_rows(*partition));
         let mut streams = BTreeSet::new();
         let is_notified =
-            |row: &Parked| self.truth.span(row.stream.subscription).is_some_and(|span| !span.is_of_topic());
+            |row: &&Parked| self.truth.span(row.stream.subscription).is_some_and(|span| !span.is_of_topic());
         for row in rows.filter(|row| is_notified(row) && streams.insert(row.stream) && row.attempts > 0) {
             let late = date(at).since(row.due);
             if late > RETRY_SLACK_MICROS {

@@ -76,6 +76,9 @@ impl Watch {
         before: &[Parked],
         storage: &Storage,
     ) -> Result<(), Violation> {
+        if !is_in(checkpoint) {
+            return Ok(());
+        }
         let freed = self.freed.get(&checkpoint.partition).copied().unwrap_or_default();
         let after = storage.parked(checkpoint.partition);
         for (id, delta) in checkpoint.ledger.iter().filter(|(_, delta)| sheds(delta)) {
