@@ -13,6 +13,7 @@ pub(super) fn complete(owner: &Owner, fresh: &Fresh, properties: &mut Properties
     complete_body(properties);
     complete_flag(fresh, properties)?;
     for list in RECIPIENT_LISTS {
+        default(properties, list, || json!([]));
         members_mut(properties, list).for_each(name_recipient);
     }
     for name in ["from", "sender"] {
@@ -25,32 +26,18 @@ pub(super) fn complete(owner: &Owner, fresh: &Fresh, properties: &mut Properties
         default(properties, "conversationId", || thread.id().into());
         default(properties, "conversationIndex", || thread.index(now).into());
     }
-    add_absent(properties, &now.to_string());
+    for (name, value) in [("categories", json!([])), ("subject", json!("")), ("importance", json!("normal"))] {
+        default(properties, name, || value);
+    }
+    default(properties, "inferenceClassification", || "focused".into());
+    for name in ["isDeliveryReceiptRequested", "isReadReceiptRequested", "isRead", "isDraft"] {
+        default(properties, name, || false.into());
+    }
+    let now = now.to_string();
+    for name in ["receivedDateTime", "sentDateTime"] {
+        default(properties, name, || now.as_str().into());
+    }
     Ok(())
-}
-
-/// Adds what a message has that says nothing. `now`: when it is sent and received.
-fn add_absent(properties: &mut Properties, now: &str) {
-    let empty = || Value::Array(Vec::new());
-    let all = [
-        ("bccRecipients", empty()),
-        ("categories", empty()),
-        ("ccRecipients", empty()),
-        ("importance", "normal".into()),
-        ("inferenceClassification", "focused".into()),
-        ("isDeliveryReceiptRequested", false.into()),
-        ("isDraft", false.into()),
-        ("isRead", false.into()),
-        ("isReadReceiptRequested", false.into()),
-        ("receivedDateTime", now.into()),
-        ("replyTo", empty()),
-        ("sentDateTime", now.into()),
-        ("subject", "".into()),
-        ("toRecipients", empty()),
-    ];
-    let absent = all.into_iter().filter(|(name, _)| !properties.contains_key(*name));
-    let mut absent: Properties = absent.map(|(name, value)| (name.to_owned(), value)).collect();
-    properties.append(&mut absent);
 }
 
 /// Follow-up times are kept in UTC; a flag that is not set has none. What is due must have a start, and
