@@ -11,7 +11,7 @@ use super::delivery::Delivery;
 use super::fault::Fault;
 use super::incidents::Incidents;
 use super::sending::Sending;
-use super::spans::Spans;
+use super::spans::{Spans, endpoint};
 use super::stream::{StreamState, Tail};
 use super::wall::mono_of;
 use super::{NodeConfig, Steady};
@@ -357,7 +357,7 @@ impl Owned {
         }
         if let Record::Subscription { id, event: SubscriptionEvent::Patched(after) } = record {
             let span = self.spans.get(id);
-            if span.is_some_and(|span| span.subscription.notification_url != after.notification_url) {
+            if span.is_some_and(|span| endpoint(&span.subscription) != endpoint(after)) {
                 // What another endpoint answered is not held against the new one.
                 self.probations.remove(id);
             }

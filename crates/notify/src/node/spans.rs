@@ -69,7 +69,8 @@ fn of_change((subscription, seen): (SubscriptionId, ChangeType)) -> (Stream, Opt
     (Stream { subscription, kind: StreamKind::Changes }, Some(seen))
 }
 
-fn endpoint(subscription: &Subscription) -> EndpointId {
+/// Where a subscription is told of changes.
+pub(super) fn endpoint(subscription: &Subscription) -> EndpointId {
     EndpointId::of(subscription.app, &subscription.notification_url)
 }
 
@@ -177,9 +178,10 @@ impl Spans {
     fn patch(&mut self, id: SubscriptionId, subscription: &Subscription) {
         let Some(span) = self.by_id.get_mut(&id) else { return };
         let before = std::mem::replace(&mut span.subscription, Arc::new(subscription.clone()));
-        if span.ended.is_none() && before.notification_url != subscription.notification_url {
-            self.leave(endpoint(&before));
-            *self.endpoints.entry(endpoint(subscription)).or_default() += 1;
+        let (from, to) = (endpoint(&before), endpoint(subscription));
+        if span.ended.is_none() && from != to {
+            self.leave(from);
+            *self.endpoints.entry(to).or_default() += 1;
         }
     }
 

@@ -279,6 +279,21 @@ fn who_takes_over_while_an_endpoint_is_dropping_gives_up_what_is_new_until_some_
 }
 
 #[test]
+fn the_health_of_an_endpoint_stays_while_one_is_told_there_though_another_that_came_to_its_app_has_ended() {
+    let foreign = Subscription { id: SubscriptionId(Uuid::from_u128(0xf0)), app: AppId(Uuid::nil()), ..subscription() };
+    let adopted = Subscription { app: subscription().app, ..foreign.clone() };
+    let subscriptions = [subscription(), foreign].map(|one| span(one, Standing::default())).into();
+    let (cursor, head, health) = (Position(1), Position(1), [(endpoint(), slow_until(10))].into());
+    let state = PartitionState { cursor, head, wall: NOW, subscriptions, health, ..<_>::default() };
+    let mut world = World::of(config(LIMITS), state);
+    let (id, ended) = (adopted.id, SubscriptionEvent::Ended(EndReason::Deleted));
+    world.append([Record::Subscription { id, event: SubscriptionEvent::Patched(Box::new(adopted)) }]);
+    world.append([Record::Subscription { id, event: ended }]);
+    settle(&mut world);
+    assert_eq!(world.health, [(endpoint(), slow_until(10))].into());
+}
+
+#[test]
 fn health_whose_time_passed_while_nobody_ran_is_over_and_goes_from_the_store() {
     for over in [slow_until(0), dropping_until(-10)] {
         let mut world = beginning_with([over]);
