@@ -155,7 +155,8 @@ pub enum AbandonReason {
     EndpointDropping,
     /// It was parked, and newer ones of its stream needed the room. An event goes so without a dead letter.
     Overflow,
-    /// A log that is too long could not be cut while it was parked. An event goes so without a dead letter.
+    /// A log that is too long could not be cut while it was parked, or it is an event that was gone from there when it was to be
+    /// sent. An event goes so without a dead letter.
     Retention,
     /// A fault on purpose kept it from being sent.
     Injected,

@@ -220,8 +220,8 @@ impl Node {
                     self.dropped((at, epoch, position), now);
                 }
                 Some(done) => {
-                    note(&mut self.abandoned, done);
                     if let Some(owned) = self.partitions.get_mut(&at.0).filter(|owned| owned.epoch == epoch) {
+                        note(&mut self.abandoned, done);
                         owned.conclude(at.1, position, done);
                         owned.touch(now.mono);
                     }
