@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use notify::{Incident, NodeConfig};
+use graph::Timestamp;
+use notify::Incident;
 use store::Generation;
 use store::sqlite::{self, Begun};
 
@@ -15,6 +16,7 @@ use crate::staging::Staging;
 
 /// What is there last: without it, a directory has no data yet.
 const LAST: &str = "store";
+const A_DAY_MICROS: u64 = 86_400_000_000;
 
 /// Makes the data directory `data` of a backup. The key file must have the keys that the backup needs. `generation` is
 /// random. `progress` hears of the bytes that are copied.
@@ -31,17 +33,16 @@ pub fn restore(
     let aside = DataDir::open(staging.path())?;
     let keys = keys_for(&aside, key_file)?;
     SealedFile::new(aside.path(), SIGNING_KEYS_FILE, keys.clone()).read()?;
-    let begun = sqlite::begin_generation(store_in(aside.path()), &keys, generation, incident(manifest, generation))?;
+    let begun = sqlite::begin_generation(store_in(aside.path()), &keys, generation, incident(generation))?;
     staging.finish(LAST)?;
     Ok(begun)
 }
 
-/// What happened since the backup was made is missed. No endpoint was at fault, so none is waited for: the incident is as
-/// old as one that waits no longer, and is told of when the server starts. Another restore of the same backup is another
-/// incident, which receivers must not take for the first.
-fn incident(manifest: &Manifest, generation: Generation) -> Incident {
-    let apart = i64::try_from(generation.0 % 1_000_000).unwrap_or_default();
-    Incident { opened: manifest.made.plus_micros(apart - NodeConfig::default().horizon_micros) }
+/// What happened since the backup was made is missed. No endpoint was at fault, so none is waited for: the incident is older
+/// than any that waits, by whatever clock, and is told of when the server starts. Another restore is another incident, which
+/// receivers must not take for the first.
+fn incident(generation: Generation) -> Incident {
+    Incident { opened: Timestamp::from_micros(i64::try_from(generation.0 % A_DAY_MICROS).unwrap_or_default()) }
 }
 
 fn ensure_keys(manifest: &Manifest, key_file: &Path) -> anyhow::Result<()> {

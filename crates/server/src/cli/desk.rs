@@ -171,9 +171,9 @@ fn in_options(refusal: &str) -> String {
     })
 }
 
-/// A text with another word in the place of one; what only has it within stays.
+/// A text with another word in the place of one; what only has it within stays, and what stands in single quotes: a value.
 fn replaced(text: &str, word: &str, by: &str) -> String {
-    let is_part = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());
+    let is_part = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric() || letter == '\'');
     let (mut told, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find(word) {
         let (before, after) = (&rest[..at], &rest[at + word.len()..]);

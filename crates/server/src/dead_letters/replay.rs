@@ -201,8 +201,11 @@ pub async fn replay(
     };
     let (mut told, mut places) = (Vec::new(), Vec::new());
     for (place, letter) in found.letters {
+        let Ok(published) = letter.told.publish_time.parse() else {
+            replayed.unreadable.push(place);
+            continue;
+        };
         replayed.ids.push(letter.event.attributes().id.clone());
-        let published = letter.told.publish_time.parse().unwrap_or(now);
         let earlier = Some(Earlier { published, attempts: letter.told.delivery_attempts });
         // Its time to live begins anew.
         let event = TopicEvent { topic: topic.id, published: now, event: letter.event, earlier };
