@@ -1,4 +1,4 @@
-//! The one table that gives each refusal Graph's status, code and message.
+//! The one table that gives each refusal Graph's status, code and message; those of a mailbox's rules have theirs in `mailbox`.
 
 use std::borrow::Cow;
 

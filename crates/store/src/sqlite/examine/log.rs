@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graph::{Partition, SubscriptionId};
+use graph::{Partition, Properties, SubscriptionId};
 use notify::checkpoint::PARKED_REFS_MAX;
 use notify::log::SubscriptionEvent;
 use notify::{Parked, Position, Record};
@@ -58,7 +58,15 @@ impl Desk<'_> {
         };
         let Some(record) = self.decoded(partition, position, stored) else { return Ok(()) };
         match record {
-            Ok(record) => self.life(partition, position, &record),
+            Ok(record) => {
+                // Whoever is told of a change mostly does not look at what it carries.
+                if let Record::Change(change) = &*record
+                    && let Err(error) = serde_json::from_str::<Properties>(&change.after.text())
+                {
+                    self.tell(place(), error, RESTORE);
+                }
+                self.life(partition, position, &record)
+            }
             Err(error) => {
                 self.tell(place(), error, RESTORE);
                 Ok(())

@@ -1,13 +1,13 @@
-//! The stored form of an item's change, which every delivery of it reads: ids and times as bytes, in a fixed place each, and
+//! The stored form of an item's change, which every delivery of it reads: ids and times as bytes, each in its place, and
 //! properties as the JSON text that they are kept as.
 //!
 //! Numbers are big-endian. In order: the byte 2; what the change did, and which of the optional ids follow (one byte);
-//! the kinds of the item and of its folder; the ids of change, tenant, mailbox, item and folder (16 bytes each); the times of the change and
-//! of the item's creation, in microseconds (8 each); the item's immutable UUID (16) and the folder at the other end of a move (its kind and 16), if it has
-//! them; the length of the properties after the change (4), these, and the old values; then the CRC-32 of all that. A change that is to say more needs
-//! another first byte.
+//! the kinds of the item and of its folder; the ids of change, tenant, mailbox, item and folder (16 bytes each); the times
+//! of the change and of the item's creation, in microseconds (8 each); the item's immutable UUID (16) and the folder at the
+//! other end of a move (its kind and 16), if it has them; the length of the properties after the change (4), these, and the
+//! old values; then the CRC-32 of all that. A change that is to say more needs another first byte.
 
-use graph::{Carried, Change, ChangeId, ChangeType, FolderId, ItemId, Kind, Properties, TenantId, Timestamp, UserId};
+use graph::{Carried, Change, ChangeId, ChangeType, FolderId, ItemId, Properties, TenantId, Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::sqlite::row::{kind_byte, kind_of};
@@ -38,26 +38,26 @@ pub(super) enum Unreadable {
 }
 
 pub(super) fn encode(change: &Change) -> serde_json::Result<Vec<u8>> {
-    let after = change.after.text();
-    let before = if change.before.is_empty() { Vec::new() } else { serde_json::to_vec(&change.before)? };
+    // Whole, so that nothing is left out that a change comes to have.
+    let Change { id, tenant, mailbox, item, immutable, folder, moved, change: did, at, created, after, before } =
+        change;
+    let after = after.text();
+    let before = if before.is_empty() { Vec::new() } else { graph::to_json(before)? };
     let texts = LENGTH_BYTES + after.len() + before.len();
     let mut bytes = Vec::with_capacity(FIXED_BYTES + OPTIONAL_BYTES + texts + SUM_BYTES);
     let has = |is_there: bool, flag: u8| if is_there { flag } else { 0 };
-    let flags = did_bits(change.change)
-        | has(change.immutable.is_some(), HAS_IMMUTABLE)
-        | has(change.moved.is_some(), HAS_MOVED);
-    bytes.extend([FORM, flags, kind_byte(change.item.kind), kind_byte(change.folder.kind)]);
-    let Change { id, tenant, mailbox, item, folder, .. } = change;
+    let flags = did_bits(*did) | has(immutable.is_some(), HAS_IMMUTABLE) | has(moved.is_some(), HAS_MOVED);
+    bytes.extend([FORM, flags, kind_byte(item.kind), kind_byte(folder.kind)]);
     for uuid in [id.0, tenant.0, mailbox.0, item.uuid, folder.uuid] {
         bytes.extend_from_slice(uuid.as_bytes());
     }
-    for time in [change.at, change.created] {
+    for time in [at, created] {
         bytes.extend_from_slice(&time.as_micros().to_be_bytes());
     }
-    if let Some(immutable) = change.immutable {
+    if let Some(immutable) = immutable {
         bytes.extend_from_slice(immutable.as_bytes());
     }
-    if let Some(moved) = change.moved {
+    if let Some(moved) = moved {
         bytes.push(kind_byte(moved.kind));
         bytes.extend_from_slice(moved.uuid.as_bytes());
     }
@@ -79,6 +79,9 @@ pub(super) fn decode(stored: &[u8]) -> Result<Change, Unreadable> {
     let mut change = rest.fixed().ok_or(Unreadable::Form)?;
     let length = rest.take().map(u32::from_be_bytes).ok_or(Unreadable::Form)? as usize;
     let (after, before) = rest.0.split_at_checked(length).ok_or(Unreadable::Form)?;
+    if !(after.starts_with(b"{") && after.ends_with(b"}")) {
+        return Err(Unreadable::Form);
+    }
     change.after = Carried::from_text(str::from_utf8(after)?.into());
     if !before.is_empty() {
         change.before = serde_json::from_slice(before)?;
@@ -145,6 +148,7 @@ fn did_bits(change: ChangeType) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use graph::Kind;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -194,20 +198,47 @@ mod tests {
             bytes[at] ^= by;
             prop_assert!(decode(&bytes).is_err());
         }
+    }
 
-        #[test]
-        fn bytes_that_are_no_change_are_refused_and_no_trap(mut bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            bytes.insert(0, FORM);
-            let sum = crc32fast::hash(&bytes);
-            bytes.extend(sum.to_be_bytes());
-            let _ = decode(&bytes);
-        }
+    /// The same with a right sum.
+    fn summed(mut bytes: Vec<u8>) -> Vec<u8> {
+        let sum = crc32fast::hash(&bytes);
+        bytes.extend(sum.to_be_bytes());
+        bytes
     }
 
     #[test]
-    fn what_is_stored_stays_as_it_is() {
+    fn bytes_that_are_no_change_are_refused_though_their_sum_is_right() {
+        let whole = encode(&moved()).unwrap();
+        let whole = &whole[..whole.len() - SUM_BYTES];
+        decode(&summed(whole.to_vec())).unwrap();
+        for length in 0..whole.len() {
+            assert!(decode(&summed(whole[..length].to_vec())).is_err(), "cut to {length}");
+        }
+        let length_at = FIXED_BYTES + OPTIONAL_BYTES;
+        let after_at = length_at + LENGTH_BYTES;
+        for (at, byte, refusal) in [
+            (0, 1, "a value that this release does not know"),
+            (1, 0b0001_1100, "a value that this release does not know"),
+            (1, 0b1111, "a value that this release does not know"),
+            (2, 3, "a value that this release does not know"),
+            (3, 3, "a value that this release does not know"),
+            (FIXED_BYTES + 16, 3, "a value that this release does not know"),
+            (length_at, 1, "it is cut short"),
+            (after_at, b'[', "a value that this release does not know"),
+            (after_at + 1, 0xff, "invalid utf-8"),
+            (whole.len() - 1, b',', "EOF while parsing"),
+        ] {
+            let mut altered = whole.to_vec();
+            altered[at] = byte;
+            let error = decode(&summed(altered)).unwrap_err().to_string();
+            assert!(error.contains(refusal), "byte {at}: {error}");
+        }
+    }
+
+    fn moved() -> Change {
         let uuid = |number| Uuid::from_u128(number);
-        let change = Change {
+        Change {
             id: ChangeId(uuid(1)),
             tenant: TenantId(uuid(2)),
             mailbox: UserId(uuid(3)),
@@ -220,15 +251,18 @@ mod tests {
             created: Timestamp::from_micros(9),
             after: Properties::from_iter([("subject".to_owned(), json!("A"))]).into(),
             before: Properties::from_iter([("subject".to_owned(), Value::Null)]),
-        };
+        }
+    }
+
+    /// Once it is released it is never written again.
+    #[test]
+    fn what_is_stored_stays_as_it_is() {
         let id = |number: u8| format!("{number:032x}");
-        let texts =
-            [r#"{"subject":"A"}"#, r#"{"subject":null}"#].map(|text| text.bytes().map(|byte| format!("{byte:02x}")));
-        let [after, before] = texts.map(String::from_iter);
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let [after, before] = [r#"{"subject":"A"}"#, r#"{"subject":null}"#].map(|text| hex(text.as_bytes()));
         let ids: String = (1..=5).map(id).collect();
         let times = "00000000000000080000000000000009";
-        let stored = format!("020c0101{ids}{times}{}01{}0000000f{after}{before}", id(6), id(7));
-        let written: String = encode(&change).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(written.split_at(written.len() - 8).0, stored);
+        let stored = format!("020c0101{ids}{times}{}01{}0000000f{after}{before}85f897df", id(6), id(7));
+        assert_eq!(hex(&encode(&moved()).unwrap()), stored);
     }
 }
