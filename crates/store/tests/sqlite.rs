@@ -1,10 +1,11 @@
 //! What is special to the embedded store: the directory it lives in, and how it starts and stops.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
 
 use graph::mailbox::conversation_id;
 use graph::query::Query;
-use graph::{AppId, Kind, Partition, UserId};
+use graph::{AppId, Folder, FolderId, Item, Kind, Mutation, Partition, UserId, WellKnown};
 use notify::topic::Settlement;
 use notify::{Position, Subscription};
 use rusqlite::Connection;
@@ -12,8 +13,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tidings_store::sqlite::{OpenError, SqliteStore};
 use tidings_store::{
-    CommitError, CredentialKind, DeltaEntry, DeltaPlace, DeltaQuery, EventSubscriptionKey, ItemQuery, LockedEvent,
-    Namesake, NodeId, Publish, Revision, Settle, Store, StoreError,
+    Commit, CommitError, CredentialKind, DeltaEntry, DeltaPlace, DeltaQuery, EventSubscriptionKey, ItemQuery,
+    LockedEvent, Namesake, NodeId, Publish, Revision, Settle, Store, StoreError,
 };
 use uuid::Uuid;
 
@@ -326,22 +327,23 @@ async fn a_refused_write_leaves_its_group_alone() {
     assert_eq!([written.unwrap().position, also.unwrap().position], [Position(1), Position(2)]);
 }
 
-#[tokio::test]
-async fn the_counts_of_a_folder_hold_where_commits_share_a_transaction() {
+type Write<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + 'a>>;
+
+/// A store whose writer waits with its first transaction until the sender is dropped.
+async fn gated() -> (TempDir, SqliteStore, mpsc::Sender<()>) {
     let directory = TempDir::new().unwrap();
     let (all_queued, gate) = mpsc::channel::<()>();
     let gate = Mutex::new(gate);
-    // The writer waits here with its first transaction: what is queued meanwhile shares the second.
     let publish: Publish = Arc::new(move |_, _| {
         let _ = gate.lock().unwrap().recv();
     });
     let store = SqliteStore::open(directory.path(), keys(&[1]), publish).unwrap();
     settle(&store).await;
-    let before = store.counters().commits;
-    let [first, second, third] = [1, 2, 3].map(|number| message(MEGAN, number, 1));
-    let read = edited(&second, "isRead", true.into());
-    let commits = [create(&first), create(&second), create(&third), update(&second, &read), delete(&first)];
-    let mut writes = commits.map(|commit| store.commit(commit));
+    (directory, store, all_queued)
+}
+
+/// What becomes of writes of which all but the first share a transaction.
+async fn shared(gate: mpsc::Sender<()>, mut writes: Vec<Write<'_>>) -> Vec<Result<(), String>> {
     std::future::poll_fn(|context| {
         for write in &mut writes {
             assert!(write.as_mut().poll(context).is_pending());
@@ -349,10 +351,54 @@ async fn the_counts_of_a_folder_hold_where_commits_share_a_transaction() {
         std::task::Poll::Ready(())
     })
     .await;
-    drop(all_queued);
+    drop(gate);
+    let mut said = Vec::new();
     for write in writes {
-        write.await.unwrap();
+        said.push(write.await);
     }
+    said
+}
+
+fn committed(store: &SqliteStore, commit: Commit) -> Write<'_> {
+    Box::pin(async { store.commit(commit).await.map(drop).map_err(|error| error.to_string()) })
+}
+
+#[tokio::test]
+async fn a_folder_that_an_earlier_commit_of_a_transaction_has_removed_is_gone_for_later_ones() {
+    let (_directory, store, gate) = gated().await;
+    let folder =
+        Folder { id: FolderId::new(Kind::Message, Uuid::from_u128(0xf1)), ..WellKnown::Inbox.folder_in(MEGAN) };
+    let within = |number| Item { folder: folder.id, ..message(MEGAN, number, 1) };
+    let make = commit_of(MEGAN, Mutation { folder_puts: vec![folder.clone()], ..Mutation::default() });
+    let take_away = Mutation { removes: vec![within(2).id], folder_removes: vec![folder.id], ..Mutation::default() };
+    let commits =
+        [create(&message(MEGAN, 1, 1)), make, create(&within(2)), commit_of(MEGAN, take_away), create(&within(3))];
+    let said = shared(gate, commits.map(|commit| committed(&store, commit)).into()).await;
+    assert_eq!(said[..4], [const { Ok(()) }; 4]);
+    assert_eq!(said[4], Err(CommitError::FolderGone(folder.id).to_string()));
+}
+
+#[tokio::test]
+async fn a_mailbox_that_was_removed_earlier_in_a_transaction_is_gone_for_later_commits() {
+    let (_directory, store, gate) = gated().await;
+    let removal: Write<'_> =
+        Box::pin(async { store.remove_user(ADELE).await.map(drop).map_err(|error| error.to_string()) });
+    let [first, known, late] = [(MEGAN, 1), (ADELE, 2), (ADELE, 3)]
+        .map(|(mailbox, number)| committed(&store, create(&message(mailbox, number, 1))));
+    let said = shared(gate, vec![first, known, removal, late]).await;
+    assert_eq!(said[..3], [const { Ok(()) }; 3]);
+    assert_eq!(said[3], Err(CommitError::NoMailbox(ADELE).to_string()));
+}
+
+#[tokio::test]
+async fn the_counts_of_a_folder_hold_where_commits_share_a_transaction() {
+    let (_directory, store, gate) = gated().await;
+    let before = store.counters().commits;
+    let [first, second, third] = [1, 2, 3].map(|number| message(MEGAN, number, 1));
+    let read = edited(&second, "isRead", true.into());
+    let commits = [create(&first), create(&second), create(&third), update(&second, &read), delete(&first)];
+    let said = shared(gate, commits.map(|commit| committed(&store, commit)).into()).await;
+    assert_eq!(said, [const { Ok(()) }; 5]);
     assert!(store.counters().commits - before <= 2, "they share");
     let counted = store.folder(MEGAN, inbox(MEGAN)).await.unwrap().unwrap();
     assert_eq!((counted.total, counted.unread), (2, 1));
