@@ -82,15 +82,11 @@ impl Change {
 
     /// `item` came to be; its `version` is the change's id.
     pub fn created(tenant: TenantId, item: &Item, at: Timestamp) -> Self {
-        // It is stored as that, too.
-        item.properties.json();
         Self::of(tenant, item, ChangeType::Created, item.version, at)
     }
 
     /// `item` was `old` before; its `version` is the change's id.
     pub fn updated(tenant: TenantId, old: &Item, item: &Item, at: Timestamp) -> Self {
-        // It is stored as that, too.
-        item.properties.json();
         let mut change = Self::of(tenant, item, ChangeType::Updated, item.version, at);
         change.before = old_values(&old.properties, &item.properties);
         change
@@ -113,6 +109,10 @@ impl Change {
     }
 
     fn of(tenant: TenantId, item: &Item, change: ChangeType, id: ChangeId, at: Timestamp) -> Self {
+        if change != ChangeType::Deleted {
+            // The item is stored as the same text, whose members are copied here.
+            item.properties.json();
+        }
         let carried = item.properties.members().filter(|(name, ..)| !NOT_IN_CHANGES.contains(name));
         Self {
             id,

@@ -124,7 +124,11 @@ mod tests {
     use super::*;
 
     fn bag() -> PropertyBag {
-        let properties = json!({ "subject": "A \"quoted\" ä", "to": [{ "name": null }], "isRead": true });
+        let long = "thirty-two bytes and then a tab, ".repeat(3) + "\t";
+        let properties = json!({
+            "subject": "A \"quoted\" ä", "to": [{ "name": null, "\\": [] }, {}, 1.5], "isRead": true, "size": 7,
+            "body": long, "control": "\u{0}\u{1f}\u{7f} \\", "": "",
+        });
         serde_json::from_value(properties).unwrap()
     }
 

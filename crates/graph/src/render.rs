@@ -126,7 +126,7 @@ impl From<ShownItem<'_>> for Value {
     }
 }
 
-/// How many properties an item has beside those that are stored, at the most.
+/// How many properties most items have beside those that are stored.
 const BESIDE_STORED: usize = 12;
 
 /// A message, event or contact.
