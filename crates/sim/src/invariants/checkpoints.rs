@@ -57,6 +57,10 @@ impl Watch {
             let seen = format!("a checkpoint says that it is {}, when it is {}", checkpoint.wall, date(at));
             return Err(Violation::new("schedule_is_kept", seen));
         }
+        let (_, cursor, _) = storage.model.progress(checkpoint.partition);
+        if cursor != checkpoint.cursor {
+            return fence(format!("a checkpoint up to {} was recorded, and the cursor is {cursor}", checkpoint.cursor));
+        }
         self.check_held(checkpoint)?;
         self.check_dropped(checkpoint, before.cursor)?;
         self.check_shed(checkpoint, &before.rows, storage)?;
