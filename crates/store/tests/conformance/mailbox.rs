@@ -1,7 +1,7 @@
 //! Items and folders, and the commit that writes them.
 
 use graph::query::Query;
-use graph::{Folder, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties, SubmissionId, WellKnown};
+use graph::{Folder, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties, PropertyBag, SubmissionId, WellKnown};
 use notify::{Position, Record, Submission};
 use serde_json::json;
 use tidings_store::{CommitError, ItemQuery, READ_BYTES_MAX, Window};
@@ -252,7 +252,7 @@ fn event(number: u128, (from, to): (i64, i64), recurs: bool) -> Item {
     let mut item = message(MEGAN, number, 0);
     item.id = ItemId::new(Kind::Event, item.immutable);
     item.folder = WellKnown::Calendar.id_in(MEGAN);
-    item.properties = Properties::from_iter([
+    item.properties = PropertyBag::from_iter([
         ("start".to_owned(), json!({ "dateTime": at(from).to_string().trim_end_matches('Z'), "timeZone": "UTC" })),
         ("end".to_owned(), json!({ "dateTime": at(to).to_string().trim_end_matches('Z'), "timeZone": "UTC" })),
     ]);

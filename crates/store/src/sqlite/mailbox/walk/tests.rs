@@ -42,7 +42,7 @@ fn message(number: u128) -> Item {
         created: Timestamp::default(),
         modified: Timestamp::default(),
         version: ChangeId(Uuid::from_u128(number)),
-        properties,
+        properties: properties.into(),
     }
 }
 
