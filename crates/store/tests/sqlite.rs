@@ -11,7 +11,7 @@ use notify::{Position, Subscription};
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
-use tidings_store::sqlite::{OpenError, SqliteStore};
+use tidings_store::sqlite::{OpenError, SCHEMA_VERSION, SqliteStore};
 use tidings_store::{
     Commit, CommitError, CredentialKind, DeltaEntry, DeltaPlace, DeltaQuery, EventSubscriptionKey, ItemQuery,
     LockedEvent, Namesake, NodeId, Publish, Revision, Settle, Store, StoreError,
@@ -87,7 +87,7 @@ async fn data_of_a_newer_release_is_refused() {
     let (directory, store) = settled().await;
     drop(store);
     tamper(&directory, "UPDATE meta SET value = 99 WHERE name = 'schema_version'");
-    assert!(matches!(open(&directory).err(), Some(OpenError::Newer { found: 99, known: 14, .. })));
+    assert!(matches!(open(&directory).err(), Some(OpenError::Newer { found: 99, known: SCHEMA_VERSION, .. })));
 }
 
 #[tokio::test]

@@ -363,7 +363,8 @@ impl Model {
         let after = after.max(shard.floor);
         let start = usize::try_from(after.0 - shard.cut).unwrap_or(usize::MAX);
         let found = shard.log.get(start..).unwrap_or_default();
-        let records = found.iter().zip(after.0 + 1..).map(|(record, p)| (Position(p), Arc::clone(record)));
+        let records =
+            found.iter().zip(after.0.saturating_add(1)..).map(|(record, p)| (Position(p), Arc::clone(record)));
         let mut bytes = 0;
         let has_room = |(_, record): &(Position, Arc<Record>)| {
             let has_room = bytes <= READ_BYTES_MAX;

@@ -1,7 +1,9 @@
 //! Items and folders, and the commit that writes them.
 
 use graph::query::Query;
-use graph::{Folder, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties, PropertyBag, SubmissionId, WellKnown};
+use graph::{
+    Folder, FolderId, Item, ItemId, Kind, Mutation, Partition, Properties, PropertyBag, SubmissionId, WellKnown,
+};
 use notify::{Position, Record, Submission};
 use serde_json::json;
 use tidings_store::{CommitError, ItemQuery, READ_BYTES_MAX, Window};
