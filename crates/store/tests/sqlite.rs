@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use graph::mailbox::conversation_id;
 use graph::query::Query;
-use graph::{AppId, Folder, FolderId, Item, Kind, Mutation, Partition, UserId, WellKnown};
+use graph::{AppId, Folder, FolderId, Item, Kind, Mutation, Partition, Properties, UserId};
 use notify::topic::Settlement;
 use notify::{Position, Subscription};
 use rusqlite::Connection;
@@ -366,8 +366,14 @@ fn committed(store: &SqliteStore, commit: Commit) -> Write<'_> {
 #[tokio::test]
 async fn a_folder_that_an_earlier_commit_of_a_transaction_has_removed_is_gone_for_later_ones() {
     let (_directory, store, gate) = gated().await;
-    let folder =
-        Folder { id: FolderId::new(Kind::Message, Uuid::from_u128(0xf1)), ..WellKnown::Inbox.folder_in(MEGAN) };
+    let folder = Folder {
+        id: FolderId::new(Kind::Message, Uuid::from_u128(0xf1)),
+        mailbox: MEGAN,
+        parent: Some(inbox(MEGAN)),
+        display_name: "Projects".to_owned(),
+        well_known: None,
+        properties: Properties::new(),
+    };
     let within = |number| Item { folder: folder.id, ..message(MEGAN, number, 1) };
     let make = commit_of(MEGAN, Mutation { folder_puts: vec![folder.clone()], ..Mutation::default() });
     let take_away = Mutation { removes: vec![within(2).id], folder_removes: vec![folder.id], ..Mutation::default() };
