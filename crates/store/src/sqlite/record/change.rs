@@ -212,11 +212,14 @@ mod tests {
         let whole = encode(&moved()).unwrap();
         let whole = &whole[..whole.len() - SUM_BYTES];
         decode(&summed(whole.to_vec())).unwrap();
-        for length in 0..whole.len() {
-            assert!(decode(&summed(whole[..length].to_vec())).is_err(), "cut to {length}");
-        }
         let length_at = FIXED_BYTES + OPTIONAL_BYTES;
         let after_at = length_at + LENGTH_BYTES;
+        let before_at = after_at + moved().after.text().len();
+        for length in 0..whole.len() {
+            let cut = decode(&summed(whole[..length].to_vec()));
+            // Without old values it is a change as well.
+            assert_eq!(cut.is_ok(), length == before_at, "cut to {length}");
+        }
         for (at, byte, refusal) in [
             (0, 1, "a value that this release does not know"),
             (1, 0b0001_1100, "a value that this release does not know"),
