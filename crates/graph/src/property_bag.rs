@@ -41,7 +41,7 @@ impl PropertyBag {
     }
 
     /// All of them, each with `"name":value` as it is written, if [`PropertyBag::json`] was asked for before.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &Value, Option<&str>)> + Clone {
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &Value, Option<&str>)> {
         let json = self.0.json.get();
         let mut begins = 1;
         self.iter().enumerate().map(move |(index, (name, value))| {
