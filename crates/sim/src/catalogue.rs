@@ -174,6 +174,7 @@ catalogue! {
     FilterPatched Life "the filter of an event subscription changes" "a patch" None,
     Stopped Life "an event subscription is stopped" "a pause, in which events are given up" None,
     EventReplayed Life "an operator has an event pushed again" "a record that tells of an earlier one" None,
+    DroppedOnPurpose Life "an operator's rule drops something" "it is not in the request, whatever becomes of that" None,
     Replayed Life "an operator has things told again" "records that tell of earlier ones" None,
 
     RetentionSkipped Retention "a step for the log is not taken" "a log that stays long" None,
@@ -182,6 +183,7 @@ catalogue! {
     RetentionSkewed Retention "a step is planned by a clock that is wrong" "a log that is cut too early or too late" None,
     CutInPart Retention "a log is cut in part" "a floor above the first record" None,
     LogCut Retention "a log's floor rises" "records that are gone" None,
+    EventCut Retention "an event is cut from the log before it is sent" "it is not in the request, and never will be" None,
     LogTooLong Retention "a log is too long, and what is parked keeps it" "a position up to which nothing may be parked" None,
 }
 

@@ -12,6 +12,9 @@ use clap::Parser;
 use serde_json::{Value, json};
 use tidings_sim::{Fault, Planted, Strikes, Summary, run, run_many};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Tries the promises of the node in simulated worlds.
 #[derive(Parser)]
 #[command(version)]

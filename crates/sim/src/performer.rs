@@ -6,7 +6,7 @@ use std::sync::Arc;
 use graph::{Change, ChangeId, Item, ItemId, Kind, Mutation, PropertyBag, WellKnown};
 use notify::checkpoint::PartitionState;
 use notify::log::{Cause, EndReason, Submission};
-use notify::node::{Attempt, CheckpointAnswer, Lack, Notification, Outcome, Step};
+use notify::node::{Attempt, CheckpointAnswer, Lack, Notification, Outcome, Purpose, Step};
 use notify::{Command, Event, Health, Now, Record, Subscription};
 use rand::RngExt;
 use store::{Commit, CommitError, Once, SubscriptionError};
@@ -301,34 +301,58 @@ impl World {
         }
         self.watch.attempts(life, now, attempt, &self.storage, self.at)?;
         let deadline = self.at + attempt.timeout_micros;
-        let lack = |(place, one): (usize, &Notification)| Some((place, truth::lack(one)?));
-        let lacks: Vec<_> = attempt.notifications.iter().enumerate().filter_map(lack).collect();
-        let unsealed = lacks.iter().filter(|(_, lack)| *lack == Lack::CertificateUnusable).count();
-        let late = !self.quiet && !lacks.is_empty() && self.rng.random_bool(0.1);
+        let mut lacks = self.lacks_of(attempt);
+        let is_sealed = |lack: &Lack| matches!(lack, Lack::TooLarge | Lack::CertificateUnusable | Lack::AccessLost);
+        let late = !self.quiet && lacks.iter().any(|(_, lack)| is_sealed(lack)) && self.rng.random_bool(0.1);
         for (_, lack) in &lacks {
             match lack {
                 Lack::CertificateUnusable => self.strike(Fault::CertificateUnusable),
                 Lack::TooLarge => self.strike(Fault::ContentTooLarge),
-                Lack::AccessLost | Lack::Injected | Lack::Gone => {}
+                Lack::Injected => self.strike(Fault::DroppedOnPurpose),
+                Lack::Gone => self.strike(Fault::EventCut),
+                Lack::AccessLost => {}
             }
         }
-        if late || unsealed == notifications {
+        let is_left_out = |lack: &Lack| !matches!(lack, Lack::TooLarge | Lack::AccessLost);
+        let left_out = lacks.iter().filter(|(_, lack)| is_left_out(lack)).count();
+        if late || left_out == notifications {
             if late {
                 self.strike(Fault::NotReady);
+                // There was no time to seal anything.
+                lacks.retain(|(_, lack)| !is_sealed(lack));
             }
-            // There was no time to seal anything, or there is nothing to send.
-            let lacks = if late { Vec::new() } else { lacks };
             let told = if late { deadline } else { self.at + self.outcome_delay() };
-            let event = Event::Attempted { attempt: id, outcome: Outcome::NotSent, lacks };
+            let event = Event::Attempted { attempt: id, outcome: nothing_sent(attempt.purpose, &lacks), lacks };
             self.agenda.add(told, Happening::Deliver(life, Box::new(event.into())));
             return Ok(());
         }
-        let notifications = notifications - unsealed;
+        let notifications = notifications - left_out;
         let (endpoint, purpose) = (endpoint.unwrap_or(0), attempt.purpose);
         let flight = Flight { attempt: id, purpose, endpoint, notifications, lacks, deadline };
         let arrives = self.at + self.rng.random_range(200..30_000);
         self.agenda.add(arrives, Happening::Arrive(life, flight));
         Ok(())
+    }
+
+    /// What keeps notifications of an attempt from being told, or told whole, each with its place.
+    fn lacks_of(&mut self, attempt: &Attempt) -> Vec<(usize, Lack)> {
+        let mut lacks = Vec::new();
+        for (place, one) in attempt.notifications.iter().enumerate() {
+            lacks.extend(self.lack_of(attempt.purpose, one).map(|lack| (place, lack)));
+        }
+        lacks
+    }
+
+    fn lack_of(&mut self, purpose: Purpose, one: &Notification) -> Option<Lack> {
+        let faults = self.plan.faults;
+        let mut meets = |odds: f64| !self.quiet && odds > 0.0 && self.rng.random_bool(odds);
+        if meets(faults.dropped) {
+            return Some(Lack::Injected);
+        }
+        if purpose != Purpose::Notify && meets(faults.cut) {
+            return Some(Lack::Gone);
+        }
+        truth::lack(one)
     }
 
     pub fn arrive(&mut self, life: Life, flight: Flight) {
@@ -423,6 +447,15 @@ fn failure(command: &Command) -> Option<Event> {
             Event::Submitted { partition: *partition, epoch: *epoch, position: *position, done: false }
         }
     })
+}
+
+/// What an attempt of which nothing was sent comes to. Of events that are gone nothing is left to try.
+fn nothing_sent(purpose: Purpose, lacks: &[(usize, Lack)]) -> Outcome {
+    match (purpose, lacks.iter().any(|(_, lack)| *lack == Lack::Gone)) {
+        (Purpose::Push, true) => Outcome::refused(400),
+        (Purpose::DeadLetter, true) => Outcome::Acknowledged,
+        _ => Outcome::NotSent,
+    }
 }
 
 fn step_name(step: Step) -> &'static str {

@@ -64,6 +64,9 @@ pub struct Faults {
     pub jumps: usize,
     pub drains: usize,
     pub receiver_moods: usize,
+    /// Something is dropped on purpose, as an operator's rule has it; an event is cut from the log before it is sent.
+    pub dropped: f64,
+    pub cut: f64,
     /// Both processes are down for longer than the horizon.
     pub darkness: bool,
 }
@@ -105,6 +108,13 @@ impl Plan {
         if let Some(deliveries) = [0, 0, 3, 10, 40].choose(&mut rng).copied().filter(|most| *most > 0) {
             self.config.parked_bytes_max = deliveries * PARKED_BYTES;
         }
+    }
+
+    /// Has some of what is to be told end before it is sent, in some worlds; from a stream of its own as well.
+    pub fn send_less(&mut self, seed: u64) {
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed_0f10_6500_0004);
+        let mut some = || [0.0, 0.0, 0.0, 0.02, 0.2].choose(&mut rng).copied().unwrap_or_default();
+        (self.faults.dropped, self.faults.cut) = (some(), some());
     }
 
     /// Has events pushed, in some worlds.
@@ -231,6 +241,7 @@ fn faults(rng: &mut StdRng) -> Faults {
         drains,
         receiver_moods,
         darkness,
+        ..Faults::default()
     }
 }
 

@@ -106,6 +106,8 @@ pub struct Match {
     /// The same, because its app had lost access.
     pub withheld: bool,
     pub unusable: bool,
+    /// That it was dropped on purpose.
+    pub dropped: bool,
     /// If it tells of an event.
     pub event: Option<EventTold>,
     /// The id under which it was sent first, and when.
@@ -457,6 +459,7 @@ impl Match {
             too_large: false,
             withheld: false,
             unusable: false,
+            dropped: false,
             event: None,
             sent: None,
         }
@@ -468,6 +471,9 @@ impl Match {
             || self.too_large
             || self.withheld
             || self.unusable
-            || self.event.is_some_and(|event| event.kept)
+            || match self.event {
+                Some(event) => event.kept || event.has_no_letter,
+                None => self.dropped,
+            }
     }
 }

@@ -89,6 +89,7 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut plan = Plan::draw(&mut rng);
         plan.park_little(seed);
+        plan.send_less(seed);
         plan.push_events(seed);
         plan.config.fault = planted.and_then(Planted::in_node);
         let mut world = Self::of(plan, rng, planted, print);

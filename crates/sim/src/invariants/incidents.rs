@@ -18,8 +18,8 @@ pub const SOON_MICROS: i64 = 600_000_000;
 pub struct Untold {
     /// As the ledger says.
     counted: u64,
-    /// The same, of what tells of its own life, too, and whatever reason that had.
-    other_than_horizon: u64,
+    /// Of these, for reasons that nothing has which tells of its own life.
+    of_changes: u64,
     /// As follows from the truth: changes of which nobody ever heard that they were acknowledged.
     certain: usize,
 }
@@ -33,15 +33,15 @@ impl Untold {
             AbandonReason::EndpointDropping,
             AbandonReason::Overflow,
         ];
-        let other_than_horizon = others.map(abandoned).iter().sum();
+        let of_changes = others.map(abandoned).iter().sum();
         // These may be of what tells of its own life.
-        let others = [AbandonReason::Horizon, AbandonReason::Retention].map(abandoned);
-        Self { counted: other_than_horizon + others.iter().sum::<u64>(), other_than_horizon, certain }
+        let others = [AbandonReason::Horizon, AbandonReason::Retention, AbandonReason::Injected].map(abandoned);
+        Self { counted: of_changes + others.iter().sum::<u64>(), of_changes, certain }
     }
 
     /// Whether something was abandoned since that is owed a `missed`; what tells of a subscription's life is not.
     fn owes_since(self, before: Self) -> bool {
-        self.other_than_horizon > before.other_than_horizon || self.certain > before.certain
+        self.of_changes > before.of_changes || self.certain > before.certain
     }
 }
 

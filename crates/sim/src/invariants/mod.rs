@@ -394,7 +394,7 @@ impl Watch {
     fn told_outcome(&mut self, life: Life, now: Now, attempt: u64, (outcome, lacks): (Outcome, &[(usize, Lack)])) {
         let Some(flight) = self.flights.remove(&(life, attempt)) else { return };
         if flight.purpose != Purpose::Notify {
-            return self.told_of_events(life, now.mono, flight, outcome);
+            return self.told_of_events(life, now.mono, flight, (outcome, lacks));
         }
         self.responded(life, now.mono, &flight, outcome);
         if outcome == Outcome::Acknowledged {
@@ -408,10 +408,11 @@ impl Watch {
                 told.too_large |= acknowledged && lack == Some(Lack::TooLarge);
                 told.withheld |= acknowledged && lack == Some(Lack::AccessLost);
                 told.unusable |= lack == Some(Lack::CertificateUnusable);
+                told.dropped |= lack == Some(Lack::Injected);
             }
             let tenure = self.tenures.get_mut(&(life, partition)).filter(|tenure| tenure.epoch == epoch);
             let Some(tenure) = tenure else { continue };
-            if acknowledged || lack == Some(Lack::CertificateUnusable) {
+            if acknowledged || matches!(lack, Some(Lack::CertificateUnusable | Lack::Injected)) {
                 tenure.failures.remove(&delivery);
                 tenure.ended_deliveries.insert(delivery);
             } else {
@@ -422,12 +423,21 @@ impl Watch {
         }
     }
 
-    fn told_of_events(&mut self, life: Life, now: Monotonic, flight: InFlight, outcome: Outcome) {
+    fn told_of_events(
+        &mut self,
+        life: Life,
+        now: Monotonic,
+        flight: InFlight,
+        (outcome, lacks): (Outcome, &[(usize, Lack)]),
+    ) {
         if flight.purpose == Purpose::Push {
             self.told_pushed(life, now, &flight, outcome);
         }
-        for told in flight.deliveries {
-            self.told_event((life, now), flight.purpose, told, outcome);
+        for (place, told) in flight.deliveries.into_iter().enumerate() {
+            match lacks.iter().find(|(lacking, _)| *lacking == place) {
+                Some((_, lack)) => self.told_unsent((life, now), flight.purpose, told, *lack),
+                None => self.told_event((life, now), flight.purpose, told, outcome),
+            }
         }
     }
 

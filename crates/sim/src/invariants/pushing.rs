@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use graph::Timestamp;
-use notify::node::{Attempt, Outcome, Purpose};
+use notify::node::{Attempt, Lack, Outcome, Purpose};
 use notify::push_policy::{GivenUp, LastOutcome, PushPolicy, Pushed, Undelivered};
 use notify::subscription::Target;
 use notify::topic::{Endpoint, Push};
@@ -43,6 +43,8 @@ pub struct EventTold {
     pub gone: bool,
     /// It was kept as a dead letter.
     pub kept: bool,
+    /// There was none to keep: it was cut from the log, or its dead letter dropped on purpose.
+    pub has_no_letter: bool,
 }
 
 /// How an event subscription is pushed to.
@@ -228,7 +230,7 @@ impl Watch {
         let is_right = match letter.reason {
             GivenUp::NotRetried => matches!(status, 400 | 401 | 403 | 413),
             GivenUp::Stopped => status == 410 || span.ever_paused,
-            GivenUp::Injected => false,
+            GivenUp::Injected => span.matches.get(&one.delivery.1).is_some_and(|told| told.dropped),
             GivenUp::AttemptsExceeded => policies(span).any(|policy| known.failures >= policy.attempts_max()),
             GivenUp::TimeToLiveExceeded => {
                 since.is_none_or(|(waited, least)| waited >= least) && policies(span).any(|policy| !lives(policy))
@@ -339,6 +341,26 @@ impl Watch {
         }
     }
 
+    /// A node was told that an event was not in a request, and never will be.
+    pub(super) fn told_unsent(
+        &mut self,
+        (life, now): (Life, Monotonic),
+        purpose: Purpose,
+        (partition, epoch, delivery): (graph::Partition, u64, Delivery),
+        lack: Lack,
+    ) {
+        if let Some(told) = self.truth.find(delivery.0, delivery.1) {
+            told.dropped |= lack == Lack::Injected;
+            told.event.get_or_insert_default().has_no_letter |= lack == Lack::Gone || purpose == Purpose::DeadLetter;
+        }
+        let Some(known) = known_of(&mut self.tenures, (life, partition), epoch, delivery) else { return };
+        known.is_final = true;
+        if lack == Lack::Injected && purpose == Purpose::Push {
+            known.failures += 1;
+            known.last = Some((now, Outcome::NotSent));
+        }
+    }
+
     /// What is at or below the cursor and not parked was acknowledged, or rightly given up and then kept, if it was to be.
     pub(super) fn check_event_ends(
         &self,
@@ -367,13 +389,14 @@ impl Watch {
             may(AbandonReason::Stopped, event.gone || span.ever_paused);
             may(AbandonReason::TimeToLiveExceeded, too_old);
             may(AbandonReason::Overflow, shed);
-            may(AbandonReason::Retention, shed);
+            may(AbandonReason::Retention, shed || event.has_no_letter);
+            may(AbandonReason::Injected, told.dropped);
             may(AbandonReason::SubscriptionEnded, span.ended.is_some());
             acknowledged += u64::from(told.acknowledged);
-            let given_up = event.refused || event.exceeded || event.gone || span.ever_paused || too_old;
+            let given_up = event.refused || event.exceeded || event.gone || told.dropped || span.ever_paused || too_old;
             let since = crate::storage::date(told.appended).plus_micros(self.behind_micros);
             let is_late = wall.since(since) >= self.config.dead_letter_micros;
-            let may_go = given_up && (!keeps || event.kept || is_late);
+            let may_go = event.has_no_letter || (given_up && (!keeps || event.kept || is_late));
             if !(told.acknowledged || may_go || shed || span.ended.is_some()) {
                 return refuse(format!("position {position} is lost: {event:?}"));
             }
