@@ -183,7 +183,7 @@ catalogue! {
     RetentionSkewed Retention "a step is planned by a clock that is wrong" "a log that is cut too early or too late" None,
     CutInPart Retention "a log is cut in part" "a floor above the first record" None,
     LogCut Retention "a log's floor rises" "records that are gone" None,
-    EventCut Retention "an event is cut from the log before it is sent" "it is not in the request, and never will be" None,
+    EventCut Retention "an event is not in the log any more when it is to be sent" "it is not in the request, and never will be" None,
     LogTooLong Retention "a log is too long, and what is parked keeps it" "a position up to which nothing may be parked" None,
 }
 

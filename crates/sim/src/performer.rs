@@ -302,8 +302,7 @@ impl World {
         self.watch.attempts(life, now, attempt, &self.storage, self.at)?;
         let deadline = self.at + attempt.timeout_micros;
         let mut lacks = self.lacks_of(attempt);
-        let is_sealed = |lack: &Lack| matches!(lack, Lack::TooLarge | Lack::CertificateUnusable | Lack::AccessLost);
-        let late = !self.quiet && lacks.iter().any(|(_, lack)| is_sealed(lack)) && self.rng.random_bool(0.1);
+        let late = self.is_late(attempt.purpose, &mut lacks);
         for (_, lack) in &lacks {
             match lack {
                 Lack::CertificateUnusable => self.strike(Fault::CertificateUnusable),
@@ -316,13 +315,9 @@ impl World {
         let is_left_out = |lack: &Lack| !matches!(lack, Lack::TooLarge | Lack::AccessLost);
         let left_out = lacks.iter().filter(|(_, lack)| is_left_out(lack)).count();
         if late || left_out == notifications {
-            if late {
-                self.strike(Fault::NotReady);
-                // There was no time to seal anything.
-                lacks.retain(|(_, lack)| !is_sealed(lack));
-            }
             let told = if late { deadline } else { self.at + self.outcome_delay() };
-            let event = Event::Attempted { attempt: id, outcome: nothing_sent(attempt.purpose, &lacks), lacks };
+            let outcome = if late { Outcome::NotSent } else { nothing_sent(attempt.purpose, &lacks) };
+            let event = Event::Attempted { attempt: id, outcome, lacks };
             self.agenda.add(told, Happening::Deliver(life, Box::new(event.into())));
             return Ok(());
         }
@@ -332,6 +327,23 @@ impl World {
         let arrives = self.at + self.rng.random_range(200..30_000);
         self.agenda.add(arrives, Happening::Arrive(life, flight));
         Ok(())
+    }
+
+    /// Whether there was no time to make a request ready; then nobody knows what its content lacks, and of an event, by
+    /// chance, that it is gone.
+    fn is_late(&mut self, purpose: Purpose, lacks: &mut Vec<(usize, Lack)>) -> bool {
+        let is_sealed = |lack: &Lack| matches!(lack, Lack::TooLarge | Lack::CertificateUnusable | Lack::AccessLost);
+        let takes_time = match purpose {
+            Purpose::Notify => lacks.iter().any(|(_, lack)| is_sealed(lack)),
+            Purpose::Push | Purpose::DeadLetter => self.plan.faults.cut > 0.0,
+        };
+        if self.quiet || !takes_time || !self.rng.random_bool(0.1) {
+            return false;
+        }
+        self.strike(Fault::NotReady);
+        let were_read = self.rng.random_bool(0.5);
+        lacks.retain(|(_, lack)| !is_sealed(lack) && (*lack != Lack::Gone || were_read));
+        true
     }
 
     /// What keeps notifications of an attempt from being told, or told whole, each with its place.
@@ -346,7 +358,7 @@ impl World {
     fn lack_of(&mut self, purpose: Purpose, one: &Notification) -> Option<Lack> {
         let faults = self.plan.faults;
         let mut meets = |odds: f64| !self.quiet && odds > 0.0 && self.rng.random_bool(odds);
-        if meets(faults.dropped) {
+        if meets(faults.injected) {
             return Some(Lack::Injected);
         }
         if purpose != Purpose::Notify && meets(faults.cut) {

@@ -64,8 +64,9 @@ pub struct Faults {
     pub jumps: usize,
     pub drains: usize,
     pub receiver_moods: usize,
-    /// Something is dropped on purpose, as an operator's rule has it; an event is cut from the log before it is sent.
-    pub dropped: f64,
+    /// Something is dropped on purpose, as an operator's rule has it; an event is not in the log any more when it is to be
+    /// sent.
+    pub injected: f64,
     pub cut: f64,
     /// Both processes are down for longer than the horizon.
     pub darkness: bool,
@@ -114,7 +115,7 @@ impl Plan {
     pub fn send_less(&mut self, seed: u64) {
         let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed_0f10_6500_0004);
         let mut some = || [0.0, 0.0, 0.0, 0.02, 0.2].choose(&mut rng).copied().unwrap_or_default();
-        (self.faults.dropped, self.faults.cut) = (some(), some());
+        (self.faults.injected, self.faults.cut) = (some(), some());
     }
 
     /// Has events pushed, in some worlds.

@@ -106,8 +106,8 @@ pub struct Match {
     /// The same, because its app had lost access.
     pub withheld: bool,
     pub unusable: bool,
-    /// That it was dropped on purpose.
-    pub dropped: bool,
+    /// That it was not sent, on purpose.
+    pub injected: bool,
     /// If it tells of an event.
     pub event: Option<EventTold>,
     /// The id under which it was sent first, and when.
@@ -459,7 +459,7 @@ impl Match {
             too_large: false,
             withheld: false,
             unusable: false,
-            dropped: false,
+            injected: false,
             event: None,
             sent: None,
         }
@@ -472,8 +472,8 @@ impl Match {
             || self.withheld
             || self.unusable
             || match self.event {
-                Some(event) => event.kept || event.has_no_letter,
-                None => self.dropped,
+                Some(event) => event.kept || event.cut || event.letter_injected,
+                None => self.injected,
             }
     }
 }

@@ -60,6 +60,9 @@ fn worlds_are_rich() {
     let cut = sum(|one| one.endings.abandoned_retention);
     println!("{cut} were given up because a log was too long");
     assert!(overflowed > seeds / 2 && cut > seeds / 20);
+    let injected = sum(|one| one.endings.abandoned_injected);
+    println!("{injected} were not sent on purpose");
+    assert!(injected > seeds);
     let missed = sum(|one| one.endings.missed);
     println!("{missed} times an app was told that it missed something");
     assert!(missed > seeds);

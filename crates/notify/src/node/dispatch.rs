@@ -257,6 +257,7 @@ impl Node {
     fn done(&self, outcome: Outcome, lack: Option<Lack>) -> Option<Done> {
         let lack =
             lack.filter(|lack| !(*lack == Lack::TooLarge && self.config.planted(Fault::TooLargeTakenForDelivered)));
+        let lack = lack.filter(|lack| !(*lack == Lack::Gone && self.config.planted(Fault::GoneUnnoticed)));
         match (lack, outcome) {
             (Some(Lack::CertificateUnusable), _) => Some(Done::Abandoned(AbandonReason::CertificateUnusable)),
             (Some(Lack::Injected), _) => Some(Done::Abandoned(AbandonReason::Injected)),

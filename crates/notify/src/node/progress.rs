@@ -58,6 +58,7 @@ impl Owned {
         let mut incidents = self.open_incidents(now);
         for (fault, reason) in [
             (Fault::OverflowOwesNothing, AbandonReason::Overflow),
+            (Fault::InjectedOwesNothing, AbandonReason::Injected),
             (Fault::RetentionOwesNothing, AbandonReason::Retention),
         ] {
             let is_forgotten = |delta: &LedgerDelta| delta.abandoned.contains_key(&reason);

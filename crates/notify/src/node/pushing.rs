@@ -147,6 +147,9 @@ impl Node {
         if let Some(owned) = self.partitions.get_mut(&at.0).filter(|owned| owned.epoch == epoch) {
             owned.touch(now.mono);
             note(&mut self.abandoned, Done::Abandoned(GivenUp::Injected.into()));
+            if self.config.planted(Fault::DroppedWithoutLetter) {
+                return owned.finish(at.1, position, Done::Abandoned(GivenUp::Injected.into()));
+            }
             let tried = last_try(Outcome::NotSent, now);
             owned.give_up((at.1, position), GivenUp::Injected, tried, &mut self.sending, now);
         }

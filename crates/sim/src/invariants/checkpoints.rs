@@ -16,10 +16,10 @@ use crate::truth::{Match, Span};
 pub struct Before {
     epoch: u64,
     number: u64,
-    cursor: Position,
+    pub(super) cursor: Position,
     untold: BTreeMap<usize, Untold>,
     /// Where something is given up for room.
-    rows: Vec<Parked>,
+    pub(super) rows: Vec<Parked>,
 }
 
 impl Watch {
@@ -63,7 +63,7 @@ impl Watch {
         }
         self.check_held(checkpoint)?;
         self.check_dropped(checkpoint, before.cursor)?;
-        self.check_shed(checkpoint, &before.rows, storage)?;
+        self.check_shed(checkpoint, before, storage)?;
         self.check_incidents(checkpoint, &before.untold, storage)?;
         self.check_partition(checkpoint.partition, checkpoint.cursor, storage, at)
     }
@@ -154,7 +154,7 @@ impl Watch {
     ) -> Result<(), Violation> {
         let refuse = |what: String| Err(Violation::new("every_match_ends", what));
         let (mut acknowledged, mut expirable, mut silenced) = (0u64, 0u64, 0u64);
-        let (mut too_large, mut withheld, mut unusable, mut dropped) = (0u64, 0u64, 0u64, 0u64);
+        let (mut too_large, mut withheld, mut unusable, mut injected) = (0u64, 0u64, 0u64, 0u64);
         let mut others = Vec::new();
         for (position, told) in span.matches.range(..=cursor).filter(|(position, _)| !parked.contains(position)) {
             let old = self.horizon_passed(told.appended, self.latest_wall(at));
@@ -164,7 +164,7 @@ impl Watch {
             too_large += u64::from(told.too_large);
             withheld += u64::from(told.withheld);
             unusable += u64::from(told.unusable);
-            dropped += u64::from(told.dropped);
+            injected += u64::from(told.injected);
             // With its subscription everything is given up but what tells of the end.
             let is_over = told.has_ended() || old || told.silenced || (span.ended.is_some() && !told.last_word);
             let delivery = (number, *position);
@@ -201,7 +201,7 @@ impl Watch {
             (AbandonReason::TooLarge, too_large),
             (AbandonReason::AccessLost, withheld),
             (AbandonReason::CertificateUnusable, unusable),
-            (AbandonReason::Injected, dropped),
+            (AbandonReason::Injected, injected),
         ];
         if let Some((reason, most)) = lacking.into_iter().find(|(reason, most)| abandoned(*reason) > *most) {
             let counted = abandoned(reason);

@@ -16,7 +16,8 @@ pub const SOON_MICROS: i64 = 600_000_000;
 /// What of a subscription's matches was abandoned, for reasons that owe a `missed`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Untold {
-    /// As the ledger says.
+    /// As the ledger says; of what was not sent on purpose, as follows from the truth, for nobody is owed anything for what tells
+    /// of its own life.
     counted: u64,
     /// Of these, for reasons that nothing has which tells of its own life.
     of_changes: u64,
@@ -25,7 +26,7 @@ pub struct Untold {
 }
 
 impl Untold {
-    fn of(ledger: &LedgerDelta, certain: usize) -> Self {
+    fn of(ledger: &LedgerDelta, (certain, injected): (usize, usize)) -> Self {
         let abandoned = |reason| ledger.abandoned.get(&reason).copied().unwrap_or_default();
         let others = [
             AbandonReason::TooLarge,
@@ -35,8 +36,8 @@ impl Untold {
         ];
         let of_changes = others.map(abandoned).iter().sum();
         // These may be of what tells of its own life.
-        let others = [AbandonReason::Horizon, AbandonReason::Retention, AbandonReason::Injected].map(abandoned);
-        Self { counted: of_changes + others.iter().sum::<u64>(), of_changes, certain }
+        let others = [AbandonReason::Horizon, AbandonReason::Retention].map(abandoned);
+        Self { counted: of_changes + others.iter().sum::<u64>() + injected as u64, of_changes, certain }
     }
 
     /// Whether something was abandoned since that is owed a `missed`; what tells of a subscription's life is not.
@@ -53,11 +54,13 @@ impl Watch {
             rows.flat_map(|row| row.refs.iter().map(|one| (row.stream.subscription, one.position))).collect();
         let live = self.truth.spans_of(partition).filter(|(_, span)| span.ended.is_none() && !span.is_of_topic());
         live.map(|(number, span)| {
-            let certain = span.matches.range(..=cursor).filter(|(position, told)| {
-                let heard = told.acknowledged || told.withheld || told.silenced;
-                told.kind == StreamKind::Changes && !heard && !parked.contains(&(span.id, **position))
-            });
-            (number, Untold::of(storage.ledger(span.id), certain.count()))
+            let (mut certain, mut injected) = (0, 0);
+            for (position, told) in span.matches.range(..=cursor).filter(|(_, told)| told.kind == StreamKind::Changes) {
+                let is_over = !parked.contains(&(span.id, *position));
+                certain += usize::from(is_over && !(told.acknowledged || told.withheld || told.silenced));
+                injected += usize::from(is_over && told.injected);
+            }
+            (number, Untold::of(storage.ledger(span.id), (certain, injected)))
         })
         .collect()
     }

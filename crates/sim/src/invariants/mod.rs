@@ -408,7 +408,7 @@ impl Watch {
                 told.too_large |= acknowledged && lack == Some(Lack::TooLarge);
                 told.withheld |= acknowledged && lack == Some(Lack::AccessLost);
                 told.unusable |= lack == Some(Lack::CertificateUnusable);
-                told.dropped |= lack == Some(Lack::Injected);
+                told.injected |= lack == Some(Lack::Injected);
             }
             let tenure = self.tenures.get_mut(&(life, partition)).filter(|tenure| tenure.epoch == epoch);
             let Some(tenure) = tenure else { continue };

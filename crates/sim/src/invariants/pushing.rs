@@ -25,8 +25,9 @@ const EVENTS_MAX: usize = 100;
 pub(super) struct Known {
     failures: u32,
     last: Option<(Monotonic, Outcome)>,
-    /// Nothing may follow but a dead letter.
+    /// Nothing may follow but a dead letter; nothing at all.
     is_final: bool,
+    is_over: bool,
     letter: Option<Undelivered>,
     letter_failures: u32,
     letter_failed: Option<Monotonic>,
@@ -43,8 +44,9 @@ pub struct EventTold {
     pub gone: bool,
     /// It was kept as a dead letter.
     pub kept: bool,
-    /// There was none to keep: it was cut from the log, or its dead letter dropped on purpose.
-    pub has_no_letter: bool,
+    /// It was not in the log any more; its dead letter was not kept, on purpose.
+    pub cut: bool,
+    pub letter_injected: bool,
 }
 
 /// How an event subscription is pushed to.
@@ -144,7 +146,7 @@ impl Watch {
     fn may_push(&self, moment: &Moment, one: &Sent, push: &Push) -> Result<(), (&'static str, String)> {
         let Ok(tenure) = self.tenure(moment.life, one.partition) else { return Ok(()) };
         let known = tenure.pushes.get(&one.delivery).cloned().unwrap_or_default();
-        if known.is_final || known.letter.is_some() || one.notification.given_up.is_some() {
+        if known.is_final || known.is_over || known.letter.is_some() || one.notification.given_up.is_some() {
             return Err(("nothing_unasked", format!("is pushed, though it is given up: {known:?}")));
         }
         // Which of several stops a node knows of is not kept.
@@ -187,6 +189,9 @@ impl Watch {
         let Some(letter) = one.notification.given_up.filter(|_| push.dead_letters.is_some()) else {
             return Err(("nothing_unasked", "is kept as a dead letter, and nobody asked for that".to_owned()));
         };
+        if known.is_over {
+            return Err(("nothing_unasked", format!("is kept as a dead letter, though it is over: {known:?}")));
+        }
         match known.letter {
             Some(before) if before != letter => {
                 return Err(("restart_is_boring", format!("was {before:?}, and is {letter:?}")));
@@ -222,7 +227,9 @@ impl Watch {
         };
         let since =
             known.last.map(|(at, outcome)| (moment.now.mono.since(at), least_wait_micros(known.failures, outcome)));
-        let told = span.matches.get(&one.delivery.1).and_then(|told| told.event);
+        let told = span.matches.get(&one.delivery.1);
+        let is_injected = told.is_some_and(|told| told.injected);
+        let told = told.and_then(|told| told.event);
         let lives = |policy: PushPolicy| {
             let published = told.and_then(|told| told.published);
             published.is_some_and(|published| policy.lives(published, self.latest_wall(moment.at)).is_ok())
@@ -230,7 +237,7 @@ impl Watch {
         let is_right = match letter.reason {
             GivenUp::NotRetried => matches!(status, 400 | 401 | 403 | 413),
             GivenUp::Stopped => status == 410 || span.ever_paused,
-            GivenUp::Injected => span.matches.get(&one.delivery.1).is_some_and(|told| told.dropped),
+            GivenUp::Injected => matches!(known.last, Some((_, Outcome::NotSent))) && is_injected,
             GivenUp::AttemptsExceeded => policies(span).any(|policy| known.failures >= policy.attempts_max()),
             GivenUp::TimeToLiveExceeded => {
                 since.is_none_or(|(waited, least)| waited >= least) && policies(span).any(|policy| !lives(policy))
@@ -328,7 +335,7 @@ impl Watch {
         }
         let Some(known) = known_of(&mut self.tenures, (life, partition), epoch, delivery) else { return };
         match (purpose, acknowledged) {
-            (_, true) => known.is_final = true,
+            (_, true) => known.is_over = true,
             (Purpose::DeadLetter, false) => {
                 known.letter_failures += 1;
                 known.letter_failed = Some(now);
@@ -341,7 +348,7 @@ impl Watch {
         }
     }
 
-    /// A node was told that an event was not in a request, and never will be.
+    /// A node was told that an event was left out of a request, and that there is no second one.
     pub(super) fn told_unsent(
         &mut self,
         (life, now): (Life, Monotonic),
@@ -350,14 +357,20 @@ impl Watch {
         lack: Lack,
     ) {
         if let Some(told) = self.truth.find(delivery.0, delivery.1) {
-            told.dropped |= lack == Lack::Injected;
-            told.event.get_or_insert_default().has_no_letter |= lack == Lack::Gone || purpose == Purpose::DeadLetter;
+            let event = told.event.get_or_insert_default();
+            match purpose {
+                _ if lack == Lack::Gone => event.cut = true,
+                Purpose::DeadLetter => event.letter_injected = true,
+                Purpose::Push | Purpose::Notify => told.injected = true,
+            }
         }
         let Some(known) = known_of(&mut self.tenures, (life, partition), epoch, delivery) else { return };
-        known.is_final = true;
         if lack == Lack::Injected && purpose == Purpose::Push {
             known.failures += 1;
             known.last = Some((now, Outcome::NotSent));
+            known.is_final = true;
+        } else {
+            known.is_over = true;
         }
     }
 
@@ -389,14 +402,15 @@ impl Watch {
             may(AbandonReason::Stopped, event.gone || span.ever_paused);
             may(AbandonReason::TimeToLiveExceeded, too_old);
             may(AbandonReason::Overflow, shed);
-            may(AbandonReason::Retention, shed || event.has_no_letter);
-            may(AbandonReason::Injected, told.dropped);
+            may(AbandonReason::Retention, shed || event.cut);
+            may(AbandonReason::Injected, told.injected || event.letter_injected);
             may(AbandonReason::SubscriptionEnded, span.ended.is_some());
             acknowledged += u64::from(told.acknowledged);
-            let given_up = event.refused || event.exceeded || event.gone || told.dropped || span.ever_paused || too_old;
+            let given_up =
+                event.refused || event.exceeded || event.gone || told.injected || span.ever_paused || too_old;
             let since = crate::storage::date(told.appended).plus_micros(self.behind_micros);
             let is_late = wall.since(since) >= self.config.dead_letter_micros;
-            let may_go = event.has_no_letter || (given_up && (!keeps || event.kept || is_late));
+            let may_go = event.cut || event.letter_injected || (given_up && (!keeps || event.kept || is_late));
             if !(told.acknowledged || may_go || shed || span.ended.is_some()) {
                 return refuse(format!("position {position} is lost: {event:?}"));
             }

@@ -21,7 +21,7 @@ const STEP_SLACK_MICROS: i64 = 90_000_000;
 /// How much later than its due time a retry may begin, with few slots and long queues.
 const RETRY_SLACK_MICROS: i64 = 30_000_000;
 
-/// Why events are given up.
+/// Why events alone are given up.
 const EVENT_REASONS: [AbandonReason; 4] = [
     AbandonReason::NotRetried,
     AbandonReason::AttemptsExceeded,
@@ -48,8 +48,10 @@ pub struct Endings {
     pub abandoned_dropping: u64,
     /// Of them, given up because their streams had too much parked.
     pub abandoned_overflow: u64,
-    /// Of them, given up because a log was too long.
+    /// Of them, given up because a log was too long, by subscriptions that are told of changes and that the store still has.
     pub abandoned_retention: u64,
+    /// Of them, not sent on purpose.
+    pub abandoned_injected: u64,
     /// Deliveries that were parked because their endpoint was slow.
     pub held: u64,
     /// Of them, events that were to be pushed, those of them that were given up, and those that were kept as dead letters.
@@ -222,6 +224,11 @@ impl Watch {
         }
     }
 
+    fn given_up_for_the_log(&self, storage: &Storage) -> u64 {
+        let told_of_changes = self.truth.spans.iter().filter(|span| !span.is_of_topic());
+        told_of_changes.filter_map(|span| storage.ledger(span.id).abandoned.get(&AbandonReason::Retention)).sum()
+    }
+
     /// Matches, and how many of them were abandoned for each reason.
     pub fn endings(&self, storage: &Storage) -> Endings {
         let all = self.all_ledgers(storage);
@@ -239,7 +246,8 @@ impl Watch {
             abandoned_unusable: abandoned(AbandonReason::CertificateUnusable),
             abandoned_dropping: abandoned(AbandonReason::EndpointDropping),
             abandoned_overflow: abandoned(AbandonReason::Overflow),
-            abandoned_retention: abandoned(AbandonReason::Retention),
+            abandoned_retention: self.given_up_for_the_log(storage),
+            abandoned_injected: abandoned(AbandonReason::Injected),
             held: self.held,
             of_events: events().count() as u64,
             abandoned_events: EVENT_REASONS.map(abandoned).iter().sum(),

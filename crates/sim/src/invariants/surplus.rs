@@ -7,6 +7,7 @@ use notify::checkpoint::StreamKind;
 use notify::node::NodeConfig;
 use notify::{AbandonReason, Checkpoint, LedgerDelta, Parked, Position, Stream};
 
+use super::checkpoints::Before;
 use super::{Delivery, Tenure, Violation, Watch};
 use crate::process::Life;
 use crate::storage::Storage;
@@ -73,27 +74,33 @@ impl Watch {
     pub(super) fn check_shed(
         &mut self,
         checkpoint: &Checkpoint,
-        before: &[Parked],
+        before: &Before,
         storage: &Storage,
     ) -> Result<(), Violation> {
         if !is_in(checkpoint) {
             return Ok(());
         }
         let freed = self.freed.get(&checkpoint.partition).copied().unwrap_or_default();
-        let after = storage.parked(checkpoint.partition);
+        let (after, cursor) = (storage.parked(checkpoint.partition), before.cursor);
+        let before = &before.rows;
         for (id, delta) in checkpoint.ledger.iter().filter(|(_, delta)| sheds(delta)) {
             let Some(number) = self.truth.number(*id) else { continue };
             if self.truth.spans[number].is_of_topic() {
                 // They move from one stream to another, and end for other reasons all the time.
                 let gone: Vec<Position> = positions(before, *id).difference(&positions(&after, *id)).copied().collect();
+                // What was not in the log any more need not have been parked.
+                let is_new = |position: &Position| *position > cursor || gone.contains(position);
                 let told = self.truth.spans[number].matches.range(..=checkpoint.cursor);
-                let cut = told.filter(|(_, told)| told.event.is_some_and(|event| event.has_no_letter)).count();
-                let given_up = counted(delta, AbandonReason::Overflow) + counted(delta, AbandonReason::Retention);
-                if gone.len() + cut < given_up {
+                let cut = told.filter(|(position, told)| told.event.is_some_and(|told| told.cut) && is_new(position));
+                let (overflow, retention, cut) =
+                    (counted(delta, AbandonReason::Overflow), counted(delta, AbandonReason::Retention), cut.count());
+                if gone.len() < overflow || gone.len() + cut < overflow + retention {
                     let seen = format!("event subscription {number} gave up {delta:?}, but {gone:?} are gone");
                     return Err(Violation::new("parked_is_bounded", seen));
                 }
-                self.shed.extend(gone.into_iter().map(|position| (number, position)));
+                if overflow + retention > cut {
+                    self.shed.extend(gone.into_iter().map(|position| (number, position)));
+                }
                 continue;
             }
             for kind in [StreamKind::Changes, StreamKind::Lifecycle] {
