@@ -12,6 +12,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 use tidings_sim::{Fault, Planted, Strikes, Summary, run, run_many};
 
+/// That of the server: worlds live from small allocations, on several threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

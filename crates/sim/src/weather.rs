@@ -6,6 +6,7 @@ use rand::RngExt;
 use crate::catalogue::Fault;
 use crate::invariants::{SOON_MICROS, Violation};
 use crate::network::Mood;
+use crate::performer::LATE_MICROS_MAX;
 use crate::plan::CROWD;
 use crate::process::{Letter, Life};
 use crate::trace::Line;
@@ -16,8 +17,8 @@ const SECOND: u64 = 1_000_000;
 const LEAP_MICROS: u64 = 20 * SECOND;
 /// How long the quiet phase may last beyond the longest wait between two attempts.
 const REST_SLACK_MICROS: u64 = 240 * SECOND;
-/// When leases of the dead have ended, and what waited for slots has gone.
-const SETTLE_MICROS: u64 = 90 * SECOND;
+/// How long after leases of the dead have ended what waited for slots has gone.
+const SETTLE_MICROS: u64 = 30 * SECOND;
 /// How long a drained node may take to give its leases back.
 const DRAIN_MICROS: u64 = 15 * SECOND;
 
@@ -247,7 +248,9 @@ impl World {
             self.note(Line::AtRest);
             return self.watch.at_rest(&self.storage, &self.partitions).map(|()| true);
         };
-        if self.plan.faults.jumps == 0 && self.at > self.plan.quiet_micros + SETTLE_MICROS {
+        // A node that dies may have its leases extended after that.
+        let settled = self.plan.quiet_micros + LATE_MICROS_MAX + self.plan.config.lease_micros + SETTLE_MICROS;
+        if self.plan.faults.jumps == 0 && self.at > settled {
             self.watch.overdue(&self.storage, &self.partitions, self.at)?;
         }
         // What is given up last is told of at its horizon, if that is near.
