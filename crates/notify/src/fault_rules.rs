@@ -174,7 +174,7 @@ impl Selector {
             |text: &str, with: &str| text.get(..with.len()).is_some_and(|head| head.eq_ignore_ascii_case(with));
         self.subscription.is_none_or(|id| id == subscription.id)
             && self.app.is_none_or(|app| app == subscription.app)
-            && self.url.as_deref().is_none_or(|with| url.starts_with(with))
+            && self.url.as_deref().is_none_or(|with| url_begins(url, with))
             && self.kind.is_none_or(|of| of == kind)
             && self.change.is_none_or(|change| notification.change == Some(change))
             && self
@@ -182,6 +182,13 @@ impl Selector {
                 .as_deref()
                 .is_none_or(|with| begins(subscription.resource.trim_start_matches('/'), with.trim_start_matches('/')))
     }
+}
+
+/// Whether a URL begins so; its scheme in any case.
+fn url_begins(url: &str, with: &str) -> bool {
+    let (scheme, rest) = with.split_at(with.find(':').unwrap_or(with.len()));
+    let head = url.split_at_checked(scheme.len());
+    head.is_some_and(|(head, tail)| head.eq_ignore_ascii_case(scheme) && tail.starts_with(rest))
 }
 
 impl Frequency {

@@ -76,6 +76,8 @@ fn a_rule_is_about_what_it_selects() {
     assert!(of(Selector { app: Some(subscription().app), ..none() }));
     assert!(of(Selector { url: Some("https://hook.example.net/".to_owned()), ..none() }));
     assert!(!of(Selector { url: Some("https://hook.example.net/other".to_owned()), ..none() }));
+    assert!(of(Selector { url: Some("HTTPS://hook".to_owned()), ..none() }), "a scheme is the same in any case");
+    assert!(!of(Selector { url: Some("https://HOOK".to_owned()), ..none() }));
     assert!(!of(Selector { kind: Some(StreamKind::Lifecycle), ..none() }));
     assert!(of(Selector { change: Some(ChangeType::Created), kind: Some(StreamKind::Changes), ..none() }));
     assert!(!of(Selector { change: Some(ChangeType::Deleted), ..none() }));

@@ -17,6 +17,8 @@ use crate::engine::Faults;
 
 /// The longest text that is compared with URLs and resources.
 const TEXT_BYTES_MAX: usize = 2_048;
+/// How the URL begins that dead letters go to.
+const DEAD_LETTERS: &str = "dead-letters:";
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
@@ -118,6 +120,10 @@ enum NoRule {
     Url,
     #[error("\"changeType\" is of changes, and \"kind\" says lifecycle: leave one out")]
     NoChange,
+    #[error(
+        "events and dead letters have no \"changeType\", and dead letters no \"kind\": leave that out, or the \"url\""
+    )]
+    OfNotifications,
     #[error("\"until\" has passed: the server's time is {0}")]
     Over(Timestamp),
 }
@@ -207,8 +213,16 @@ impl Fault {
         if [&self.url, &self.resource].into_iter().flatten().any(|text| text.len() > TEXT_BYTES_MAX) {
             return Err(NoRule::TooLong);
         }
-        if self.url.as_deref().is_some_and(|url| !begins_a_url(url)) {
+        let url = self.url.as_deref();
+        if url.is_some_and(|url| !begins_a_url(url)) {
             return Err(NoRule::Url);
+        }
+        let is_of_letters = url.is_some_and(is_of_dead_letters);
+        let is_of_events = is_of_letters || url.is_some_and(|url| is_within("nats:", url));
+        if (is_of_letters && self.kind.is_some_and(|kind| kind != StreamKind::DeadLetters))
+            || (is_of_events && self.change_type.is_some())
+        {
+            return Err(NoRule::OfNotifications);
         }
         if self.kind == Some(StreamKind::Lifecycle) && self.change_type.is_some() {
             return Err(NoRule::NoChange);
@@ -252,10 +266,19 @@ impl Fault {
     }
 }
 
-/// Whether where an attempt goes can begin so.
+/// Whether where an attempt goes can begin so, in any case.
 fn begins_a_url(text: &str) -> bool {
-    let schemes = ["https://", "http://", "EventGrid:", "nats:", "dead-letters:"];
-    schemes.into_iter().any(|scheme| text.starts_with(scheme) || scheme.starts_with(text))
+    let schemes = ["https://", "http://", "EventGrid:", "nats:", DEAD_LETTERS];
+    !text.is_empty() && schemes.into_iter().any(|scheme| is_within(scheme, text) || is_within(text, scheme))
+}
+
+fn is_within(text: &str, whole: &str) -> bool {
+    whole.get(..text.len()).is_some_and(|head| head.eq_ignore_ascii_case(text))
+}
+
+/// Whether a rule with such a beginning is about dead letters alone.
+pub(crate) fn is_of_dead_letters(url: &str) -> bool {
+    !url.is_empty() && (is_within(DEAD_LETTERS, url) || is_within(url, DEAD_LETTERS))
 }
 
 impl From<&Kept> for ShownFault {
@@ -309,6 +332,7 @@ mod tests {
             json!({"action": "fail", "with": "refused", "kind": "lifecycle", "seed": 0}),
             json!({"action": "drop", "url": "EventGrid:?", "seed": 0}),
             json!({"action": "drop", "url": "dead-letters:", "seed": 0}),
+            json!({"action": "drop", "url": "eventgrid:?resource", "seed": 0}),
         ] {
             let mut rules = FaultRules::default();
             let shown = ShownFault::from(rules.add(read(given.clone()).unwrap()).unwrap());
@@ -333,6 +357,9 @@ mod tests {
             (json!({"action": "drop", "percent": 101}), NoRule::Count),
             (json!({"action": "drop", "url": "h".repeat(3_000)}), NoRule::TooLong),
             (json!({"action": "drop", "url": "localhost:3000"}), NoRule::Url),
+            (json!({"action": "drop", "url": ""}), NoRule::Url),
+            (json!({"action": "drop", "url": "dead-letters:", "kind": "changes"}), NoRule::OfNotifications),
+            (json!({"action": "drop", "url": "NATS:EVENTS", "changeType": "created"}), NoRule::OfNotifications),
             (json!({"action": "drop", "kind": "lifecycle", "changeType": "created"}), NoRule::NoChange),
             (json!({"action": "drop", "until": "2026-11-01T00:00:00Z"}), NoRule::Over(NOW)),
         ] {

@@ -32,7 +32,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
-pub(crate) use faults::FaultAction;
+pub(crate) use faults::{FaultAction, is_of_dead_letters};
 use http::{StatusCode, header};
 use serde::Serialize;
 use store::StoreError;

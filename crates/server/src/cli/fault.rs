@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use super::desk::{Desk, Output, text};
 use super::place::Running;
-use crate::admin::FaultAction;
+use crate::admin::{FaultAction, is_of_dead_letters};
 
 /// Make deliveries of `tidings dev` go wrong on purpose, to see what your app makes of it.
 ///
-/// What follows is what follows in life: a notification that is dropped is owed a `missed`, and a delta query
-/// shows the change; an event of a topic that is dropped is given up, as a dead letter if its event subscription
+/// What follows is what follows in life: a notification of a change that is dropped is owed a `missed`, and a delta
+/// query shows the change; an event of a topic that is dropped is given up, as a dead letter if its event subscription
 /// keeps these; what fails is tried again with its back-off, which `tidings clock advance` brings at once. Rules
 /// are gone when the server stops.
 ///
@@ -123,7 +123,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     match options.command {
         Command::Add(add) => {
             let added = open(&add.at.place)?.post("faults", add.body()).await?;
-            add.at.output.print(&added, |added| format!("{}\n    {}\n", line(added), follows(add.action)));
+            add.at.output.print(&added, |added| format!("{}\n    {}\n", line(added), follows(add.action, added)));
         }
         Command::List(at) => at.output.print_list(&open(&at.place)?.get("faults").await?, line),
         Command::Remove { number, place } => open(&place)?.delete(&format!("faults/{number}")).await?,
@@ -157,12 +157,19 @@ impl Add {
     }
 }
 
-/// What follows from what a rule strikes.
-fn follows(action: FaultAction) -> &'static str {
+/// What follows from what a rule strikes, as it was added.
+fn follows(action: FaultAction, added: &Value) -> &'static str {
     match action {
+        _ if added["url"].as_str().is_some_and(is_of_dead_letters) => of_dead_letters(action),
+        FaultAction::Drop if added["kind"] == "lifecycle" => {
+            "a lifecycle notification that it strikes is never told, and nobody is owed a `missed` for it"
+        }
+        FaultAction::Drop if added["changeType"].is_string() => {
+            "a notification that it strikes is owed a `missed`; an event that is pushed has no change type, and is never struck"
+        }
         FaultAction::Drop => {
-            "a notification that it strikes is owed a `missed`; an event that is pushed is given up, as a dead letter if its \
-             event subscription keeps these"
+            "a notification of a change that it strikes is owed a `missed`; an event that is pushed is given up, as a dead \
+             letter if its event subscription keeps these"
         }
         FaultAction::Duplicate => "what it strikes comes twice, with the same ids",
         FaultAction::Delay => "what comes later in its subscription waits behind what it strikes, but for events",
@@ -172,6 +179,21 @@ fn follows(action: FaultAction) -> &'static str {
         FaultAction::Fail => {
             "what it strikes is tried again: notifications with the back-off for four hours, then `missed`; events by Event \
              Grid's schedule, or they are given up at once, as with that status"
+        }
+    }
+}
+
+fn of_dead_letters(action: FaultAction) -> &'static str {
+    match action {
+        FaultAction::Drop => {
+            "a dead letter that it strikes is never kept, and the ledger counts its event as `injected`"
+        }
+        FaultAction::Duplicate => "a dead letter that it strikes is written twice, in one place",
+        FaultAction::Delay => "a dead letter that it strikes is kept later",
+        FaultAction::Reorder => "nothing shows of it: each dead letter is kept by itself",
+        FaultAction::Fail => {
+            "a dead letter that it strikes is tried again after 10 seconds, a minute and then every 5 minutes, until four \
+             hours after its event was given up; then it is not kept"
         }
     }
 }
