@@ -3,7 +3,8 @@
 //! The moment at which a server has accepted a change, after its sync and before its answer, cannot be seen from
 //! outside. It lies between the sending of the request and the reading of the answer, so both are measured: what is
 //! counted from the request is at least the time from accepted to received, what is counted from the answer is at most
-//! that. A notification that arrives before the answer was read counts 0 for the latter.
+//! that. A notification that arrives before the answer was read counts 0 for the latter. The first second at a pace is not
+//! measured.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,9 @@ use super::server::Server;
 
 /// How long the last notification may take to arrive.
 const ARRIVE_MAX: Duration = Duration::from_secs(60);
+/// How long the server is posted to at the pace before anything is measured. The first requests open connections, a new one
+/// for each that finds none free, and that takes longer than all the rest.
+const WARM_UP: Duration = Duration::from_secs(1);
 
 /// How fast messages are posted, for how long, and who hears of each.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +74,8 @@ pub async fn latency(pace: Pace) -> Result<Latency> {
     let receivers = hang.chain(answer).collect::<Result<Vec<_>, _>>()?;
     let server = Server::start()?;
     server.subscribe(&receivers.iter().map(|receiver| receiver.url("/n")).collect::<Vec<_>>()).await?;
-    let written = write(&server, pace).await?;
+    write(&server, (pace.per_second, WARM_UP)).await?;
+    let written = write(&server, (pace.per_second, pace.span)).await?;
     let mut taken = Vec::new();
     for arrivals in &arrivals {
         taken.extend(arrivals.await_all(&written).await?);
@@ -86,11 +91,11 @@ pub async fn latency(pace: Pace) -> Result<Latency> {
     })
 }
 
-/// Posts messages at the pace, whether those before have been answered or not. By their ids.
-async fn write(server: &Server, pace: Pace) -> Result<HashMap<String, Written>> {
-    let mut beat = tokio::time::interval(Duration::from_secs(1) / pace.per_second);
+/// Posts so many messages a second for a while, whether those before have been answered or not. By their ids.
+async fn write(server: &Server, (per_second, span): (u32, Duration)) -> Result<HashMap<String, Written>> {
+    let mut beat = tokio::time::interval(Duration::from_secs(1) / per_second);
     let mut calls = JoinSet::new();
-    for _ in 0..(pace.span.as_secs_f64() * f64::from(pace.per_second)).ceil() as u64 {
+    for _ in 0..(span.as_secs_f64() * f64::from(per_second)).ceil() as u64 {
         beat.tick().await;
         let writer = server.writer()?;
         calls.spawn(async move {
