@@ -192,6 +192,9 @@ async fn nothing_is_lost_when_the_process_is_killed_under_load() {
         process.kill();
         place.send_replace(None);
         process::verify_ledger(home.path());
+        if (kill + 1) % 100 == 0 {
+            println!("{} of {kills} kills", kill + 1);
+        }
         process = start();
         place.send_replace(Some((process.http().to_owned(), process.app_token().to_owned())));
     }
