@@ -170,6 +170,25 @@ pub enum AbandonReason {
     Stopped,
 }
 
+impl AbandonReason {
+    pub const ALL: [AbandonReason; 14] = [
+        AbandonReason::Horizon,
+        AbandonReason::SubscriptionEnded,
+        AbandonReason::Paused,
+        AbandonReason::TooLarge,
+        AbandonReason::CertificateUnusable,
+        AbandonReason::AccessLost,
+        AbandonReason::EndpointDropping,
+        AbandonReason::Overflow,
+        AbandonReason::Retention,
+        AbandonReason::Injected,
+        AbandonReason::AttemptsExceeded,
+        AbandonReason::TimeToLiveExceeded,
+        AbandonReason::NotRetried,
+        AbandonReason::Stopped,
+    ];
+}
+
 /// What a node needs to take a partition over.
 #[derive(Clone, Debug, Default)]
 pub struct PartitionState {

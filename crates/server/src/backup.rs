@@ -55,8 +55,13 @@ pub struct Entry {
 /// is copied, in pages of how many.
 pub fn make(data: &Path, to: &Path, now: Timestamp, progress: impl FnMut(u64, u64)) -> anyhow::Result<Manifest> {
     let database = data.join(DATABASE_FILE);
+    let is_there = match fs::metadata(&database) {
+        Ok(found) => found.is_file(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error).with_context(|| format!("cannot look at {}", database.display())),
+    };
     ensure!(
-        database.is_file(),
+        is_there,
         "there is no store in {}; name the data directory of a server with --data-dir DIR",
         data.display()
     );

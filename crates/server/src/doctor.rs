@@ -39,7 +39,12 @@ pub fn examine(data: &Path, key_file: Option<&Path>) -> anyhow::Result<Report> {
     space(data, &mut tell);
     private(&[data, &store_in(data), &dir.join(SIGNING_KEYS_FILE), &dir.join(ADMIN_TOKEN_FILE)], &mut tell);
     let keys = keys(data, key_file, &mut tell);
-    if let Some(keys) = &keys
+    // A server has run once it has left its token.
+    if !dir.join(SIGNING_KEYS_FILE).exists() && dir.join(ADMIN_TOKEN_FILE).exists() {
+        let todo =
+            "put it back from a backup; without it the next start makes new keys, and every token is worth nothing";
+        tell(finding(&dir.join(SIGNING_KEYS_FILE), "there are no signing keys", todo));
+    } else if let Some(keys) = &keys
         && let Err(error) = SealedFile::new(data, SIGNING_KEYS_FILE, keys.clone()).look()
     {
         let todo = "put the key file's old keys back, or remove the file: then every token is worth nothing";

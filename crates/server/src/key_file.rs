@@ -63,7 +63,11 @@ pub fn keys_for(data: &DataDir, path: &Path) -> anyhow::Result<Keys> {
         );
     }
     let place = std::path::absolute(path)?;
-    data.write_private(PLACE_FILE, place.to_str().context("the path of the key file is not UTF-8")?.as_bytes())?;
+    let place = place.to_str().context("the path of the key file is not UTF-8")?.as_bytes();
+    // Who only looks writes nothing, and a full disk keeps no server from starting.
+    if data.read(PLACE_FILE)?.as_deref() != Some(place) {
+        data.write_private(PLACE_FILE, place)?;
+    }
     Ok(keys)
 }
 
@@ -81,6 +85,11 @@ pub fn place_for(data: &Path, named: Option<&Path>) -> anyhow::Result<PathBuf> {
     }
     match fs::read_to_string(data.join(PLACE_FILE)) {
         Ok(place) => Ok(place.into()),
+        Err(error) if error.kind() == ErrorKind::NotFound && !data_dir::store_in(data).exists() => bail!(
+            "there is no store in {}; name the data directory of a server with --data-dir DIR, or the key file of a new one \
+             with --key-file FILE",
+            data.display()
+        ),
         Err(error) => Err(error).with_context(|| {
             format!("it is not known where the key file of {} is; name it with --key-file FILE", data.display())
         }),
@@ -237,7 +246,6 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// As for PostgreSQL's server key: for the owner alone; if that is root, the group may read it.
 /// The text of a file for the server alone, at most so long.
 pub fn read_private(what: &str, path: &Path, bytes_max: u64) -> anyhow::Result<String> {
     let metadata = fs::metadata(path)?;
@@ -247,6 +255,7 @@ pub fn read_private(what: &str, path: &Path, bytes_max: u64) -> anyhow::Result<S
     Ok(fs::read_to_string(path)?)
 }
 
+/// As for PostgreSQL's server key: for the owner alone; if that is root, the group may read it.
 #[cfg(unix)]
 pub fn ensure_private(what: &str, path: &Path, metadata: &fs::Metadata) -> anyhow::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
@@ -260,9 +269,10 @@ pub fn ensure_private(what: &str, path: &Path, metadata: &fs::Metadata) -> anyho
     Ok(())
 }
 
-fn ensure_outside(data: &Path, path: &Path) -> anyhow::Result<()> {
+/// Fails for a key file in the data directory, whether these are there already or not.
+pub fn ensure_outside(data: &Path, path: &Path) -> anyhow::Result<()> {
     let cannot = || format!("cannot find the place of the key file {}", path.display());
-    let (data, place) = (data.canonicalize().with_context(cannot)?, real(path).with_context(cannot)?);
+    let (data, place) = (real(data).with_context(cannot)?, real(path).with_context(cannot)?);
     ensure!(
         !place.starts_with(&data),
         "the key file {} lies in the data directory, so that each copy of the data would have it; name one elsewhere \

@@ -1,17 +1,21 @@
 //! Certificates of the server's own listeners: the development CA, or files that the operator names.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use graph::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::data_dir::DataDir;
 
@@ -43,27 +47,90 @@ pub fn development(dir: &DataDir, now: Timestamp) -> anyhow::Result<Arc<ServerCo
     server_config(vec![certificate.der().clone()], key)
 }
 
-/// The operator's certificate chain and key, both PEM.
-pub fn from_files(certificates: &Path, key: &Path) -> anyhow::Result<Arc<ServerConfig>> {
+/// The operator's certificate chain and key, both PEM, which can be read again while listeners serve with them.
+pub struct Files {
+    certificate: PathBuf,
+    key: PathBuf,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl Files {
+    pub fn read(certificate: &Path, key: &Path, now: Timestamp) -> anyhow::Result<Arc<Self>> {
+        let current = RwLock::new(Arc::new(certified(certificate, key, now)?));
+        Ok(Arc::new(Self { certificate: certificate.to_owned(), key: key.to_owned(), current }))
+    }
+
+    /// Takes what the files hold now for connections to come. On an error what it had stays.
+    pub fn read_again(&self, now: Timestamp) -> anyhow::Result<()> {
+        let new = Arc::new(certified(&self.certificate, &self.key, now)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+
+    pub fn config(self: Arc<Self>) -> anyhow::Result<Arc<ServerConfig>> {
+        let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth();
+        Ok(speaking_http(builder.with_cert_resolver(self)))
+    }
+}
+
+/// Without its key.
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Files").field(&self.certificate).field(&self.key).finish()
+    }
+}
+
+impl ResolvesServerCert for Files {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// A certificate that is not valid at `now` is taken, with a warning: clocks differ.
+fn certified(certificates: &Path, key: &Path, now: Timestamp) -> anyhow::Result<CertifiedKey> {
     let read = || CertificateDer::pem_file_iter(certificates)?.collect::<Result<Vec<_>, _>>();
     let chain = read().with_context(|| format!("cannot read certificates from {} (PEM)", certificates.display()))?;
-    anyhow::ensure!(!chain.is_empty(), "{} holds no certificate (PEM)", certificates.display());
-    let key = PrivateKeyDer::from_pem_file(key)
+    let first = chain.first().with_context(|| format!("{} holds no certificate (PEM)", certificates.display()))?;
+    warn_of_time(certificates, first, now);
+    let from = PrivateKeyDer::from_pem_file(key)
         .with_context(|| format!("cannot read a private key from {} (PEM, not encrypted)", key.display()))?;
-    server_config(chain, key)
+    CertifiedKey::from_der(chain, from, &default_provider()).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => {
+            anyhow!("the certificate {} and the key {} do not belong together", certificates.display(), key.display())
+        }
+        error => {
+            anyhow::Error::new(error).context(format!("the certificate {} cannot be used", certificates.display()))
+        }
+    })
+}
+
+fn warn_of_time(file: &Path, certificate: &CertificateDer<'_>, now: Timestamp) {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return };
+    let (validity, now, file) = (certificate.validity(), now.as_micros() / 1_000_000, file.display());
+    if now < validity.not_before.timestamp() {
+        tracing::warn!(%file, from = %validity.not_before, "the certificate is not valid yet; clients will refuse it");
+    }
+    if now > validity.not_after.timestamp() {
+        tracing::warn!(%file, until = %validity.not_after, "the certificate has expired; clients will refuse it");
+    }
 }
 
 fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> anyhow::Result<Arc<ServerConfig>> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .context("the certificate and the key do not belong together")?;
+        .with_single_cert(chain, key)?;
+    Ok(speaking_http(config))
+}
+
+fn speaking_http(mut config: ServerConfig) -> Arc<ServerConfig> {
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Arc::new(config)
 }
 
 fn ca_params(year: i32) -> anyhow::Result<CertificateParams> {
@@ -78,4 +145,34 @@ fn ca_params(year: i32) -> anyhow::Result<CertificateParams> {
 
 fn year_of(now: Timestamp) -> i32 {
     now.to_string().get(..4).and_then(|year| year.parse().ok()).unwrap_or(2026)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_255_200);
+
+    fn write(dir: &Path, certificate: &KeyPair, key: &KeyPair) {
+        let params = CertificateParams::new(vec!["mail.example".to_owned()]).unwrap();
+        std::fs::write(dir.join("chain"), params.self_signed(certificate).unwrap().pem()).unwrap();
+        std::fs::write(dir.join("key"), key.serialize_pem()).unwrap();
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_taken_and_one_without_its_key_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let [first, second] = [(); 2].map(|()| KeyPair::generate().unwrap());
+        write(dir.path(), &first, &first);
+        let files = Files::read(&dir.path().join("chain"), &dir.path().join("key"), NOW).unwrap();
+        let serves = || files.current.read().unwrap().cert[0].clone();
+        let before = serves();
+        write(dir.path(), &second, &first);
+        let refusal = files.read_again(NOW).unwrap_err().to_string();
+        assert!(refusal.contains("do not belong together"), "{refusal}");
+        assert_eq!(serves(), before);
+        write(dir.path(), &second, &second);
+        files.read_again(NOW).unwrap();
+        assert_ne!(serves(), before);
+    }
 }

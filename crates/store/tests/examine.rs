@@ -171,6 +171,7 @@ async fn each_damage_is_named() {
             format!("UPDATE log SET record = CAST('{{' AS BLOB) WHERE {below} = 6"),
             "column record of row 6 in table log",
         ),
+        ("UPDATE meta SET value = 128 WHERE name = 'partitions'".to_owned(), "was made with 128 partitions"),
         (format!("UPDATE partition SET cursor = 9 WHERE partition = {megans}"), "its cursor is 9, beyond"),
         (format!("UPDATE partition SET cursor = 4 WHERE partition = {megans}"), "beyond the cursor 4"),
         (format!("UPDATE partition SET unfolded = X'00' WHERE partition = {megans}"), "it is not a packed ledger"),

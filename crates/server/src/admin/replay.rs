@@ -52,6 +52,7 @@ pub(super) async fn replay(
     let id = id.parse().map_err(|_| Failure::no_subscription())?;
     let stretch = match (asked.position, asked.from, asked.to) {
         (Some(position), None, None) if position > 0 => Stretch::At(Position(position)),
+        (None, Some(from), Some(to)) if to <= from => return Err(bad("\"from\" must be before \"to\"")),
         (None, Some(from), to) => Stretch::Between(from, to.unwrap_or_else(|| directory.now())),
         _ => return Err(bad("give either a position, 1 or higher, or the time from which on to tell again")),
     };

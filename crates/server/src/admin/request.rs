@@ -62,8 +62,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let read = axum::extract::Query::from_request_parts(parts, state).await;
         read.map(|axum::extract::Query(query)| Self(query))
-            .map_err(|error| Failure::new(error.status(), error.body_text()))
+            .map_err(|error| Failure::new(error.status(), of_options(&error.body_text())))
     }
+}
+
+/// What is wrong with the options of a URL, without what axum says first.
+fn of_options(text: &str) -> String {
+    text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text).to_owned()
 }
 
 /// The tenant of this id or domain.

@@ -121,7 +121,7 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
         }
     };
     let tls = match (&options.tls_cert, &options.tls_key) {
-        (Some(certificate), Some(key)) => tls::from_files(certificate, key)?,
+        (Some(certificate), Some(key)) => tls::Files::read(certificate, key, Clock::new().world())?.config()?,
         _ => tls::development(&data, Clock::new().world()).context("cannot make the development certificate")?,
     };
     let lmtp = SocketAddr::from((Ipv4Addr::LOCALHOST, options.lmtp_port));

@@ -4,18 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use rustls::ServerConfig;
-
 use super::stop;
 use crate::clock::Clock;
 use crate::config::{Config, EXAMPLE};
 use crate::data_dir::DataDir;
+use crate::key_file::KeyFile;
 use crate::outbound::Outbound;
 use crate::server::{self, Addresses, Settings};
 use crate::sinks::Sinks;
 use crate::telemetry::traces::Traces;
 use crate::{app, key_file, tls};
+use anyhow::Context;
 
 /// Run the server for production from a configuration file.
 ///
@@ -54,8 +53,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         println!("the configuration is valid");
         return Ok(());
     }
-    let stop = stop::on_signal()?;
-    let mut running = server::start(settings(config)?).await?;
+    let (stop, certificate) = (stop::on_signal()?, own_certificate(&config)?);
+    let mut running = server::start(settings(config, certificate.clone())?).await?;
+    stop::on_hangup(move || read_again(certificate.as_deref()))?;
     for address in running.listen.https.iter().chain(&running.listen.http) {
         eprintln!("tidings listens on {address}");
     }
@@ -72,10 +72,12 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads what a start would read of the files that the configuration names. The key file and the data directory are made
-/// at the first start.
+/// Reads what a start would read of the files that the configuration names. The key file is read if there is one: it and the
+/// data directory are made at the first start.
 fn check(config: &Config) -> anyhow::Result<Sinks> {
     own_certificate(config)?;
+    key_file::ensure_outside(&config.data_dir, &config.key_file)?;
+    KeyFile::read(&config.key_file)?;
     Outbound::new(config.outbound()?).context("cannot set up outbound calls")?;
     for (rules, outbound) in config.issuers()? {
         Outbound::new(outbound).with_context(|| format!("cannot set up calls to {}", rules.name.as_str()))?;
@@ -97,15 +99,27 @@ async fn check_sinks(sinks: &Sinks) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn own_certificate(config: &Config) -> anyhow::Result<Option<Arc<ServerConfig>>> {
+fn own_certificate(config: &Config) -> anyhow::Result<Option<Arc<tls::Files>>> {
     match (&config.tls.certificate, &config.tls.key) {
-        (Some(certificate), Some(key)) => tls::from_files(certificate, key).map(Some),
+        (Some(certificate), Some(key)) => tls::Files::read(certificate, key, Clock::new().world()).map(Some),
         _ => Ok(None),
     }
 }
 
-fn settings(config: Config) -> anyhow::Result<Settings> {
-    let tls = own_certificate(&config)?;
+/// What a SIGHUP asks for.
+fn read_again(certificate: Option<&tls::Files>) {
+    match certificate.map(|files| files.read_again(Clock::new().world())) {
+        Some(Ok(())) => {
+            eprintln!("tidings has read its certificate again; the rest of the configuration needs a restart")
+        }
+        Some(Err(error)) => tracing::error!("the certificate stays as it was: {error:#}"),
+        None => eprintln!("tidings has no certificate to read again; the configuration needs a restart"),
+    }
+}
+
+fn settings(config: Config, certificate: Option<Arc<tls::Files>>) -> anyhow::Result<Settings> {
+    let tls = certificate.map(tls::Files::config).transpose()?;
+    key_file::ensure_outside(&config.data_dir, &config.key_file)?;
     let data = DataDir::open(&config.data_dir)?;
     Ok(Settings {
         keys: key_file::keys_for(&data, &config.key_file)?,
@@ -157,6 +171,7 @@ mod tests {
             "[[identity.issuers]]\nissuer = \"https://id.example\"\naudiences = [\"a\"]\ntenant = \"contoso.com\"\n";
         for (lines, file) in [
             ("[tls]\ncertificate = \"/absent/chain\"\nkey = \"/absent/key\"", "/absent/chain"),
+            ("data_dir = \"/absent/data\"\nkey_file = \"/absent/data/key\"", "/absent/data/key"),
             ("[outbound]\nca_files = [\"/absent/ca\"]", "/absent/ca"),
             (
                 "[outbound]\nclient_certificate = \"/absent/client\"\nclient_key = \"/absent/client-key\"",

@@ -1,4 +1,5 @@
-//! The signals that end a command: the first asks it to finish, the second ends it at once.
+//! The signals that end a command: the first asks it to finish, the second ends it at once. And the one that has a server
+//! read its certificate again.
 
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,24 @@ pub fn on_signal() -> anyhow::Result<CancellationToken> {
         std::process::exit(130);
     });
     Ok(stop)
+}
+
+/// Calls `act` at each SIGHUP, which does not end the process any more.
+#[cfg(unix)]
+pub fn on_hangup(act: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    let mut hangups = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            act();
+        }
+    });
+    Ok(())
+}
+
+/// There is no SIGHUP.
+#[cfg(not(unix))]
+pub fn on_hangup(_: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -77,3 +77,14 @@ fn signing_keys_that_were_altered_are_said() {
     let findings = found(&data, None);
     assert!(findings[0].1.starts_with("cannot open"), "{findings:?}");
 }
+
+#[test]
+fn signing_keys_that_are_missing_are_said_once_a_server_has_run() {
+    let (_home, data) = home();
+    std::fs::remove_file(data.join(SIGNING_KEYS_FILE)).unwrap();
+    assert!(found(&data, None).is_empty(), "no server has made them yet");
+    DataDir::open(&data).unwrap().write_private(ADMIN_TOKEN_FILE, b"token").unwrap();
+    let findings = found(&data, None);
+    let [(place, what)] = &findings[..] else { panic!("{findings:?}") };
+    assert!(place.ends_with(SIGNING_KEYS_FILE) && what == "there are no signing keys", "{place}: {what}");
+}

@@ -56,6 +56,18 @@ fn a_key_is_made_at_the_first_start_and_kept() {
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
 }
 
+#[cfg(unix)]
+#[test]
+fn where_the_key_file_is_is_written_once() {
+    use std::os::unix::fs::MetadataExt as _;
+    let ((_home, path), data) = (place(), DataDir::temporary().unwrap());
+    let written = || {
+        keys_for(&data, &path).unwrap();
+        fs::metadata(data.join(PLACE_FILE)).unwrap().ino()
+    };
+    assert_eq!(written(), written(), "a command of another user does not take the file over");
+}
+
 #[test]
 fn a_data_directory_whose_key_is_gone_gets_no_new_one() {
     let (_directory, path) = place();

@@ -9,7 +9,7 @@ use store::seal::Keys;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::AppState;
-use crate::data_dir::{DataDir, SIGNING_KEYS_FILE};
+use crate::data_dir::{ADMIN_TOKEN_FILE, DataDir, SIGNING_KEYS_FILE};
 use crate::identity::{Key, KeyRing, Tokens};
 use crate::sealed_file::SealedFile;
 
@@ -43,7 +43,15 @@ fn first_signing_keys(data: &DataDir, now: Timestamp) -> anyhow::Result<KeyRing>
     }
     Ok(KeyRing::of(match data.read(SIGNING_KEY_FILE)? {
         Some(pkcs8) => Key::from_pkcs8(&pkcs8, now)?,
-        None => Key::generate(now)?,
+        None => {
+            // A server has run once it has left its token.
+            if data.read(ADMIN_TOKEN_FILE)?.is_some() {
+                tracing::warn!(
+                    "{SIGNING_KEYS_FILE} is missing; new keys are made, and every token so far is worth nothing"
+                );
+            }
+            Key::generate(now)?
+        }
     }))
 }
 

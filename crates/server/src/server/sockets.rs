@@ -66,8 +66,11 @@ impl Bound {
             bound.lmtp = Some(TcpListener::bind(address).await.with_context(|| cannot(address, "--lmtp-port"))?);
         }
         if let Some(address) = listen.metrics {
-            bound.metrics =
-                Some(Listener::bind(address, None).await.with_context(|| cannot(address, "listen.metrics"))?);
+            bound.metrics = Some(Listener::bind(address, None).await.with_context(|| {
+                format!(
+                    "cannot listen on {address}; give another as `metrics` in section [listen] of the configuration"
+                )
+            })?);
         }
         Ok(bound)
     }
@@ -111,7 +114,7 @@ impl Bound {
 
 fn cannot(address: SocketAddr, option: &str) -> String {
     format!(
-        "cannot listen on {address}; give another with {option}, or in section [listen] of the configuration (port 0 \
-         takes a free one)"
+        "cannot listen on {address}; give another in section [listen] of the configuration, with `tidings dev` by \
+         {option} (port 0 takes a free one)"
     )
 }

@@ -11,7 +11,7 @@ mod registry;
 pub mod traces;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use graph::{SubscriptionId, Timestamp};
@@ -50,7 +50,7 @@ pub struct Telemetry {
     checkpoints: ByLabel<Histogram>,
     matches: Counter,
     deliveries: Counter,
-    abandoned: Mutex<BTreeMap<AbandonReason, Counter>>,
+    abandoned: ByLabel<Counter>,
     attempts: ByLabel<Histogram>,
     attempt_notifications: Histogram,
     latency: Histogram,
@@ -96,7 +96,8 @@ impl Telemetry {
             checkpoints: registry.histograms("tidings_checkpoint_duration_seconds", &["recorded", "failed"]),
             matches: registry.counter("tidings_matches_total", &[]),
             deliveries: registry.counter("tidings_deliveries_total", &[]),
-            abandoned: Mutex::default(),
+            abandoned: registry
+                .counters("tidings_deliveries_abandoned_total", &AbandonReason::ALL.map(admin::reason_name)),
             attempts: registry.histograms("tidings_attempt_duration_seconds", &OUTCOMES),
             attempt_notifications: registry.histogram("tidings_attempt_notifications", &[]),
             latency: registry.histogram("tidings_delivery_latency_seconds", &[]),
@@ -183,16 +184,8 @@ impl Telemetry {
         self.matches.increment(sum.matched);
         self.deliveries.increment(sum.delivered);
         for (reason, deliveries) in sum.abandoned {
-            self.abandoned(reason, deliveries);
+            count(&self.abandoned, admin::reason_name(reason), deliveries);
         }
-    }
-
-    fn abandoned(&self, reason: AbandonReason, deliveries: u64) {
-        let mut abandoned = self.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
-        let counter = abandoned.entry(reason).or_insert_with(|| {
-            self.registry.counter("tidings_deliveries_abandoned_total", &[admin::reason_name(reason)])
-        });
-        counter.increment(deliveries);
     }
 
     /// An attempt that carried so many notifications has ended.

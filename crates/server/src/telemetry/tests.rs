@@ -68,6 +68,7 @@ fn what_was_done_is_told() {
             "tidings_matches_total 5",
             "tidings_deliveries_total 3",
             r#"tidings_deliveries_abandoned_total{reason="horizon"} 2"#,
+            r#"tidings_deliveries_abandoned_total{reason="retention"} 0"#,
             r#"tidings_attempt_duration_seconds_count{outcome="refused"} 1"#,
             "tidings_attempt_notifications_sum 40",
             // The second one happened after now: the clock was set back, and that takes no time.

@@ -130,7 +130,8 @@ async fn what_cannot_be_told_again_is_refused_with_the_reason() {
         let (status, body) = replay(&world, id, asked).await;
         (status, body["error"].as_str().unwrap_or_default().to_owned())
     };
-    for asked in [json!({}), json!({ "position": 0 }), json!({ "position": 1, "from": long_ago() })] {
+    let turned_round = json!({ "from": "2026-11-30T16:40:00Z", "to": "2026-11-30T16:28:00Z" });
+    for asked in [json!({}), json!({ "position": 0 }), json!({ "position": 1, "from": long_ago() }), turned_round] {
         let (status, why) = refused(&id.to_string(), asked).await;
         assert_eq!(status, 400, "{why}");
     }

@@ -150,6 +150,11 @@ impl<'a> Desk<'a> {
     }
 
     fn partitions(&mut self) -> Result<(), StoreError> {
+        let made_with = schema::meta(self.connection, "partitions")?.unwrap_or_default();
+        if made_with != i64::from(PARTITIONS) {
+            let what = format!("it says that the data was made with {made_with} partitions and not {PARTITIONS}");
+            self.tell("table meta", what, RESTORE);
+        }
         let rows: i64 = self.connection.query_row("SELECT COUNT(*) FROM partition", (), |row| row.get(0))?;
         if rows != i64::from(PARTITIONS) {
             self.tell("table partition", format!("it has {rows} rows and not {PARTITIONS}"), RESTORE);
