@@ -235,7 +235,7 @@ impl Node {
         let longest = state.policy().wait_micros_max().max(self.sending.pulses.hold_micros());
         let latest = now.mono.plus_micros(longest);
         let rows = if stream.kind == StreamKind::DeadLetters { faulty(rows, &self.config) } else { rows };
-        let loaded = state.load(rows, |due| mono_of(due, now).min(latest));
+        let loaded = state.load(rows, latest, |due| mono_of(due, now));
         if state.has_failed() && state.policy().is_of_notifications() {
             self.sending.recovery(state.endpoint).failed((partition, stream));
         }

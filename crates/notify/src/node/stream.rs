@@ -34,11 +34,18 @@ pub(super) struct Tail {
     pub reading: bool,
     /// All of the stream was let go from memory until this time.
     pub asleep: Option<Monotonic>,
-    /// How far monotonic time is behind stored due times, in microseconds, as of when it was let go: the wall clock may
-    /// have moved since.
-    behind: Option<i64>,
+    behind: Option<Behind>,
     /// Its endpoint is back since what has failed of it did.
     back: bool,
+}
+
+/// How far monotonic time was behind stored due times when a stream was let go. The wall clock may have moved since, and what
+/// was parked later has its due time by another one.
+#[derive(Clone, Copy, Debug)]
+struct Behind {
+    micros: i64,
+    /// Of rows up to this position.
+    through: Position,
 }
 
 #[derive(Debug)]
@@ -464,7 +471,11 @@ impl StreamState {
             _ => Some((delivery.due, delivery.held?)),
         });
         let dues = dues.filter(|(_, until)| *until > now);
-        let behind = dues.map(|(due, until)| due.as_micros().saturating_sub_unsigned(until.0)).min();
+        let micros = dues.map(|(due, until)| due.as_micros().saturating_sub_unsigned(until.0)).min();
+        // Of what was let go before, some may not have been read again.
+        let before = self.tail.as_ref().and_then(|tail| tail.behind.filter(|behind| behind.through > tail.after));
+        let last = held.keys().next_back().copied().max(before.map(|behind| behind.through));
+        let behind = micros.zip(last).map(|(micros, through)| Behind { micros, through }).or(before);
         let mut failed = held.values().filter(|delivery| delivery.attempts > 0);
         let back = self.policy().is_of_notifications() && failed.all(|delivery| delivery.spared);
         (self.queue, self.waiting, self.busy) = <_>::default();
@@ -492,8 +503,13 @@ impl StreamState {
     }
 
     /// Takes rows of the tail into memory, except those that are there already; `mono_of` tells when a
-    /// stored due time comes. Returns how many deliveries came.
-    pub(super) fn load(&mut self, rows: Vec<LoadedParked>, mono_of: impl Fn(Timestamp) -> Monotonic) -> usize {
+    /// stored due time comes, and none comes after `latest`. Returns how many deliveries came.
+    pub(super) fn load(
+        &mut self,
+        rows: Vec<LoadedParked>,
+        latest: Monotonic,
+        mono_of: impl Fn(Timestamp) -> Monotonic,
+    ) -> usize {
         let (is_back, behind) = self.tail.as_ref().map_or((false, None), |tail| (tail.back, tail.behind));
         let mut loaded = 0;
         for LoadedParked { row, records } in rows {
@@ -504,7 +520,9 @@ impl StreamState {
             if self.rows.contains_key(&first) {
                 continue;
             }
-            let due = behind.map_or_else(|| mono_of(row.due), |behind| mono_behind(row.due, behind));
+            let behind = behind.filter(|behind| first <= behind.through);
+            let due = behind.map_or_else(|| mono_of(row.due), |behind| mono_behind(row.due, behind.micros));
+            let due = due.min(latest);
             let due = if is_back { sooner(due, row.attempts) } else { due };
             let members: Vec<Position> = row.refs.iter().map(|reference| reference.position).collect();
             for ((reference, record), bytes) in row.refs.iter().zip(records).zip(shares(&row)) {
@@ -563,4 +581,72 @@ fn shares(row: &Parked) -> impl Iterator<Item = u64> {
 /// When something that has failed is due once its endpoint is back.
 fn sooner(due: Monotonic, attempts: u32) -> Monotonic {
     Monotonic(due.0.saturating_sub(retry::spared_micros(attempts)))
+}
+
+#[cfg(test)]
+mod tests {
+    use graph::{AppId, ChangeId, Kind, SubscriptionId, TenantId, UserId};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::checkpoint::Stream;
+    use crate::subscription::{Target, TlsVersion};
+    use crate::{LifecycleEvent, Record};
+
+    const NOON: Timestamp = Timestamp::from_seconds(1_795_255_200);
+    const MINUTE: u64 = 60_000_000;
+
+    fn stream() -> StreamState {
+        let mailbox = UserId(Uuid::nil());
+        let subscription = Subscription {
+            id: SubscriptionId(Uuid::nil()),
+            tenant: TenantId(Uuid::nil()),
+            app: AppId(Uuid::nil()),
+            creator: mailbox,
+            resource: "me/messages".to_owned(),
+            target: Target::Items { mailbox, kind: Kind::Message, folder: None },
+            change_types: <_>::default(),
+            change_type: String::new(),
+            notification_url: "https://hook.example.net/n".to_owned(),
+            lifecycle_url: None,
+            client_state: None,
+            tls_version: TlsVersion::V1_2,
+            extras: None,
+            immutable_ids: false,
+            expires: NOON,
+            expires_tenths: 0,
+            authorized: NOON,
+            created: NOON,
+        };
+        StreamState::new(Arc::new(subscription), StreamKind::Changes, 0)
+    }
+
+    /// A row with one delivery that failed once and is due then.
+    fn row(position: u64, due: Timestamp) -> LoadedParked {
+        let subscription = SubscriptionId(Uuid::nil());
+        let stream = Stream { subscription, kind: StreamKind::Changes };
+        let refs = vec![ParkedRef { position: Position(position), change: None }];
+        let row = Parked { stream, refs, attempts: 1, due, since: NOON, batch_max: 1, pushed: None, bytes: 700 };
+        let (id, event) = (ChangeId(Uuid::nil()), LifecycleEvent::Missed);
+        let record = Arc::new(Record::Lifecycle { id, subscription, event, cause: None });
+        LoadedParked { row, records: vec![record] }
+    }
+
+    fn due(stream: &StreamState, position: u64) -> Place {
+        stream.deliveries[&Position(position)].place
+    }
+
+    /// Noon is when monotonic time is 0, and the clock is two hours slow at first.
+    #[test]
+    fn what_is_parked_by_the_right_clock_does_not_wait_for_one_that_was_wrong() {
+        let (mut stream, slow) = (stream(), -120);
+        let (in_five, in_ten, latest) = (Monotonic(5 * MINUTE), Monotonic(10 * MINUTE), Monotonic(60 * MINUTE));
+        stream.load(vec![row(1, NOON.plus_minutes(slow + 5))], latest, |_| in_five);
+        assert_eq!(stream.let_go(in_five, Monotonic(0)), 1);
+        stream.tail.as_mut().unwrap().asleep = None;
+        let rows = vec![row(1, NOON.plus_minutes(slow + 5)), row(2, NOON.plus_minutes(10))];
+        stream.load(rows, latest, |_| in_ten);
+        assert_eq!(due(&stream, 1), Place::Waiting(in_five), "as it was let go, whatever the clock shows since");
+        assert_eq!(due(&stream, 2), Place::Waiting(in_ten), "by the clock that it was parked by");
+    }
 }

@@ -213,7 +213,8 @@ mod tests {
         let (stopped, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let line = format!("p --data-dir {}", stopped.path().display());
         let place = |line: &str| super::tests::place(line).unwrap();
-        assert!(refusal(&place(&line)).contains("name it with --key-file"));
+        let refused = refusal(&place(&line));
+        assert!(refused.starts_with("there is no store in") && refused.contains("--key-file"), "{refused}");
         let named = format!("{line} --key-file {}", keys.path().join("key").display());
         assert!(matches!(place(&named).find(), Ok(Found::Store(..))));
         assert!(matches!(place(&line).find(), Ok(Found::Store(..))), "the key file is remembered");

@@ -160,7 +160,8 @@ mod tests {
     /// What a check says of a configuration with these lines.
     fn checked(lines: &str) -> Result<(), String> {
         let listen = "[listen]\nhttps = []\nhttp = [\"127.0.0.1:1\"]\n";
-        let config = Config::parse(&format!("{listen}{lines}")).and_then(|config| check(&config));
+        let place = if lines.starts_with("data_dir") { "" } else { "key_file = \"/absent/key\"\n" };
+        let config = Config::parse(&format!("{place}{lines}\n{listen}")).and_then(|config| check(&config));
         config.map(drop).map_err(|error| format!("{error:#}"))
     }
 
