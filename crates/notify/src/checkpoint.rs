@@ -219,3 +219,33 @@ pub struct SubscriptionSpan {
     /// What it was not told of, and is owed a `missed` for.
     pub incident: Option<Incident>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where a reason stands among all. Who adds one is led here by the compiler.
+    fn place(reason: AbandonReason) -> usize {
+        match reason {
+            AbandonReason::Horizon => 0,
+            AbandonReason::SubscriptionEnded => 1,
+            AbandonReason::Paused => 2,
+            AbandonReason::TooLarge => 3,
+            AbandonReason::CertificateUnusable => 4,
+            AbandonReason::AccessLost => 5,
+            AbandonReason::EndpointDropping => 6,
+            AbandonReason::Overflow => 7,
+            AbandonReason::Retention => 8,
+            AbandonReason::Injected => 9,
+            AbandonReason::AttemptsExceeded => 10,
+            AbandonReason::TimeToLiveExceeded => 11,
+            AbandonReason::NotRetried => 12,
+            AbandonReason::Stopped => 13,
+        }
+    }
+
+    #[test]
+    fn every_reason_is_among_all() {
+        assert_eq!(AbandonReason::ALL.map(place), std::array::from_fn(|place| place));
+    }
+}

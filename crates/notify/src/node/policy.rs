@@ -94,8 +94,9 @@ impl<'a> Policy<'a> {
     /// No wait is longer.
     pub fn wait_micros_max(self) -> u64 {
         match self {
-            Self::Notify => retry::wait_micros_max(),
-            Self::Push(_) | Self::DeadLetter(_) => push_policy::wait_micros_max(),
+            // The schedule of dead letters is shorter, a delay on purpose as long.
+            Self::Notify | Self::DeadLetter(_) => retry::wait_micros_max(),
+            Self::Push(_) => push_policy::wait_micros_max(),
         }
     }
 

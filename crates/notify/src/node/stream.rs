@@ -44,7 +44,7 @@ pub(super) struct Tail {
 #[derive(Clone, Copy, Debug)]
 struct Behind {
     micros: i64,
-    /// Of rows up to this position.
+    /// Of rows whose first position is this or an earlier one.
     through: Position,
 }
 
@@ -472,10 +472,11 @@ impl StreamState {
         });
         let dues = dues.filter(|(_, until)| *until > now);
         let micros = dues.map(|(due, until)| due.as_micros().saturating_sub_unsigned(until.0)).min();
-        // Of what was let go before, some may not have been read again.
+        // Of what was let go before, some may not have been read again: rather late than early.
         let before = self.tail.as_ref().and_then(|tail| tail.behind.filter(|behind| behind.through > tail.after));
-        let last = held.keys().next_back().copied().max(before.map(|behind| behind.through));
-        let behind = micros.zip(last).map(|(micros, through)| Behind { micros, through }).or(before);
+        let micros = micros.into_iter().chain(before.map(|behind| behind.micros)).min();
+        let last = self.rows.keys().next_back().copied().max(before.map(|behind| behind.through));
+        let behind = micros.zip(last).map(|(micros, through)| Behind { micros, through });
         let mut failed = held.values().filter(|delivery| delivery.attempts > 0);
         let back = self.policy().is_of_notifications() && failed.all(|delivery| delivery.spared);
         (self.queue, self.waiting, self.busy) = <_>::default();
@@ -648,5 +649,24 @@ mod tests {
         stream.load(rows, latest, |_| in_ten);
         assert_eq!(due(&stream, 1), Place::Waiting(in_five), "as it was let go, whatever the clock shows since");
         assert_eq!(due(&stream, 2), Place::Waiting(in_ten), "by the clock that it was parked by");
+    }
+
+    /// The first of two rows is read, fails again by the right clock, and is let go again.
+    #[test]
+    fn what_was_not_read_again_is_not_due_sooner_for_what_was() {
+        let (mut stream, slow) = (stream(), -120);
+        let (in_five, in_ten, latest) = (Monotonic(5 * MINUTE), Monotonic(10 * MINUTE), Monotonic(60 * MINUTE));
+        let rows = || vec![row(1, NOON.plus_minutes(slow + 5)), row(2, NOON.plus_minutes(slow + 10))];
+        stream.load(rows(), latest, |due| if due == NOON.plus_minutes(slow + 5) { in_five } else { in_ten });
+        stream.let_go(in_five, Monotonic(0));
+        stream.tail.as_mut().unwrap().asleep = None;
+        let again = row(1, NOON.plus_minutes(8));
+        stream.load(vec![again], latest, |_| Monotonic(8 * MINUTE));
+        let first = stream.deliveries.get_mut(&Position(1)).unwrap();
+        (first.due, first.place) = (NOON.plus_minutes(8), Place::Waiting(Monotonic(8 * MINUTE)));
+        stream.let_go(Monotonic(8 * MINUTE), Monotonic(5 * MINUTE));
+        stream.tail.as_mut().unwrap().asleep = None;
+        stream.load(vec![row(1, NOON.plus_minutes(8)), rows().remove(1)], latest, |_| Monotonic(0));
+        assert_eq!(due(&stream, 2), Place::Waiting(in_ten));
     }
 }
