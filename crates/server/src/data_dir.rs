@@ -22,6 +22,10 @@ const CLOCK_FILE: &str = "clock";
 
 /// The keys that tokens are signed with, sealed.
 pub const SIGNING_KEYS_FILE: &str = "signing-keys";
+/// The same as earlier versions kept them, in clear.
+pub const PLAIN_SIGNING_KEYS_FILE: &str = "signing-keys.json";
+/// The one key of still earlier versions.
+pub const SIGNING_KEY_FILE: &str = "signing-key.pk8";
 
 /// A data directory, locked for this process until it is dropped.
 #[derive(Debug)]
@@ -112,9 +116,13 @@ impl DataDir {
         read(&self.path, name)
     }
 
-    /// Replaces a file, whole or not at all; only the owner may read it.
+    /// Replaces a file, whole or not at all; only the owner may read it. One that says the same stays as it is: so who only looks
+    /// takes no file over, and writes nothing on a full disk.
     pub fn write_private(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
-        write_private(&self.path, name, content)
+        match self.read(name) {
+            Ok(Some(kept)) if kept == content => Ok(()),
+            _ => write_private(&self.path, name, content),
+        }
     }
 
     /// How many microseconds the clock goes ahead of the world.

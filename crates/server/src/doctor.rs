@@ -8,7 +8,9 @@ use serde::Serialize;
 use store::seal::Keys;
 use store::sqlite::{self, Finding};
 
-use crate::data_dir::{ADMIN_TOKEN_FILE, DataDir, SIGNING_KEYS_FILE, store_in};
+use crate::data_dir::{
+    ADMIN_TOKEN_FILE, DataDir, PLAIN_SIGNING_KEYS_FILE, SIGNING_KEY_FILE, SIGNING_KEYS_FILE, store_in,
+};
 use crate::key_file::{KeyFile, place_for};
 use crate::sealed_file::SealedFile;
 
@@ -39,8 +41,10 @@ pub fn examine(data: &Path, key_file: Option<&Path>) -> anyhow::Result<Report> {
     space(data, &mut tell);
     private(&[data, &store_in(data), &dir.join(SIGNING_KEYS_FILE), &dir.join(ADMIN_TOKEN_FILE)], &mut tell);
     let keys = keys(data, key_file, &mut tell);
+    let has_keys =
+        [SIGNING_KEYS_FILE, PLAIN_SIGNING_KEYS_FILE, SIGNING_KEY_FILE].iter().any(|name| dir.join(name).exists());
     // A server has run once it has left its token.
-    if !dir.join(SIGNING_KEYS_FILE).exists() && dir.join(ADMIN_TOKEN_FILE).exists() {
+    if !has_keys && dir.join(ADMIN_TOKEN_FILE).exists() {
         let todo =
             "put it back from a backup; without it the next start makes new keys, and every token is worth nothing";
         tell(finding(&dir.join(SIGNING_KEYS_FILE), "there are no signing keys", todo));

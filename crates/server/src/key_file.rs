@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use base64::Engine as _;
@@ -64,10 +64,7 @@ pub fn keys_for(data: &DataDir, path: &Path) -> anyhow::Result<Keys> {
     }
     let place = std::path::absolute(path)?;
     let place = place.to_str().context("the path of the key file is not UTF-8")?.as_bytes();
-    // Who only looks writes nothing, and a full disk keeps no server from starting.
-    if data.read(PLACE_FILE)?.as_deref() != Some(place) {
-        data.write_private(PLACE_FILE, place)?;
-    }
+    data.write_private(PLACE_FILE, place)?;
     Ok(keys)
 }
 
@@ -284,12 +281,16 @@ pub fn ensure_outside(data: &Path, path: &Path) -> anyhow::Result<()> {
 
 /// The path without links, as far as it exists.
 fn real(path: &Path) -> io::Result<PathBuf> {
-    let path = std::path::absolute(path)?;
-    let real = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
-    Ok(match real {
-        Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(&path)),
-        None => path,
-    })
+    let mut real = PathBuf::new();
+    for component in std::path::absolute(path)?.components() {
+        match component {
+            // What there is not is no link.
+            Component::ParentDir => drop(real.pop()),
+            component => real.push(component),
+        }
+        real = real.canonicalize().unwrap_or(real);
+    }
+    Ok(real)
 }
 
 #[cfg(test)]

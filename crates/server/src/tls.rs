@@ -93,17 +93,19 @@ fn certified(certificates: &Path, key: &Path, now: Timestamp) -> anyhow::Result<
     let read = || CertificateDer::pem_file_iter(certificates)?.collect::<Result<Vec<_>, _>>();
     let chain = read().with_context(|| format!("cannot read certificates from {} (PEM)", certificates.display()))?;
     let first = chain.first().with_context(|| format!("{} holds no certificate (PEM)", certificates.display()))?;
-    warn_of_time(certificates, first, now);
+    let first = first.clone();
     let from = PrivateKeyDer::from_pem_file(key)
         .with_context(|| format!("cannot read a private key from {} (PEM, not encrypted)", key.display()))?;
-    CertifiedKey::from_der(chain, from, &default_provider()).map_err(|error| match error {
+    let certified = CertifiedKey::from_der(chain, from, &default_provider()).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => {
             anyhow!("the certificate {} and the key {} do not belong together", certificates.display(), key.display())
         }
         error => {
             anyhow::Error::new(error).context(format!("the certificate {} cannot be used", certificates.display()))
         }
-    })
+    })?;
+    warn_of_time(certificates, &first, now);
+    Ok(certified)
 }
 
 fn warn_of_time(file: &Path, certificate: &CertificateDer<'_>, now: Timestamp) {

@@ -217,11 +217,13 @@ impl Fault {
         if url.is_some_and(|url| !begins_a_url(url)) {
             return Err(NoRule::Url);
         }
-        let is_of_letters = url.is_some_and(is_of_dead_letters);
-        let is_of_events = is_of_letters || url.is_some_and(|url| is_within("nats:", url));
-        if (is_of_letters && self.kind.is_some_and(|kind| kind != StreamKind::DeadLetters))
-            || (is_of_events && self.change_type.is_some())
-        {
+        let names_letters = url.is_some_and(is_of_dead_letters);
+        let is_of_letters = names_letters || self.kind == Some(StreamKind::DeadLetters);
+        let is_of_events = is_of_letters || url.is_some_and(|url| is_within("nats:", url) || is_within(url, "nats:"));
+        let is_of_notifications = self.change_type.is_some() || self.kind == Some(StreamKind::Lifecycle);
+        let is_of_others =
+            is_of_letters && (self.kind == Some(StreamKind::Changes) || (url.is_some() && !names_letters));
+        if is_of_others || (is_of_events && is_of_notifications) {
             return Err(NoRule::OfNotifications);
         }
         if self.kind == Some(StreamKind::Lifecycle) && self.change_type.is_some() {
@@ -360,6 +362,9 @@ mod tests {
             (json!({"action": "drop", "url": ""}), NoRule::Url),
             (json!({"action": "drop", "url": "dead-letters:", "kind": "changes"}), NoRule::OfNotifications),
             (json!({"action": "drop", "url": "NATS:EVENTS", "changeType": "created"}), NoRule::OfNotifications),
+            (json!({"action": "drop", "url": "nats:", "kind": "lifecycle"}), NoRule::OfNotifications),
+            (json!({"action": "drop", "kind": "deadLetters", "changeType": "created"}), NoRule::OfNotifications),
+            (json!({"action": "drop", "kind": "deadLetters", "url": "https://h/"}), NoRule::OfNotifications),
             (json!({"action": "drop", "kind": "lifecycle", "changeType": "created"}), NoRule::NoChange),
             (json!({"action": "drop", "until": "2026-11-01T00:00:00Z"}), NoRule::Over(NOW)),
         ] {

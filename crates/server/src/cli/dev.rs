@@ -104,7 +104,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     running.data().remove(READY_FILE);
     outcome?;
     if !json {
-        eprintln!("\nFinishing what is under way; Ctrl-C again to stop at once.");
+        stop::say("\nFinishing what is under way; Ctrl-C again to stop at once.");
     }
     running.drain().await;
     Ok(())
@@ -114,8 +114,10 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
     let (data, keys) = match options.ephemeral {
         true => (DataDir::temporary()?, key_file::in_memory()),
         false => {
-            let data = DataDir::open(&options.data_dir.map_or_else(default_path, Ok)?)?;
+            let data = options.data_dir.map_or_else(default_path, Ok)?;
             let file = options.key_file.map_or_else(key_file::default_path, Ok)?;
+            key_file::ensure_outside(&data, &file)?;
+            let data = DataDir::open(&data)?;
             let keys = key_file::keys_for(&data, &file)?;
             (data, keys)
         }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
+
 use super::stop;
 use crate::clock::Clock;
 use crate::config::{Config, EXAMPLE};
@@ -14,7 +16,6 @@ use crate::server::{self, Addresses, Settings};
 use crate::sinks::Sinks;
 use crate::telemetry::traces::Traces;
 use crate::{app, key_file, tls};
-use anyhow::Context;
 
 /// Run the server for production from a configuration file.
 ///
@@ -53,9 +54,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         println!("the configuration is valid");
         return Ok(());
     }
-    let (stop, certificate) = (stop::on_signal()?, own_certificate(&config)?);
-    let mut running = server::start(settings(config, certificate.clone())?).await?;
-    stop::on_hangup(move || read_again(certificate.as_deref()))?;
+    let certificate = own_certificate(&config)?;
+    let renewed = certificate.clone();
+    let stop = stop::on_signal_but_hangup(move || read_again(renewed.as_deref()))?;
+    let mut running = server::start(settings(config, certificate)?).await?;
     for address in running.listen.https.iter().chain(&running.listen.http) {
         eprintln!("tidings listens on {address}");
     }
@@ -67,7 +69,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         eprintln!("tidings tells its metrics on {address}");
     }
     running.until(&stop).await?;
-    eprintln!("tidings stops; a second signal ends it at once");
+    stop::say("tidings stops; a second signal ends it at once");
     running.drain().await;
     Ok(())
 }

@@ -1,13 +1,34 @@
 //! The signals that end a command: the first asks it to finish, the second ends it at once. And the one that has a server
 //! read its certificate again.
 
+use std::io::{self, IsTerminal as _, Write as _};
+
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Cancelled at the first Ctrl-C or SIGTERM; at the second the process exits with 130.
+/// Cancelled at the first Ctrl-C, SIGTERM or SIGHUP; at the second the process exits with 130.
 pub fn on_signal() -> anyhow::Result<CancellationToken> {
+    stopped_by(Signals::new(true)?)
+}
+
+/// The same, but SIGHUP calls `read_again`, each time. In a terminal it ends the command all the same: that was closed.
+pub fn on_signal_but_hangup(read_again: impl Fn() + Clone + Send + 'static) -> anyhow::Result<CancellationToken> {
+    if io::stderr().is_terminal() {
+        return on_signal();
+    }
+    on_hangup(read_again)?;
+    stopped_by(Signals::new(false)?)
+}
+
+/// Says something to who may have gone.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn stopped_by(mut signals: Signals) -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let asked = stop.clone();
-    let mut signals = Signals::new()?;
     tokio::spawn(async move {
         signals.next().await;
         asked.cancel();
@@ -17,13 +38,13 @@ pub fn on_signal() -> anyhow::Result<CancellationToken> {
     Ok(stop)
 }
 
-/// Calls `act` at each SIGHUP, which does not end the process any more.
 #[cfg(unix)]
-pub fn on_hangup(act: impl Fn() + Send + 'static) -> anyhow::Result<()> {
-    let mut hangups = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+fn on_hangup(act: impl Fn() + Clone + Send + 'static) -> anyhow::Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
-            act();
+            // It reads files.
+            let _ = tokio::task::spawn_blocking(act.clone()).await;
         }
     });
     Ok(())
@@ -31,27 +52,35 @@ pub fn on_hangup(act: impl Fn() + Send + 'static) -> anyhow::Result<()> {
 
 /// There is no SIGHUP.
 #[cfg(not(unix))]
-pub fn on_hangup(_: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+fn on_hangup(_: impl Fn() + Clone + Send + 'static) -> anyhow::Result<()> {
     Ok(())
 }
 
 #[cfg(unix)]
 struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Option<Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    fn new(hangup_too: bool) -> anyhow::Result<Self> {
+        let hangup = hangup_too.then(|| signal(SignalKind::hangup())).transpose()?;
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())?, hangup })
     }
 
     async fn next(&mut self) {
+        let hung_up = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = hung_up => {}
         }
     }
 }
@@ -61,7 +90,7 @@ struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    fn new() -> anyhow::Result<Self> {
+    fn new(_: bool) -> anyhow::Result<Self> {
         Ok(Self)
     }
 

@@ -65,7 +65,17 @@ fn where_the_key_file_is_is_written_once() {
         keys_for(&data, &path).unwrap();
         fs::metadata(data.join(PLACE_FILE)).unwrap().ino()
     };
-    assert_eq!(written(), written(), "a command of another user does not take the file over");
+    let first = written();
+    assert_eq!(written(), first, "a command of another user does not take the file over");
+}
+
+#[test]
+fn a_place_outside_is_told_from_one_inside_before_there_is_anything() {
+    let home = TempDir::new().unwrap();
+    let data = home.path().join("data");
+    let is_outside = |path: &str| ensure_outside(&data, &home.path().join(path)).is_ok();
+    assert!(is_outside("key") && is_outside("data/../key") && is_outside("database/key"));
+    assert!(!is_outside("data/key") && !is_outside("other/../data/key"));
 }
 
 #[test]

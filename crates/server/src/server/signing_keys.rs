@@ -9,14 +9,10 @@ use store::seal::Keys;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::AppState;
-use crate::data_dir::{ADMIN_TOKEN_FILE, DataDir, SIGNING_KEYS_FILE};
+use crate::data_dir::{ADMIN_TOKEN_FILE, DataDir, PLAIN_SIGNING_KEYS_FILE, SIGNING_KEY_FILE, SIGNING_KEYS_FILE};
 use crate::identity::{Key, KeyRing, Tokens};
 use crate::sealed_file::SealedFile;
 
-/// The ring as earlier versions kept it, in clear.
-const PLAIN_SIGNING_KEYS_FILE: &str = "signing-keys.json";
-/// The one key of still earlier versions; it becomes the first of the ring.
-const SIGNING_KEY_FILE: &str = "signing-key.pk8";
 /// How often it is looked whether the next signing key is due.
 const ROTATION_PAUSE: Duration = Duration::from_secs(3_600);
 

@@ -98,7 +98,7 @@ impl Watch {
                     let seen = format!("event subscription {number} gave up {delta:?}, but {gone:?} are gone");
                     return Err(Violation::new("parked_is_bounded", seen));
                 }
-                if overflow + retention > cut {
+                if overflow > 0 || retention > cut {
                     self.shed.extend(gone.into_iter().map(|position| (number, position)));
                 }
                 continue;
