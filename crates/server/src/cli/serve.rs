@@ -112,10 +112,12 @@ fn own_certificate(config: &Config) -> anyhow::Result<Option<Arc<tls::Files>>> {
 fn read_again(certificate: Option<&tls::Files>) {
     match certificate.map(|files| files.read_again(Clock::new().world())) {
         Some(Ok(())) => {
-            eprintln!("tidings has read its certificate again; the rest of the configuration needs a restart")
+            stop::say("tidings has read its certificate again; the rest of the configuration needs a restart")
         }
-        Some(Err(error)) => tracing::error!("the certificate stays as it was: {error:#}"),
-        None => eprintln!("tidings has no certificate to read again; the configuration needs a restart"),
+        Some(Err(error)) => {
+            tracing::error!("the certificate stays as it was; mend it and send SIGHUP again: {error:#}")
+        }
+        None => stop::say("tidings has no certificate to read again; the configuration needs a restart"),
     }
 }
 
