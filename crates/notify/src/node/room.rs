@@ -85,7 +85,7 @@ impl Node {
                 None => state.rests_until(now.mono),
                 Some(_) => (held > most).then(|| now.mono.plus_micros(retry::least_wait_micros(1, None))),
             };
-            let Some(until) = due.filter(|_| state.can_be_let_go()) else { continue };
+            let Some(until) = due.filter(|_| state.can_be_let_go(now.mono)) else { continue };
             held = held.saturating_sub(state.deliveries.len());
             owned.let_go(stream, until, now.mono);
             asleep.push(stream);
