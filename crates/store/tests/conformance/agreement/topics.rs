@@ -1,15 +1,17 @@
-//! Calls of topics, by small numbers too: they lie in the partitions of Megan and Adele.
+//! Calls of topics, by small numbers too: they lie in the partitions of Megan and Adele, under ids that no mailbox has.
 
 use std::sync::Arc;
 
+use graph::{Partition, TopicId, UserId};
 use notify::Position;
 use notify::log::EndReason;
 use notify::topic::{Activation, Destination, EventSubscription, Filter, Queue, Settlement, Topic};
 use proptest::prelude::*;
 use tidings_store::{EventSubscriptionKey, Namesake, Settle, Store, TopicQuery};
+use uuid::Uuid;
 
 use super::{Pair, same};
-use crate::support::*;
+use crate::support::{self, *};
 
 /// The numbers of subscriptions that push; no other has one of them.
 const PUSHED: std::ops::Range<u128> = 90..98;
@@ -119,6 +121,13 @@ pub(super) fn call() -> impl Strategy<Value = TopicCall> {
         6 => (topic(), name(), proptest::collection::vec(0..8usize, 0..5), 0..5usize, wait())
             .prop_map(|(topic, name, tokens, how, wait)| TopicCall::Settle { topic, name, tokens, how, wait }),
     ]
+}
+
+/// In the partition of the mailbox whose id is this number.
+fn topic(number: u128) -> Topic {
+    let id = TopicId(Uuid::from_u128(number << 96));
+    assert_eq!(Partition::of(id), Partition::of(UserId(Uuid::from_u128(number))));
+    Topic { id, ..support::topic(number) }
 }
 
 fn key(number: u128, name: usize) -> EventSubscriptionKey {
