@@ -92,8 +92,8 @@ impl ResolvesServerCert for Files {
 fn certified(certificates: &Path, key: &Path, now: Timestamp) -> anyhow::Result<CertifiedKey> {
     let read = || CertificateDer::pem_file_iter(certificates)?.collect::<Result<Vec<_>, _>>();
     let chain = read().with_context(|| format!("cannot read certificates from {} (PEM)", certificates.display()))?;
-    let first = chain.first().with_context(|| format!("{} holds no certificate (PEM)", certificates.display()))?;
-    let first = first.clone();
+    let first = chain.first().cloned();
+    let first = first.with_context(|| format!("{} holds no certificate (PEM)", certificates.display()))?;
     let from = PrivateKeyDer::from_pem_file(key)
         .with_context(|| format!("cannot read a private key from {} (PEM, not encrypted)", key.display()))?;
     let certified = CertifiedKey::from_der(chain, from, &default_provider()).map_err(|error| match error {

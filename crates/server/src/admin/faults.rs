@@ -121,7 +121,7 @@ enum NoRule {
     #[error("\"changeType\" is of changes, and \"kind\" says lifecycle: leave one out")]
     NoChange,
     #[error(
-        "events and dead letters have no \"changeType\", and dead letters no \"kind\": leave that out, or the \"url\""
+        "events and dead letters are no changes or lifecycle events: leave \"kind\" or \"changeType\" out, or \"url\""
     )]
     OfNotifications,
     #[error("\"until\" has passed: the server's time is {0}")]

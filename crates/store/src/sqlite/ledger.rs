@@ -83,23 +83,6 @@ pub(super) fn unpack_noted(mut bytes: &[u8]) -> Option<Noted> {
     Some(noted)
 }
 
-const REASONS: [AbandonReason; 14] = [
-    AbandonReason::Horizon,
-    AbandonReason::SubscriptionEnded,
-    AbandonReason::Paused,
-    AbandonReason::TooLarge,
-    AbandonReason::CertificateUnusable,
-    AbandonReason::AccessLost,
-    AbandonReason::EndpointDropping,
-    AbandonReason::Overflow,
-    AbandonReason::Retention,
-    AbandonReason::Injected,
-    AbandonReason::AttemptsExceeded,
-    AbandonReason::TimeToLiveExceeded,
-    AbandonReason::NotRetried,
-    AbandonReason::Stopped,
-];
-
 /// Part of the stored format: a reason's number never changes.
 fn reason_number(reason: AbandonReason) -> u64 {
     match reason {
@@ -121,7 +104,7 @@ fn reason_number(reason: AbandonReason) -> u64 {
 }
 
 fn reason(number: u64) -> Option<AbandonReason> {
-    REASONS.into_iter().find(|reason| reason_number(*reason) == number)
+    AbandonReason::ALL.into_iter().find(|reason| reason_number(*reason) == number)
 }
 
 fn put(mut number: u64, bytes: &mut Vec<u8>) {
@@ -152,7 +135,8 @@ mod tests {
     use super::*;
 
     fn sums() -> impl Strategy<Value = LedgerDelta> {
-        let abandoned = proptest::collection::btree_map(proptest::sample::select(&REASONS[..]), any::<u64>(), 0..=3);
+        let abandoned =
+            proptest::collection::btree_map(proptest::sample::select(&AbandonReason::ALL[..]), any::<u64>(), 0..=3);
         (any::<u64>(), any::<u64>(), any::<i64>(), abandoned)
             .prop_map(|(matched, delivered, parked, abandoned)| LedgerDelta { matched, delivered, parked, abandoned })
     }
