@@ -21,9 +21,6 @@ use crate::trace::Line;
 use crate::truth;
 use crate::world::{Happening, World};
 
-/// How long after its command was given up a write may still be carried out.
-pub const LATE_MICROS_MAX: u64 = 60_000_000;
-
 /// A command on its way to the store.
 pub struct Errand {
     command: Command,
@@ -69,7 +66,7 @@ impl World {
         }
         let executed = match fate {
             Fate::FailsBefore => return Ok(()),
-            Fate::Late if self.rng.random_bool(0.2) => executed + self.rng.random_range(1_000..LATE_MICROS_MAX),
+            Fate::Late if self.rng.random_bool(0.2) => executed + self.rng.random_range(1_000..60_000_000),
             Fate::Late => executed + self.rng.random_range(1_000..3_000_000),
             Fate::Done | Fate::FailsAfter => executed,
         };

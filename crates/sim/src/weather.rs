@@ -6,9 +6,9 @@ use rand::RngExt;
 use crate::catalogue::Fault;
 use crate::invariants::{SOON_MICROS, Violation};
 use crate::network::Mood;
-use crate::performer::LATE_MICROS_MAX;
 use crate::plan::CROWD;
 use crate::process::{Letter, Life};
+use crate::storage::date;
 use crate::trace::Line;
 use crate::world::{Happening, World};
 
@@ -17,8 +17,10 @@ const SECOND: u64 = 1_000_000;
 const LEAP_MICROS: u64 = 20 * SECOND;
 /// How long the quiet phase may last beyond the longest wait between two attempts.
 const REST_SLACK_MICROS: u64 = 240 * SECOND;
-/// How long after leases of the dead have ended what waited for slots has gone.
-const SETTLE_MICROS: u64 = 30 * SECOND;
+/// When leases of the dead have ended, and what waited for slots has gone.
+const SETTLE_MICROS: u64 = 90 * SECOND;
+/// How long after a lease of the dead has ended what waited for it has gone. A late write may extend it after they died.
+const TAKE_OVER_MICROS: u64 = 30 * SECOND;
 /// How long a drained node may take to give its leases back.
 const DRAIN_MICROS: u64 = 15 * SECOND;
 
@@ -243,14 +245,21 @@ impl World {
         Ok(())
     }
 
+    /// Whether a node that is no more has had a lease within the last so many microseconds.
+    fn the_dead_have_held(&self, within: u64) -> bool {
+        let living = self.processes.iter().filter(|process| process.node.is_some());
+        let living: Vec<_> = living.map(|process| process.life.node_id()).collect();
+        let since = date(self.at.saturating_sub(within));
+        self.storage.leases().values().any(|held| held.until > since && !living.contains(&held.by))
+    }
+
     pub fn look_for_rest(&mut self) -> Result<bool, Violation> {
         let Some(what) = self.watch.unfinished(&self.storage, &self.partitions, self.at) else {
             self.note(Line::AtRest);
             return self.watch.at_rest(&self.storage, &self.partitions).map(|()| true);
         };
-        // A node that dies may have its leases extended after that.
-        let settled = self.plan.quiet_micros + LATE_MICROS_MAX + self.plan.config.lease_micros + SETTLE_MICROS;
-        if self.plan.faults.jumps == 0 && self.at > settled {
+        let settled = self.at > self.plan.quiet_micros + SETTLE_MICROS && !self.the_dead_have_held(TAKE_OVER_MICROS);
+        if self.plan.faults.jumps == 0 && settled {
             self.watch.overdue(&self.storage, &self.partitions, self.at)?;
         }
         // What is given up last is told of at its horizon, if that is near.
