@@ -1,8 +1,9 @@
 //! How much of the limits on memory is taken, and what is let go for others.
 //!
 //! What is parked has its row, and need not lie in memory before it is due. Above half of what a node may hold, a stream
-//! that may not go yet is let go once it is parked; above three quarters one that only waits for its turn, too. Below that
-//! parked deliveries are read. So there is always room for new matches, however many endpoints take nothing.
+//! that may not go yet is let go once it is parked; above three quarters one that only waits for its turn, too; neither
+//! while its due times stand by two clocks. Below that parked deliveries are read. So there is always room for new
+//! matches, however many endpoints take nothing.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
