@@ -34,6 +34,8 @@ pub struct Node {
     pub(super) waiting_for_room: BTreeSet<Partition>,
     /// Partitions whose parked deliveries are not read for the same reason.
     pub(super) waiting_to_load: BTreeSet<Partition>,
+    /// When all that may not go yet was last let go for them.
+    pub(super) room_made: Monotonic,
     started: bool,
     pub(super) draining: bool,
     pub(super) retried_in: Option<u64>,

@@ -2,8 +2,8 @@
 //!
 //! What is parked has its row, and need not lie in memory before it is due. Above half of what a node may hold, a stream
 //! that may not go yet is let go once it is parked; above three quarters one that only waits for its turn, too; neither
-//! while its due times stand by two clocks. Below that parked deliveries are read. So there is always room for new
-//! matches, however many endpoints take nothing.
+//! while its due times stand by two clocks. Below that parked deliveries are read; where there is no room for that, all
+//! streams are looked at again. So there is always room for new matches, however many endpoints take nothing.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -11,7 +11,7 @@ use std::ops::Bound;
 use graph::Partition;
 
 use super::count::Sums;
-use super::machine::Node;
+use super::machine::{Node, STORE_PAUSE_MICROS};
 use super::{Command, NodeConfig};
 use crate::checkpoint::PARKED_REFS_MAX;
 use crate::{Now, Stream, retry};
@@ -70,6 +70,20 @@ impl Node {
     /// A stream has just been read: lets it go if memory is short, unless it may go now.
     pub(super) fn let_early_go(&mut self, partition: Partition, stream: Stream, now: Now) {
         self.let_go(partition, [stream], usize::MAX, now);
+    }
+
+    /// A partition waits to read what is parked: all that may not go yet is let go, also what was read or parked while
+    /// there was room enough. To look at all streams costs more than an event should, so it is done once a second.
+    pub(super) fn make_room_for_load(&mut self, now: Now) {
+        let is_full = self.sums.held() >= self.config.load_max();
+        if !is_full || now.mono.since(self.room_made) < STORE_PAUSE_MICROS {
+            return;
+        }
+        self.room_made = now.mono;
+        for partition in self.partitions.keys().copied().collect::<Vec<_>>() {
+            let streams = self.partitions[&partition].streams.keys().copied().collect::<Vec<_>>();
+            self.let_go(partition, streams, usize::MAX, now);
+        }
     }
 
     /// With more than `most` in memory, what only waits for its turn is let go, too.

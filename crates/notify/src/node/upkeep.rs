@@ -79,6 +79,10 @@ impl Node {
             _ => {}
         }
         self.read_tails(partition, commands);
+        if self.waiting_to_load.contains(&partition) {
+            self.make_room_for_load(now);
+            self.read_tails(partition, commands);
+        }
         let owned = self.partitions.get(&partition);
         if owned.is_some_and(|owned| now.mono.since(owned.looked) >= self.config.poll_micros) {
             self.read_log(partition, now, commands);

@@ -12,7 +12,7 @@ use tidings_notify::topic::{
 };
 use tidings_notify::{Parked, TopicEvent};
 
-use super::parking::{STEP, Shelf};
+use super::parking::{REFUSED, STEP, Shelf};
 use super::*;
 
 const MINUTE: u64 = 60 * SECOND;
@@ -610,6 +610,46 @@ fn what_is_due_elsewhere_is_read_although_dead_letters_wait() {
         });
     }
     assert!(told.is_some_and(|told| (19..25).contains(&told)), "{told:?}");
+}
+
+/// Events that have failed are parked while another of their stream is under way, which needs no row of its own later.
+#[test]
+fn what_could_not_be_let_go_when_it_was_parked_makes_room_for_what_is_due_elsewhere() {
+    let of = |number, subject| {
+        let (id, filter) = (SubscriptionId(Uuid::from_u128(number)), begins_with(subject));
+        let pushed = EventSubscription { id: Some(id), filter, ..event_subscription(push()) };
+        Subscription { id, ..pushed_to(pushed) }
+    };
+    let other = Subscription { id: SubscriptionId(Uuid::from_u128(2)), ..subscription() };
+    let subscriptions = [of(1, "Users/1"), other, of(3, "Users/3")].map(|one| span(one, Standing::default())).into();
+    let config = NodeConfig { deliveries_max: 8, ..NodeConfig::default() };
+    let (cursor, head) = (Position(1), Position(1));
+    let mut world = World::of(config, PartitionState { cursor, head, wall: NOW, subscriptions, ..<_>::default() });
+    let (mut shelf, mut tried) = (Shelf::default(), Vec::new());
+    world.append((1..=4).map(|number| event(number, "Users/1", NOW)));
+    let mut under_way = vec![world.attempts.pop().expect("all are tried")];
+    world.append((5..=7).map(|number| event(number, "Users/3", NOW)));
+    under_way.extend(world.attempts.pop());
+    world.messages(1);
+    for second in 0..20 {
+        if second == 2 {
+            assert_eq!(world.node.stats().streams_spilled, 1, "the other is let go");
+            world.append([event(8, "Users/3", NOW)]);
+        }
+        if second == 4 {
+            under_way.iter().for_each(|attempt| world.answer(attempt, Outcome::Acknowledged));
+            assert_eq!(world.node.stats().deliveries_in_memory, 6);
+        }
+        let now = world.micros / SECOND;
+        shelf.pass(&mut world, (STEP, SECOND), &mut |attempt| match attempt.purpose {
+            Purpose::Notify => {
+                tried.push(now);
+                REFUSED
+            }
+            _ => Outcome::refused(404),
+        });
+    }
+    assert!(matches!(tried[..], [0, 5..=7, 14..=19]), "{tried:?}");
 }
 
 #[test]
