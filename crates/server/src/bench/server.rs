@@ -5,14 +5,17 @@ use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Uri};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use super::fill::Filled;
 use super::process::{Activity, activity, resident_bytes};
@@ -37,14 +40,23 @@ pub struct Server {
     pub started: Instant,
 }
 
-/// Posts one message again and again to one mailbox of a server. It shares the machine with the server, so what it sends
-/// is made once, and of an answer it reads the id alone.
+/// Posts one message again and again to one mailbox of a server, each time on whatever connection is free. It shares the
+/// machine with the server, so what it sends is made once, and of an answer it reads the id alone.
 #[derive(Clone)]
 pub struct Writer {
     http: Http,
     url: Uri,
     authorization: HeaderValue,
     message: Bytes,
+}
+
+/// A writer with a connection of its own, which waits for each answer and reads nothing of it but the status: what that
+/// costs is the least that a client can.
+pub struct Line {
+    connection: SendRequest<Full<Bytes>>,
+    writer: Writer,
+    host: HeaderValue,
+    path: Uri,
 }
 
 #[derive(serde::Deserialize)]
@@ -113,7 +125,7 @@ impl Server {
             }
             before = now;
         }
-        anyhow::bail!("the server was still at work after {REST_MAX:?}")
+        bail!("the server was still at work after {REST_MAX:?}")
     }
 
     /// What its process has done so far.
@@ -183,16 +195,52 @@ impl Drop for Server {
 impl Writer {
     /// Posts one message, and tells its id.
     pub async fn post(&self) -> Result<String> {
-        let request = Request::post(self.url.clone())
-            .header(AUTHORIZATION, self.authorization.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(self.message.clone()))?;
-        let response = self.http.request(request).await?;
-        let status = response.status();
-        let answer = response.into_body().collect().await?.to_bytes();
-        ensure!(status == 201, "a message was refused with {status}: {}", String::from_utf8_lossy(&answer));
+        let response = self.http.request(self.request(self.url.clone())?).await?;
+        let answer = created(response).await?.collect().await?.to_bytes();
         Ok(serde_json::from_slice::<Made>(&answer)?.id)
     }
+
+    /// Takes a connection for itself.
+    pub async fn connect(self) -> Result<Line> {
+        let authority = self.url.authority().context("the server's address")?.as_str();
+        let socket = TcpStream::connect(authority).await?;
+        socket.set_nodelay(true)?;
+        let (connection, driven) = http1::handshake(TokioIo::new(socket)).await?;
+        // That it has ended is told to who posts next.
+        tokio::spawn(async { drop(driven.await) });
+        Ok(Line { connection, host: authority.try_into()?, path: self.url.path().parse()?, writer: self })
+    }
+
+    fn request(&self, uri: Uri) -> Result<Request<Full<Bytes>>> {
+        let request = Request::post(uri)
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header(CONTENT_TYPE, "application/json");
+        Ok(request.body(Full::new(self.message.clone()))?)
+    }
+}
+
+impl Line {
+    /// Posts one message, and waits until it is accepted.
+    pub async fn post(&mut self) -> Result<()> {
+        let mut request = self.writer.request(self.path.clone())?;
+        request.headers_mut().insert(HOST, self.host.clone());
+        self.connection.ready().await?;
+        let mut answer = created(self.connection.send_request(request).await?).await?;
+        while let Some(part) = answer.frame().await {
+            part?;
+        }
+        Ok(())
+    }
+}
+
+/// What follows the head of an answer that says that a message was made.
+async fn created(response: Response<Incoming>) -> Result<Incoming> {
+    let (head, body) = response.into_parts();
+    if head.status == 201 {
+        return Ok(body);
+    }
+    let answer = body.collect().await?.to_bytes();
+    bail!("a message was refused with {}: {}", head.status, String::from_utf8_lossy(&answer))
 }
 
 async fn call(http: &Http, method: Method, url: &str, token: &str, body: Option<&Value>) -> Result<(u16, Value)> {

@@ -48,10 +48,10 @@ pub async fn throughput(span: Duration, fan_out: u64) -> Result<Throughput> {
     let (started, accepted) = (Instant::now(), Arc::new(AtomicU64::new(0)));
     let mut writers = JoinSet::new();
     for _ in 0..WRITERS {
-        let (writer, accepted) = (server.writer()?, Arc::clone(&accepted));
+        let (mut line, accepted) = (server.writer()?.connect().await?, Arc::clone(&accepted));
         writers.spawn(async move {
             while started.elapsed() < span {
-                writer.post().await?;
+                line.post().await?;
                 accepted.fetch_add(1, Ordering::Relaxed);
             }
             anyhow::Ok(())
