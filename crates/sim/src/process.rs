@@ -45,6 +45,8 @@ pub struct Process {
     /// By how much its wall clock is wrong.
     pub skew_micros: i64,
     pub skewed_at: u64,
+    /// All that it has been wrong by before.
+    pub skews: Vec<i64>,
     pub paused: bool,
     pub waiting: Vec<Letter>,
     /// The only wake-up that counts.
@@ -66,6 +68,7 @@ impl Process {
             down_until: 0,
             skew_micros: 0,
             skewed_at: 0,
+            skews: Vec::new(),
             paused: false,
             waiting: Vec::new(),
             wake: 0,

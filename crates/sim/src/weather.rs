@@ -214,9 +214,10 @@ impl World {
         let at = self.at;
         let machine = &mut self.processes[process];
         self.watch.jumped(machine.skew_micros, at - machine.skewed_at);
+        machine.skews.push(machine.skew_micros);
         machine.skew_micros += by;
         machine.skewed_at = at;
-        self.watch.skewed(machine.skew_micros);
+        self.watch.skewed(machine.skew_micros, &machine.skews);
         self.note(Line::WallJumped { process, seconds: by / SECOND as i64 });
     }
 

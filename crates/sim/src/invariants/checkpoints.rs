@@ -245,7 +245,10 @@ impl Watch {
                 let on_cadence = self.config.cadence.times(from, until).any(|time| time == due);
                 match on_cadence && due <= latest && record == reauthorization::question_id(id, due) {
                     true => Ok(()),
-                    false => refuse("schedule_is_kept", format!("is asked for {due}, which is not the time")),
+                    false => {
+                        let seen = format!("from {from} until {until}, by {latest} at the latest");
+                        refuse("schedule_is_kept", format!("is asked for {due}, which is not the time: {seen}"))
+                    }
                 }
             }
             _ => Ok(()),

@@ -233,9 +233,11 @@ impl Watch {
         }
     }
 
-    /// The clock has a new skew; a small one is believed at once.
-    pub fn skewed(&mut self, skew_micros: i64) {
-        if skew_micros < SMALL_SKEW_MICROS {
+    /// The clock has a new skew. A small one is believed at once, and one that it has had may be: a node that did not look at
+    /// it between the two has seen one leap, which stands since the first.
+    pub fn skewed(&mut self, skew_micros: i64, before: &[i64]) {
+        let is_near = |other: &i64| skew_micros.saturating_sub(*other).abs() <= SMALL_SKEW_MICROS;
+        if skew_micros < SMALL_SKEW_MICROS || before.iter().any(is_near) {
             self.believe(skew_micros);
         }
     }
