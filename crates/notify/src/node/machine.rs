@@ -32,6 +32,8 @@ pub struct Node {
     lives: Timers,
     /// Partitions whose log is not read on because memory is full.
     pub(super) waiting_for_room: BTreeSet<Partition>,
+    /// Which of them had room last.
+    pub(super) read_last: Option<Partition>,
     /// Partitions whose parked deliveries are not read for the same reason.
     pub(super) waiting_to_load: BTreeSet<Partition>,
     /// When all that may not go yet was last let go for them.

@@ -91,6 +91,8 @@ pub(super) struct Owned {
     pub tails: BTreeSet<Stream>,
     /// Streams that lie only in the store, and are to be read.
     pub unread: BTreeSet<Stream>,
+    /// The last of them that had its turn.
+    pub unread_last: Option<Stream>,
     /// How many more lie only in the store, and are not to be read yet.
     pub asleep: usize,
     /// Reads of parked rows under way. No checkpoint is built meanwhile, so that they show what the
@@ -165,6 +167,7 @@ impl Owned {
             emptied: BTreeSet::new(),
             tails: BTreeSet::new(),
             unread: BTreeSet::new(),
+            unread_last: None,
             asleep: 0,
             reads: 0,
             held,
@@ -392,6 +395,8 @@ impl Owned {
             state.moving = state.in_flight > 0;
             state.listed = true;
             sending.list(endpoint, (partition, stream));
+            // It may have been let go until its former endpoint is to be tried again.
+            self.wake(stream);
         }
     }
 

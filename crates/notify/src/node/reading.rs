@@ -1,12 +1,14 @@
 //! What comes from the store: a partition's state, its log, and parked deliveries; and whether memory has
 //! room for more of it.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use graph::Partition;
 
 use super::machine::{Node, Timer};
 use super::owned::Phase;
+use super::room::take_turn;
 use super::sending::StreamAt;
 use super::wall::mono_of;
 use super::{Command, NodeConfig};
@@ -21,6 +23,16 @@ const ROOM_ASKED_EVERY: usize = 32;
 const READ_LEAST: usize = 32;
 /// Parked reads under way for one partition.
 const READS_MAX: usize = 8;
+
+impl NodeConfig {
+    /// How many records are read at once where there is so much room: a part of it, so that other partitions can read, too,
+    /// and little of what was read must be read again; and whole batches, so that few requests tell of a backlog.
+    fn part_of(&self, room: usize) -> usize {
+        let batch = usize::from(self.batch_max).max(1);
+        let part = (room / 4).max(READ_LEAST).max(batch.min(room / 2));
+        if part > batch { part - part % batch } else { part }
+    }
+}
 
 impl Node {
     pub(super) fn take_over(
@@ -116,8 +128,9 @@ impl Node {
         // There may be many, and to add up what is held for each would cost more than to read.
         let mut room = self.room();
         while room > 0
-            && let Some(partition) = self.waiting_for_room.pop_first()
+            && let Some(partition) = take_turn(&mut self.waiting_for_room, self.read_last)
         {
+            self.read_last = Some(partition);
             room -= self.read_log_within(room, partition, now, commands);
         }
     }
@@ -126,14 +139,13 @@ impl Node {
         self.read_log_within(self.room(), partition, now, commands);
     }
 
-    /// Reads a part of the room's records, so that other partitions can read, too, and little of what was read must be
-    /// read again. How much of the room that takes.
+    /// Reads a part of the room's records. How much of the room that takes.
     fn read_log_within(&mut self, room: usize, partition: Partition, now: Now, commands: &mut Vec<Command>) -> usize {
         let Some(owned) = self.partitions.get_mut(&partition) else { return 0 };
         if room == 0 {
             self.waiting_for_room.insert(partition);
         } else if owned.phase == Phase::Active && owned.reading.is_none() {
-            let limit = (room / 4).max(READ_LEAST).min(self.config.read_records);
+            let limit = self.config.part_of(room).min(self.config.read_records);
             owned.reading = Some(limit);
             owned.looked = now.mono;
             commands.push(Command::ReadLog { partition, epoch: owned.epoch, after: owned.applied, limit });
@@ -191,7 +203,10 @@ impl Node {
         let (share, mut room) = (self.share(), self.room_to_load());
         let deliveries = self.config.read_parked;
         let Some(owned) = self.partitions.get_mut(&partition) else { return };
-        for stream in owned.tails.iter().chain(&owned.unread) {
+        let last = owned.unread_last;
+        let after = owned.unread.range((last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        let before = last.map(|last| owned.unread.range(..=last)).into_iter().flatten();
+        for stream in owned.tails.iter().chain(after).chain(before) {
             if owned.reads >= READS_MAX {
                 break;
             }
@@ -208,6 +223,9 @@ impl Node {
             let Some(tail) = state.tail.as_mut().filter(|_| wanted) else { continue };
             tail.reading = true;
             owned.reads += 1;
+            if owned.unread.contains(stream) {
+                owned.unread_last = Some(*stream);
+            }
             room = room.saturating_sub(self.config.page_max());
             let (stream, after) = (*stream, tail.after);
             commands.push(Command::ReadParked { partition, epoch: owned.epoch, stream, after, deliveries });
@@ -316,4 +334,27 @@ fn faulty(rows: Vec<LoadedParked>, config: &NodeConfig) -> Vec<LoadedParked> {
         loaded
     };
     rows.into_iter().map(forgets).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backlog_is_read_in_whole_batches_that_leave_room_for_others() {
+        let rooms = [
+            (2_048, 100, 500),
+            (1_024, 100, 200),
+            (300, 100, 100),
+            (124, 100, 62),
+            (1, 100, READ_LEAST),
+            (2_048, 1, 512),
+            (1_024, 1_000, 512),
+            (8_000, 1_000, 2_000),
+        ];
+        for (room, batch_max, part) in rooms {
+            let config = NodeConfig { batch_max, ..NodeConfig::default() };
+            assert_eq!(config.part_of(room), part, "of {room} in batches of {batch_max}");
+        }
+    }
 }

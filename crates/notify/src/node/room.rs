@@ -54,10 +54,7 @@ impl Node {
 
     /// A read of parked rows has ended: another partition may have waited for that, each in its turn.
     pub(super) fn load_waiting(&mut self, last: Partition, commands: &mut Vec<Command>) {
-        let after = (Bound::Excluded(last), Bound::Unbounded);
-        let waiting = &mut self.waiting_to_load;
-        let next = waiting.range(after).next().or_else(|| waiting.first()).copied();
-        if let Some(next) = next.filter(|next| waiting.remove(next)) {
+        if let Some(next) = take_turn(&mut self.waiting_to_load, Some(last)) {
             self.read_tails(next, commands);
         }
     }
@@ -72,17 +69,24 @@ impl Node {
         self.let_go(partition, [stream], usize::MAX, now);
     }
 
-    /// A partition waits to read what is parked: all that may not go yet is let go, also what was read or parked while
-    /// there was room enough. To look at all streams costs more than an event should, so it is done once a second.
+    /// If a partition waits to read what is parked, all that may not go yet is let go, also what was read or parked while
+    /// there was room enough; and of what waits for its turn as much as one read needs. To look at all streams costs more
+    /// than an event should, so it is done once a second.
     pub(super) fn make_room_for_load(&mut self, now: Now) {
-        let is_full = self.sums.held() >= self.config.load_max();
+        let load_max = self.config.load_max();
+        let is_full = !self.waiting_to_load.is_empty() && self.sums.held() >= load_max;
         if !is_full || now.mono.since(self.room_made) < STORE_PAUSE_MICROS {
             return;
         }
         self.room_made = now.mono;
         for partition in self.partitions.keys().copied().collect::<Vec<_>>() {
-            let streams = self.partitions[&partition].streams.keys().copied().collect::<Vec<_>>();
-            self.let_go(partition, streams, usize::MAX, now);
+            if self.sums.held() <= self.config.deliveries_max / 2 {
+                break;
+            }
+            let in_memory =
+                self.partitions[&partition].streams.iter().filter(|(_, state)| !state.deliveries.is_empty());
+            let streams: Vec<Stream> = in_memory.map(|(stream, _)| *stream).collect();
+            self.let_go(partition, streams, load_max.saturating_sub(1), now);
         }
     }
 
@@ -100,6 +104,8 @@ impl Node {
                 None => state.rests_until(now.mono),
                 Some(_) => (held > most).then(|| now.mono.plus_micros(retry::least_wait_micros(1, None))),
             };
+            // What may go in a moment would have to be read again at once.
+            let due = due.filter(|until| now.mono.plus_micros(STORE_PAUSE_MICROS) < *until);
             let Some(until) = due.filter(|_| state.can_be_let_go(now.mono)) else { continue };
             held = held.saturating_sub(state.deliveries.len());
             owned.let_go(stream, until, now.mono);
@@ -108,5 +114,29 @@ impl Node {
         for stream in asleep {
             self.await_due((partition, stream), now.mono);
         }
+    }
+}
+
+/// The next that waits after the one that had its turn last.
+pub(super) fn take_turn(waiting: &mut BTreeSet<Partition>, last: Option<Partition>) -> Option<Partition> {
+    let after = (last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+    let next = waiting.range(after).next().or_else(|| waiting.first()).copied();
+    next.filter(|next| waiting.remove(next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_has_a_turn_before_another_has_two() {
+        let [first, second, third] = [1, 5, 9].map(Partition);
+        let mut waiting = BTreeSet::from([first, second, third]);
+        assert_eq!(take_turn(&mut waiting, None), Some(first));
+        waiting.insert(first);
+        assert_eq!(take_turn(&mut waiting, Some(first)), Some(second));
+        assert_eq!(take_turn(&mut waiting, Some(second)), Some(third));
+        assert_eq!(take_turn(&mut waiting, Some(third)), Some(first));
+        assert_eq!(take_turn(&mut waiting, Some(first)), None);
     }
 }

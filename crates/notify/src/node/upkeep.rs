@@ -56,6 +56,8 @@ impl Node {
 
     /// Does what is due in a partition, and sets its next timer.
     pub(super) fn look_after(&mut self, partition: Partition, now: Now, commands: &mut Vec<Command>) {
+        // Before anything is recorded: what a checkpoint has in it stays in memory.
+        self.make_room_for_load(now);
         let Some(owned) = self.partitions.get_mut(&partition) else { return };
         owned.wake = None;
         match owned.phase {
@@ -79,10 +81,6 @@ impl Node {
             _ => {}
         }
         self.read_tails(partition, commands);
-        if self.waiting_to_load.contains(&partition) {
-            self.make_room_for_load(now);
-            self.read_tails(partition, commands);
-        }
         let owned = self.partitions.get(&partition);
         if owned.is_some_and(|owned| now.mono.since(owned.looked) >= self.config.poll_micros) {
             self.read_log(partition, now, commands);

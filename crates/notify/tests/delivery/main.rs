@@ -11,7 +11,7 @@ use graph::{
 };
 use protocol::envelope::EncryptedContent;
 use tidings_notify::checkpoint::{LoadedParked, Parked, ParkedRef, PartitionState, StreamKind, SubscriptionSpan};
-use tidings_notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Step};
+use tidings_notify::node::{Attempt, CheckpointAnswer, Lack, Outcome, Purpose, Step};
 use tidings_notify::notification::{NoToken, Sealing};
 use tidings_notify::reauthorization::Standing;
 use tidings_notify::retry::RetryAfter;
@@ -99,6 +99,8 @@ struct World {
     held: Vec<Partition>,
     head: u64,
     attempts: Vec<Attempt>,
+    /// Attempts of this purpose never end.
+    hanging: Option<Purpose>,
     others: Vec<Command>,
     /// What is stored of the health of endpoints.
     health: BTreeMap<EndpointId, StoredHealth>,
@@ -134,7 +136,8 @@ impl World {
     fn at(micros: u64, config: NodeConfig, state: PartitionState) -> Self {
         let (node, health) = (Node::new(config), state.health.clone());
         let (attempts, others, held) = (Vec::new(), Vec::new(), vec![Partition::of(MEGAN)]);
-        let mut world = Self { node, micros, held, head: 1, attempts, others, health, said: BTreeSet::new() };
+        let (hanging, said) = (None, BTreeSet::new());
+        let mut world = Self { node, micros, held, head: 1, attempts, hanging, others, health, said };
         let (partition, epoch) = (Partition::of(MEGAN), EPOCH);
         world.handle(Event::Tick);
         world.renew();
@@ -150,6 +153,7 @@ impl World {
         self.node.handle(event, now, &mut commands);
         for command in commands {
             match command {
+                Command::Attempt(attempt) if Some(attempt.purpose) == self.hanging => {}
                 Command::Attempt(attempt) => self.attempts.push(attempt),
                 other => self.others.push(other),
             }

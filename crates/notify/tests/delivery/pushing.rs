@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use graph::TopicId;
-use tidings_notify::node::Purpose;
 use tidings_notify::push_policy::{GivenUp, LastOutcome, LastTry, PushPolicy, Pushed, Undelivered};
 use tidings_notify::subscription::EarlierFilter;
 use tidings_notify::topic::{
@@ -622,7 +621,8 @@ fn what_could_not_be_let_go_when_it_was_parked_makes_room_for_what_is_due_elsewh
         Subscription { id, ..pushed_to(pushed) }
     };
     let other = Subscription { id: SubscriptionId(Uuid::from_u128(2)), ..subscription() };
-    let subscriptions = [of(1, "Users/1"), other, of(3, "Users/3")].map(|one| span(one, Standing::default())).into();
+    let subscriptions = [of(1, "Users/1"), other, of(3, "Users/3"), of(4, "Users/4")];
+    let subscriptions = subscriptions.map(|one| span(one, Standing::default())).into();
     let config = NodeConfig { deliveries_max: 8, ..NodeConfig::default() };
     let (cursor, head) = (Position(1), Position(1));
     let mut world = World::of(config, PartitionState { cursor, head, wall: NOW, subscriptions, ..<_>::default() });
@@ -634,6 +634,7 @@ fn what_could_not_be_let_go_when_it_was_parked_makes_room_for_what_is_due_elsewh
                 tried.push(now);
                 REFUSED
             }
+            _ if attempt.notifications[0].subscription.id.0.as_u128() == 4 => Outcome::Acknowledged,
             _ => Outcome::refused(404),
         });
     };
@@ -649,8 +650,47 @@ fn what_could_not_be_let_go_when_it_was_parked_makes_room_for_what_is_due_elsewh
         pass(&mut world, 4 * STEP);
     }
     assert_eq!(world.node.stats().deliveries_in_memory, 6, "three quarters");
-    (0..18).for_each(|_| pass(&mut world, SECOND));
+    for number in 0..90 {
+        // Something is to be recorded all the time.
+        world.append([event(100 + number, "Users/4", NOW)]);
+        pass(&mut world, 2 * STEP);
+    }
     assert!(matches!(tried[..], [0, 5..=7, 14..=19]), "{tried:?}");
+}
+
+/// One request at a time goes to the many that hang, so that what else is due for them fills the memory.
+#[test]
+fn what_is_due_elsewhere_is_read_although_events_wait_for_their_turn() {
+    const HANG: u128 = 30;
+    let of = |number: u128| {
+        let id = SubscriptionId(Uuid::from_u128(number));
+        let pushed = EventSubscription { id: Some(id), ..event_subscription(push()) };
+        Subscription { id, ..pushed_to(pushed) }
+    };
+    let other = SubscriptionId(Uuid::from_u128(HANG + 1));
+    let elsewhere = "https://elsewhere.example.net/n".to_owned();
+    let other = Subscription { id: other, notification_url: elsewhere, ..subscription() };
+    let (in_twenty, mut shelf) = (NOW.plus_micros(20 * SECOND as i64), Shelf::default());
+    let stream = |id| Stream { subscription: id, kind: StreamKind::Changes };
+    for number in 1..=HANG {
+        shelf.0.extend(rows(stream(of(number).id), 2..=2, (1, NOW, None)));
+    }
+    shelf.0.extend(rows(stream(other.id), 3..=3, (1, in_twenty, None)));
+    let parked = shelf.0.keys().map(|(stream, _)| (*stream, 200)).collect();
+    let subscriptions = (1..=HANG).map(of).chain([other]).map(|one| span(one, Standing::default())).collect();
+    let config = NodeConfig { deliveries_max: 8, read_parked: 1, attempts_per_origin_max: 1, ..NodeConfig::default() };
+    let (cursor, head) = (Position(9), Position(9));
+    let mut world =
+        World::of(config, PartitionState { cursor, head, wall: NOW, subscriptions, parked, ..<_>::default() });
+    world.hanging = Some(Purpose::Push);
+    let mut tried = None;
+    for second in 0..120 {
+        shelf.pass(&mut world, (STEP, SECOND), &mut |_| {
+            tried.get_or_insert(second);
+            Outcome::Acknowledged
+        });
+    }
+    assert!(tried.is_some_and(|tried| (19..60).contains(&tried)), "{tried:?}");
 }
 
 #[test]
