@@ -5,6 +5,7 @@ use notify::{Event, Monotonic, Now, Parked};
 use store::NodeId;
 use uuid::Uuid;
 
+use crate::invariants::SMALL_SKEW_MICROS;
 use crate::storage::date;
 
 /// A process in one of its lives. What is addressed to an earlier life never arrives.
@@ -44,9 +45,8 @@ pub struct Process {
     pub down_until: u64,
     /// By how much its wall clock is wrong.
     pub skew_micros: i64,
-    pub skewed_at: u64,
-    /// All that it has been wrong by before.
-    pub skews: Vec<i64>,
+    /// What it has been wrong by since the node looked at it last, and when each began; the first is what the node saw then.
+    skews: Vec<(i64, u64)>,
     pub paused: bool,
     pub waiting: Vec<Letter>,
     /// The only wake-up that counts.
@@ -67,7 +67,6 @@ impl Process {
             mono_base: 0,
             down_until: 0,
             skew_micros: 0,
-            skewed_at: 0,
             skews: Vec::new(),
             paused: false,
             waiting: Vec::new(),
@@ -85,6 +84,7 @@ impl Process {
         self.life.life += 1;
         self.node = Some(Node::new(config));
         self.mono_base = mono_base;
+        self.skews.clear();
     }
 
     pub fn stop(&mut self) {
@@ -95,6 +95,22 @@ impl Process {
         self.wake_at = None;
         self.fuse = None;
         self.draining = false;
+    }
+
+    /// The wall clock moves by so many microseconds.
+    pub fn jump(&mut self, by: i64, at: u64) {
+        self.skew_micros += by;
+        self.skews.push((self.skew_micros, at));
+    }
+
+    /// The node looks at its clocks. How long the wall clock has been wrong by about as much, as far as the node can know: what
+    /// it did not look at has not been.
+    pub fn look(&mut self, at: u64) -> u64 {
+        let is_near = |(other, _): &&(i64, u64)| self.skew_micros.saturating_sub(*other).abs() <= SMALL_SKEW_MICROS;
+        let since = self.skews.iter().find(is_near).map_or(at, |(_, since)| *since);
+        self.skews.clear();
+        self.skews.push((self.skew_micros, since));
+        at.saturating_sub(since)
     }
 
     pub fn now(&self, at: u64) -> Now {

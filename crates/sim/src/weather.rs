@@ -211,13 +211,7 @@ impl World {
             (false, true) => Fault::ClockLeapsForward,
             (false, false) => Fault::ClockLeapsBack,
         });
-        let at = self.at;
-        let machine = &mut self.processes[process];
-        self.watch.jumped(machine.skew_micros, at - machine.skewed_at);
-        machine.skews.push(machine.skew_micros);
-        machine.skew_micros += by;
-        machine.skewed_at = at;
-        self.watch.skewed(machine.skew_micros, &machine.skews);
+        self.processes[process].jump(by, self.at);
         self.note(Line::WallJumped { process, seconds: by / SECOND as i64 });
     }
 

@@ -213,7 +213,8 @@ impl World {
             process.waiting.push(letter);
             return Ok(());
         }
-        let now = process.now(at);
+        let (now, skew_micros, stood_micros) = (process.now(at), process.skew_micros, process.look(at));
+        self.watch.looks(skew_micros, stood_micros);
         self.note_handed(life, &letter.event);
         self.watch.handed(life, now, &letter);
         let mut commands = Vec::new();

@@ -30,7 +30,7 @@ use crate::storage::date;
 use crate::truth::Truth;
 
 /// How far a wall clock may be off before the node takes it for a leap.
-const SMALL_SKEW_MICROS: i64 = 10_000_000;
+pub const SMALL_SKEW_MICROS: i64 = 10_000_000;
 /// A leap that stood so long is believed.
 const BELIEVED_AFTER_MICROS: u64 = 60_000_000;
 
@@ -226,18 +226,9 @@ impl Watch {
         self.tenures.retain(|(of, _), _| *of != life);
     }
 
-    /// The clock leaves a skew that it had for so long.
-    pub fn jumped(&mut self, skew_micros: i64, stood_micros: u64) {
-        if stood_micros >= BELIEVED_AFTER_MICROS {
-            self.believe(skew_micros);
-        }
-    }
-
-    /// The clock has a new skew. A small one is believed at once, and one that it has had may be: a node that did not look at
-    /// it between the two has seen one leap, which stands since the first.
-    pub fn skewed(&mut self, skew_micros: i64, before: &[i64]) {
-        let is_near = |other: &i64| skew_micros.saturating_sub(*other).abs() <= SMALL_SKEW_MICROS;
-        if skew_micros < SMALL_SKEW_MICROS || before.iter().any(is_near) {
+    /// A node looks at a clock that has had about this skew for so long; a small one is believed at once.
+    pub fn looks(&mut self, skew_micros: i64, stood_micros: u64) {
+        if skew_micros < SMALL_SKEW_MICROS || stood_micros >= BELIEVED_AFTER_MICROS {
             self.believe(skew_micros);
         }
     }
