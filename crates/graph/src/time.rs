@@ -14,7 +14,7 @@ pub struct Timestamp(i64);
 
 /// The text is no date-time with an offset, or lies outside the years 1 to 9999.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a date-time with a time zone offset: {0:?}")]
+#[error("not a date-time with a time zone offset, as 2026-11-28T09:30:00Z is: {0:?}")]
 pub struct InvalidTimestamp(String);
 
 impl Timestamp {

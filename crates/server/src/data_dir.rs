@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
-use crate::backup::DATABASE_FILE;
+use crate::backup::{DATABASE_FILE, MANIFEST_FILE};
 
 /// What the running server tells other commands; removed when it stops.
 pub const READY_FILE: &str = "ready.json";
@@ -27,11 +27,15 @@ pub const PLAIN_SIGNING_KEYS_FILE: &str = "signing-keys.json";
 /// The one key of still earlier versions.
 pub const SIGNING_KEY_FILE: &str = "signing-key.pk8";
 
+/// What a process locks.
+const LOCK_FILE: &str = "lock";
+
 /// A data directory, locked for this process until it is dropped.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    _lock: File,
+    /// `None`: it is only looked at, and nobody has ever used it.
+    _lock: Option<File>,
     _temporary: Option<TempDir>,
 }
 
@@ -49,12 +53,33 @@ impl DataDir {
 
     /// The same; `None` if another process has the lock.
     pub fn try_open(path: &Path) -> anyhow::Result<Option<Self>> {
+        // It would be no backup any more, and what restoring does would not be done.
+        ensure!(
+            !path.join(MANIFEST_FILE).exists(),
+            "{0} is a backup, and stays as it is; make a data directory of it: tidings restore --from {0} --data-dir DIR",
+            path.display()
+        );
         make_private_dir(path).with_context(|| format!("cannot make the data directory {}", path.display()))?;
-        let file = path.join("lock");
+        let file = path.join(LOCK_FILE);
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
-        let lock = lock.with_context(|| format!("cannot open {}", file.display()))?;
+        Self::locked(path, lock.with_context(|| format!("cannot open {}", file.display()))?)
+    }
+
+    /// To look at a directory, or a backup, on whatever it lies: nothing is made. `None` if another process has the lock.
+    pub fn try_look(path: &Path) -> anyhow::Result<Option<Self>> {
+        let file = path.join(LOCK_FILE);
+        match File::open(&file) {
+            Ok(lock) => Self::locked(path, lock),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(Some(Self { path: path.to_owned(), _lock: None, _temporary: None }))
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot open {}", file.display())),
+        }
+    }
+
+    fn locked(path: &Path, lock: File) -> anyhow::Result<Option<Self>> {
         match lock.try_lock() {
-            Ok(()) => Ok(Some(Self { path: path.to_owned(), _lock: lock, _temporary: None })),
+            Ok(()) => Ok(Some(Self { path: path.to_owned(), _lock: Some(lock), _temporary: None })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => {
                 Err(error).with_context(|| format!("cannot lock the data directory {}", path.display()))
@@ -208,6 +233,22 @@ mod tests {
         let first = DataDir::temporary().unwrap();
         let error = DataDir::open(first.path()).unwrap_err().to_string();
         assert!(error.contains("in use by another tidings process") && error.contains("--data-dir"), "{error}");
+    }
+
+    #[test]
+    fn a_backup_is_looked_at_and_not_used() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join(MANIFEST_FILE), b"{}").unwrap();
+        let refusal = DataDir::open(home.path()).unwrap_err().to_string();
+        assert!(refusal.contains("is a backup") && refusal.contains("tidings restore --from"), "{refusal}");
+        assert!(DataDir::try_look(home.path()).unwrap().is_some());
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "nothing was made");
+    }
+
+    #[test]
+    fn who_looks_is_told_of_a_process_that_has_the_directory() {
+        let dir = DataDir::temporary().unwrap();
+        assert!(DataDir::try_look(dir.path()).unwrap().is_none());
     }
 
     #[test]

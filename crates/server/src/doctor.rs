@@ -32,7 +32,7 @@ pub struct Report {
 pub fn examine(data: &Path, key_file: Option<&Path>) -> anyhow::Result<Report> {
     let shown = data.display();
     ensure!(data.is_dir(), "there is no data directory {shown}; name one with --data-dir DIR");
-    let locked = DataDir::try_open(data)?;
+    let locked = DataDir::try_look(data)?;
     let dir = locked.with_context(|| format!("a server uses {shown}; stop it first, or examine a backup of it"))?;
     ensure!(store_in(data).is_dir(), "there is no store in {shown}; name the data directory of a server");
     dir.ensure_store_is_not_lost()?;

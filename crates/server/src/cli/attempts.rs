@@ -56,7 +56,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         !excerpts || app.is_some() || subscription.is_some(),
         "--excerpts shows what one owner's receiver answered: name --app APP or --subscription ID, too"
     );
-    let desk = Desk::of_running(&place, "a running server shows its attempt log")?.patient();
+    let desk = Desk::of_running(&place, "a running server shows its attempt log")?.patient().await?;
     let asked = [
         ("app", app),
         ("subscription", subscription),

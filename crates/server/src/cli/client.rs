@@ -75,7 +75,8 @@ impl Client {
     pub async fn send(&self, call: Call<'_>) -> anyhow::Result<Answer> {
         let url = call.url.to_owned();
         let exchange = tokio::time::timeout(self.timeout, self.exchange(call));
-        exchange.await.map_err(|_| anyhow!("{url} does not answer"))?.with_context(|| format!("cannot reach {url}"))
+        let hangs = |_| anyhow!("{url} does not answer within {} s", self.timeout.as_secs());
+        exchange.await.map_err(hangs)?.with_context(|| format!("cannot reach {url}"))
     }
 
     async fn exchange(&self, call: Call<'_>) -> anyhow::Result<Answer> {

@@ -1,7 +1,7 @@
 //! Where the directory is changed: the admin API of a running server, or the same operations in this
 //! process on the data of a stopped one.
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use anyhow::{anyhow, bail, ensure};
 use axum::Router;
@@ -54,13 +54,17 @@ impl Desk {
         matches!(self.clerk, Clerk::Running { .. })
     }
 
-    /// The same, which waits long for an answer.
-    pub fn patient(self) -> Self {
+    /// The same, which waits long for an answer. It is for who answers at all: a server that hangs is found out first.
+    pub async fn patient(self) -> anyhow::Result<Self> {
         let clerk = match self.clerk {
-            Clerk::Running { client, admin, token } => Clerk::Running { client: client.patient(), admin, token },
+            Clerk::Running { client, admin, token } => {
+                let url = format!("{admin}/healthz");
+                client.send(Call { method: Method::GET, url: &url, token: None, body: None }).await?;
+                Clerk::Running { client: client.patient(), admin, token }
+            }
             stopped @ Clerk::Stopped(_) => stopped,
         };
-        Self { clerk, ..self }
+        Ok(Self { clerk, ..self })
     }
 
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
@@ -221,9 +225,12 @@ pub struct Output {
 impl Output {
     /// Prints the answer as it is, or the way people read it.
     pub fn print(self, answer: &Value, for_people: impl FnOnce(&Value) -> String) {
-        match self.json {
-            true => println!("{answer:#}"),
-            false => print!("{}", for_people(answer)),
+        let text = if self.json { format!("{answer:#}\n") } else { for_people(answer) };
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            // Whoever reads has seen enough: `| head`.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => eprintln!("tidings: cannot print: {error}"),
+            _ => {}
         }
     }
 

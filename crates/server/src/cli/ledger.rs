@@ -68,7 +68,7 @@ Examples:
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     match options.command {
         Command::Show { app, after, subscription, output, place } => {
-            let desk = Desk::open(&place)?.patient();
+            let desk = Desk::open(&place)?.patient().await?;
             let path = match (&app, &subscription) {
                 (Some(app), _) => query(&format!("apps/{}/ledger", encoded(app)), &[("after", after)]),
                 (None, Some(id)) => format!("subscriptions/{}/ledger", encoded(id)),
@@ -78,7 +78,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Verify { output, place } => {
-            let verified = verify(&Desk::open(&place)?.patient()).await?;
+            let verified = verify(&Desk::open(&place)?.patient().await?).await?;
             output.print(&verified, summary);
             Ok(if verified["balances"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use store::Store;
 use store::sqlite::SqliteStore;
 
 use crate::clock::Clock;
-use crate::data_dir::{ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir, default_path};
+use crate::data_dir::{ADMIN_TOKEN_FILE, ADMIN_URL_FILE, DataDir, default_path, store_in};
 use crate::key_file::{keys_for, place_for};
 
 /// What to do where only a running server will do.
@@ -81,11 +81,14 @@ impl Place {
             Looked::At(server) => return Ok(Found::Server(server)),
             Looked::In(dir) => dir,
         };
-        let data = match who_has(&dir)? {
-            Ok(data) => data,
-            Err(server) => return Ok(Found::Server(server)),
-        };
-        let keys = keys_for(&data, &place_for(&dir, self.key_file.as_deref())?)?;
+        let key_file = || place_for(&dir, self.key_file.as_deref());
+        ensure_is_there(&dir)?;
+        if !store_in(&dir).is_dir() {
+            // What is refused leaves nothing behind.
+            key_file()?;
+        }
+        let Some(data) = DataDir::try_open(&dir)? else { return Ok(Found::Server(server_on(&dir)?)) };
+        let keys = keys_for(&data, &key_file()?)?;
         let nobody_listens: store::Publish = Arc::new(|_, _| {});
         data.ensure_store_is_not_lost()?;
         let store = SqliteStore::open(data.store(), keys, nobody_listens);
@@ -105,10 +108,11 @@ impl Running {
     pub fn find(&self, what: &str) -> anyhow::Result<Server> {
         match self.at.looked_in(self.data_dir.as_deref())? {
             Looked::At(server) => Ok(server),
-            Looked::In(dir) => match who_has(&dir)? {
-                Ok(_) => bail!("{what}: {NAME_RUNNING}"),
-                Err(server) => Ok(server),
-            },
+            Looked::In(dir) => {
+                ensure_is_there(&dir)?;
+                ensure!(DataDir::try_look(&dir)?.is_none(), "{what}: {NAME_RUNNING}");
+                server_on(&dir)
+            }
         }
     }
 }
@@ -138,29 +142,27 @@ impl Named {
     }
 }
 
-/// The server that runs on a data directory, or the directory for this process alone.
-fn who_has(dir: &Path) -> anyhow::Result<Result<DataDir, Server>> {
-    if !dir.is_dir() {
-        bail!(
-            "there is no data directory {}; start a server, or name one with --data-dir DIR, or with --server URL and \
-             --token TOKEN",
-            dir.display()
-        );
-    }
-    let Some(data) = DataDir::try_open(dir)? else {
-        let read = |name: &str| {
-            let file = dir.join(name);
-            let content = std::fs::read_to_string(&file);
-            content.with_context(|| {
-                let (dir, file) = (dir.display(), file.display());
-                format!(
-                    "a server uses {dir}, but its {file} cannot be read; name it with --server URL and --token TOKEN"
-                )
-            })
-        };
-        return Ok(Err(Server { admin: read(ADMIN_URL_FILE)?, token: read(ADMIN_TOKEN_FILE)? }));
+fn ensure_is_there(dir: &Path) -> anyhow::Result<()> {
+    ensure!(
+        dir.is_dir(),
+        "there is no data directory {}; start a server, or name one with --data-dir DIR, or with --server URL and \
+         --token TOKEN",
+        dir.display()
+    );
+    Ok(())
+}
+
+/// The server that has the lock of a data directory.
+fn server_on(dir: &Path) -> anyhow::Result<Server> {
+    let read = |name: &str| {
+        let file = dir.join(name);
+        let content = std::fs::read_to_string(&file);
+        content.with_context(|| {
+            let (dir, file) = (dir.display(), file.display());
+            format!("a server uses {dir}, but its {file} cannot be read; name it with --server URL and --token TOKEN")
+        })
     };
-    Ok(Ok(data))
+    Ok(Server { admin: read(ADMIN_URL_FILE)?, token: read(ADMIN_TOKEN_FILE)? })
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub struct Options {
 }
 
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let desk = Desk::open(&options.place)?.patient();
+    let desk = Desk::open(&options.place)?.patient().await?;
     let path = format!("subscriptions/{}/replay", encoded(&options.subscription));
     // Without one the server says where it ends; its clock may not be ours.
     let (mut replayed, mut after, mut gone, mut to) = (0, json!(null), json!(null), json!(options.to));

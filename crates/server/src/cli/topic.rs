@@ -301,7 +301,7 @@ struct Wanted {
 
 async fn replay(desk: Desk, path: &str, wanted: Wanted, output: Output) -> anyhow::Result<()> {
     match wanted.all || !wanted.ids.is_empty() {
-        true => send_again(&desk.patient(), path, wanted, output).await,
+        true => send_again(&desk.patient().await?, path, wanted, output).await,
         false => show(&desk, path, wanted, output).await,
     }
 }

@@ -85,6 +85,8 @@ pub use sealing::keys_in_use;
 
 /// The name of the database in its directory.
 const DATABASE: &str = "tidings.db";
+/// What a process locks.
+const LOCK: &str = "lock";
 
 /// A store in a directory.
 pub struct SqliteStore {
@@ -159,7 +161,21 @@ impl Opened {
 fn lock(directory: &Path) -> Result<File, OpenError> {
     let failed = |source| OpenError::Directory { path: directory.to_owned(), source };
     make_private(directory).map_err(failed)?;
-    let file = File::options().create(true).truncate(false).write(true).open(directory.join("lock")).map_err(failed)?;
+    let file = File::options().create(true).truncate(false).write(true).open(directory.join(LOCK)).map_err(failed)?;
+    locked(file, directory)
+}
+
+/// The same for who only looks, and makes nothing: where there is no lock, no server has been.
+fn lock_to_look(directory: &Path) -> Result<Option<File>, OpenError> {
+    match File::open(directory.join(LOCK)) {
+        Ok(file) => locked(file, directory).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(OpenError::Directory { path: directory.to_owned(), source }),
+    }
+}
+
+fn locked(file: File, directory: &Path) -> Result<File, OpenError> {
+    let failed = |source| OpenError::Directory { path: directory.to_owned(), source };
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),
