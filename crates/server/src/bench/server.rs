@@ -50,8 +50,8 @@ pub struct Writer {
     message: Bytes,
 }
 
-/// A writer with a connection of its own, which waits for each answer and reads nothing of it but the status: what that
-/// costs is the least that a client can.
+/// A writer with a connection of its own, which waits for each answer and looks at nothing of it but the status, so that little of
+/// the machine goes to it.
 pub struct Line {
     connection: SendRequest<Full<Bytes>>,
     writer: Writer,
