@@ -83,7 +83,7 @@ impl Place {
         };
         let key_file = || place_for(&dir, self.key_file.as_deref());
         ensure_is_there(&dir)?;
-        if !store_in(&dir).is_dir() {
+        if !store_in(&dir).is_dir() && DataDir::try_look(&dir)?.is_some() {
             // What is refused leaves nothing behind.
             key_file()?;
         }

@@ -155,6 +155,8 @@ pub struct Watch {
     freed: BTreeMap<Partition, Position>,
     /// What was given up for room, or went beside that.
     shed: BTreeSet<Delivery>,
+    /// Events that were not in the log any more, by the checkpoint that gives something up for room.
+    cut_when_built: BTreeMap<(Partition, u64, u64), BTreeSet<Delivery>>,
     /// How many deliveries were held when they were parked.
     held: u64,
     /// Subscriptions of which something was abandoned since they were told last that they missed something.
@@ -192,6 +194,7 @@ impl Watch {
             acknowledged: BTreeMap::new(),
             freed: BTreeMap::new(),
             shed: BTreeSet::new(),
+            cut_when_built: BTreeMap::new(),
             held: 0,
             owed: BTreeSet::new(),
             missed: 0,

@@ -54,6 +54,7 @@ impl Watch {
 
     /// A node builds a checkpoint: what it has given up is not parked any more.
     pub(super) fn check_passed_over(&mut self, life: Life, checkpoint: &Checkpoint) -> Result<(), Violation> {
+        self.note_cut(checkpoint);
         let Some(tenure) = self.tenures.get_mut(&(life, checkpoint.partition)) else { return Ok(()) };
         tenure.parked_up_to = tenure.parked_up_to.max(checkpoint.cursor);
         if checkpoint.number <= tenure.number {
@@ -70,6 +71,22 @@ impl Watch {
         Ok(())
     }
 
+    /// Which events were not in the log any more, as far as a node knew that when it built a checkpoint; it may be carried out
+    /// later.
+    fn note_cut(&mut self, checkpoint: &Checkpoint) {
+        let built = (checkpoint.partition, checkpoint.epoch, checkpoint.number);
+        if !is_in(checkpoint) || self.cut_when_built.contains_key(&built) {
+            return;
+        }
+        let mut cut = BTreeSet::new();
+        for number in checkpoint.ledger.keys().filter_map(|id| self.truth.number(*id)) {
+            let told = self.truth.spans[number].matches.range(..=checkpoint.cursor);
+            let told = told.filter(|(_, told)| told.event.is_some_and(|event| event.cut));
+            cut.extend(told.map(|(position, _)| (number, *position)));
+        }
+        self.cut_when_built.insert(built, cut);
+    }
+
     /// A checkpoint is recorded, which found `before` parked.
     pub(super) fn check_shed(
         &mut self,
@@ -80,6 +97,7 @@ impl Watch {
         if !is_in(checkpoint) {
             return Ok(());
         }
+        let built = (checkpoint.partition, checkpoint.epoch, checkpoint.number);
         let freed = self.freed.get(&checkpoint.partition).copied().unwrap_or_default();
         let (after, cursor) = (storage.parked(checkpoint.partition), before.cursor);
         let before = &before.rows;
@@ -90,8 +108,8 @@ impl Watch {
                 let gone: Vec<Position> = positions(before, *id).difference(&positions(&after, *id)).copied().collect();
                 // What was not in the log any more need not have been parked.
                 let is_new = |position: &Position| *position > cursor || gone.contains(position);
-                let told = self.truth.spans[number].matches.range(..=checkpoint.cursor);
-                let cut = told.filter(|(position, told)| told.event.is_some_and(|told| told.cut) && is_new(position));
+                let cut = self.cut_when_built.get(&built).into_iter().flatten();
+                let cut = cut.filter(|(of, position)| *of == number && is_new(position));
                 let (overflow, retention, cut) =
                     (counted(delta, AbandonReason::Overflow), counted(delta, AbandonReason::Retention), cut.count());
                 if gone.len() < overflow || gone.len() + cut < overflow + retention {
