@@ -79,14 +79,20 @@ impl Node {
             return;
         }
         self.room_made = now.mono;
+        self.let_all_go((self.config.deliveries_max / 2, usize::MAX), now);
+        self.let_all_go((load_max.saturating_sub(1), load_max.saturating_sub(1)), now);
+    }
+
+    /// Until no more than `enough` is held; with more than `most`, what only waits for its turn is let go, too.
+    fn let_all_go(&mut self, (enough, most): (usize, usize), now: Now) {
         for partition in self.partitions.keys().copied().collect::<Vec<_>>() {
-            if self.sums.held() <= self.config.deliveries_max / 2 {
-                break;
+            if self.sums.held() <= enough {
+                return;
             }
             let in_memory =
                 self.partitions[&partition].streams.iter().filter(|(_, state)| !state.deliveries.is_empty());
             let streams: Vec<Stream> = in_memory.map(|(stream, _)| *stream).collect();
-            self.let_go(partition, streams, load_max.saturating_sub(1), now);
+            self.let_go(partition, streams, most, now);
         }
     }
 
