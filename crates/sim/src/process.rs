@@ -45,8 +45,8 @@ pub struct Process {
     pub down_until: u64,
     /// By how much its wall clock is wrong.
     pub skew_micros: i64,
-    /// What it has been wrong by since the node looked at it last, and when each began; the first is what the node saw then.
-    skews: Vec<(i64, u64)>,
+    /// What it was wrong by when the node first saw it so, and when that was.
+    seen: Option<(i64, u64)>,
     pub paused: bool,
     pub waiting: Vec<Letter>,
     /// The only wake-up that counts.
@@ -67,7 +67,7 @@ impl Process {
             mono_base: 0,
             down_until: 0,
             skew_micros: 0,
-            skews: Vec::new(),
+            seen: None,
             paused: false,
             waiting: Vec::new(),
             wake: 0,
@@ -84,7 +84,7 @@ impl Process {
         self.life.life += 1;
         self.node = Some(Node::new(config));
         self.mono_base = mono_base;
-        self.skews.clear();
+        self.seen = None;
     }
 
     pub fn stop(&mut self) {
@@ -97,19 +97,12 @@ impl Process {
         self.draining = false;
     }
 
-    /// The wall clock moves by so many microseconds.
-    pub fn jump(&mut self, by: i64, at: u64) {
-        self.skew_micros += by;
-        self.skews.push((self.skew_micros, at));
-    }
-
-    /// The node looks at its clocks. How long the wall clock has been wrong by about as much, as far as the node can know: what
-    /// it did not look at has not been.
+    /// The node looks at its clocks. How long it has seen the wall clock wrong by about as much: what it was meanwhile, while
+    /// nobody looked, it has not been.
     pub fn look(&mut self, at: u64) -> u64 {
-        let is_near = |(other, _): &&(i64, u64)| self.skew_micros.saturating_sub(*other).abs() <= SMALL_SKEW_MICROS;
-        let since = self.skews.iter().find(is_near).map_or(at, |(_, since)| *since);
-        self.skews.clear();
-        self.skews.push((self.skew_micros, since));
+        let near = |(skew, _): &(i64, u64)| self.skew_micros.saturating_sub(*skew).abs() <= SMALL_SKEW_MICROS;
+        let (skew, since) = self.seen.filter(near).unwrap_or((self.skew_micros, at));
+        self.seen = Some((skew, since));
         at.saturating_sub(since)
     }
 
