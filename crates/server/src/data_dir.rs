@@ -56,20 +56,23 @@ impl DataDir {
         // It would be no backup any more, and what restoring does would not be done.
         ensure!(
             !path.join(MANIFEST_FILE).exists(),
-            "{0} is a backup, and stays as it is; make a data directory of it: tidings restore --from {0} --data-dir DIR",
+            "{0} is a backup, and stays as it is; make a data directory of it: tidings restore --from {0} --data-dir DIR (if a \
+             server has run on it before, it is none any more: remove {MANIFEST_FILE} there)",
             path.display()
         );
         make_private_dir(path).with_context(|| format!("cannot make the data directory {}", path.display()))?;
         let file = path.join(LOCK_FILE);
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
-        Self::locked(path, lock.with_context(|| format!("cannot open {}", file.display()))?)
+        let lock = lock.with_context(|| format!("cannot open {}", file.display()))?;
+        Self::locked(path, lock.try_lock(), lock)
     }
 
     /// To look at a directory, or a backup, on whatever it lies: nothing is made. `None` if another process has the lock.
     pub fn try_look(path: &Path) -> anyhow::Result<Option<Self>> {
         let file = path.join(LOCK_FILE);
         match File::open(&file) {
-            Ok(lock) => Self::locked(path, lock),
+            // Others may look as well.
+            Ok(lock) => Self::locked(path, lock.try_lock_shared(), lock),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Ok(Some(Self { path: path.to_owned(), _lock: None, _temporary: None }))
             }
@@ -77,8 +80,8 @@ impl DataDir {
         }
     }
 
-    fn locked(path: &Path, lock: File) -> anyhow::Result<Option<Self>> {
-        match lock.try_lock() {
+    fn locked(path: &Path, tried: Result<(), TryLockError>, lock: File) -> anyhow::Result<Option<Self>> {
+        match tried {
             Ok(()) => Ok(Some(Self { path: path.to_owned(), _lock: Some(lock), _temporary: None })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => {

@@ -229,7 +229,10 @@ impl Output {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             // Whoever reads has seen enough: `| head`.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => eprintln!("tidings: cannot print: {error}"),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                eprintln!("tidings: cannot print: {error}");
+                std::process::exit(1);
+            }
             _ => {}
         }
     }

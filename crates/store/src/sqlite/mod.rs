@@ -162,25 +162,27 @@ fn lock(directory: &Path) -> Result<File, OpenError> {
     let failed = |source| OpenError::Directory { path: directory.to_owned(), source };
     make_private(directory).map_err(failed)?;
     let file = File::options().create(true).truncate(false).write(true).open(directory.join(LOCK)).map_err(failed)?;
-    locked(file, directory)
+    locked(file.try_lock(), directory)?;
+    Ok(file)
 }
 
-/// The same for who only looks, and makes nothing: where there is no lock, no server has been.
+/// The same for who only looks, as others may, and makes nothing: where there is no lock, no server has been.
 fn lock_to_look(directory: &Path) -> Result<Option<File>, OpenError> {
     match File::open(directory.join(LOCK)) {
-        Ok(file) => locked(file, directory).map(Some),
+        Ok(file) => {
+            locked(file.try_lock_shared(), directory)?;
+            Ok(Some(file))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(OpenError::Directory { path: directory.to_owned(), source }),
     }
 }
 
-fn locked(file: File, directory: &Path) -> Result<File, OpenError> {
-    let failed = |source| OpenError::Directory { path: directory.to_owned(), source };
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-    }
+fn locked(tried: Result<(), TryLockError>, directory: &Path) -> Result<(), OpenError> {
+    tried.map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::InUse(directory.to_owned()),
+        TryLockError::Error(source) => OpenError::Directory { path: directory.to_owned(), source },
+    })
 }
 
 /// Makes the directory, if need be, so that only its owner looks into it: mail and `clientState` lie there.
