@@ -7,8 +7,7 @@
 //! What was answered with `Ok` is on the disk. Nothing that is not known to be on the disk is published.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, TryLockError};
-use std::io;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,6 +57,7 @@ mod error;
 mod examine;
 mod ingest;
 mod ledger;
+mod lock;
 mod mailbox;
 mod once;
 mod partition;
@@ -85,8 +85,6 @@ pub use sealing::keys_in_use;
 
 /// The name of the database in its directory.
 const DATABASE: &str = "tidings.db";
-/// What a process locks.
-const LOCK: &str = "lock";
 
 /// A store in a directory.
 pub struct SqliteStore {
@@ -147,7 +145,7 @@ struct Opened {
 
 impl Opened {
     fn open(directory: &Path, keys: &Keys, options: OpenOptions<'_>) -> Result<Self, OpenError> {
-        let lock = lock(directory)?;
+        let lock = lock::take(directory)?;
         let source = Source { file: directory.join(DATABASE), vfs: options.vfs.map(str::to_owned) };
         let failed = |source| OpenError::Database { path: directory.to_owned(), source };
         let mut connection = source.connect(writer::CACHE_KIB).map_err(failed)?;
@@ -156,41 +154,6 @@ impl Opened {
         sealing::settle(&connection, keys, directory)?;
         Ok(Self { source, connection, lock })
     }
-}
-
-fn lock(directory: &Path) -> Result<File, OpenError> {
-    let failed = |source| OpenError::Directory { path: directory.to_owned(), source };
-    make_private(directory).map_err(failed)?;
-    let file = File::options().create(true).truncate(false).write(true).open(directory.join(LOCK)).map_err(failed)?;
-    locked(file.try_lock(), directory)?;
-    Ok(file)
-}
-
-/// The same for who only looks, as others may, and makes nothing: where there is no lock, no server has been.
-fn lock_to_look(directory: &Path) -> Result<Option<File>, OpenError> {
-    match File::open(directory.join(LOCK)) {
-        Ok(file) => {
-            locked(file.try_lock_shared(), directory)?;
-            Ok(Some(file))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(OpenError::Directory { path: directory.to_owned(), source }),
-    }
-}
-
-fn locked(tried: Result<(), TryLockError>, directory: &Path) -> Result<(), OpenError> {
-    tried.map_err(|error| match error {
-        TryLockError::WouldBlock => OpenError::InUse(directory.to_owned()),
-        TryLockError::Error(source) => OpenError::Directory { path: directory.to_owned(), source },
-    })
-}
-
-/// Makes the directory, if need be, so that only its owner looks into it: mail and `clientState` lie there.
-fn make_private(directory: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(directory)
 }
 
 #[async_trait]

@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode};
 use serde::Serialize;
 
 use super::error::OpenError;
-use super::{DATABASE, endpoint, lock_to_look, partition, schema, sealing};
+use super::{DATABASE, endpoint, lock, partition, schema, sealing};
 use crate::StoreError;
 use crate::seal::Keys;
 
@@ -53,7 +53,7 @@ pub fn examine(
 ) -> Result<Examined, OpenError> {
     let directory = directory.as_ref();
     let failed = |source| OpenError::Database { path: directory.to_owned(), source };
-    let _lock = lock_to_look(directory)?;
+    let _lock = lock::take_to_look(directory)?;
     let no_store = |error: rusqlite::Error| Finding {
         what: format!("it is no store, or what is left of one: {error}"),
         place: DATABASE.to_owned(),
