@@ -35,6 +35,7 @@ mod pushing;
 mod recounted;
 mod replays;
 mod resources;
+mod room;
 mod surplus;
 
 const SECOND: u64 = 1_000_000;
